@@ -1,0 +1,3 @@
+"""Train, sweep and compare networks: Hydra configs, Lightning modules, TensorBoard."""
+
+__version__ = "0.1.0"

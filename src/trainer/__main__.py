@@ -1,0 +1,5 @@
+"""`python -m trainer` is the command `trainer`; Lightning starts its further processes this way."""
+
+from trainer.cli import main
+
+main()

@@ -1,0 +1,86 @@
+"""Provenance: which command, code, packages and machine a run came from."""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+import trainer
+
+
+def provenance() -> tuple[dict[str, Any], str]:
+    """Where this process came from.
+
+    Returns:
+        dict: For JSON: command, working directory, git state of the code, package versions, machine.
+        str: A diff of the uncommitted changes, for `git apply`; "" where there are none.
+    """
+    own, here = _git(Path(trainer.__file__).parent), _git(Path.cwd())
+    places = {place["root"]: place for place in (own, here) if place}
+    diff = "".join(place.pop("diff") for place in places.values())
+    packages = {dist.metadata["Name"]: dist.version for dist in distributions()}
+    facts = {
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "directory": str(Path.cwd()),
+        "trainer": trainer.__version__,
+        "git": list(places.values()),
+        "python": platform.python_version(),
+        "packages": dict(sorted(packages.items(), key=lambda item: item[0].lower())),
+        "machine": _machine(),
+    }
+    return facts, diff
+
+
+def _machine() -> dict[str, Any]:
+    torch = sys.modules.get("torch")  # a run has imported it; asking where things come from must not
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch else []
+    return {
+        "host": platform.node(),
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": torch.get_num_threads() if torch else None,
+        "gpus": gpus,
+        "cuda": torch.version.cuda if torch and gpus else None,
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
+        platform.processor(),
+    )
+
+
+def _git(directory: Path) -> dict[str, Any] | None:
+    """Root, commit, changed files and diff of the checkout around a directory; None where there is none."""
+
+    def ask(*question: str) -> str:
+        answer = subprocess.run(
+            ["git", "-C", str(directory), *question],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=30,
+        )
+        return answer.stdout if answer.returncode == 0 else ""
+
+    try:
+        root = ask("rev-parse", "--show-toplevel").strip()
+        if not root or not ask("ls-files", "--", str(directory)):  # the checkout must hold what lies here
+            return None
+        return {
+            "root": root,
+            "commit": ask("rev-parse", "HEAD").strip() or None,
+            "branch": ask("rev-parse", "--abbrev-ref", "HEAD").strip(),
+            "changed": ask("status", "--porcelain").splitlines(),
+            "diff": ask("diff", "HEAD", "--binary"),
+        }
+    except (OSError, subprocess.TimeoutExpired):  # no git on this machine, or a checkout too large to ask
+        return None

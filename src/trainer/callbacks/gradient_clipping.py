@@ -1,0 +1,39 @@
+"""Gradient clipping as a callback: the same for every task, manual optimisation included."""
+
+from typing import Any, Literal
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch.optim import Optimizer
+
+from trainer.errors import UserError
+
+
+class GradientClipping(Callback):
+    """Bound the gradients before each optimizer step, and log their norm before that as `train/grad_norm`.
+
+    (`trainer.gradient_clip_val` works too, but Lightning refuses it for tasks with manual optimisation.)
+
+    Args:
+        by: `"norm"` shrinks all gradients together until their joint 2-norm is at most `limit`;
+            `"value"` cuts each number off at `limit` either way.
+        limit: The bound; greater than 0.
+
+    Source:
+        Pascanu, Mikolov, Bengio 2013, On the difficulty of training recurrent neural networks.
+    """
+
+    def __init__(self, *, by: Literal["norm", "value"] = "norm", limit: float = 1.0) -> None:
+        if limit <= 0:
+            raise UserError(f"callbacks.gradient_clipping.limit: {limit} is not greater than 0")
+        self.by, self.limit = by, limit
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        norm: Any
+        if self.by == "norm":
+            norm = torch.nn.utils.clip_grad_norm_(parameters, self.limit)
+        else:
+            norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+            torch.nn.utils.clip_grad_value_(parameters, self.limit)
+        pl_module.log("train/grad_norm", norm)

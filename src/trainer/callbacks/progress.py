@@ -1,0 +1,111 @@
+"""Progress: one bar for the whole training in a terminal, plain lines where there is none."""
+
+import sys
+import time
+from typing import Any
+
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class TrainingProgress(ProgressBar):
+    """Show step, epoch, metrics and time left.
+
+    A terminal gets a bar that a thread redraws a few times a second, however short the steps are. Anything
+    else (a file, a cluster's log) gets a line at the first epoch's end, at the last's, and between them at
+    most every `seconds_between_lines`.
+
+    Args:
+        seconds_between_lines: Least time between two plain lines.
+    """
+
+    def __init__(self, *, seconds_between_lines: float = SECONDS_BETWEEN_LINES) -> None:
+        super().__init__()
+        self.seconds_between_lines = seconds_between_lines
+        self._bar: Progress | None = None
+        self._row = TaskID(0)
+        self._said_at = float("-inf")
+        self._enabled = True
+
+    def disable(self) -> None:
+        """Be silent; Lightning calls this in all processes but the first."""
+        self._enabled = False
+
+    def enable(self) -> None:
+        """Speak again."""
+        self._enabled = True
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not (self._enabled and sys.stderr.isatty()):
+            return
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]:>9} steps/s"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[metrics]}"),
+            console=Console(stderr=True),
+            refresh_per_second=4,
+        )
+        steps = trainer.estimated_stepping_batches
+        total = int(steps) if steps != float("inf") else None
+        self._row = self._bar.add_task("epoch 1", total=total, completed=trainer.global_step, rate="", metrics="")
+        self._began, self._first_step = time.monotonic(), trainer.global_step
+        self._bar.start()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        if self._bar:
+            self._bar.update(self._row, completed=trainer.global_step)
+            if time.monotonic() - self._said_at > 0.25:  # collecting metrics costs more than a tiny step
+                self._said_at = time.monotonic()
+                self._describe(self._bar, trainer, pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._bar:
+            self._describe(self._bar, trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._bar or not self._enabled:
+            return
+        last = trainer.current_epoch + 1 == trainer.max_epochs
+        if last or time.monotonic() - self._said_at >= self.seconds_between_lines:
+            self._said_at = time.monotonic()
+            epochs = f"epoch {trainer.current_epoch + 1}/{_or_open(trainer.max_epochs)}"
+            print(f"{epochs}  step {trainer.global_step}  {self._metrics(trainer, pl_module)}", flush=True)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._bar:
+            self._describe(self._bar, trainer, pl_module)
+            self._stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+
+    def _describe(self, bar: Progress, trainer: Trainer, pl_module: LightningModule) -> None:
+        rate = (trainer.global_step - self._first_step) / max(1e-9, time.monotonic() - self._began)
+        epoch = min(trainer.current_epoch + 1, trainer.max_epochs or sys.maxsize)
+        bar.update(
+            self._row,
+            description=f"epoch {epoch}/{_or_open(trainer.max_epochs)}",
+            rate=f"{rate:,.0f}",
+            metrics=self._metrics(trainer, pl_module),
+        )
+
+    def _metrics(self, trainer: Trainer, pl_module: LightningModule) -> str:
+        metrics = self.get_metrics(trainer, pl_module)
+        return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items() if isinstance(value, float))
+
+
+def _or_open(epochs: int | None) -> str:
+    """The number of epochs, or `?` where only steps or time end the training."""
+    return str(epochs) if epochs and epochs > 0 else "?"

@@ -1,0 +1,75 @@
+"""The command `trainer`: from the command line to a composed config, and from there to `trainer.run`.
+
+Nothing here imports torch, so that --help, --cfg job and completion answer at once.
+"""
+
+import logging
+import os
+import secrets
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from trainer import __version__
+
+
+def main() -> None:
+    """Run the command line; ends the process with 0 if all went well, 1 or 2 if not."""
+    arguments = sys.argv[1:]
+    if "--version" in arguments:
+        print(f"trainer {__version__}")
+    elif "-h" in arguments or "--help" in arguments:
+        from trainer.usage import usage
+
+        print(usage())
+    else:
+        sys.exit(_compose_and_run())
+
+
+def _compose_and_run() -> int:
+    import hydra
+
+    from trainer.config import HOME, register, shadowed
+    from trainer.explain import explain
+
+    sys.path.append(os.getcwd())  # `_target_: my_code.Net` works for a file in the working directory
+    if "LOCAL_RANK" not in os.environ:  # Lightning's further processes write where the first one does
+        os.environ["TRAINER_RUN_SUFFIX"] = secrets.token_hex(3)
+    wants_traceback = "HYDRA_FULL_ERROR" in os.environ
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands us every error, so that all are told in one way
+    register()
+    for file in shadowed():
+        print(f"warning: {file} is not used: trainer has a file of that name; rename it", file=sys.stderr)
+    command: Callable[[], None] = hydra.main(config_path=str(HOME / "conf"), config_name="config", version_base="1.3")(
+        job
+    )
+    try:
+        command()
+    except Exception as error:
+        message = None if wants_traceback else explain(error)
+        if message is None:
+            traceback.print_exception(error)
+        else:
+            print(f"error: {message}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def job(config: Any) -> float | None:
+    """One job: check the config before anything is opened, then run it."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    from trainer.errors import UserError
+    from trainer.preflight import check
+    from trainer.run import run
+
+    try:
+        check(config)
+        return run(config)
+    except UserError as error:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:  # the other jobs of a sweep go on
+            logging.getLogger(__name__).error(f"error: {error}")
+            raise
+        raise SystemExit(f"error: {error}") from error

@@ -1,0 +1,38 @@
+"""Random changes of whole batches of images, vectorised: one draw for each image, no loop over them."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+
+def random_affine(
+    images: Tensor, random: Generator, *, degrees: float, shift_pixels: float, scale: float, fill: float
+) -> Tensor:
+    """Turn, shift and scale each image by its own random amount, with bilinear interpolation.
+
+    Args:
+        images: (batch, channels, height, width).
+        random: Source of every random number.
+        degrees: Largest turn, either way.
+        shift_pixels: Largest shift along each axis, either way.
+        scale: Largest relative change of size, either way, e.g. 0.1.
+        fill: What stands outside an image.
+
+    Returns:
+        Tensor like `images`.
+    """
+    batch, _, height, width = images.shape
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=random) * 2 - 1  # [-1, 1)
+
+    angle = uniform(batch) * math.radians(degrees)
+    factor = 1 + uniform(batch) * scale
+    cosine, sine = torch.cos(angle) * factor, torch.sin(angle) * factor
+    # affine_grid's unit is half an image
+    shift = uniform(batch, 2) * shift_pixels * torch.tensor([2 / width, 2 / height])
+    matrices = torch.stack([cosine, -sine, shift[:, 0], sine, cosine, shift[:, 1]], 1).view(batch, 2, 3)
+    grid = F.affine_grid(matrices.to(images), [*images.shape], align_corners=False)
+    return F.grid_sample(images - fill, grid, align_corners=False) + fill

@@ -1,0 +1,103 @@
+"""TensorData: the base of every data set that fits in memory; loads, checks the promise, gives out batches."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+import torch
+from pytorch_lightning import LightningDataModule
+from torch import Generator, Tensor
+
+from trainer.data import promise
+from trainer.data.loader import TensorLoader, generator_for
+from trainer.errors import UserError
+from trainer.spec import DataSpec
+
+Stage = Literal["train", "val", "test"]
+
+
+class Split(NamedTuple):
+    """Examples as stored: inputs (examples, ...), targets (examples,) classes or (examples, values)."""
+
+    inputs: Tensor
+    targets: Tensor
+
+
+def cut(examples: Split, *sizes: int, seed: int) -> list[Split]:
+    """Shuffle examples once and cut them: one part for each of `sizes`, and the rest last.
+
+    Args:
+        examples: What to cut.
+        sizes: Number of examples in each part but the last.
+        seed: Of the shuffle; the same cut for every run, so that runs compare.
+    """
+    order = torch.randperm(len(examples.targets), generator=generator_for(seed))
+    parts = torch.split(order, [*sizes, len(order) - sum(sizes)])
+    return [Split(examples.inputs[rows], examples.targets[rows]) for rows in parts]
+
+
+class TensorData(LightningDataModule, ABC):
+    """A data set held in memory as tensors. A subclass gives `spec` and `load`, and may give `prepare` and `augment`.
+
+    Args:
+        batch_size: Training examples a step, in each process.
+        eval_batch_size: Examples at a time in validation and test; changes speed and memory, not results.
+        seed: Of the order of training examples and of augmentation; conf/data takes the run's seed.
+    """
+
+    def __init__(self, *, batch_size: int, eval_batch_size: int = 1024, seed: int = 0) -> None:
+        super().__init__()
+        if batch_size < 1 or eval_batch_size < 1:
+            raise UserError("data.batch_size and data.eval_batch_size: must be at least 1")
+        self.batch_size, self.eval_batch_size, self.seed = batch_size, eval_batch_size, seed
+        self.splits: Mapping[Stage, Split] = {}
+
+    @property
+    @abstractmethod
+    def spec(self) -> DataSpec:
+        """The promise, made from constructor arguments alone."""
+
+    @abstractmethod
+    def load(self) -> dict[Stage, Split]:
+        """Read, download or make the data, and split it; called once."""
+
+    def prepare(self, inputs: Tensor) -> Tensor:
+        """Make stored inputs into what the network takes: (batch, ...) -> (batch, *spec.shape)."""
+        return inputs
+
+    def augment(self, inputs: Tensor, random: Generator) -> Tensor:
+        """Change a batch of prepared training inputs at random; every random number comes from `random`."""
+        return inputs
+
+    def setup(self, stage: str) -> None:
+        if not self.splits:
+            splits = self.load()
+            for name, split in splits.items():
+                promise.check(self.spec, name, self.prepare(split.inputs[:1]), split.targets)
+            self.splits = splits
+
+    def checksum(self) -> str:
+        """SHA-256 over the examples of all splits, in order: equal when two runs saw the same data."""
+        return promise.checksum(self.splits)
+
+    def train_dataloader(self) -> TensorLoader:
+        overfits = bool(getattr(self.trainer, "overfit_batches", 0))  # then the batches must stay the same
+        return self._loader("train", shuffle=not overfits)
+
+    def val_dataloader(self) -> TensorLoader:
+        return self._loader("val")
+
+    def test_dataloader(self) -> TensorLoader:
+        return self._loader("test")
+
+    def _loader(self, stage: Stage, *, shuffle: bool = False) -> TensorLoader:
+        return TensorLoader(
+            *self.splits[stage],
+            self.batch_size if stage == "train" else self.eval_batch_size,
+            self.prepare,
+            self.augment if shuffle else None,
+            shuffle=shuffle,
+            seed=self.seed,
+            rank=self.trainer.global_rank if self.trainer else 0,
+            world_size=self.trainer.world_size if self.trainer else 1,
+        )

@@ -1,0 +1,70 @@
+"""Digits: 1,797 handwritten digits of 8x8 pixels that come with this package, so a first run needs no download."""
+
+import gzip
+from importlib.resources import files
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from trainer.data.augment import random_affine
+from trainer.data.base import Split, Stage, TensorData, cut
+from trainer.spec import DataSpec
+
+HIGHEST = 16.0  # a pixel counts the dark dots, 0 to 16, in a 4x4 cell of the scan
+
+
+class Digits(TensorData):
+    """Real handwritten digits, cut at random into train, validation and test.
+
+    Args:
+        val_size: Images kept for validation.
+        test_size: Images kept for the test.
+        shift_pixels: Training images are shifted at random by up to this much along each axis.
+        data_seed: Of the cut; not the run's seed, so that runs compare.
+        batch_size: See `TensorData`.
+        eval_batch_size: See `TensorData`.
+        seed: See `TensorData`.
+
+    Source:
+        E. Alpaydin and C. Kaynak 1998, Optical Recognition of Handwritten Digits, UCI Machine Learning
+        Repository (CC BY 4.0): the 1,797 images of its test part, as scikit-learn ships them.
+    """
+
+    def __init__(
+        self,
+        *,
+        val_size: int = 180,
+        test_size: int = 360,
+        shift_pixels: float = 0.0,
+        data_seed: int = 0,
+        batch_size: int = 64,
+        eval_batch_size: int = 1024,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
+        self.val_size, self.test_size = val_size, test_size
+        self.shift_pixels, self.data_seed = shift_pixels, data_seed
+
+    @property
+    def spec(self) -> DataSpec:
+        """Grey images of 8x8 pixels, ten classes."""
+        return DataSpec("digits", "image", (1, 8, 8), "classes", 10, class_names=tuple("0123456789"))
+
+    def load(self) -> dict[Stage, Split]:
+        """Read the packaged table: 64 pixels and the digit in each row."""
+        with gzip.open(files("trainer.data").joinpath("digits.csv.gz").open("rb")) as table:
+            rows = torch.from_numpy(np.loadtxt(table, np.uint8, delimiter=","))  # (1797, 65)
+        examples = Split(rows[:, :64].reshape(-1, 1, 8, 8), rows[:, 64].long())
+        val, test, train = cut(examples, self.val_size, self.test_size, seed=self.data_seed)
+        return {"train": train, "val": val, "test": test}
+
+    def prepare(self, inputs: Tensor) -> Tensor:
+        """Scale to [0, 1]."""
+        return inputs / HIGHEST
+
+    def augment(self, inputs: Tensor, random: Generator) -> Tensor:
+        """Shift each image at random."""
+        if not self.shift_pixels:
+            return inputs
+        return random_affine(inputs, random, degrees=0, shift_pixels=self.shift_pixels, scale=0, fill=0.0)

@@ -1,0 +1,96 @@
+"""TensorLoader: batches of tensors by index, with no Python per example and a position that can be saved."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+Batch = tuple[Tensor, Tensor]
+Prepare = Callable[[Tensor], Tensor]
+Augment = Callable[[Tensor, Generator], Tensor]
+
+
+def generator_for(*seeds: int) -> Generator:
+    """A random generator that depends on every one of `seeds`, and on nothing else."""
+    return Generator().manual_seed(int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0] >> 1))
+
+
+class TensorLoader:
+    """Iterate over (inputs, targets) in batches; each iteration is one epoch.
+
+    The order of an epoch depends on (seed, epoch) alone and the random changes of a batch on (seed, epoch,
+    batch) alone: neither touches PyTorch's global random state, so epoch 7 is the same however one got there.
+
+    Args:
+        inputs: (examples, *shape), as stored.
+        targets: (examples,) or (examples, values).
+        batch_size: Examples a batch; the last batch of an epoch may be smaller.
+        prepare: Makes stored inputs into what the network takes, a whole batch at a time.
+        augment: Then changes the batch at random, with all its randomness from the generator it is given.
+        shuffle: Whether each epoch has its own random order.
+        seed: Where the randomness of all epochs begins.
+        rank: Which of `world_size` processes this is; each takes every `world_size`-th example.
+        world_size: Number of processes that share the data.
+    """
+
+    def __init__(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        batch_size: int,
+        prepare: Prepare,
+        augment: Augment | None = None,
+        *,
+        shuffle: bool,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.inputs, self.targets, self.prepare, self.augment = inputs, targets, prepare, augment
+        self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
+        self.rank, self.world_size = rank, world_size
+        self.epoch = self.position = 0  # `position`: batches of this epoch already given out
+        self._resumed = False
+
+    def __len__(self) -> int:
+        return -(-self._share() // self.batch_size)  # rounded up
+
+    def __iter__(self) -> Iterator[Batch]:
+        # Lightning stops after len(self) batches without exhausting the iterator, so the next epoch begins here
+        if self.position and not self._resumed:
+            self.epoch, self.position = self.epoch + 1, 0
+        self._resumed = False
+        order = self._order()
+        while self.position < len(self):
+            rows = order[self.position * self.batch_size :][: self.batch_size]
+            inputs = self.prepare(self.inputs[rows])
+            if self.augment:
+                inputs = self.augment(inputs, generator_for(self.seed, self.epoch, self.position, self.rank))
+            self.position += 1
+            yield inputs, self.targets[rows]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loader stands; plain numbers, so that a checkpoint with it loads under `weights_only`."""
+        return {"epoch": self.epoch, "position": self.position}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on exactly there; a finished epoch goes on with the next one."""
+        self.epoch, self.position = state["epoch"], state["position"]
+        self._resumed = self.position < len(self)
+
+    def _share(self) -> int:
+        """Examples that this process reads in an epoch."""
+        rows = len(self.targets)
+        return -(-rows // self.world_size) if self.shuffle else len(range(self.rank, rows, self.world_size))
+
+    def _order(self) -> Tensor:
+        """The rows this process reads in this epoch, in order."""
+        rows = len(self.targets)
+        if not self.shuffle:
+            return torch.arange(self.rank, rows, self.world_size)
+        order = torch.randperm(rows, generator=generator_for(self.seed, self.epoch))
+        # every process must make the same number of steps, or the others wait for ever: fill up from the start
+        missing = -rows % self.world_size
+        return torch.cat([order, order[:missing]])[self.rank :: self.world_size]

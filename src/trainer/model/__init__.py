@@ -1,0 +1,1 @@
+"""Networks: one file each, a plain `nn.Module` built from a DataSpec."""

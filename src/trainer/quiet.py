@@ -1,0 +1,21 @@
+"""News and warnings that tell a user nothing they could act on, each with the reason why it may be silenced."""
+
+import logging
+import warnings
+
+USELESS = {
+    # pytorch-lightning 2.6.6 with torch >= 2.13: its own code (Lightning issue 21326)
+    r".*isinstance\(treespec, LeafSpec\).*": FutureWarning,
+    # the CSV logger writes into the run directory, which is never empty: it holds .hydra
+    r"Experiment logs directory .* exists and is not empty.*": UserWarning,
+    # epochs of a few steps are normal here; the last value of each is logged all the same
+    r"The number of training batches \(\d+\) is smaller than the logging interval.*": UserWarning,
+}
+
+
+def quieten() -> None:
+    """Silence them for the rest of the process, and Lightning's news of itself unless `hydra.verbose` asks for it."""
+    if not logging.getLogger("trainer").isEnabledFor(logging.DEBUG):
+        logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message, category in USELESS.items():
+        warnings.filterwarnings("ignore", message=message, category=category)

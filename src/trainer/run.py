@@ -1,0 +1,124 @@
+"""One run: build what the config names, train it, test the best of it, and write down how it went."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from torch import nn
+
+from trainer.artifacts.checkpoint import ConfigInCheckpoint
+from trainer.artifacts.report import announce, log_hyperparameters, report
+from trainer.artifacts.run_directory import RunDirectory, is_first_process
+from trainer.errors import MismatchError, UserError, blamed_on
+from trainer.preflight import models_that_take
+from trainer.processes import processes_of_this_run
+from trainer.quiet import quieten
+from trainer.spec import DataSpec
+
+
+def run(config: DictConfig) -> float | None:
+    """Train and test as `config` says, and leave `result.json` behind, however it ends.
+
+    Returns:
+        The metric named by `optimized_metric`, for sweeps that search; None where none is named.
+
+    Raises:
+        UserError: Something the user can mend.
+    """
+    hydra, began = HydraConfig.get(), time.monotonic()
+    directory = RunDirectory(Path(hydra.runtime.output_dir), config)
+    directory.begin(list(hydra.overrides.task))
+    result: dict[str, Any] = {"state": "failed", "metrics": {}}
+    try:
+        with processes_of_this_run(directory.path):
+            result |= execute(config, directory)
+        result["state"] = "finished"
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt | SystemExit):  # Lightning turns Ctrl-C into an exit
+            result["state"] = "interrupted"
+        result["error"] = f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        directory.end(result, seconds=time.monotonic() - began)
+    if is_first_process():
+        report(result, directory.path)
+    if config.optimized_metric is None:
+        return None
+    if config.optimized_metric not in result["metrics"]:
+        raise UserError(f"optimized_metric: '{config.optimized_metric}' is none of {', '.join(result['metrics'])}")
+    return float(result["metrics"][config.optimized_metric])
+
+
+def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
+    """Build, train, test.
+
+    Returns:
+        What `result.json` says of it: metrics by name, steps, epochs, checkpoint, checksum of the data.
+    """
+    quieten()
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    data = build(config.data, "data")
+    net = build_net(config, data.spec)
+    with blamed_on("objective"):
+        objective = build(config.objective, "objective")(data.spec)
+    with blamed_on("model.task"):
+        task = build(config.model.task, "model.task")(
+            net, objective, build(config.optimizer, "optimizer"), build(config.scheduler, "scheduler")
+        )
+    trainer: pl.Trainer = build(
+        config.trainer,
+        "trainer",
+        callbacks=[*build_all(config, "callbacks"), ConfigInCheckpoint(directory.config)],
+        logger=build_all(config, "logger"),
+        default_root_dir=str(directory.path),
+    )
+    announce(data.spec, task, trainer, directory.path)
+
+    metrics: dict[str, float] = {}
+    best = config.ckpt_path
+    if config.train:
+        trainer.fit(task, data, ckpt_path=config.ckpt_path)
+        metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+        best = getattr(trainer.checkpoint_callback, "best_model_path", None)
+    steps, epochs = trainer.global_step, trainer.current_epoch
+    if config.test:
+        trainer.test(task, data, ckpt_path=best or None, verbose=False)
+        metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+    log_hyperparameters(trainer.loggers, directory.config, metrics)
+    return {
+        "metrics": metrics,
+        "steps": steps,
+        "epochs": epochs,
+        "checkpoint": best or None,
+        "data_sha256": data.checksum(),
+    }
+
+
+def build(node: DictConfig, key: str, **more: Any) -> Any:
+    """The object that a node of the config describes; what it refuses is blamed on `key`."""
+    with blamed_on(key):
+        return instantiate(node, _convert_="all", **more)
+
+
+def build_all(config: DictConfig, group: str) -> list[Any]:
+    """The objects of a group whose nodes have names, e.g. all callbacks."""
+    return [build(node, f"{group}.{name}") for name, node in (config[group] or {}).items()]
+
+
+def build_net(config: DictConfig, spec: DataSpec) -> nn.Module:
+    """The network, told its sizes by the data.
+
+    Raises:
+        UserError: It cannot take the data; names the models that can.
+    """
+    try:
+        with blamed_on("model.net"):
+            net: nn.Module = build(config.model.net, "model.net")(spec)
+    except MismatchError as error:
+        fitting = ", ".join(f"model={name}" for name in models_that_take(spec))
+        raise UserError(f"{error}\n  data '{spec.name}' goes with: {fitting or 'no model here'}") from None
+    return net

@@ -1,0 +1,51 @@
+"""DataSpec: what a data set promises, and all that a network has to know of it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from trainer.errors import MismatchError
+
+Kind = Literal["vector", "image", "sequence", "tokens"]
+Target = Literal["classes", "values"]
+
+AXES: dict[Kind, str] = {
+    "vector": "vectors (features,)",
+    "image": "images (channels, height, width)",
+    "sequence": "sequences (time, features)",
+    "tokens": "tokens (time,)",
+}
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """The shape of a data set, told from constructor arguments alone: no file is opened for it.
+
+    Args:
+        name: What the data set is called in messages, e.g. `"mnist"`.
+        kind: What one input is; `AXES` names the axes of each kind.
+        shape: Shape of one input, without the batch.
+        target: `"classes"` (integers) or `"values"` (real numbers).
+        output_size: Numbers a network gives per example: the values; the classes; 1 for two classes (a logit).
+        class_names: One name a class; empty for values.
+        vocabulary_size: Number of distinct tokens; 0 unless `kind` is `"tokens"`.
+    """
+
+    name: str
+    kind: Kind
+    shape: tuple[int, ...]
+    target: Target
+    output_size: int
+    class_names: tuple[str, ...] = ()
+    vocabulary_size: int = 0
+
+    def require(self, model: str, *kinds: Kind) -> None:
+        """Refuse data that a network cannot take; each network begins with this line.
+
+        Raises:
+            MismatchError: `kind` is not one of `kinds`; the message names both sides.
+        """
+        if self.kind not in kinds:
+            wanted = " or ".join(AXES[kind] for kind in kinds)
+            raise MismatchError(
+                f"model '{model}' needs {wanted}; data '{self.name}' has {AXES[self.kind].split()[0]} {self.shape}"
+            )

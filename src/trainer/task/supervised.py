@@ -1,0 +1,89 @@
+"""Supervised: one network learns to give the right output for each input."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torchmetrics import MetricCollection
+
+from trainer.data.loader import Batch
+from trainer.errors import blamed_on
+from trainer.objective import Objective
+
+MakeOptimizer = Callable[..., Optimizer]
+MakeSchedule = Callable[..., LRScheduler | dict[str, Any]]
+
+
+class Supervised(LightningModule):
+    """Train one network on one loss.
+
+    Logs `train/loss` every `trainer.log_every_n_steps` steps, and `val/` and `test/` with the loss and every
+    metric of the objective once an epoch, over all its examples.
+
+    Args:
+        net: Maps inputs (batch, *spec.shape) to outputs (batch, output_size).
+        objective: Gives loss, predictions and metrics.
+        optimizer: Called with the parameters.
+        scheduler: Called with the optimizer, and with `total_steps` where it takes that.
+    """
+
+    def __init__(self, net: nn.Module, objective: Objective, optimizer: MakeOptimizer, scheduler: MakeSchedule) -> None:
+        super().__init__()
+        self.net, self.objective = net, objective
+        self.make_optimizer, self.make_schedule = optimizer, scheduler
+        self.judges = nn.ModuleDict({stage: objective.metrics() for stage in ("val", "test")})
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.net(inputs)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        inputs, targets = batch
+        loss = self.objective.loss(self(inputs), targets)
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        return self._judge("val", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        return self._judge("test", batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_metrics("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_metrics("test")
+
+    def configure_optimizers(self) -> Any:
+        with blamed_on("optimizer"):
+            optimizer = self.make_optimizer(self.parameters())
+        with blamed_on("scheduler"):
+            takes_length = "total_steps" in inspect.signature(self.make_schedule).parameters
+            length = {"total_steps": int(self.trainer.estimated_stepping_batches)} if takes_length else {}
+            schedule = self.make_schedule(optimizer, **length)
+        config = schedule if isinstance(schedule, dict) else {"scheduler": schedule}
+        return {"optimizer": optimizer, "lr_scheduler": {"name": "lr", **config}}
+
+    def _judge(self, stage: str, batch: Batch) -> Tensor:
+        """Log the loss of a batch and note its predictions; returns the outputs, for callbacks to look at."""
+        inputs, targets = batch
+        outputs = self(inputs)
+        loss = self.objective.loss(outputs, targets)
+        self.log(f"{stage}/loss", loss, batch_size=len(targets), prog_bar=stage == "val", sync_dist=True)
+        self._metrics(stage).update(self.objective.predictions(outputs), targets)
+        return outputs
+
+    def _log_metrics(self, stage: str) -> None:
+        metrics = self._metrics(stage)
+        values = {f"{stage}/{name}": value for name, value in metrics.compute().items()}
+        self.log_dict(values, prog_bar=stage == "val")
+        metrics.reset()
+
+    def _metrics(self, stage: str) -> MetricCollection:
+        metrics = self.judges[stage]
+        assert isinstance(metrics, MetricCollection)
+        return metrics

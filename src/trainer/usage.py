@@ -1,0 +1,38 @@
+"""The text of `trainer --help`: made from the folders of the config, uncomposed, so that it comes at once."""
+
+from trainer.config import HOME, user_folders
+
+HEAD = """\
+trainer: train, sweep and compare networks. Everything is a choice or a value of one config.
+
+  trainer                                              train the default: model=mlp on data=digits
+  trainer experiment=mnist_cnn                         a whole recipe, by name
+  trainer data=digits model=cnn trainer.max_epochs=3   choices, and values by their dotted key
+  trainer -m model.net.hidden=[64],[128] seed=1,2      every combination (--multirun)
+  trainer callbacks=[default,early_stopping] '~callbacks.pictures'   one more, one fewer
+
+choices (group=NAME):
+"""
+TAIL = """
+  --cfg job       print the composed config (all keys that can be set); add --resolve to fill in references
+  --info          where each part of the config comes from
+  -m, --multirun  run every combination of the values separated by commas
+  --config-dir D  search folder D too; ./conf and ./experiments always join in
+  --version       print the version
+  --hydra-help    Hydra's own flags
+  -sc install=bash    shell completion: eval "$(trainer -sc install=bash)"   (also zsh, fish)
+"""
+
+
+def usage() -> str:
+    """Usage, the choices of every group (the user's own included) and the flags."""
+    choices: dict[str, set[str]] = {}
+    for folder in [HOME / "conf", HOME / "experiments", *user_folders()]:
+        if folder.name == "experiments":
+            choices.setdefault("experiment", set()).update(file.stem for file in folder.glob("*.yaml"))
+        else:
+            for file in folder.glob("*/*.yaml"):
+                choices.setdefault(file.parent.name, set()).add(file.stem)
+    width = max(map(len, choices)) + 2
+    rows = [f"  {group:{width}}{' '.join(sorted(names))}" for group, names in sorted(choices.items())]
+    return HEAD + "\n".join(rows) + "\n" + TAIL
