@@ -57,16 +57,14 @@ def _compose_and_run() -> int:
 
 
 def job(config: Any) -> float | None:
-    """One job: check the config before anything is opened, then run it."""
+    """One job of a run or a sweep; what the user can mend is told without a traceback."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
     from trainer.errors import UserError
-    from trainer.preflight import check
     from trainer.run import run
 
     try:
-        check(config)
         return run(config)
     except UserError as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN:  # the other jobs of a sweep go on

@@ -11,7 +11,7 @@ from trainer.errors import UserError, did_you_mean
 
 def explain(error: BaseException) -> str | None:
     """What a user should read instead of a traceback; None for a fault in code, which needs its traceback."""
-    if isinstance(error, UserError):
+    if isinstance(error, UserError) or type(error).__name__ == "MisconfigurationException":  # Lightning's, not imported
         return str(error)
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None

@@ -29,9 +29,30 @@ def check(config: DictConfig) -> None:
         values = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(str(error).splitlines()[0] + f"\n  at key '{error.full_key}'") from None
-    mistakes = [f"{key}: {problem}{_origin(key)}" for key, problem in _mistakes("", values)]
+    mistakes = [f"{key}: {problem}{_origin(key)}" for key, problem in [*_mistakes("", values), *_no_checkpoint(config)]]
     if mistakes:
         raise UserError("\n       ".join(mistakes))
+
+
+def check_monitors(config: DictConfig, logged: list[str]) -> None:
+    """Refuse to wait for a metric that nobody logs; Lightning would find out after the first epoch.
+
+    Args:
+        config: Its callbacks and scheduler may have a `monitor`; a callback that is neither Lightning's nor ours
+            may log anything, and then all names pass.
+        logged: The names that the task logs.
+
+    Raises:
+        UserError: Names the key, and the metrics there are.
+    """
+    callbacks = config.callbacks or {}
+    if any(not str(node.get("_target_")).startswith(("trainer.", "pytorch_lightning.")) for node in callbacks.values()):
+        return
+    monitors = {f"callbacks.{name}.monitor": node.get("monitor") for name, node in callbacks.items()}
+    monitors |= {"scheduler.monitor": config.scheduler.get("monitor"), "optimized_metric": config.optimized_metric}
+    for key, metric in monitors.items():
+        if metric is not None and metric not in logged:
+            raise UserError(f"{key}: no metric '{metric}' is logged; there are: {', '.join(logged)}{_origin(key)}")
 
 
 def models_that_take(spec: DataSpec) -> list[str]:
@@ -46,6 +67,14 @@ def models_that_take(spec: DataSpec) -> list[str]:
                 continue
             names.append(file.stem)
     return names
+
+
+def _no_checkpoint(config: DictConfig) -> Iterator[tuple[str, str]]:
+    """What is wrong with `ckpt_path`."""
+    if config.ckpt_path is None and config.test and not config.train:
+        yield "ckpt_path", "train=false tests a checkpoint; name it: ckpt_path=outputs/.../checkpoints/best.ckpt"
+    if config.ckpt_path is not None and not Path(config.ckpt_path).exists():
+        yield "ckpt_path", f"no file '{config.ckpt_path}'"
 
 
 def _mistakes(key: str, value: Any) -> Iterator[tuple[str, str]]:

@@ -14,14 +14,14 @@ from trainer.artifacts.checkpoint import ConfigInCheckpoint
 from trainer.artifacts.report import announce, log_hyperparameters, report
 from trainer.artifacts.run_directory import RunDirectory, is_first_process
 from trainer.errors import MismatchError, UserError, blamed_on
-from trainer.preflight import models_that_take
+from trainer.preflight import check, check_monitors, models_that_take
 from trainer.processes import processes_of_this_run
 from trainer.quiet import quieten
 from trainer.spec import DataSpec
 
 
 def run(config: DictConfig) -> float | None:
-    """Train and test as `config` says, and leave `result.json` behind, however it ends.
+    """Check the config, train and test as it says, and leave `result.json` behind, however that ends.
 
     Returns:
         The metric named by `optimized_metric`, for sweeps that search; None where none is named.
@@ -30,10 +30,11 @@ def run(config: DictConfig) -> float | None:
         UserError: Something the user can mend.
     """
     hydra, began = HydraConfig.get(), time.monotonic()
-    directory = RunDirectory(Path(hydra.runtime.output_dir), config)
-    directory.begin(list(hydra.overrides.task))
+    directory = RunDirectory(Path(hydra.runtime.output_dir))
     result: dict[str, Any] = {"state": "failed", "metrics": {}}
     try:
+        check(config)
+        directory.begin(config, list(hydra.overrides.task))
         with processes_of_this_run(directory.path):
             result |= execute(config, directory)
         result["state"] = "finished"
@@ -46,11 +47,7 @@ def run(config: DictConfig) -> float | None:
         directory.end(result, seconds=time.monotonic() - began)
     if is_first_process():
         report(result, directory.path)
-    if config.optimized_metric is None:
-        return None
-    if config.optimized_metric not in result["metrics"]:
-        raise UserError(f"optimized_metric: '{config.optimized_metric}' is none of {', '.join(result['metrics'])}")
-    return float(result["metrics"][config.optimized_metric])
+    return result["metrics"].get(config.optimized_metric)
 
 
 def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
@@ -76,6 +73,7 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
         logger=build_all(config, "logger"),
         default_root_dir=str(directory.path),
     )
+    check_monitors(config, task.logged)
     announce(data.spec, task, trainer, directory.path)
 
     metrics: dict[str, float] = {}

@@ -19,7 +19,6 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from trainer.artifacts.provenance import provenance
-from trainer.errors import UserError
 
 # what does not change the numbers a run arrives at, and so has no part in its fingerprint
 INCIDENTAL = (
@@ -103,25 +102,21 @@ def claim(config: DictConfig, key: str) -> None:
 
 
 class RunDirectory:
-    """Writes what a run leaves behind beside its checkpoints and logs.
+    """Writes what a run leaves behind beside its checkpoints and logs; only the first process writes.
 
     Args:
         path: An existing directory.
-        config: The run's config; resolved here.
     """
 
-    def __init__(self, path: Path, config: DictConfig) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        except Exception as error:  # OmegaConf's own errors share no public base
-            raise UserError(f"the config cannot be resolved: {error}") from error
-        assert isinstance(resolved, dict)
-        self.config: dict[str, Any] = {str(key): value for key, value in resolved.items()}
-        self.fingerprint = fingerprint(self.config)
+        self.config: dict[str, Any] = {}  # resolved, of plain containers; filled by `begin`
 
-    def begin(self, overrides: list[str]) -> None:
-        """Write `config.yaml`, `provenance.json` and `code.diff`, in the first process alone."""
+    def begin(self, config: DictConfig, overrides: list[str]) -> None:
+        """Write `config.yaml`, `provenance.json` and `code.diff`."""
+        resolved = OmegaConf.to_container(config, resolve=True)
+        assert isinstance(resolved, dict)
+        self.config = {str(key): value for key, value in resolved.items()}
         if not is_first_process():
             return
         OmegaConf.save(OmegaConf.create(self.config), self.path / "config.yaml")
@@ -131,8 +126,10 @@ class RunDirectory:
             write(self.path / "code.diff", diff)
 
     def end(self, result: dict[str, Any], seconds: float) -> None:
-        """Write `result.json`, in the first process alone; its presence says that the run is over."""
-        result |= {"seconds": round(seconds, 3), "seed": self.config["seed"], "fingerprint": self.fingerprint}
+        """Write `result.json`; its presence says that the run is over."""
+        result["seconds"] = round(seconds, 3)
+        if self.config:
+            result |= {"seed": self.config["seed"], "fingerprint": fingerprint(self.config)}
         if is_first_process():
             write(self.path / "result.json", json.dumps(result, indent=2) + "\n")
 

@@ -53,8 +53,8 @@ class Digits(TensorData):
 
     def load(self) -> dict[Stage, Split]:
         """Read the packaged table: 64 pixels and the digit in each row."""
-        with gzip.open(files("trainer.data").joinpath("digits.csv.gz").open("rb")) as table:
-            rows = torch.from_numpy(np.loadtxt(table, np.uint8, delimiter=","))  # (1797, 65)
+        table = gzip.decompress(files("trainer.data").joinpath("digits.csv.gz").read_bytes()).decode()
+        rows = torch.from_numpy(np.loadtxt(table.splitlines(), np.uint8, delimiter=","))  # (1797, 65)
         examples = Split(rows[:, :64].reshape(-1, 1, 8, 8), rows[:, 64].long())
         val, test, train = cut(examples, self.val_size, self.test_size, seed=self.data_seed)
         return {"train": train, "val": val, "test": test}

@@ -37,6 +37,12 @@ class Supervised(LightningModule):
         self.make_optimizer, self.make_schedule = optimizer, scheduler
         self.judges = nn.ModuleDict({stage: objective.metrics() for stage in ("val", "test")})
 
+    @property
+    def logged(self) -> list[str]:
+        """Names of all metrics that this task logs; callbacks may wait for any of them."""
+        metrics = ["loss", *self.objective.metrics()]
+        return ["train/loss", *(f"{stage}/{metric}" for stage in ("val", "test") for metric in metrics)]
+
     def forward(self, inputs: Tensor) -> Tensor:
         return self.net(inputs)
 

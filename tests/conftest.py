@@ -1,0 +1,97 @@
+"""Fixtures for all tests: the command run as a user runs it, and the real data where they are."""
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest-xdist runs a worker on each core
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@dataclass
+class Outcome:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+    directory: Path
+
+    @property
+    def runs(self) -> list[Path]:
+        """The directories of all runs below outputs/, oldest first."""
+        return sorted((file.parent for file in self.directory.glob("outputs/**/result.json")), key=os.path.getmtime)
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Run `trainer ARGUMENTS` in an empty directory, inside this process: importing torch anew takes seconds."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    environment = dict(os.environ)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Outcome:
+        from trainer.cli import main
+
+        GlobalHydra.instance().clear()
+        monkeypatch.setattr(sys, "argv", ["trainer", *arguments])
+        monkeypatch.setattr(sys, "path", sys.path[:])
+        capfd.readouterr()
+        code: object = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+            if isinstance(code, str):  # what Python itself prints, and its exit code for it
+                print(code, file=sys.stderr)
+                code = 1
+        finally:
+            os.environ.clear()
+            os.environ.update(environment)
+            for handler in set(root.handlers) - set(handlers):
+                handler.close()
+            root.handlers, root.level = handlers[:], level
+        out, err = capfd.readouterr()
+        assert isinstance(code, int | None)
+        return Outcome(code or 0, out, err, tmp_path)
+
+    return run
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Command:
+    """Run `trainer ARGUMENTS` as a process of its own; `cwd` and further variables by keyword."""
+
+    def run(*arguments: str, cwd: Path = tmp_path, **environment: str) -> Outcome:
+        answer = subprocess.run(
+            [sys.executable, "-m", "trainer", *arguments],
+            cwd=cwd,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        return Outcome(answer.returncode, answer.stdout, answer.stderr, cwd)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """The data root that holds the real MNIST, from the environment."""
+    root = Path(os.environ.get("TRAINER_DATA_DIR", "data"))
+    if not (root / "MNIST/raw/train-images-idx3-ubyte").is_file():
+        pytest.skip(f"no MNIST/raw below '{root}': set TRAINER_DATA_DIR to a data root that has it")
+    return root.resolve()

@@ -1,0 +1,130 @@
+"""Mistakes of a user: one clear message, an exit code that is not 0, no traceback, nothing lost."""
+
+from pathlib import Path
+
+import pytest
+
+from trainer.data import mnist
+
+# command line -> what the message must say
+MISTAKES = {
+    "experiment=mnist_cn": ["experiment/mnist_cn", "mnist_tutorial", "did you mean 'mnist_cnn'?"],
+    "model=cn": ["model/cn", "did you mean 'cnn'?"],
+    "modle=cnn": ["no key 'modle'", "did you mean 'model'?"],
+    "epocs=3": ["no key 'epocs'"],
+    "model.net.hiden=[3]": ["no key 'model.net.hiden'", "did you mean 'hidden'?"],
+    "+model.net.hiden=[3]": ["model.net.hiden: ", "did you mean 'hidden'?", "(command line: +model.net.hiden=[3])"],
+    "seed=abc": ["seed", "'abc'", "Integer"],
+    "trainer.max_epochs=abc": ["trainer.max_epochs: 'abc' is not ", "int", "command line"],
+    "optimizer.lr=abc": ["optimizer.lr: 'abc' is not float"],
+    "model.net.hidden=abc": ["model.net.hidden: 'abc' is not Sequence[int]"],
+    "model.net.hidden=[64,b]": ["model.net.hidden: [64, 'b'] is not Sequence[int]"],
+    "model.net.activation=rel": ["model.net.activation: 'rel' is not one of: 'relu', "],
+    "model.net._target_=trainer.model.mlp.MPL": ["model.net._target_", "trainer.model.mlp.MPL"],
+    "optimizer.lr=-1": ["optimizer: ", "-1"],
+    "data.batch_size=0": ["data.batch_size", "at least 1"],
+    "model=cnn data=xor": [
+        "model 'cnn' needs images",
+        "data 'xor' has vectors (2,)",
+        "goes with: model=linear, model=mlp",
+    ],
+    "model=cnn model.net.channels=[8,8,8,8]": ["model.net.channels", "at most 3", "digits"],
+    "objective.loss=mse": ["objective.loss: 'mse' does not fit", "cross_entropy"],
+    "model.net.hidden=[64],[128]": ["Ambiguous value", "--multirun"],
+    "trainer=gpu": ["trainer", "gpu"],
+    "ckpt_path=nowhere.ckpt": ["ckpt_path", "nowhere.ckpt"],
+    "train=false": ["ckpt_path"],
+    "callbacks.checkpoint.monitor=val/acuracy": ["val/acuracy", "val/accuracy"],
+    "callbacks=[default,early_stopping] callbacks.early_stopping.monitor=vall": ["vall", "val/loss"],
+    "optimized_metric=test/acc trainer.max_epochs=1": ["optimized_metric: no metric 'test/acc'", "test/accuracy"],
+}
+
+
+@pytest.mark.parametrize("typed", MISTAKES)
+def test_a_mistake_gets_one_clear_message(typed, command):
+    if typed == "trainer=gpu":
+        import torch
+
+        if torch.cuda.is_available():
+            pytest.skip("this machine has a GPU")
+    outcome = command(*typed.split())
+    assert outcome.code in (1, 2)
+    assert "Traceback" not in outcome.err + outcome.out
+    message = outcome.err[outcome.err.index("error: ") :]
+    for part in MISTAKES[typed]:
+        assert part in message
+    assert message.count("error: ") == 1
+    assert len(message.splitlines()) <= 16
+
+
+def test_every_mistake_is_told_at_once(command):
+    outcome = command("optimizer.lr=abc", "trainer.max_epochs=x", "model.net.dropout=y")
+    for key in ("optimizer.lr: ", "trainer.max_epochs: ", "model.net.dropout: "):
+        assert key in outcome.err
+
+
+def test_a_misspelt_key_in_an_experiment_names_the_file(command, tmp_path):
+    (tmp_path / "experiments").mkdir()
+    file = tmp_path / "experiments/typo.yaml"
+    file.write_text("model:\n  net:\n    hiden: [3]\n")
+    outcome = command("experiment=typo")
+    assert outcome.code == 1
+    assert (
+        f"model.net.hiden: trainer.model.mlp.MLP takes no 'hiden'; did you mean 'hidden'?  (in {file})" in outcome.err
+    )
+
+
+def test_an_unknown_key_at_the_top_of_an_experiment_is_refused(command, tmp_path):
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments/typo.yaml").write_text("sead: 7\n")
+    outcome = command("experiment=typo")
+    assert outcome.code == 1
+    assert "experiment/typo" in outcome.err
+    assert "no key 'sead'; did you mean 'seed'?" in outcome.err
+
+
+def test_missing_data_without_a_network_say_what_to_do(command, tmp_path):
+    outcome = command("data=mnist", "data.mirrors=[http://127.0.0.1:9/]")
+    assert outcome.code == 1
+    assert "Traceback" not in outcome.err
+    for part in [
+        str(Path("data/MNIST/raw/train-images-idx3-ubyte")),
+        "http://127.0.0.1:9/train-images-idx3-ubyte.gz",
+        "6bbc9ace898e44ae57da46a324031adb",
+        "TRAINER_DATA_DIR",
+        "data.dir",
+    ]:
+        assert part in outcome.err
+
+
+def test_a_corrupt_data_file_is_named_with_both_checksums(command, tmp_path):
+    file = tmp_path / "data/MNIST/raw/train-images-idx3-ubyte"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"not images")
+    outcome = command("data=mnist", "data.mirrors=[]")
+    assert outcome.code == 1
+    assert "Traceback" not in outcome.err
+    assert "data/MNIST/raw/train-images-idx3-ubyte is corrupt" in outcome.err
+    assert mnist.FILES["train-images-idx3-ubyte"].md5 in outcome.err
+    assert file.read_bytes() == b"not images"
+
+
+def test_an_output_directory_that_cannot_be_written_is_named(command, tmp_path):
+    (tmp_path / "taken").write_text("a file where a folder should be")
+    outcome = command("outputs=taken")
+    assert outcome.code == 1
+    assert "Traceback" not in outcome.err
+    assert "cannot write to 'taken/digits_mlp/" in outcome.err
+    assert "outputs=DIR" in outcome.err
+
+
+def test_a_fault_in_a_users_own_code_keeps_its_traceback(command, tmp_path):
+    (tmp_path / "broken_code.py").write_text("def net(spec):\n    return [][1]\n")
+    (tmp_path / "conf/model").mkdir(parents=True)
+    task = "{_target_: trainer.task.supervised.Supervised, _partial_: true}"
+    net = "{_target_: broken_code.net, _partial_: true}"
+    (tmp_path / "conf/model/broken.yaml").write_text(f"task: {task}\nnet: {net}\n")
+    outcome = command("model=broken")
+    assert outcome.code == 1
+    assert "IndexError: list index out of range" in outcome.err
+    assert "broken_code.py" in outcome.err

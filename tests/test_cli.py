@@ -1,0 +1,105 @@
+"""The command line: what it answers at once, and what it composes."""
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from trainer import __version__
+
+WITHOUT_TORCH = """
+import sys
+sys.argv = ["trainer", *{arguments!r}]
+from trainer.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+heavy = sorted({{"torch", "pytorch_lightning", "numpy"}} & set(sys.modules))
+assert not heavy, heavy
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["--cfg", "job"],
+        ["experiment=mnist_cnn", "--cfg", "job", "--resolve"],
+        ["--info", "defaults"],
+    ],
+    ids=" ".join,
+)
+def test_answers_without_importing_torch(arguments, tmp_path):
+    script = WITHOUT_TORCH.format(arguments=arguments)
+    answer = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("trainer experiment=mni", ["experiment=mnist_cnn", "experiment=mnist_tutorial"]),
+        ("trainer optimizer=ad", ["optimizer=adam", "optimizer=adamw"]),
+        ("trainer model.net.act", ["model.net.activation="]),
+    ],
+)
+def test_completes_what_is_typed(typed, offered, process):
+    answer = process("-sc", "query=bash", COMP_LINE=typed, COMP_POINT=str(len(typed)))
+    assert answer.out.split() == offered
+
+
+def test_help_lists_the_choices_of_the_working_directory_too(command, tmp_path):
+    (tmp_path / "conf/model").mkdir(parents=True)
+    (tmp_path / "conf/model/mine.yaml").write_text("net: {}")
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments/my_recipe.yaml").write_text("seed: 3")
+    text = command("--help").out
+    assert "  model       cnn linear mine mlp" in text
+    assert "my_recipe" in text
+
+
+def test_says_its_version(command):
+    assert command("--version").out == f"trainer {__version__}\n"
+
+
+def test_composes_choices_and_values(command):
+    arguments = ["data=mnist", "model=cnn", "optimizer=adamw", "trainer.max_epochs=3", "model.net.hidden=[7]"]
+    config = yaml.safe_load(command(*arguments, "--cfg", "job", "--resolve").out)
+    assert config["data"]["_target_"] == "trainer.data.mnist.MNIST"
+    assert config["model"]["net"]["_target_"] == "trainer.model.cnn.CNN"
+    assert config["model"]["net"]["hidden"] == [7]
+    assert config["optimizer"]["_target_"] == "torch.optim.AdamW"
+    assert config["trainer"]["max_epochs"] == 3
+    assert config["task_name"] == "mnist_cnn"
+
+
+def test_callbacks_are_switched_on_and_off_by_name(command):
+    config = yaml.safe_load(
+        command("callbacks=[default,early_stopping,gradient_clipping]", "~callbacks.pictures", "--cfg", "job").out
+    )
+    assert list(config["callbacks"]) == [
+        "checkpoint",
+        "lr_monitor",
+        "progress",
+        "early_stopping",
+        "gradient_clipping",
+    ]
+    assert yaml.safe_load(command("callbacks=none", "--cfg", "job").out)["callbacks"] == {}
+
+
+def test_a_machines_own_settings_join_from_conf_local(command, tmp_path):
+    (tmp_path / "conf/local").mkdir(parents=True)
+    (tmp_path / "conf/local/default.yaml").write_text("# @package _global_\noutputs: elsewhere\n")
+    assert yaml.safe_load(command("--cfg", "job").out)["outputs"] == "elsewhere"
+
+
+def test_warns_of_a_users_file_that_a_packaged_one_hides(command, tmp_path):
+    (tmp_path / "conf/model").mkdir(parents=True)
+    (tmp_path / "conf/model/mlp.yaml").write_text("net: {}")
+    err = command("--cfg", "job").err
+    assert f"warning: {tmp_path}/conf/model/mlp.yaml is not used" in err
+    assert "rename it" in err
