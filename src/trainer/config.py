@@ -42,8 +42,8 @@ class Config:
     objective: Any = MISSING
     optimizer: Any = MISSING
     scheduler: Any = MISSING
-    callbacks: dict[str, Any] = field(default_factory=dict)
-    logger: dict[str, Any] = field(default_factory=dict)
+    callbacks: dict[str, Any] | None = field(default_factory=dict)
+    logger: dict[str, Any] | None = field(default_factory=dict)
     trainer: Any = MISSING
 
 

@@ -34,19 +34,21 @@ def check(config: DictConfig) -> None:
         raise UserError("\n       ".join(mistakes))
 
 
-def check_monitors(config: DictConfig, logged: list[str]) -> None:
+def check_monitors(config: DictConfig, logged: list[str] | None) -> None:
     """Refuse to wait for a metric that nobody logs; Lightning would find out after the first epoch.
 
     Args:
         config: Its callbacks and scheduler may have a `monitor`; a callback that is neither Lightning's nor ours
             may log anything, and then all names pass.
-        logged: The names that the task logs.
+        logged: The names that the task logs; None, of a task that does not say, lets all names pass.
 
     Raises:
         UserError: Names the key, and the metrics there are.
     """
     callbacks = config.callbacks or {}
-    if any(not str(node.get("_target_")).startswith(("trainer.", "pytorch_lightning.")) for node in callbacks.values()):
+    if logged is None or any(
+        not str(node.get("_target_")).startswith(("trainer.", "pytorch_lightning.")) for node in callbacks.values()
+    ):
         return
     monitors = {f"callbacks.{name}.monitor": node.get("monitor") for name, node in callbacks.items()}
     monitors |= {"scheduler.monitor": config.scheduler.get("monitor"), "optimized_metric": config.optimized_metric}

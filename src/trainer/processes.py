@@ -29,7 +29,7 @@ def processes_of_this_run(directory: Path) -> Iterator[None]:
         sys.argv = [arguments[0], *hydra.overrides.task]
         node = HydraConfig.instance().cfg
         assert isinstance(node, DictConfig)
-        with read_write(node):
+        with read_write(node.hydra):
             OmegaConf.update(node, "hydra.run.dir", str(directory))
     try:
         yield

@@ -10,6 +10,8 @@ USELESS = {
     r"Experiment logs directory .* exists and is not empty.*": UserWarning,
     # epochs of a few steps are normal here; the last value of each is logged all the same
     r"The number of training batches \(\d+\) is smaller than the logging interval.*": UserWarning,
+    # a run that goes on from another run's checkpoint has a directory, and a best epoch, of its own
+    r"The dirpath has changed from .*": UserWarning,
 }
 
 

@@ -73,8 +73,8 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
         logger=build_all(config, "logger"),
         default_root_dir=str(directory.path),
     )
-    check_monitors(config, task.logged)
-    announce(data.spec, task, trainer, directory.path)
+    check_monitors(config, getattr(task, "logged", None))
+    announce(data.spec, net, trainer, directory.path)
 
     metrics: dict[str, float] = {}
     best = config.ckpt_path

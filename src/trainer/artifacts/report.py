@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
+from torch import nn
 
 from trainer.spec import DataSpec
 
@@ -18,13 +19,13 @@ log = logging.getLogger(__name__)
 
 
 @rank_zero_only
-def announce(spec: DataSpec, task: LightningModule, trainer: Trainer, directory: Path) -> None:
+def announce(spec: DataSpec, net: nn.Module, trainer: Trainer, directory: Path) -> None:
     """Say what is about to be trained, on what, and where it will lie."""
-    parameters = sum(parameter.numel() for parameter in task.parameters() if parameter.requires_grad)
+    parameters = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
     device = f"{trainer.num_devices} x {trainer.strategy.root_device.type}"
     shape = " x ".join(map(str, spec.shape))
     log.info(f"data   {spec.name}: {spec.kind} {shape} -> {spec.target} ({spec.output_size} outputs)")
-    log.info(f"model  {type(task.net).__name__}: {parameters:,} trainable parameters, on {device}")
+    log.info(f"model  {type(net).__name__}: {parameters:,} trainable parameters, on {device}")
     log.info(f"run    {shown(directory)}")
 
 

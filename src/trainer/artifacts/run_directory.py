@@ -22,22 +22,17 @@ from trainer.artifacts.provenance import provenance
 
 # what does not change the numbers a run arrives at, and so has no part in its fingerprint
 INCIDENTAL = (
-    "outputs",
-    "task_name",
-    "tags",
-    "logger",
-    "optimized_metric",
-    "data.dir",
-    "data.mirrors",
-    "data.download",
+    *("outputs", "task_name", "tags", "logger", "optimized_metric", "data.dir", "data.mirrors", "data.download"),
+    *("callbacks.progress", "callbacks.pictures", "callbacks.lr_monitor"),
 )
 
 
-def fingerprint(config: dict[str, Any]) -> str:
+def fingerprint(config: dict[str, Any], directory: Path) -> str:
     """A hash of every setting that decides the numbers: equal for two runs that ought to agree.
 
     Args:
         config: The resolved config as plain containers.
+        directory: The run directory, which some settings name.
 
     Returns:
         str: 16 hexadecimal digits.
@@ -49,7 +44,7 @@ def fingerprint(config: dict[str, Any]) -> str:
         if node and name in node:
             del node[name]
     text = json.dumps(OmegaConf.to_container(essential), sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.replace(str(directory.absolute()), ".").encode()).hexdigest()[:16]
 
 
 def is_first_process() -> bool:
@@ -129,7 +124,7 @@ class RunDirectory:
         """Write `result.json`; its presence says that the run is over."""
         result["seconds"] = round(seconds, 3)
         if self.config:
-            result |= {"seed": self.config["seed"], "fingerprint": fingerprint(self.config)}
+            result |= {"seed": self.config["seed"], "fingerprint": fingerprint(self.config, self.path)}
         if is_first_process():
             write(self.path / "result.json", json.dumps(result, indent=2) + "\n")
 

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from pytorch_lightning import LightningDataModule
@@ -51,6 +51,8 @@ class TensorData(LightningDataModule, ABC):
             raise UserError("data.batch_size and data.eval_batch_size: must be at least 1")
         self.batch_size, self.eval_batch_size, self.seed = batch_size, eval_batch_size, seed
         self.splits: Mapping[Stage, Split] = {}
+        self._train: TensorLoader | None = None
+        self._epochs_begun = 0  # before the checkpoint that this run goes on from
 
     @property
     @abstractmethod
@@ -82,13 +84,23 @@ class TensorData(LightningDataModule, ABC):
 
     def train_dataloader(self) -> TensorLoader:
         overfits = bool(getattr(self.trainer, "overfit_batches", 0))  # then the batches must stay the same
-        return self._loader("train", shuffle=not overfits)
+        self._train = self._loader("train", shuffle=not overfits)
+        if self._epochs_begun:
+            # Lightning gives a loader its state back only inside an epoch; between two, this says which comes next
+            self._train.epoch, self._train.position = self._epochs_begun - 1, len(self._train)
+        return self._train
 
     def val_dataloader(self) -> TensorLoader:
         return self._loader("val")
 
     def test_dataloader(self) -> TensorLoader:
         return self._loader("test")
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epochs_begun": self._train.epoch + 1 if self._train else 0}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._epochs_begun = state_dict["epochs_begun"]
 
     def _loader(self, stage: Stage, *, shuffle: bool = False) -> TensorLoader:
         return TensorLoader(

@@ -1,0 +1,267 @@
+"""One run, from the command to what it leaves behind."""
+
+import csv
+import json
+import math
+import re
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+QUICK = ["trainer.max_epochs=2", "trainer.log_every_n_steps=5"]
+
+
+@pytest.fixture
+def digits(command):
+    """A short run on the digits, with a CNN, so that there are pictures."""
+    outcome = command("model=cnn", *QUICK)
+    assert outcome.code == 0, outcome.err
+    return outcome
+
+
+def weights(run, name="last"):
+    return torch.load(run / f"checkpoints/{name}.ckpt", weights_only=True)["state_dict"]
+
+
+def test_a_run_leaves_everything_needed_to_trust_it(digits):
+    [run] = digits.runs
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_[0-9a-f]{6}", run.name)
+    assert run.parent == digits.directory / "outputs/digits_cnn"
+    left = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    assert left >= {
+        "config.yaml",
+        "result.json",
+        "provenance.json",
+        "metrics.csv",
+        "trainer.log",
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        ".hydra/config.yaml",
+        ".hydra/overrides.yaml",
+    }
+    assert [path for path in left if path.startswith("tensorboard/events.out.tfevents")]
+
+    result = json.loads((run / "result.json").read_text())
+    assert result["state"] == "finished"
+    assert result["steps"] == 2 * math.ceil((1797 - 180 - 360) / 64)
+    assert result["epochs"] == 2
+    assert result["seed"] == 1
+    assert result["metrics"].keys() >= {
+        "train/loss",
+        "val/loss",
+        "val/accuracy",
+        "test/loss",
+        "test/accuracy",
+    }
+    assert 0.5 < result["metrics"]["test/accuracy"] <= 1
+    assert result["seconds"] > 0
+    assert re.fullmatch(r"[0-9a-f]{16}", result["fingerprint"])
+    assert re.fullmatch(r"[0-9a-f]{64}", result["data_sha256"])
+
+    origin = json.loads((run / "provenance.json").read_text())
+    assert origin["command"] == "trainer model=cnn " + " ".join(QUICK)
+    assert origin["overrides"] == ["model=cnn", *QUICK]
+    assert origin["packages"]["torch"] == torch.__version__.split("+")[0]
+    assert origin["machine"]["cores"] >= 1
+
+
+def test_says_where_the_results_are_and_how_to_open_tensorboard(digits):
+    [run] = digits.runs
+    name = run.relative_to(digits.directory)
+    assert f"run    {name}" in digits.out
+    assert f"results      {name}/result.json" in digits.out
+    assert re.search(rf"look at it   \S*tensorboard --logdir {name}\n", digits.out)
+    assert re.search(r"accuracy .*│ 0\.\d{4} │ 0\.\d{4} │", digits.out)
+
+
+def test_says_nothing_that_a_user_need_not_read(digits):
+    assert digits.err == ""
+    for noise in ("💡", "LeafSpec", "GPU available", "smaller than the logging interval"):
+        assert noise not in digits.out
+
+
+def test_tensorboard_has_the_scalars_the_rate_and_the_pictures(digits):
+    [run] = digits.runs
+    names: set[str] = set()
+    images: set[str] = set()
+    for file in (run / "tensorboard").glob("events*"):
+        events = EventAccumulator(str(file)).Reload()
+        names |= set(events.Tags()["scalars"])
+        images |= set(events.Tags()["images"])
+    assert names >= {
+        "train/loss",
+        "val/loss",
+        "val/accuracy",
+        "test/loss",
+        "test/accuracy",
+        "lr",
+        "epoch",
+    }
+    assert images >= {"val/predictions", "test/predictions", "test/mistakes"}
+
+
+def test_metrics_csv_holds_every_logged_number(digits):
+    [run] = digits.runs
+    rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
+    losses = [row for row in rows if row["train/loss"]]
+    assert [int(row["step"]) for row in losses] == list(range(4, 40, 5))
+    assert len([row for row in rows if row["val/accuracy"]]) == 2
+    result = json.loads((run / "result.json").read_text())
+    assert float(rows[-1]["test/accuracy"]) == pytest.approx(result["metrics"]["test/accuracy"])
+
+
+def test_checkpoints_load_without_pickle_trust_and_know_their_config(digits):
+    [run] = digits.runs
+    checkpoint = torch.load(run / "checkpoints/best.ckpt", weights_only=True)
+    assert checkpoint["config"]["model"]["net"]["channels"] == [32, 64]
+    assert checkpoint["config"]["seed"] == 1
+    assert checkpoint["state_dict"]["net.blocks.0.weight"].shape == (32, 1, 3, 3)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(command):
+    for seed in (1, 1, 2):
+        outcome = command("model=cnn", "data.shift_pixels=1", "model.net.dropout=0.3", f"seed={seed}", *QUICK)
+        assert outcome.code == 0, outcome.err
+    first, again, other = (weights(run) for run in outcome.runs)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+    prints = [json.loads((run / "result.json").read_text())["fingerprint"] for run in outcome.runs]
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_two_runs_that_start_together_never_share_a_directory(command, monkeypatch):
+    import hydra.core.utils
+
+    class Still(hydra.core.utils.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2026, 1, 1, 12, 0, 0)
+
+    monkeypatch.setattr(hydra.core.utils, "datetime", Still)
+    for _ in range(2):
+        assert command("data=xor", "trainer.max_epochs=1").code == 0
+    names = [run.name for run in command("--version").runs]
+    assert len(set(names)) == 2
+
+
+def test_a_directory_that_holds_a_run_is_never_written_to(command):
+    again = ["data=xor", "trainer.max_epochs=1", "hydra.run.dir=mine"]
+    first = command(*again)
+    assert first.code == 0, first.err
+    before = {path: path.read_bytes() for path in (first.directory / "mine").rglob("*") if path.is_file()}
+    second = command(*again)
+    assert second.code == 1
+    assert "hydra.run.dir: 'mine' is not empty" in second.err
+    assert before == {path: path.read_bytes() for path in (first.directory / "mine").rglob("*") if path.is_file()}
+
+
+def test_the_best_checkpoint_is_tested_not_the_last(command):
+    # at this rate the loss soon explodes, so the last epoch is not the best one
+    outcome = command("data=line", "model=linear", "optimizer=sgd", "optimizer.lr=1.2", "trainer.max_epochs=12")
+    assert outcome.code == 0, outcome.err
+    [run] = outcome.runs
+    rows = [row for row in csv.DictReader((run / "metrics.csv").read_text().splitlines()) if row["val/loss"]]
+    losses = [float(row["val/loss"]) for row in rows]
+    assert losses[-1] > 10 * min(losses)
+    assert json.loads((run / "result.json").read_text())["metrics"]["test/loss"] < 10 * min(losses)
+
+
+def test_a_finished_run_is_tested_again_from_its_checkpoint(digits, command):
+    [run] = digits.runs
+    outcome = command("model=cnn", "train=false", f"ckpt_path={run}/checkpoints/best.ckpt")
+    assert outcome.code == 0, outcome.err
+    first, again = (json.loads((run / "result.json").read_text())["metrics"] for run in outcome.runs)
+    assert again["test/accuracy"] == first["test/accuracy"]
+
+
+def test_training_goes_on_from_a_checkpoint_as_if_it_had_never_stopped(command):
+    schedule = ["scheduler=step", "scheduler.every_epochs=1", "data.shift_pixels=1", "model=cnn"]
+    command(*schedule, "trainer.max_epochs=2")
+    whole = command(*schedule, "trainer.max_epochs=4")
+    half, through = whole.runs
+    resumed = command(*schedule, "trainer.max_epochs=4", f"ckpt_path={half}/checkpoints/last.ckpt")
+    assert resumed.code == 0, resumed.err
+    a, b = weights(through), weights(resumed.runs[-1])
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_failed_run_says_so_in_its_result(command, tmp_path):
+    outcome = command("objective.loss=mse")
+    assert outcome.code == 1
+    [run] = outcome.runs
+    result = json.loads((run / "result.json").read_text())
+    assert result["state"] == "failed"
+    assert "'mse' does not fit" in result["error"]
+
+
+def test_an_interrupted_run_says_so_in_its_result(command, tmp_path):
+    (tmp_path / "impatient.py").write_text(
+        "from pytorch_lightning import Callback\n"
+        "class Impatient(Callback):\n"
+        "    def on_train_epoch_end(self, trainer, pl_module):\n"
+        "        raise KeyboardInterrupt\n"
+    )
+    outcome = command("data=xor", "+callbacks.impatient._target_=impatient.Impatient")
+    assert outcome.code != 0
+    [run] = outcome.runs
+    assert json.loads((run / "result.json").read_text())["state"] == "interrupted"
+
+
+def test_a_sweep_runs_every_combination_and_outlives_a_failing_job(command):
+    outcome = command("-m", "data=xor", "trainer.max_epochs=1", "model.net.hidden=[4],[8]", "optimizer.lr=0.1,-1")
+    assert outcome.code == 1
+    assert "optimizer: " in outcome.err
+    states = {}
+    for run in outcome.runs:
+        result = json.loads((run / "result.json").read_text())
+        states[run.name] = result["state"]
+    assert states == {"0": "finished", "1": "failed", "2": "finished", "3": "failed"}
+    [sweep] = {run.parent for run in outcome.runs}
+    assert (sweep / "multirun.yaml").is_file()
+
+
+def test_a_searching_sweep_gets_the_metric_it_asks_for(command, tmp_path, monkeypatch):
+    import trainer.run
+
+    returned = []
+    original = trainer.run.run
+    monkeypatch.setattr(trainer.run, "run", lambda config: returned.append(original(config)))
+    outcome = command("data=xor", "trainer.max_epochs=1", "optimized_metric=val/loss")
+    [run] = outcome.runs
+    assert returned == [json.loads((run / "result.json").read_text())["metrics"]["val/loss"]]
+
+
+@pytest.mark.parametrize(
+    ("choice", "steps"),
+    [("fdr", 1), ("limit", 3 * 10), ("overfit", 20 * 3), ("profiler", 20), ("default", 20)],
+)
+def test_each_debug_choice_runs(choice, steps, command):
+    outcome = command(f"debug={choice}", "data.batch_size=64")
+    assert outcome.code == 0, outcome.err
+    [run] = outcome.runs
+    assert run.parent.name == "debug"
+    assert json.loads((run / "result.json").read_text())["steps"] == steps
+
+
+@pytest.mark.parametrize("option", ["trainer.precision=bf16-mixed", "trainer.precision=64-true", "trainer=cpu"])
+def test_each_way_of_running_trains(option, command):
+    outcome = command("data=digits", option, *QUICK)
+    assert outcome.code == 0, outcome.err
+
+
+def test_accumulation_makes_fewer_steps(command):
+    outcome = command("trainer.accumulate_grad_batches=4", *QUICK)
+    [run] = outcome.runs
+    assert json.loads((run / "result.json").read_text())["steps"] == 2 * 5
+
+
+def test_early_stopping_stops(command):
+    outcome = command(
+        "callbacks=[default,early_stopping]",
+        "callbacks.early_stopping.patience=2",
+        "callbacks.early_stopping.min_delta=1000",
+        "trainer.max_epochs=50",
+    )
+    [run] = outcome.runs
+    assert json.loads((run / "result.json").read_text())["epochs"] == 3
