@@ -97,8 +97,12 @@ def test_metrics_are_new_each_time():
 
 @pytest.mark.parametrize(
     ("spec", "loss", "kind"),
-    [(TWO, "auto", ClassObjective), (TWO, "bce", ClassObjective), (THREE, "cross_entropy", ClassObjective)]
-    + [(VALUES, "auto", ValueObjective)],
+    [
+        (TWO, "auto", ClassObjective),
+        (TWO, "bce", ClassObjective),
+        (THREE, "cross_entropy", ClassObjective),
+        (VALUES, "auto", ValueObjective),
+    ],
 )
 def test_the_data_choose_the_objective(spec, loss, kind):
     assert isinstance(objective_for(spec, loss=loss), kind)

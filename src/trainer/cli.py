@@ -8,7 +8,6 @@ import os
 import secrets
 import sys
 import traceback
-from collections.abc import Callable
 from typing import Any
 
 from trainer import __version__
@@ -41,11 +40,8 @@ def _compose_and_run() -> int:
     register()
     for file in shadowed():
         print(f"warning: {file} is not used: trainer has a file of that name; rename it", file=sys.stderr)
-    command: Callable[[], None] = hydra.main(config_path=str(HOME / "conf"), config_name="config", version_base="1.3")(
-        job
-    )
     try:
-        command()
+        hydra.main(config_path=str(HOME / "conf"), config_name="config", version_base="1.3")(job)()
     except Exception as error:
         message = None if wants_traceback else explain(error)
         if message is None:

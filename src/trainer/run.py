@@ -6,18 +6,15 @@ from typing import Any
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
 from omegaconf import DictConfig
-from torch import nn
 
 from trainer.artifacts.checkpoint import ConfigInCheckpoint
 from trainer.artifacts.report import announce, log_hyperparameters, report
 from trainer.artifacts.run_directory import RunDirectory, is_first_process
-from trainer.errors import MismatchError, UserError, blamed_on
-from trainer.preflight import check, check_monitors, models_that_take
+from trainer.build import build, build_all, build_net
+from trainer.preflight import check, check_monitors
 from trainer.processes import processes_of_this_run
 from trainer.quiet import quieten
-from trainer.spec import DataSpec
 
 
 def run(config: DictConfig) -> float | None:
@@ -58,16 +55,12 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
     """
     quieten()
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    data = build(config.data, "data")
+    data = build(config, "data")
     net = build_net(config, data.spec)
-    with blamed_on("objective"):
-        objective = build(config.objective, "objective")(data.spec)
-    with blamed_on("model.task"):
-        task = build(config.model.task, "model.task")(
-            net, objective, build(config.optimizer, "optimizer"), build(config.scheduler, "scheduler")
-        )
+    objective = build(config, "objective", data.spec)
+    task = build(config, "model.task", net, objective, build(config, "optimizer"), build(config, "scheduler"))
     trainer: pl.Trainer = build(
-        config.trainer,
+        config,
         "trainer",
         callbacks=[*build_all(config, "callbacks"), ConfigInCheckpoint(directory.config)],
         logger=build_all(config, "logger"),
@@ -94,29 +87,3 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
         "checkpoint": best or None,
         "data_sha256": data.checksum(),
     }
-
-
-def build(node: DictConfig, key: str, **more: Any) -> Any:
-    """The object that a node of the config describes; what it refuses is blamed on `key`."""
-    with blamed_on(key):
-        return instantiate(node, _convert_="all", **more)
-
-
-def build_all(config: DictConfig, group: str) -> list[Any]:
-    """The objects of a group whose nodes have names, e.g. all callbacks."""
-    return [build(node, f"{group}.{name}") for name, node in (config[group] or {}).items()]
-
-
-def build_net(config: DictConfig, spec: DataSpec) -> nn.Module:
-    """The network, told its sizes by the data.
-
-    Raises:
-        UserError: It cannot take the data; names the models that can.
-    """
-    try:
-        with blamed_on("model.net"):
-            net: nn.Module = build(config.model.net, "model.net")(spec)
-    except MismatchError as error:
-        fitting = ", ".join(f"model={name}" for name in models_that_take(spec))
-        raise UserError(f"{error}\n  data '{spec.name}' goes with: {fitting or 'no model here'}") from None
-    return net

@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from torch import Tensor
+
 from trainer.errors import MismatchError
 
 Kind = Literal["vector", "image", "sequence", "tokens"]
 Target = Literal["classes", "values"]
+Batch = tuple[Tensor, Tensor]  # inputs (batch, *shape); targets (batch,) classes or (batch, output_size) values
 
 AXES: dict[Kind, str] = {
     "vector": "vectors (features,)",

@@ -9,8 +9,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
-from trainer.data.loader import Batch
 from trainer.objective import Objective
+from trainer.spec import Batch
 
 GREEN, RED, WHITE = (0, 130, 0), (200, 0, 0), (255, 255, 255)
 TILE, TITLE, GAP = 64, 14, 4  # pixels: side of an image, height of its title, space around

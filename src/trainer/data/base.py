@@ -2,38 +2,16 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-import torch
 from pytorch_lightning import LightningDataModule
 from torch import Generator, Tensor
 
 from trainer.data import promise
-from trainer.data.loader import TensorLoader, generator_for
+from trainer.data.loader import TensorLoader
+from trainer.data.split import Split, Stage
 from trainer.errors import UserError
 from trainer.spec import DataSpec
-
-Stage = Literal["train", "val", "test"]
-
-
-class Split(NamedTuple):
-    """Examples as stored: inputs (examples, ...), targets (examples,) classes or (examples, values)."""
-
-    inputs: Tensor
-    targets: Tensor
-
-
-def cut(examples: Split, *sizes: int, seed: int) -> list[Split]:
-    """Shuffle examples once and cut them: one part for each of `sizes`, and the rest last.
-
-    Args:
-        examples: What to cut.
-        sizes: Number of examples in each part but the last.
-        seed: Of the shuffle; the same cut for every run, so that runs compare.
-    """
-    order = torch.randperm(len(examples.targets), generator=generator_for(seed))
-    parts = torch.split(order, [*sizes, len(order) - sum(sizes)])
-    return [Split(examples.inputs[rows], examples.targets[rows]) for rows in parts]
 
 
 class TensorData(LightningDataModule, ABC):

@@ -8,7 +8,8 @@ import torch
 from torch import Generator, Tensor
 
 from trainer.data.augment import random_affine
-from trainer.data.base import Split, Stage, TensorData, cut
+from trainer.data.base import TensorData
+from trainer.data.split import Split, Stage, cut
 from trainer.spec import DataSpec
 
 HIGHEST = 16.0  # a pixel counts the dark dots, 0 to 16, in a 4x4 cell of the scan
@@ -22,9 +23,7 @@ class Digits(TensorData):
         test_size: Images kept for the test.
         shift_pixels: Training images are shifted at random by up to this much along each axis.
         data_seed: Of the cut; not the run's seed, so that runs compare.
-        batch_size: See `TensorData`.
-        eval_batch_size: See `TensorData`.
-        seed: See `TensorData`.
+        batch_size, eval_batch_size, seed: See `TensorData`.
 
     Source:
         E. Alpaydin and C. Kaynak 1998, Optical Recognition of Handwritten Digits, UCI Machine Learning

@@ -2,8 +2,9 @@
 
 import torch
 
-from trainer.data.base import Split, Stage, TensorData, cut
-from trainer.data.loader import generator_for
+from trainer.data.base import TensorData
+from trainer.data.randomness import generator_for
+from trainer.data.split import Split, Stage, cut
 from trainer.errors import UserError
 from trainer.spec import DataSpec
 
@@ -21,7 +22,7 @@ class Line(TensorData):
         val_share: Share of the points, in [0, 1), kept for validation, and as many for test. At 0 both read the
             training points, for sets too small to be cut.
         data_seed: Of the noise and of the cut; not the run's seed, so that runs compare.
-        **loader: See `TensorData`.
+        batch_size, eval_batch_size, seed: See `TensorData`.
     """
 
     def __init__(

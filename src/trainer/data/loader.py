@@ -3,18 +3,14 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 
-Batch = tuple[Tensor, Tensor]
+from trainer.data.randomness import generator_for
+from trainer.spec import Batch
+
 Prepare = Callable[[Tensor], Tensor]
 Augment = Callable[[Tensor, Generator], Tensor]
-
-
-def generator_for(*seeds: int) -> Generator:
-    """A random generator that depends on every one of `seeds`, and on nothing else."""
-    return Generator().manual_seed(int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0] >> 1))
 
 
 class TensorLoader:

@@ -8,8 +8,9 @@ import torch
 from torch import Generator, Tensor
 
 from trainer.data.augment import random_affine
-from trainer.data.base import Split, Stage, TensorData, cut
+from trainer.data.base import TensorData
 from trainer.data.files import DataFile, find
+from trainer.data.split import Split, Stage, cut
 from trainer.errors import UserError
 from trainer.spec import DataSpec
 
@@ -38,9 +39,7 @@ class MNIST(TensorData):
         shift_pixels: ... shifted by up to this much along each axis.
         scale: ... and scaled by up to this share, either way.
         data_seed: Of the cut; not the run's seed, so that runs compare.
-        batch_size: See `TensorData`.
-        eval_batch_size: See `TensorData`.
-        seed: See `TensorData`.
+        batch_size, eval_batch_size, seed: See `TensorData`.
 
     Source:
         Y. LeCun, C. Cortes, C. J. C. Burges, The MNIST database of handwritten digits.

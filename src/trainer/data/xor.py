@@ -2,7 +2,8 @@
 
 import torch
 
-from trainer.data.base import Split, Stage, TensorData
+from trainer.data.base import TensorData
+from trainer.data.split import Split, Stage
 from trainer.spec import DataSpec
 
 

@@ -8,11 +8,10 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torchmetrics import MetricCollection
 
-from trainer.data.loader import Batch
-from trainer.errors import blamed_on
+from trainer.errors import UserError, blamed_on
 from trainer.objective import Objective
+from trainer.spec import Batch
 
 MakeOptimizer = Callable[..., Optimizer]
 MakeSchedule = Callable[..., LRScheduler | dict[str, Any]]
@@ -35,7 +34,8 @@ class Supervised(LightningModule):
         super().__init__()
         self.net, self.objective = net, objective
         self.make_optimizer, self.make_schedule = optimizer, scheduler
-        self.judges = nn.ModuleDict({stage: objective.metrics() for stage in ("val", "test")})
+        self.metrics = {"val": objective.metrics(), "test": objective.metrics()}
+        self.metric_modules = nn.ModuleList(self.metrics.values())  # so that they move to the device with the rest
 
     @property
     def logged(self) -> list[str]:
@@ -69,10 +69,15 @@ class Supervised(LightningModule):
             optimizer = self.make_optimizer(self.parameters())
         with blamed_on("scheduler"):
             takes_length = "total_steps" in inspect.signature(self.make_schedule).parameters
-            length = {"total_steps": int(self.trainer.estimated_stepping_batches)} if takes_length else {}
-            schedule = self.make_schedule(optimizer, **length)
+            schedule = self.make_schedule(optimizer, **({"total_steps": self._total_steps()} if takes_length else {}))
         config = schedule if isinstance(schedule, dict) else {"scheduler": schedule}
         return {"optimizer": optimizer, "lr_scheduler": {"name": "lr", **config}}
+
+    def _total_steps(self) -> int:
+        steps = self.trainer.estimated_stepping_batches
+        if steps == float("inf"):
+            raise UserError("scheduler: needs to know how long the training is; set trainer.max_epochs")
+        return int(steps)
 
     def _judge(self, stage: str, batch: Batch) -> Tensor:
         """Log the loss of a batch and note its predictions; returns the outputs, for callbacks to look at."""
@@ -80,16 +85,10 @@ class Supervised(LightningModule):
         outputs = self(inputs)
         loss = self.objective.loss(outputs, targets)
         self.log(f"{stage}/loss", loss, batch_size=len(targets), prog_bar=stage == "val", sync_dist=True)
-        self._metrics(stage).update(self.objective.predictions(outputs), targets)
+        self.metrics[stage].update(self.objective.predictions(outputs), targets)
         return outputs
 
     def _log_metrics(self, stage: str) -> None:
-        metrics = self._metrics(stage)
-        values = {f"{stage}/{name}": value for name, value in metrics.compute().items()}
+        values = {f"{stage}/{name}": value for name, value in self.metrics[stage].compute().items()}
         self.log_dict(values, prog_bar=stage == "val")
-        metrics.reset()
-
-    def _metrics(self, stage: str) -> MetricCollection:
-        metrics = self.judges[stage]
-        assert isinstance(metrics, MetricCollection)
-        return metrics
+        self.metrics[stage].reset()

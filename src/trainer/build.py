@@ -1,0 +1,47 @@
+"""Build: from a node of the config to the object it describes, or to a message that names the node."""
+
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from trainer.errors import MismatchError, UserError, blamed_on
+from trainer.preflight import models_that_take
+from trainer.spec import DataSpec
+
+
+def build(config: DictConfig, key: str, *given: Any, **more: Any) -> Any:
+    """The object that the node at `key` describes.
+
+    Args:
+        config: The whole config.
+        key: Dotted, e.g. `"model.task"`.
+        *given: Where the node is partial: the arguments that only run time knows, and the call is made with them.
+        **more: Added to the node's own arguments.
+
+    Raises:
+        UserError: What was built refuses its arguments; the message begins with `key`.
+    """
+    with blamed_on(key):
+        built = instantiate(OmegaConf.select(config, key), _convert_="all", **more)
+        return built(*given) if given else built
+
+
+def build_all(config: DictConfig, group: str) -> list[Any]:
+    """The objects of a group whose nodes have names, e.g. all callbacks."""
+    return [build(config, f"{group}.{name}") for name in config[group] or {}]
+
+
+def build_net(config: DictConfig, spec: DataSpec) -> nn.Module:
+    """The network, told its sizes by the data.
+
+    Raises:
+        UserError: It cannot take the data; names the models that can.
+    """
+    try:
+        net: nn.Module = build(config, "model.net", spec)
+    except MismatchError as error:
+        fitting = ", ".join(f"model={name}" for name in models_that_take(spec))
+        raise UserError(f"{error}\n  data '{spec.name}' goes with: {fitting or 'no model here'}") from None
+    return net

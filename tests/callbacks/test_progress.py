@@ -1,0 +1,167 @@
+"""Progress: lines where there is no terminal, a bar where there is one, silence in all processes but the first."""
+
+import io
+import re
+import sys
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+import pytorch_lightning as pl
+from rich.console import Console
+from torch.optim import SGD
+
+from trainer.callbacks import progress
+from trainer.callbacks.progress import TrainingProgress
+from trainer.data.line import Line
+from trainer.model.linear import Linear
+from trainer.objective import objective_for
+from trainer.schedule import constant
+from trainer.task.supervised import Supervised
+
+
+class Clock(pl.Callback):
+    """A clock that stands still but for a jump in each training epoch."""
+
+    def __init__(self, seconds_an_epoch):
+        self.now, self.seconds_an_epoch = 1000.0, seconds_an_epoch
+
+    def monotonic(self):
+        return self.now
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        self.now += self.seconds_an_epoch
+
+
+class Interruption(pl.Callback):
+    """Breaks off the training in its second epoch."""
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        if trainer.current_epoch == 1:
+            raise RuntimeError("interrupted")
+
+
+def fit(callback, *others, epochs=3, **settings):
+    """Train for some epochs of 4 steps."""
+    data = Line(points=16, val_share=0, batch_size=4)
+    task = Supervised(Linear(data.spec), objective_for(data.spec), partial(SGD, lr=0.1), constant)
+    trainer = pl.Trainer(
+        **{"max_epochs": epochs, "accelerator": "cpu", "logger": False, "enable_checkpointing": False} | settings,
+        callbacks=[callback, *others],
+        enable_model_summary=False,
+        log_every_n_steps=1,
+    )
+    trainer.fit(task, data)
+    return trainer
+
+
+def epochs_of(lines):
+    return [int(line.removeprefix("epoch ").split("/")[0]) for line in lines.splitlines()]
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Pretend that standard error is a terminal, and give what is drawn there."""
+    drawn = io.StringIO()
+    stderr = SimpleNamespace(isatty=lambda: True)
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=stderr, maxsize=sys.maxsize))
+    monkeypatch.setattr(progress, "Console", lambda **_: Console(file=drawn, force_terminal=True, width=200))
+    return drawn
+
+
+def last_line(drawn):
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.getvalue()).replace("\r", "\n").strip().splitlines()[-1].strip()
+
+
+def test_a_line_tells_epoch_step_and_metrics(capsys):
+    trainer = fit(TrainingProgress(), epochs=1)
+    values = {name: f"{value.item():.4g}" for name, value in trainer.callback_metrics.items()}
+    out = capsys.readouterr().out
+    assert out.startswith("epoch 1/1  step 4  train/loss ")
+    for name in ("train/loss", "val/loss", "val/mae", "val/rmse", "val/r2"):
+        assert f"  {name} {values[name]}" in out
+
+
+def test_the_first_and_the_last_epoch_have_a_line_however_fast(capsys):
+    fit(TrainingProgress(seconds_between_lines=3600), epochs=6)
+    assert epochs_of(capsys.readouterr().out) == [1, 6]
+
+
+def test_each_epoch_has_a_line_if_lines_need_no_time_between_them(capsys):
+    fit(TrainingProgress(seconds_between_lines=0), epochs=4)
+    assert epochs_of(capsys.readouterr().out) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("seconds_an_epoch", "said"), [(7, [1, 3, 5, 7, 8]), (10, [1, 2, 3, 4, 5, 6, 7, 8]), (4, [1, 4, 7, 8])]
+)
+def test_lines_stand_ten_seconds_apart(capsys, monkeypatch, seconds_an_epoch, said):
+    clock = Clock(seconds_an_epoch)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=clock.monotonic))
+    fit(TrainingProgress(), clock, epochs=8)
+    assert epochs_of(capsys.readouterr().out) == said
+
+
+def test_a_training_without_a_number_of_epochs_has_a_question_mark(capsys):
+    fit(TrainingProgress(), epochs=-1, max_steps=4)
+    assert capsys.readouterr().out.startswith("epoch 1/?  step 4  ")
+
+
+def test_other_ranks_are_silent(capsys, terminal, monkeypatch):
+    callback = TrainingProgress(seconds_between_lines=0)
+    callback.setup(SimpleNamespace(is_global_zero=False), None, "fit")
+    fit(callback)
+    monkeypatch.undo()  # and no terminal
+    fit(callback)
+    assert capsys.readouterr().out == ""
+    assert terminal.getvalue() == ""
+
+
+def test_a_silenced_one_speaks_again_once_enabled(capsys):
+    callback = TrainingProgress()
+    callback.disable()
+    callback.enable()
+    fit(callback, epochs=1)
+    assert epochs_of(capsys.readouterr().out) == [1]
+
+
+def test_without_a_terminal_there_is_no_bar(capsys):
+    fit(TrainingProgress())
+    assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_gets_a_bar_that_ends_at_the_last_step_and_no_lines(capsys, terminal):
+    trainer = fit(TrainingProgress(seconds_between_lines=0))
+    end = last_line(terminal)
+    assert end.startswith("epoch 3/3 ")
+    assert "12/12" in end
+    assert "steps/s" in end
+    assert f"val/loss {trainer.callback_metrics['val/loss'].item():.4g}" in end
+    assert capsys.readouterr().out == ""
+
+
+def test_the_bar_counts_optimizer_steps(terminal):
+    fit(TrainingProgress(), accumulate_grad_batches=2)
+    assert "6/6" in last_line(terminal)
+
+
+def test_the_rate_is_that_of_this_training(terminal, monkeypatch):
+    clock = Clock(2)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=clock.monotonic))
+    fit(TrainingProgress(), clock)
+    assert re.search(r" 2 steps/s", last_line(terminal))  # 12 steps in 6 seconds
+
+
+def test_a_bar_without_a_known_end_is_drawn(terminal):
+    with pytest.raises(RuntimeError, match="interrupted"):
+        fit(TrainingProgress(), Interruption(), epochs=-1)
+    assert re.match(r"epoch \S+/\? .* 4/\? ", last_line(terminal))
+
+
+def test_an_interrupted_training_leaves_no_bar_running(terminal):
+    callback = TrainingProgress()
+    with pytest.raises(RuntimeError, match="interrupted"):
+        fit(callback, Interruption())
+    assert callback._bar is None
+    assert "4/12" in last_line(terminal)
+    assert terminal.getvalue().count("\x1b[?25h") == 1  # the cursor is shown again

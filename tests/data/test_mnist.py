@@ -1,0 +1,164 @@
+"""MNIST: the real reading code on tiny files in the real format, and, where they are, on the real ones."""
+
+import hashlib
+import struct
+
+import pytest
+import torch
+
+from trainer.data import mnist
+from trainer.data.files import DataFile
+from trainer.data.mnist import MNIST, read_idx
+from trainer.errors import UserError
+
+
+def idx(shape, numbers):
+    """Bytes of a file in the IDX format."""
+    return struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape) + bytes(numbers)
+
+
+def write(root, monkeypatch, *, train=20, test=6, height=28, width=28):
+    """Put four tiny files where MNIST looks for them: image n is n all over, save for row 2, column 5: 255."""
+    folder = root / "MNIST/raw"
+    folder.mkdir(parents=True)
+    for part, size, first in (("train", train, 0), ("t10k", test, 100)):
+        images = []
+        for number in range(first, first + size):
+            image = [number] * (height * width)
+            image[2 * width + 5] = 255
+            images += image
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx((size, height, width), images))
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx((size,), [n % 10 for n in range(size)]))
+    sums = {file.name: hashlib.md5(file.read_bytes()).hexdigest() for file in folder.iterdir()}
+    monkeypatch.setattr(mnist, "FILES", {name: DataFile(f"MNIST/raw/{name}", md5) for name, md5 in sums.items()})
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """MNIST on tiny files: 20 training images, the numbers 0 to 19, and 6 test images, 100 to 105."""
+    write(tmp_path, monkeypatch)
+
+    def ready(**settings):
+        data = MNIST(dir=str(tmp_path), download=False, **{"val_size": 5} | settings)
+        data.setup("fit")
+        return data
+
+    return ready
+
+
+def numbers(split):
+    return split.inputs[:, 0, 0, 0].tolist()
+
+
+def test_images_and_labels_are_read_in_order(tiny):
+    test = tiny().splits["test"]
+    assert test.inputs.shape == (6, 1, 28, 28)
+    assert (test.inputs.dtype, test.targets.dtype) == (torch.uint8, torch.int64)
+    assert numbers(test) == [100, 101, 102, 103, 104, 105]
+    assert test.targets.tolist() == [0, 1, 2, 3, 4, 5]
+    assert (test.inputs == 255).nonzero().tolist() == [[n, 0, 2, 5] for n in range(6)]
+
+
+def test_validation_is_cut_from_the_training_images_alone(tiny):
+    splits = tiny().splits
+    assert [len(splits[stage].targets) for stage in ("train", "val", "test")] == [15, 5, 6]
+    assert sorted(numbers(splits["train"]) + numbers(splits["val"])) == list(range(20))
+    assert sorted(numbers(splits["val"])) != list(range(5))
+    for stage in ("train", "val"):
+        assert splits[stage].targets.tolist() == [n % 10 for n in numbers(splits[stage])]
+
+
+def test_every_run_has_the_same_cut_unless_the_data_seed_differs(tiny):
+    assert tiny(seed=1).checksum() == tiny(seed=2).checksum()
+    assert tiny(data_seed=1).checksum() != tiny().checksum()
+
+
+def test_pixels_are_normalised_by_the_known_mean_and_deviation(tiny):
+    prepared = tiny().prepare(torch.tensor([0, 255, 51], dtype=torch.uint8))
+    # -0.1307 / 0.3081, 0.8693 / 0.3081, (0.2 - 0.1307) / 0.3081
+    assert prepared.tolist() == pytest.approx([-0.4242129, 2.8214867, 0.2249270], abs=1e-6)
+
+
+def test_preparing_leaves_the_stored_bytes_alone(tiny):
+    data = tiny()
+    before = data.checksum()
+    for batches in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
+        list(batches)
+    assert data.checksum() == before
+
+
+def test_training_images_are_left_alone_unless_augmentation_is_asked_for(tiny):
+    images = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(tiny().augment(images, torch.Generator()), images)
+
+
+@pytest.mark.parametrize("asked", [{"degrees": 20.0}, {"shift_pixels": 2.0}, {"scale": 0.3}])
+def test_each_augmentation_changes_training_images_alone(tiny, asked):
+    plain, changed = tiny(), tiny(**asked)
+    batch, other = (next(iter(data.train_dataloader())) for data in (plain, changed))
+    assert torch.equal(batch[1], other[1])
+    assert not torch.allclose(batch[0], other[0], atol=1e-3)
+    assert torch.equal(*(next(iter(data.test_dataloader()))[0] for data in (plain, changed)))
+
+
+def test_augmentation_fills_with_black(tiny):
+    data = tiny(degrees=30.0, shift_pixels=5.0, scale=0.3)
+    black = data.prepare(torch.zeros(8, 1, 28, 28, dtype=torch.uint8))
+    assert torch.allclose(data.augment(black, torch.Generator().manual_seed(0)), black, atol=1e-5)
+
+
+def test_images_of_another_size_are_refused_with_both_shapes(tmp_path, monkeypatch):
+    write(tmp_path, monkeypatch, height=28, width=27)
+    with pytest.raises(UserError, match=r"promised inputs of shape \(1, 28, 28\), found \(1, 28, 27\)$"):
+        MNIST(dir=str(tmp_path), val_size=5).setup("fit")
+
+
+def test_missing_files_that_may_not_be_fetched_are_refused(tmp_path):
+    with pytest.raises(UserError, match="train-images-idx3-ubyte"):
+        MNIST(dir=str(tmp_path), download=False).setup("fit")
+
+
+def test_the_promise_is_made_without_files(tmp_path):
+    spec = MNIST(dir=str(tmp_path / "nowhere")).spec
+    assert (spec.kind, spec.shape, spec.target, spec.output_size) == ("image", (1, 28, 28), "classes", 10)
+    assert spec.class_names == ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+
+
+def test_an_idx_file_of_any_number_of_axes_is_read(tmp_path):
+    file = tmp_path / "some"
+    file.write_bytes(idx((2, 3), range(6)))
+    assert read_idx(file).tolist() == [[0, 1, 2], [3, 4, 5]]
+    file.write_bytes(idx((300,), [7] * 300))
+    assert read_idx(file).shape == (300,)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    {
+        "empty": b"",
+        "cut in its header": idx((2, 3), range(6))[:9],
+        "cut short": idx((2, 3), range(6))[:-1],
+        "too long": idx((2, 3), range(6)) + b"x",
+        "of floats": b"\0\0\x0d" + idx((2, 3), range(6))[3:],
+        "something else": b"<!DOCTYPE html>",
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_a_file_that_is_not_idx_is_refused_with_what_to_do(tmp_path, raw):
+    file = tmp_path / "some-ubyte"
+    file.write_bytes(raw[1])
+    with pytest.raises(UserError) as refusal:
+        read_idx(file)
+    advice = "delete it and run again, so that it is fetched anew"
+    assert str(refusal.value) == f"{file}: not an IDX file of bytes; {advice}"
+
+
+@pytest.mark.real_data
+def test_the_real_files_hold_the_official_images(mnist_dir):
+    data = MNIST(dir=str(mnist_dir), download=False)
+    data.setup("fit")
+    assert [len(data.splits[stage].targets) for stage in ("train", "val", "test")] == [55_000, 5_000, 10_000]
+    counts = torch.bincount(data.splits["test"].targets).tolist()
+    assert counts == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    pixels = torch.cat([data.splits["train"].inputs, data.splits["val"].inputs]).double() / 255
+    assert (pixels.mean().item(), pixels.std().item()) == pytest.approx((0.1307, 0.3081), abs=5e-5)

@@ -1,0 +1,157 @@
+"""The house rules that a machine can check: size, documentation, imports, the walk to the training step."""
+
+import ast
+import importlib
+import inspect
+import re
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SOURCE = REPOSITORY / "src"
+FILES = sorted((SOURCE / "trainer").rglob("*.py"))
+MODULES = {".".join(file.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): file for file in FILES}
+TESTS = sorted((REPOSITORY / "tests").rglob("*.py"))
+
+# room -> rooms it may import; a room is a module of the package or a folder in it
+SPEC = {"errors", "spec"}
+MAY_IMPORT = {
+    "cli": {"usage", "config", "explain", "errors", "run"},
+    "usage": {"config"},
+    "config": set(),
+    "explain": {"errors"},
+    "preflight": {"config", *SPEC},
+    "build": {"preflight", *SPEC},
+    "run": {"build", "preflight", "artifacts", "processes", "quiet", *SPEC},
+    "processes": set(),
+    "quiet": set(),
+    "errors": set(),
+    "spec": {"errors"},
+    "objective": SPEC,
+    "schedule": set(),
+    "data": SPEC,
+    "model": SPEC,
+    "task": {"objective", *SPEC},
+    "callbacks": {"objective", *SPEC},
+    "artifacts": SPEC,
+}
+
+
+def imports(file: Path) -> set[str]:
+    """Full names of our own modules that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found & MODULES.keys() - {"trainer"}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.count(".")])
+def test_imports_go_one_way(name):
+    room = name.split(".")[1]
+    if room == "__main__":
+        return
+    others = {target.split(".")[1] for target in imports(MODULES[name])} - {room}
+    assert others <= MAY_IMPORT[room], f"{name} may not import {sorted(others - MAY_IMPORT[room])}"
+
+
+def test_no_import_goes_in_a_circle():
+    TopologicalSorter({name: imports(file) - {name} for name, file in MODULES.items()}).prepare()
+
+
+@pytest.mark.parametrize("file", [*FILES, *TESTS], ids=lambda file: str(file.relative_to(REPOSITORY)))
+def test_files_and_functions_are_short(file):
+    text = file.read_text()
+    assert len(text.splitlines()) <= 250
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno < 50, f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_public_name_is_documented(name):
+    module = importlib.import_module(name) if name != "trainer.__main__" else None
+    if module is None:
+        return
+    assert module.__doc__, f"{name} does not say what it is"
+    own = [value for value in vars(module).values() if getattr(value, "__module__", None) == name]
+    for value in own:
+        if not (inspect.isclass(value) or inspect.isfunction(value)) or value.__name__.startswith("_"):
+            continue
+        assert value.__doc__, f"{name}.{value.__name__} has no docstring"
+        for method_name, method in vars(value).items() if inspect.isclass(value) else ():
+            if method_name.startswith("_") or not (inspect.isfunction(method) or isinstance(method, property)):
+                continue
+            inherited = any(hasattr(base, method_name) for base in value.__mro__[1:])  # documented there
+            assert inherited or method.__doc__, f"{name}.{value.__name__}.{method_name} has no docstring"
+
+
+def test_docstrings_are_a_quarter_of_the_lines_at_most():
+    lines = documentation = 0
+    for file in FILES:
+        text = file.read_text()
+        lines += len(text.splitlines())
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+                documentation += node.body[0].end_lineno - node.body[0].lineno + 1
+    assert documentation / lines <= 0.30, f"{documentation} of {lines}"
+
+
+def test_from_command_to_training_step_a_reader_passes_few_files(command, monkeypatch):
+    """The walk: every file of ours on the stack when the first batch is made, is read by the net and gets its loss."""
+    from trainer.data.digits import Digits
+    from trainer.model.cnn import CNN
+    from trainer.objective import ClassObjective
+
+    walked: set[Path] = set()
+
+    def watch(owner, name):
+        original = getattr(owner, name)
+
+        def watched(*args, **kwargs):
+            frame = sys._getframe()
+            while frame:
+                walked.add(Path(frame.f_code.co_filename))
+                frame = frame.f_back
+            walked.add(Path(inspect.getfile(original)))
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, watched)
+
+    watch(Digits, "prepare")
+    watch(CNN, "forward")
+    watch(ClassObjective, "loss")
+    command("experiment=digits_cnn", "trainer.max_epochs=1", "test=false")
+    ours = sorted(path for path in walked if path.is_relative_to(SOURCE / "trainer"))
+    assert {"cli.py", "run.py", "digits.py", "supervised.py"} <= {path.name for path in ours}
+    lines = {path.name: len(path.read_text().splitlines()) for path in ours}
+    assert len(lines) <= 8, lines
+    assert sum(lines.values()) <= 700, (sum(lines.values()), lines)
+
+
+def test_no_room_is_a_lumber_room():
+    lumber = {"utils", "util", "helpers", "helper", "common", "misc", "manager"}
+    assert not [name for name in MODULES if lumber & set(re.split(r"[._]", name))]
+
+
+@pytest.mark.parametrize("kind", ["data", "model"])
+def test_the_folder_is_the_registry(kind):
+    for file in (REPOSITORY / "conf" / kind).glob("*.yaml"):
+        node = yaml.safe_load(file.read_text())
+        target = (node.get("net") or node)["_target_"]
+        assert target.rpartition(".")[0] == f"trainer.{kind}.{file.stem}", file
+
+
+def test_no_group_has_a_defaults_list_that_hides_a_choice():
+    allowed = {"callbacks/default", "trainer/cpu", "trainer/gpu", "trainer/ddp", "trainer/ddp_sim"}
+    conf = REPOSITORY / "conf"
+    having = {
+        str(file.relative_to(conf).with_suffix("")) for file in conf.glob("*/*.yaml") if "defaults:" in file.read_text()
+    }
+    assert having == allowed
