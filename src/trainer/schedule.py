@@ -9,13 +9,18 @@ import math
 from typing import Any
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau, StepLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau, StepLR
 
 Config = dict[str, Any]  # keys of Lightning's lr_scheduler_config
 
 
 def _each_step(scheduler: LRScheduler) -> Config:
     return {"scheduler": scheduler, "interval": "step"}
+
+
+def _half_cosine(start: float, end: float, share: float) -> float:
+    """From `start` at share 0 to `end` at share 1 and beyond, level at both."""
+    return end + (start - end) * (1 + math.cos(math.pi * min(1.0, share))) / 2
 
 
 def constant(optimizer: Optimizer) -> Config:
@@ -38,8 +43,7 @@ def cosine(optimizer: Optimizer, total_steps: int, *, warmup_steps: int = 0, fin
     def factor(done: int) -> float:
         if done < warmup_steps:
             return (done + 1) / warmup_steps
-        share = min(1.0, (done - warmup_steps) / max(1, total_steps - warmup_steps))
-        return final_factor + (1 - final_factor) * (1 + math.cos(math.pi * share)) / 2
+        return _half_cosine(1.0, final_factor, (done - warmup_steps) / max(1, total_steps - warmup_steps))
 
     return _each_step(LambdaLR(optimizer, factor))
 
@@ -53,26 +57,25 @@ def onecycle(
     optimizer: Optimizer,
     total_steps: int,
     *,
-    max_lr: float,
     warmup_share: float = 0.25,
     start_factor: float = 0.04,
     final_factor: float = 4e-6,
 ) -> Config:
-    """Rise from `start_factor` to 1 of `max_lr` in the first `warmup_share` of the steps, then fall along a cosine.
+    """Rise along half a cosine from `start_factor` of the rate to all of it, then fall along another to `final_factor`.
+
+    The rise takes `warmup_share` of all steps.
 
     Source:
-        Smith and Topin 2018, Super-convergence; `torch.optim.lr_scheduler.OneCycleLR` with its defaults.
+        Smith and Topin 2018, Super-convergence; momentum is left alone, unlike in `torch.optim`'s version.
     """
-    # OneCycleLR counts the step at which it is made as well, and raises at step total_steps + 1
-    scheduler = OneCycleLR(
-        optimizer,
-        max_lr,
-        total_steps=max(2, total_steps),
-        pct_start=warmup_share,
-        div_factor=1 / start_factor,
-        final_div_factor=start_factor / final_factor,
-    )
-    return _each_step(scheduler)
+    warmup_steps = round(warmup_share * total_steps)
+
+    def factor(done: int) -> float:
+        if done < warmup_steps:
+            return _half_cosine(start_factor, 1.0, done / warmup_steps)
+        return _half_cosine(1.0, final_factor, (done - warmup_steps) / max(1, total_steps - 1 - warmup_steps))
+
+    return _each_step(LambdaLR(optimizer, factor))
 
 
 def plateau(

@@ -145,6 +145,12 @@ def test_the_bar_counts_optimizer_steps(terminal):
     assert "6/6" in last_line(terminal)
 
 
+def test_the_bar_tells_the_last_epoch_and_its_metrics_without_validation_too(terminal):
+    trainer = fit(TrainingProgress(), limit_val_batches=0)
+    assert last_line(terminal).startswith("epoch 3/3 ")
+    assert f"train/loss {trainer.callback_metrics['train/loss'].item():.4g}" in last_line(terminal)
+
+
 def test_the_rate_is_that_of_this_training(terminal, monkeypatch):
     clock = Clock(2)
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=clock.monotonic))

@@ -64,6 +64,14 @@ def test_sizes_change_as_far_as_asked_either_way_and_keep_the_direction():
     assert (sized[:, 0] / sized[:, 1] - 6 / 8).abs().amax() < 0.02
 
 
+def test_a_turn_with_a_change_of_size_keeps_right_angles_and_proportions():
+    right, below = (centres(changed(dots(*at), degrees=40.0, scale=0.3)) - 15 for at in ((15, 22), (22, 15)))
+    assert torch.allclose(right.norm(dim=1), below.norm(dim=1), atol=0.1)
+    assert ((right * below).sum(1) / right.norm(dim=1) / below.norm(dim=1)).abs().amax() < 0.02
+    assert right.norm(dim=1).std() > 0.5
+    assert torch.rad2deg(torch.atan2(right[:, 0], right[:, 1])).abs().amax() < 40.5  # no further than without
+
+
 def test_what_comes_in_from_outside_is_the_fill():
     images = torch.full((5, 1, 8, 8), -0.4)
     assert torch.allclose(changed(images, degrees=40.0, shift_pixels=4.0, scale=0.3, fill=-0.4), images, atol=1e-6)

@@ -160,6 +160,7 @@ def test_ranks_repeat_nothing_in_evaluation(rows, world_size):
     ranks = [loader(rows, 2, shuffle=False, rank=rank, world_size=world_size) for rank in range(world_size)]
     shares = [list(one) for one in ranks]
     assert [len(one) for one in ranks] == [len(share) for share in shares]
+    assert all(len(targets) for share in shares for _, targets in share)
     assert sorted(row for share in shares for row in epoch(share)) == list(range(rows))
 
 

@@ -48,7 +48,7 @@ def test_an_initialisation_has_its_spread(name):
     assert largest == pytest.approx(greatest, rel=0.01) if greatest else largest > 3.5 * deviation
 
 
-@pytest.mark.parametrize("name", set(get_args(Initialisation)) - {"default"})
+@pytest.mark.parametrize("name", sorted({*get_args(Initialisation)} - {"default"}))
 def test_every_linear_and_convolutional_layer_begins_anew_with_biases_of_zero(name):
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5)), nn.Linear(5, 6))
     for p in net.parameters():

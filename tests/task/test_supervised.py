@@ -100,8 +100,7 @@ def test_accuracy_counts_the_examples_of_the_split_itself():
     task = supervised(data, identity)
     trainer.validate(task, data, verbose=False)
     assert numbers(trainer)["val/accuracy"] == pytest.approx(0.8)
-    expected = F.cross_entropy(*data.splits["val"]).item()
-    assert numbers(trainer)["val/loss"] == pytest.approx(expected, rel=1e-6)
+    assert numbers(trainer)["val/loss"] == pytest.approx(F.cross_entropy(*data.splits["val"]).item(), rel=1e-6)
     trainer.test(task, data, verbose=False)
     assert numbers(trainer)["test/accuracy"] == pytest.approx(0.4)
 
@@ -177,13 +176,14 @@ def test_the_scheduler_is_told_how_many_steps_the_training_has():
 def test_a_schedule_is_stepped_by_epochs_unless_it_says_otherwise(scheduler, rate):
     data, trainer = Line(points=16, val_share=0, batch_size=4), lightning(3)
     trainer.fit(supervised(data, scheduler=scheduler), data)
+    assert trainer.lr_scheduler_configs[0].name == "lr"
     assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(rate)
 
 
-def test_the_rate_is_called_lr():
-    trainer = lightning()
-    trainer.fit(supervised(XOR(batch_size=4)), XOR(batch_size=4))
-    assert [config.name for config in trainer.lr_scheduler_configs] == ["lr"]
+def test_a_schedule_that_needs_a_length_refuses_a_training_without_end():
+    data = XOR(batch_size=4)
+    with pytest.raises(UserError, match=r"^scheduler: needs to know how long the training is; set trainer\.max_epochs"):
+        lightning(-1, max_time="00:00:00:01").fit(supervised(data, scheduler=cosine), data)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ class PredictionPictures(Callback):
     Args:
         images: How many at most in each picture.
         columns: Images in a row.
-        every_epochs: Validation is drawn in each epoch that this number divides, and in the last one.
+        every_epochs: Validation is drawn in each epoch that this number divides, and in the last of `max_epochs`.
     """
 
     def __init__(self, *, images: int = 40, columns: int = 10, every_epochs: int = 5) -> None:

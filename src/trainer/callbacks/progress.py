@@ -28,7 +28,7 @@ class TrainingProgress(ProgressBar):
         self.seconds_between_lines = seconds_between_lines
         self._bar: Progress | None = None
         self._row = TaskID(0)
-        self._said_at = float("-inf")
+        self._said_at, self._said_step = float("-inf"), -1
         self._enabled = True
 
     def disable(self) -> None:
@@ -70,21 +70,24 @@ class TrainingProgress(ProgressBar):
             self._describe(self._bar, trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._bar or not self._enabled:
-            return
-        last = trainer.current_epoch + 1 == trainer.max_epochs
-        if last or time.monotonic() - self._said_at >= self.seconds_between_lines:
-            self._said_at = time.monotonic()
-            epochs = f"epoch {trainer.current_epoch + 1}/{_or_open(trainer.max_epochs)}"
-            print(f"{epochs}  step {trainer.global_step}  {self._metrics(trainer, pl_module)}", flush=True)
+        if not self._bar and time.monotonic() - self._said_at >= self.seconds_between_lines:
+            self._say(trainer, pl_module, trainer.current_epoch + 1)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._bar:
             self._describe(self._bar, trainer, pl_module)
             self._stop()
+        elif trainer.global_step != self._said_step:
+            self._say(trainer, pl_module, trainer.current_epoch)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._stop()
+
+    def _say(self, trainer: Trainer, pl_module: LightningModule, epoch: int) -> None:
+        if self._enabled:
+            self._said_at, self._said_step = time.monotonic(), trainer.global_step
+            place = f"epoch {epoch}/{_or_open(trainer.max_epochs)}  step {trainer.global_step}"
+            print(f"{place}  {self._metrics(trainer, pl_module)}", flush=True)
 
     def _stop(self) -> None:
         if self._bar:
@@ -93,7 +96,8 @@ class TrainingProgress(ProgressBar):
 
     def _describe(self, bar: Progress, trainer: Trainer, pl_module: LightningModule) -> None:
         rate = (trainer.global_step - self._first_step) / max(1e-9, time.monotonic() - self._began)
-        epoch = min(trainer.current_epoch + 1, trainer.max_epochs or sys.maxsize)
+        last = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else sys.maxsize
+        epoch = min(trainer.current_epoch + 1, last)
         bar.update(
             self._row,
             description=f"epoch {epoch}/{_or_open(trainer.max_epochs)}",

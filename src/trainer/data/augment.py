@@ -29,10 +29,12 @@ def random_affine(
         return torch.rand(shape, generator=random) * 2 - 1  # [-1, 1)
 
     angle = uniform(batch) * math.radians(degrees)
-    factor = 1 + uniform(batch) * scale
-    cosine, sine = torch.cos(angle) * factor, torch.sin(angle) * factor
-    # affine_grid's unit is half an image
+    size = 1 + uniform(batch) * scale
+    # the matrices say where in the old image each place of the new one looks, hence 1 / size; their unit is half an
+    # image along each axis, hence the ratios of height and width
+    cosine, sine = torch.cos(angle) / size, torch.sin(angle) / size
     shift = uniform(batch, 2) * shift_pixels * torch.tensor([2 / width, 2 / height])
-    matrices = torch.stack([cosine, -sine, shift[:, 0], sine, cosine, shift[:, 1]], 1).view(batch, 2, 3)
+    rows = [cosine, -sine * height / width, shift[:, 0], sine * width / height, cosine, shift[:, 1]]
+    matrices = torch.stack(rows, 1).view(batch, 2, 3)
     grid = F.affine_grid(matrices.to(images), [*images.shape], align_corners=False)
     return F.grid_sample(images - fill, grid, align_corners=False) + fill

@@ -53,7 +53,7 @@ class TensorData(LightningDataModule, ABC):
         if not self.splits:
             splits = self.load()
             for name, split in splits.items():
-                promise.check(self.spec, name, self.prepare(split.inputs[:1]), split.targets)
+                promise.check(self.spec, name, split, prepared=self.prepare(split.inputs[:1]))
             self.splits = splits
 
     def checksum(self) -> str:
@@ -62,10 +62,10 @@ class TensorData(LightningDataModule, ABC):
 
     def train_dataloader(self) -> TensorLoader:
         overfits = bool(getattr(self.trainer, "overfit_batches", 0))  # then the batches must stay the same
+        done = self.state_dict()["epochs_begun"]
         self._train = self._loader("train", shuffle=not overfits)
-        if self._epochs_begun:
-            # Lightning gives a loader its state back only inside an epoch; between two, this says which comes next
-            self._train.epoch, self._train.position = self._epochs_begun - 1, len(self._train)
+        # Lightning gives a loader its state back only inside an epoch; between two, this says which comes next
+        self._train.epoch = done
         return self._train
 
     def val_dataloader(self) -> TensorLoader:
@@ -75,7 +75,8 @@ class TensorData(LightningDataModule, ABC):
         return self._loader("test")
 
     def state_dict(self) -> dict[str, Any]:
-        return {"epochs_begun": self._train.epoch + 1 if self._train else 0}
+        begun = self._train.epoch + (self._train.position > 0) if self._train else self._epochs_begun
+        return {"epochs_begun": begun}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._epochs_begun = state_dict["epochs_begun"]
@@ -87,6 +88,7 @@ class TensorData(LightningDataModule, ABC):
             self.prepare,
             self.augment if shuffle else None,
             shuffle=shuffle,
+            even=stage == "train",
             seed=self.seed,
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=self.trainer.world_size if self.trainer else 1,

@@ -19,7 +19,7 @@ class Line(TensorData):
         noise: Standard deviation of the normal noise on y; 0 for none.
         x_min: Least x.
         x_max: Greatest x.
-        val_share: Share of the points, in [0, 1), kept for validation, and as many for test. At 0 both read the
+        val_share: Share of the points, below 0.5, kept for validation, and as many for test. At 0 both read the
             training points, for sets too small to be cut.
         data_seed: Of the noise and of the cut; not the run's seed, so that runs compare.
         batch_size, eval_batch_size, seed: See `TensorData`.
@@ -54,7 +54,7 @@ class Line(TensorData):
     def load(self) -> dict[Stage, Split]:
         """Draw the points and cut them at random."""
         x = torch.linspace(self.x_min, self.x_max, self.points)[:, None]  # (points, 1)
-        noise = torch.randn(x.shape, generator=generator_for(self.data_seed)) * self.noise
+        noise = torch.randn(x.shape, generator=generator_for("noise", self.data_seed)) * self.noise
         examples = Split(x, self.slope * x + self.intercept + noise)
         if not self.val_share:
             return {"train": examples, "val": examples, "test": examples}

@@ -26,6 +26,8 @@ class TensorLoader:
         prepare: Makes stored inputs into what the network takes, a whole batch at a time.
         augment: Then changes the batch at random, with all its randomness from the generator it is given.
         shuffle: Whether each epoch has its own random order.
+        even: Whether all processes make the same number of steps, some examples coming twice if need be. (In
+            training they must, or the others wait for ever; in evaluation no example may count twice.)
         seed: Where the randomness of all epochs begins.
         rank: Which of `world_size` processes this is; each takes every `world_size`-th example.
         world_size: Number of processes that share the data.
@@ -40,12 +42,13 @@ class TensorLoader:
         augment: Augment | None = None,
         *,
         shuffle: bool,
+        even: bool = False,
         seed: int,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
         self.inputs, self.targets, self.prepare, self.augment = inputs, targets, prepare, augment
-        self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
+        self.batch_size, self.shuffle, self.even, self.seed = batch_size, shuffle, even, seed
         self.rank, self.world_size = rank, world_size
         self.epoch = self.position = 0  # `position`: batches of this epoch already given out
         self._resumed = False
@@ -63,7 +66,7 @@ class TensorLoader:
             rows = order[self.position * self.batch_size :][: self.batch_size]
             inputs = self.prepare(self.inputs[rows])
             if self.augment:
-                inputs = self.augment(inputs, generator_for(self.seed, self.epoch, self.position, self.rank))
+                inputs = self.augment(inputs, generator_for("augment", self.seed, self.epoch, self.position, self.rank))
             self.position += 1
             yield inputs, self.targets[rows]
 
@@ -79,14 +82,11 @@ class TensorLoader:
     def _share(self) -> int:
         """Examples that this process reads in an epoch."""
         rows = len(self.targets)
-        return -(-rows // self.world_size) if self.shuffle else len(range(self.rank, rows, self.world_size))
+        return -(-rows // self.world_size) if self.even else len(range(self.rank, rows, self.world_size))
 
     def _order(self) -> Tensor:
         """The rows this process reads in this epoch, in order."""
         rows = len(self.targets)
-        if not self.shuffle:
-            return torch.arange(self.rank, rows, self.world_size)
-        order = torch.randperm(rows, generator=generator_for(self.seed, self.epoch))
-        # every process must make the same number of steps, or the others wait for ever: fill up from the start
-        missing = -rows % self.world_size
-        return torch.cat([order, order[:missing]])[self.rank :: self.world_size]
+        random = generator_for("order", self.seed, self.epoch)
+        order = torch.randperm(rows, generator=random) if self.shuffle else torch.arange(rows)
+        return order[(self.rank + self.world_size * torch.arange(self._share())) % rows]  # from the start where even

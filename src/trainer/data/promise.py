@@ -6,31 +6,41 @@ from typing import Any
 
 from torch import Tensor
 
+from trainer.data.split import Split
 from trainer.errors import UserError
 from trainer.spec import DataSpec
 
 
-def check(spec: DataSpec, split: str, inputs: Tensor, targets: Tensor) -> None:
+def check(spec: DataSpec, name: str, split: Split, prepared: Tensor) -> None:
     """Refuse data that are not what was promised.
 
     Args:
         spec: The promise.
-        split: Name of the split, for the message.
-        inputs: At least one input as the network gets it: (some, *spec.shape).
-        targets: All targets of the split.
+        name: Of the split, for the message.
+        split: Its examples as stored.
+        prepared: Some of its inputs as the network gets them: (some, *spec.shape).
 
     Raises:
         UserError: Names the split, what was promised and what was found.
     """
-    where = f"data '{spec.name}', {split} split"
+    where = f"data '{spec.name}', {name} split"
+    inputs, targets = split
     if not len(targets):
         raise UserError(f"{where}: it is empty; keep fewer examples for the other splits")
-    if (found := tuple(inputs.shape[1:])) != spec.shape:
+    if (found := tuple(prepared.shape[1:])) != spec.shape:
         raise UserError(f"{where}: promised inputs of shape {spec.shape}, found {found}")
+    if len(inputs) != len(targets):
+        raise UserError(f"{where}: {len(inputs)} inputs, but {len(targets)} targets")
     if spec.target == "values":
+        if name != "train" and len(targets) < 2:
+            raise UserError(f"{where}: it has one example, and r2 needs two; keep more for it")
         if (found := tuple(targets.shape[1:])) != (spec.output_size,):
             raise UserError(f"{where}: promised {spec.output_size} values an example, found shape {found}")
         return
+    if targets.dim() != 1 or targets.is_floating_point():
+        raise UserError(
+            f"{where}: promised classes, whole numbers in one row; found {targets.dtype} {(*targets.shape,)}"
+        )
     low, high, most = int(targets.min()), int(targets.max()), len(spec.class_names) - 1
     if low < 0 or high > most:
         raise UserError(f"{where}: promised classes 0 to {most}, found {low} to {high}")

@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from trainer.errors import MismatchError
+from trainer.errors import MismatchError, UserError
 from trainer.model.layers import ACTIVATIONS, Activation, Initialisation, initialise
 from trainer.spec import DataSpec
 
@@ -29,6 +29,7 @@ class CNN(nn.Module):
 
     Raises:
         MismatchError: The images are too small for so many blocks; says how many they allow.
+        UserError: `kernel_size` is even.
 
     Source:
         LeCun et al. 1998, Gradient-based learning applied to document recognition.
@@ -50,6 +51,10 @@ class CNN(nn.Module):
         spec.require("cnn", "image")
         colours, height, width = spec.shape
         depth = len(channels)
+        if kernel_size % 2 == 0:
+            raise UserError(
+                f"model.net.kernel_size: {kernel_size} is even and would change the image's size; use 3 or 5"
+            )
         if min(height, width) < 2**depth:
             most = min(height, width).bit_length() - 1
             raise MismatchError(

@@ -7,7 +7,7 @@ from typing import Any
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from trainer.errors import UserError, blamed_on
 from trainer.objective import Objective
@@ -70,8 +70,11 @@ class Supervised(LightningModule):
         with blamed_on("scheduler"):
             takes_length = "total_steps" in inspect.signature(self.make_schedule).parameters
             schedule = self.make_schedule(optimizer, **({"total_steps": self._total_steps()} if takes_length else {}))
-        config = schedule if isinstance(schedule, dict) else {"scheduler": schedule}
-        return {"optimizer": optimizer, "lr_scheduler": {"name": "lr", **config}}
+        if not isinstance(schedule, dict):
+            schedule = {"scheduler": schedule, "interval": "step" if takes_length else "epoch"}
+        if isinstance(schedule["scheduler"], ReduceLROnPlateau):  # it can look only when there was a validation
+            schedule = {"monitor": "val/loss", "frequency": self.trainer.check_val_every_n_epoch or 1, **schedule}
+        return {"optimizer": optimizer, "lr_scheduler": {"name": "lr", **schedule}}
 
     def _total_steps(self) -> int:
         steps = self.trainer.estimated_stepping_batches

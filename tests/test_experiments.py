@@ -1,0 +1,76 @@
+"""Every recipe and every choice, generated from the folders: a new YAML is tested the moment it exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+EXPERIMENTS = sorted(file.stem for file in (REPOSITORY / "experiments").glob("*.yaml"))
+CHOICES = sorted(
+    f"{file.parent.name}={file.stem}"
+    for file in (REPOSITORY / "conf").glob("*/*.yaml")
+    if file.parent.name not in ("experiment", "debug")
+)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_opens_with_its_claim(name):
+    """Source, command, and a number measured by that command, with machine and seeds."""
+    lines = (REPOSITORY / f"experiments/{name}.yaml").read_text().splitlines()
+    claim = "\n".join(line for line in lines[: next(i for i, x in enumerate(lines) if not x.startswith("#"))])
+    assert f"experiment={name}" in claim
+    assert re.search(r"seeds? \d", claim)
+    assert re.search(r"\d+(\.\d+)? (s|min) ", claim)
+    assert "cores" in claim
+    assert "Source: " in claim
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_composes_and_names_its_runs(name, command):
+    config = yaml.safe_load(command(f"experiment={name}", "--cfg", "job", "--resolve").out)
+    assert config["task_name"] == name
+    assert "???" not in str(config)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_holds_only_differences(name, command):
+    """Whatever an experiment sets is not what its choices give anyway."""
+
+    def leaves(node, path=()):
+        if isinstance(node, dict):
+            for key, child in node.items():
+                yield from leaves(child, (*path, key))
+        else:
+            yield path, node
+
+    own = yaml.safe_load((REPOSITORY / f"experiments/{name}.yaml").read_text())
+    choices = [f"{k.removeprefix('override /')}={v}" for each in own.pop("defaults", []) for k, v in each.items()]
+    choices = [choice.replace(" ", "").replace("'", "") for choice in choices]
+    without = yaml.safe_load(command(*choices, "--cfg", "job").out)
+    for path, value in leaves(own):
+        node = without
+        for key in path:
+            node = node.get(key, {}) if isinstance(node, dict) else {}
+        assert node != value, f"{'.'.join(path)}: {value} is the default"
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_composes_and_passes_preflight(choice, command):
+    from omegaconf import OmegaConf
+
+    from trainer.preflight import check
+
+    composed = command(choice, "--cfg", "job")
+    assert composed.code == 0, composed.err
+    text = composed.out.replace("${hydra:runtime.output_dir}", "here")
+    text = re.sub(r"\$\{hydra:runtime.choices.(\w+)\}", r"\1", text)
+    check(OmegaConf.create(yaml.safe_load(text)))
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_opens_by_saying_what_it_is(choice):
+    group, name = choice.split("=")
+    first = (REPOSITORY / f"conf/{group}/{name}.yaml").read_text().splitlines()[0]
+    assert re.match(r"# [A-Z0-9].+[.:)]", first)
