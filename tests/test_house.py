@@ -32,10 +32,10 @@ MAY_IMPORT = {
     "errors": set(),
     "spec": {"errors"},
     "objective": SPEC,
-    "schedule": set(),
+    "schedule": {"errors"},
     "data": SPEC,
     "model": SPEC,
-    "task": {"objective", *SPEC},
+    "task": {"objective", "schedule", *SPEC},
     "callbacks": {"objective", *SPEC},
     "artifacts": SPEC,
 }

@@ -2,16 +2,46 @@
 
 Each is a function of the optimizer, and of `total_steps` where the length matters (the task adds both), and
 returns what Lightning calls a scheduler config. Any scheduler of `torch.optim.lr_scheduler` can be named by
-`_target_` as well; Lightning then steps it once an epoch.
+`_target_` as well.
 """
 
+import inspect
 import math
+from collections.abc import Callable
 from typing import Any
 
+from pytorch_lightning import Trainer
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau, StepLR
 
+from trainer.errors import UserError
+
 Config = dict[str, Any]  # keys of Lightning's lr_scheduler_config
+MakeSchedule = Callable[..., LRScheduler | Config]
+
+
+def lightning_schedule(make: MakeSchedule, optimizer: Optimizer, trainer: Trainer) -> Config:
+    """Make a schedule, whoever wrote it, and say how Lightning is to step it.
+
+    Args:
+        make: One of the functions below, or a class of `torch.optim.lr_scheduler`; gets the optimizer, and
+            `total_steps` where it takes that.
+        optimizer: Whose rate it sets.
+        trainer: Knows how long the training is.
+
+    Raises:
+        UserError: The length matters and is not known.
+    """
+    takes_length = "total_steps" in inspect.signature(make).parameters
+    steps = trainer.estimated_stepping_batches if takes_length else 0
+    if steps == float("inf"):
+        raise UserError("scheduler: needs to know how long the training is; set trainer.max_epochs")
+    schedule = make(optimizer, **({"total_steps": int(steps)} if takes_length else {}))
+    if not isinstance(schedule, dict):
+        schedule = {"scheduler": schedule, "interval": "step" if takes_length else "epoch"}
+    if isinstance(schedule["scheduler"], ReduceLROnPlateau):  # it can look only when there was a validation
+        schedule = {"monitor": "val/loss", "frequency": trainer.check_val_every_n_epoch or 1, **schedule}
+    return {"name": "lr", **schedule}
 
 
 def _each_step(scheduler: LRScheduler) -> Config:
@@ -43,7 +73,7 @@ def cosine(optimizer: Optimizer, total_steps: int, *, warmup_steps: int = 0, fin
     def factor(done: int) -> float:
         if done < warmup_steps:
             return (done + 1) / warmup_steps
-        return _half_cosine(1.0, final_factor, (done - warmup_steps) / max(1, total_steps - warmup_steps))
+        return _half_cosine(1.0, final_factor, (done - warmup_steps) / max(1, total_steps - 1 - warmup_steps))
 
     return _each_step(LambdaLR(optimizer, factor))
 
@@ -84,8 +114,8 @@ def plateau(
     monitor: str = "val/loss",
     mode: str = "min",
     factor: float = 0.1,
-    patience_epochs: int = 5,
+    patience: int = 5,
 ) -> Config:
-    """Multiply the rate by `factor` once `monitor` has not improved for more than `patience_epochs` epochs."""
-    scheduler = ReduceLROnPlateau(optimizer, mode, factor, patience_epochs)  # type: ignore[arg-type]
+    """Multiply the rate by `factor` once `monitor` has not improved for more than `patience` validations."""
+    scheduler = ReduceLROnPlateau(optimizer, mode, factor, patience)  # type: ignore[arg-type]
     return {"scheduler": scheduler, "interval": "epoch", "monitor": monitor}

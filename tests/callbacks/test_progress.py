@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import EarlyStopping
 from rich.console import Console
 from torch.optim import SGD
 
@@ -102,6 +103,30 @@ def test_lines_stand_ten_seconds_apart(capsys, monkeypatch, seconds_an_epoch, sa
     assert epochs_of(capsys.readouterr().out) == said
 
 
+@pytest.mark.parametrize(
+    ("ending", "said"), [({"max_steps": 12}, "epoch 3/6  step 12  "), ({"max_steps": 10}, "epoch 3/6  step 10  ")]
+)
+def test_a_training_that_its_steps_end_early_has_its_last_line(capsys, ending, said):
+    fit(TrainingProgress(seconds_between_lines=3600), epochs=6, **ending)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("epoch 1/6  step 4  ")
+    assert lines[1].startswith(said)
+
+
+def test_a_training_that_stops_early_has_its_last_line(capsys):
+    stop = EarlyStopping("val/loss", mode="max", patience=2)  # as if the loss should rise: it stops after epoch 3
+    trainer = fit(TrainingProgress(seconds_between_lines=3600), stop, epochs=6)
+    lines = capsys.readouterr().out.splitlines()
+    assert epochs_of("\n".join(lines)) == [1, 3]
+    assert f"  val/loss {trainer.callback_metrics['val/loss'].item():.4g}" in lines[1]
+
+
+def test_an_end_that_has_its_line_already_gets_no_second_one(capsys):
+    fit(TrainingProgress(seconds_between_lines=0), epochs=6, max_steps=8)
+    assert epochs_of(capsys.readouterr().out) == [1, 2]
+
+
 def test_a_training_without_a_number_of_epochs_has_a_question_mark(capsys):
     fit(TrainingProgress(), epochs=-1, max_steps=4)
     assert capsys.readouterr().out.startswith("epoch 1/?  step 4  ")
@@ -161,7 +186,7 @@ def test_the_rate_is_that_of_this_training(terminal, monkeypatch):
 def test_a_bar_without_a_known_end_is_drawn(terminal):
     with pytest.raises(RuntimeError, match="interrupted"):
         fit(TrainingProgress(), Interruption(), epochs=-1)
-    assert re.match(r"epoch \S+/\? .* 4/\? ", last_line(terminal))
+    assert re.match(r"epoch 1/\? .* 4/\? ", last_line(terminal))
 
 
 def test_an_interrupted_training_leaves_no_bar_running(terminal):

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from trainer.data.loader import TensorLoader
-from trainer.data.randomness import generator_for
 
 
 def double(inputs):
@@ -141,30 +140,37 @@ def test_an_iterator_that_gave_out_nothing_was_no_epoch():
 
 @pytest.mark.parametrize("rows", [10, 12])
 def test_two_ranks_share_a_training_epoch_without_overlap(rows):
-    shares = [epoch(loader(rows, rank=rank, world_size=2)) for rank in (0, 1)]
+    shares = [epoch(loader(rows, even=True, rank=rank, world_size=2)) for rank in (0, 1)]
     assert sorted(shares[0] + shares[1]) == list(range(rows))
-    assert shares[0] != sorted(shares[0])
+    assert shares != [list(range(0, rows, 2)), list(range(1, rows, 2))]
 
 
-@pytest.mark.parametrize(("rows", "world_size"), [(11, 2), (10, 3), (10, 4), (4, 3)])
-def test_all_ranks_make_the_same_number_of_training_steps(rows, world_size):
-    ranks = [loader(rows, 2, rank=rank, world_size=world_size) for rank in range(world_size)]
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize(
+    ("rows", "world_size", "share", "steps"),
+    [(11, 2, 6, 3), (10, 3, 4, 2), (10, 4, 3, 2), (4, 3, 2, 1), (2, 5, 1, 1), (1, 4, 1, 1), (3, 10, 1, 1)],
+)
+def test_all_ranks_make_the_same_number_of_training_steps(rows, world_size, share, steps, shuffle):
+    settings = {"even": True, "shuffle": shuffle, "world_size": world_size}
+    ranks = [loader(rows, 2, rank=rank, **settings) for rank in range(world_size)]
     shares = [epoch(one) for one in ranks]
-    assert {len(share) for share in shares} == {-(-rows // world_size)}
-    assert {len(one) for one in ranks} == {-(-rows // world_size // 2)}
-    assert {row for share in shares for row in share} == set(range(rows))
+    assert [len(found) for found in shares] == [share] * world_size
+    assert [len(one) for one in ranks] == [steps] * world_size
+    assert {row for found in shares for row in found} == set(range(rows))
 
 
-@pytest.mark.parametrize(("rows", "world_size"), [(10, 2), (11, 2), (10, 3), (10, 4)])
-def test_ranks_repeat_nothing_in_evaluation(rows, world_size):
-    ranks = [loader(rows, 2, shuffle=False, rank=rank, world_size=world_size) for rank in range(world_size)]
+def test_what_ranks_lack_is_taken_from_the_start_of_the_order():
+    ranks = [loader(2, shuffle=False, even=True, rank=rank, world_size=5) for rank in range(5)]
+    assert [epoch(one) for one in ranks] == [[0], [1], [0], [1], [0]]
+    ranks = [loader(10, 9, shuffle=False, even=True, rank=rank, world_size=4) for rank in range(4)]
+    assert [epoch(one) for one in ranks] == [[0, 4, 8], [1, 5, 9], [2, 6, 0], [3, 7, 1]]
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize(("rows", "world_size"), [(10, 2), (11, 2), (10, 3), (10, 4), (2, 5)])
+def test_ranks_repeat_nothing_unless_told_to_be_even(rows, world_size, shuffle):
+    ranks = [loader(rows, 2, shuffle=shuffle, rank=rank, world_size=world_size) for rank in range(world_size)]
     shares = [list(one) for one in ranks]
     assert [len(one) for one in ranks] == [len(share) for share in shares]
     assert all(len(targets) for share in shares for _, targets in share)
-    assert sorted(row for share in shares for row in epoch(share)) == list(range(rows))
-
-
-def test_a_generator_depends_on_every_one_of_its_seeds():
-    seeds = [(1,), (2,), (1, 1), (1, 2), (2, 1), (1, 2, 3), (1, 3, 2), (3, 2, 1)]
-    assert len({torch.rand(1, generator=generator_for(*some)).item() for some in seeds}) == len(seeds)
-    assert torch.equal(torch.rand(9, generator=generator_for(1, 2)), torch.rand(9, generator=generator_for(1, 2)))
+    assert sorted(row for share in shares if share for row in epoch(share)) == list(range(rows))

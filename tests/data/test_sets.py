@@ -1,6 +1,5 @@
-"""xor, line and digits: what they hold, how they are cut, and what becomes of a broken promise."""
+"""xor, line and digits: what they hold, and how they are cut."""
 
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -8,7 +7,6 @@ import torch
 
 from trainer.data.digits import Digits
 from trainer.data.line import Line
-from trainer.data.split import Split, cut
 from trainer.data.xor import XOR
 from trainer.errors import UserError
 
@@ -132,61 +130,20 @@ def test_a_batch_holds_at_least_one_example(wrong):
         XOR(**wrong)
 
 
-def test_the_parts_of_a_cut_hold_each_example_once_with_its_target():
-    parts = cut(Split(torch.arange(9), torch.arange(9) + 10), 2, 3, seed=1)
-    assert [len(part.targets) for part in parts] == [2, 3, 4]
-    assert sorted(torch.cat([part.inputs for part in parts]).tolist()) == list(range(9))
-    assert all(torch.equal(part.inputs + 10, part.targets) for part in parts)
-
-
-def breaking(inputs, targets, **promise):
-    """A data set whose test split is not what it promised."""
-
-    class Broken(XOR):
-        spec = property(lambda self: replace(XOR.spec.fget(self), **promise))
-
-        def load(self):
-            return {"train": super().load()["train"], "test": Split(inputs, targets)}
-
-    return Broken(batch_size=4)
-
-
-ZEROS, BINARY = torch.zeros(3, 2), torch.tensor([0, 1, 0])
-VALUES = {"target": "values", "output_size": 1}
-
-
 @pytest.mark.parametrize(
-    ("data", "message"),
+    ("data", "sizes"),
     [
-        (breaking(torch.zeros(3, 5), BINARY), r"promised inputs of shape \(2,\), found \(5,\)"),
-        (breaking(torch.zeros(3, 2, 1), BINARY), r"promised inputs of shape \(2,\), found \(2, 1\)"),
-        (breaking(ZEROS, BINARY * 2), "promised classes 0 to 1, found 0 to 2"),
-        (breaking(ZEROS, BINARY - 1), "promised classes 0 to 1, found -1 to 0"),
-        (breaking(ZEROS[:0], BINARY[:0]), "it is empty; keep fewer examples for the other splits"),
+        (Line(points=10, val_share=0.5), "10 examples cannot be cut into parts of 5, 5 and a rest"),
+        (Line(points=10, val_share=0.9), "10 examples cannot be cut into parts of 9, 9 and a rest"),
+        (Digits(val_size=1437), "1797 examples cannot be cut into parts of 1437, 360 and a rest"),
+        (Digits(val_size=0), "1797 examples cannot be cut into parts of 0, 360 and a rest"),
     ],
 )
-def test_a_broken_promise_is_refused_with_the_split_and_both_sides(data, message):
-    with pytest.raises(UserError, match=rf"^data 'xor', test split: {message}$"):
+def test_splits_that_leave_nothing_to_train_on_are_refused(data, sizes):
+    with pytest.raises(UserError, match=f"^data: {sizes} to train on; change the sizes or shares of the splits$"):
         data.setup("fit")
 
 
-@pytest.mark.parametrize("targets", [torch.zeros(3), torch.zeros(3, 2)])
-def test_values_of_another_shape_are_refused(targets):
-    class Broken(Line):
-        def load(self):
-            return {"train": Split(torch.zeros(3, 1), targets)}
-
-    with pytest.raises(UserError, match=r"line', train split: promised 1 values an example, found shape \(2?,?\)$"):
-        Broken().setup("fit")
-
-
-def test_the_checksum_tells_data_apart_by_their_numbers_types_and_split():
-    points = Split(ZEROS, BINARY)
-    some = [{"train": points}, {"val": points}, {"train": Split(ZEROS.double(), BINARY)}]
-    some += [{"train": Split(ZEROS.view(2, 3), BINARY)}, {"train": Split(ZEROS, 1 - BINARY)}]
-    sums = []
-    for splits in some:
-        data = XOR(batch_size=4)
-        data.splits = splits
-        sums.append(data.checksum())
-    assert len(set(sums)) == 5
+def test_too_few_points_to_judge_a_line_by_are_refused():
+    with pytest.raises(UserError, match=r"^data 'line', val split: it has one example, and r2 needs two; keep more"):
+        Line(points=6).setup("fit")  # 0.2 of 6, rounded, is 1

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from trainer.errors import MismatchError
+from trainer.errors import MismatchError, UserError
 from trainer.model.cnn import CNN
 from trainer.model.layers import ACTIVATIONS
 from trainer.spec import DataSpec
@@ -112,6 +112,13 @@ def test_as_many_blocks_as_the_images_allow(size, most):
     message = rf"{most + 1} blocks halve {size[0]}x{size[1]} images away; use at most {most} for data 'pictures'$"
     with pytest.raises(MismatchError, match=rf"^model\.net\.channels: {message}"):
         CNN(spec, channels=[2] * (most + 1))
+
+
+@pytest.mark.parametrize("kernel_size", [2, 4])
+def test_an_even_kernel_is_refused(kernel_size):
+    message = f"{kernel_size} is even and would change the image's size; use 3 or 5$"
+    with pytest.raises(UserError, match=rf"^model\.net\.kernel_size: {message}"):
+        CNN(images(), kernel_size=kernel_size)
 
 
 def test_data_that_are_no_images_are_refused():

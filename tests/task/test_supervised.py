@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch.optim import SGD, Adam
-from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, StepLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, OneCycleLR, ReduceLROnPlateau, StepLR
 
 from trainer.data.base import TensorData
 from trainer.data.line import Line
@@ -17,7 +17,7 @@ from trainer.errors import UserError
 from trainer.model.linear import Linear
 from trainer.model.mlp import MLP
 from trainer.objective import objective_for
-from trainer.schedule import constant, cosine
+from trainer.schedule import constant, cosine, plateau
 from trainer.spec import DataSpec
 from trainer.task.supervised import Supervised
 
@@ -36,6 +36,16 @@ def supervised(data, net=Linear, optimizer=BY_A_TENTH, scheduler=constant):
 
 def numbers(trainer):
     return {name: value.item() for name, value in trainer.callback_metrics.items()}
+
+
+class Rates(pl.Callback):
+    """Notes the rate that each training step is made with."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_train_batch_start(self, trainer, *_):
+        self.seen.append(trainer.optimizers[0].param_groups[0]["lr"])
 
 
 class FiveClasses(TensorData):
@@ -178,6 +188,33 @@ def test_a_schedule_is_stepped_by_epochs_unless_it_says_otherwise(scheduler, rat
     trainer.fit(supervised(data, scheduler=scheduler), data)
     assert trainer.lr_scheduler_configs[0].name == "lr"
     assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(rate)
+
+
+def test_a_schedule_of_torchs_that_takes_the_number_of_steps_is_stepped_by_steps():
+    schedule = partial(OneCycleLR, max_lr=0.4, pct_start=0.25, anneal_strategy="linear", div_factor=4)
+    schedule = partial(schedule, final_div_factor=2.5, cycle_momentum=False)
+    data, rates = Line(points=16, val_share=0, batch_size=4), Rates()
+    lightning(3, callbacks=[rates]).fit(supervised(data, scheduler=schedule), data)
+    # from 0.4 / 4 up to 0.4 in 2 steps, then down to 0.4 / 4 / 2.5 in 9
+    assert rates.seen == pytest.approx([0.1, 0.25, 0.4, 0.36, 0.32, 0.28, 0.24, 0.2, 0.16, 0.12, 0.08, 0.04])
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [partial(ReduceLROnPlateau, factor=0.5, patience=0), partial(plateau, factor=0.5, patience=0)],
+    ids=["torchs", "ours"],
+)
+@pytest.mark.parametrize(
+    ("every_epochs", "expected"),
+    [(1, [0.1, 0.1, 0.05, 0.025, 0.0125, 0.00625]), (2, [0.1, 0.1, 0.1, 0.1, 0.05, 0.05])],
+)
+def test_a_plateau_looks_at_the_validation_loss_after_each_validation(scheduler, every_epochs, expected):
+    uphill = partial(SGD, lr=0.1, maximize=True)  # so that each validation is worse than the first
+    data, rates = Line(points=16, val_share=0, batch_size=16), Rates()
+    trainer = lightning(6, check_val_every_n_epoch=every_epochs, callbacks=[rates])
+    trainer.fit(supervised(data, optimizer=uphill, scheduler=scheduler), data)
+    assert rates.seen == pytest.approx(expected)
+    assert trainer.lr_scheduler_configs[0].monitor == "val/loss"
 
 
 def test_a_schedule_that_needs_a_length_refuses_a_training_without_end():

@@ -53,6 +53,7 @@ def log_hyperparameters(loggers: list[Logger], config: dict[str, Any], metrics: 
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.log_hyperparams({group: config[group] for group in groups}, metrics)
+            logger.finalize("success")  # everything is in the file when the run is over
 
 
 def shown(path: Path) -> str:

@@ -40,6 +40,7 @@ class TrainingProgress(ProgressBar):
         self._enabled = True
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._said_at, self._said_step = float("-inf"), -1
         if not (self._enabled and sys.stderr.isatty()):
             return
         self._bar = Progress(
@@ -63,11 +64,11 @@ class TrainingProgress(ProgressBar):
             self._bar.update(self._row, completed=trainer.global_step)
             if time.monotonic() - self._said_at > 0.25:  # collecting metrics costs more than a tiny step
                 self._said_at = time.monotonic()
-                self._describe(self._bar, trainer, pl_module)
+                self._describe(self._bar, trainer, pl_module, trainer.current_epoch + 1)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._bar:
-            self._describe(self._bar, trainer, pl_module)
+            self._describe(self._bar, trainer, pl_module, trainer.current_epoch + 1)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not self._bar and time.monotonic() - self._said_at >= self.seconds_between_lines:
@@ -75,7 +76,7 @@ class TrainingProgress(ProgressBar):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._bar:
-            self._describe(self._bar, trainer, pl_module)
+            self._describe(self._bar, trainer, pl_module, trainer.current_epoch)
             self._stop()
         elif trainer.global_step != self._said_step:
             self._say(trainer, pl_module, trainer.current_epoch)
@@ -94,10 +95,8 @@ class TrainingProgress(ProgressBar):
             self._bar.stop()
             self._bar = None
 
-    def _describe(self, bar: Progress, trainer: Trainer, pl_module: LightningModule) -> None:
+    def _describe(self, bar: Progress, trainer: Trainer, pl_module: LightningModule, epoch: int) -> None:
         rate = (trainer.global_step - self._first_step) / max(1e-9, time.monotonic() - self._began)
-        last = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else sys.maxsize
-        epoch = min(trainer.current_epoch + 1, last)
         bar.update(
             self._row,
             description=f"epoch {epoch}/{_or_open(trainer.max_epochs)}",

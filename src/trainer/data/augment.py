@@ -33,8 +33,8 @@ def random_affine(
     # the matrices say where in the old image each place of the new one looks, hence 1 / size; their unit is half an
     # image along each axis, hence the ratios of height and width
     cosine, sine = torch.cos(angle) / size, torch.sin(angle) / size
-    shift = uniform(batch, 2) * shift_pixels * torch.tensor([2 / width, 2 / height])
-    rows = [cosine, -sine * height / width, shift[:, 0], sine * width / height, cosine, shift[:, 1]]
-    matrices = torch.stack(rows, 1).view(batch, 2, 3)
+    linear = torch.stack([cosine, -sine * height / width, sine * width / height, cosine], 1).view(batch, 2, 2)
+    shift = uniform(batch, 2, 1) * shift_pixels * torch.tensor([[2 / width], [2 / height]])
+    matrices = torch.cat([linear, linear @ shift], 2)  # (batch, 2, 3): the shift comes last, so it is as far as asked
     grid = F.affine_grid(matrices.to(images), [*images.shape], align_corners=False)
     return F.grid_sample(images - fill, grid, align_corners=False) + fill

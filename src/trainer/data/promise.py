@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from trainer.data.split import Split
@@ -37,9 +38,9 @@ def check(spec: DataSpec, name: str, split: Split, prepared: Tensor) -> None:
         if (found := tuple(targets.shape[1:])) != (spec.output_size,):
             raise UserError(f"{where}: promised {spec.output_size} values an example, found shape {found}")
         return
-    if targets.dim() != 1 or targets.is_floating_point():
+    if targets.dim() != 1 or targets.dtype != torch.int64:
         raise UserError(
-            f"{where}: promised classes, whole numbers in one row; found {targets.dtype} {(*targets.shape,)}"
+            f"{where}: promised classes, int64 numbers in one row; found {targets.dtype} {(*targets.shape,)}"
         )
     low, high, most = int(targets.min()), int(targets.max()), len(spec.class_names) - 1
     if low < 0 or high > most:

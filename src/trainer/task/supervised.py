@@ -1,20 +1,18 @@
 """Supervised: one network learns to give the right output for each input."""
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from trainer.errors import UserError, blamed_on
+from trainer.errors import blamed_on
 from trainer.objective import Objective
+from trainer.schedule import MakeSchedule, lightning_schedule
 from trainer.spec import Batch
 
 MakeOptimizer = Callable[..., Optimizer]
-MakeSchedule = Callable[..., LRScheduler | dict[str, Any]]
 
 
 class Supervised(LightningModule):
@@ -68,19 +66,8 @@ class Supervised(LightningModule):
         with blamed_on("optimizer"):
             optimizer = self.make_optimizer(self.parameters())
         with blamed_on("scheduler"):
-            takes_length = "total_steps" in inspect.signature(self.make_schedule).parameters
-            schedule = self.make_schedule(optimizer, **({"total_steps": self._total_steps()} if takes_length else {}))
-        if not isinstance(schedule, dict):
-            schedule = {"scheduler": schedule, "interval": "step" if takes_length else "epoch"}
-        if isinstance(schedule["scheduler"], ReduceLROnPlateau):  # it can look only when there was a validation
-            schedule = {"monitor": "val/loss", "frequency": self.trainer.check_val_every_n_epoch or 1, **schedule}
-        return {"optimizer": optimizer, "lr_scheduler": {"name": "lr", **schedule}}
-
-    def _total_steps(self) -> int:
-        steps = self.trainer.estimated_stepping_batches
-        if steps == float("inf"):
-            raise UserError("scheduler: needs to know how long the training is; set trainer.max_epochs")
-        return int(steps)
+            schedule = lightning_schedule(self.make_schedule, optimizer, self.trainer)
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def _judge(self, stage: str, batch: Batch) -> Tensor:
         """Log the loss of a batch and note its predictions; returns the outputs, for callbacks to look at."""

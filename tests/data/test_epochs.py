@@ -1,0 +1,129 @@
+"""Epochs of TensorData: which one comes next, however often Lightning asks for a loader, and after a checkpoint."""
+
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch.optim import SGD
+
+from trainer.data.line import Line
+from trainer.model.linear import Linear
+from trainer.objective import objective_for
+from trainer.schedule import constant
+from trainer.task.supervised import Supervised
+
+
+class Order(pl.Callback):
+    """Notes the inputs of each training batch."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.seen.append(batch[0].flatten().tolist())
+
+
+def ready(**settings):
+    data = Line(**{"points": 12, "val_share": 0, "batch_size": 4} | settings)
+    data.setup("fit")
+    return data
+
+
+def epoch(batches):
+    return torch.cat([inputs for inputs, _ in batches]).flatten().tolist()
+
+
+def trained(data=None, epochs=3, ckpt_path=None, **settings):
+    """Fit for some epochs of 3 steps; returns the trainer and the inputs of each batch."""
+    data, order = data or ready(), Order()
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    trainer = pl.Trainer(
+        max_epochs=epochs, accelerator="cpu", devices=1, log_every_n_steps=1, callbacks=[order], **quiet | settings
+    )
+    torch.manual_seed(0)
+    task = Supervised(Linear(data.spec), objective_for(data.spec), partial(SGD, lr=0.1), constant)
+    trainer.fit(task, data, ckpt_path=ckpt_path)
+    return trainer, order.seen
+
+
+def test_a_loader_asked_for_anew_each_epoch_goes_on_with_the_next_epoch():
+    _, once = trained()
+    _, anew = trained(reload_dataloaders_every_n_epochs=1)
+    assert anew == once
+    assert len({tuple(once[0]), tuple(once[3]), tuple(once[6])}) == 3
+
+
+def test_a_loader_asked_for_again_before_its_first_batch_begins_with_the_same_epoch():
+    data = ready()
+    first = epoch(ready().train_dataloader())
+    data.train_dataloader()
+    iter(data.train_dataloader())
+    assert epoch(data.train_dataloader()) == first
+
+
+def test_the_state_says_how_many_epochs_were_begun():
+    data = ready()
+    begun = [data.state_dict()]
+    loader = data.train_dataloader()
+    begun.append(data.state_dict())
+    next(iter(loader))
+    begun.append(data.state_dict())
+    list(loader)
+    begun.append(data.state_dict())
+    next(iter(data.train_dataloader()))
+    begun.append(data.state_dict())
+    assert begun == [{"epochs_begun": number} for number in (0, 0, 1, 2, 3)]
+
+
+def test_the_state_survives_until_a_loader_is_asked_for():
+    data = ready()
+    data.load_state_dict({"epochs_begun": 7})
+    assert data.state_dict() == {"epochs_begun": 7}
+    data.train_dataloader()
+    assert data.state_dict() == {"epochs_begun": 7}
+
+
+def test_data_given_their_state_back_go_on_with_the_next_epoch():
+    uninterrupted, resumed = ready().train_dataloader(), ready()
+    epochs = [epoch(uninterrupted) for _ in range(4)]
+    resumed.load_state_dict({"epochs_begun": 2})
+    loader = resumed.train_dataloader()
+    assert [epoch(loader), epoch(loader)] == epochs[2:]
+
+
+@pytest.mark.parametrize("reloads", [0, 1])
+def test_a_run_that_goes_on_from_the_end_of_an_epoch_sees_what_an_uninterrupted_one_sees(tmp_path, reloads):
+    _, whole = trained(epochs=4)
+    stopped, before = trained(epochs=2, reload_dataloaders_every_n_epochs=reloads)
+    stopped.save_checkpoint(tmp_path / "at-two.ckpt")
+    settings = {"ckpt_path": tmp_path / "at-two.ckpt", "reload_dataloaders_every_n_epochs": reloads}
+    _, after = trained(epochs=4, **settings)
+    assert before + after == whole
+
+
+def test_training_is_even_between_processes_and_evaluation_repeats_nothing():
+    shares = {"train": [], "val": [], "test": []}
+    for rank in range(5):
+        data = ready(points=12)
+        data.trainer = SimpleNamespace(global_rank=rank, world_size=5)
+        for name, loader in (
+            ("train", data.train_dataloader()),
+            ("val", data.val_dataloader()),
+            ("test", data.test_dataloader()),
+        ):
+            shares[name].append(len(epoch(loader)))
+    assert shares == {"train": [3, 3, 3, 3, 3], "val": [3, 3, 2, 2, 2], "test": [3, 3, 2, 2, 2]}
+
+
+def test_overfitted_batches_stay_the_same_and_are_even_too():
+    shares = []
+    for rank in range(5):
+        data = ready(points=12)
+        data.trainer = SimpleNamespace(global_rank=rank, world_size=5, overfit_batches=1)
+        loader = data.train_dataloader()
+        first = epoch(loader)
+        assert epoch(loader) == first
+        shares.append(len(first))
+    assert shares == [3, 3, 3, 3, 3]
