@@ -41,6 +41,8 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
     handlers, level = root.handlers[:], root.level
     environment = dict(os.environ)
     monkeypatch.chdir(tmp_path)
+    environment.pop("TRAINER_DATA_DIR", None)  # a test that wants the real data says data.dir
+    monkeypatch.delenv("TRAINER_DATA_DIR", raising=False)
 
     def run(*arguments: str) -> Outcome:
         from trainer.cli import main

@@ -42,7 +42,7 @@ def test_answers_without_importing_torch(arguments, tmp_path):
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("trainer experiment=mni", ["experiment=mnist_cnn", "experiment=mnist_tutorial"]),
+        ("trainer experiment=xor", ["experiment=xor_mlp", "experiment=xor_tutorial"]),
         ("trainer optimizer=ad", ["optimizer=adam", "optimizer=adamw"]),
         ("trainer model.net.act", ["model.net.activation="]),
     ],

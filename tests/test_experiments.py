@@ -57,7 +57,8 @@ def test_an_experiment_holds_only_differences(name, command):
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_every_choice_composes_and_passes_preflight(choice, command):
+def test_every_choice_composes_and_passes_preflight(choice, command, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)  # for trainer=gpu
     from omegaconf import OmegaConf
 
     from trainer.preflight import check

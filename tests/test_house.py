@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "cli": {"usage", "config", "explain", "errors", "run"},
     "usage": {"config"},
     "config": set(),
-    "explain": {"errors"},
+    "explain": {"errors", "usage"},
     "preflight": {"config", *SPEC},
     "build": {"preflight", *SPEC},
     "run": {"build", "preflight", "artifacts", "processes", "quiet", *SPEC},

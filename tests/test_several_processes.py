@@ -33,3 +33,14 @@ def test_each_job_of_a_sweep_may_use_several_processes(process):
     assert outcome.code == 0, outcome.err
     assert [json.loads((run / "result.json").read_text())["state"] for run in outcome.runs] == ["finished"] * 2
     assert [json.loads((run / "result.json").read_text())["seed"] for run in outcome.runs] == [1, 2]
+
+
+@pytest.mark.slow
+def test_jobs_of_a_sweep_run_side_by_side_with_joblib(process):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    outcome = process(
+        *["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "experiment=xor_mlp"],
+        *["trainer.max_epochs=20", "seed=1,2"],
+    )
+    assert outcome.code == 0, outcome.err
+    assert [json.loads((run / "result.json").read_text())["seed"] for run in sorted(outcome.runs)] == [1, 2]

@@ -1,5 +1,6 @@
 """Ways to run: sweeps, debugging, precision, accumulation, early stopping."""
 
+import csv
 import json
 
 import pytest
@@ -64,3 +65,42 @@ def test_early_stopping_stops(command):
     )
     [run] = outcome.runs
     assert json.loads((run / "result.json").read_text())["epochs"] == 3
+
+
+def test_without_callbacks_there_is_no_bar_and_no_checkpoint(command):
+    outcome = command("data=xor", "callbacks=none", "trainer.max_epochs=2")
+    assert outcome.code == 0, outcome.err
+    [run] = outcome.runs
+    assert not list(run.rglob("*.ckpt"))
+    assert "epoch 1" not in outcome.out + outcome.err
+    assert outcome.err == ""
+
+
+def test_the_profiler_prints_its_profile(command):
+    outcome = command("data=xor", "debug=profiler")
+    assert "run_training_epoch" in outcome.out
+    assert "💡" not in outcome.out
+
+
+def test_the_best_value_of_the_monitored_metric_is_in_the_result(command):
+    outcome = command(
+        "model=cnn",
+        "callbacks.checkpoint.monitor=val/accuracy",
+        "callbacks.checkpoint.mode=max",
+        "optimized_metric=val/accuracy_best",
+        "trainer.max_epochs=3",
+    )
+    assert outcome.code == 0, outcome.err
+    [run] = outcome.runs
+    rows = csv.DictReader((run / "metrics.csv").read_text().splitlines())
+    seen = [float(row["val/accuracy"]) for row in rows if row["val/accuracy"]]
+    assert json.loads((run / "result.json").read_text())["metrics"]["val/accuracy_best"] == pytest.approx(max(seen))
+
+
+def test_a_checkpoint_of_another_network_is_refused_with_a_message(command):
+    [run] = command("data=xor", "trainer.max_epochs=1").runs
+    outcome = command("data=xor", "model.net.hidden=[3]", "train=false", f"ckpt_path={run}/checkpoints/last.ckpt")
+    assert outcome.code == 1
+    assert "Traceback" not in outcome.err
+    assert "ckpt_path: the checkpoint is of another network" in outcome.err
+    assert "size mismatch for net.layers.0.weight" in outcome.err

@@ -4,6 +4,7 @@ from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 from torch import nn
 
 from trainer.errors import MismatchError, UserError, blamed_on
@@ -31,6 +32,12 @@ def build(config: DictConfig, key: str, *given: Any, **more: Any) -> Any:
 def build_all(config: DictConfig, group: str) -> list[Any]:
     """The objects of a group whose nodes have names, e.g. all callbacks."""
     return [build(config, f"{group}.{name}") for name in config[group] or {}]
+
+
+def without_unasked(callbacks: list[Any]) -> dict[str, bool]:
+    """The Trainer's arguments that keep Lightning from adding a progress bar or a checkpoint that nobody asked for."""
+    asked = {"enable_progress_bar": ProgressBar, "enable_checkpointing": Checkpoint}
+    return {name: False for name, kind in asked.items() if not any(isinstance(c, kind) for c in callbacks)}
 
 
 def build_net(config: DictConfig, spec: DataSpec) -> nn.Module:

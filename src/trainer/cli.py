@@ -18,12 +18,17 @@ def main() -> None:
     arguments = sys.argv[1:]
     if "--version" in arguments:
         print(f"trainer {__version__}")
+    elif {"-m", "--multirun"} & {*arguments} and {"-c", "--cfg"} & {*arguments}:
+        sys.exit("error: --cfg shows the config of one job; leave --multirun and all values but one out")
     elif "-h" in arguments or "--help" in arguments:
         from trainer.usage import usage
 
         print(usage())
     else:
-        sys.exit(_compose_and_run())
+        try:
+            sys.exit(_compose_and_run())
+        except BrokenPipeError:  # whoever read our output has enough: trainer --cfg job | head
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _compose_and_run() -> int:

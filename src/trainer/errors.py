@@ -21,7 +21,7 @@ def blamed_on(key: str) -> Iterator[None]:
     its traceback.
 
     Raises:
-        UserError: A ValueError or TypeError, or Lightning's MisconfigurationException, was raised inside.
+        UserError: A ValueError, TypeError or ImportError, or Lightning's MisconfigurationException, was raised inside.
     """
     try:
         yield
@@ -31,7 +31,10 @@ def blamed_on(key: str) -> Iterator[None]:
             cause = cause.__cause__
         if isinstance(cause, UserError):
             raise cause from None
-        if isinstance(cause, ValueError | TypeError) or type(cause).__name__ == "MisconfigurationException":
+        if (
+            isinstance(cause, ValueError | TypeError | ImportError)
+            or type(cause).__name__ == "MisconfigurationException"
+        ):
             raise UserError(f"{key}: {cause}\n  (HYDRA_FULL_ERROR=1 shows where it was raised)") from error
         raise
 

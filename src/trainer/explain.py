@@ -7,22 +7,20 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer.errors import UserError, did_you_mean
+from trainer.usage import choices
 
 
 def explain(error: BaseException) -> str | None:
     """What a user should read instead of a traceback; None for a fault in code, which needs its traceback."""
-    if isinstance(error, UserError) or type(error).__name__ == "MisconfigurationException":  # Lightning's, not imported
-        return str(error)
-    if not isinstance(error, HydraException | OmegaConfBaseException):
-        return None
-    if type(error).__name__ == "InstantiationException":  # raised by code that a config named
-        return None
-    cause = (
-        error
-        if isinstance(error, OmegaConfBaseException)
-        else error.__cause__ or error.__context__ or error.__context__
-    )
-    text = re.sub(r"\s*Config search path:.*", "", str(error), flags=re.DOTALL)  # folders, of no help here
+    name, text = type(error).__name__, str(error)
+    if isinstance(error, UserError) or name == "MisconfigurationException":  # Lightning's, not imported for this
+        return text
+    if text.startswith("Error(s) in loading state_dict"):
+        return f"ckpt_path: the checkpoint is of another network\n  {text.splitlines()[1].strip()}"
+    if not isinstance(error, HydraException | OmegaConfBaseException) or name == "InstantiationException":
+        return None  # the last is raised by code that a config named
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
+    text = re.sub(r"\s*Config search path:.*", "", text, flags=re.DOTALL)  # folders, of no help here
     # Hydra's advice to append an unknown key would let the misspelt one in
     text = re.sub(r"\s*To append to your config use .*", "", text)
     text = re.sub(r"\n\s*(full_key|object_type|reference_type)\b.*", "", text)
@@ -36,15 +34,18 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     node: Any = error.parent_node
     if "not in" not in str(error) or node is None or not hasattr(node, "keys"):
         return ""
-    offer = did_you_mean(str(error.key), [str(key) for key in node])
-    return (
-        f"\n  no key '{error.full_key}'{offer}\n"
-        f"  (an argument that the config does not list is added with a plus: +{error.full_key}=...)"
-    )
+    keys = [str(key) for key in node if key != "hydra"]
+    text = f"\n  no key '{error.full_key}'{did_you_mean(str(error.key), keys)}"
+    if "_target_" in keys:
+        text += f"\n  (an argument that the config does not list is added with a plus: +{error.full_key}=...)"
+    return text
 
 
 def _nearest_choice(text: str) -> str:
-    """For a choice that does not exist: the nearest of those that do, which Hydra has listed."""
-    wanted = re.search(r"Could not find '[^']*?([^/']+)'", text)
-    options = re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)
-    return did_you_mean(wanted[1], options).replace("; did", "\ndid") if wanted and len(options) > 1 else ""
+    """For a choice that does not exist: the nearest of those that do."""
+    wanted = re.search(r"Could not (?:find|load) '([^']+)/([^'/]+)'", text)
+    options = sorted(choices().get(wanted[1], ())) if wanted else []
+    if not wanted or not options:
+        return ""
+    offer = did_you_mean(wanted[2], options).removeprefix("; ")
+    return "" if offer.startswith("there are") and "Available options" in text else f"\n{offer}"

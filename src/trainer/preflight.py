@@ -1,18 +1,21 @@
 """Preflight: every argument of every `_target_` checked against its signature, before anything is opened."""
 
 import inspect
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, get_type_hints
 
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-from trainer.config import HOME, user_folders
+from trainer.config import HOME, Config, user_folders
 from trainer.errors import UserError, did_you_mean
 from trainer.spec import DataSpec
 
@@ -29,7 +32,8 @@ def check(config: DictConfig) -> None:
         values = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(str(error).splitlines()[0] + f"\n  at key '{error.full_key}'") from None
-    mistakes = [f"{key}: {problem}{_origin(key)}" for key, problem in [*_mistakes("", values), *_no_checkpoint(config)]]
+    found = [*_unknown_keys(config), *_mistakes("", values), *_not_here(config)]
+    mistakes = [f"{key}: {problem}{_origin(key)}" for key, problem in found]
     if mistakes:
         raise UserError("\n       ".join(mistakes))
 
@@ -51,8 +55,10 @@ def check_monitors(config: DictConfig, logged: list[str] | None) -> None:
     ):
         return
     monitors = {f"callbacks.{name}.monitor": node.get("monitor") for name, node in callbacks.items()}
-    monitors |= {"scheduler.monitor": config.scheduler.get("monitor"), "optimized_metric": config.optimized_metric}
-    for key, metric in monitors.items():
+    monitors["scheduler.monitor"] = config.scheduler.get("monitor")
+    for key, metric in [*monitors.items(), ("optimized_metric", config.optimized_metric)]:
+        if key == "optimized_metric":  # the run adds the best value of what its checkpoints are chosen by
+            logged = [*logged, f"{monitors.get('callbacks.checkpoint.monitor')}_best"]
         if metric is not None and metric not in logged:
             raise UserError(f"{key}: no metric '{metric}' is logged; there are: {', '.join(logged)}{_origin(key)}")
 
@@ -71,8 +77,18 @@ def models_that_take(spec: DataSpec) -> list[str]:
     return names
 
 
-def _no_checkpoint(config: DictConfig) -> Iterator[tuple[str, str]]:
-    """What is wrong with `ckpt_path`."""
+def _unknown_keys(config: DictConfig) -> Iterator[tuple[str, str]]:
+    """Keys that a `+` has let in where nothing reads them."""
+    for parent, known in {"": [field.name for field in fields(Config)], "model": ["task", "net"]}.items():
+        for key in config[parent] if parent else config:
+            if key not in known:
+                yield f"{parent}.{key!s}".strip("."), f"nothing reads this key{did_you_mean(str(key), known)}"
+
+
+def _not_here(config: DictConfig) -> Iterator[tuple[str, str]]:
+    """A checkpoint or a device that this machine does not have."""
+    if config.trainer.get("accelerator") in ("gpu", "cuda") and not torch.cuda.is_available():
+        yield "trainer.accelerator", "PyTorch finds no GPU on this machine; use trainer=cpu"
     if config.ckpt_path is None and config.test and not config.train:
         yield "ckpt_path", "train=false tests a checkpoint; name it: ckpt_path=outputs/.../checkpoints/best.ckpt"
     if config.ckpt_path is not None and not Path(config.ckpt_path).exists():
@@ -96,7 +112,7 @@ def _mistakes(key: str, value: Any) -> Iterator[tuple[str, str]]:
 def _mistakes_of_call(key: str, call: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What the signature of `_target_` has against the arguments beside it."""
     try:
-        target: Callable[..., Any] = get_object(call["_target_"])
+        target: Callable[..., Any] = resolve_name(call["_target_"])
     except Exception as error:  # whatever importing somebody's module raises
         yield f"{key}._target_", f"cannot import '{call['_target_']}': {_first_line(error)}"
         return
@@ -127,10 +143,9 @@ def _mistakes_of_type(key: str, value: Any, hint: Any) -> Iterator[tuple[str, st
     except ValidationError as error:
         if isinstance(value, list | dict) and "_target_" in repr(value):
             return
-        allowed = getattr(hint, "__name__", None) if isinstance(hint, type) else None
         words = error.errors(include_url=False)
         literal = next((e["ctx"]["expected"] for e in words if e["type"] == "literal_error"), None)
-        yield key, f"{value!r} is not {'one of: ' + literal if literal else allowed or _name(hint)}"
+        yield key, f"{value!r} is not {'one of: ' + literal if literal else _name(hint)}"
     except (PydanticUserError, TypeError, NameError):  # a hint that pydantic cannot judge
         return
 
@@ -143,7 +158,13 @@ def _hints(target: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _name(hint: Any) -> str:
-    return str(hint).replace("typing.", "").replace("collections.abc.", "").replace("torch.", "")
+    """A type as a user would say it: `int or null`, `list of int`."""
+    if isinstance(hint, type) and not hasattr(hint, "__args__"):
+        return hint.__name__
+    text = re.sub(r"\b(typing|collections\.abc|torch)\.", "", str(hint))
+    text = re.sub(r"\b(?:Sequence|list|tuple)\[(\w+)(?:, \.\.\.)?\]", r"list of \1", text)
+    text = re.sub(r"Optional\[(.*)\]", r"\1 | None", text)
+    return text.replace(" | ", " or ").replace("None", "null")
 
 
 def _first_line(error: Exception) -> str:
@@ -157,6 +178,8 @@ def _origin(key: str) -> str:
         return ""
     for override in hydra.overrides.task:
         name = override.lstrip("+~").partition("=")[0]
+        if name in hydra.runtime.choices:  # a choice, not a value
+            continue
         if key == name or key.startswith((f"{name}.", f"{name}[")) or name.startswith(f"{key}."):
             return f"  (command line: {override})"
     for file, package in _files_read(dict(hydra.runtime.choices)):

@@ -8,10 +8,10 @@ import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from trainer.artifacts.checkpoint import ConfigInCheckpoint
+from trainer.artifacts.checkpoint import ConfigInCheckpoint, best
 from trainer.artifacts.report import announce, log_hyperparameters, report
 from trainer.artifacts.run_directory import RunDirectory, is_first_process
-from trainer.build import build, build_all, build_net
+from trainer.build import build, build_all, build_net, without_unasked
 from trainer.preflight import check, check_monitors
 from trainer.processes import processes_of_this_run
 from trainer.quiet import quieten
@@ -59,31 +59,33 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
     net = build_net(config, data.spec)
     objective = build(config, "objective", data.spec)
     task = build(config, "model.task", net, objective, build(config, "optimizer"), build(config, "scheduler"))
+    callbacks = build_all(config, "callbacks")
     trainer: pl.Trainer = build(
         config,
         "trainer",
-        callbacks=[*build_all(config, "callbacks"), ConfigInCheckpoint(directory.config)],
+        callbacks=[*callbacks, ConfigInCheckpoint(directory.config)],
         logger=build_all(config, "logger"),
         default_root_dir=str(directory.path),
+        **without_unasked(callbacks),
     )
     check_monitors(config, getattr(task, "logged", None))
     announce(data.spec, net, trainer, directory.path)
 
     metrics: dict[str, float] = {}
-    best = config.ckpt_path
+    checkpoint = config.ckpt_path
     if config.train:
-        trainer.fit(task, data, ckpt_path=config.ckpt_path)
-        metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
-        best = getattr(trainer.checkpoint_callback, "best_model_path", None)
+        trainer.fit(task, data, ckpt_path=checkpoint)
+        checkpoint, score = best(trainer)
+        metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()} | score
     steps, epochs = trainer.global_step, trainer.current_epoch
     if config.test:
-        trainer.test(task, data, ckpt_path=best or None, verbose=False)
+        trainer.test(task, data, ckpt_path=checkpoint, verbose=False)
         metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
     log_hyperparameters(trainer.loggers, directory.config, metrics)
     return {
         "metrics": metrics,
         "steps": steps,
         "epochs": epochs,
-        "checkpoint": best or None,
+        "checkpoint": checkpoint,
         "data_sha256": data.checksum(),
     }

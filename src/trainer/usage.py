@@ -24,15 +24,21 @@ TAIL = """
 """
 
 
-def usage() -> str:
-    """Usage, the choices of every group (the user's own included) and the flags."""
-    choices: dict[str, set[str]] = {}
+def choices() -> dict[str, set[str]]:
+    """The options of every group, the user's own included."""
+    found: dict[str, set[str]] = {}
     for folder in [HOME / "conf", HOME / "experiments", *user_folders()]:
         if folder.name == "experiments":
-            choices.setdefault("experiment", set()).update(file.stem for file in folder.glob("*.yaml"))
+            found.setdefault("experiment", set()).update(file.stem for file in folder.glob("*.yaml"))
         else:
             for file in folder.glob("*/*.yaml"):
-                choices.setdefault(file.parent.name, set()).add(file.stem)
-    width = max(map(len, choices)) + 2
-    rows = [f"  {group:{width}}{' '.join(sorted(names))}" for group, names in sorted(choices.items())]
+                found.setdefault(file.parent.name, set()).add(file.stem)
+    return found
+
+
+def usage() -> str:
+    """Usage, the choices of every group and the flags."""
+    groups = choices()
+    width = max(map(len, groups)) + 2
+    rows = [f"  {group:{width}}{' '.join(sorted(names))}" for group, names in sorted(groups.items())]
     return HEAD + "\n".join(rows) + "\n" + TAIL

@@ -11,6 +11,9 @@ from typing import Any
 
 import trainer
 
+LARGEST_NEW_FILE = 100_000  # bytes
+MOST_NEW_FILES = 100
+
 
 def provenance() -> tuple[dict[str, Any], str]:
     """Where this process came from.
@@ -69,7 +72,16 @@ def _git(directory: Path) -> dict[str, Any] | None:
             errors="replace",
             timeout=30,
         )
-        return answer.stdout if answer.returncode == 0 else ""
+        return answer.stdout if answer.returncode in (0, 1) else ""  # 1: `diff --no-index` found a difference
+
+    def new_files(root: str) -> str:
+        """Code that git does not know yet, as a diff; what runs leave behind is no code."""
+        kinds = ["*.py", "*.yaml", "*.toml", ":!:outputs", ":!:multirun"]
+        names = ask("-C", root, "ls-files", "--others", "--exclude-standard", "-z", "--", *kinds).split("\0")
+        small = [name for name in names if name and Path(root, name).stat().st_size <= LARGEST_NEW_FILE][
+            :MOST_NEW_FILES
+        ]
+        return "".join(ask("-C", root, "diff", "--no-index", "--binary", "/dev/null", name) for name in small)
 
     try:
         root = ask("rev-parse", "--show-toplevel").strip()
@@ -80,7 +92,7 @@ def _git(directory: Path) -> dict[str, Any] | None:
             "commit": ask("rev-parse", "HEAD").strip() or None,
             "branch": ask("rev-parse", "--abbrev-ref", "HEAD").strip(),
             "changed": ask("status", "--porcelain").splitlines(),
-            "diff": ask("diff", "HEAD", "--binary"),
+            "diff": ask("diff", "HEAD", "--binary") + new_files(root),
         }
     except (OSError, subprocess.TimeoutExpired):  # no git on this machine, or a checkout too large to ask
         return None

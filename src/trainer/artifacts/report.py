@@ -33,14 +33,15 @@ def report(result: dict[str, Any], directory: Path) -> None:
     """Print the metrics of validation and test side by side, and how to look further."""
     metrics: dict[str, float] = result["metrics"]
     stages = [stage for stage in ("train", "val", "test") if any(name.startswith(f"{stage}/") for name in metrics)]
-    table = Table("metric", *stages, title=None)
+    table = Table("metric", *stages)
     for name in dict.fromkeys(name.partition("/")[2] for name in metrics if "/" in name):
         values = [metrics.get(f"{stage}/{name}") for stage in stages]
         table.add_row(name, *("" if value is None else f"{value:.4f}" for value in values))
     console = Console()
     if metrics:
         console.print(table)
-    log.info(f"{result['steps']:,} steps in {result['seconds']:.1f} s")
+    log.info("(train: last step; val: last epoch; test: best checkpoint)")
+    log.info(f"{result['steps']:,} step(s) in {result['seconds']:.1f} s")
     board = shutil.which("tensorboard") or str(Path(sys.executable).with_name("tensorboard"))
     log.info(f"results      {shown(directory / 'result.json')}")
     if (directory / "tensorboard").is_dir():

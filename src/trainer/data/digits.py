@@ -19,8 +19,7 @@ class Digits(TensorData):
     """Real handwritten digits, cut at random into train, validation and test.
 
     Args:
-        val_size: Images kept for validation.
-        test_size: Images kept for the test.
+        val_size, test_size: Images kept for validation and for the test.
         shift_pixels: Training images are shifted at random by up to this much along each axis.
         data_seed: Of the cut; not the run's seed, so that runs compare.
         batch_size, eval_batch_size, seed: See `TensorData`.

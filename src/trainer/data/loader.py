@@ -26,8 +26,7 @@ class TensorLoader:
         prepare: Makes stored inputs into what the network takes, a whole batch at a time.
         augment: Then changes the batch at random, with all its randomness from the generator it is given.
         shuffle: Whether each epoch has its own random order.
-        even: Whether all processes make the same number of steps, some examples coming twice if need be. (In
-            training they must, or the others wait for ever; in evaluation no example may count twice.)
+        even: Whether all processes make equally many steps, as training must; some examples may then come twice.
         seed: Where the randomness of all epochs begins.
         rank: Which of `world_size` processes this is; each takes every `world_size`-th example.
         world_size: Number of processes that share the data.

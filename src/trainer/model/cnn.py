@@ -28,8 +28,7 @@ class CNN(nn.Module):
         initialisation: How the weights begin.
 
     Raises:
-        MismatchError: The images are too small for so many blocks; says how many they allow.
-        UserError: `kernel_size` is even.
+        UserError: The images are too small for so many blocks, or `kernel_size` is even.
 
     Source:
         LeCun et al. 1998, Gradient-based learning applied to document recognition.

@@ -80,5 +80,5 @@ class Supervised(LightningModule):
 
     def _log_metrics(self, stage: str) -> None:
         values = {f"{stage}/{name}": value for name, value in self.metrics[stage].compute().items()}
-        self.log_dict(values, prog_bar=stage == "val")
+        self.log_dict(values, prog_bar=stage == "val", sync_dist=True)  # equal in all processes; keeps Lightning quiet
         self.metrics[stage].reset()
