@@ -104,3 +104,12 @@ def test_a_checkpoint_of_another_network_is_refused_with_a_message(command):
     assert "Traceback" not in outcome.err
     assert "ckpt_path: the checkpoint is of another network" in outcome.err
     assert "size mismatch for net.layers.0.weight" in outcome.err
+
+
+def test_a_diverged_run_leaves_json_that_every_reader_takes(command):
+    outcome = command("data=line", "model=linear", "optimizer=sgd", "optimizer.lr=1e30", "trainer.max_epochs=5")
+    assert outcome.code == 0, outcome.err
+    [run] = outcome.runs
+    text = (run / "result.json").read_text()
+    assert "NaN" not in text
+    assert json.loads(text)["metrics"]["val/loss"] is None

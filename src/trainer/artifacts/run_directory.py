@@ -10,6 +10,7 @@ outputs/<experiment or data_model>/<time>_<suffix>/
 
 import hashlib
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,9 @@ class RunDirectory:
         if self.config:
             result |= {"seed": self.config["seed"], "fingerprint": fingerprint(self.config, self.path)}
         if is_first_process():
-            write(self.path / "result.json", json.dumps(result, indent=2) + "\n")
+            # JSON knows no NaN: what diverged has no value
+            finite = {name: value if math.isfinite(value) else None for name, value in result["metrics"].items()}
+            write(self.path / "result.json", json.dumps({**result, "metrics": finite}, indent=2) + "\n")
 
 
 def write(path: Path, text: str) -> None:
