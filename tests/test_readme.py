@@ -1,0 +1,28 @@
+"""The README's table of superpowers: each command of it runs as it stands."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+TABLE = README[README.index("## Superpowers") : README.index("A run leaves this behind")]
+NOT_HERE = ("...", "trainer=gpu", "mnist")  # a checkpoint to fill in, a GPU, a download
+COMMANDS = [
+    command
+    for command in re.findall(r"`(trainer [^`]+)`", TABLE)
+    if not any(word in command for word in NOT_HERE) and "debug=" not in command  # tests/test_ways.py runs each debug
+]
+
+
+def test_the_table_is_found():
+    assert len(COMMANDS) >= 7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("typed", COMMANDS)
+def test_a_superpower_runs_as_it_stands(typed, command):
+    outcome = command(*shlex.split(typed)[1:], "+trainer.max_time=00:00:00:05")
+    assert outcome.code == 0, outcome.err
+    assert "Traceback" not in outcome.err
