@@ -97,3 +97,12 @@ def mnist_dir() -> Path:
     if not (root / "MNIST/raw/train-images-idx3-ubyte").is_file():
         pytest.skip(f"no MNIST/raw below '{root}': set TRAINER_DATA_DIR to a data root that has it")
     return root.resolve()
+
+
+@pytest.fixture(scope="session")
+def cifar10_dir() -> Path:
+    """The data root that holds the real CIFAR-10, from the environment."""
+    root = Path(os.environ.get("TRAINER_DATA_DIR", "data"))
+    if not (root / "cifar-10-batches-py/test_batch").is_file():
+        pytest.skip(f"no cifar-10-batches-py below '{root}': set TRAINER_DATA_DIR to a data root that has it")
+    return root.resolve()

@@ -38,3 +38,33 @@ def random_affine(
     matrices = torch.cat([linear, linear @ shift], 2)  # (batch, 2, 3): the shift comes last, so it is as far as asked
     grid = F.affine_grid(matrices.to(images), [*images.shape], align_corners=False)
     return F.grid_sample(images - fill, grid, align_corners=False) + fill
+
+
+def random_mirror(images: Tensor, random: Generator) -> Tensor:
+    """Turn about half of the images (batch, channels, height, width) left to right, each by its own draw."""
+    turned = torch.rand(len(images), generator=random) < 0.5
+    return torch.where(turned.to(images.device).view(-1, 1, 1, 1), images.flip(3), images)
+
+
+def random_crop(images: Tensor, random: Generator, *, shift_pixels: int) -> Tensor:
+    """Shift each image by its own number of whole pixels along each axis, without interpolation.
+
+    Args:
+        images: (batch, channels, height, width).
+        random: Source of every random number.
+        shift_pixels: Largest shift along each axis, either way; zeros come in from outside.
+
+    Returns:
+        Tensor like `images`.
+
+    Source:
+        Crop from the padded image: Lee et al. 2015, Deeply-supervised nets.
+    """
+    batch, channels, height, width = images.shape
+    padded = F.pad(images, [shift_pixels] * 4)
+    top, left = torch.randint(2 * shift_pixels + 1, (2, batch, 1), generator=random).to(images.device)
+    rows = (top + torch.arange(height, device=images.device)).view(batch, 1, height, 1)
+    columns = (left + torch.arange(width, device=images.device)).view(batch, 1, 1, width)
+    each = torch.arange(batch, device=images.device).view(batch, 1, 1, 1)
+    every = torch.arange(channels, device=images.device).view(1, channels, 1, 1)
+    return padded[each, every, rows, columns]  # (batch, channels, height, width)

@@ -1,0 +1,113 @@
+"""CIFAR-10: 60,000 colour photographs of 32x32 pixels in ten classes."""
+
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from trainer.data.archive import find_all
+from trainer.data.augment import random_crop, random_mirror
+from trainer.data.base import TensorData
+from trainer.data.files import DataFile
+from trainer.data.split import Split, Stage, cut
+from trainer.errors import UserError
+from trainer.spec import DataSpec
+
+FOLDER = "cifar-10-batches-py"
+ARCHIVE = DataFile("cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a")
+# torchvision's layout and checksums
+FILES = {
+    name: DataFile(f"{FOLDER}/{name}", md5)
+    for name, md5 in [
+        ("data_batch_1", "c99cafc152244af753f735de768cd75f"),
+        ("data_batch_2", "d4bba439e000b95fd0a9bffe97cbabec"),
+        ("data_batch_3", "54ebc095f3ab1f0389bbae665268c751"),
+        ("data_batch_4", "634d18415352ddfa80567beed471001a"),
+        ("data_batch_5", "482c414d41f54cd18b22e5b47cb7c3cb"),
+        ("test_batch", "40351d587109b95175f43aff81a1287e"),
+    ]
+}
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+# of the training pixels of each colour, scaled to [0, 1]
+MEAN = torch.tensor([0.4914, 0.4822, 0.4465]).view(3, 1, 1)
+DEVIATION = torch.tensor([0.2470, 0.2435, 0.2616]).view(3, 1, 1)
+
+
+class CIFAR10(TensorData):
+    """The official test photographs, and the official training ones cut into train and validation.
+
+    Args:
+        dir: Root of the data sets; the files lie in `cifar-10-batches-py` below it, as torchvision puts them.
+        mirrors: URLs that the archive is fetched from, in turn, where files are missing.
+        download: Whether the archive may be fetched.
+        val_size: Training photographs kept for validation.
+        mirror: Half of the training photographs, chosen at random, are turned left to right.
+        shift_pixels: Training photographs are shifted at random by up to this many whole pixels along each axis.
+        data_seed: Of the cut; not the run's seed, so that runs compare.
+        batch_size, eval_batch_size, seed: See `TensorData`.
+
+    Source:
+        A. Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images, University of Toronto.
+    """
+
+    def __init__(
+        self,
+        *,
+        dir: str = "data",  # noqa: A002  the word users type: data.dir
+        mirrors: Sequence[str] = (),
+        download: bool = True,
+        val_size: int = 5000,
+        mirror: bool = False,
+        shift_pixels: int = 0,
+        data_seed: int = 0,
+        batch_size: int = 64,
+        eval_batch_size: int = 1000,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
+        self.root, self.mirrors, self.download = Path(dir), tuple(mirrors), download
+        self.val_size, self.data_seed = val_size, data_seed
+        self.mirror, self.shift_pixels = mirror, shift_pixels
+
+    @property
+    def spec(self) -> DataSpec:
+        """Colour images of 32x32 pixels, ten classes."""
+        return DataSpec("cifar10", "image", (3, 32, 32), "classes", 10, class_names=CLASSES)
+
+    def load(self) -> dict[Stage, Split]:
+        """Find the six files, fetching the archive where one is missing, and read them."""
+        *train, test = find_all(list(FILES.values()), ARCHIVE, self.root, self.mirrors, self.download)
+        parts = [read_batch(path) for path in train]
+        everything = Split(torch.cat([part.inputs for part in parts]), torch.cat([part.targets for part in parts]))
+        val, rest = cut(everything, self.val_size, seed=self.data_seed)
+        return {"train": rest, "val": val, "test": read_batch(test)}
+
+    def prepare(self, inputs: Tensor) -> Tensor:
+        """Bytes to floats of mean 0 and deviation 1 in each colour, over the training pixels."""
+        return inputs.float().sub_(255 * MEAN).mul_(1 / (255 * DEVIATION))
+
+    def augment(self, inputs: Tensor, random: Generator) -> Tensor:
+        """Mirror and shift each photograph at random; what comes in from outside is grey."""
+        if self.mirror:
+            inputs = random_mirror(inputs, random)
+        return random_crop(inputs, random, shift_pixels=self.shift_pixels) if self.shift_pixels else inputs
+
+
+def read_batch(path: Path) -> Split:
+    """Read one of CIFAR-10's files: a pickled dict of `data` (n, 3072), planes red, green and blue, and `labels`.
+
+    A pickle can run code, so only a file whose checksum was verified may come here.
+
+    Raises:
+        UserError: It is no such file.
+    """
+    try:
+        batch = pickle.loads(path.read_bytes(), encoding="bytes")
+        images = np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32)
+        labels = torch.tensor(batch[b"labels"], dtype=torch.int64)
+    except (pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: not a batch of CIFAR-10 ({error}); delete it and run again") from error
+    return Split(torch.from_numpy(images.copy()), labels)

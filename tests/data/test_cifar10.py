@@ -1,0 +1,126 @@
+"""CIFAR-10: the real reading code on tiny files in the real format, and, where they are, on the real ones."""
+
+import hashlib
+import pickle
+import tarfile
+
+import numpy as np
+import pytest
+import torch
+
+from trainer.data import cifar10
+from trainer.data.augment import random_crop, random_mirror
+from trainer.data.cifar10 import CIFAR10, FOLDER, read_batch
+from trainer.data.files import DataFile
+from trainer.data.randomness import generator_for
+from trainer.errors import UserError
+
+
+def batch(first, size):
+    """A file's bytes: photograph n is n in its red plane, n + 1 in green, n + 2 in blue; its class is n % 10."""
+    planes = [[n + colour] * 1024 for n in range(first, first + size) for colour in range(3)]
+    data = np.array(planes, np.uint8).reshape(size, 3072)
+    return pickle.dumps({b"data": data, b"labels": [n % 10 for n in range(first, first + size)]})
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """Six tiny files where CIFAR-10 looks for them: 5 x 4 training photographs, 0 to 19, and 3 of test, 100 to 102."""
+    contents = {f"data_batch_{part}": batch(4 * (part - 1), 4) for part in range(1, 6)} | {"test_batch": batch(100, 3)}
+    (tmp_path / FOLDER).mkdir()
+    for name, content in contents.items():
+        (tmp_path / FOLDER / name).write_bytes(content)
+    files = {name: DataFile(f"{FOLDER}/{name}", hashlib.md5(content).hexdigest()) for name, content in contents.items()}
+    monkeypatch.setattr(cifar10, "FILES", files)
+    return tmp_path
+
+
+def ready(root, **settings):
+    data = CIFAR10(dir=str(root), **{"val_size": 5, "download": False} | settings)
+    data.setup("fit")
+    return data
+
+
+def test_photographs_are_read_plane_by_plane_in_order(tiny):
+    test = ready(tiny).splits["test"]
+    assert test.inputs.shape == (3, 3, 32, 32)
+    assert test.inputs.dtype == torch.uint8
+    assert test.inputs[:, :, 7, 9].tolist() == [[100, 101, 102], [101, 102, 103], [102, 103, 104]]
+    assert test.targets.tolist() == [0, 1, 2]
+
+
+def test_validation_is_cut_from_all_five_training_files(tiny):
+    splits = ready(tiny).splits
+    numbers = {stage: splits[stage].inputs[:, 0, 0, 0].tolist() for stage in ("train", "val")}
+    assert [len(numbers["train"]), len(numbers["val"])] == [15, 5]
+    assert sorted(numbers["train"] + numbers["val"]) == list(range(20))
+    assert splits["train"].targets.tolist() == [n % 10 for n in numbers["train"]]
+
+
+def test_each_colour_is_normalised_by_its_own_mean_and_deviation(tiny):
+    prepared = ready(tiny).prepare(torch.full((1, 3, 32, 32), 255, dtype=torch.uint8))
+    # (1 - 0.4914) / 0.2470, (1 - 0.4822) / 0.2435, (1 - 0.4465) / 0.2616
+    assert prepared[0, :, 0, 0].tolist() == pytest.approx([2.0591093, 2.1264887, 2.1158257], abs=1e-5)
+
+
+def test_a_missing_file_is_unpacked_from_the_archive_that_lies_there(tiny, monkeypatch):
+    archive = tiny / "cifar-10-python.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(tiny / FOLDER, FOLDER)
+    monkeypatch.setattr(cifar10, "ARCHIVE", DataFile(archive.name, hashlib.md5(archive.read_bytes()).hexdigest()))
+    (tiny / FOLDER / "data_batch_3").unlink()
+    assert len(ready(tiny).splits["train"].targets) == 15
+
+
+def test_a_missing_file_without_the_archive_says_what_to_put_where(tiny):
+    (tiny / FOLDER / "data_batch_3").unlink()
+    with pytest.raises(UserError) as error:
+        ready(tiny)
+    for part in ("cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a", "data.dir", f"{FOLDER}: data_batch_3"):
+        assert part in str(error.value)
+
+
+def test_a_truncated_file_is_named_before_it_is_unpickled(tiny):
+    file = tiny / FOLDER / "data_batch_2"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(UserError, match="data_batch_2 is corrupt: its MD5 is"):
+        ready(tiny)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no pickle", pickle.dumps([1, 2]), pickle.dumps({b"data": [1], b"labels": []})]
+)
+def test_a_file_of_another_kind_is_refused(content, tmp_path):
+    (tmp_path / "batch").write_bytes(content)
+    with pytest.raises(UserError, match="not a batch of CIFAR-10"):
+        read_batch(tmp_path / "batch")
+
+
+def test_about_half_of_the_photographs_are_mirrored_and_the_others_left_alone():
+    images = torch.arange(6.0).view(1, 1, 2, 3).repeat(400, 1, 1, 1)
+    turned = random_mirror(images, generator_for("test", 1))
+    as_they_were = (turned == images).flatten(1).all(1)
+    mirrored = (turned == images.flip(3)).flatten(1).all(1)
+    assert (as_they_were ^ mirrored).all()
+    assert 160 < mirrored.sum() < 240
+
+
+def test_a_crop_shifts_by_whole_pixels_up_to_the_limit_either_way():
+    images = torch.zeros(500, 2, 9, 9)
+    images[:, 0, 4, 4], images[:, 1, 4, 4] = 1.0, 5.0
+    shifted = random_crop(images, generator_for("test", 2), shift_pixels=2)
+    places = shifted[:, 0].nonzero()[:, 1:]
+    assert sorted({tuple(place) for place in places.tolist()}) == [(r, c) for r in range(2, 7) for c in range(2, 7)]
+    assert torch.equal(shifted[:, 1], 5 * shifted[:, 0])  # the colours move together
+    assert shifted[:, 0].sum() == 500
+
+
+@pytest.mark.real_data
+def test_the_real_files_have_their_sizes_and_classes(cifar10_dir):
+    data = CIFAR10(dir=str(cifar10_dir), download=False)
+    data.setup("fit")
+    assert [len(data.splits[stage].targets) for stage in ("train", "val", "test")] == [45000, 5000, 10000]
+    assert torch.bincount(data.splits["test"].targets).tolist() == [1000] * 10
+    pixels = data.prepare(data.splits["train"].inputs[:10000])
+    assert pixels.mean((0, 2, 3)).abs().max() < 0.02
+    assert (pixels.std((0, 2, 3)) - 1).abs().max() < 0.02
