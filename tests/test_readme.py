@@ -1,4 +1,4 @@
-"""The README's table of superpowers: each command of it runs as it stands."""
+"""The README's table of superpowers runs as it stands; the manual's table of what is inside is whole."""
 
 import re
 import shlex
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+REPOSITORY = Path(__file__).resolve().parents[1]
+README = (REPOSITORY / "README.md").read_text()
 TABLE = README[README.index("## Superpowers") : README.index("A run leaves this behind")]
 NOT_HERE = ("...", "trainer=gpu", "mnist")  # a checkpoint to fill in, a GPU, a download
 COMMANDS = [
@@ -26,3 +27,12 @@ def test_a_superpower_runs_as_it_stands(typed, command):
     outcome = command(*shlex.split(typed)[1:], "+trainer.max_time=00:00:00:05")
     assert outcome.code == 0, outcome.err
     assert "Traceback" not in outcome.err
+
+
+def test_the_manual_lists_every_choice():
+    from trainer.usage import choices
+
+    table = (REPOSITORY / "docs/index.md").read_text().partition("## What is inside")[2]
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", table, flags=re.MULTILINE)
+    listed = {group: set(re.findall(r"`(\w+)`", names)) for group, names in rows}
+    assert listed == {group: names for group, names in choices().items() if group != "objective"}
