@@ -1,7 +1,4 @@
-"""The command `trainer`: from the command line to a composed config, and from there to `trainer.run`.
-
-Nothing here imports torch, so that --help, --cfg job and completion answer at once.
-"""
+"""The command `trainer`: composes a config and runs it; imports no torch by itself, so that --help answers at once."""
 
 import logging
 import os
@@ -40,6 +37,8 @@ def _compose_and_run() -> int:
     sys.path.append(os.getcwd())  # `_target_: my_code.Net` works for a file in the working directory
     if "LOCAL_RANK" not in os.environ:  # Lightning's further processes write where the first one does
         os.environ["TRAINER_RUN_SUFFIX"] = secrets.token_hex(3)
+    # threads that wait give their core up soon: beside other work a run on all cores is then not many times slower
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     wants_traceback = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands us every error, so that all are told in one way
     register()
