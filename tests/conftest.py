@@ -97,3 +97,12 @@ def mnist_dir() -> Path:
     if not (root / "MNIST/raw/train-images-idx3-ubyte").is_file():
         pytest.skip(f"no MNIST/raw below '{root}': set TRAINER_DATA_DIR to a data root that has it")
     return root.resolve()
+
+
+@pytest.fixture(scope="session")
+def stocks_dir() -> Path:
+    """The data root that holds the real prices of Google, from the environment."""
+    root = Path(os.environ.get("TRAINER_DATA_DIR", "data"))
+    if not (root / "stocks/GOOG.csv").is_file():
+        pytest.skip(f"no stocks/GOOG.csv below '{root}': set TRAINER_DATA_DIR to a data root that has it")
+    return root.resolve()
