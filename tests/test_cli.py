@@ -85,6 +85,7 @@ def test_callbacks_are_switched_on_and_off_by_name(command):
         "checkpoint",
         "lr_monitor",
         "progress",
+        "forecast",
         "early_stopping",
         "gradient_clipping",
     ]

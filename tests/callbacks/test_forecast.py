@@ -1,7 +1,10 @@
 """Price forecast: errors in prices beside the naive forecast's, and a picture of the same days."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Barrier
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +16,8 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.optim import SGD
 
-from trainer.callbacks.chart import BLACK, BOTTOM, LEFT, RIGHT, TOP, Line, chart
-from trainer.callbacks.forecast import ORANGE, PriceForecast, draw, errors
+from trainer.callbacks.chart import BLACK, BOTTOM, LEFT, RIGHT, TOP, Line, chart, grid
+from trainer.callbacks.forecast import ORANGE, PriceForecast, draw, errors, gathered
 from trainer.data.line import Line as Points
 from trainer.data.stock import Stock
 from trainer.model.linear import Linear
@@ -130,6 +133,26 @@ def test_a_test_cut_short_is_judged_by_its_first_windows(tmp_path, prices):
     assert metrics["test/mae_price"] == pytest.approx(expected["mae_price"], rel=1e-5)
 
 
+@pytest.mark.parametrize("rows", [5, 6])
+def test_outputs_of_several_processes_are_put_into_the_order_of_the_windows(rows):
+    everyone, meeting = [None, None], Barrier(2)
+
+    def process(rank):
+        def reduce(tensor, reduce_op):
+            everyone[rank] = tensor
+            meeting.wait()
+            total = sum(everyone)
+            meeting.wait()
+            return total
+
+        trainer = SimpleNamespace(world_size=2, global_rank=rank, strategy=SimpleNamespace(reduce=reduce))
+        return gathered(torch.arange(float(rows))[rank::2, None], trainer)
+
+    with ThreadPoolExecutor(2) as processes:
+        for whole in processes.map(process, range(2)):
+            assert whole.tolist() == [[float(row)] for row in range(rows)]
+
+
 def test_tensorboard_gets_the_picture(tmp_path, prices):
     data = prices()
     task, _, board = run(tmp_path, data)
@@ -158,9 +181,22 @@ def test_a_line_goes_from_the_first_day_on_the_left_to_the_last_on_the_right_and
     assert columns.max() >= 300 - RIGHT - 5
     height = 200 - TOP - BOTTOM
     # the room above and below is a twentieth of the range, which is 1.1 times as high as the values
-    assert TOP + 0.05 / 1.1 * height == pytest.approx(rows.min(), abs=3)
-    assert TOP + 1.05 / 1.1 * height == pytest.approx(rows.max(), abs=3)
+    assert TOP + 0.05 / 1.1 * height == pytest.approx(rows.min(), abs=4)
+    assert TOP + 1.05 / 1.1 * height == pytest.approx(rows.max(), abs=4)
     assert rows[columns == columns.min()].mean() > rows[columns == columns.max()].mean()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "values"),
+    [
+        (0, 10, [0, 2, 4, 6, 8, 10]),
+        (437, 806, [500, 600, 700, 800]),
+        (0.012, 0.031, [0.015, 0.02, 0.025, 0.03]),
+        (-3, 3, [-2, 0, 2]),
+    ],
+)
+def test_the_grid_stands_at_round_values(low, high, values):
+    assert grid(low, high) == pytest.approx(values)
 
 
 @pytest.mark.parametrize("values", [[5.0, 5.0], [5.0]])

@@ -1,5 +1,6 @@
 """Charts: lines over days, drawn with Pillow alone."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -39,9 +40,9 @@ def chart(lines: Sequence[Line], days: Sequence[str], title: str, size: tuple[in
 
     plot = Image.new("RGB", (width * FINE, height * FINE), WHITE)
     pen = ImageDraw.Draw(plot)
-    shares = [0.1, 0.3, 0.5, 0.7, 0.9]  # of the height, where a line of the grid stands
-    for share in shares:
-        pen.line([(0, share * height * FINE), (width * FINE, share * height * FINE)], PALE, FINE)
+    marks = [(value, (high - value) / (high - low) * (height - 1)) for value in grid(low, high)]
+    for _, place in marks:
+        pen.line([(0, place * FINE), (width * FINE, place * FINE)], PALE, FINE)
     for line, heights in zip(lines, y, strict=True):
         pen.line([(a * FINE, b * FINE) for a, b in zip(x, heights, strict=True)], line.colour, FINE + 1, "curve")
     sheet = Image.new("RGB", size, WHITE)
@@ -49,13 +50,21 @@ def chart(lines: Sequence[Line], days: Sequence[str], title: str, size: tuple[in
 
     pen = ImageDraw.Draw(sheet)
     pen.rectangle((LEFT - 1, TOP - 1, LEFT + width, TOP + height), outline=GREY)
-    for share in shares:
-        pen.text((LEFT - 6, TOP + share * height), f"{high - share * (high - low):.5g}", BLACK, anchor="rm")
-    for place, day, anchor in ((0, days[0], "la"), (0.5, days[len(days) // 2], "ma"), (1, days[-1], "ra")):
-        pen.text((LEFT + place * width, TOP + height + 5), day, BLACK, anchor=anchor)
+    for value, place in marks:
+        pen.text((LEFT - 6, TOP + place), f"{value:g}", BLACK, anchor="rm")
+    for share, day, anchor in ((0, days[0], "la"), (0.5, days[len(days) // 2], "ma"), (1, days[-1], "ra")):
+        pen.text((LEFT + share * width, TOP + height + 5), day, BLACK, anchor=anchor)
     pen.text((LEFT, 8), title, BLACK)
     right = float(size[0] - RIGHT)
     for line in reversed(lines):
         pen.text((right, 8), line.name, line.colour, anchor="ra")
         right -= pen.textlength(line.name) + 16
     return sheet
+
+
+def grid(low: float, high: float) -> list[float]:
+    """Round values between two, three to six of them, a step of 1, 2 or 5 times a power of ten apart."""
+    power = 10.0 ** math.floor(math.log10((high - low) / 5))
+    step = next(power * times for times in (1, 2, 5, 10) if (high - low) / (power * times) <= 5)
+    first = math.ceil(low / step - 1e-9)
+    return [number * step for number in range(first, math.floor(high / step + 1e-9) + 1)]
