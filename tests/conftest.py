@@ -90,19 +90,27 @@ def process(tmp_path: Path) -> Command:
     return run
 
 
-@pytest.fixture(scope="session")
+def root_with(file: str) -> Path:
+    """The data root from the environment, if it holds a file; else the test is skipped, with the reason."""
+    root = Path(os.environ.get("TRAINER_DATA_DIR", "data"))
+    if not (root / file).is_file():
+        pytest.skip(f"no {file} below '{root}': set TRAINER_DATA_DIR to a data root that has it")
+    return root.resolve()
+
+
+@pytest.fixture
 def mnist_dir() -> Path:
-    """The data root that holds the real MNIST, from the environment."""
-    root = Path(os.environ.get("TRAINER_DATA_DIR", "data"))
-    if not (root / "MNIST/raw/train-images-idx3-ubyte").is_file():
-        pytest.skip(f"no MNIST/raw below '{root}': set TRAINER_DATA_DIR to a data root that has it")
-    return root.resolve()
+    """The data root that holds the real MNIST."""
+    return root_with("MNIST/raw/train-images-idx3-ubyte")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def cifar10_dir() -> Path:
-    """The data root that holds the real CIFAR-10, from the environment."""
-    root = Path(os.environ.get("TRAINER_DATA_DIR", "data"))
-    if not (root / "cifar-10-batches-py/test_batch").is_file():
-        pytest.skip(f"no cifar-10-batches-py below '{root}': set TRAINER_DATA_DIR to a data root that has it")
-    return root.resolve()
+    """The data root that holds the real CIFAR-10."""
+    return root_with("cifar-10-batches-py/test_batch")
+
+
+@pytest.fixture
+def stocks_dir() -> Path:
+    """The data root that holds the real prices of Google."""
+    return root_with("stocks/GOOG.csv")

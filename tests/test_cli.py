@@ -58,7 +58,7 @@ def test_help_lists_the_choices_of_the_working_directory_too(command, tmp_path):
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments/my_recipe.yaml").write_text("seed: 3")
     text = command("--help").out
-    assert "  model       cnn linear mine mlp" in text
+    assert "  model       cnn linear lstm mine mlp" in text
     assert "my_recipe" in text
 
 
@@ -85,6 +85,7 @@ def test_callbacks_are_switched_on_and_off_by_name(command):
         "checkpoint",
         "lr_monitor",
         "progress",
+        "forecast",
         "early_stopping",
         "gradient_clipping",
     ]

@@ -1,0 +1,145 @@
+"""Stock: windows of daily prices from a CSV file, cut in time, so that nothing of the future is in training."""
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from trainer.data.base import TensorData
+from trainer.data.prices import Prices, find_file, read_prices
+from trainer.data.split import Split, Stage
+from trainer.errors import UserError
+from trainer.spec import DataSpec
+
+Quantity = Literal["prices", "returns"]
+
+
+class Scale(NamedTuple):
+    """Mean and standard deviation of a quantity over the training days."""
+
+    mean: float
+    deviation: float
+
+
+class PriceForecast(NamedTuple):
+    """A forecast beside what was known and what came, one entry a window; prices in the file's own currency."""
+
+    days: list[str]  # that the forecast is for, like 2004-08-19
+    forecast: Tensor
+    today: Tensor  # the last price that was known: the naive forecast
+    actual: Tensor
+
+
+class Stock(TensorData):
+    """The last `look_back` days of a price, and its value `horizon` days later.
+
+    The days are cut in order: training, validation, test. A window belongs to the part in which the day that it
+    is to forecast lies; what it looks back on may lie in the part before. Inputs and targets are scaled to mean 0
+    and deviation 1 over the training days; `to_prices` takes that back.
+
+    Args:
+        dir: Root of the data sets.
+        path: The CSV file, below `dir`; with a header, plain or `.gz`.
+        checksum: MD5 of the file as it lies there; it is checked where one is given.
+        date_column: Name, or index from 0, of the column of the days.
+        price_column: Name or index of the column of the prices.
+        quantity: What the network reads and gives: the `"prices"`, or log-`"returns"`: day to day as input, from
+            the last day to `horizon` days later as target.
+        look_back: Prices or returns that a window has.
+        horizon: Days of trading from the last day of a window to the one that is asked.
+        val_share: Share of all days kept for validation.
+        test_share: Share of all days, the last ones, kept for the test.
+        batch_size, eval_batch_size, seed: See `TensorData`.
+    """
+
+    def __init__(
+        self,
+        *,
+        dir: str = "data",  # noqa: A002  the word users type: data.dir
+        path: str = "stocks/GOOG.csv",
+        checksum: str | None = None,
+        date_column: int | str = 0,
+        price_column: int | str = "Close",
+        quantity: Quantity = "returns",
+        look_back: int = 10,
+        horizon: int = 1,
+        val_share: float = 0.1,
+        test_share: float = 0.2,
+        batch_size: int = 64,
+        eval_batch_size: int = 1024,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
+        if look_back < 1 or horizon < 1:
+            raise UserError("data.look_back and data.horizon: must be at least 1 day")
+        if min(val_share, test_share) <= 0 or val_share + test_share >= 1:
+            raise UserError("data.val_share and data.test_share: must be above 0, and below 1 together")
+        self.root, self.path, self.md5 = Path(dir), path, checksum
+        self.date_column, self.price_column, self.quantity = date_column, price_column, quantity
+        self.look_back, self.horizon = look_back, horizon
+        self.val_share, self.test_share = val_share, test_share
+
+    @property
+    def spec(self) -> DataSpec:
+        """A sequence of one feature, one value."""
+        return DataSpec("stock", "sequence", (self.look_back, 1), "values", output_size=1)
+
+    def load(self) -> dict[Stage, Split]:
+        """Read the file, learn the scales on the training days, and cut windows."""
+        file = find_file(self.root, self.path, self.md5)
+        returns = self.quantity == "returns"
+        self.table = read_prices(file, self.date_column, self.price_column, positive=returns)
+        self.asked = self._days_asked(file, self.table)
+        trained = self.asked["train"].stop
+        inputs, self.input_scale = self._scaled(1, trained)
+        targets, self.target_scale = self._scaled(self.horizon, trained)
+
+        def windows(days: range) -> Split:
+            last = torch.arange(days.start, days.stop) - self.horizon  # of each window
+            rows = last[:, None] + torch.arange(1 - self.look_back, 1)  # (windows, look_back)
+            return Split(inputs[rows][:, :, None].float(), targets[days.start : days.stop, None].float())
+
+        return {stage: windows(days) for stage, days in self.asked.items()}
+
+    def to_prices(self, stage: Stage, outputs: Tensor) -> PriceForecast:
+        """Say in prices what a network says of the first windows of a split, in their order.
+
+        Args:
+            stage: Of the split.
+            outputs: (windows, 1), scaled as the targets are.
+        """
+        values = outputs.detach().double().cpu().flatten() * self.target_scale.deviation + self.target_scale.mean
+        days = self.asked[stage][: len(values)]
+        actual = self.table.prices[days.start : days.stop]
+        today = self.table.prices[days.start - self.horizon : days.stop - self.horizon]
+        forecast = values if self.quantity == "prices" else today * values.exp()
+        return PriceForecast([str(self.table.days[day]) for day in days], forecast, today, actual)
+
+    def _days_asked(self, file: Path, table: Prices) -> dict[Stage, range]:
+        """The rows that each split's windows are to forecast."""
+        rows = len(table.days)
+        first_test = rows - round(self.test_share * rows)
+        first_val = first_test - round(self.val_share * rows)
+        first = self.look_back - 1 + self.horizon + (self.quantity == "returns")  # a return needs the day before
+        if first >= first_val:
+            raise UserError(
+                f"{file}: of its {rows} days {first_val} are to train on, and data.look_back={self.look_back} with "
+                f"data.horizon={self.horizon} needs {first + 1}; take a longer file, or a shorter look_back"
+            )
+        return {"train": range(first, first_val), "val": range(first_val, first_test), "test": range(first_test, rows)}
+
+    def _scaled(self, step: int, trained: int) -> tuple[Tensor, Scale]:
+        """The quantity of each day, (days,), and its scale over the first `trained` days.
+
+        Args:
+            step: Days over which a return is taken; the first ones, which have no day so far back, get NaN.
+            trained: Days to train on.
+        """
+        values = self.table.prices
+        if self.quantity == "returns":
+            logs = values.log()
+            values = torch.cat([torch.full((step,), torch.nan), logs[step:] - logs[:-step]])
+        known = values[:trained][values[:trained].isfinite()]
+        scale = Scale(known.mean().item(), known.std(correction=0).item() or 1.0)  # a constant price has no deviation
+        return (values - scale.mean) / scale.deviation, scale

@@ -1,0 +1,155 @@
+"""LSTM: the three cells against loops written by hand, which states are pooled, and the effect of each option."""
+
+import pytest
+import torch
+from torch import nn
+
+from trainer.errors import MismatchError, UserError
+from trainer.model.lstm import LSTM
+from trainer.spec import DataSpec
+
+SERIES = DataSpec("series", "sequence", (5, 3), "values", output_size=2)
+
+
+def inputs(batch=4, time=5, features=3):
+    return torch.randn(batch, time, features, generator=torch.Generator().manual_seed(1))
+
+
+def rnn_step(x, state, w, u, b, c):
+    """Elman 1990."""
+    return (torch.tanh(w @ x + b + u @ state[0] + c),)
+
+
+def gru_step(x, state, w, u, b, c):
+    """Cho et al. 2014, with the reset gate after the product, as cuDNN has it."""
+    h = state[0]
+    r, z, n = (w @ x + b).chunk(3)
+    hr, hz, hn = (u @ h + c).chunk(3)
+    reset, update = torch.sigmoid(r + hr), torch.sigmoid(z + hz)
+    return ((1 - update) * torch.tanh(n + reset * hn) + update * h,)
+
+
+def lstm_step(x, state, w, u, b, c):
+    """Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000."""
+    h, memory = state
+    i, f, g, o = (w @ x + b + u @ h + c).chunk(4)
+    memory = torch.sigmoid(f) * memory + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(memory), memory
+
+
+STEPS = {"rnn": rnn_step, "gru": gru_step, "lstm": lstm_step}
+
+
+def read(cell, net, sequence, layer=0, *, backward=False):
+    """The states of one layer in one direction, by hand: (time, features) -> (time, hidden), in order of time."""
+    suffix = f"l{layer}" + "_reverse" * backward
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    weights = [getattr(net.recurrent, f"{name}_{suffix}") for name in names]
+    state = (sequence.new_zeros(net.recurrent.hidden_size),) * 2
+    states = []
+    for x in reversed(sequence) if backward else sequence:
+        state = STEPS[cell](x, state, *weights)
+        states.append(state[0])
+    return torch.stack(states[::-1] if backward else states)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("cell", STEPS)
+def test_it_is_the_cell_of_the_literature_step_by_step(cell, layers):
+    net = LSTM(SERIES, cell=cell, hidden=6, layers=layers).double()
+    batch = inputs().double()
+    for sequence, output in zip(batch, net(batch), strict=True):
+        for layer in range(layers):
+            sequence = read(cell, net, sequence, layer)
+        by_hand = net.head[0].weight @ sequence[-1] + net.head[0].bias
+        assert torch.allclose(output, by_hand, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", STEPS)
+def test_in_both_directions_the_last_state_is_that_of_the_last_and_of_the_first_step(cell):
+    net = LSTM(SERIES, cell=cell, hidden=4, bidirectional=True).double()
+    net.head = nn.Identity()
+    batch = inputs().double()
+    for sequence, pooled in zip(batch, net(batch), strict=True):
+        there, back = read(cell, net, sequence), read(cell, net, sequence, backward=True)
+        assert torch.allclose(pooled, torch.cat([there[-1], back[0]]), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("pooled", "pool"), [("mean", lambda states: states.mean(0)), ("max", lambda states: states.max(0).values)]
+)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_the_mean_and_the_greatest_are_taken_over_time(pooled, pool, bidirectional):
+    net = LSTM(SERIES, hidden=4, pooled=pooled, bidirectional=bidirectional).double()
+    net.head = nn.Identity()
+    batch = inputs().double()
+    for sequence, output in zip(batch, net(batch), strict=True):
+        directions = [read("lstm", net, sequence, backward=backward) for backward in (False, True)[: 1 + bidirectional]]
+        assert torch.allclose(output, pool(torch.cat(directions, 1)), rtol=0, atol=1e-6)
+
+
+def test_in_both_directions_the_last_state_is_the_top_layers():
+    net = LSTM(SERIES, hidden=4, layers=2, bidirectional=True)
+    net.head = nn.Identity()
+    states, _ = net.recurrent(inputs())
+    assert torch.equal(net(inputs()), torch.cat([states[:, -1, :4], states[:, 0, 4:]], 1))
+
+
+@pytest.mark.parametrize(
+    ("settings", "numbers"),
+    [
+        ({"cell": "rnn", "hidden": 4}, 46),  # 4 * (3 + 4 + 2), and 4 * 2 + 2
+        ({"cell": "gru", "hidden": 4}, 118),  # 3 * 36 and 10
+        ({"hidden": 4}, 154),  # 4 * 36 and 10
+        ({"hidden": 4, "bidirectional": True}, 306),  # 2 * 144, and 8 * 2 + 2
+        ({"hidden": 4, "layers": 2}, 314),  # 144 and 4 * 4 * (4 + 4 + 2), and 10
+        ({"hidden": 4, "head": [5, 6]}, 219),  # 144, 4 * 5 + 5, 5 * 6 + 6, 6 * 2 + 2
+    ],
+)
+def test_its_sizes_follow_from_the_data_and_the_settings(settings, numbers):
+    net = LSTM(SERIES, **settings)
+    assert net(inputs()).shape == (4, 2)
+    assert sum(p.numel() for p in net.parameters()) == numbers
+
+
+@pytest.mark.parametrize("settings", [{}, {"pooled": "mean"}, {"pooled": "max", "bidirectional": True}])
+def test_sequences_of_any_length_are_read(settings):
+    net = LSTM(SERIES, **settings)
+    assert net(inputs(time=1)).shape == net(inputs(time=40)).shape == (4, 2)
+
+
+def test_the_options_of_the_head_stand_in_their_order():
+    net = LSTM(SERIES, head=[6], activation="tanh", dropout=0.5)
+    assert [type(layer).__name__ for layer in net.head] == ["Dropout", "Linear", "Tanh", "Dropout", "Linear"]
+    assert [type(layer).__name__ for layer in LSTM(SERIES).head] == ["Linear"]
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_dropout_leaves_units_out_between_layers_and_before_the_output_in_training_alone(layers):
+    net = LSTM(SERIES, hidden=400, layers=layers, dropout=0.25)
+    assert net.recurrent.dropout == (0.25 if layers > 1 else 0.0)  # PyTorch warns where there is one layer
+    left_out = (net.head[0](torch.ones(1, 400)) == 0).sum()
+    assert 60 <= int(left_out) <= 140
+    net.eval()
+    assert torch.equal(net(inputs()), net(inputs()))
+
+
+@pytest.mark.parametrize("pooled", ["last", "mean", "max"])
+@pytest.mark.parametrize("cell", STEPS)
+def test_gradients_reach_every_parameter(cell, pooled):
+    net = LSTM(SERIES, cell=cell, hidden=4, layers=2, bidirectional=True, pooled=pooled, head=[5], activation="tanh")
+    net(inputs()).square().sum().backward()
+    assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+@pytest.mark.parametrize("wrong", [{"hidden": 0}, {"layers": 0}])
+def test_a_state_and_a_layer_are_the_least(wrong):
+    with pytest.raises(UserError, match=r"^model\.net\.hidden and model\.net\.layers: must be at least 1$"):
+        LSTM(SERIES, **wrong)
+
+
+@pytest.mark.parametrize("kind", ["vector", "image", "tokens"])
+def test_data_that_are_no_sequences_are_refused(kind):
+    shape = {"vector": (3,), "image": (1, 4, 4), "tokens": (7,)}[kind]
+    with pytest.raises(MismatchError, match=r"^model 'lstm' needs sequences \(time, features\); data 'other' has"):
+        LSTM(DataSpec("other", kind, shape, "classes", 3))
