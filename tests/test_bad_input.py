@@ -42,6 +42,7 @@ MISTAKES = {
     "train=false": ["ckpt_path"],
     "callbacks.checkpoint.monitor=val/acuracy": ["val/acuracy", "val/accuracy"],
     "callbacks=[default,early_stopping] callbacks.early_stopping.monitor=vall": ["vall", "val/loss"],
+    "optimized_metric=val/rmse_to_naive": ["optimized_metric: no metric 'val/rmse_to_naive'", "test/accuracy"],
     "optimized_metric=test/acc trainer.max_epochs=1": ["optimized_metric: no metric 'test/acc'", "test/accuracy"],
 }
 

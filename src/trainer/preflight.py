@@ -38,23 +38,24 @@ def check(config: DictConfig) -> None:
         raise UserError("\n       ".join(mistakes))
 
 
-def check_monitors(config: DictConfig, logged: list[str] | None) -> None:
+def check_monitors(config: DictConfig, task: Any, callbacks: list[Any], data: Any) -> None:
     """Refuse to wait for a metric that nobody logs; Lightning would find out after the first epoch.
 
     Args:
-        config: Its callbacks and scheduler may have a `monitor`; a callback that is neither Lightning's nor ours
-            may log anything, and then all names pass.
-        logged: The names that the task logs; None, of a task that does not say, lets all names pass.
+        config: Its callbacks and scheduler may have a `monitor`.
+        task: Says by `logged` which names it logs; one that does not say lets all names pass.
+        callbacks: Those that log say by `logged(data)` which names. One that is neither Lightning's nor ours may log
+            anything, and then all names pass.
+        data: The data module.
 
     Raises:
         UserError: Names the key, and the metrics there are.
     """
-    callbacks = config.callbacks or {}
-    if logged is None or any(
-        not str(node.get("_target_")).startswith(("trainer.", "pytorch_lightning.")) for node in callbacks.values()
-    ):
+    known = all(type(each).__module__.startswith(("trainer.", "pytorch_lightning.")) for each in callbacks)
+    if not known or not hasattr(task, "logged"):
         return
-    monitors = {f"callbacks.{name}.monitor": node.get("monitor") for name, node in callbacks.items()}
+    logged = [*task.logged, *(name for each in callbacks if hasattr(each, "logged") for name in each.logged(data))]
+    monitors = {f"callbacks.{name}.monitor": node.get("monitor") for name, node in (config.callbacks or {}).items()}
     monitors["scheduler.monitor"] = config.scheduler.get("monitor")
     for key, metric in [*monitors.items(), ("optimized_metric", config.optimized_metric)]:
         if key == "optimized_metric":  # the run adds the best value of what its checkpoints are chosen by

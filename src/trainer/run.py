@@ -68,7 +68,7 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
         default_root_dir=str(directory.path),
         **without_unasked(callbacks),
     )
-    check_monitors(config, getattr(task, "logged", None))
+    check_monitors(config, task, callbacks, data)
     announce(data.spec, net, trainer, directory.path)
 
     metrics: dict[str, float] = {}

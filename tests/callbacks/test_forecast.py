@@ -126,6 +126,13 @@ def test_validation_is_judged_too_and_apart_from_the_test(tmp_path, prices):
         assert metrics[f"{stage}/rmse_to_naive"] == pytest.approx(expected["rmse_to_naive"], rel=1e-5)
 
 
+def test_the_names_it_promises_are_the_names_it_logs(tmp_path, prices):
+    data = prices()
+    _, metrics, _ = run(tmp_path, data, fit=True)
+    assert set(PriceForecast().logged(data)) == {name for name in metrics if name.endswith(("_price", "_to_naive"))}
+    assert PriceForecast().logged(Points()) == []
+
+
 def test_a_test_cut_short_is_judged_by_its_first_windows(tmp_path, prices):
     data = prices()
     task, metrics, _ = run(tmp_path, data, limit_test_batches=2)

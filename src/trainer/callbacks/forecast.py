@@ -50,6 +50,11 @@ class PriceForecast(Callback):
         self.last_days = last_days
         self._outputs: list[Tensor] = []
 
+    def logged(self, data: Any) -> list[str]:
+        """Names of all metrics that are logged with these data; callbacks may wait for any of them."""
+        names = ("mae_price", "rmse_price", "naive_mae_price", "naive_rmse_price", "rmse_to_naive")
+        return [f"{stage}/{name}" for stage in ("val", "test") for name in names if isinstance(data, PriceSeries)]
+
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any
     ) -> None:
