@@ -97,3 +97,12 @@ def mnist_dir() -> Path:
     if not (root / "MNIST/raw/train-images-idx3-ubyte").is_file():
         pytest.skip(f"no MNIST/raw below '{root}': set TRAINER_DATA_DIR to a data root that has it")
     return root.resolve()
+
+
+@pytest.fixture(scope="session")
+def diabetes_dir() -> Path:
+    """The data root that holds the real diabetes file, from the environment."""
+    root = Path(os.environ.get("TRAINER_DATA_DIR", "data"))
+    if not (root / "diabetes/diabetes.csv.gz").is_file():
+        pytest.skip(f"no diabetes/diabetes.csv.gz below '{root}': set TRAINER_DATA_DIR to a data root that has it")
+    return root.resolve()
