@@ -114,3 +114,9 @@ def cifar10_dir() -> Path:
 def stocks_dir() -> Path:
     """The data root that holds the real prices of Google."""
     return root_with("stocks/GOOG.csv")
+
+
+@pytest.fixture
+def diabetes_dir() -> Path:
+    """The data root that holds the real diabetes file."""
+    return root_with("diabetes/diabetes.csv.gz")

@@ -13,6 +13,7 @@ CHOICES = sorted(
     for file in (REPOSITORY / "conf").glob("*/*.yaml")
     if file.parent.name not in ("experiment", "debug")
 )
+GIVEN = {"data=table": ["data.path=my.csv", "data.features=3"]}  # what a user has to say before some choices can run
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -63,11 +64,19 @@ def test_every_choice_composes_and_passes_preflight(choice, command, monkeypatch
 
     from trainer.preflight import check
 
-    composed = command(choice, "--cfg", "job")
+    composed = command(choice, *GIVEN.get(choice, []), "--cfg", "job")
     assert composed.code == 0, composed.err
     text = composed.out.replace("${hydra:runtime.output_dir}", "here")
     text = re.sub(r"\$\{hydra:runtime.choices.(\w+)\}", r"\1", text)
     check(OmegaConf.create(yaml.safe_load(text)))
+
+
+@pytest.mark.parametrize("choice", GIVEN)
+def test_what_has_to_be_given_is_asked_for_before_anything_is_opened(choice, command):
+    refused = command(choice)
+    assert refused.code == 1
+    for word in GIVEN[choice]:
+        assert f"{word.partition('=')[0]}: no value given" in refused.err
 
 
 @pytest.mark.parametrize("choice", CHOICES)

@@ -1,5 +1,7 @@
 """Objectives: losses and metrics against numbers worked out by hand."""
 
+import math
+
 import pytest
 import torch
 
@@ -57,9 +59,19 @@ def test_values_have_the_distance_that_is_asked_for(loss, expected):
     assert objective.loss(torch.tensor([[0.0], [3.0]]), torch.tensor([[0.5], [1.0]])).item() == expected
 
 
-def test_the_predictions_of_values_are_the_outputs():
+def test_scores_are_probabilities_of_the_second_of_two_classes_or_of_each():
+    # 1 / (1 + e^0) and 1 / (1 + e^-log 3); softmax of (0, log 2, log 5)
+    logits = torch.tensor([[0.0], [math.log(3)]])
+    assert objective_for(TWO).scores(logits).tolist() == pytest.approx([0.5, 0.75])
+    scores = objective_for(THREE).scores(torch.tensor([[1.0, 2.0, 5.0]]).log())
+    assert scores[0].tolist() == pytest.approx([1 / 8, 2 / 8, 5 / 8])
+
+
+def test_the_predictions_and_scores_of_values_are_the_outputs():
+    objective = objective_for(PAIRS)
     outputs = torch.tensor([[1.0, 2.0]])
-    assert torch.equal(objective_for(PAIRS).predictions(outputs), outputs)
+    assert torch.equal(objective.predictions(outputs), outputs)
+    assert torch.equal(objective.scores(outputs), outputs)
 
 
 @pytest.mark.parametrize("spec", [TWO, THREE])
@@ -100,6 +112,7 @@ def test_metrics_are_new_each_time():
     [
         (TWO, "auto", ClassObjective),
         (TWO, "bce", ClassObjective),
+        (THREE, "hinge", ClassObjective),
         (THREE, "cross_entropy", ClassObjective),
         (VALUES, "auto", ValueObjective),
     ],
@@ -111,9 +124,9 @@ def test_the_data_choose_the_objective(spec, loss, kind):
 @pytest.mark.parametrize(
     ("spec", "loss", "message"),
     [
-        (TWO, "cross_entropy", "objective.loss: 'cross_entropy' does not fit data 'two'; use auto, bce"),
-        (THREE, "bce", "objective.loss: 'bce' does not fit data 'three'; use auto, cross_entropy"),
-        (THREE, "mse", "objective.loss: 'mse' does not fit data 'three'; use auto, cross_entropy"),
+        (TWO, "cross_entropy", "objective.loss: 'cross_entropy' does not fit data 'two'; use auto, bce, hinge"),
+        (THREE, "bce", "objective.loss: 'bce' does not fit data 'three'; use auto, cross_entropy, hinge"),
+        (THREE, "mse", "objective.loss: 'mse' does not fit data 'three'; use auto, cross_entropy, hinge"),
         (VALUES, "bce", "objective.loss: 'bce' does not fit data 'values'; use auto, mse, l1, huber"),
     ],
 )
@@ -121,6 +134,11 @@ def test_a_loss_that_does_not_fit_is_refused_with_those_that_do(spec, loss, mess
     with pytest.raises(UserError) as refusal:
         objective_for(spec, loss=loss)
     assert str(refusal.value) == message
+
+
+def test_label_smoothing_of_the_hinge_loss_is_refused():
+    with pytest.raises(UserError, match=r"^objective\.label_smoothing: the hinge loss has none; set it to 0$"):
+        objective_for(TWO, loss="hinge", label_smoothing=0.1)
 
 
 def test_label_smoothing_of_values_is_refused():

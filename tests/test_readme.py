@@ -9,7 +9,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 README = (REPOSITORY / "README.md").read_text()
 TABLE = README[README.index("## Superpowers") : README.index("A run leaves this behind")]
-NOT_HERE = ("...", "trainer=gpu", "mnist")  # a checkpoint to fill in, a GPU, a download
+NOT_HERE = ("...", "trainer=gpu", "mnist", "my.csv")  # a checkpoint to fill in, a GPU, a download, a file of yours
 COMMANDS = [
     command
     for command in re.findall(r"`(trainer [^`]+)`", TABLE)

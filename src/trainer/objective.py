@@ -1,25 +1,22 @@
 """Objectives: from a network's outputs and the targets to a loss, to predictions and to metrics."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection, R2Score
-from torchmetrics.classification import BinaryAccuracy, MulticlassAccuracy
+from torchmetrics import MetricCollection
 
-from trainer.errors import UserError
+from trainer.losses import DISTANCES, NONE, Distance, Loss, Penalty, meant
+from trainer.metrics import Names, asked_for, metrics_for
 from trainer.spec import DataSpec
-
-Distance = Callable[[Tensor, Tensor], Tensor]
-Loss = Literal["auto", "bce", "cross_entropy", "mse", "l1", "huber"]
 
 
 class Objective(ABC):
     """What a network is trained to do, and by which numbers it is judged."""
 
     spec: DataSpec
+    asked: Names = "auto"  # metrics, by name
+    penalty = NONE  # of the network's weights; training adds it to the loss
 
     @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -35,23 +32,31 @@ class Objective(ABC):
     def predictions(self, outputs: Tensor) -> Tensor:
         """What the network says: the class (batch,), or the values (batch, output_size)."""
 
-    @abstractmethod
+    def scores(self, outputs: Tensor) -> Tensor:
+        """How sure it is: of the second class (batch,), or of each class (batch, classes), in [0, 1]; or the values."""
+        return self.predictions(outputs)
+
     def metrics(self) -> MetricCollection:
-        """New metrics, to be updated with (predictions, targets)."""
+        """New metrics, to be updated with preds=predictions, scores=scores, target=targets."""
+        return metrics_for(self.spec, self.asked)
 
 
 class ClassObjective(Objective):
-    """Cross-entropy over the classes, or binary cross-entropy on one logit for two classes; `accuracy`.
+    """Cross-entropy over the classes, or binary cross-entropy on one logit for two classes.
 
     Args:
         spec: The data set's promise.
         label_smoothing: Share of each target, in [0, 1), that is spread evenly over all classes.
+        distance: A loss to be taken instead, e.g. `hinge`; the scores then rank, but are no probabilities.
     """
 
-    def __init__(self, spec: DataSpec, label_smoothing: float = 0.0) -> None:
-        self.spec, self.label_smoothing, self.binary = spec, label_smoothing, spec.output_size == 1
+    def __init__(self, spec: DataSpec, label_smoothing: float = 0.0, distance: Distance | None = None) -> None:
+        self.spec, self.binary = spec, spec.output_size == 1
+        self.label_smoothing, self.distance = label_smoothing, distance
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        if self.distance:
+            return self.distance(outputs, targets)
         if self.binary:
             smooth = targets.to(outputs.dtype) * (1 - self.label_smoothing) + self.label_smoothing / 2
             return F.binary_cross_entropy_with_logits(outputs.squeeze(1), smooth)
@@ -60,21 +65,20 @@ class ClassObjective(Objective):
     def predictions(self, outputs: Tensor) -> Tensor:
         return (outputs.squeeze(1) > 0).long() if self.binary else outputs.argmax(1)
 
-    def metrics(self) -> MetricCollection:
-        right = BinaryAccuracy() if self.binary else MulticlassAccuracy(self.spec.output_size, average="micro")
-        return MetricCollection({"accuracy": right})
+    def scores(self, outputs: Tensor) -> Tensor:
+        return outputs.float().squeeze(1).sigmoid() if self.binary else outputs.float().softmax(1)
 
 
 class ValueObjective(Objective):
-    """Distance to the true values; `mae` and `rmse` in the target's units, and `r2`, 1 at best.
+    """Distance to the true values.
 
     Args:
         spec: The data set's promise.
-        distance: Mean over (outputs, targets), e.g. the mean squared error.
+        distance: Mean over (outputs, targets); the mean squared error where none is given.
     """
 
-    def __init__(self, spec: DataSpec, distance: Distance = F.mse_loss) -> None:
-        self.spec, self.distance = spec, distance
+    def __init__(self, spec: DataSpec, distance: Distance | None = None) -> None:
+        self.spec, self.distance = spec, distance or F.mse_loss
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return self.distance(outputs, targets)
@@ -82,28 +86,23 @@ class ValueObjective(Objective):
     def predictions(self, outputs: Tensor) -> Tensor:
         return outputs
 
-    def metrics(self) -> MetricCollection:
-        return MetricCollection({"mae": MeanAbsoluteError(), "rmse": MeanSquaredError(squared=False), "r2": R2Score()})
 
-
-def objective_for(spec: DataSpec, *, loss: Loss = "auto", label_smoothing: float = 0.0) -> Objective:
+def objective_for(
+    spec: DataSpec, *, loss: Loss = "auto", label_smoothing: float = 0, metrics: Names = "auto", penalty: Penalty = NONE
+) -> Objective:
     """The objective that fits the data: classes or values is the data's to say, so nobody types it.
 
     Args:
         spec: The data set's promise.
         loss: `"auto"` takes bce for two classes, cross_entropy for more, mse for values.
-        label_smoothing: See `ClassObjective`; values have none.
+        label_smoothing: See `ClassObjective`; hinge and values have none.
+        metrics: Names, or `"auto"`: accuracy for classes; mae, rmse and r2 for values.
+        penalty: On large weights.
 
     Raises:
-        UserError: The loss does not fit the target; says which do.
+        UserError: Loss, smoothing or a metric does not fit the target; says which do.
     """
-    distances: dict[Loss, Distance] = {"mse": F.mse_loss, "l1": F.l1_loss, "huber": F.huber_loss}
-    is_class = spec.target == "classes"
-    fitting: list[Loss] = ["bce" if spec.output_size == 1 else "cross_entropy"] if is_class else list(distances)
-    if loss not in ("auto", *fitting):
-        raise UserError(f"objective.loss: '{loss}' does not fit data '{spec.name}'; use auto, {', '.join(fitting)}")
-    if is_class:
-        return ClassObjective(spec, label_smoothing)
-    if label_smoothing:
-        raise UserError(f"objective.label_smoothing: data '{spec.name}' has values, not classes; set it to 0")
-    return ValueObjective(spec, distances[fitting[0] if loss == "auto" else loss])
+    given = DISTANCES.get(meant(spec, loss, label_smoothing))  # none for the cross-entropies: ClassObjective's own
+    made = ClassObjective(spec, label_smoothing, given) if spec.target == "classes" else ValueObjective(spec, given)
+    made.asked, made.penalty = asked_for(spec, metrics), penalty
+    return made

@@ -14,11 +14,12 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 MODELS = sorted(file.stem for file in (CONF / "model").glob("*.yaml"))
 DATA = sorted(file.stem for file in (CONF / "data").glob("*.yaml"))
 EXAMPLES = 6
+GIVEN = {"table": {"path": "my.csv", "features": 3}}  # what a user has to say before some data can be used
 
 
 def spec_of(data):
     config = OmegaConf.create({"seed": 1, "data": OmegaConf.load(CONF / f"data/{data}.yaml")})
-    return instantiate(config.data, _convert_="all").spec
+    return instantiate(config.data, _convert_="all", **GIVEN.get(data, {})).spec
 
 
 def net_of(model, spec):

@@ -48,7 +48,7 @@ class Supervised(LightningModule):
         inputs, targets = batch
         loss = self.objective.loss(self(inputs), targets)
         self.log("train/loss", loss, prog_bar=True)
-        return loss
+        return loss + self.objective.penalty(self.net)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
         return self._judge("val", batch)
@@ -75,7 +75,8 @@ class Supervised(LightningModule):
         outputs = self(inputs)
         loss = self.objective.loss(outputs, targets)
         self.log(f"{stage}/loss", loss, batch_size=len(targets), prog_bar=stage == "val", sync_dist=True)
-        self.metrics[stage].update(self.objective.predictions(outputs), targets)
+        predictions, scores = self.objective.predictions(outputs), self.objective.scores(outputs)
+        self.metrics[stage].update(preds=predictions, scores=scores, target=targets)
         return outputs
 
     def _log_metrics(self, stage: str) -> None:

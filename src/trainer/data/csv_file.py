@@ -1,0 +1,142 @@
+"""CSV files: read into rows of cells, all of one width, with the line in the file that each row ends on."""
+
+import csv
+import gzip
+import logging
+import math
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.errors import UserError, did_you_mean
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CsvFile:
+    """What stands in a CSV file.
+
+    Args:
+        path: The file, for messages.
+        names: Of the columns; empty where the file does not name them.
+        rows: Cells as text, without the blanks around them.
+        lines: The line, counted from 1, that each row ends on.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    rows: list[list[str]]
+    lines: list[int]
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return len(self.rows[0])
+
+    def place(self, column: int) -> str:
+        """What a column is called in messages: by its name, or by its number from 0."""
+        return f"column '{self.names[column]}'" if self.names else f"column {column} (counted from 0)"
+
+    def where(self, row: int, column: int) -> str:
+        """File, line and column of a cell, for messages."""
+        return f"{self.path}, line {self.lines[row]}, {self.place(column)}"
+
+    def index(self, key: str, column: str | int) -> int:
+        """The number of a column that is given by name, or by number: from 0, or from the end where negative.
+
+        Raises:
+            UserError: There is no such column, or several; the message begins with `key`.
+        """
+        if isinstance(column, int):
+            if not -self.width <= column < self.width:
+                raise UserError(f"{key}: {self.path} has {self.width} columns, 0 to {self.width - 1}; no {column}")
+            return column % self.width
+        if not self.names:
+            raise UserError(
+                f"{key}: {self.path} is read without names of columns, so no '{column}'; give its number, from 0 to "
+                f"{self.width - 1}, or data.header=true if its first line has the names"
+            )
+        if self.names.count(column) != 1:
+            why = f"no column '{column}'{did_you_mean(column, self.names)}"
+            if column in self.names:
+                why = f"several columns '{column}'; give the number of one, from 0"
+            raise UserError(f"{key}: {self.path} has {why}")
+        return self.names.index(column)
+
+    def cells(self, column: int) -> list[str]:
+        """All of a column."""
+        return [row[column] for row in self.rows]
+
+    def numbers(self, columns: Sequence[int], missing: Iterable[str]) -> NDArray[np.float64]:
+        """Some columns as numbers (rows, columns), with NaN for cells that are in `missing`.
+
+        Raises:
+            UserError: A cell is neither a number nor missing; says which.
+        """
+        absent = set(missing)
+
+        def number(row: int, column: int) -> float:
+            cell = self.rows[row][column]
+            if cell in absent:
+                return math.nan
+            value = number_or_nan(cell)
+            if math.isfinite(value):
+                return value
+            why = "is missing" if cell == "" else f"has {cell!r}, where a number belongs"
+            hint = f"write it into data.missing if it stands for a missing number, or leave out {self.place(column)} "
+            if row == 0 and not self.names:
+                hint = "if this line names the columns, set data.header=true; else " + hint
+            raise UserError(f"{self.where(row, column)} {why}; {hint}by data.drop")
+
+        table = [[number(row, column) for column in columns] for row in range(len(self.rows))]
+        return np.array(table, np.float64).reshape(len(self.rows), len(columns))
+
+
+def number_or_nan(cell: str) -> float:
+    """The number that a cell spells, or NaN."""
+    try:
+        return math.nan if "_" in cell else float(cell)  # Python's own spelling of thousands is not CSV's
+    except ValueError:
+        return math.nan
+
+
+def read_csv(path: Path, *, header: bool, delimiter: str) -> CsvFile:
+    """Read a CSV file in UTF-8, packed where its name ends in .gz; blank lines are passed over.
+
+    Raises:
+        UserError: It is empty, its rows have different widths, or it is no such file; says the line.
+    """
+    delimiter = delimiter.replace("\\t", "\t")  # as one types it in a shell
+    if len(delimiter) != 1:
+        raise UserError(f"data.delimiter: {delimiter!r} is not one character")
+    rows, lines = [], []
+    try:
+        opened = gzip.open if path.name.endswith(".gz") else open
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream, delimiter=delimiter, strict=True)
+            for row in reader:
+                if row:
+                    rows.append([cell.strip() for cell in row])
+                    lines.append(reader.line_num)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not text in UTF-8 ({error}); save it as such") from error
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error
+    if len(rows) <= header:
+        raise UserError(f"{path}: it has no rows" + (" after the line of names" if rows else ""))
+    for row, line in zip(rows, lines, strict=True):
+        if len(row) != len(rows[0]):
+            raise UserError(f"{path}, line {line}: {len(row)} cells, but line {lines[0]} has {len(rows[0])}")
+    if len(rows[0]) == 1:
+        raise UserError(f"{path}, line {lines[0]}: only one column; is data.delimiter={delimiter!r} right?")
+    if header and not any(math.isnan(number_or_nan(cell)) for cell in rows[0]):
+        log.warning("%s: its first line holds numbers, but is read as names; data.header=false reads all lines", path)
+    names = tuple(rows[0]) if header else ()
+    return CsvFile(path, names, rows[header:], lines[header:])

@@ -1,0 +1,198 @@
+"""Table: the rows of any CSV file as vectors of numbers, with one column to be told from the others."""
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.data.base import TensorData
+from trainer.data.csv_file import CsvFile, number_or_nan, read_csv
+from trainer.data.files import DataFile, find
+from trainer.data.split import Split, Stage, cut
+from trainer.errors import UserError, did_you_mean
+from trainer.spec import DataSpec, Target
+
+
+class Table(TensorData):
+    """A CSV file, cut at random into train, validation and test.
+
+    Missing numbers become the mean of their column over the training rows; then each column is brought to mean 0
+    and deviation 1 over them. Nothing is learnt from the other rows.
+
+    Args:
+        path: The file, plain or .gz, below `dir`, or absolute; or an http(s) URL, which is fetched into `dir` once.
+        features: Number of columns that the network gets: all but the target and those in `drop`.
+        dir: Root of the data sets.
+        md5: Of the file; checked where it is given. A URL needs it.
+        mirrors: http or https folders which have the file, tried in turn where it is missing.
+        download: Whether a missing file may be fetched.
+        header: Whether the first line names the columns.
+        delimiter: Between cells, one character.
+        target: The column to be told: its name, or its number, from 0, or from the end where negative.
+        task: Whether the target holds `"classes"` or `"values"`.
+        classes: How many, numbered 0, 1, ... in the file; with `class_names` it need not be told.
+        class_names: What stands for each class in the file or, where that has numbers from 0, what they are called.
+        drop: Columns to leave out, by name or number.
+        missing: What stands for a missing number. A target may not be missing.
+        standardise: Whether columns are brought to mean 0 and deviation 1.
+        val_share, test_share: Shares of the rows kept for validation and for the test.
+        data_seed: Of the cut; not the run's seed, so that runs compare.
+        batch_size, eval_batch_size, seed: See `TensorData`.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        features: int,
+        dir: str = "data",  # noqa: A002  the word users type: data.dir
+        md5: str = "",
+        mirrors: Sequence[str] = (),
+        download: bool = True,
+        header: bool = True,
+        delimiter: str = ",",
+        target: str | int = -1,
+        task: Target = "classes",
+        classes: int | None = None,
+        class_names: Sequence[str | int] = (),
+        drop: Sequence[str | int] = (),
+        missing: Sequence[str] = ("", "NA", "NaN", "nan", "?"),
+        standardise: bool = True,
+        val_share: float = 0.2,
+        test_share: float = 0.2,
+        data_seed: int = 0,
+        batch_size: int = 32,
+        eval_batch_size: int = 1024,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
+        names = tuple(str(name) for name in class_names)
+        if task == "classes" and names and classes not in (None, len(names)):
+            raise UserError(f"data.classes: {classes}, but data.class_names has {len(names)}; leave out one of them")
+        if task == "classes" and ((2 if classes is None else classes) < 2 or len(names) == 1):
+            raise UserError("data.classes: there must be at least 2")
+        if features < 1:
+            raise UserError("data.features: must be at least 1")
+        self.path, self.root, self.md5, self.mirrors, self.download = path, Path(dir), md5, tuple(mirrors), download
+        self.header, self.delimiter, self.target, self.task = header, delimiter, target, task
+        self.named, self.class_names = bool(names), names or tuple(str(n) for n in range(classes or 2))
+        self.features, self.drop, self.missing, self.standardise = features, tuple(drop), tuple(missing), standardise
+        self.val_share, self.test_share, self.data_seed = val_share, test_share, data_seed
+        self.mean, self.deviation = torch.zeros(features).double(), torch.ones(features).double()  # load learns them
+
+    @property
+    def spec(self) -> DataSpec:
+        """As many features as promised; classes, or one value."""
+        if self.task == "values":
+            return DataSpec("table", "vector", (self.features,), "values", output_size=1)
+        outputs = 1 if len(self.class_names) == 2 else len(self.class_names)
+        return DataSpec("table", "vector", (self.features,), "classes", outputs, class_names=self.class_names)
+
+    def load(self) -> dict[Stage, Split]:
+        """Find the file, fetching it if need be, read it, cut it, and learn the means from the training rows."""
+        file = read_csv(self.find(), header=self.header, delimiter=self.delimiter)
+        target = file.index("data.target", self.target)
+        left_out = {target, *(file.index("data.drop", column) for column in self.drop)}
+        columns = [column for column in range(file.width) if column not in left_out]
+        if len(columns) != self.features:
+            raise UserError(
+                f"data.features: {self.features} promised, but {file.path} has {len(columns)} columns beside the "
+                f"target ({file.place(target)}); set data.features={len(columns)}"
+            )
+        inputs = torch.from_numpy(file.numbers(columns, self.missing))  # (rows, features), NaN where missing
+        answers = self._values(file, target) if self.task == "values" else self._classes(file, target)
+        sizes = [max(1, round(share * len(inputs))) if share > 0 else 0 for share in (self.val_share, self.test_share)]
+        val, test, train = cut(Split(inputs, answers), *sizes, seed=self.data_seed)
+        self._learn(file, columns, train.inputs)
+        return {"train": train, "val": val, "test": test}
+
+    def prepare(self, inputs: Tensor) -> Tensor:
+        """Numbers as they stand in the file, NaN where missing: fill in the means, and standardise."""
+        filled = torch.where(inputs.isnan(), self.mean, inputs)
+        return ((filled - self.mean) / self.deviation if self.standardise else filled).float()
+
+    def find(self) -> Path:
+        """Where the file lies; fetched there first if it may be.
+
+        Raises:
+            UserError: It is missing, is not the file that `md5` tells, or cannot be fetched.
+        """
+        if not self.path.lower().startswith(("http://", "https://")):
+            if self.md5:
+                return find(DataFile(self.path, self.md5), self.root, self.mirrors, self.download)
+            if (path := self.root / self.path).is_file():
+                return path
+            raise UserError(
+                f"data.path: no file '{path}'\n  Put it there, give data.path in full, or point data.dir (or the "
+                f"environment variable TRAINER_DATA_DIR) at a folder which has {self.path}."
+            )
+        folder, _, name = self.path.rpartition("/")
+        if not self.md5:
+            raise UserError("data.md5: a file from the network is taken only if its MD5 is right; give it: md5sum FILE")
+        if not name or urlsplit(self.path).query:
+            raise UserError(f"data.path: '{self.path}' does not end in the name of a file; fetch it by hand")
+        return find(DataFile(unquote(name), self.md5), self.root, [folder, *self.mirrors], self.download)
+
+    def _learn(self, file: CsvFile, columns: Sequence[int], train: Tensor) -> None:
+        """Mean of each column over the training rows that have it; deviation over all, with the mean filled in."""
+        self.mean = train.nanmean(0)
+        if empty := self.mean.isnan().nonzero().flatten().tolist():
+            place = file.place(columns[empty[0]])
+            raise UserError(f"{file.path}, {place}: missing in every training row; leave it out by data.drop")
+        deviation = torch.where(train.isnan(), self.mean, train).std(0, correction=0)
+        # a column that never changes: rounding of the mean must not be blown up to 1
+        self.deviation = torch.where(deviation > 1e-12 * self.mean.abs(), deviation, 1.0)
+
+    def _values(self, file: CsvFile, target: int) -> Tensor:
+        """The target as values (rows, 1)."""
+        values = file.numbers([target], self.missing)
+        if len(gaps := np.isnan(values).nonzero()[0]):
+            raise UserError(f"{file.where(gaps[0], target)}: the target is missing; take the row out of the file")
+        return torch.from_numpy(values).float()
+
+    def _classes(self, file: CsvFile, target: int) -> Tensor:
+        """The target as classes (rows,): by name where the first row has one of the names, else by number."""
+        cells, names = file.cells(target), self.class_names
+        for row, cell in enumerate(cells):  # a number can stand for a class even where, elsewhere, it means missing
+            if cell in self.missing and cell not in names and math.isnan(number_or_nan(cell)):
+                raise UserError(f"{file.where(row, target)}: the target is missing; take the row out of the file")
+        found = sorted(set(cells), key=_in_order)
+        known = {name: number for number, name in enumerate(names)}
+        if not (self.named and cells[0] in known):
+            known = {cell: int(n) for cell in found if (n := number_or_nan(cell)).is_integer() and 0 <= n < len(names)}
+        if len({known.get(cell, cell) for cell in found}) == 1:
+            raise UserError(f"{file.path}, {file.place(target)}: every row is of class '{found[0]}'; need at least two")
+        if not self.named and (len(known) < len(found) or len(set(known.values())) < len(names)):
+            raise UserError(_other_classes(file, target, found, len(names)))
+        for row, cell in enumerate(cells):
+            if cell not in known:
+                raise UserError(
+                    f"{file.where(row, target)}: '{cell}' is not in data.class_names{did_you_mean(cell, names)}"
+                )
+        return torch.tensor([known[cell] for cell in cells])
+
+
+def _in_order(cell: str) -> tuple[bool, float, str]:
+    """A key that sorts numbers by their size, and then words."""
+    number = number_or_nan(cell)
+    return math.isnan(number), 0.0 if math.isnan(number) else number, cell
+
+
+def _other_classes(file: CsvFile, target: int, found: Sequence[str], promised: int) -> str:
+    """What to type where the file has other classes than 0 to `promised` - 1."""
+    numbers = sorted({number_or_nan(cell) for cell in found})
+    seen = ", ".join(found[:10]) + (", ..." if len(found) > 10 else "")
+    wrong = f"{promised} promised, but {file.path}, {file.place(target)}, has {len(found)}: {seen}"
+    hint = "; or is this a column of values? (data.task=values)" if len(found) > 20 else ""
+    if numbers == list(range(len(numbers))):
+        return f"data.classes: {wrong}; set data.classes={len(numbers)}{hint}"
+    if hint:
+        return f"data.classes: {wrong}{hint}"
+    plain = re.compile(r"(?!(true|false|null)$)[a-z_][\w.-]*|0|[1-9]\d*", re.IGNORECASE)  # Hydra takes it for itself
+    names = ",".join(name if plain.fullmatch(name) else f'"{name}"' for name in found)
+    return f"data.class_names: {file.path}, {file.place(target)}, has {seen}; set 'data.class_names=[{names}]'"
