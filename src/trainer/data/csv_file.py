@@ -40,7 +40,8 @@ class CsvFile:
 
     def place(self, column: int) -> str:
         """What a column is called in messages: by its name, or by its number from 0."""
-        return f"column '{self.names[column]}'" if self.names else f"column {column} (counted from 0)"
+        name = self.names[column] if self.names else ""
+        return f"column '{name}'" if name else f"column {column} (counted from 0)"
 
     def where(self, row: int, column: int) -> str:
         """File, line and column of a cell, for messages."""
@@ -106,7 +107,7 @@ def number_or_nan(cell: str) -> float:
 
 
 def read_csv(path: Path, *, header: bool, delimiter: str) -> CsvFile:
-    """Read a CSV file in UTF-8, packed where its name ends in .gz; blank lines are passed over.
+    """Read a CSV file in UTF-8, packed where its name ends in .gz; lines without a single filled cell are passed over.
 
     Raises:
         UserError: It is empty, its rows have different widths, or it is no such file; says the line.
@@ -120,7 +121,7 @@ def read_csv(path: Path, *, header: bool, delimiter: str) -> CsvFile:
         with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, delimiter=delimiter, strict=True)
             for row in reader:
-                if row:
+                if any(cell.strip() for cell in row):
                     rows.append([cell.strip() for cell in row])
                     lines.append(reader.line_num)
     except UnicodeDecodeError as error:

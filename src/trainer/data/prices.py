@@ -1,20 +1,16 @@
 """Prices: reading a CSV of daily prices, and refusing it by file, line and column where it is not one."""
 
-import csv
-import gzip
 import math
-import zlib
-from collections.abc import Iterator
 from datetime import date, datetime
-from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from trainer.data.csv_file import CsvFile, number_or_nan, read_csv
 from trainer.data.files import md5_of
-from trainer.errors import UserError, did_you_mean
+from trainer.errors import UserError
 
 
 class Prices(NamedTuple):
@@ -22,19 +18,6 @@ class Prices(NamedTuple):
 
     days: list[date]
     prices: Tensor
-
-
-class Column(NamedTuple):
-    """A column of a file: where it stands and how a message calls it."""
-
-    place: int
-    label: str
-
-    def text(self, row: list[str], path: Path, line: int) -> str:
-        """What a row has in this column."""
-        if self.place >= len(row):
-            raise UserError(f"{path}, line {line}: it ends before {self.label}")
-        return row[self.place].strip()
 
 
 def find_file(root: Path, path: str, md5: str | None) -> Path:
@@ -69,67 +52,34 @@ def read_prices(path: Path, date_column: int | str, price_column: int | str, *, 
     Raises:
         UserError: Names the file, the line and the column that is at fault.
     """
-    rows = _rows(path)
-    header = next(rows, (0, []))[1]
-    when, what = (_column(path, header, *key) for key in (("date", date_column), ("price", price_column)))
+    file = read_csv(path, header=True, delimiter=",")
+    when, what = file.index("data.date_column", date_column), file.index("data.price_column", price_column)
     days: list[date] = []
-    prices: list[float] = []
-    above = 0
-    for line, row in rows:
-        day = _day(when, row, path, line)
+    for row, cell in enumerate(file.cells(when)):
+        day = _day(file, row, when, cell)
         if days and day <= days[-1]:
             fault = "the same day as" if day == days[-1] else f"before {days[-1]} in"
             advice = "each day must stand once, the oldest first"
-            raise UserError(f"{path}, line {line}, {when.label}: {day} is {fault} line {above}; {advice}")
+            raise UserError(f"{file.where(row, when)}: {day} is {fault} line {file.lines[row - 1]}; {advice}")
         days.append(day)
-        prices.append(_price(what, row, path, line, positive))
-        above = line
+    prices = [_price(file, row, what, cell, positive) for row, cell in enumerate(file.cells(what))]
     return Prices(days, torch.tensor(prices, dtype=torch.float64))
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, each with the number of its line."""
+def _day(file: CsvFile, row: int, column: int, cell: str) -> date:
     try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        text = raw.decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as {'gzipped ' * (path.suffix == '.gz')}text ({error})") from error
-    reader = csv.reader(StringIO(text, newline=""))
-    try:
-        yield from ((reader.line_num, row) for row in reader if any(map(str.strip, row)))
-    except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
-
-
-def _column(path: Path, header: list[str], role: str, key: int | str) -> Column:
-    """Find a column by its name in the header, or by its index."""
-    names = [name.strip() for name in header]
-    if isinstance(key, str) and key in names:
-        return Column(names.index(key), f"column '{key}'")
-    if isinstance(key, int) and 0 <= key < len(names):
-        return Column(key, f"column '{names[key]}'" if names[key] else f"column {key}")
-    shown = f"'{key}'" if isinstance(key, str) else f"{key}, there are {len(names)} (from 0)"
-    near = did_you_mean(str(key), [name for name in names if name])
-    raise UserError(f"data.{role}_column: {path}, line 1 has no column {shown}{near}")
-
-
-def _day(column: Column, row: list[str], path: Path, line: int) -> date:
-    text = column.text(row, path, line)
-    try:
-        return datetime.fromisoformat(text).date()
+        return datetime.fromisoformat(cell).date()
     except ValueError:
-        raise UserError(f"{path}, line {line}, {column.label}: '{text}' is no date like 2004-08-19") from None
+        raise UserError(f"{file.where(row, column)}: '{cell}' is no date like 2004-08-19") from None
 
 
-def _price(column: Column, row: list[str], path: Path, line: int, positive: bool) -> float:
-    text = column.text(row, path, line)
-    try:
-        price = float(text)
-    except ValueError:
-        price = math.nan
-    where = f"{path}, line {line}, {column.label}"
+def _price(file: CsvFile, row: int, column: int, cell: str, positive: bool) -> float:
+    price = number_or_nan(cell)
     if not math.isfinite(price):
-        raise UserError(f"{where}: '{text}' is no price; mend or remove the line")
+        raise UserError(f"{file.where(row, column)}: '{cell}' is no price; mend or remove the line")
     if positive and price <= 0:
-        raise UserError(f"{where}: {text} is not above 0, so it has no return; mend it or use data.quantity=prices")
+        raise UserError(
+            f"{file.where(row, column)}: {cell} is not above 0, so it has no return; "
+            "mend it or use data.quantity=prices"
+        )
     return price
