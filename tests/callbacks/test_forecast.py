@@ -2,6 +2,7 @@
 
 import io
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
 from functools import partial
 from threading import Barrier
 from types import SimpleNamespace
@@ -45,7 +46,7 @@ def prices(tmp_path):
     """40 days of prices, the last 8 for the test and 4 before them for validation."""
 
     def stock(**settings):
-        rows = [f"{np.datetime64('2020-01-01') + day},{100 + 5 * (day % 3) + day}" for day in range(40)]
+        rows = [f"{date(2020, 1, 1) + timedelta(day)},{100 + 5 * (day % 3) + day}" for day in range(40)]
         (tmp_path / "a.csv").write_text("\n".join(["Date,Close", *rows]))
         return Stock(dir=str(tmp_path), path="a.csv", look_back=3, eval_batch_size=3, **settings)
 
