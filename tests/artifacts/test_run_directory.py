@@ -21,7 +21,13 @@ RUN = Path("/runs/one")
 
 @pytest.mark.parametrize(
     "change",
-    [{"task_name": "b"}, {"outputs": "elsewhere"}, {"data": {"dir": "there"}}, {"callbacks": {"progress": {"x": 1}}}],
+    [
+        {"task_name": "b"},
+        {"outputs": "elsewhere"},
+        {"data": {"dir": "there"}},
+        {"callbacks": {"progress": {"x": 1}}},
+        {"callbacks": {"forecast": {"last_days": 9}}},
+    ],
 )
 def test_what_cannot_change_the_numbers_is_no_part_of_the_fingerprint(change):
     changed = OmegaConf.to_container(OmegaConf.merge(CONFIG, change))

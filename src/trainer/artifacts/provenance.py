@@ -78,10 +78,12 @@ def _git(directory: Path) -> dict[str, Any] | None:
         """Code that git does not know yet, as a diff; what runs leave behind is no code."""
         kinds = ["*.py", "*.yaml", "*.toml", ":!:outputs", ":!:multirun"]
         names = ask("-C", root, "ls-files", "--others", "--exclude-standard", "-z", "--", *kinds).split("\0")
-        small = [name for name in names if name and Path(root, name).stat().st_size <= LARGEST_NEW_FILE][
-            :MOST_NEW_FILES
-        ]
-        return "".join(ask("-C", root, "diff", "--no-index", "--binary", "/dev/null", name) for name in small)
+        files = [name for name in names if name and Path(root, name).is_file()]  # a link may lead nowhere
+        small = [name for name in files if Path(root, name).stat().st_size <= LARGEST_NEW_FILE]
+        diffs = (
+            ask("-C", root, "diff", "--no-index", "--binary", "/dev/null", name) for name in small[:MOST_NEW_FILES]
+        )
+        return "".join(diffs)
 
     try:
         root = ask("rev-parse", "--show-toplevel").strip()

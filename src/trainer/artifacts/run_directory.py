@@ -24,7 +24,7 @@ from trainer.artifacts.provenance import provenance
 # what does not change the numbers a run arrives at, and so has no part in its fingerprint
 INCIDENTAL = (
     *("outputs", "task_name", "tags", "logger", "optimized_metric", "data.dir", "data.mirrors", "data.download"),
-    *("callbacks.progress", "callbacks.pictures", "callbacks.lr_monitor"),
+    *("callbacks.progress", "callbacks.pictures", "callbacks.lr_monitor", "callbacks.forecast"),
 )
 
 

@@ -1,14 +1,14 @@
 """Price forecast: errors in prices, beside those of the naive forecast, and a picture of both in TensorBoard."""
 
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
 import torch
 from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
+from trainer.callbacks.board import show
 from trainer.callbacks.chart import BLACK, WHITE, Line, chart
 from trainer.objective import Objective
 from trainer.spec import Batch
@@ -70,11 +70,8 @@ class PriceForecast(Callback):
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         forecast = self._judge("test", trainer, pl_module)
-        boards = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-        if forecast and boards and trainer.is_global_zero:
-            picture = np.asarray(draw(forecast, self.last_days))
-            for board in boards:
-                board.experiment.add_image("test/forecast", picture, trainer.global_step, dataformats="HWC")
+        if forecast:
+            show(partial(draw, forecast, self.last_days), "test/forecast", trainer)
 
     def _keep(self, trainer: Trainer, pl_module: LightningModule, outputs: Any) -> None:
         if isinstance(trainer.datamodule, PriceSeries):  # type: ignore[attr-defined]

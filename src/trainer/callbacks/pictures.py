@@ -1,14 +1,14 @@
 """Pictures: images with what the network says of them, right in green and wrong in red, in TensorBoard."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
+from trainer.callbacks.board import show
 from trainer.objective import Objective
 from trainer.spec import Batch
 
@@ -82,15 +82,12 @@ class PredictionPictures(Callback):
             self._kept[name] = self._kept[name].join(new, self.images) if name in self._kept else new
 
     def _draw(self, stage: str, trainer: Trainer, pl_module: LightningModule) -> None:
-        boards = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
         for name, judged in self._kept.items():
-            if boards and len(judged.targets):
+            if len(judged.targets):
                 objective = pl_module.objective
                 assert isinstance(objective, Objective)
-                judged = judged.take(slice(self.images))
-                picture = np.asarray(grid(judged, objective.spec.class_names, self.columns))
-                for board in boards:
-                    board.experiment.add_image(f"{stage}/{name}", picture, trainer.global_step, dataformats="HWC")
+                first = judged.take(slice(self.images))
+                show(partial(grid, first, objective.spec.class_names, self.columns), f"{stage}/{name}", trainer)
         self._kept = {}
 
 

@@ -86,6 +86,7 @@ class TensorLoader:
     def _order(self) -> Tensor:
         """The rows this process reads in this epoch, in order."""
         rows = len(self.targets)
-        random = generator_for("order", self.seed, self.epoch)
-        order = torch.randperm(rows, generator=random) if self.shuffle else torch.arange(rows)
+        order = torch.arange(rows)
+        if self.shuffle:
+            order = torch.randperm(rows, generator=generator_for("order", self.seed, self.epoch))
         return order[(self.rank + self.world_size * torch.arange(self._share())) % rows]  # from the start where even
