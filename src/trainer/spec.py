@@ -9,6 +9,7 @@ from trainer.errors import MismatchError
 
 Kind = Literal["vector", "image", "sequence", "tokens"]
 Target = Literal["classes", "values"]
+PADDING = 0  # the token that only fills up: it stands behind the last token of a text, and nowhere else
 Batch = tuple[Tensor, Tensor]  # inputs (batch, *shape); targets (batch,) classes or (batch, output_size) values
 
 AXES: dict[Kind, str] = {
@@ -30,7 +31,9 @@ class DataSpec:
         target: `"classes"` (integers) or `"values"` (real numbers).
         output_size: Numbers a network gives per example: the values; the classes; 1 for two classes (a logit).
         class_names: One name a class; empty for values.
-        vocabulary_size: Number of distinct tokens; 0 unless `kind` is `"tokens"`.
+        vocabulary_size: Number of distinct tokens, `PADDING` and the unknown one included; 0 unless `kind` is
+            `"tokens"`. Batches of tokens are as long as the longest text in them, at most `shape[0]`.
+        value_range: Least and greatest number that an input may hold, where that is known, as for pixels.
     """
 
     name: str
@@ -40,6 +43,7 @@ class DataSpec:
     output_size: int
     class_names: tuple[str, ...] = ()
     vocabulary_size: int = 0
+    value_range: tuple[float, float] | None = None
 
     def require(self, model: str, *kinds: Kind) -> None:
         """Refuse data that a network cannot take; each network begins with this line.

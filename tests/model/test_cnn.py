@@ -109,7 +109,7 @@ def test_the_initialisation_is_the_one_named():
 def test_as_many_blocks_as_the_images_allow(size, most):
     spec = images(1, *size)
     assert CNN(spec, channels=[2] * most)(torch.randn(2, 1, *size)).shape == (2, 10)
-    message = rf"{most + 1} blocks halve {size[0]}x{size[1]} images away; use at most {most} for data 'pictures'$"
+    message = rf"{most + 1} blocks make {size[0]}x{size[1]} images vanish; use at most {most} for data 'pictures'$"
     with pytest.raises(MismatchError, match=rf"^model\.net\.channels: {message}"):
         CNN(spec, channels=[2] * (most + 1))
 
@@ -124,3 +124,26 @@ def test_an_even_kernel_is_refused(kernel_size):
 def test_data_that_are_no_images_are_refused():
     with pytest.raises(MismatchError, match=r"^model 'cnn' needs images .*; data 'points' has vectors \(2,\)$"):
         CNN(DataSpec("points", "vector", (2,), "classes", 1))
+
+
+def test_blocks_have_as_many_convolutions_as_asked_and_one_pooling_each():
+    net = CNN(images(), channels=[4, 8], convolutions=[1, 2], hidden=[], batch_norm=True)
+    block = ["Conv2d", "BatchNorm2d", "MaxPool2d", "ReLU"]
+    assert [type(layer).__name__ for layer in net.blocks] == [*block, "Conv2d", "BatchNorm2d", "ReLU", *block]
+    assert [layer.in_channels for layer in net.blocks if isinstance(layer, nn.Conv2d)] == [1, 4, 8]
+    assert net(torch.randn(3, 1, 8, 8)).shape == (3, 10)
+
+
+def test_without_padding_it_is_the_tutorials_lenet():
+    net = CNN(images(3, 32, 32), channels=[6, 16], kernel_size=5, padding=False, hidden=[120, 84])
+    assert net.head[0].in_features == 16 * 5 * 5
+    # 6 (75 + 1), 16 (150 + 1), 120 (400 + 1), 84 (120 + 1), 10 (84 + 1)
+    assert sum(p.numel() for p in net.parameters()) == 62006
+    with pytest.raises(MismatchError, match="3 blocks make 32x32 images vanish; use at most 2"):
+        CNN(images(3, 32, 32), channels=[6, 16, 32], kernel_size=5, padding=False, convolutions=[1, 1, 2])
+
+
+@pytest.mark.parametrize("convolutions", [[1], [1, 2, 3], [1, 0], 0])
+def test_convolutions_that_do_not_fit_the_channels_are_refused(convolutions):
+    with pytest.raises(UserError, match=r"^model\.net\.convolutions: .* for each of \[4, 8\]$"):
+        CNN(images(), channels=[4, 8], convolutions=convolutions)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.errors import MismatchError
+from trainer.errors import MismatchError, UserError
 from trainer.model.mlp import MLP
 from trainer.spec import DataSpec
 
@@ -89,3 +89,19 @@ def test_the_initialisation_is_the_one_named():
 def test_tokens_are_refused():
     with pytest.raises(MismatchError, match=r"^model 'mlp' needs vectors .* or images .* or sequences .*'text' has"):
         MLP(DataSpec("text", "tokens", (9,), "classes", 2, vocabulary_size=50))
+
+
+def test_a_residual_layer_adds_its_input_and_only_where_the_widths_agree():
+    torch.manual_seed(0)
+    plain = MLP(PAIR, hidden=[5, 5, 7], activation="tanh")
+    torch.manual_seed(0)
+    net = MLP(PAIR, hidden=[5, 5, 7], activation="tanh", residual=True)
+    inputs = torch.randn(4, *PAIR.shape)
+    first = net.layers[:2](inputs)
+    assert torch.equal(net.layers[2](first), first + plain.layers[2:4](first))
+    assert [type(layer).__name__ for layer in net.layers] == ["Linear", "Tanh", "Residual", "Linear", "Tanh", "Linear"]
+
+
+def test_residual_without_a_layer_to_work_on_is_refused():
+    with pytest.raises(UserError, match=r"^model\.net\.residual: of hidden=\[8, 4\] no layer is as wide"):
+        MLP(PAIR, hidden=[8, 4], residual=True)

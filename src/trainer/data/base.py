@@ -49,6 +49,10 @@ class TensorData(LightningDataModule, ABC):
         """Change a batch of prepared training inputs at random; every random number comes from `random`."""
         return inputs
 
+    def lengths(self, inputs: Tensor) -> Tensor | None:
+        """How long each stored input is (examples,), where that differs; batches are then of like length."""
+        return None
+
     def setup(self, stage: str) -> None:
         if not self.splits:
             splits = self.load()
@@ -88,6 +92,7 @@ class TensorData(LightningDataModule, ABC):
             self.prepare,
             self.augment if shuffle else None,
             shuffle=shuffle,
+            lengths=self.lengths(self.splits[stage].inputs),
             even=stage == "train",
             seed=self.seed,
             rank=self.trainer.global_rank if self.trainer else 0,

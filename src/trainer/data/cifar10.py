@@ -75,7 +75,8 @@ class CIFAR10(TensorData):
     @property
     def spec(self) -> DataSpec:
         """Colour images of 32x32 pixels, ten classes."""
-        return DataSpec("cifar10", "image", (3, 32, 32), "classes", 10, class_names=CLASSES)
+        limits = ((-MEAN / DEVIATION).min().item(), ((1 - MEAN) / DEVIATION).max().item())
+        return DataSpec("cifar10", "image", (3, 32, 32), "classes", 10, class_names=CLASSES, value_range=limits)
 
     def load(self) -> dict[Stage, Split]:
         """Find the six files, fetching the archive where one is missing, and read them."""

@@ -47,7 +47,9 @@ class Digits(TensorData):
     @property
     def spec(self) -> DataSpec:
         """Grey images of 8x8 pixels, ten classes."""
-        return DataSpec("digits", "image", (1, 8, 8), "classes", 10, class_names=tuple("0123456789"))
+        return DataSpec(
+            "digits", "image", (1, 8, 8), "classes", 10, class_names=tuple("0123456789"), value_range=(0.0, 1.0)
+        )
 
     def load(self) -> dict[Stage, Split]:
         """Read the packaged table: 64 pixels and the digit in each row."""

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
 from torch import Generator, Tensor
 
+from trainer.data.order import epoch_order, share
 from trainer.data.randomness import generator_for
 from trainer.spec import Batch
 
@@ -26,6 +26,7 @@ class TensorLoader:
         prepare: Makes stored inputs into what the network takes, a whole batch at a time.
         augment: Then changes the batch at random, with all its randomness from the generator it is given.
         shuffle: Whether each epoch has its own random order.
+        lengths: Of each example, where they differ (examples,): those of like length are then read together.
         even: Whether all processes make equally many steps, as training must; some examples may then come twice.
         seed: Where the randomness of all epochs begins.
         rank: Which of `world_size` processes this is; each takes every `world_size`-th example.
@@ -41,6 +42,7 @@ class TensorLoader:
         augment: Augment | None = None,
         *,
         shuffle: bool,
+        lengths: Tensor | None = None,
         even: bool = False,
         seed: int,
         rank: int = 0,
@@ -48,12 +50,15 @@ class TensorLoader:
     ) -> None:
         self.inputs, self.targets, self.prepare, self.augment = inputs, targets, prepare, augment
         self.batch_size, self.shuffle, self.even, self.seed = batch_size, shuffle, even, seed
+        self.lengths = lengths
         self.rank, self.world_size = rank, world_size
         self.epoch = self.position = 0  # `position`: batches of this epoch already given out
         self._resumed = False
 
     def __len__(self) -> int:
-        return -(-self._share() // self.batch_size)  # rounded up
+        rows = len(self.targets)
+        mine = -(-rows // self.world_size) if self.even else len(range(self.rank, rows, self.world_size))
+        return -(-mine // self.batch_size)  # rounded up
 
     def __iter__(self) -> Iterator[Batch]:
         # Lightning stops after len(self) batches without exhausting the iterator, so the next epoch begins here
@@ -78,15 +83,8 @@ class TensorLoader:
         self.epoch, self.position = state["epoch"], state["position"]
         self._resumed = self.position < len(self)
 
-    def _share(self) -> int:
-        """Examples that this process reads in an epoch."""
-        rows = len(self.targets)
-        return -(-rows // self.world_size) if self.even else len(range(self.rank, rows, self.world_size))
-
     def _order(self) -> Tensor:
         """The rows this process reads in this epoch, in order."""
-        rows = len(self.targets)
-        order = torch.arange(rows)
-        if self.shuffle:
-            order = torch.randperm(rows, generator=generator_for("order", self.seed, self.epoch))
-        return order[(self.rank + self.world_size * torch.arange(self._share())) % rows]  # from the start where even
+        random = generator_for("order", self.seed, self.epoch) if self.shuffle else None
+        order = epoch_order(len(self.targets), self.batch_size * self.world_size, random, self.lengths)
+        return share(order, self.rank, self.world_size, even=self.even)

@@ -68,7 +68,15 @@ class MNIST(TensorData):
     @property
     def spec(self) -> DataSpec:
         """Grey images of 28x28 pixels, ten classes."""
-        return DataSpec("mnist", "image", (1, 28, 28), "classes", 10, class_names=tuple("0123456789"))
+        return DataSpec(
+            "mnist",
+            "image",
+            (1, 28, 28),
+            "classes",
+            10,
+            class_names=tuple("0123456789"),
+            value_range=(-MEAN / DEVIATION, (1 - MEAN) / DEVIATION),
+        )
 
     def load(self) -> dict[Stage, Split]:
         """Find the four files, fetching what is missing, and read them."""

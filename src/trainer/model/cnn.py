@@ -1,26 +1,25 @@
 """Convolutional network: blocks of convolution and pooling, then fully connected layers."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from math import prod
 
 import torch
 from torch import Tensor, nn
 
-from trainer.errors import MismatchError, UserError
-from trainer.model.layers import ACTIVATIONS, Activation, Initialisation, initialise
+from trainer.model.convolution import convolution_blocks
+from trainer.model.layers import Activation, Initialisation, dense, initialise
 from trainer.spec import DataSpec
 
 
 class CNN(nn.Module):
     """Convolutional network for images of any size.
 
-    Each block is convolution, (batch norm), max-pool by 2, activation. Pooling first gives the very same
-    numbers as the usual order, with a quarter of the work (save for gelu, the one that is not monotone).
-
     Args:
         spec: The data set's promise: images, of any size that survives the pooling.
         channels: Output channels of each block, first to last; each block halves height and width.
-        kernel_size: Side of the square convolutions, in pixels; odd, so that the size is kept.
+        convolutions: How many each block has: one number for all, or a list.
+        kernel_size: Side of the square convolutions, in pixels; odd, where they pad.
+        padding: Whether zeros around an image keep its size; without, a convolution cuts `kernel_size` - 1 off.
         hidden: Widths of the fully connected layers between the blocks and the output.
         activation: What follows each block and each fully connected layer.
         batch_norm: Normalise each channel over the batch before the activation.
@@ -28,7 +27,7 @@ class CNN(nn.Module):
         initialisation: How the weights begin.
 
     Raises:
-        UserError: The images are too small for so many blocks, or `kernel_size` is even.
+        UserError: See `convolution_blocks`.
 
     Source:
         LeCun et al. 1998, Gradient-based learning applied to document recognition.
@@ -39,7 +38,9 @@ class CNN(nn.Module):
         spec: DataSpec,
         *,
         channels: Sequence[int] = (32, 64),
+        convolutions: int | Sequence[int] = 1,
         kernel_size: int = 3,
+        padding: bool = True,
         hidden: Sequence[int] = (128,),
         activation: Activation = "relu",
         batch_norm: bool = False,
@@ -48,32 +49,11 @@ class CNN(nn.Module):
     ) -> None:
         super().__init__()
         spec.require("cnn", "image")
-        colours, height, width = spec.shape
-        depth = len(channels)
-        if kernel_size % 2 == 0:
-            raise UserError(
-                f"model.net.kernel_size: {kernel_size} is even and would change the image's size; use 3 or 5"
-            )
-        if min(height, width) < 2**depth:
-            most = min(height, width).bit_length() - 1
-            raise MismatchError(
-                f"model.net.channels: {depth} blocks halve {height}x{width} images away; use at most {most} for "
-                f"data '{spec.name}'"
-            )
-        blocks: list[nn.Module] = []
-        for before, after in pairwise([colours, *channels]):
-            blocks.append(nn.Conv2d(before, after, kernel_size, padding=kernel_size // 2, bias=not batch_norm))
-            if batch_norm:
-                blocks.append(nn.BatchNorm2d(after))
-            blocks += [nn.MaxPool2d(2), ACTIVATIONS[activation]()]
+        blocks, shape = convolution_blocks(
+            spec, channels, convolutions, kernel_size, padding=padding, batch_norm=batch_norm, activation=activation
+        )
         self.blocks = nn.Sequential(*blocks)
-        features = [colours, *channels][-1] * (height >> depth) * (width >> depth)
-        head: list[nn.Module] = []
-        for before, after in pairwise([features, *hidden]):
-            head += [nn.Linear(before, after), ACTIVATIONS[activation]()]
-            if dropout:
-                head.append(nn.Dropout(dropout))
-        self.head = nn.Sequential(*head, nn.Linear([features, *hidden][-1], spec.output_size))
+        self.head = dense([prod(shape), *hidden, spec.output_size], activation, dropout=dropout)
         initialise(self, initialisation)
         self.to(memory_format=torch.channels_last)  # convolutions on the CPU run about twice as fast
 

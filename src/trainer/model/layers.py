@@ -1,9 +1,10 @@
-"""Parts that several networks are made of: activations by name, and weight initialisation by name."""
+"""Parts that several networks are made of: activations by name, dense layers, weight initialisation by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh"]
 Initialisation = Literal[
@@ -18,6 +19,51 @@ ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
 }
+
+
+class Residual(nn.Sequential):
+    """Layers whose input is added to their output, of the same shape: gradients have a way around them.
+
+    Source:
+        He et al. 2016, Deep residual learning for image recognition.
+    """
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Apply the layers and add: any shape, and the same one returned."""
+        outputs = inputs
+        for layer in self:
+            outputs = layer(outputs)
+        return inputs + outputs
+
+
+def dense(
+    widths: Sequence[int],
+    activation: Activation,
+    *,
+    batch_norm: bool = False,
+    dropout: float = 0.0,
+    residual: bool = False,
+) -> nn.Sequential:
+    """Fully connected layers: all but the last with (batch norm,) activation (and dropout).
+
+    Args:
+        widths: Of the input, of each layer in turn, and of the output.
+        activation: After each layer but the last.
+        batch_norm: Whether sums are normalised over the batch before the activation.
+        dropout: Probability, in [0, 1), that a unit is left out of a training step.
+        residual: Whether a layer as wide as the one before adds its input to its output; not the last.
+    """
+    *hidden, last = pairwise(widths)
+    layers: list[nn.Module] = []
+    for before, after in hidden:
+        layer: list[nn.Module] = [nn.Linear(before, after, bias=not batch_norm)]
+        if batch_norm:
+            layer.append(nn.BatchNorm1d(after))
+        layer.append(ACTIVATIONS[activation]())
+        if dropout:
+            layer.append(nn.Dropout(dropout))
+        layers += [Residual(*layer)] if residual and before == after else layer
+    return nn.Sequential(*layers, nn.Linear(*last))
 
 
 def initialise(net: nn.Module, how: Initialisation) -> None:

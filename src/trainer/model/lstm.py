@@ -1,14 +1,13 @@
 """Recurrent network: LSTM, GRU or plain RNN cells read a sequence step by step."""
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from trainer.errors import UserError
-from trainer.model.layers import ACTIVATIONS, Activation
+from trainer.model.layers import Activation, dense
 from trainer.spec import DataSpec
 
 Cell = Literal["lstm", "gru", "rnn"]
@@ -67,12 +66,9 @@ class LSTM(nn.Module):
             bidirectional=bidirectional,
         )
         widths = [hidden * self.directions, *head]
-        dense: list[nn.Module] = []
-        for before, after in pairwise([*widths, spec.output_size]):
-            if dropout:
-                dense.append(nn.Dropout(dropout))
-            dense += [nn.Linear(before, after), ACTIVATIONS[activation]()]
-        self.head = nn.Sequential(*dense[:-1])  # no activation after the output
+        self.head = dense([*widths, spec.output_size], activation, dropout=dropout)
+        if dropout:
+            self.head.insert(0, nn.Dropout(dropout))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Read sequences.

@@ -6,7 +6,8 @@ from math import prod
 
 from torch import Tensor, nn
 
-from trainer.model.layers import ACTIVATIONS, Activation, Initialisation, initialise
+from trainer.errors import UserError
+from trainer.model.layers import Activation, Initialisation, dense, initialise
 from trainer.spec import DataSpec
 
 
@@ -19,7 +20,11 @@ class MLP(nn.Module):
         activation: What follows each hidden layer.
         batch_norm: Normalise each hidden layer's sums over the batch before the activation.
         dropout: Probability, in [0, 1), that a hidden unit is left out of a training step.
+        residual: Whether a hidden layer as wide as the one before adds its input to its output.
         initialisation: How the weights begin.
+
+    Raises:
+        UserError: `residual` has no layer to work on.
     """
 
     def __init__(
@@ -30,20 +35,20 @@ class MLP(nn.Module):
         activation: Activation = "relu",
         batch_norm: bool = False,
         dropout: float = 0.0,
+        residual: bool = False,
         initialisation: Initialisation = "default",
     ) -> None:
         super().__init__()
         spec.require("mlp", "vector", "image", "sequence")
-        widths = [prod(spec.shape), *hidden]
-        layers: list[nn.Module] = []
-        for before, after in pairwise(widths):
-            layers.append(nn.Linear(before, after, bias=not batch_norm))
-            if batch_norm:
-                layers.append(nn.BatchNorm1d(after))
-            layers.append(ACTIVATIONS[activation]())
-            if dropout:
-                layers.append(nn.Dropout(dropout))
-        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], spec.output_size))
+        if residual and not any(before == after for before, after in pairwise(hidden)):
+            raise UserError(f"model.net.residual: of hidden={[*hidden]} no layer is as wide as the one before it")
+        self.layers = dense(
+            [prod(spec.shape), *hidden, spec.output_size],
+            activation,
+            batch_norm=batch_norm,
+            dropout=dropout,
+            residual=residual,
+        )
         initialise(self, initialisation)
 
     def forward(self, inputs: Tensor) -> Tensor:

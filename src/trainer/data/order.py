@@ -1,0 +1,42 @@
+"""The order in which the examples of an epoch are read."""
+
+import torch
+from torch import Generator, Tensor
+
+POOL = 50  # batches among which examples of like length are put together: short ones then need not wait for long ones
+
+
+def epoch_order(rows: int, batch: int, random: Generator | None, lengths: Tensor | None) -> Tensor:
+    """All rows, each once.
+
+    Args:
+        rows: How many there are.
+        batch: Rows that are read at a time, all processes together.
+        random: Shuffles the rows; without it they come as they stand.
+        lengths: Of each row (rows,), where they differ. Batches are then made of rows of like length: unshuffled, of
+            all rows sorted; shuffled, within pools of `POOL` batches, which are then read in random order.
+    """
+    order = torch.arange(rows) if random is None else torch.randperm(rows, generator=random)
+    if lengths is None:
+        return order
+    if random is None:
+        return lengths.argsort(stable=True)
+    pools = torch.split(order, POOL * batch)
+    like = torch.cat([pool[lengths[pool].argsort(stable=True)] for pool in pools])
+    whole = rows // batch  # batches; a smaller last one stays the last
+    shuffled = torch.randperm(whole, generator=random)
+    return torch.cat([like[: whole * batch].view(whole, batch)[shuffled].flatten(), like[whole * batch :]])
+
+
+def share(order: Tensor, rank: int, world_size: int, *, even: bool) -> Tensor:
+    """What one of several processes reads: every `world_size`-th row, from the start again where all must read alike.
+
+    Args:
+        order: Of all rows.
+        rank: Of the process.
+        world_size: Number of processes.
+        even: Whether all read equally many rows.
+    """
+    rows = len(order)
+    mine = -(-rows // world_size) if even else len(range(rank, rows, world_size))
+    return order[(rank + world_size * torch.arange(mine)) % rows]
