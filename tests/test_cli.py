@@ -85,6 +85,8 @@ def test_callbacks_are_switched_on_and_off_by_name(command):
         "checkpoint",
         "lr_monitor",
         "progress",
+        "classes",
+        "values",
         "forecast",
         "early_stopping",
         "gradient_clipping",

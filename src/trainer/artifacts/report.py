@@ -32,13 +32,8 @@ def announce(spec: DataSpec, net: nn.Module, trainer: Trainer, directory: Path) 
 def report(result: dict[str, Any], directory: Path) -> None:
     """Print the metrics of validation and test side by side, and how to look further."""
     metrics: dict[str, float] = result["metrics"]
-    stages = [stage for stage in ("train", "val", "test") if any(name.startswith(f"{stage}/") for name in metrics)]
-    table = Table("metric", *stages)
-    for name in dict.fromkeys(name.partition("/")[2] for name in metrics if "/" in name):
-        values = [metrics.get(f"{stage}/{name}") for stage in stages]
-        table.add_row(name, *("" if value is None else f"{value:.4f}" for value in values))
     console = Console()
-    if metrics:
+    for table in tables(metrics):
         console.print(table)
     log.info("(train: last step; val: last epoch; test: best checkpoint)")
     log.info(f"{result['steps']:,} step(s) in {result['seconds']:.1f} s")
@@ -46,6 +41,25 @@ def report(result: dict[str, Any], directory: Path) -> None:
     log.info(f"results      {shown(directory / 'result.json')}")
     if (directory / "tensorboard").is_dir():
         log.info(f"look at it   {shown(Path(board))} --logdir {shown(directory)}")
+
+
+def tables(metrics: dict[str, float]) -> list[Table]:
+    """A table of `stage/metric`, a column for each stage; and one of `test/metric/class`, a column for each metric."""
+    whole = {tuple(name.split("/")): value for name, value in metrics.items() if name.count("/") == 1}
+    classes = {tuple(name.split("/", 2)[1:]): value for name, value in metrics.items() if name.count("/") > 1}
+    stages = [stage for stage in ("train", "val", "test") if any(name[0] == stage for name in whole)]
+    of_stages = Table("metric", *stages)
+    for name in dict.fromkeys(name[1] for name in whole):
+        of_stages.add_row(name, *(_number(whole.get((stage, name))) for stage in stages))
+    measures = dict.fromkeys(name[0] for name in classes)
+    of_classes = Table("class", *measures)
+    for name in dict.fromkeys(name[1] for name in classes):
+        of_classes.add_row(name, *(_number(classes.get((measure, name))) for measure in measures))
+    return [table for table in (of_stages, of_classes) if table.rows]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 def log_hyperparameters(loggers: list[Logger], config: dict[str, Any], metrics: dict[str, float]) -> None:

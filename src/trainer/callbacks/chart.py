@@ -1,4 +1,4 @@
-"""Charts: lines over days, drawn with Pillow alone."""
+"""Charts: lines and dots over days or numbers, drawn with Pillow alone."""
 
 import math
 from collections.abc import Sequence
@@ -9,57 +9,97 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 WHITE, BLACK, GREY, PALE = (255, 255, 255), (30, 30, 30), (110, 110, 110), (225, 225, 225)
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 26, 22  # pixels around the lines: prices, nothing, title, days
+ORANGE, SILVER = (214, 69, 20), (150, 150, 150)
+LEFT, RIGHT, TOP, BOTTOM = 64, 16, 26, 22  # pixels around the lines: numbers, nothing, title, days
 FINE = 3  # lines are drawn so many times larger and then shrunk, which smooths them
+DOT = 7  # radius of a dot there
+
+Colour = tuple[int, int, int]  # red, green, blue: 0 to 255
 
 
 class Line(NamedTuple):
-    """A line of a chart: its name, its colour (red, green, blue: 0 to 255), and its height on each day: (days,)."""
+    """A line of a chart, or dots: name, colour, heights (points,), and where they stand: (points,), or 0, 1, 2, ..."""
 
     name: str
-    colour: tuple[int, int, int]
+    colour: Colour
     values: Tensor
+    at: Tensor | None = None
+    dots: bool = False
+
+    @property
+    def x(self) -> Tensor:
+        """Where the points stand, from left to right."""
+        return torch.arange(len(self.values)).double() if self.at is None else self.at.double()
 
 
-def chart(lines: Sequence[Line], days: Sequence[str], title: str, size: tuple[int, int]) -> Image.Image:
-    """Draw lines over the same days, with a grid, and their names in their colours beside the title.
+def chart(lines: Sequence[Line], days: Sequence[str] | None, title: str, size: tuple[int, int]) -> Image.Image:
+    """Draw lines with a grid, and their names in their colours beside the title.
 
     Args:
-        lines: Over at least one day; later ones lie above earlier ones.
-        days: What stands below: the first, the middle and the last of them.
+        lines: Of at least one point; later ones lie above earlier ones.
+        days: What stands below: the first, the middle and the last of them. Without days, numbers stand there.
         title: What stands above.
         size: Width and height in pixels.
     """
-    values = torch.stack([line.values.double() for line in lines])  # (lines, days)
-    low, high = values.min().item(), values.max().item()
-    room = 0.05 * (high - low) or 1.0
-    low, high = low - room, high + room
+    low, high = limits([line.values for line in lines])
+    first, last = limits([line.x for line in lines], room=0.0 if days else 0.05)
     width, height = size[0] - LEFT - RIGHT, size[1] - TOP - BOTTOM
-    x = torch.linspace(0, width - 1, len(days)).tolist()
-    y = ((high - values) / (high - low) * (height - 1)).tolist()
+
+    def down(value: float) -> float:
+        return (high - value) / (high - low) * (height - 1)
+
+    def along(x: float) -> float:
+        return (x - first) / (last - first) * (width - 1)
+
+    if days:
+        below = [(0.0, days[0], "la"), ((width - 1) / 2, days[len(days) // 2], "ma"), (width - 1.0, days[-1], "ra")]
+    else:
+        below = [(along(x), f"{x:g}", "ma") for x in grid(first, last)]
+    beside = [(down(value), f"{value:g}") for value in grid(low, high)]
 
     plot = Image.new("RGB", (width * FINE, height * FINE), WHITE)
     pen = ImageDraw.Draw(plot)
-    marks = [(value, (high - value) / (high - low) * (height - 1)) for value in grid(low, high)]
-    for _, place in marks:
+    for place, _ in beside:
         pen.line([(0, place * FINE), (width * FINE, place * FINE)], PALE, FINE)
-    for line, heights in zip(lines, y, strict=True):
-        pen.line([(a * FINE, b * FINE) for a, b in zip(x, heights, strict=True)], line.colour, FINE + 1, "curve")
+    for place, _, _ in [] if days else below:
+        pen.line([(place * FINE, 0), (place * FINE, height * FINE)], PALE, FINE)
+    for line in lines:
+        points = zip(line.x.tolist(), line.values.double().tolist(), strict=True)
+        _draw(pen, line, [(along(x) * FINE, down(value) * FINE) for x, value in points])
     sheet = Image.new("RGB", size, WHITE)
     sheet.paste(plot.resize((width, height), Image.Resampling.LANCZOS), (LEFT, TOP))
 
     pen = ImageDraw.Draw(sheet)
     pen.rectangle((LEFT - 1, TOP - 1, LEFT + width, TOP + height), outline=GREY)
-    for value, place in marks:
-        pen.text((LEFT - 6, TOP + place), f"{value:g}", BLACK, anchor="rm")
-    for share, day, anchor in ((0, days[0], "la"), (0.5, days[len(days) // 2], "ma"), (1, days[-1], "ra")):
-        pen.text((LEFT + share * width, TOP + height + 5), day, BLACK, anchor=anchor)
+    for place, text in beside:
+        pen.text((LEFT - 6, TOP + place), text, BLACK, anchor="rm")
+    for place, text, anchor in below:
+        pen.text((LEFT + place, TOP + height + 5), text, BLACK, anchor=anchor)
+    _entitle(pen, lines, title, size[0] - RIGHT)
+    return sheet
+
+
+def _draw(pen: ImageDraw.ImageDraw, line: Line, points: list[tuple[float, float]]) -> None:
+    if not line.dots:
+        pen.line(points, line.colour, FINE + 1, "curve")
+    for x, y in points if line.dots else ():
+        pen.ellipse((x - DOT, y - DOT, x + DOT, y + DOT), line.colour)
+
+
+def _entitle(pen: ImageDraw.ImageDraw, lines: Sequence[Line], title: str, right: float) -> None:
+    """The title on the left, the names on the right."""
     pen.text((LEFT, 8), title, BLACK)
-    right = float(size[0] - RIGHT)
     for line in reversed(lines):
         pen.text((right, 8), line.name, line.colour, anchor="ra")
-        right -= pen.textlength(line.name) + 16
-    return sheet
+        right -= pen.textlength(line.name) + 16 * bool(line.name)
+
+
+def limits(values: Sequence[Tensor], room: float = 0.05) -> tuple[float, float]:
+    """Least and greatest of all values, with some room beyond both, as a share of what lies between."""
+    together = torch.cat([each.double().flatten() for each in values])
+    low, high = together.min().item(), together.max().item()
+    beyond = room * (high - low) or (0.0 if high > low else 1.0)
+    return low - beyond, high + beyond
 
 
 def grid(low: float, high: float) -> list[float]:

@@ -9,12 +9,11 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from trainer.callbacks.board import show
-from trainer.callbacks.chart import BLACK, WHITE, Line, chart
+from trainer.callbacks.chart import BLACK, ORANGE, SILVER, WHITE, Line, chart
 from trainer.objective import Objective
 from trainer.spec import Batch
 
 WIDTH, HEIGHT = 960, 320  # pixels of each of the two charts
-ORANGE, SILVER = (214, 69, 20), (150, 150, 150)
 
 
 class Forecast(Protocol):

@@ -1,0 +1,130 @@
+"""Classes: how well each is told from the others, in numbers and in pictures."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from PIL import Image, ImageDraw
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassROC
+
+from trainer.callbacks.board import show
+from trainer.callbacks.chart import BLACK, GREY, SILVER, WHITE, Line, chart
+from trainer.objective import Objective
+from trainer.spec import Batch, DataSpec
+
+BLUE = (31, 90, 160)
+# of the curves, in the order of the classes (Tableau's ten)
+COLOURS = (
+    *((31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189)),
+    *((140, 86, 75), (227, 119, 194), (127, 127, 127), (188, 189, 34), (23, 190, 207)),
+)
+CELL, MARGIN = 46, 84  # pixels: side of a cell of the matrix, room for names
+CURVES = (640, 480)
+
+
+class ClassReport(Callback):
+    """Judge each class by itself in the test; be silent for data without classes.
+
+    Logs, for each class NAME, `test/accuracy/NAME` (the share of its examples that are told; its recall),
+    `test/precision/NAME` (the share of what is called NAME that is NAME; NaN where nothing is) and `test/f1/NAME`, and
+    draws `test/confusion` (a row for each true class) and `test/roc` (each class against the rest).
+
+    Args:
+        most_classes: Data with more classes get neither.
+    """
+
+    def __init__(self, *, most_classes: int = 20) -> None:
+        self.most_classes = most_classes
+        self._counts: MulticlassConfusionMatrix | None = None
+        self._curves: MulticlassROC | None = None
+
+    def logged(self, data: Any) -> list[str]:
+        """Names of all metrics that are logged with these data; callbacks may wait for any of them."""
+        names = self._names(data.spec)
+        return [f"test/{metric}/{name}" for metric in ("accuracy", "precision", "f1") for name in names]
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        objective = pl_module.objective
+        names = self._names(objective.spec) if isinstance(objective, Objective) else ()
+        self._counts = MulticlassConfusionMatrix(len(names)).to(pl_module.device) if names else None
+        self._curves = MulticlassROC(len(names)).to(pl_module.device) if names else None
+
+    def on_test_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any
+    ) -> None:
+        objective = pl_module.objective
+        if self._counts and self._curves and isinstance(objective, Objective):
+            self._counts.update(objective.predictions(outputs), batch[1])
+            scores = objective.scores(outputs)
+            self._curves.update(scores if scores.dim() == 2 else torch.stack([1 - scores, scores], 1), batch[1])
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not (self._counts and self._curves):
+            return
+        objective = pl_module.objective
+        assert isinstance(objective, Objective)
+        names, counts = objective.spec.class_names, self._counts.compute()
+        for metric, values in per_class(counts).items():
+            pl_module.log_dict({f"test/{metric}/{n}": v for n, v in zip(names, values, strict=True)}, sync_dist=True)
+        show(partial(matrix, counts.cpu(), names), "test/confusion", trainer)
+        x, y, _ = self._curves.compute()
+        show(partial(curves, [*x], [*y], names), "test/roc", trainer)
+        self._counts = self._curves = None
+
+    def _names(self, spec: DataSpec) -> Sequence[str]:
+        return spec.class_names if len(spec.class_names) <= self.most_classes else ()
+
+
+def per_class(counts: Tensor) -> dict[str, Tensor]:
+    """Accuracy (recall), precision and F1 of each class (classes,), from a confusion matrix (true, predicted)."""
+    right, true, said = counts.diag().double(), counts.sum(1), counts.sum(0)
+    return {"accuracy": right / true, "precision": right / said, "f1": 2 * right / (true + said)}
+
+
+def matrix(counts: Tensor, names: Sequence[str]) -> Image.Image:
+    """The confusion matrix: examples by true class (row) and predicted class (column), shaded by the share of the row.
+
+    Args:
+        counts: (classes, classes), integers.
+        names: Of the classes.
+    """
+    side = CELL * len(names)
+    sheet = Image.new("RGB", (MARGIN + side + 8, MARGIN + side + 8), WHITE)
+    pen = ImageDraw.Draw(sheet)
+    pen.text((MARGIN - 6, MARGIN - 6), "true \\ predicted", GREY, anchor="rs")
+    shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
+    for row, name in enumerate(names):
+        middle = MARGIN + row * CELL + CELL / 2
+        pen.text((MARGIN - 6, middle), name[:12], BLACK, anchor="rm")
+        # names stand upright above their columns: longer than a cell is wide
+        label = Image.new("RGB", (MARGIN - 12, 14), WHITE)
+        ImageDraw.Draw(label).text((0, 1), name[:12], BLACK)
+        sheet.paste(label.rotate(90, expand=True), (round(middle) - 7, 6))
+        for column in range(len(names)):
+            share = float(shares[row, column])
+            left, top = MARGIN + column * CELL, MARGIN + row * CELL
+            shade = tuple(round(255 + (full - 255) * share) for full in BLUE)
+            pen.rectangle((left, top, left + CELL, top + CELL), shade, outline=SILVER)
+            text = str(int(counts[row, column]))
+            pen.text((left + CELL / 2, middle), text, WHITE if share > 0.5 else BLACK if share else SILVER, anchor="mm")
+    return sheet
+
+
+def curves(x: Sequence[Tensor], y: Sequence[Tensor], names: Sequence[str]) -> Image.Image:
+    """ROC curves: the share of a class that is found (up) for the share of the others that is taken for it (along).
+
+    Args:
+        x: False positive rates, one tensor (points,) a class.
+        y: True positive rates.
+        names: Of the classes; of two, the second alone is drawn, as the first is its mirror image.
+    """
+    chance = Line("", SILVER, torch.tensor([0.0, 1.0]), torch.tensor([0.0, 1.0]))
+    drawn = [
+        Line(name[:10], COLOURS[place % len(COLOURS)], down.cpu(), along.cpu())
+        for place, (name, along, down) in enumerate(zip(names, x, y, strict=True))
+        if place or len(names) > 2
+    ]
+    return chart([chance, *drawn], None, "ROC", CURVES)
