@@ -1,0 +1,40 @@
+"""Threshold: points along a line, and on which side of a threshold each lies, for a first classification."""
+
+import torch
+
+from trainer.data.base import TensorData
+from trainer.data.split import Split, Stage
+from trainer.errors import UserError
+from trainer.spec import DataSpec
+
+
+class Threshold(TensorData):
+    """The points 1, 2, ..., of which the lower half is one class and the upper half the other.
+
+    They are all there is, so every split holds the same ones. With six of them (the tutorials' logistic regression)
+    the classes meet between 3 and 4.
+
+    Args:
+        points: How many; even.
+        batch_size, eval_batch_size, seed: See `TensorData`.
+
+    Raises:
+        UserError: `points` is odd or below 2.
+    """
+
+    def __init__(self, *, points: int = 6, batch_size: int = 6, eval_batch_size: int = 1024, seed: int = 0) -> None:
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
+        if points < 2 or points % 2:
+            raise UserError(f"data.points: {points} cannot be halved; use an even number")
+        self.points = points
+
+    @property
+    def spec(self) -> DataSpec:
+        """One feature, two classes."""
+        return DataSpec("threshold", "vector", (1,), "classes", output_size=1, class_names=("below", "above"))
+
+    def load(self) -> dict[Stage, Split]:
+        """Count the points."""
+        x = torch.arange(1.0, self.points + 1)[:, None]  # (points, 1)
+        points = Split(x, (x[:, 0] > self.points / 2 + 0.5).long())
+        return {"train": points, "val": points, "test": points}

@@ -1,0 +1,20 @@
+"""Threshold: the points and their classes, written out."""
+
+import pytest
+
+from trainer.data.threshold import Threshold
+from trainer.errors import UserError
+
+
+def test_the_lower_half_is_below_and_the_upper_half_above_in_every_split():
+    data = Threshold(points=6)
+    data.setup("fit")
+    for split in data.splits.values():
+        assert split.inputs.flatten().tolist() == [1, 2, 3, 4, 5, 6]
+        assert split.targets.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("points", [0, 5])
+def test_points_that_cannot_be_halved_are_refused(points):
+    with pytest.raises(UserError, match=rf"^data\.points: {points} cannot be halved; use an even number$"):
+        Threshold(points=points)
