@@ -88,4 +88,5 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
         "epochs": epochs,
         "checkpoint": checkpoint,
         "data_sha256": data.checksum(),
+        "synthetic": data.spec.synthetic,
     }

@@ -33,6 +33,7 @@ class DataSpec:
         class_names: One name a class; empty for values.
         vocabulary_size: Number of distinct tokens, `PADDING` and the unknown one included; 0 unless `kind` is
             `"tokens"`. Batches of tokens are as long as the longest text in them, at most `shape[0]`.
+        synthetic: Whether the data are made up, standing in for the real ones; every output says so.
         value_range: Least and greatest number that an input may hold, where that is known, as for pixels.
     """
 
@@ -43,7 +44,13 @@ class DataSpec:
     output_size: int
     class_names: tuple[str, ...] = ()
     vocabulary_size: int = 0
+    synthetic: bool = False
     value_range: tuple[float, float] | None = None
+
+    @property
+    def title(self) -> str:
+        """The name, with a mark that cannot be missed on data that are made up."""
+        return f"{self.name} (SYNTHETIC: made up, not the real data)" if self.synthetic else self.name
 
     def require(self, model: str, *kinds: Kind) -> None:
         """Refuse data that a network cannot take; each network begins with this line.

@@ -157,11 +157,9 @@ def test_a_packed_file_and_a_time_of_day_are_read(stock, tmp_path):
 def test_the_checksum_is_checked_where_one_is_given(stock, tmp_path):
     stock()
     right = hashlib.md5((tmp_path / "stocks/GOOG.csv").read_bytes()).hexdigest()
-    stock(checksum=right)
-    with pytest.raises(
-        UserError, match=rf"^data\.checksum: the MD5 of .*GOOG\.csv is {right}, expected 0{{32}}; bring"
-    ):
-        stock(checksum="0" * 32)
+    stock(md5=right)
+    with pytest.raises(UserError, match=rf"GOOG\.csv is corrupt: its MD5 is {right}, expected 0{{32}}"):
+        stock(md5="0" * 32)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +178,7 @@ def test_settings_that_make_no_sense_are_refused_before_a_file_is_opened(wrong, 
 
 @pytest.mark.real_data
 def test_the_real_file_has_its_days_and_windows(stocks_dir):
-    data = Stock(dir=str(stocks_dir), checksum="bebefd67a8ec40d9bcfc07d2e3584a70")
+    data = Stock(dir=str(stocks_dir), md5="bebefd67a8ec40d9bcfc07d2e3584a70")
     data.setup("fit")
     assert (str(data.table.days[0]), str(data.table.days[-1])) == ("2004-08-19", "2013-03-01")
     # 2,148 days: 430 for the test, 215 for validation, 1,503 to train on, of which 11 have no window before them

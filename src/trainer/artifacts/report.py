@@ -24,7 +24,7 @@ def announce(spec: DataSpec, net: nn.Module, trainer: Trainer, directory: Path) 
     parameters = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
     device = f"{trainer.num_devices} x {trainer.strategy.root_device.type}"
     shape = " x ".join(map(str, spec.shape))
-    log.info(f"data   {spec.name}: {spec.kind} {shape} -> {spec.target} ({spec.output_size} outputs)")
+    log.info(f"data   {spec.title}: {spec.kind} {shape} -> {spec.target} ({spec.output_size} outputs)")
     log.info(f"model  {type(net).__name__}: {parameters:,} trainable parameters, on {device}")
     log.info(f"run    {shown(directory)}")
 
@@ -35,6 +35,8 @@ def report(result: dict[str, Any], directory: Path) -> None:
     console = Console()
     for table in tables(metrics):
         console.print(table)
+    if result.get("synthetic"):
+        log.warning("SYNTHETIC data: made up, in place of the real ones; these numbers say nothing about those")
     log.info("(train: last step; val: last epoch; test: best checkpoint)")
     log.info(f"{result['steps']:,} step(s) in {result['seconds']:.1f} s")
     board = shutil.which("tensorboard") or str(Path(sys.executable).with_name("tensorboard"))
@@ -67,6 +69,8 @@ def log_hyperparameters(loggers: list[Logger], config: dict[str, Any], metrics: 
     groups = ("data", "model", "objective", "optimizer", "scheduler", "seed")
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
+            if config["data"].get("synthetic"):
+                logger.experiment.add_text("SYNTHETIC data", "These data are made up, in place of the real ones.")
             logger.log_hyperparams({group: config[group] for group in groups}, metrics)
             logger.finalize("success")  # everything is in the file when the run is over
 

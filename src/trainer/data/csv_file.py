@@ -8,10 +8,12 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.data.files import DataFile, find
 from trainer.errors import UserError, did_you_mean
 
 log = logging.getLogger(__name__)
@@ -104,6 +106,36 @@ def number_or_nan(cell: str) -> float:
         return math.nan if "_" in cell else float(cell)  # Python's own spelling of thousands is not CSV's
     except ValueError:
         return math.nan
+
+
+def find_csv(path: str, root: Path, md5: str, mirrors: Sequence[str] = (), download: bool = True) -> Path:
+    """Where a file lies; fetched there first if it may be.
+
+    Args:
+        path: Below `root`, or absolute; or an http(s) URL, which is fetched into `root` once.
+        root: The data root.
+        md5: Of the file; `""` takes any, save from the network.
+        mirrors: http or https folders which have the file.
+        download: Whether it may be fetched.
+
+    Raises:
+        UserError: It is missing, is not the file that `md5` tells, or cannot be fetched.
+    """
+    if not path.lower().startswith(("http://", "https://")):
+        if md5:
+            return find(DataFile(path, md5), root, mirrors, download)
+        if (file := root / path).is_file():
+            return file
+        raise UserError(
+            f"data.path: no file '{file}'\n  Put it there, give data.path in full, or point data.dir (or the "
+            f"environment variable TRAINER_DATA_DIR) at a folder which has {path}."
+        )
+    folder, _, name = path.rpartition("/")
+    if not md5:
+        raise UserError("data.md5: a file from the network is taken only if its MD5 is right; give it: md5sum FILE")
+    if not name or urlsplit(path).query:
+        raise UserError(f"data.path: '{path}' does not end in the name of a file; fetch it by hand")
+    return find(DataFile(unquote(name), md5), root, [folder, *mirrors], download)
 
 
 def read_csv(path: Path, *, header: bool, delimiter: str) -> CsvFile:

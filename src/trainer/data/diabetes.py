@@ -17,7 +17,7 @@ class Diabetes(Table):
         dir: Root of the data sets; the file lies in `diabetes` below it.
         mirrors: http or https folders which have the file, tried in turn where it is missing.
         download: Whether a missing file may be fetched.
-        standardise, val_share, test_share, data_seed: See `Table`.
+        standardise, synthetic, val_share, test_share, data_seed: See `Table`.
         batch_size, eval_batch_size, seed: See `TensorData`.
 
     Source:
@@ -32,6 +32,7 @@ class Diabetes(Table):
         mirrors: Sequence[str] = (),
         download: bool = True,
         standardise: bool = True,
+        synthetic: bool = False,
         val_share: float = 0.2,
         test_share: float = 0.2,
         data_seed: int = 0,
@@ -49,6 +50,7 @@ class Diabetes(Table):
             mirrors=mirrors,
             download=download,
             standardise=standardise,
+            synthetic=synthetic,
             val_share=val_share,
             test_share=test_share,
             data_seed=data_seed,

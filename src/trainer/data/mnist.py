@@ -11,6 +11,7 @@ from trainer.data.augment import random_affine
 from trainer.data.base import TensorData
 from trainer.data.files import DataFile, find
 from trainer.data.split import Split, Stage, cut
+from trainer.data.synthetic import images
 from trainer.errors import UserError
 from trainer.spec import DataSpec
 
@@ -38,6 +39,7 @@ class MNIST(TensorData):
         degrees: Training images are turned at random by up to this much either way.
         shift_pixels: ... shifted by up to this much along each axis.
         scale: ... and scaled by up to this share, either way.
+        synthetic: Whether made-up images stand in for the real ones; no file is read then.
         data_seed: Of the cut; not the run's seed, so that runs compare.
         batch_size, eval_batch_size, seed: See `TensorData`.
 
@@ -55,6 +57,7 @@ class MNIST(TensorData):
         degrees: float = 0.0,
         shift_pixels: float = 0.0,
         scale: float = 0.0,
+        synthetic: bool = False,
         data_seed: int = 0,
         batch_size: int = 64,
         eval_batch_size: int = 1024,
@@ -63,7 +66,7 @@ class MNIST(TensorData):
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
         self.root, self.mirrors, self.download = Path(dir), tuple(mirrors), download
         self.val_size, self.data_seed = val_size, data_seed
-        self.degrees, self.shift_pixels, self.scale = degrees, shift_pixels, scale
+        self.degrees, self.shift_pixels, self.scale, self.synthetic = degrees, shift_pixels, scale, synthetic
 
     @property
     def spec(self) -> DataSpec:
@@ -75,16 +78,19 @@ class MNIST(TensorData):
             "classes",
             10,
             class_names=tuple("0123456789"),
+            synthetic=self.synthetic,
             value_range=(-MEAN / DEVIATION, (1 - MEAN) / DEVIATION),
         )
 
     def load(self) -> dict[Stage, Split]:
         """Find the four files, fetching what is missing, and read them."""
+        if self.synthetic:
+            return images(self.spec, self.val_size)
         paths = {name: find(file, self.root, self.mirrors, self.download) for name, file in FILES.items()}
 
         def read(part: str) -> Split:
-            images = read_idx(paths[f"{part}-images-idx3-ubyte"])[:, None]  # (images, 1, 28, 28)
-            return Split(images, read_idx(paths[f"{part}-labels-idx1-ubyte"]).long())
+            inputs = read_idx(paths[f"{part}-images-idx3-ubyte"])[:, None]  # (images, 1, 28, 28)
+            return Split(inputs, read_idx(paths[f"{part}-labels-idx1-ubyte"]).long())
 
         val, train = cut(read("train"), self.val_size, seed=self.data_seed)
         return {"train": train, "val": val, "test": read("t10k")}

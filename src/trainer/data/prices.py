@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from trainer.data.csv_file import CsvFile, number_or_nan, read_csv
-from trainer.data.files import md5_of
 from trainer.errors import UserError
 
 
@@ -18,26 +17,6 @@ class Prices(NamedTuple):
 
     days: list[date]
     prices: Tensor
-
-
-def find_file(root: Path, path: str, md5: str | None) -> Path:
-    """The file of a data set that nobody can fetch for the user.
-
-    Raises:
-        UserError: It is not there, or its MD5 is another one.
-    """
-    file = root / path
-    if not file.is_file():
-        raise UserError(
-            f"{file} is missing. Put the file there, or point data.dir (or the environment variable "
-            f"TRAINER_DATA_DIR) at a folder which has {path}, or say which file with data.path."
-        )
-    if md5 and (found := md5_of(file)) != md5:
-        raise UserError(
-            f"data.checksum: the MD5 of {file} is {found}, expected {md5}; "
-            "bring the right file, or set data.checksum=null to take this one"
-        )
-    return file
 
 
 def read_prices(path: Path, date_column: int | str, price_column: int | str, *, positive: bool) -> Prices:

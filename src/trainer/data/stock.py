@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from trainer.data.base import TensorData
-from trainer.data.prices import Prices, find_file, read_prices
+from trainer.data.csv_file import find_csv
+from trainer.data.prices import Prices, read_prices
 from trainer.data.split import Split, Stage
+from trainer.data.synthetic import prices
 from trainer.errors import UserError
 from trainer.spec import DataSpec
 
@@ -40,14 +42,15 @@ class Stock(TensorData):
 
     Args:
         dir: Root of the data sets.
-        path: The CSV file, below `dir`; with a header, plain or `.gz`.
-        checksum: MD5 of the file as it lies there; it is checked where one is given.
+        path: The CSV file, with a header, plain or `.gz`: below `dir`, absolute, or an http(s) URL.
+        md5: Of the file; checked where it is given. A URL needs it.
         date_column: Name, or index from 0, of the column of the days.
         price_column: Name or index of the column of the prices.
         quantity: What the network reads and gives: the `"prices"`, or log-`"returns"`: day to day as input, from
             the last day to `horizon` days later as target.
         look_back: Prices or returns that a window has.
         horizon: Days of trading from the last day of a window to the one that is asked.
+        synthetic: Whether made-up prices stand in for the file, which is not read then.
         val_share: Share of all days kept for validation.
         test_share: Share of all days, the last ones, kept for the test.
         batch_size, eval_batch_size, seed: See `TensorData`.
@@ -58,12 +61,13 @@ class Stock(TensorData):
         *,
         dir: str = "data",  # noqa: A002  the word users type: data.dir
         path: str = "stocks/GOOG.csv",
-        checksum: str | None = None,
+        md5: str = "",
         date_column: int | str = 0,
         price_column: int | str = "Close",
         quantity: Quantity = "returns",
         look_back: int = 10,
         horizon: int = 1,
+        synthetic: bool = False,
         val_share: float = 0.1,
         test_share: float = 0.2,
         batch_size: int = 64,
@@ -75,22 +79,25 @@ class Stock(TensorData):
             raise UserError("data.look_back and data.horizon: must be at least 1 day")
         if min(val_share, test_share) <= 0 or val_share + test_share >= 1:
             raise UserError("data.val_share and data.test_share: must be above 0, and below 1 together")
-        self.root, self.path, self.md5 = Path(dir), path, checksum
+        self.root, self.path, self.md5 = Path(dir), path, md5
         self.date_column, self.price_column, self.quantity = date_column, price_column, quantity
-        self.look_back, self.horizon = look_back, horizon
+        self.look_back, self.horizon, self.synthetic = look_back, horizon, synthetic
         self.val_share, self.test_share = val_share, test_share
 
     @property
     def spec(self) -> DataSpec:
         """A sequence of one feature, one value."""
-        return DataSpec("stock", "sequence", (self.look_back, 1), "values", output_size=1)
+        return DataSpec("stock", "sequence", (self.look_back, 1), "values", output_size=1, synthetic=self.synthetic)
 
     def load(self) -> dict[Stage, Split]:
         """Read the file, learn the scales on the training days, and cut windows."""
-        file = find_file(self.root, self.path, self.md5)
-        returns = self.quantity == "returns"
-        self.table = read_prices(file, self.date_column, self.price_column, positive=returns)
-        self.asked = self._days_asked(file, self.table)
+        if self.synthetic:
+            self.table = prices()
+        else:
+            file = find_csv(self.path, self.root, self.md5)
+            returns = self.quantity == "returns"
+            self.table = read_prices(file, self.date_column, self.price_column, positive=returns)
+        self.asked = self._days_asked(self.table)
         trained = self.asked["train"].stop
         inputs, self.input_scale = self._scaled(1, trained)
         targets, self.target_scale = self._scaled(self.horizon, trained)
@@ -116,7 +123,7 @@ class Stock(TensorData):
         forecast = values if self.quantity == "prices" else today * values.exp()
         return PriceForecast([str(self.table.days[day]) for day in days], forecast, today, actual)
 
-    def _days_asked(self, file: Path, table: Prices) -> dict[Stage, range]:
+    def _days_asked(self, table: Prices) -> dict[Stage, range]:
         """The rows that each split's windows are to forecast."""
         rows = len(table.days)
         first_test = rows - round(self.test_share * rows)
@@ -124,8 +131,9 @@ class Stock(TensorData):
         first = self.look_back - 1 + self.horizon + (self.quantity == "returns")  # a return needs the day before
         if first >= first_val:
             raise UserError(
-                f"{file}: of its {rows} days {first_val} are to train on, and data.look_back={self.look_back} with "
-                f"data.horizon={self.horizon} needs {first + 1}; take a longer file, or a shorter look_back"
+                f"{self.root / self.path}: of its {rows} days {first_val} are to train on, and data.look_back="
+                f"{self.look_back} with data.horizon={self.horizon} needs {first + 1}; take a longer file, or "
+                "a shorter look_back"
             )
         return {"train": range(first, first_val), "val": range(first_val, first_test), "test": range(first_test, rows)}
 

@@ -4,16 +4,15 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from trainer.data.base import TensorData
-from trainer.data.csv_file import CsvFile, number_or_nan, read_csv
-from trainer.data.files import DataFile, find
+from trainer.data.csv_file import CsvFile, find_csv, number_or_nan, read_csv
 from trainer.data.split import Split, Stage, cut
+from trainer.data.synthetic import classes_of, rows
 from trainer.errors import UserError, did_you_mean
 from trainer.spec import DataSpec, Target
 
@@ -40,6 +39,7 @@ class Table(TensorData):
         drop: Columns to leave out, by name or number.
         missing: What stands for a missing number. A target may not be missing.
         standardise: Whether columns are brought to mean 0 and deviation 1.
+        synthetic: Whether made-up rows stand in for the file, which is not read then.
         val_share, test_share: Shares of the rows kept for validation and for the test.
         data_seed: Of the cut; not the run's seed, so that runs compare.
         batch_size, eval_batch_size, seed: See `TensorData`.
@@ -63,6 +63,7 @@ class Table(TensorData):
         drop: Sequence[str | int] = (),
         missing: Sequence[str] = ("", "NA", "NaN", "nan", "?"),
         standardise: bool = True,
+        synthetic: bool = False,
         val_share: float = 0.2,
         test_share: float = 0.2,
         data_seed: int = 0,
@@ -82,20 +83,28 @@ class Table(TensorData):
         self.header, self.delimiter, self.target, self.task = header, delimiter, target, task
         self.named, self.class_names = bool(names), names or tuple(str(n) for n in range(classes or 2))
         self.features, self.drop, self.missing, self.standardise = features, tuple(drop), tuple(missing), standardise
-        self.val_share, self.test_share, self.data_seed = val_share, test_share, data_seed
-        self.mean, self.deviation = torch.zeros(features).double(), torch.ones(features).double()  # load learns them
+        self.synthetic = synthetic
+        self.shares, self.data_seed = (val_share, test_share), data_seed
+        self.mean, self.deviation = torch.zeros(features).double(), torch.ones(features).double()  # load learns both
 
     @property
     def spec(self) -> DataSpec:
         """As many features as promised; classes, or one value."""
         if self.task == "values":
-            return DataSpec("table", "vector", (self.features,), "values", output_size=1)
-        outputs = 1 if len(self.class_names) == 2 else len(self.class_names)
-        return DataSpec("table", "vector", (self.features,), "classes", outputs, class_names=self.class_names)
+            return DataSpec("table", "vector", (self.features,), "values", output_size=1, synthetic=self.synthetic)
+        names = self.class_names
+        outputs = 1 if len(names) == 2 else len(names)
+        made = self.synthetic
+        return DataSpec("table", "vector", (self.features,), "classes", outputs, class_names=names, synthetic=made)
 
     def load(self) -> dict[Stage, Split]:
         """Find the file, fetching it if need be, read it, cut it, and learn the means from the training rows."""
-        file = read_csv(self.find(), header=self.header, delimiter=self.delimiter)
+        if self.synthetic:
+            inputs, values = rows(self.features)
+            answers = values[:, None].float() if self.task == "values" else classes_of(values, len(self.class_names))
+            return self._cut(Split(inputs, answers))
+        path = find_csv(self.path, self.root, self.md5, self.mirrors, self.download)
+        file = read_csv(path, header=self.header, delimiter=self.delimiter)
         target = file.index("data.target", self.target)
         left_out = {target, *(file.index("data.drop", column) for column in self.drop)}
         columns = [column for column in range(file.width) if column not in left_out]
@@ -106,47 +115,26 @@ class Table(TensorData):
             )
         inputs = torch.from_numpy(file.numbers(columns, self.missing))  # (rows, features), NaN where missing
         answers = self._values(file, target) if self.task == "values" else self._classes(file, target)
-        sizes = [max(1, round(share * len(inputs))) if share > 0 else 0 for share in (self.val_share, self.test_share)]
-        val, test, train = cut(Split(inputs, answers), *sizes, seed=self.data_seed)
-        self._learn(file, columns, train.inputs)
-        return {"train": train, "val": val, "test": test}
+        splits = self._cut(Split(inputs, answers))
+        if empty := self.mean.isnan().nonzero().flatten().tolist():
+            place = file.place(columns[empty[0]])
+            raise UserError(f"{file.path}, {place}: missing in every training row; leave it out by data.drop")
+        return splits
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Numbers as they stand in the file, NaN where missing: fill in the means, and standardise."""
         filled = torch.where(inputs.isnan(), self.mean, inputs)
         return ((filled - self.mean) / self.deviation if self.standardise else filled).float()
 
-    def find(self) -> Path:
-        """Where the file lies; fetched there first if it may be.
-
-        Raises:
-            UserError: It is missing, is not the file that `md5` tells, or cannot be fetched.
-        """
-        if not self.path.lower().startswith(("http://", "https://")):
-            if self.md5:
-                return find(DataFile(self.path, self.md5), self.root, self.mirrors, self.download)
-            if (path := self.root / self.path).is_file():
-                return path
-            raise UserError(
-                f"data.path: no file '{path}'\n  Put it there, give data.path in full, or point data.dir (or the "
-                f"environment variable TRAINER_DATA_DIR) at a folder which has {self.path}."
-            )
-        folder, _, name = self.path.rpartition("/")
-        if not self.md5:
-            raise UserError("data.md5: a file from the network is taken only if its MD5 is right; give it: md5sum FILE")
-        if not name or urlsplit(self.path).query:
-            raise UserError(f"data.path: '{self.path}' does not end in the name of a file; fetch it by hand")
-        return find(DataFile(unquote(name), self.md5), self.root, [folder, *self.mirrors], self.download)
-
-    def _learn(self, file: CsvFile, columns: Sequence[int], train: Tensor) -> None:
-        """Mean of each column over the training rows that have it; deviation over all, with the mean filled in."""
-        self.mean = train.nanmean(0)
-        if empty := self.mean.isnan().nonzero().flatten().tolist():
-            place = file.place(columns[empty[0]])
-            raise UserError(f"{file.path}, {place}: missing in every training row; leave it out by data.drop")
-        deviation = torch.where(train.isnan(), self.mean, train).std(0, correction=0)
+    def _cut(self, examples: Split) -> dict[Stage, Split]:
+        """Cut the rows; learn each column's mean from the training rows that have it, and its deviation over all."""
+        sizes = [max(1, round(share * len(examples.targets))) if share > 0 else 0 for share in self.shares]
+        val, test, train = cut(examples, *sizes, seed=self.data_seed)
+        self.mean = train.inputs.nanmean(0)
+        deviation = torch.where(train.inputs.isnan(), self.mean, train.inputs).std(0, correction=0)
         # a column that never changes: rounding of the mean must not be blown up to 1
         self.deviation = torch.where(deviation > 1e-12 * self.mean.abs(), deviation, 1.0)
+        return {"train": train, "val": val, "test": test}
 
     def _values(self, file: CsvFile, target: int) -> Tensor:
         """The target as values (rows, 1)."""
