@@ -23,8 +23,8 @@ def test_a_file_that_is_missing_is_named_with_where_it_may_be(tmp_path):
     with pytest.raises(UserError) as refused:
         Stock(dir=str(tmp_path), path="stocks/X.csv").setup("fit")
     assert str(refused.value) == (
-        f"data.path: no file '{tmp_path}/stocks/X.csv'\n  Put it there, give data.path in full, or point data.dir (or the "
-        "environment variable TRAINER_DATA_DIR) at a folder which has stocks/X.csv."
+        f"data.path: no file '{tmp_path}/stocks/X.csv'\n  Put it there, give data.path in full, or point data.dir "
+        "(or the environment variable TRAINER_DATA_DIR) at a folder which has stocks/X.csv."
     )
 
 
