@@ -47,7 +47,7 @@ class ClassReport(Callback):
         return [f"test/{metric}/{name}" for metric in ("accuracy", "precision", "f1") for name in names]
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        objective = pl_module.objective
+        objective = getattr(pl_module, "objective", None)  # a task may have none
         names = self._names(objective.spec) if isinstance(objective, Objective) else ()
         self._counts = MulticlassConfusionMatrix(len(names)).to(pl_module.device) if names else None
         self._curves = MulticlassROC(len(names)).to(pl_module.device) if names else None

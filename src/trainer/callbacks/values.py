@@ -32,7 +32,7 @@ class ValuePictures(Callback):
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any
     ) -> None:
-        objective = pl_module.objective
+        objective = getattr(pl_module, "objective", None)  # a task may have none
         if not isinstance(objective, Objective) or objective.spec.target != "values" or not trainer.is_global_zero:
             return
         if sum(len(targets) for *_, targets in self._kept) < self.examples:
