@@ -15,6 +15,8 @@ from trainer.data.split import Split, Stage
 from trainer.spec import DataSpec
 
 IMAGES_TO_TRAIN, IMAGES_TO_TEST = 2000, 1000
+TEXTS_TO_TRAIN, TEXTS_TO_TEST = 2000, 500
+WORDS, LONGEST = 500, 60  # different words; words in a text
 ROWS = 759
 DAYS = 1000
 
@@ -40,6 +42,31 @@ def images(spec: DataSpec, val_size: int) -> dict[Stage, Split]:
         "train": split("train", IMAGES_TO_TRAIN),
         "val": split("val", val_size),
         "test": split("test", IMAGES_TO_TEST),
+    }
+
+
+def texts(classes: int, val_size: int) -> dict[Stage, tuple[list[str], list[int]]]:
+    """Reviews and their classes: words drawn from 500, of which each class prefers some.
+
+    Args:
+        classes: How many.
+        val_size: Reviews for validation.
+    """
+
+    def split(stage: Stage, count: int) -> tuple[list[str], list[int]]:
+        random = generator_for(f"synthetic {stage}")
+        targets = torch.randint(classes, (count,), generator=random)
+        anything = torch.randint(WORDS, (count, LONGEST), generator=random)
+        preferred = torch.randint(WORDS // classes, (count, LONGEST), generator=random) * classes + targets[:, None]
+        numbers = torch.where(torch.rand(count, LONGEST, generator=random) < 0.2, preferred, anything)
+        lengths = torch.randint(5, LONGEST, (count,), generator=random)
+        rows_of_numbers = zip(numbers.tolist(), lengths.tolist(), strict=True)
+        return [" ".join(f"word{n}" for n in row[:length]) for row, length in rows_of_numbers], targets.tolist()
+
+    return {
+        "train": split("train", TEXTS_TO_TRAIN),
+        "val": split("val", val_size),
+        "test": split("test", TEXTS_TO_TEST),
     }
 
 
