@@ -42,10 +42,9 @@ def cut(examples: Split, *sizes: int, seed: int) -> list[Split]:
 
 def of_classes(examples: Split, classes: Sequence[int]) -> Split:
     """The examples of these classes alone, in their order; the classes are numbered anew, as they are listed."""
-    place = torch.full((int(examples.targets.max()) + 1,), -1)  # of each old class in the list
-    place[list(classes)] = torch.arange(len(classes))
-    targets = place[examples.targets]
-    return Split(examples.inputs[targets >= 0], targets[targets >= 0])
+    same = examples.targets[:, None] == torch.tensor(classes)  # (examples, classes)
+    kept = same.any(1)
+    return Split(examples.inputs[kept], same[kept].int().argmax(1))
 
 
 def first_of_each(examples: Split, size: int, classes: int) -> Split:
