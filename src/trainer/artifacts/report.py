@@ -34,7 +34,7 @@ def report(result: dict[str, Any], directory: Path) -> None:
     metrics: dict[str, float] = result["metrics"]
     stages = [stage for stage in ("train", "val", "test") if any(name.startswith(f"{stage}/") for name in metrics)]
     table = Table("metric", *stages)
-    for name in dict.fromkeys(name.partition("/")[2] for name in metrics if "/" in name):
+    for name in dict.fromkeys(name.partition("/")[2] for name in metrics if name.partition("/")[0] in stages):
         values = [metrics.get(f"{stage}/{name}") for stage in stages]
         table.add_row(name, *("" if value is None else f"{value:.4f}" for value in values))
     console = Console()

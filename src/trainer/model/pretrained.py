@@ -18,7 +18,7 @@ def read(source: str, depth: int) -> Weights:
     """Read weights by name, as torchvision's ResNets name them.
 
     Args:
-        source: `"imagenet"`, the path of a file or of a checkpoint, or the directory of a run.
+        source: `"imagenet"`, the path of a file or of a checkpoint, or the directory of a run or of one run alone.
         depth: Which of torchvision's networks.
 
     Raises:
@@ -103,13 +103,13 @@ def _of_torchvision(depth: int) -> Weights:
 
 
 def _best_of_run(directory: Path) -> Path:
-    """The best checkpoint of a run; where the directory is no run but holds some, their names are offered."""
-    best = directory / BEST
-    if best.is_file():
-        return best
-    runs = sorted({str(file.parents[1]) for deep in ("*", "*/*") for file in directory.glob(f"{deep}/{BEST}")})
-    offer = f"; it holds runs, name one: {', '.join(runs[-3:])}" if runs else ""
-    raise UserError(f"{KEY}: {directory} is no run with a {BEST}{offer}")
+    """The best checkpoint of a run, or of the only run in a folder; which of several is the user's to say."""
+    found = {file for deep in ("", "*/", "*/*/") for file in directory.glob(deep + BEST)}
+    if len(found) == 1:
+        return found.pop()
+    runs = ", ".join(sorted(str(file.parents[1]) for file in found)[-5:])
+    offer = f"several runs; name one: {runs}" if found else f"no run with a {BEST}"
+    raise UserError(f"{KEY}: {directory} holds {offer}")
 
 
 def _advice(given: Weights, own: Weights) -> str:
