@@ -15,6 +15,7 @@ CHOICES = sorted(
 )
 GIVEN = {  # what a user has to say before some choices can run
     "data=table": ["data.path=my.csv", "data.features=3"],
+    "callbacks=unfreezing": ["callbacks.unfreezing.stages={1:[layer4]}"],
     "callbacks=word_vectors": ["callbacks.word_vectors.path=vectors.txt"],
 }
 

@@ -115,6 +115,70 @@ def test_a_crop_shifts_by_whole_pixels_up_to_the_limit_either_way():
     assert shifted[:, 0].sum() == 500
 
 
+def test_chosen_classes_are_numbered_as_they_are_listed_in_every_split(tiny):
+    data = ready(tiny, classes=["truck", "bird", "airplane"], val_size=2)  # 9, 2 and 0
+    assert data.spec.class_names == ("truck", "bird", "airplane")
+    assert data.spec.output_size == 3
+    numbers = {stage: split.inputs[:, 0, 0, 0].tolist() for stage, split in data.splits.items()}
+    assert sorted(numbers["train"] + numbers["val"]) == [0, 2, 9, 10, 12, 19]
+    assert len(numbers["val"]) == 2
+    for stage, split in data.splits.items():
+        assert split.targets.tolist() == [{9: 0, 2: 1, 0: 2}[n % 10] for n in numbers[stage]]
+    assert (numbers["test"], data.splits["test"].targets.tolist()) == ([100, 102], [2, 1])
+
+
+def test_two_classes_are_told_by_one_output(tiny):
+    spec = ready(tiny, classes=["cat", "bird"], val_size=1).spec
+    assert (spec.output_size, spec.class_names) == (1, ("cat", "bird"))
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (["cat", "dgo"], "no class 'dgo'; did you mean 'dog'"),
+        (["cat", "lion"], "no class 'lion'; there are: airplane, automobile, bird"),
+        (["cat"], r"\['cat'\] is not a list of two classes or more, each named once"),
+        (["cat", "dog", "cat"], r"\['cat', 'dog', 'cat'\] is not a list of two classes or more, each named once"),
+    ],
+)
+def test_classes_that_cannot_be_told_apart_are_refused(classes, message):
+    with pytest.raises(UserError, match=rf"^data\.classes: {message}"):
+        CIFAR10(classes=classes)
+
+
+def test_few_labels_are_equally_many_of_each_class_and_leave_validation_and_test_as_they_are(tiny):
+    classes = ["truck", "bird", "airplane", "dog"]  # two training photographs each
+    for seed in range(5):
+        few = ready(tiny, classes=classes, val_size=1, train_size=4, data_seed=seed).splits
+        some = ready(tiny, classes=classes, val_size=1, data_seed=seed).splits
+        assert sorted(few["train"].targets.tolist()) == [0, 1, 2, 3]
+        assert {*few["train"].inputs[:, 0, 0, 0].tolist()} <= {*some["train"].inputs[:, 0, 0, 0].tolist()}
+        assert torch.equal(few["val"].inputs, some["val"].inputs)
+        assert torch.equal(few["test"].inputs, some["test"].inputs)
+
+
+def test_a_larger_train_size_holds_the_smaller_one_and_the_data_seed_draws_it(tiny):
+    def drawn(**settings):
+        data = ready(tiny, **{"classes": ["bird", "frog"], "val_size": 1} | settings)
+        return {*data.splits["train"].inputs[:, 0, 0, 0].tolist()}
+
+    assert drawn(train_size=2, val_size=1) < drawn(val_size=1)
+    assert len({tuple(sorted(drawn(train_size=2, data_seed=seed))) for seed in range(20)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        (3, "3 is not a multiple of the 2 classes"),
+        (0, "0 is not a multiple of the 2 classes"),
+        (4, "4 needs 2 of each class, but of one there are 1 to train on; take fewer"),
+    ],
+)
+def test_a_train_size_that_cannot_be_dealt_out_is_refused(size, message, tiny):
+    with pytest.raises(UserError, match=rf"^data\.train_size: {message}"):
+        ready(tiny, classes=["bird", "frog"], val_size=1, train_size=size)
+
+
 @pytest.mark.real_data
 def test_the_real_files_have_their_sizes_and_classes(cifar10_dir):
     data = CIFAR10(dir=str(cifar10_dir), download=False)

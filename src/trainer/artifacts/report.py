@@ -48,10 +48,10 @@ def report(result: dict[str, Any], directory: Path) -> None:
 def tables(metrics: dict[str, float]) -> list[Table]:
     """A table of `stage/metric`, a column for each stage; and one of `test/metric/class`, a column for each metric."""
     whole = {tuple(name.split("/")): value for name, value in metrics.items() if name.count("/") == 1}
-    classes = {tuple(name.split("/", 2)[1:]): value for name, value in metrics.items() if name.count("/") > 1}
+    classes = {tuple(name.split("/", 2)[1:]): value for name, value in metrics.items() if name.count("/") == 2}
     stages = [stage for stage in ("train", "val", "test") if any(name[0] == stage for name in whole)]
     of_stages = Table("metric", *stages)
-    for name in dict.fromkeys(name[1] for name in whole):
+    for name in dict.fromkeys(name[1] for name in whole if name[0] in stages):
         of_stages.add_row(name, *(_number(whole.get((stage, name))) for stage in stages))
     measures = dict.fromkeys(name[0] for name in classes)
     of_classes = Table("class", *measures)

@@ -12,8 +12,9 @@ from trainer.data.archive import find_all
 from trainer.data.augment import random_crop, random_mirror
 from trainer.data.base import TensorData
 from trainer.data.files import DataFile
-from trainer.data.split import Split, Stage, cut
-from trainer.errors import UserError
+from trainer.data.split import Split, Stage, cut, first_of_each, of_classes
+from trainer.data.synthetic import images
+from trainer.errors import UserError, did_you_mean
 from trainer.spec import DataSpec
 
 FOLDER = "cifar-10-batches-py"
@@ -43,11 +44,18 @@ class CIFAR10(TensorData):
         dir: Root of the data sets; the files lie in `cifar-10-batches-py` below it, as torchvision puts them.
         mirrors: URLs that the archive is fetched from, in turn, where files are missing.
         download: Whether the archive may be fetched.
-        val_size: Training photographs kept for validation.
+        classes: Only these, by name, numbered in this order; None takes all ten.
+        val_size: Training photographs (of these classes) kept for validation.
+        train_size: Train on so many of the rest, equally many of each class; None takes all. The same validation
+            photographs are kept whatever it is.
         mirror: Half of the training photographs, chosen at random, are turned left to right.
         shift_pixels: Training photographs are shifted at random by up to this many whole pixels along each axis.
-        data_seed: Of the cut; not the run's seed, so that runs compare.
+        synthetic: Whether made-up images stand in for the photographs; no file is read then.
+        data_seed: Of the cut and of the few that are trained on; not the run's seed, so that runs compare.
         batch_size, eval_batch_size, seed: See `TensorData`.
+
+    Raises:
+        UserError: `classes` has an unknown name, a name twice or fewer than two.
 
     Source:
         A. Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images, University of Toronto.
@@ -59,9 +67,12 @@ class CIFAR10(TensorData):
         dir: str = "data",  # noqa: A002  the word users type: data.dir
         mirrors: Sequence[str] = (),
         download: bool = True,
+        classes: Sequence[str] | None = None,
         val_size: int = 5000,
+        train_size: int | None = None,
         mirror: bool = False,
         shift_pixels: int = 0,
+        synthetic: bool = False,
         data_seed: int = 0,
         batch_size: int = 64,
         eval_batch_size: int = 1000,
@@ -69,22 +80,30 @@ class CIFAR10(TensorData):
     ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
         self.root, self.mirrors, self.download = Path(dir), tuple(mirrors), download
-        self.val_size, self.data_seed = val_size, data_seed
-        self.mirror, self.shift_pixels = mirror, shift_pixels
+        self.classes = CLASSES if classes is None else chosen(classes)
+        self.val_size, self.train_size, self.data_seed = val_size, train_size, data_seed
+        self.mirror, self.shift_pixels, self.synthetic = mirror, shift_pixels, synthetic
 
     @property
     def spec(self) -> DataSpec:
-        """Colour images of 32x32 pixels, ten classes."""
+        """Colour images of 32x32 pixels, ten classes or those that were chosen."""
         limits = ((-MEAN / DEVIATION).min().item(), ((1 - MEAN) / DEVIATION).max().item())
-        return DataSpec("cifar10", "image", (3, 32, 32), "classes", 10, class_names=CLASSES, value_range=limits)
+        outputs = 1 if len(self.classes) == 2 else len(self.classes)
+        names, made = self.classes, self.synthetic
+        return DataSpec("cifar10", "image", (3, 32, 32), "classes", outputs, names, synthetic=made, value_range=limits)
 
     def load(self) -> dict[Stage, Split]:
         """Find the six files, fetching the archive where one is missing, and read them."""
+        if self.synthetic:
+            return images(self.spec, self.val_size)
         *train, test = find_all(list(FILES.values()), ARCHIVE, self.root, self.mirrors, self.download)
         parts = [read_batch(path) for path in train]
         everything = Split(torch.cat([part.inputs for part in parts]), torch.cat([part.targets for part in parts]))
-        val, rest = cut(everything, self.val_size, seed=self.data_seed)
-        return {"train": rest, "val": val, "test": read_batch(test)}
+        numbers = [CLASSES.index(name) for name in self.classes]
+        val, rest = cut(of_classes(everything, numbers), self.val_size, seed=self.data_seed)
+        if self.train_size is not None:
+            rest = first_of_each(rest, self.train_size, len(numbers))
+        return {"train": rest, "val": val, "test": of_classes(read_batch(test), numbers)}
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Bytes to floats of mean 0 and deviation 1 in each colour, over the training pixels."""
@@ -95,6 +114,20 @@ class CIFAR10(TensorData):
         if self.mirror:
             inputs = random_mirror(inputs, random)
         return random_crop(inputs, random, shift_pixels=self.shift_pixels) if self.shift_pixels else inputs
+
+
+def chosen(names: Sequence[str]) -> tuple[str, ...]:
+    """The names of classes, if they can stand together.
+
+    Raises:
+        UserError: One is unknown or comes twice, or there are fewer than two.
+    """
+    for name in names:
+        if name not in CLASSES:
+            raise UserError(f"data.classes: no class '{name}'{did_you_mean(name, CLASSES)}")
+    if len(names) < 2 or len({*names}) < len(names):
+        raise UserError(f"data.classes: {[*names]} is not a list of two classes or more, each named once")
+    return tuple(names)
 
 
 def read_batch(path: Path) -> Split:

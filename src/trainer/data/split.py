@@ -1,5 +1,6 @@
 """Splits: the examples of training, validation and test, and how one set is cut into them."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -37,3 +38,33 @@ def cut(examples: Split, *sizes: int, seed: int) -> list[Split]:
     order = torch.randperm(len(examples.targets), generator=generator_for("cut", seed))
     parts = torch.split(order, [*sizes, len(order) - sum(sizes)])
     return [Split(examples.inputs[rows], examples.targets[rows]) for rows in parts]
+
+
+def of_classes(examples: Split, classes: Sequence[int]) -> Split:
+    """The examples of these classes alone, in their order; the classes are numbered anew, as they are listed."""
+    same = examples.targets[:, None] == torch.tensor(classes)  # (examples, classes)
+    kept = same.any(1)
+    return Split(examples.inputs[kept], same[kept].int().argmax(1))
+
+
+def first_of_each(examples: Split, size: int, classes: int) -> Split:
+    """The first examples, equally many of each class: few labels, fairly dealt.
+
+    Args:
+        examples: Shuffled, as `cut` leaves them; a smaller size then takes some of what a larger one takes.
+        size: How many in all.
+        classes: Number of classes.
+
+    Raises:
+        UserError: `size` cannot be dealt out evenly, or a class has too few examples.
+    """
+    if size < 1 or size % classes:
+        raise UserError(f"data.train_size: {size} is not a multiple of the {classes} classes")
+    each = torch.stack([(examples.targets == number).cumsum(0) for number in range(classes)])  # (classes, examples)
+    if each[:, -1].min() < size // classes:
+        raise UserError(
+            f"data.train_size: {size} needs {size // classes} of each class, but of one there are "
+            f"{int(each[:, -1].min())} to train on; take fewer"
+        )
+    rank = each.gather(0, examples.targets[None])[0]  # how many of its class there are up to each example
+    return Split(examples.inputs[rank <= size // classes], examples.targets[rank <= size // classes])
