@@ -13,7 +13,10 @@ CHOICES = sorted(
     for file in (REPOSITORY / "conf").glob("*/*.yaml")
     if file.parent.name not in ("experiment", "debug")
 )
-GIVEN = {"data=table": ["data.path=my.csv", "data.features=3"]}  # what a user has to say before some choices can run
+GIVEN = {  # what a user has to say before some choices can run
+    "data=table": ["data.path=my.csv", "data.features=3"],
+    "callbacks=sample_quality": ["callbacks.sample_quality.judge=outputs/mnist_cnn/RUN"],
+}
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
