@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from copy import deepcopy
 from itertools import pairwise
 from math import prod
-from typing import Literal
 
 import torch
 from torch import Generator, Tensor, nn
 
 from trainer.errors import MismatchError, UserError
+from trainer.model.layers import dense
 from trainer.spec import DataSpec
 
-Kind = Literal["dense", "convolutional"]
 AT_ONCE = 500  # images that `sample` makes at a time, so that memory does not grow with their number
 
 
@@ -21,12 +20,11 @@ class GAN(nn.Module):
 
     Args:
         spec: The data set's promise: images; where their range of values is known, the generator keeps to it.
-        kind: What both networks are made of; each has its own of the next arguments.
         latent: Numbers of noise that an image is made from.
-        generator: Dense: widths of the hidden layers, first to last.
-        discriminator: Dense: the same.
-        channels: Convolutional: of the discriminator's blocks, first to last, each of which halves height and width;
-            the generator has them backwards.
+        generator: Widths of the generator's hidden dense layers, first to last.
+        discriminator: The same of the discriminator.
+        channels: The discriminator begins with so many convolutions, of these channels, each of which halves height
+            and width; the generator ends with as many that double them, backwards. `[]`: both networks are dense.
         batch_norm: Whether the generator's layers are normalised over the batch.
         dropout: Probability, in [0, 1), that a unit of the discriminator is left out of a training step.
         slope: Of LeakyReLU below 0.
@@ -45,11 +43,10 @@ class GAN(nn.Module):
         self,
         spec: DataSpec,
         *,
-        kind: Kind = "dense",
         latent: int = 100,
         generator: Sequence[int] = (256, 512, 1024),
         discriminator: Sequence[int] = (512, 256),
-        channels: Sequence[int] = (32, 64),
+        channels: Sequence[int] = (),
         batch_norm: bool = False,
         dropout: float = 0.0,
         slope: float = 0.2,
@@ -60,16 +57,23 @@ class GAN(nn.Module):
         if not 0 <= ema_decay < 1:
             raise UserError(f"model.net.ema_decay: {ema_decay} is not in [0, 1)")
         self.spec, self.latent, self.ema_decay = spec, latent, ema_decay
-        if kind == "dense":
-            made = _dense_generator([latent, *generator, prod(spec.shape)], spec.shape, batch_norm, slope)
-            judge = _dense_discriminator([prod(spec.shape), *discriminator, 1], dropout, slope)
-        else:
-            made = _convolutional_generator(latent, channels, spec, batch_norm, slope)
-            judge = _convolutional_discriminator(channels, spec, dropout, slope)
+        between = (channels[-1], *_halved(channels, spec)) if channels else spec.shape  # dense on one side of it
         low, high = spec.value_range or (-1.0, 1.0)
-        into = [nn.Tanh(), Linearly((high - low) / 2, (high + low) / 2)] if spec.value_range else []
-        self.generator = nn.Sequential(*made, *into)
-        self.discriminator = nn.Sequential(Linearly(2 / (high - low), -(high + low) / (high - low)), *judge)
+        self.generator = nn.Sequential(
+            *dense([latent, *generator, prod(between)], "leaky_relu", batch_norm=batch_norm),
+            nn.Unflatten(1, between),
+            *_doublings([*reversed(channels), spec.shape[0]], batch_norm),
+            *([nn.Tanh(), Linearly((high - low) / 2, (high + low) / 2)] if spec.value_range else []),
+        )
+        self.discriminator = nn.Sequential(
+            Linearly(2 / (high - low), -(high + low) / (high - low)),
+            *_halvings([spec.shape[0], *channels], dropout),
+            nn.Flatten(),
+            *dense([prod(between), *discriminator, 1], "leaky_relu", dropout=dropout),
+        )
+        for layer in self.modules():
+            if isinstance(layer, nn.LeakyReLU):
+                layer.negative_slope = slope
         self.to(memory_format=torch.channels_last)  # convolutions on the CPU run about 1.4 times as fast
         self.average = deepcopy(self.generator).requires_grad_(False) if ema_decay else None
         self.averaged: Tensor  # steps that `average` has seen
@@ -131,68 +135,31 @@ class Linearly(nn.Module):
         return numbers * self.factor + self.offset
 
 
-def _dense_generator(widths: Sequence[int], shape: Sequence[int], batch_norm: bool, slope: float) -> list[nn.Module]:
-    """Noise (batch, latent) to images (batch, *shape), not yet in any range."""
+def _doublings(channels: Sequence[int], batch_norm: bool) -> list[nn.Module]:
+    """Images of `channels[0]` channels to images of `channels[-1]`, each step twice as high and wide."""
     layers: list[nn.Module] = []
-    for before, after in pairwise(widths[:-1]):
-        layers += [nn.Linear(before, after, bias=not batch_norm), *_normal(nn.BatchNorm1d, after, batch_norm)]
-        layers.append(nn.LeakyReLU(slope))
-    return [*layers, nn.Linear(widths[-2], widths[-1]), nn.Unflatten(1, tuple(shape))]
+    for before, after in pairwise(channels):
+        layers += [nn.BatchNorm2d(before)] if batch_norm else []
+        layers += [nn.LeakyReLU(), nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)]
+    return layers
 
 
-def _dense_discriminator(widths: Sequence[int], dropout: float, slope: float) -> list[nn.Module]:
-    """Images (batch, *shape) to logits (batch, 1)."""
-    layers: list[nn.Module] = [nn.Flatten()]
-    for before, after in pairwise(widths[:-1]):
-        layers += [nn.Linear(before, after), nn.LeakyReLU(slope), *_dropped(dropout)]
-    return [*layers, nn.Linear(widths[-2], widths[-1])]
-
-
-def _convolutional_generator(
-    latent: int, channels: Sequence[int], spec: DataSpec, batch_norm: bool, slope: float
-) -> list[nn.Module]:
-    """Noise (batch, latent) to images (batch, *shape): a small image of many channels, doubled block by block."""
-    size = _smallest(channels, spec)
-    deepest = channels[-1]
-    layers: list[nn.Module] = [
-        nn.Linear(latent, deepest * prod(size), bias=not batch_norm),
-        nn.Unflatten(1, (deepest, *size)),
-        *_normal(nn.BatchNorm2d, deepest, batch_norm),
-        nn.LeakyReLU(slope),
-    ]
-    for before, after in pairwise(reversed(channels)):
-        layers.append(nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=not batch_norm))
-        layers += [*_normal(nn.BatchNorm2d, after, batch_norm), nn.LeakyReLU(slope)]
-    return [*layers, nn.ConvTranspose2d(channels[0], spec.shape[0], 4, stride=2, padding=1)]
-
-
-def _convolutional_discriminator(
-    channels: Sequence[int], spec: DataSpec, dropout: float, slope: float
-) -> list[nn.Module]:
-    """Images (batch, *shape) to logits (batch, 1)."""
-    size = _smallest(channels, spec)
+def _halvings(channels: Sequence[int], dropout: float) -> list[nn.Module]:
+    """Images of `channels[0]` channels to images of `channels[-1]`, each step half as high and wide."""
     layers: list[nn.Module] = []
-    for before, after in pairwise([spec.shape[0], *channels]):
-        layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(slope), *_dropped(dropout)]
-    return [*layers, nn.Flatten(), nn.Linear(channels[-1] * prod(size), 1)]
+    for before, after in pairwise(channels):
+        layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU()]
+        layers += [nn.Dropout(dropout)] if dropout else []
+    return layers
 
 
-def _smallest(channels: Sequence[int], spec: DataSpec) -> tuple[int, int]:
-    """Height and width after all halvings."""
+def _halved(channels: Sequence[int], spec: DataSpec) -> tuple[int, int]:
+    """Height and width after a halving for each of `channels`."""
     _, height, width = spec.shape
     most = max(power for power in range(32) if height % 2**power == 0 and width % 2**power == 0)
-    if not 1 <= len(channels) <= most:
-        advice = f"use 1 to {most}" if most else "use kind=dense"
+    if len(channels) > most:
         raise MismatchError(
-            f"model.net.channels: {height}x{width} images cannot be halved {len(channels)} times; {advice} for data "
-            f"'{spec.name}'"
+            f"model.net.channels: {height}x{width} images cannot be halved {len(channels)} times; use at most {most} "
+            f"for data '{spec.name}'"
         )
     return height // 2 ** len(channels), width // 2 ** len(channels)
-
-
-def _normal(layer: type[nn.Module], width: int, wanted: bool) -> list[nn.Module]:
-    return [layer(width)] if wanted else []
-
-
-def _dropped(dropout: float) -> list[nn.Module]:
-    return [nn.Dropout(dropout)] if dropout else []

@@ -138,6 +138,12 @@ class Adversarial(LightningModule):
         self.trainer.accumulate_grad_batches = self._batches_a_step
 
     def configure_optimizers(self) -> Any:
+        options = getattr(self.trainer.strategy, "_ddp_kwargs", None)  # of DDP alone
+        if options is not None and not options.get("find_unused_parameters"):
+            raise UserError(
+                "trainer.strategy: several processes would wait for gradients of the network whose turn it is "
+                "not; use trainer.strategy=ddp_find_unused_parameters_true"
+            )
         made = []
         for name, make in self.make_optimizers.items():
             own = name == "discriminator" and make is not self.make_optimizers["generator"]
