@@ -17,6 +17,7 @@ GIVEN = {  # what a user has to say before some choices can run
     "data=table": ["data.path=my.csv", "data.features=3"],
     "callbacks=unfreezing": ["callbacks.unfreezing.stages={1:[layer4]}"],
     "callbacks=word_vectors": ["callbacks.word_vectors.path=vectors.txt"],
+    "callbacks=sample_quality": ["callbacks.sample_quality.judge=outputs/mnist_cnn/RUN"],
 }
 
 

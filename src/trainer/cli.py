@@ -21,6 +21,10 @@ def main() -> None:
         from trainer.usage import usage
 
         print(usage())
+    elif arguments[:1] == ["sample"]:
+        from trainer.sample import main as sample
+
+        sys.exit(sample(arguments[1:]))
     else:
         try:
             sys.exit(_compose_and_run())

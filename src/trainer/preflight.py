@@ -80,7 +80,7 @@ def models_that_take(spec: DataSpec) -> list[str]:
 
 def _unknown_keys(config: DictConfig) -> Iterator[tuple[str, str]]:
     """Keys that a `+` has let in where nothing reads them."""
-    for parent, known in {"": [field.name for field in fields(Config)], "model": ["task", "net"]}.items():
+    for parent, known in {"": [field.name for field in fields(Config)], "model": ["task", "net", "monitor"]}.items():
         for key in config[parent] if parent else config:
             if key not in known:
                 yield f"{parent}.{key!s}".strip("."), f"nothing reads this key{did_you_mean(str(key), known)}"

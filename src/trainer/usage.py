@@ -9,6 +9,7 @@ trainer: train, sweep and compare networks. Everything is a choice or a value of
   trainer experiment=mnist_cnn                         a whole recipe, by name
   trainer data=digits model=cnn trainer.max_epochs=3   choices, and values by their dotted key
   trainer -m model.net.hidden=[64],[128] seed=1,2      every combination (--multirun)
+  trainer sample outputs/gan_mnist/RUN count=64        new images from a run of a generative network
   trainer callbacks=[default,early_stopping] '~callbacks.pictures'   one more, one fewer
 
 choices (group=NAME):

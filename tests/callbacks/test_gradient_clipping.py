@@ -55,6 +55,17 @@ def test_gradients_are_bounded_and_the_norm_before_that_is_logged(settings, expe
     assert logged == {"train/grad_norm": pytest.approx(5.0)}
 
 
+def test_the_norm_is_logged_by_the_name_of_the_network_where_there_are_several():
+    class Two(Log):
+        def name_of(self, optimizer):
+            return "generator"
+
+    parameter, log = torch.nn.Parameter(torch.zeros(1)), Two()
+    parameter.grad = torch.tensor([3.0])
+    GradientClipping().on_before_optimizer_step(None, log, SGD([parameter], lr=1.0))
+    assert log.logged == {"train/grad_norm_generator": 3.0}
+
+
 @pytest.mark.parametrize("limit", [0, -1.0])
 def test_a_limit_that_is_not_greater_than_zero_is_refused(limit):
     with pytest.raises(UserError, match=rf"^callbacks\.gradient_clipping\.limit: {limit} is not greater than 0$"):

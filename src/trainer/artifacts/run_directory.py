@@ -26,6 +26,7 @@ INCIDENTAL = (
     *("outputs", "task_name", "tags", "logger", "optimized_metric", "data.dir", "data.mirrors", "data.download"),
     *("callbacks.progress", "callbacks.pictures", "callbacks.lr_monitor", "callbacks.forecast"),
     *("callbacks.classes", "callbacks.values"),
+    *("callbacks.samples", "callbacks.sample_quality"),
 )
 
 

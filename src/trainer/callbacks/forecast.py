@@ -73,7 +73,7 @@ class PriceForecast(Callback):
             show(partial(draw, forecast, self.last_days), "test/forecast", trainer)
 
     def _keep(self, trainer: Trainer, pl_module: LightningModule, outputs: Any) -> None:
-        if isinstance(trainer.datamodule, PriceSeries):  # type: ignore[attr-defined]
+        if outputs is not None and isinstance(trainer.datamodule, PriceSeries):  # type: ignore[attr-defined]
             objective = pl_module.objective
             assert isinstance(objective, Objective)
             self._outputs.append(objective.predictions(outputs).detach())

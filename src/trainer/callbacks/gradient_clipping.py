@@ -1,6 +1,6 @@
 """Gradient clipping as a callback: the same for every task, manual optimisation included."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -9,8 +9,19 @@ from torch.optim import Optimizer
 from trainer.errors import UserError
 
 
+@runtime_checkable
+class NamesOptimizers(Protocol):
+    """A task of several networks, each with its own optimizer."""
+
+    def name_of(self, optimizer: Optimizer) -> str:
+        """The network that an optimizer is for."""
+        ...
+
+
 class GradientClipping(Callback):
     """Bound the gradients before each optimizer step, and log their norm before that as `train/grad_norm`.
+
+    Where a task has several optimizers, each network is bounded by itself: `train/grad_norm_generator` and so on.
 
     (`trainer.gradient_clip_val` works too, but Lightning refuses it for tasks with manual optimisation.)
 
@@ -36,4 +47,5 @@ class GradientClipping(Callback):
         else:
             norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
             torch.nn.utils.clip_grad_value_(parameters, self.limit)
-        pl_module.log("train/grad_norm", norm)
+        name = f"_{pl_module.name_of(optimizer)}" if isinstance(pl_module, NamesOptimizers) else ""
+        pl_module.log(f"train/grad_norm{name}", norm)

@@ -37,7 +37,7 @@ class PredictionPictures(Callback):
 
     `predictions` holds the first images of the split, always the same ones; `mistakes` the first wrong ones.
     Above each image stands the predicted class: green where it is right; red, with the true class in brackets,
-    where it is wrong. Data without images or without classes get no picture.
+    where it is wrong. Data without images or without classes get no picture, and tasks without predictions neither.
 
     Args:
         images: How many at most in each picture.
@@ -68,6 +68,8 @@ class PredictionPictures(Callback):
         self._draw("test", trainer, pl_module)
 
     def _keep(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch) -> None:
+        if outputs is None:  # a task without predictions
+            return
         objective = pl_module.objective
         assert isinstance(objective, Objective)
         if objective.spec.kind != "image" or objective.spec.target != "classes" or not trainer.is_global_zero:

@@ -1,0 +1,211 @@
+"""Adversarial: losses and steps worked out by hand, honest counts, schedules, accumulation, clipping."""
+
+import math
+from functools import partial
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.optim import SGD, Adam
+from torch.optim.lr_scheduler import StepLR
+
+from trainer.callbacks.gradient_clipping import GradientClipping
+from trainer.data.base import TensorData
+from trainer.data.split import Split
+from trainer.model.gan import GAN
+from trainer.objective import objective_for
+from trainer.schedule import constant, cosine
+from trainer.spec import DataSpec
+from trainer.task.adversarial import Adversarial, discriminator_loss, generator_loss
+
+BY_A_TENTH = partial(SGD, lr=0.1)
+
+
+class Grey(TensorData):
+    """Images of 2x2 pixels, all alike: 14 to train on, 3 for validation and test."""
+
+    spec = DataSpec("grey", "image", (1, 2, 2), "classes", 2, class_names=("a", "b"), value_range=(0.0, 1.0))
+
+    def load(self):
+        few, many = (Split(torch.full((n, 1, 2, 2), 0.8), torch.zeros(n, dtype=torch.long)) for n in (3, 14))
+        return {"train": many, "val": few, "test": few}
+
+
+class Numbers(nn.Module):
+    """A pair of one weight each: the generator makes g z, the discriminator's logit is d x."""
+
+    def __init__(self, g, d):
+        super().__init__()
+        self.latent, self.followed = 1, 0
+        self.generator, self.discriminator = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+        nn.init.constant_(self.generator.weight, g)
+        nn.init.constant_(self.discriminator.weight, d)
+
+    def follow(self):
+        self.followed += 1
+
+    @property
+    def weights(self):
+        return self.generator.weight.item(), self.discriminator.weight.item()
+
+
+class Line(TensorData):
+    """Four numbers to train on, one for validation and test."""
+
+    spec = DataSpec("numbers", "vector", (1,), "values", 1)
+
+    def load(self):
+        few, many = (
+            Split(torch.tensor(x)[:, None], torch.zeros(len(x), 1)) for x in ([2.0, 1.0], [2.0, 2.0, 2.0, 2.0])
+        )
+        return {"train": many, "val": few, "test": few}
+
+
+class Rates(pl.Callback):
+    """Notes the rates that each batch begins with."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_train_batch_start(self, trainer, *_):
+        self.seen.append([optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers])
+
+
+def lightning(epochs=1, **settings):
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    return pl.Trainer(max_epochs=epochs, accelerator="cpu", devices=1, log_every_n_steps=1, **quiet | settings)
+
+
+def adversarial(data, net=None, optimizer=BY_A_TENTH, scheduler=constant, **settings):
+    torch.manual_seed(0)
+    net = net or GAN(data.spec, latent=3, generator=[8], discriminator=[8])
+    return Adversarial(net, objective_for(data.spec), optimizer, scheduler, **settings)
+
+
+def numbers(trainer):
+    return {name: value.item() for name, value in trainer.callback_metrics.items()}
+
+
+def sigmoid(x):
+    return 1 / (1 + math.exp(-x))
+
+
+def test_the_losses_are_those_worked_out_by_hand():
+    real, fake = torch.tensor([[0.0], [math.log(3)]]), torch.tensor([[0.0], [-math.log(4)]])
+    # held for real: 1/2 and 3/4; 1/2 and 1/5
+    expected = -(math.log(1 / 2) + math.log(3 / 4)) / 2 - (math.log(1 / 2) + math.log(4 / 5)) / 2
+    assert discriminator_loss(real, fake).item() == pytest.approx(expected, rel=1e-5)
+    assert generator_loss(fake).item() == pytest.approx(-(math.log(1 / 2) + math.log(1 / 5)) / 2, rel=1e-5)
+
+
+def test_label_smoothing_concerns_real_inputs_alone():
+    smooth = discriminator_loss(torch.tensor([[math.log(9)]]), torch.tensor([[0.0]]), 0.9).item()
+    assert smooth == pytest.approx(-0.9 * math.log(0.9) - 0.1 * math.log(0.1) - math.log(1 / 2), rel=1e-5)
+
+
+def test_one_batch_is_a_step_of_the_discriminator_and_then_one_of_the_generator(monkeypatch):
+    data, net = Line(batch_size=4), Numbers(g=0.5, d=0.3)
+    task, trainer = adversarial(data, net), lightning(limit_val_batches=0)
+    monkeypatch.setattr(task, "_noise", lambda like, rows, *place: torch.full((rows, 1), 3.0))
+    trainer.fit(task, data)
+    # D on x = 2 and on 0.5 * 3; the generator is then judged by the new D
+    d = 0.3 + 0.1 * (2 * sigmoid(-0.3 * 2) - 1.5 * sigmoid(0.3 * 1.5))
+    g = 0.5 + 0.1 * d * 3 * sigmoid(-d * 1.5)
+    assert net.weights == pytest.approx((g, d), rel=1e-5)
+    assert net.followed == 1
+    assert numbers(trainer) == pytest.approx(
+        {
+            "train/discriminator_loss": -math.log(sigmoid(0.6)) - math.log(sigmoid(-0.45)),
+            "train/generator_loss": -math.log(sigmoid(d * 1.5)),
+            "train/real": sigmoid(0.6),
+            "train/fake": sigmoid(0.45),
+        },
+        rel=1e-5,
+    )
+
+
+def test_the_generator_learns_what_the_data_are():
+    data = Grey(batch_size=14)
+    net = GAN(data.spec, latent=3, generator=[8], discriminator=[8], ema_decay=0.98)  # both go round in circles
+    task = adversarial(data, net, partial(Adam, lr=0.01, betas=(0.5, 0.999)))
+    before = task.net.sample(100, torch.Generator().manual_seed(0))
+    lightning(300, limit_val_batches=0).fit(task, data)
+    after = task.net.sample(100, torch.Generator().manual_seed(0))
+    assert (before - 0.8).abs().mean() > 0.2
+    assert (after - 0.8).abs().mean() < 0.1
+
+
+@pytest.mark.parametrize(("accumulate", "steps"), [(1, 8), (2, 4), (3, 4), (9, 2)])  # 4 batches in each of 2 epochs
+def test_a_step_is_one_of_the_generator_and_schedules_count_the_same(accumulate, steps):
+    told = []
+
+    def schedule(optimizer, total_steps):
+        told.append(total_steps)
+        return cosine(optimizer, total_steps)
+
+    data, trainer = Grey(batch_size=4), lightning(2, accumulate_grad_batches=accumulate)
+    task = adversarial(data, scheduler=schedule)
+    trainer.fit(task, data)
+    assert trainer.global_step == steps
+    assert told == [steps, steps]
+    assert [schedule.last_epoch for schedule in task.lr_schedulers()] == [steps, steps]
+    assert trainer.accumulate_grad_batches == accumulate
+
+
+def test_a_training_of_so_many_steps_has_so_many():
+    data, trainer = Grey(batch_size=4), lightning(-1, max_steps=6)
+    task = adversarial(data)
+    trainer.fit(task, data)
+    assert trainer.global_step == 6
+    assert task.lr_schedulers()[0].last_epoch == 6
+
+
+def test_accumulating_gives_the_gradients_of_one_large_batch(monkeypatch):
+    after = []
+    for batch_size, accumulate in ((4, 1), (2, 2), (1, 4)):
+        data, net = Line(batch_size=batch_size), Numbers(g=0.5, d=0.3)
+        task = adversarial(data, net)
+        monkeypatch.setattr(task, "_noise", lambda like, rows, *place: torch.full((rows, 1), 3.0))
+        lightning(3, accumulate_grad_batches=accumulate, limit_val_batches=0).fit(task, data)
+        after.append(net.weights)
+    assert after[1:] == [pytest.approx(after[0], rel=1e-5)] * 2
+
+
+def test_schedules_are_stepped_by_epochs_where_they_say_so_and_each_optimizer_has_its_own():
+    data, rates = Grey(batch_size=7), Rates()  # 2 steps an epoch
+    task = adversarial(
+        data, scheduler=partial(StepLR, step_size=1, gamma=0.5), discriminator_optimizer=partial(SGD, lr=0.8)
+    )
+    trainer = lightning(3, callbacks=[rates])
+    trainer.fit(task, data)
+    assert rates.seen == [[pytest.approx(0.1 * f), pytest.approx(0.8 * f)] for f in (1, 1, 0.5, 0.5, 0.25, 0.25)]
+    assert [schedule.name for schedule in trainer.lr_scheduler_configs] == ["lr_generator", "lr_discriminator"]
+
+
+def test_each_network_is_clipped_by_itself(monkeypatch):
+    data, net = Line(batch_size=4), Numbers(g=0.5, d=0.3)
+    task, trainer = adversarial(data, net), lightning(callbacks=[GradientClipping(limit=0.01)], limit_val_batches=0)
+    monkeypatch.setattr(task, "_noise", lambda like, rows, *place: torch.full((rows, 1), 3.0))
+    trainer.fit(task, data)
+    assert net.weights == pytest.approx((0.501, 0.3 - 0.001), rel=1e-5)  # 0.1 times the limit
+    gradient = 1.5 * sigmoid(0.45) - 2 * sigmoid(-0.6)
+    assert numbers(trainer)["train/grad_norm_discriminator"] == pytest.approx(gradient, rel=1e-4)
+    assert numbers(trainer)["train/grad_norm_generator"] == pytest.approx(0.299 * 3 * sigmoid(-0.299 * 1.5), rel=1e-4)
+
+
+def test_losses_of_a_split_are_those_of_all_its_examples_whatever_the_batches(monkeypatch):
+    data, net = Line(batch_size=4, eval_batch_size=1), Numbers(g=0.5, d=0.3)
+    task, trainer = adversarial(data, net), lightning()
+    monkeypatch.setattr(task, "_noise", lambda like, rows, *place: torch.full((rows, 1), 3.0))
+    trainer.validate(task, data, verbose=False)
+    real = -(math.log(sigmoid(0.6)) + math.log(sigmoid(0.3))) / 2  # of 2 and 1
+    assert numbers(trainer) == pytest.approx(
+        {
+            "val/discriminator_loss": real - math.log(sigmoid(-0.45)),
+            "val/generator_loss": -math.log(sigmoid(0.45)),
+            "val/real": (sigmoid(0.6) + sigmoid(0.3)) / 2,
+            "val/fake": sigmoid(0.45),
+        },
+        rel=1e-5,
+    )
