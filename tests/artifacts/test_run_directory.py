@@ -27,6 +27,7 @@ RUN = Path("/runs/one")
         {"data": {"dir": "there"}},
         {"callbacks": {"progress": {"x": 1}}},
         {"callbacks": {"forecast": {"last_days": 9}}},
+        {"callbacks": {"attention_maps": {"examples": 9}}},
     ],
 )
 def test_what_cannot_change_the_numbers_is_no_part_of_the_fingerprint(change):

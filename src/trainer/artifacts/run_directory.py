@@ -25,6 +25,7 @@ from trainer.artifacts.provenance import provenance
 INCIDENTAL = (
     *("outputs", "task_name", "tags", "logger", "optimized_metric", "data.dir", "data.mirrors", "data.download"),
     *("callbacks.progress", "callbacks.pictures", "callbacks.lr_monitor", "callbacks.forecast"),
+    "callbacks.attention_maps",
 )
 
 

@@ -49,7 +49,7 @@ class SelfAttention(nn.Module):
         *,
         width: int = 64,
         heads: int = 4,
-        layers: int = 2,
+        layers: int = 1,
         feed_forward: int = 128,
         patch_size: int = 4,
         positions: Positions = "sinusoidal",
