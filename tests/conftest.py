@@ -120,3 +120,9 @@ def stocks_dir() -> Path:
 def diabetes_dir() -> Path:
     """The data root that holds the real diabetes file."""
     return root_with("diabetes/diabetes.csv.gz")
+
+
+@pytest.fixture
+def imdb_dir() -> Path:
+    """The data root that holds the real film reviews."""
+    return root_with("aclImdb/test/neg/0_2.txt")

@@ -13,7 +13,10 @@ CHOICES = sorted(
     for file in (REPOSITORY / "conf").glob("*/*.yaml")
     if file.parent.name not in ("experiment", "debug")
 )
-GIVEN = {"data=table": ["data.path=my.csv", "data.features=3"]}  # what a user has to say before some choices can run
+GIVEN = {  # what a user has to say before some choices can run
+    "data=table": ["data.path=my.csv", "data.features=3"],
+    "callbacks=word_vectors": ["callbacks.word_vectors.path=vectors.txt"],
+}
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -9,6 +9,7 @@ from trainer.data.line import Line
 from trainer.data.split import Split, cut
 from trainer.data.xor import XOR
 from trainer.errors import UserError
+from trainer.spec import DataSpec
 
 
 def breaking(inputs, targets, **promise):
@@ -31,6 +32,18 @@ def line_of(**splits):
             return {name: Split(*split) for name, split in splits.items()}
 
     return Given()
+
+
+def texts_of(tokens):
+    """Texts of at most 3 tokens out of 5, all in the test split."""
+
+    class Texts(XOR):
+        spec = DataSpec("texts", "tokens", (3,), "classes", 1, class_names=("no", "yes"), vocabulary_size=5)
+
+        def load(self):
+            return {"test": Split(tokens, torch.zeros(len(tokens), dtype=torch.int64))}
+
+    return Texts(batch_size=4)
 
 
 def points(number, *shape):
@@ -72,6 +85,29 @@ def test_classes_that_are_no_whole_numbers_in_one_row_are_refused(targets, found
     message = f"promised classes, int64 numbers in one row; found {found}"
     with pytest.raises(UserError, match=rf"^data 'xor', test split: {message}$"):
         breaking(ZEROS, targets).setup("fit")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        ([[1, 2, 3, 4]], r"promised 1 to 3 tokens a text, int64 numbers; found torch\.int64 \(4,\)"),
+        ([[1.0, 2.0]], r"promised 1 to 3 tokens a text, int64 numbers; found torch\.float32 \(2,\)"),
+        ([[[1, 2]]], r"promised 1 to 3 tokens a text, int64 numbers; found torch\.int64 \(1, 2\)"),
+        ([[]], r"promised 1 to 3 tokens a text, int64 numbers; found torch\.float32 \(0,\)"),
+        ([[1, 5]], "promised tokens 0 to 4, found 1 to 5"),
+        ([[1, -1]], "promised tokens 0 to 4, found -1 to 1"),
+        ([[0, 1]], r"padding \(token 0\) may stand only behind a text's last token"),
+        ([[1, 0, 2]], r"padding \(token 0\) may stand only behind a text's last token"),
+    ],
+)
+def test_tokens_that_a_network_would_stumble_over_are_refused(tokens, message):
+    with pytest.raises(UserError, match=rf"^data 'texts', test split: {message}$"):
+        texts_of(torch.tensor(tokens)).setup("fit")
+
+
+@pytest.mark.parametrize("tokens", [[[4]], [[1, 2, 3]], [[1, 2, 0]]])
+def test_texts_may_be_shorter_than_promised(tokens):
+    texts_of(torch.tensor(tokens)).setup("fit")
 
 
 @pytest.mark.parametrize(("shape", "found"), [((), r"\(\)"), ((2,), r"\(2,\)"), ((1, 1), r"\(1, 1\)")])

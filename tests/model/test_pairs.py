@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from trainer.errors import MismatchError
 from trainer.objective import objective_for
+from trainer.spec import PADDING
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 MODELS = sorted(file.stem for file in (CONF / "model").glob("*.yaml"))
@@ -32,7 +33,9 @@ def net_of(model, spec):
 
 def random_batch(spec):
     if spec.kind == "tokens":
-        inputs = torch.randint(spec.vocabulary_size, (EXAMPLES, *spec.shape))
+        lengths = torch.arange(1, EXAMPLES + 1).clamp(max=spec.shape[0])
+        inputs = torch.randint(1, spec.vocabulary_size, (EXAMPLES, int(lengths.max())))
+        inputs[torch.arange(inputs.shape[1]) >= lengths[:, None]] = PADDING
     else:
         inputs = torch.randn(EXAMPLES, *spec.shape)
     if spec.target == "values":

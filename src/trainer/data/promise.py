@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trainer.data.split import Split
 from trainer.errors import UserError
-from trainer.spec import DataSpec
+from trainer.spec import PADDING, DataSpec
 
 
 def check(spec: DataSpec, name: str, split: Split, prepared: Tensor) -> None:
@@ -28,7 +28,10 @@ def check(spec: DataSpec, name: str, split: Split, prepared: Tensor) -> None:
     inputs, targets = split
     if not len(targets):
         raise UserError(f"{where}: it is empty; keep fewer examples for the other splits")
-    if (found := tuple(prepared.shape[1:])) != spec.shape:
+    found = tuple(prepared.shape[1:])
+    if spec.kind == "tokens":
+        _check_tokens(spec, where, prepared)
+    elif found != spec.shape:
         raise UserError(f"{where}: promised inputs of shape {spec.shape}, found {found}")
     if len(inputs) != len(targets):
         raise UserError(f"{where}: {len(inputs)} inputs, but {len(targets)} targets")
@@ -45,6 +48,19 @@ def check(spec: DataSpec, name: str, split: Split, prepared: Tensor) -> None:
     low, high, most = int(targets.min()), int(targets.max()), len(spec.class_names) - 1
     if low < 0 or high > most:
         raise UserError(f"{where}: promised classes 0 to {most}, found {low} to {high}")
+
+
+def _check_tokens(spec: DataSpec, where: str, prepared: Tensor) -> None:
+    """Refuse tokens that a network would stumble over: too many, unknown to the vocabulary, or after padding."""
+    if prepared.dim() != 2 or prepared.dtype != torch.int64 or not 1 <= prepared.shape[1] <= spec.shape[0]:
+        found = f"{prepared.dtype} {(*prepared.shape[1:],)}"
+        raise UserError(f"{where}: promised 1 to {spec.shape[0]} tokens a text, int64 numbers; found {found}")
+    low, high, most = int(prepared.min()), int(prepared.max()), spec.vocabulary_size - 1
+    if low < 0 or high > most:
+        raise UserError(f"{where}: promised tokens 0 to {most}, found {low} to {high}")
+    filled = prepared != PADDING
+    if not filled[:, 0].all() or (filled[:, 1:] & ~filled[:, :-1]).any():
+        raise UserError(f"{where}: padding (token {PADDING}) may stand only behind a text's last token")
 
 
 def checksum(splits: Mapping[Any, Iterable[Tensor]]) -> str:

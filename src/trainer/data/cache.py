@@ -1,0 +1,58 @@
+"""A cache: arrays that take long to make are made once, and lie in a file named after all that decides them."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def digest(parts: Iterable[str]) -> str:
+    """16 hexadecimal digits that are equal only for equal parts in equal order."""
+    whole = hashlib.sha256()
+    for part in parts:
+        content = part.encode()
+        whole.update(len(content).to_bytes(8))  # so that ("ab", "c") is not ("a", "bc")
+        whole.update(content)
+    return whole.hexdigest()[:16]
+
+
+def made_once(file: Path, make: Callable[[], Arrays]) -> Arrays:
+    """The arrays in a file; where it is missing or damaged they are made, and written there if that is possible.
+
+    Processes may do so at the same time: each writes a file of its own, and the last one to be done leaves it.
+
+    Args:
+        file: A `.npz`; its folder is created, but not what that lies in.
+        make: Makes the arrays.
+    """
+    try:
+        with file.open("rb") as stream, np.load(stream) as held:  # its checksums tell damage; it takes no pickle
+            return {name: held[name] for name in held.files}
+    except FileNotFoundError:
+        pass
+    except Exception as error:  # whatever a damaged file makes NumPy raise
+        log.warning("%s cannot be read and is made anew (%s)", file, error)
+    arrays = make()
+    fresh = file.with_name(f"{file.name}.{uuid4().hex}.part")
+    try:
+        file.parent.mkdir(exist_ok=True)
+        with fresh.open("wb") as out:
+            np.savez(out, **arrays)  # type: ignore[arg-type]
+        os.replace(fresh, file)
+    except OSError as error:  # a read-only folder, a full disk: then it is made at each run
+        log.info("%s is not kept for the next run (%s)", file, error)
+    finally:
+        with suppress(OSError):  # the folder cannot be used at all
+            fresh.unlink(missing_ok=True)
+    return arrays

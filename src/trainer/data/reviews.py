@@ -1,0 +1,122 @@
+"""Reviews: texts and their classes, read from a tree of small files or from a CSV file."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from trainer.data.csv_file import CsvFile, number_or_nan
+from trainer.data.text import is_empty, same
+from trainer.errors import UserError, did_you_mean
+
+log = logging.getLogger(__name__)
+
+FOLDERS = ("neg", "pos")  # in the order of the classes
+SHORT = {"neg": "negative", "pos": "positive"}  # what is written for a class as well as its name
+
+
+class Reviews(NamedTuple):
+    """Texts, and the class of each."""
+
+    texts: list[str]
+    classes: list[int]
+
+    def take(self, rows: Iterable[int]) -> "Reviews":
+        """The chosen ones, in that order."""
+        chosen = list(rows)
+        return Reviews([self.texts[row] for row in chosen], [self.classes[row] for row in chosen])
+
+
+def read_tree(folder: Path, promised: int | None) -> Reviews:
+    """Read the files `neg/*.txt` and `pos/*.txt` of a folder, in the order of their names.
+
+    Args:
+        folder: E.g. `aclImdb/train`.
+        promised: Files in each of the two folders, where that is known.
+
+    Raises:
+        UserError: A folder is missing or does not hold what was promised; a file is empty or not text in UTF-8.
+    """
+    reviews = Reviews([], [])
+    for number, name in enumerate(FOLDERS):
+        part = folder / name
+        if not part.is_dir():
+            raise UserError(
+                f"{part} is missing. Reviews lie as .txt files in train/neg, train/pos, test/neg and test/pos; "
+                "mend that, or say by data.path where they are"
+            )
+        files = sorted(part.glob("*.txt"), key=lambda file: file.name)
+        if promised and len(files) != promised:
+            raise UserError(
+                f"{part}: {len(files)} reviews, but there should be {promised}. Delete {folder.parent} and run again, "
+                "so that it is unpacked anew; if these are reviews of your own, rename it and set data.path"
+            )
+        if not files:
+            raise UserError(f"{part}: no review in it, that is no .txt file")
+        reviews.texts.extend(map(read_text, files))
+        reviews.classes.extend([number] * len(files))
+    return reviews
+
+
+def read_text(file: Path) -> str:
+    """The text of one review.
+
+    Raises:
+        UserError: It is empty, not in UTF-8, or cannot be read.
+    """
+    try:
+        text = file.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}: not text in UTF-8 ({error}); save it as such, or remove it") from error
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error}") from error
+    if is_empty(text):
+        raise UserError(f"{file}: an empty review; remove it")
+    return text
+
+
+def read_rows(file: CsvFile, text_column: str | int, label_column: str | int, class_names: Sequence[str]) -> Reviews:
+    """Read the reviews of a CSV file.
+
+    Args:
+        file: The file.
+        text_column: Of the texts, by name or number.
+        label_column: Of the classes.
+        class_names: What stands for each class, in any case; `neg` and `pos` and numbers from 0 do as well.
+
+    Raises:
+        UserError: There is no such column, a text is empty, a label is unknown, or all are the same; says the line.
+    """
+    text, label = file.index("data.text_column", text_column), file.index("data.label_column", label_column)
+    names = {name.lower(): number for number, name in enumerate(class_names)}
+    known = names | {short: names[name] for short, name in SHORT.items() if name in names and short not in names}
+    reviews = Reviews([], [])
+    for row, cell in enumerate(file.cells(label)):
+        number = known.get(cell.lower(), number_or_nan(cell))
+        if number not in range(len(class_names)):
+            raise UserError(
+                f"{file.where(row, label)}: '{cell}' is not in data.class_names{did_you_mean(cell, class_names)}"
+            )
+        content = file.rows[row][text]
+        if is_empty(content):
+            raise UserError(f"{file.where(row, text)}: the text is empty; take the row out of the file")
+        reviews.texts.append(content)
+        reviews.classes.append(int(number))
+    if len(set(reviews.classes)) == 1:
+        only = class_names[reviews.classes[0]]
+        raise UserError(f"{file.path}, {file.place(label)}: every review is {only}; need at least two classes")
+    return reviews
+
+
+def without_repeats(reviews: Reviews, elsewhere: Sequence[str] = ()) -> Reviews:
+    """Each text once, the first, and none that stands `elsewhere`; what was left out is told in the log."""
+    held_back = {same(text) for text in elsewhere}
+    first: dict[str, int] = {}
+    for row, text in enumerate(reviews.texts):
+        first.setdefault(same(text), row)
+    kept = [row for text, row in first.items() if text not in held_back]
+    repeats, leaks = len(reviews.texts) - len(first), len(first) - len(kept)
+    if repeats or leaks:
+        also = f" and {leaks} that stand in the test as well" if elsewhere else ""
+        log.info("left out of %d reviews: %d that repeat another%s", len(reviews.texts), repeats, also)
+    return reviews.take(kept)
