@@ -129,6 +129,15 @@ def test_the_waves_are_those_of_the_paper():
     assert sinusoidal(3, 5).shape == (3, 5)
 
 
+@pytest.mark.parametrize(("spec", "strength"), [(TEXTS, 0.05), (SERIES, 1.0), (IMAGES, 1.0)])
+def test_waves_are_as_small_as_the_vectors_of_tokens(spec, strength):
+    net = SelfAttention(spec, **SMALL, patch_size=2)
+    waves = net.positions(torch.zeros(1, 5, 8))
+    assert torch.allclose(waves[0], strength * sinusoidal(5, 8))
+    if spec is TEXTS:
+        assert net.embedding.weight[1:].std() == pytest.approx(0.05, rel=0.3)
+
+
 def test_waves_are_no_part_of_a_checkpoint_and_learned_positions_are():
     names = {how: list(AddPositions(how, 3, 4).state_dict()) for how in ("sinusoidal", "learned", "none")}
     assert names == {"sinusoidal": [], "learned": ["places"], "none": []}

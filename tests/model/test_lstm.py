@@ -105,6 +105,12 @@ def test_with_layers_in_both_directions_it_is_pytorchs_own(cell):
     assert torch.allclose(net(inputs()), torch.cat([states[:, -1, :4], states[:, 0, 4:]], 1), rtol=0, atol=1e-6)
 
 
+def test_tokens_begin_as_small_random_vectors_of_the_width_asked_for():
+    weight = LSTM(TEXTS, embedding=100).embedding.weight
+    assert weight.shape == (20, 100)
+    assert weight[1:].std() == pytest.approx(0.05, rel=0.1)
+
+
 @pytest.mark.parametrize("cell", STEPS)
 def test_a_text_is_read_as_the_vectors_of_its_tokens(cell):
     net = LSTM(TEXTS, embedding=6, cell=cell, hidden=4).double()

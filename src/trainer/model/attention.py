@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from trainer.errors import MismatchError, UserError
 from trainer.model.layers import Activation, dense
 from trainer.model.multi_head import Block
-from trainer.model.padding import lengths_of, pool, real_steps
+from trainer.model.padding import DEVIATION, lengths_of, pool, real_steps, token_vectors
 from trainer.model.positions import AddPositions, Positions
-from trainer.spec import PADDING, DataSpec
+from trainer.spec import DataSpec
 
 Pooled = Literal["mean", "max", "first"]
 
@@ -68,7 +68,10 @@ class SelfAttention(nn.Module):
             raise UserError(f"model.net.width: {width} cannot be shared evenly by heads={heads}; use {near}")
         self.pooled, self.patch_size = pooled, patch_size
         self.embedding, time = vectors_of(spec, width, patch_size)
-        self.positions = AddPositions(positions, time, width)
+        strength = (
+            DEVIATION if spec.kind == "tokens" else 1.0
+        )  # waves of height 1 would drown the small vectors of tokens
+        self.positions = AddPositions(positions, time, width, strength)
         self.first = nn.Parameter(0.02 * torch.randn(width)) if pooled == "first" else None
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(Block(width, heads, feed_forward, dropout, activation) for _ in range(layers))
@@ -148,7 +151,7 @@ def vectors_of(spec: DataSpec, width: int, patch_size: int) -> tuple[nn.Module, 
         MismatchError: It does not divide the image.
     """
     if spec.kind == "tokens":
-        return nn.Embedding(spec.vocabulary_size, width, padding_idx=PADDING), spec.shape[0]
+        return token_vectors(spec.vocabulary_size, width), spec.shape[0]
     if spec.kind == "sequence":
         return nn.Linear(spec.shape[1], width), spec.shape[0]
     channels, height, across = spec.shape

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from trainer.errors import UserError
 from trainer.model.layers import Activation, dense
-from trainer.model.padding import lengths_of, pool, real_steps
-from trainer.spec import PADDING, DataSpec
+from trainer.model.padding import lengths_of, pool, real_steps, token_vectors
+from trainer.spec import DataSpec
 
 Cell = Literal["lstm", "gru", "rnn"]
 Pooled = Literal["last", "mean", "max"]
@@ -108,7 +108,7 @@ class LSTM(nn.Module):
         width = spec.shape[-1]
         if spec.kind == "tokens":
             width = embedding
-            self.embedding = nn.Embedding(spec.vocabulary_size, embedding, padding_idx=PADDING)
+            self.embedding = token_vectors(spec.vocabulary_size, embedding)
         widths = [width] + [directions * hidden] * (layers - 1)
         self.recurrent = nn.ModuleList(Recurrent(cell, width, hidden, directions) for width in widths)
         self.dropout = nn.Dropout(dropout)

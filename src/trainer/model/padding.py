@@ -1,13 +1,24 @@
-"""Texts of unequal length in one batch: which tokens are real, and what is made of the states at those alone."""
+"""Texts of unequal length in one batch: vectors of tokens, which of them are real, and what is made of those alone."""
 
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainer.spec import PADDING
 
 Pooled = Literal["mean", "max"]
+
+# Of the random vectors of tokens. PyTorch's own is 1, beside which the few small steps that a rare word gets are lost
+DEVIATION = 0.05
+
+
+def token_vectors(vocabulary_size: int, width: int) -> nn.Embedding:
+    """A small random vector for each token; padding has zeros, and keeps them."""
+    embedding = nn.Embedding(vocabulary_size, width, padding_idx=PADDING)
+    with torch.no_grad():
+        embedding.weight *= DEVIATION
+    return embedding
 
 
 def lengths_of(tokens: Tensor) -> Tensor:

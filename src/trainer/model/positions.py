@@ -15,6 +15,7 @@ class AddPositions(nn.Module):
         how: `"sinusoidal"` adds fixed waves, `"learned"` vectors that begin near 0, `"none"` nothing.
         time: Number of places at most.
         width: Of a vector.
+        strength: Height of the waves.
 
     Source:
         Vaswani et al. 2017 for the waves; Gehring et al. 2017 for learned ones.
@@ -22,12 +23,12 @@ class AddPositions(nn.Module):
 
     places: Tensor | None  # (time, width)
 
-    def __init__(self, how: Positions, time: int, width: int) -> None:
+    def __init__(self, how: Positions, time: int, width: int, strength: float = 1.0) -> None:
         super().__init__()
         if how == "learned":
             self.places = nn.Parameter(0.02 * torch.randn(time, width))
         else:
-            waves = sinusoidal(time, width) if how == "sinusoidal" else None
+            waves = strength * sinusoidal(time, width) if how == "sinusoidal" else None
             self.register_buffer("places", waves, persistent=False)  # worked out, so no part of a checkpoint
 
     def forward(self, vectors: Tensor) -> Tensor:
