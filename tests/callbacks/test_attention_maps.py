@@ -155,6 +155,7 @@ def test_padding_is_no_word_and_the_last_layers_mean_over_heads_is_drawn(vocabul
     maps = torch.zeros(2, 2, 6, 6)
     maps[0, ..., 0] = 1.0  # the first layer looks at the first word, which is not drawn
     maps[1, 0, ..., 1] = maps[1, 1, ..., 2] = 1.0  # one head of the last at the second word, one at the third
+    maps[1, :, 3:] = torch.eye(6)[0]  # what stands at padding looks at nothing that counts
     tokens = torch.tensor([2, 3, 2, 0, 0, 0])
     sheet = draw([Example(tokens, maps, torch.tensor(1), torch.tensor(1))], TEXTS, 4, False, vocabulary)
     words = [vocabulary[token] for token in (2, 3, 2)] if vocabulary else ["2", "3", "2"]
@@ -186,9 +187,11 @@ def test_tensorboard_gets_a_picture_after_the_test_and_after_the_last_epoch(tmp_
 
 
 def test_examples_are_spread_over_the_split_from_short_to_long(tmp_path):
-    data, net = Texts(batch_size=2, eval_batch_size=2), SelfAttention(TEXTS, width=8, heads=2, dropout=0.5)
+    data, net = Texts(batch_size=2, eval_batch_size=1), SelfAttention(TEXTS, width=8, heads=2, dropout=0.5)
     board = run(tmp_path, data, net, AttentionPictures(examples=3))
-    tokens = torch.tensor([[2] * length + [0] * (6 - length) for length in (1, 3, 5)])  # the first of each batch of two
+    tokens = torch.tensor(
+        [[2] * length + [0] * (6 - length) for length in (1, 3, 5)]
+    )  # of six batches the first, third and fifth
     targets = torch.tensor([1, 1, 1])
     net.eval()
     rows = (tokens, net.attention_maps(tokens).transpose(0, 1), objective_for(TEXTS).predictions(net(tokens)), targets)

@@ -135,7 +135,7 @@ def test_waves_are_as_small_as_the_vectors_of_tokens(spec, strength):
     waves = net.positions(torch.zeros(1, 5, 8))
     assert torch.allclose(waves[0], strength * sinusoidal(5, 8))
     if spec is TEXTS:
-        assert net.embedding.weight[1:].std() == pytest.approx(0.05, rel=0.3)
+        assert net.embedding.weight[1:].std().item() == pytest.approx(0.05, rel=0.3)
 
 
 def test_waves_are_no_part_of_a_checkpoint_and_learned_positions_are():

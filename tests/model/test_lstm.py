@@ -108,7 +108,7 @@ def test_with_layers_in_both_directions_it_is_pytorchs_own(cell):
 def test_tokens_begin_as_small_random_vectors_of_the_width_asked_for():
     weight = LSTM(TEXTS, embedding=100).embedding.weight
     assert weight.shape == (20, 100)
-    assert weight[1:].std() == pytest.approx(0.05, rel=0.1)
+    assert weight[1:].std().item() == pytest.approx(0.05, rel=0.1)
 
 
 @pytest.mark.parametrize("cell", STEPS)
