@@ -28,6 +28,7 @@ RUN = Path("/runs/one")
         {"callbacks": {"progress": {"x": 1}}},
         {"callbacks": {"forecast": {"last_days": 9}}},
         {"callbacks": {"samples": {"images": 9}, "sample_quality": {"images": 9}}},
+        {"callbacks": {"attention_maps": {"examples": 9}}},
     ],
 )
 def test_what_cannot_change_the_numbers_is_no_part_of_the_fingerprint(change):

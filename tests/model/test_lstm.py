@@ -5,14 +5,19 @@ import torch
 from torch import nn
 
 from trainer.errors import MismatchError, UserError
-from trainer.model.lstm import LSTM
+from trainer.model.lstm import CELLS, LSTM
 from trainer.spec import DataSpec
 
 SERIES = DataSpec("series", "sequence", (5, 3), "values", output_size=2)
+TEXTS = DataSpec("texts", "tokens", (12,), "classes", 1, ("bad", "good"), vocabulary_size=20)
 
 
 def inputs(batch=4, time=5, features=3):
     return torch.randn(batch, time, features, generator=torch.Generator().manual_seed(1))
+
+
+def tokens(batch=4, time=5):
+    return torch.randint(1, 20, (batch, time), generator=torch.Generator().manual_seed(1))
 
 
 def rnn_step(x, state, w, u, b, c):
@@ -42,10 +47,9 @@ STEPS = {"rnn": rnn_step, "gru": gru_step, "lstm": lstm_step}
 
 def read(cell, net, sequence, layer=0, *, backward=False):
     """The states of one layer in one direction, by hand: (time, features) -> (time, hidden), in order of time."""
-    suffix = f"l{layer}" + "_reverse" * backward
-    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    weights = [getattr(net.recurrent, f"{name}_{suffix}") for name in names]
-    state = (sequence.new_zeros(net.recurrent.hidden_size),) * 2
+    cells = net.recurrent[layer].directions[backward]
+    weights = [getattr(cells, f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+    state = (sequence.new_zeros(cells.hidden_size),) * 2
     states = []
     for x in reversed(sequence) if backward else sequence:
         state = STEPS[cell](x, state, *weights)
@@ -88,11 +92,31 @@ def test_the_mean_and_the_greatest_are_taken_over_time(pooled, pool, bidirection
         assert torch.allclose(output, pool(torch.cat(directions, 1)), rtol=0, atol=1e-6)
 
 
-def test_in_both_directions_the_last_state_is_the_top_layers():
-    net = LSTM(SERIES, hidden=4, layers=2, bidirectional=True)
+@pytest.mark.parametrize("cell", STEPS)
+def test_with_layers_in_both_directions_it_is_pytorchs_own(cell):
+    own = CELLS[cell](3, 4, 2, batch_first=True, bidirectional=True)
+    net = LSTM(SERIES, cell=cell, hidden=4, layers=2, bidirectional=True)
     net.head = nn.Identity()
-    states, _ = net.recurrent(inputs())
-    assert torch.equal(net(inputs()), torch.cat([states[:, -1, :4], states[:, 0, 4:]], 1))
+    for layer in range(2):
+        for backward in range(2):
+            for name, weights in net.recurrent[layer].directions[backward].named_parameters():
+                weights.data = getattr(own, name.replace("_l0", f"_l{layer}" + "_reverse" * backward))
+    states, _ = own(inputs())
+    assert torch.allclose(net(inputs()), torch.cat([states[:, -1, :4], states[:, 0, 4:]], 1), rtol=0, atol=1e-6)
+
+
+def test_tokens_begin_as_small_random_vectors_of_the_width_asked_for():
+    weight = LSTM(TEXTS, embedding=100).embedding.weight
+    assert weight.shape == (20, 100)
+    assert weight[1:].std().item() == pytest.approx(0.05, rel=0.1)
+
+
+@pytest.mark.parametrize("cell", STEPS)
+def test_a_text_is_read_as_the_vectors_of_its_tokens(cell):
+    net = LSTM(TEXTS, embedding=6, cell=cell, hidden=4).double()
+    for text, output in zip(tokens(), net(tokens()), strict=True):
+        states = read(cell, net, net.embedding.weight[text])
+        assert torch.allclose(output, net.head[0].weight @ states[-1] + net.head[0].bias, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -124,14 +148,20 @@ def test_the_options_of_the_head_stand_in_their_order():
     assert [type(layer).__name__ for layer in LSTM(SERIES).head] == ["Linear"]
 
 
-@pytest.mark.parametrize("layers", [1, 2])
-def test_dropout_leaves_units_out_between_layers_and_before_the_output_in_training_alone(layers):
-    net = LSTM(SERIES, hidden=400, layers=layers, dropout=0.25)
-    assert net.recurrent.dropout == (0.25 if layers > 1 else 0.0)  # PyTorch warns where there is one layer
-    left_out = (net.head[0](torch.ones(1, 400)) == 0).sum()
-    assert 60 <= int(left_out) <= 140
+def test_dropout_leaves_units_out_before_the_output_in_training_alone():
+    net = LSTM(SERIES, hidden=400, dropout=0.25)
+    assert 60 <= int((net.head[0](torch.ones(1, 400)) == 0).sum()) <= 140
     net.eval()
     assert torch.equal(net(inputs()), net(inputs()))
+
+
+@pytest.mark.parametrize(("spec", "layers", "between"), [(SERIES, 1, []), (SERIES, 3, [8, 8]), (TEXTS, 2, [6, 8])])
+def test_dropout_leaves_units_out_of_the_embedding_and_between_layers(spec, layers, between):
+    net = LSTM(spec, embedding=6, hidden=4, bidirectional=True, layers=layers, dropout=0.5)
+    widths = []
+    net.dropout.register_forward_hook(lambda _, inputs, output: widths.append(output.shape[2]))
+    net(tokens(5, 3) if spec is TEXTS else inputs())
+    assert widths == between
 
 
 @pytest.mark.parametrize("pooled", ["last", "mean", "max"])
@@ -142,14 +172,14 @@ def test_gradients_reach_every_parameter(cell, pooled):
     assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
-@pytest.mark.parametrize("wrong", [{"hidden": 0}, {"layers": 0}])
+@pytest.mark.parametrize("wrong", [{"embedding": 0}, {"hidden": 0}, {"layers": 0}])
 def test_a_state_and_a_layer_are_the_least(wrong):
-    with pytest.raises(UserError, match=r"^model\.net\.hidden and model\.net\.layers: must be at least 1$"):
+    with pytest.raises(UserError, match=r"^model\.net\.embedding, .*hidden and .*layers: must be at least 1$"):
         LSTM(SERIES, **wrong)
 
 
-@pytest.mark.parametrize("kind", ["vector", "image", "tokens"])
+@pytest.mark.parametrize("kind", ["vector", "image"])
 def test_data_that_are_no_sequences_are_refused(kind):
-    shape = {"vector": (3,), "image": (1, 4, 4), "tokens": (7,)}[kind]
-    with pytest.raises(MismatchError, match=r"^model 'lstm' needs sequences \(time, features\); data 'other' has"):
+    shape = {"vector": (3,), "image": (1, 4, 4)}[kind]
+    with pytest.raises(MismatchError, match=r"^model 'lstm' needs sequences \(time, features\) or tokens"):
         LSTM(DataSpec("other", kind, shape, "classes", 3))

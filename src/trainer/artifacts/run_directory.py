@@ -27,6 +27,7 @@ INCIDENTAL = (
     *("callbacks.progress", "callbacks.pictures", "callbacks.lr_monitor", "callbacks.forecast"),
     *("callbacks.classes", "callbacks.values"),
     *("callbacks.samples", "callbacks.sample_quality"),
+    "callbacks.attention_maps",
 )
 
 
