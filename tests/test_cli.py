@@ -88,6 +88,7 @@ def test_callbacks_are_switched_on_and_off_by_name(command):
         "lr_monitor",
         "progress",
         "forecast",
+        "samples",
         "early_stopping",
         "gradient_clipping",
     ]
