@@ -139,6 +139,35 @@ def test_images_that_cannot_be_halved_so_often_are_refused(shape, channels, advi
         GAN(images(*shape), channels=channels)
 
 
+def named(*names):
+    spec = DataSpec("pictures", "image", (1, 8, 8), "classes", len(names), class_names=names, value_range=(0.0, 1.0))
+    return GAN(spec, generator=(), discriminator=(), latent=2, conditional=True)
+
+
+def test_told_the_class_the_generator_makes_images_of_it_and_samples_are_of_all_in_turn():
+    net = named("a", "b", "c")
+    with torch.no_grad():
+        last_linear(net.generator).weight.zero_()[:, 2:] = torch.tensor([-100.0, 0.0, 100.0])
+        last_linear(net.generator).bias.zero_()
+    assert net.sample(5, random()).flatten(1).mean(1).tolist() == [0, 0.5, 1, 0, 0.5]
+    assert net.make(torch.randn(2, 2), torch.tensor([2, 1])).flatten(1).mean(1).tolist() == [1, 0.5]
+
+
+def test_told_the_class_the_discriminator_gives_the_logit_of_that_class():
+    net = named("a", "b", "c")
+    nn.init.zeros_(last_linear(net.discriminator).weight)
+    last_linear(net.discriminator).bias.data = torch.tensor([5.0, 6.0, 7.0])
+    images = torch.rand(3, 1, 8, 8)
+    assert net.judge(images, torch.tensor([2, 0, 2])).tolist() == [[7], [5], [7]]
+    assert net(images).shape == (3, 3)
+
+
+def test_data_without_classes_cannot_tell_one():
+    spec = DataSpec("depths", "image", (1, 8, 8), "values", 1)
+    with pytest.raises(UserError, match=r"^model\.net\.conditional: data 'depths' has no classes"):
+        GAN(spec, conditional=True)
+
+
 def test_vectors_are_refused():
     with pytest.raises(MismatchError, match=r"^model 'gan' needs images"):
         GAN(DataSpec("line", "vector", (1,), "values", 1))

@@ -62,12 +62,13 @@ def task_of(model):
 
 def learns_against_itself(net, inputs, steps=20):
     """Each network alone, on one batch, makes its own loss smaller."""
-    assert net(inputs).shape == (EXAMPLES, 1)
+    nothing = torch.zeros(EXAMPLES, dtype=torch.long)
+    assert net.judge(inputs, nothing).shape == (EXAMPLES, 1)
     fakes = net.sample(EXAMPLES, torch.Generator().manual_seed(0))
     assert fakes.shape == inputs.shape
     losses = {
-        net.discriminator: lambda: discriminator_loss(net(inputs), net(fakes)),
-        net.generator: lambda: generator_loss(net(net.generator(torch.ones(EXAMPLES, net.latent)))),
+        net.discriminator: lambda: discriminator_loss(net.judge(inputs, nothing), net.judge(fakes, nothing)),
+        net.generator: lambda: generator_loss(net.judge(net.make(torch.ones(EXAMPLES, net.latent), nothing), nothing)),
     }
     for part, loss in losses.items():
         optimizer, before = torch.optim.Adam(part.parameters(), lr=0.001), loss().item()

@@ -42,6 +42,12 @@ class Numbers(nn.Module):
         nn.init.constant_(self.generator.weight, g)
         nn.init.constant_(self.discriminator.weight, d)
 
+    def make(self, noise, targets):
+        return self.generator(noise)
+
+    def judge(self, inputs, targets):
+        return self.discriminator(inputs)
+
     def follow(self):
         self.followed += 1
 
@@ -104,22 +110,26 @@ def test_label_smoothing_concerns_real_inputs_alone():
     assert smooth == pytest.approx(-0.9 * math.log(0.9) - 0.1 * math.log(0.1) - math.log(1 / 2), rel=1e-5)
 
 
-def test_one_batch_is_a_step_of_the_discriminator_and_then_one_of_the_generator(monkeypatch):
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_each_batch_is_a_step_of_the_discriminator_and_then_one_of_the_generator(steps, monkeypatch):
     data, net = Line(batch_size=4), Numbers(g=0.5, d=0.3)
-    task, trainer = adversarial(data, net), lightning(limit_val_batches=0)
+    task, trainer = adversarial(data, net), lightning(steps, limit_val_batches=0)
     monkeypatch.setattr(task, "_noise", lambda like, rows, *place: torch.full((rows, 1), 3.0))
     trainer.fit(task, data)
-    # D on x = 2 and on 0.5 * 3; the generator is then judged by the new D
-    d = 0.3 + 0.1 * (2 * sigmoid(-0.3 * 2) - 1.5 * sigmoid(0.3 * 1.5))
-    g = 0.5 + 0.1 * d * 3 * sigmoid(-d * 1.5)
+    g, d = 0.5, 0.3
+    for _ in range(steps):  # D on x = 2 and on 3 g; the generator is then judged by the new D
+        before = g, d
+        d += 0.1 * (2 * sigmoid(-2 * d) - 3 * g * sigmoid(3 * g * d))
+        g += 0.1 * d * 3 * sigmoid(-3 * g * d)
     assert net.weights == pytest.approx((g, d), rel=1e-5)
-    assert net.followed == 1
+    assert net.followed == steps
+    old_g, old_d = before
     assert numbers(trainer) == pytest.approx(
         {
-            "train/discriminator_loss": -math.log(sigmoid(0.6)) - math.log(sigmoid(-0.45)),
-            "train/generator_loss": -math.log(sigmoid(d * 1.5)),
-            "train/real": sigmoid(0.6),
-            "train/fake": sigmoid(0.45),
+            "train/discriminator_loss": -math.log(sigmoid(2 * old_d)) - math.log(sigmoid(-3 * old_g * old_d)),
+            "train/generator_loss": -math.log(sigmoid(3 * old_g * d)),
+            "train/real": sigmoid(2 * old_d),
+            "train/fake": sigmoid(3 * old_g * old_d),
         },
         rel=1e-5,
     )

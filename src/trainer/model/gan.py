@@ -6,6 +6,7 @@ from itertools import pairwise
 from math import prod
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from trainer.errors import MismatchError, UserError
@@ -25,6 +26,8 @@ class GAN(nn.Module):
         discriminator: The same of the discriminator.
         channels: The discriminator begins with so many convolutions, of these channels, each of which halves height
             and width; the generator ends with as many that double them, backwards. `[]`: both networks are dense.
+        conditional: Whether both are told the class: the generator which one to make, the discriminator which one an
+            image is said to be. Images are then made of all classes in turn.
         batch_norm: Whether the generator's layers are normalised over the batch.
         dropout: Probability, in [0, 1), that a unit of the discriminator is left out of a training step.
         slope: Of LeakyReLU below 0.
@@ -32,11 +35,12 @@ class GAN(nn.Module):
             share of itself at each step; 0: from the weights themselves.
 
     Raises:
-        UserError: `channels` halve the images too often, or a number is outside its range.
+        UserError: `channels` halve the images too often, a number is outside its range, or there are no classes.
 
     Source:
-        Goodfellow et al. 2014, Generative adversarial nets (dense); Radford et al. 2016, Unsupervised representation
-        learning with deep convolutional GANs (convolutional).
+        Goodfellow et al. 2014, Generative adversarial nets; Radford et al. 2016, Unsupervised representation learning
+        with deep convolutional GANs; Mirza and Osindero 2014, Conditional generative adversarial nets; Mescheder et al.
+        2018, Which training methods for GANs do actually converge? (a logit for each class, a running average).
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class GAN(nn.Module):
         generator: Sequence[int] = (256, 512, 1024),
         discriminator: Sequence[int] = (512, 256),
         channels: Sequence[int] = (),
+        conditional: bool = False,
         batch_norm: bool = False,
         dropout: float = 0.0,
         slope: float = 0.2,
@@ -56,11 +61,14 @@ class GAN(nn.Module):
         spec.require("gan", "image")
         if not 0 <= ema_decay < 1:
             raise UserError(f"model.net.ema_decay: {ema_decay} is not in [0, 1)")
+        if conditional and spec.target != "classes":
+            raise UserError(f"model.net.conditional: data '{spec.name}' has no classes; set it to false")
         self.spec, self.latent, self.ema_decay = spec, latent, ema_decay
+        self.classes = len(spec.class_names) if conditional else 0  # 0: nothing is told
         between = (channels[-1], *_halved(channels, spec)) if channels else spec.shape  # dense on one side of it
         low, high = spec.value_range or (-1.0, 1.0)
         self.generator = nn.Sequential(
-            *dense([latent, *generator, prod(between)], "leaky_relu", batch_norm=batch_norm),
+            *dense([latent + self.classes, *generator, prod(between)], "leaky_relu", batch_norm=batch_norm),
             nn.Unflatten(1, between),
             *_doublings([*reversed(channels), spec.shape[0]], batch_norm),
             *([nn.Tanh(), Linearly((high - low) / 2, (high + low) / 2)] if spec.value_range else []),
@@ -69,7 +77,7 @@ class GAN(nn.Module):
             Linearly(2 / (high - low), -(high + low) / (high - low)),
             *_halvings([spec.shape[0], *channels], dropout),
             nn.Flatten(),
-            *dense([prod(between), *discriminator, 1], "leaky_relu", dropout=dropout),
+            *dense([prod(between), *discriminator, max(1, self.classes)], "leaky_relu", dropout=dropout),
         )
         for layer in self.modules():
             if isinstance(layer, nn.LeakyReLU):
@@ -84,9 +92,30 @@ class GAN(nn.Module):
 
         Shapes:
             images: (batch, *spec.shape)
-            returns: (batch, 1), logits: above 0 is real
+            returns: (batch, 1), logits: above 0 is real; conditional: (batch, classes), a real one of that class
         """
         return self.discriminator(images)
+
+    def make(self, noise: Tensor, targets: Tensor) -> Tensor:
+        """Make images.
+
+        Shapes:
+            noise: (batch, latent)
+            targets: (batch,) classes, of no effect unless the network is conditional
+            returns: (batch, *spec.shape)
+        """
+        return self.generator(self._told(noise, targets))
+
+    def judge(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Say how real images look, and how much like their class where that is told.
+
+        Shapes:
+            images: (batch, *spec.shape)
+            targets: (batch,) classes
+            returns: (batch, 1), logits
+        """
+        logits: Tensor = self.discriminator(images)  # (batch, 1) or (batch, classes)
+        return logits.gather(1, targets[:, None]) if self.classes else logits
 
     def train(self, mode: bool = True) -> "GAN":
         super().train(mode)
@@ -117,10 +146,15 @@ class GAN(nn.Module):
         """
         maker = self.average or self.generator
         noise = torch.randn(count, self.latent, generator=random).to(next(maker.parameters()))  # (count, latent)
+        told = self._told(noise, torch.arange(count, device=noise.device) % max(1, self.classes))
         training = maker.training
-        images = torch.cat([maker.eval()(some) for some in torch.split(noise, AT_ONCE)])
+        images = torch.cat([maker.eval()(some) for some in torch.split(told, AT_ONCE)])
         maker.train(training)
         return images
+
+    def _told(self, noise: Tensor, targets: Tensor) -> Tensor:
+        """What the generator reads: (batch, latent), or (batch, latent + classes)."""
+        return torch.cat([noise, F.one_hot(targets, self.classes).to(noise)], 1) if self.classes else noise
 
 
 class Linearly(nn.Module):

@@ -26,9 +26,17 @@ TRAINING, EVALUATION = 0, 1  # what noise is for
 class Pair(Protocol):
     """The two networks: `trainer.model.gan`, or a net of your own."""
 
-    latent: int  # the generator maps noise (batch, latent) to inputs (batch, *spec.shape)
+    latent: int  # numbers of noise that an input is made from
     generator: nn.Module
-    discriminator: nn.Module  # inputs (batch, *spec.shape) to logits (batch, 1), above 0 for real ones
+    discriminator: nn.Module
+
+    def make(self, noise: Tensor, targets: Tensor) -> Tensor:
+        """Inputs (batch, *spec.shape) by the generator, of noise (batch, latent), and if it likes of targets."""
+        ...
+
+    def judge(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Logits (batch, 1) by the discriminator: above 0 where inputs are real, and go with the targets."""
+        ...
 
     def follow(self) -> None:
         """Called after each step of the generator."""
@@ -78,7 +86,7 @@ class Adversarial(LightningModule):
         self.make_optimizers = {"generator": optimizer, "discriminator": discriminator_optimizer or optimizer}
         self.seed = torch.initial_seed()  # the run's
         self._batches_a_step = 1
-        self._owed: list[int] = []  # sizes of the batches that the generator has not yet learned from
+        self._owed: list[Tensor] = []  # targets of the batches that the generator has not yet learned from
 
     @property
     def logged(self) -> list[str]:
@@ -94,26 +102,27 @@ class Adversarial(LightningModule):
         return self.net.discriminator(inputs)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        inputs, _ = batch
+        inputs, targets = batch
         share = 1 / self.trainer.accumulate_grad_batches
-        self._owed.append(len(inputs))
+        self._owed.append(targets)
         with torch.no_grad():
-            fakes = self.net.generator(self._noise(inputs, len(inputs), TRAINING, self.current_epoch, batch_idx))
-        on_real, on_fake = self.net.discriminator(inputs), self.net.discriminator(fakes)  # (batch, 1) each
+            fakes = self.net.make(self._noise(inputs, len(inputs), TRAINING, self.current_epoch, batch_idx), targets)
+        on_real, on_fake = self.net.judge(inputs, targets), self.net.judge(fakes, targets)  # (batch, 1) each
         loss = discriminator_loss(on_real, on_fake, self.real_label)
         self.manual_backward(share * loss)
         self._log("train", {"discriminator_loss": loss.detach()} | _belief(on_real, on_fake))
         if (batch_idx + 1) % self.trainer.accumulate_grad_batches and not self.trainer.is_last_batch:
             return
 
-        generator_optimizer, discriminator_optimizer = self._optimizers()
+        optimizers: Any = self.optimizers()
+        generator_optimizer, discriminator_optimizer = optimizers
         # what `discriminator_optimizer.step()` does, save that Lightning does not count it as a step of the training
         self.trainer.strategy.optimizer_step(discriminator_optimizer.optimizer, lambda: None)
         discriminator_optimizer.zero_grad()
         self.toggle_optimizer(generator_optimizer)  # the discriminator only hands gradients on
-        for number, rows in enumerate(self._owed, start=1):
-            noise = self._noise(inputs, rows, TRAINING, self.current_epoch, batch_idx, number)
-            loss = generator_loss(self.net.discriminator(self.net.generator(noise)))
+        for number, owed in enumerate(self._owed, start=1):
+            noise = self._noise(inputs, len(owed), TRAINING, self.current_epoch, batch_idx, number)
+            loss = generator_loss(self.net.judge(self.net.make(noise, owed), owed))
             self.manual_backward(share * loss)
         self.untoggle_optimizer(generator_optimizer)
         generator_optimizer.step()
@@ -156,10 +165,6 @@ class Adversarial(LightningModule):
             made.append({"optimizer": optimizer, "lr_scheduler": {**schedule, "name": f"lr_{name}"}})
         return made
 
-    def _optimizers(self) -> Any:
-        """Lightning's wrappers of the generator's optimizer and of the discriminator's."""
-        return self.optimizers()
-
     def _noise(self, like: Tensor, rows: int, *place: int) -> Tensor:
         """Noise (rows, latent) that depends on the seed and the place alone: a run that is resumed has the same."""
         seed = self.seed if place[0] == TRAINING else 0  # all runs are judged on the same noise
@@ -176,9 +181,9 @@ class Adversarial(LightningModule):
                 schedule.scheduler.step()  # type: ignore[call-arg]  # plateaus are refused
 
     def _judge(self, stage: str, batch: Batch, batch_idx: int) -> None:
-        inputs, _ = batch
-        fakes = self.net.generator(self._noise(inputs, len(inputs), EVALUATION, batch_idx))
-        on_real, on_fake = self(inputs), self(fakes)
+        inputs, targets = batch
+        fakes = self.net.make(self._noise(inputs, len(inputs), EVALUATION, batch_idx), targets)
+        on_real, on_fake = self.net.judge(inputs, targets), self.net.judge(fakes, targets)
         losses = {
             "discriminator_loss": discriminator_loss(on_real, on_fake, self.real_label),
             "generator_loss": generator_loss(on_fake),
