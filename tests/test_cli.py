@@ -58,7 +58,7 @@ def test_help_lists_the_choices_of_the_working_directory_too(command, tmp_path):
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments/my_recipe.yaml").write_text("seed: 3")
     text = command("--help").out
-    assert "  model       cnn linear lstm mine mlp" in text
+    assert "  model       attention cnn linear lstm mine mlp" in text
     assert "my_recipe" in text
 
 
