@@ -102,8 +102,19 @@ def test_the_word_that_weighs_most_has_the_hottest_background():
     _, columns = hot(picture)
     assert columns.min() > 5
     assert columns.max() < 60
-    half = np.asarray(behind_words(["a", "fine"], torch.tensor([0.4, 0.8]), 300))
-    assert half[0, 1].tolist() == [255, 182, 128]  # half way from white to the hottest
+
+
+@pytest.mark.parametrize(
+    ("weights", "background"),
+    [
+        ([0.5, 0.8, 0.0, 0.1], [255, 207, 170]),  # 0.15 above the mean, the greatest 0.45: a third of the way
+        ([0.3, 0.8, 0.0, 0.1], list(WHITE)),  # the mean itself
+        ([0.1, 0.8, 0.0, 0.1], list(WHITE)),  # below it
+        ([0.25, 0.25, 0.25, 0.25], list(WHITE)),
+    ],
+)
+def test_heat_begins_above_the_mean(weights, background):
+    assert np.asarray(behind_words(["a", "b", "c", "d"], torch.tensor(weights), 300))[0, 1].tolist() == background
 
 
 def test_words_go_on_in_the_next_line_and_end_at_the_most():

@@ -1,4 +1,4 @@
-"""Heat: weights drawn as colour, over the patches of an image, behind the words of a text, or as a matrix."""
+"""Heat: weights above their mean as colour, over the patches of an image, behind words, or as a matrix."""
 
 from collections.abc import Sequence
 
@@ -19,12 +19,12 @@ def over_image(image: Tensor, weights: Tensor) -> Image.Image:
 
     Args:
         image: (channels, height, width), stretched to the full range of brightness.
-        weights: Of the patches (rows, columns), at least 0; the greatest is the hottest.
+        weights: Of the patches (rows, columns); the greatest is the hottest.
     """
     low, high = image.aminmax()
     shown = ((image - low) / (high - low).clamp(min=1e-9))[:3]  # (1 or 3, height, width)
     shown = F.interpolate(shown[None], (SIDE, SIDE))[0].expand(3, -1, -1)
-    heat = F.interpolate(_share(weights)[None, None], (SIDE, SIDE))[0]  # (1, SIDE, SIDE)
+    heat = F.interpolate(_heat(weights)[None, None], (SIDE, SIDE))[0]  # (1, SIDE, SIDE)
     grey = 0.25 + 0.6 * shown.mean(0, keepdim=True)  # neither black nor white, on which heat would not show
     hot = torch.tensor(HOT).view(3, 1, 1) / 255
     sheet = Image.new("RGB", (2 * SIDE + GAP, SIDE), WHITE)
@@ -38,11 +38,11 @@ def behind_words(words: Sequence[str], weights: Tensor, width: int) -> Image.Ima
 
     Args:
         words: At least one.
-        weights: Of each word (words,), at least 0; the greatest is the hottest.
+        weights: Of each word (words,); the greatest is the hottest.
         width: Of the picture, in pixels.
     """
     shown = [*words[:MOST_WORDS], *(["..."] if len(words) > MOST_WORDS else [])]
-    heat = [*_share(weights)[:MOST_WORDS].tolist(), 0.0]
+    heat = [*_heat(weights)[:MOST_WORDS].tolist(), 0.0]
     places, left, top = [], 0.0, 0
     for word in shown:
         length = FONT.getlength(word) + 6
@@ -62,9 +62,9 @@ def matrix(weights: Tensor) -> Image.Image:
     """A map of attention: a row for each query, a column for each key, the cell the hotter the more it weighs.
 
     Args:
-        weights: (queries, keys), at least 0; the greatest is the hottest.
+        weights: (queries, keys); the greatest is the hottest.
     """
-    heat = F.interpolate(_share(weights)[None, None], (SIDE, SIDE))[0, 0, :, :, None]  # (SIDE, SIDE, 1)
+    heat = F.interpolate(_heat(weights)[None, None], (SIDE, SIDE))[0, 0, :, :, None]  # (SIDE, SIDE, 1)
     white, hot = torch.tensor(WHITE) / 255, torch.tensor(HOT) / 255
     sheet = Image.new("RGB", (SIDE + LINE + 2, SIDE + LINE + 2), WHITE)
     sheet.paste(_image(white + heat * (hot - white)), (LINE, 1))
@@ -99,9 +99,10 @@ def in_rows(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
     return sheet
 
 
-def _share(weights: Tensor) -> Tensor:
-    """Weights from 0 to 1, the greatest 1."""
-    return weights.float() / weights.max().clamp(min=1e-9)
+def _heat(weights: Tensor) -> Tensor:
+    """Heat from 0, for what weighs the mean or less, to 1, for what weighs most; equal weights are all cold."""
+    above = (weights.float() - weights.float().mean()).clamp(min=0)
+    return above / above.max().clamp(min=1e-6)
 
 
 def _warm(share: float) -> Colour:
