@@ -15,7 +15,7 @@ from trainer.data.base import TensorData
 from trainer.data.cache import Arrays, digest, made_once
 from trainer.data.csv_file import find_csv, read_csv
 from trainer.data.files import DataFile
-from trainer.data.reviews import Reviews, read_rows, read_tree, without_repeats
+from trainer.data.reviews import Reviews, cut_run, read_rows, read_tree, without_repeats
 from trainer.data.split import Split, Stage, cut
 from trainer.data.synthetic import texts
 from trainer.data.text import RULES, Encoded, Keep, encode, most_frequent_words
@@ -34,8 +34,9 @@ class IMDB(TensorData):
     """Reviews as numbers of words, the most frequent ones of the training part.
 
     Of the folders, the test part stays as it is published. Training reviews whose text stands there too are left
-    out, and so are those that repeat another training review; the rest is cut into train and validation. A CSV file
-    is cut into all three, each text once. So no text is in two parts.
+    out, and so are those that repeat another training review; of the rest a run of neighbours in each class is for
+    validation, so that few films are on both sides. A CSV file is cut at random into all three, each text once. So no
+    text is in two parts.
 
     What the texts became is kept in `.cache` below `dir`, under a name that is a hash of the texts and of all
     settings that matter; the folder may be deleted at any time.
@@ -149,7 +150,7 @@ class IMDB(TensorData):
             known = REVIEWS if self.path == FOLDER else None
             all_train, test = (read_tree(folder / part, known) for part in ("train", "test"))
             rest = without_repeats(all_train, elsewhere=test.texts)
-            val, train = self._cut(rest, self.val_size)
+            val, train = cut_run(rest, self.val_size, self.data_seed)
             return {"train": train, "val": val, "test": test}
         file = read_csv(find_csv(self.path, self.root, md5=""), header=self.header, delimiter=self.delimiter)
         reviews = without_repeats(read_rows(file, self.text_column, self.label_column, self.class_names))

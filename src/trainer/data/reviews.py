@@ -5,7 +5,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from trainer.data.csv_file import CsvFile, number_or_nan
+from trainer.data.randomness import generator_for
 from trainer.data.text import is_empty, same
 from trainer.errors import UserError, did_you_mean
 
@@ -28,7 +31,7 @@ class Reviews(NamedTuple):
 
 
 def read_tree(folder: Path, promised: int | None) -> Reviews:
-    """Read the files `neg/*.txt` and `pos/*.txt` of a folder, in the order of their names.
+    """Read the files `neg/*.txt` and `pos/*.txt` of a folder, in the order of the numbers in their names.
 
     Args:
         folder: E.g. `aclImdb/train`.
@@ -45,7 +48,7 @@ def read_tree(folder: Path, promised: int | None) -> Reviews:
                 f"{part} is missing. Reviews lie as .txt files in train/neg, train/pos, test/neg and test/pos; "
                 "mend that, or say by data.path where they are"
             )
-        files = sorted(part.glob("*.txt"), key=lambda file: file.name)
+        files = sorted(part.glob("*.txt"), key=_in_order)
         if promised and len(files) != promised:
             raise UserError(
                 f"{part}: {len(files)} reviews, but there should be {promised}. Delete {folder.parent} and run again, "
@@ -56,6 +59,12 @@ def read_tree(folder: Path, promised: int | None) -> Reviews:
         reviews.texts.extend(map(read_text, files))
         reviews.classes.extend([number] * len(files))
     return reviews
+
+
+def _in_order(file: Path) -> tuple[int, str]:
+    """By the number before the underscore, as in `127_7.txt`, and then by name."""
+    number = file.name.partition("_")[0]
+    return (int(number) if number.isdecimal() else 0), file.name
 
 
 def read_text(file: Path) -> str:
@@ -106,6 +115,36 @@ def read_rows(file: CsvFile, text_column: str | int, label_column: str | int, cl
         only = class_names[reviews.classes[0]]
         raise UserError(f"{file.path}, {file.place(label)}: every review is {only}; need at least two classes")
     return reviews
+
+
+def cut_run(reviews: Reviews, size: int, seed: int) -> tuple[Reviews, Reviews]:
+    """Cut a run of neighbours out of each class: `size` reviews in all, and the rest.
+
+    In the official numbering reviews of one film are neighbours, and the films of training and test are not the same:
+    cut at random, a network that knows films by heart would look better in validation than it is in the test.
+
+    Args:
+        reviews: In the order of their numbers, of each class.
+        size: About equally many of each class.
+        seed: Of the place where a run begins.
+
+    Raises:
+        UserError: A class has too few reviews.
+    """
+    chosen: set[int] = set()
+    classes = sorted(set(reviews.classes))
+    for number in classes:
+        rows = [row for row, found in enumerate(reviews.classes) if found == number]
+        count = size * (number + 1) // len(classes) - size * number // len(classes)
+        if not 0 < count < len(rows):
+            raise UserError(
+                f"data.val_size: {size} asks for {count} of the {len(rows)} training reviews of a class; it must leave "
+                "some, and take at least one"
+            )
+        room = len(rows) - count + 1
+        first = int(torch.randint(room, (), generator=generator_for("run", seed, number)))
+        chosen.update(rows[first : first + count])
+    return reviews.take(sorted(chosen)), reviews.take(row for row in range(len(reviews.texts)) if row not in chosen)
 
 
 def without_repeats(reviews: Reviews, elsewhere: Sequence[str] = ()) -> Reviews:
