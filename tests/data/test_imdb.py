@@ -93,7 +93,7 @@ def test_what_was_left_out_is_said(tmp_path, caplog):
 
 def test_the_data_seed_alone_changes_the_cut(tmp_path):
     lay(tmp_path)
-    first, again, other = (ready(tmp_path, data_seed=seed, seed=run) for seed, run in ((0, 1), (0, 2), (1, 1)))
+    first, again, other = (ready(tmp_path, data_seed=seed, seed=run) for seed, run in ((0, 1), (0, 2), (2, 1)))
     assert first.checksum() == again.checksum()
     assert {words.split()[0] for words, _ in said(first, "val")}
     assert first.checksum() != other.checksum()
@@ -149,7 +149,7 @@ def test_a_second_run_numbers_no_word_and_a_changed_text_or_setting_does(tmp_pat
         assert again.vocabulary == first.vocabulary
         assert ready(tmp_path, max_length=3, keep="end").splits["test"].inputs.shape == (3, 3)  # cut from the same
         (file,) = (tmp_path / ".cache").iterdir()
-        for changed in ({"vocabulary_size": 9}, {"val_size": 3}, {"data_seed": 1}):
+        for changed in ({"vocabulary_size": 9}, {"val_size": 3}, {"data_seed": 2}):
             with pytest.raises(TypeError):
                 ready(tmp_path, **changed)
     (tmp_path / "mine/test/pos/0_7.txt").write_text("bad film .")

@@ -87,7 +87,7 @@ def test_folders_have_two_classes(tree):
 
 
 def test_more_validation_than_there_are_reviews_is_refused(tree):
-    assert refused(tree, val_size=4).startswith("data: 4 examples cannot be cut into parts of 4 and a rest")
+    assert refused(tree, val_size=4).startswith("data.val_size: 4 asks for 2 of the 2 training reviews of a class")
 
 
 def test_without_folder_and_archive_it_is_said_what_to_put_where(tmp_path):
@@ -151,5 +151,5 @@ def test_a_csv_file_with_a_mistake_is_refused_by_its_line(tmp_path, lines, setti
 
 
 def test_a_path_that_leads_nowhere_is_told_with_where_it_was_sought(tmp_path):
-    message = "no.csv is missing. Put the file there, or point data.dir (or the environment variable TRAINER_DATA_DIR)"
+    message = "data.path: no file 'no.csv'\n  Put it there, give data.path in full, or point data.dir"
     assert refused(tmp_path, path="no.csv").startswith(message)
