@@ -173,6 +173,18 @@ def test_vectors_are_refused():
         GAN(DataSpec("line", "vector", (1,), "values", 1))
 
 
+def test_samples_may_be_made_of_less_noise_than_training_is():
+    net = GAN(images(), generator=(), latent=3, temperature=0.5)
+    noise = torch.randn(4, 3, generator=random())
+    assert torch.allclose(net.sample(4, random()), net.generator(noise / 2), atol=1e-6)
+    assert torch.equal(net.make(noise, torch.zeros(4)), net.generator(noise))
+
+
+def test_no_noise_at_all_is_refused():
+    with pytest.raises(UserError, match=r"^model\.net\.temperature: 0 is not greater than 0$"):
+        GAN(images(), temperature=0)
+
+
 @pytest.mark.parametrize("decay", [-0.1, 1.0])
 def test_a_decay_outside_its_range_is_refused(decay):
     with pytest.raises(UserError, match=r"^model\.net\.ema_decay"):

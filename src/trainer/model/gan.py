@@ -33,6 +33,8 @@ class GAN(nn.Module):
         slope: Of LeakyReLU below 0.
         ema_decay: In (0, 1): samples are drawn from a running average of the generator's weights that keeps this
             share of itself at each step; 0: from the weights themselves.
+        temperature: What the noise of samples is multiplied by; below 1 they are clearer and less varied. Training
+            does not see it.
 
     Raises:
         UserError: `channels` halve the images too often, a number is outside its range, or there are no classes.
@@ -40,7 +42,8 @@ class GAN(nn.Module):
     Source:
         Goodfellow et al. 2014, Generative adversarial nets; Radford et al. 2016, Unsupervised representation learning
         with deep convolutional GANs; Mirza and Osindero 2014, Conditional generative adversarial nets; Mescheder et al.
-        2018, Which training methods for GANs do actually converge? (a logit for each class, a running average).
+        2018, Which training methods for GANs do actually converge? (a logit for each class, a running average);
+        Kingma and Dhariwal 2018, Glow (samples at a reduced temperature).
     """
 
     def __init__(
@@ -56,14 +59,17 @@ class GAN(nn.Module):
         dropout: float = 0.0,
         slope: float = 0.2,
         ema_decay: float = 0.0,
+        temperature: float = 1.0,
     ) -> None:
         super().__init__()
         spec.require("gan", "image")
         if not 0 <= ema_decay < 1:
             raise UserError(f"model.net.ema_decay: {ema_decay} is not in [0, 1)")
+        if temperature <= 0:
+            raise UserError(f"model.net.temperature: {temperature} is not greater than 0")
         if conditional and spec.target != "classes":
             raise UserError(f"model.net.conditional: data '{spec.name}' has no classes; set it to false")
-        self.spec, self.latent, self.ema_decay = spec, latent, ema_decay
+        self.spec, self.latent, self.ema_decay, self.temperature = spec, latent, ema_decay, temperature
         self.classes = len(spec.class_names) if conditional else 0  # 0: nothing is told
         between = (channels[-1], *_halved(channels, spec)) if channels else spec.shape  # dense on one side of it
         low, high = spec.value_range or (-1.0, 1.0)
@@ -145,7 +151,8 @@ class GAN(nn.Module):
             returns: (count, *spec.shape)
         """
         maker = self.average or self.generator
-        noise = torch.randn(count, self.latent, generator=random).to(next(maker.parameters()))  # (count, latent)
+        noise = self.temperature * torch.randn(count, self.latent, generator=random)  # (count, latent)
+        noise = noise.to(next(maker.parameters()))
         told = self._told(noise, torch.arange(count, device=noise.device) % max(1, self.classes))
         training = maker.training
         images = torch.cat([maker.eval()(some) for some in torch.split(told, AT_ONCE)])
