@@ -64,6 +64,13 @@ def test_a_mistake_gets_one_clear_message(typed, command):
     assert len(message.splitlines()) <= 16
 
 
+def test_however_many_choices_there_are_they_stand_in_one_line(command):
+    message = command("experiment=mnist_cn").err.splitlines()
+    options = [line for line in message if line.startswith("Available options in 'experiment': diabetes_mlp, ")]
+    assert len(options) == 1
+    assert options[0].endswith(", xor_mlp, xor_tutorial")
+
+
 def test_every_mistake_is_told_at_once(command):
     outcome = command("optimizer.lr=abc", "trainer.max_epochs=x", "model.net.dropout=y")
     for key in ("optimizer.lr: ", "trainer.max_epochs: ", "model.net.dropout: "):

@@ -21,6 +21,9 @@ def explain(error: BaseException) -> str | None:
         return None  # the last is raised by code that a config named
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
     text = re.sub(r"\s*Config search path:.*", "", text, flags=re.DOTALL)  # folders, of no help here
+    text = re.sub(
+        r":?\n\t", lambda tab: ": " if tab[0][0] == ":" else ", ", text
+    )  # options: in one line, not one in each
     # Hydra's advice to append an unknown key would let the misspelt one in
     text = re.sub(r"\s*To append to your config use .*", "", text)
     text = re.sub(r"\n\s*(full_key|object_type|reference_type)\b.*", "", text)
