@@ -73,9 +73,10 @@ class AttentionPictures(Callback):
     def _keep(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int, batches: Any
     ) -> None:
-        net, objective = pl_module.net, pl_module.objective
-        if not isinstance(net, Attentive) or not trainer.is_global_zero:
+        net = getattr(pl_module, "net", None)
+        if outputs is None or not isinstance(net, Attentive) or not trainer.is_global_zero:
             return
+        objective = pl_module.objective
         assert isinstance(objective, Objective)
         count = sum(place * batches[0] // self.examples == batch_idx for place in range(self.examples))
         if count:
