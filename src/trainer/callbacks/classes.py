@@ -55,8 +55,10 @@ class ClassReport(Callback):
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any
     ) -> None:
+        if not (self._counts and self._curves):
+            return
         objective = pl_module.objective
-        if self._counts and self._curves and isinstance(objective, Objective):
+        if isinstance(objective, Objective):
             self._counts.update(objective.predictions(outputs), batch[1])
             scores = objective.scores(outputs)
             self._curves.update(scores if scores.dim() == 2 else torch.stack([1 - scores, scores], 1), batch[1])
