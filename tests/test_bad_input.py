@@ -66,7 +66,7 @@ def test_a_mistake_gets_one_clear_message(typed, command):
 
 def test_however_many_choices_there_are_they_stand_in_one_line(command):
     message = command("experiment=mnist_cn").err.splitlines()
-    options = [line for line in message if line.startswith("Available options in 'experiment': diabetes_mlp, ")]
+    options = [line for line in message if line.startswith("Available options in 'experiment': cifar10_cnn, ")]
     assert len(options) == 1
     assert options[0].endswith(", xor_mlp, xor_tutorial")
 
