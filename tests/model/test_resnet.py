@@ -1,6 +1,7 @@
 """ResNet: torchvision's numbers, stems by image size, frozen parts that do not move."""
 
 import logging
+import sys
 
 import pytest
 import torch
@@ -123,3 +124,9 @@ def test_what_cannot_train_or_is_misspelt_is_refused():
         small(width=0)
     with pytest.raises(MismatchError, match=r"^model 'resnet' needs images"):
         ResNet(DataSpec("points", "vector", (2,), "classes", 1))
+
+
+def test_without_torchvision_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchvision.models", None)
+    with pytest.raises(UserError, match=r"install it: pip install 'trainer\[vision\]'$"):
+        ResNet(images())

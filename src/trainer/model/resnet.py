@@ -102,7 +102,10 @@ class ResNet(nn.Module):
 
     def _lay(self, spec: DataSpec, depth: Depth, width: int) -> None:
         """Take over the parts of torchvision's network, with a stem and an output for these data."""
-        from torchvision.models import resnet  # takes a second to import, and only this network needs it
+        try:
+            from torchvision.models import resnet  # takes a second to import, and only this network needs it
+        except ImportError as error:
+            raise UserError("model.net: ResNets need torchvision; install it: pip install 'trainer[vision]'") from error
 
         block = resnet.BasicBlock if depth < 50 else resnet.Bottleneck
         net = resnet.ResNet(block, BLOCKS[depth])
