@@ -32,6 +32,7 @@ class SelfAttention(nn.Module):
             position that stands `"first"` and is learned (often called cls).
         dropout: Probability, in [0, 1), that a unit is left out of a training step: of the first vectors, of
             what each block adds, and before each dense layer of the head.
+        word_dropout: Probability, in [0, 1), that the whole vector of a position is left out of a training step.
         head: Widths of dense layers between the pooled state and the output.
         activation: In blocks and head.
 
@@ -40,7 +41,8 @@ class SelfAttention(nn.Module):
         MismatchError: `patch_size` does not divide the image; says which sizes do.
 
     Source:
-        Vaswani et al. 2017; Dosovitskiy et al. 2021, An image is worth 16x16 words, for patches.
+        Vaswani et al. 2017; Dosovitskiy et al. 2021, An image is worth 16x16 words, for patches; Iyyer et al. 2015,
+        Deep unordered composition rivals syntactic methods, for `word_dropout`.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class SelfAttention(nn.Module):
         positions: Positions = "sinusoidal",
         pooled: Pooled = "mean",
         dropout: float = 0.0,
+        word_dropout: float = 0.0,
         head: Sequence[int] = (),
         activation: Activation = "gelu",
     ) -> None:
@@ -73,7 +76,7 @@ class SelfAttention(nn.Module):
         )  # waves of height 1 would drown the small vectors of tokens
         self.positions = AddPositions(positions, time, width, strength)
         self.first = nn.Parameter(0.02 * torch.randn(width)) if pooled == "first" else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout, self.word_dropout = nn.Dropout(dropout), nn.Dropout1d(word_dropout)
         self.blocks = nn.ModuleList(Block(width, heads, feed_forward, dropout, activation) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.head = dense([width, *head, spec.output_size], activation, dropout=dropout)
@@ -111,7 +114,7 @@ class SelfAttention(nn.Module):
 
     def _begin(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
         """The first vectors (batch, time, width), and which are real (batch, time): None where all are."""
-        states = self.positions(self.embedding(inputs))
+        states = self.positions(self.word_dropout(self.embedding(inputs)))
         real = None
         if inputs.dim() == 2:
             real = real_steps(lengths_of(inputs), inputs.shape[1])
