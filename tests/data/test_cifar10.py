@@ -12,7 +12,7 @@ from trainer.data import cifar10
 from trainer.data.augment import random_crop, random_mirror
 from trainer.data.cifar10 import CIFAR10, FOLDER, read_batch
 from trainer.data.files import DataFile
-from trainer.data.randomness import generator_for
+from trainer.data.randomness import Draws
 from trainer.errors import UserError
 
 
@@ -98,7 +98,7 @@ def test_a_file_of_another_kind_is_refused(content, tmp_path):
 
 def test_about_half_of_the_photographs_are_mirrored_and_the_others_left_alone():
     images = torch.arange(6.0).view(1, 1, 2, 3).repeat(400, 1, 1, 1)
-    turned = random_mirror(images, generator_for("test", 1))
+    turned = random_mirror(images, Draws(torch.arange(len(images)), 1))
     as_they_were = (turned == images).flatten(1).all(1)
     mirrored = (turned == images.flip(3)).flatten(1).all(1)
     assert (as_they_were ^ mirrored).all()
@@ -108,7 +108,7 @@ def test_about_half_of_the_photographs_are_mirrored_and_the_others_left_alone():
 def test_a_crop_shifts_by_whole_pixels_up_to_the_limit_either_way():
     images = torch.zeros(500, 2, 9, 9)
     images[:, 0, 4, 4], images[:, 1, 4, 4] = 1.0, 5.0
-    shifted = random_crop(images, generator_for("test", 2), shift_pixels=2)
+    shifted = random_crop(images, Draws(torch.arange(len(images)), 2), shift_pixels=2)
     places = shifted[:, 0].nonzero()[:, 1:]
     assert sorted({tuple(place) for place in places.tolist()}) == [(r, c) for r in range(2, 7) for c in range(2, 7)]
     assert torch.equal(shifted[:, 1], 5 * shifted[:, 0])  # the colours move together

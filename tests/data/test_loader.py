@@ -14,7 +14,7 @@ def double(inputs):
 
 
 def jitter(inputs, random):
-    return inputs + torch.rand(inputs.shape, generator=random)
+    return inputs + random.uniform(*inputs.shape[1:])
 
 
 def loader(rows=10, batch_size=3, augment=None, *, shuffle=True, seed=5, **ranks):
@@ -77,17 +77,25 @@ def test_torchs_global_random_state_is_left_alone():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_augmentation_is_the_same_for_the_same_seed_epoch_and_batch():
-    first, again = loader(augment=jitter), loader(augment=jitter)
-    assert same([*first, *first], [*again, *again])
+def test_augmentation_is_the_same_for_the_same_seed_epoch_and_example_whatever_the_batches_are():
+    def changed(*how, **ranks):
+        some, twice = loader(*how, augment=jitter, **ranks), {}
+        for epoch in range(2):
+            for inputs, targets in some:
+                twice |= {(epoch, row): value for row, value in zip(targets.tolist(), inputs.tolist(), strict=True)}
+        return twice
+
+    assert changed(10, 3) == changed(10, 4) == changed(10, 10)
+    ranks = [changed(10, 2, rank=rank, world_size=2) for rank in (0, 1)]
+    assert ranks[0] | ranks[1] == changed(10, 3)
 
 
-def test_augmentation_differs_between_batches_epochs_seeds_and_ranks():
+def test_augmentation_differs_between_examples_epochs_seeds_and_ranks():
     def draws(some):
         return [tuple(inputs.tolist()) for inputs, _ in some]
 
     def noise(inputs, random):
-        return torch.rand(inputs.shape, generator=random)
+        return random.uniform(*inputs.shape[1:])
 
     some, other = loader(9, augment=noise), loader(9, augment=noise, seed=6)
     ranks = [loader(18, augment=noise, rank=rank, world_size=2) for rank in (0, 1)]

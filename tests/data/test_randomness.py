@@ -2,7 +2,7 @@
 
 import torch
 
-from trainer.data.randomness import generator_for
+from trainer.data.randomness import Draws, generator_for
 
 
 def draws(*how):
@@ -41,3 +41,35 @@ def test_torchs_global_random_state_is_left_alone():
     state = torch.get_rng_state()
     draws("order", 1)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_each_example_draws_the_same_numbers_in_any_company():
+    alone = [Draws(torch.tensor([row]), 5, 3).uniform(4) for row in range(6)]
+    assert torch.equal(torch.cat(alone), Draws(torch.arange(6), 5, 3).uniform(4))
+    parts = Draws(torch.arange(6), 5, 3)
+    assert torch.equal(torch.cat([parts.uniform(1), parts.uniform(3)], 1), torch.cat(alone))
+
+
+def test_draws_are_spread_evenly_and_hang_together_with_nothing():
+    numbers = (
+        Draws(torch.arange(20000), 1, 2).uniform(6).double()
+    )  # a deviation of the mean: 0.29 / sqrt(20000) = 0.002
+    assert numbers.min() >= 0
+    assert numbers.max() < 1
+    assert (numbers.mean(0) - 1 / 2).abs().max() < 0.01
+    assert (numbers.var(0) - 1 / 12).abs().max() < 0.003
+    table = torch.corrcoef(torch.cat([numbers[:-1], numbers[1:]], 1).T)  # of draws, and of neighbours
+    assert (table - torch.eye(12)).abs().max() < 0.035
+    counts = torch.histc(numbers.flatten().float(), 100, 0, 1)  # 1200 each, with a deviation of 35
+    assert (counts - 1200).abs().max() < 160
+
+
+def test_draws_differ_between_seeds_and_epochs():
+    kinds = [(1, 2), (2, 1), (1, 3), (0,)]
+    assert len({tuple(Draws(torch.arange(3), *seeds).uniform(2).flatten().tolist()) for seeds in kinds}) == 4
+
+
+def test_draws_are_the_same_in_every_process_and_version():
+    first, second = Draws(torch.tensor([0, 1]), 5, 0).uniform(2).tolist()
+    assert first == [0.19828224182128906, 0.9848458766937256]
+    assert second == [0.6858592629432678, 0.1597573161125183]

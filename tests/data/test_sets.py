@@ -7,6 +7,7 @@ import torch
 
 from trainer.data.digits import Digits
 from trainer.data.line import Line
+from trainer.data.randomness import Draws
 from trainer.data.xor import XOR
 from trainer.errors import UserError
 
@@ -114,7 +115,7 @@ def test_digits_are_shifted_in_training_alone_and_only_if_asked():
     assert not torch.allclose(plain[0], shifted[0])
     assert torch.equal(plain[1], shifted[1])
     assert torch.equal(plain[2], shifted[2])
-    assert torch.equal(Digits().augment(plain[1], torch.Generator()), plain[1])
+    assert torch.equal(Digits().augment(plain[1], Draws(torch.arange(len(plain[1])), 0)), plain[1])
 
 
 def test_training_takes_batch_size_and_evaluation_eval_batch_size():
@@ -126,7 +127,7 @@ def test_training_takes_batch_size_and_evaluation_eval_batch_size():
 
 @pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"batch_size": 4, "eval_batch_size": 0}])
 def test_a_batch_holds_at_least_one_example(wrong):
-    with pytest.raises(UserError, match=r"^data\.batch_size and data\.eval_batch_size: must be at least 1"):
+    with pytest.raises(UserError, match=r"^data\.batch_size, data\.eval_batch_size and data\.repeats: must be"):
         XOR(**wrong)
 
 

@@ -4,11 +4,13 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor
+from torch import Tensor
+
+from trainer.data.randomness import Draws
 
 
 def random_affine(
-    images: Tensor, random: Generator, *, degrees: float, shift_pixels: float, scale: float, fill: float
+    images: Tensor, random: Draws, *, degrees: float, shift_pixels: float, scale: float, fill: float
 ) -> Tensor:
     """Turn, shift and scale each image by its own random amount, with bilinear interpolation.
 
@@ -26,27 +28,27 @@ def random_affine(
     batch, _, height, width = images.shape
 
     def uniform(*shape: int) -> Tensor:
-        return torch.rand(shape, generator=random) * 2 - 1  # [-1, 1)
+        return random.uniform(*shape) * 2 - 1  # (batch, *shape), [-1, 1)
 
-    angle = uniform(batch) * math.radians(degrees)
-    size = 1 + uniform(batch) * scale
+    angle = uniform() * math.radians(degrees)
+    size = 1 + uniform() * scale
     # the matrices say where in the old image each place of the new one looks, hence 1 / size; their unit is half an
     # image along each axis, hence the ratios of height and width
     cosine, sine = torch.cos(angle) / size, torch.sin(angle) / size
     linear = torch.stack([cosine, -sine * height / width, sine * width / height, cosine], 1).view(batch, 2, 2)
-    shift = uniform(batch, 2, 1) * shift_pixels * torch.tensor([[2 / width], [2 / height]])
+    shift = uniform(2, 1) * shift_pixels * torch.tensor([[2 / width], [2 / height]], device=images.device)
     matrices = torch.cat([linear, linear @ shift], 2)  # (batch, 2, 3): the shift comes last, so it is as far as asked
     grid = F.affine_grid(matrices.to(images), [*images.shape], align_corners=False)
     return F.grid_sample(images - fill, grid, align_corners=False) + fill
 
 
-def random_mirror(images: Tensor, random: Generator) -> Tensor:
+def random_mirror(images: Tensor, random: Draws) -> Tensor:
     """Turn about half of the images (batch, channels, height, width) left to right, each by its own draw."""
-    turned = torch.rand(len(images), generator=random) < 0.5
-    return torch.where(turned.to(images.device).view(-1, 1, 1, 1), images.flip(3), images)
+    turned = random.uniform(1, 1, 1) < 0.5
+    return torch.where(turned, images.flip(3), images)
 
 
-def random_crop(images: Tensor, random: Generator, *, shift_pixels: int) -> Tensor:
+def random_crop(images: Tensor, random: Draws, *, shift_pixels: int) -> Tensor:
     """Shift each image by its own number of whole pixels along each axis, without interpolation.
 
     Args:
@@ -62,7 +64,7 @@ def random_crop(images: Tensor, random: Generator, *, shift_pixels: int) -> Tens
     """
     batch, channels, height, width = images.shape
     padded = F.pad(images, [shift_pixels] * 4)
-    top, left = torch.randint(2 * shift_pixels + 1, (2, batch, 1), generator=random).to(images.device)
+    top, left = (random.uniform(2) * (2 * shift_pixels + 1)).long().T[..., None]  # (batch, 1) each
     rows = (top + torch.arange(height, device=images.device)).view(batch, 1, height, 1)
     columns = (left + torch.arange(width, device=images.device)).view(batch, 1, 1, width)
     each = torch.arange(batch, device=images.device).view(batch, 1, 1, 1)

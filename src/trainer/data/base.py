@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytorch_lightning import LightningDataModule
-from torch import Generator, Tensor
+from torch import Tensor
 
 from trainer.data import promise
 from trainer.data.loader import TensorLoader
+from trainer.data.randomness import Draws
 from trainer.data.split import Split, Stage
 from trainer.errors import UserError
 from trainer.spec import DataSpec
@@ -21,12 +22,14 @@ class TensorData(LightningDataModule, ABC):
         batch_size: Training examples a step, in each process.
         eval_batch_size: Examples at a time in validation and test; changes speed and memory, not results.
         seed: Of the order of training examples and of augmentation; conf/data takes the run's seed.
+        repeats: How often an epoch goes through the training examples, for sets of a few that make an epoch too short.
     """
 
-    def __init__(self, *, batch_size: int, eval_batch_size: int = 1024, seed: int = 0) -> None:
+    def __init__(self, *, batch_size: int, eval_batch_size: int = 1024, seed: int = 0, repeats: int = 1) -> None:
         super().__init__()
-        if batch_size < 1 or eval_batch_size < 1:
-            raise UserError("data.batch_size and data.eval_batch_size: must be at least 1")
+        if min(batch_size, eval_batch_size, repeats) < 1:
+            raise UserError("data.batch_size, data.eval_batch_size and data.repeats: must be at least 1")
+        self.repeats = repeats
         self.batch_size, self.eval_batch_size, self.seed = batch_size, eval_batch_size, seed
         self.splits: Mapping[Stage, Split] = {}
         self._train: TensorLoader | None = None
@@ -45,7 +48,7 @@ class TensorData(LightningDataModule, ABC):
         """Make stored inputs into what the network takes: (batch, ...) -> (batch, *spec.shape)."""
         return inputs
 
-    def augment(self, inputs: Tensor, random: Generator) -> Tensor:
+    def augment(self, inputs: Tensor, random: Draws) -> Tensor:
         """Change a batch of prepared training inputs at random; every random number comes from `random`."""
         return inputs
 
@@ -90,9 +93,10 @@ class TensorData(LightningDataModule, ABC):
             *self.splits[stage],
             self.batch_size if stage == "train" else self.eval_batch_size,
             self.prepare,
-            self.augment if shuffle else None,
+            self.augment if shuffle and type(self).augment is not TensorData.augment else None,
             shuffle=shuffle,
             lengths=self.lengths(self.splits[stage].inputs),
+            repeats=self.repeats if stage == "train" else 1,
             even=stage == "train",
             seed=self.seed,
             rank=self.trainer.global_rank if self.trainer else 0,

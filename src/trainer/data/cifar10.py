@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from trainer.data.archive import find_all
 from trainer.data.augment import random_crop, random_mirror
 from trainer.data.base import TensorData
 from trainer.data.files import DataFile
+from trainer.data.randomness import Draws
 from trainer.data.split import Split, Stage, cut, first_of_each, of_classes
 from trainer.data.synthetic import images
 from trainer.errors import UserError, did_you_mean
@@ -109,7 +110,7 @@ class CIFAR10(TensorData):
         """Bytes to floats of mean 0 and deviation 1 in each colour, over the training pixels."""
         return inputs.float().sub_(255 * MEAN).mul_(1 / (255 * DEVIATION))
 
-    def augment(self, inputs: Tensor, random: Generator) -> Tensor:
+    def augment(self, inputs: Tensor, random: Draws) -> Tensor:
         """Mirror and shift each photograph at random; what comes in from outside is grey."""
         if self.mirror:
             inputs = random_mirror(inputs, random)

@@ -5,10 +5,11 @@ from importlib.resources import files
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from trainer.data.augment import random_affine
 from trainer.data.base import TensorData
+from trainer.data.randomness import Draws
 from trainer.data.split import Split, Stage, cut
 from trainer.spec import DataSpec
 
@@ -63,7 +64,7 @@ class Digits(TensorData):
         """Scale to [0, 1]."""
         return inputs / HIGHEST
 
-    def augment(self, inputs: Tensor, random: Generator) -> Tensor:
+    def augment(self, inputs: Tensor, random: Draws) -> Tensor:
         """Shift each image at random."""
         if not self.shift_pixels:
             return inputs

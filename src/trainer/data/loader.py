@@ -3,30 +3,33 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from torch import Generator, Tensor
+import torch
+from torch import Tensor
 
 from trainer.data.order import epoch_order, share
-from trainer.data.randomness import generator_for
+from trainer.data.randomness import Draws, generator_for
 from trainer.spec import Batch
 
+BYTES_AT_ONCE = 2**17  # of stored inputs: small enough for a processor's cache
 Prepare = Callable[[Tensor], Tensor]
-Augment = Callable[[Tensor, Generator], Tensor]
+Augment = Callable[[Tensor, Draws], Tensor]
 
 
 class TensorLoader:
     """Iterate over (inputs, targets) in batches; each iteration is one epoch.
 
-    The order of an epoch depends on (seed, epoch) alone and the random changes of a batch on (seed, epoch,
-    batch) alone: neither touches PyTorch's global random state, so epoch 7 is the same however one got there.
+    The order of an epoch depends on (seed, epoch) alone and the random changes of an example on (seed, epoch,
+    example) alone: neither touches PyTorch's global random state, so epoch 7 is the same however one got there.
 
     Args:
         inputs: (examples, *shape), as stored.
         targets: (examples,) or (examples, values).
         batch_size: Examples a batch; the last batch of an epoch may be smaller.
         prepare: Makes stored inputs into what the network takes, a whole batch at a time.
-        augment: Then changes the batch at random, with all its randomness from the generator it is given.
+        augment: Then changes the batch at random, with all its randomness from the draws it is given.
         shuffle: Whether each epoch has its own random order.
         lengths: Of each example, where they differ (examples,): those of like length are then read together.
+        repeats: How often an epoch goes through the examples, each time in an order of its own.
         even: Whether all processes make equally many steps, as training must; some examples may then come twice.
         seed: Where the randomness of all epochs begins.
         rank: Which of `world_size` processes this is; each takes every `world_size`-th example.
@@ -43,6 +46,7 @@ class TensorLoader:
         *,
         shuffle: bool,
         lengths: Tensor | None = None,
+        repeats: int = 1,
         even: bool = False,
         seed: int,
         rank: int = 0,
@@ -50,13 +54,13 @@ class TensorLoader:
     ) -> None:
         self.inputs, self.targets, self.prepare, self.augment = inputs, targets, prepare, augment
         self.batch_size, self.shuffle, self.even, self.seed = batch_size, shuffle, even, seed
-        self.lengths = lengths
+        self.lengths, self.repeats = lengths, repeats
         self.rank, self.world_size = rank, world_size
         self.epoch = self.position = 0  # `position`: batches of this epoch already given out
         self._resumed = False
 
     def __len__(self) -> int:
-        rows = len(self.targets)
+        rows = len(self.targets) * self.repeats
         mine = -(-rows // self.world_size) if self.even else len(range(self.rank, rows, self.world_size))
         return -(-mine // self.batch_size)  # rounded up
 
@@ -65,14 +69,15 @@ class TensorLoader:
         if self.position and not self._resumed:
             self.epoch, self.position = self.epoch + 1, 0
         self._resumed = False
-        order = self._order()
+        order, batches = self._order(), self._batches_at_once()
         while self.position < len(self):
-            rows = order[self.position * self.batch_size :][: self.batch_size]
-            inputs = self.prepare(self.inputs[rows])
+            rows = order[self.position * self.batch_size :][: batches * self.batch_size]
+            prepared, targets = self.prepare(self.inputs[rows]), self.targets[rows]
             if self.augment:
-                inputs = self.augment(inputs, generator_for("augment", self.seed, self.epoch, self.position, self.rank))
-            self.position += 1
-            yield inputs, self.targets[rows]
+                prepared = self.augment(prepared, Draws(rows.to(prepared.device), self.seed, self.epoch))
+            for batch in zip(*(torch.split(part, self.batch_size) for part in (prepared, targets)), strict=True):
+                self.position += 1
+                yield batch
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader stands; plain numbers, so that a checkpoint with it loads under `weights_only`."""
@@ -83,8 +88,14 @@ class TensorLoader:
         self.epoch, self.position = state["epoch"], state["position"]
         self._resumed = self.position < len(self)
 
+    def _batches_at_once(self) -> int:
+        """How many batches are prepared together; one by one where they are large, or cut to their longest example."""
+        size = self.batch_size * self.inputs[:1].numel() * self.inputs.element_size()
+        return 1 if self.lengths is not None else max(1, BYTES_AT_ONCE // max(1, size))
+
     def _order(self) -> Tensor:
         """The rows this process reads in this epoch, in order."""
         random = generator_for("order", self.seed, self.epoch) if self.shuffle else None
-        order = epoch_order(len(self.targets), self.batch_size * self.world_size, random, self.lengths)
+        rows, batch = len(self.targets), self.batch_size * self.world_size
+        order = torch.cat([epoch_order(rows, batch, random, self.lengths) for _ in range(self.repeats)])
         return share(order, self.rank, self.world_size, even=self.even)

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from trainer.data.augment import random_affine
 from trainer.data.base import TensorData
 from trainer.data.files import DataFile, find
+from trainer.data.randomness import Draws
 from trainer.data.split import Split, Stage, cut
 from trainer.data.synthetic import images
 from trainer.errors import UserError
@@ -99,7 +100,7 @@ class MNIST(TensorData):
         """Bytes to floats of mean 0 and deviation 1 over the training pixels."""
         return inputs.float().sub_(255 * MEAN).mul_(1 / (255 * DEVIATION))
 
-    def augment(self, inputs: Tensor, random: Generator) -> Tensor:
+    def augment(self, inputs: Tensor, random: Draws) -> Tensor:
         """Turn, shift and scale each image at random."""
         if not (self.degrees or self.shift_pixels or self.scale):
             return inputs

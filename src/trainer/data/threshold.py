@@ -16,14 +16,16 @@ class Threshold(TensorData):
 
     Args:
         points: How many; even.
-        batch_size, eval_batch_size, seed: See `TensorData`.
+        batch_size, eval_batch_size, seed, repeats: See `TensorData`.
 
     Raises:
         UserError: `points` is odd or below 2.
     """
 
-    def __init__(self, *, points: int = 6, batch_size: int = 6, eval_batch_size: int = 1024, seed: int = 0) -> None:
-        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
+    def __init__(
+        self, *, points: int = 6, batch_size: int = 6, eval_batch_size: int = 1024, seed: int = 0, repeats: int = 1
+    ) -> None:
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed, repeats=repeats)
         if points < 2 or points % 2:
             raise UserError(f"data.points: {points} cannot be halved; use an even number")
         self.points = points
