@@ -58,8 +58,10 @@ class ClassObjective(Objective):
         if self.distance:
             return self.distance(outputs, targets)
         if self.binary:
-            smooth = targets.to(outputs.dtype) * (1 - self.label_smoothing) + self.label_smoothing / 2
-            return F.binary_cross_entropy_with_logits(outputs.squeeze(1), smooth)
+            wanted = targets.to(outputs.dtype)
+            if self.label_smoothing:
+                wanted = wanted * (1 - self.label_smoothing) + self.label_smoothing / 2
+            return F.binary_cross_entropy_with_logits(outputs.squeeze(1), wanted)
         return F.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing)
 
     def predictions(self, outputs: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ returns what Lightning calls a scheduler config. Any scheduler of `torch.optim.l
 
 import inspect
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau, S
 
 from trainer.errors import UserError
 
+NEVER = sys.maxsize  # epochs
 Config = dict[str, Any]  # keys of Lightning's lr_scheduler_config
 MakeSchedule = Callable[..., LRScheduler | Config]
 
@@ -55,7 +57,7 @@ def _half_cosine(start: float, end: float, share: float) -> float:
 
 def constant(optimizer: Optimizer) -> Config:
     """The optimizer's own rate throughout: no schedule, as a choice like the others."""
-    return _each_step(LambdaLR(optimizer, lambda _: 1.0))
+    return {"scheduler": LambdaLR(optimizer, lambda _: 1.0), "interval": "epoch", "frequency": NEVER}
 
 
 def step(optimizer: Optimizer, *, every_epochs: int, factor: float) -> Config:

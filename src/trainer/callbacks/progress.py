@@ -8,6 +8,7 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from torch import Tensor
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -106,7 +107,7 @@ class TrainingProgress(ProgressBar):
 
     def _metrics(self, trainer: Trainer, pl_module: LightningModule) -> str:
         metrics = self.get_metrics(trainer, pl_module)
-        return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items() if isinstance(value, float))
+        return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items() if isinstance(value, float | Tensor))
 
 
 def _or_open(epochs: int | None) -> str:

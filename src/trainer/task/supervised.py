@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from trainer.errors import blamed_on
+from trainer.losses import NONE
 from trainer.objective import Objective
 from trainer.schedule import MakeSchedule, lightning_schedule
 from trainer.spec import Batch
@@ -48,7 +49,7 @@ class Supervised(LightningModule):
         inputs, targets = batch
         loss = self.objective.loss(self(inputs), targets)
         self.log("train/loss", loss, prog_bar=True)
-        return loss + self.objective.penalty(self.net)
+        return loss if self.objective.penalty == NONE else loss + self.objective.penalty(self.net)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
         return self._judge("val", batch)

@@ -1,0 +1,1 @@
+"""Loop: Lightning's training loop without what a step does not need."""

@@ -1,0 +1,97 @@
+"""Which hooks anybody has, and whether the lean loops may call them in Lightning's place."""
+# Lightning gives its objects more than it declares
+# mypy: disable-error-code="attr-defined"
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.plugins.precision import MixedPrecision, Precision
+from pytorch_lightning.profilers import PassThroughProfiler
+from pytorch_lightning.strategies import SingleDeviceStrategy
+
+Hook = Callable[..., Any]
+Context = Callable[[], AbstractContextManager[Any]]
+# methods of a task that Lightning calls within a step, and the lean one passes by
+PASSED_BY = ("on_train_batch_start", "optimizer_step", "optimizer_zero_grad", "backward", "configure_gradient_clipping")
+TRANSFER = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
+
+
+class Hooks:
+    """Of each hook in turn: the callbacks that have it, then the task if it does. Nobody else is called.
+
+    Args:
+        trainer: Whose callbacks are called.
+        names: Of the hooks.
+    """
+
+    def __init__(self, trainer: Trainer, names: Iterable[str]) -> None:
+        self.task = trainer.lightning_module
+        self.state = vars(self.task)  # written without `Module.__setattr__`, which looks for parameters
+        self.hooks = {name: _called(trainer, self.task, name) for name in names}
+
+    def call(self, name: str, *arguments: Any) -> None:
+        """Call a hook wherever it is; `self.log` knows by its name what may be logged there."""
+        for hook in self.hooks[name]:
+            self.state["_current_fx_name"] = name
+            hook(*arguments)
+
+
+def _called(trainer: Trainer, task: LightningModule, name: str) -> list[Hook]:
+    callbacks = [callback for callback in trainer.callbacks if not _idle(callback, name)]
+    own = [] if getattr(type(task), name) is getattr(LightningModule, name) else [getattr(task, name)]
+    return [_bound(getattr(callback, name), trainer, task) for callback in callbacks] + own
+
+
+def _bound(hook: Hook, trainer: Trainer, task: LightningModule) -> Hook:
+    return lambda *arguments: hook(trainer, task, *arguments)
+
+
+def _idle(callback: Callback, name: str) -> bool:
+    if getattr(type(callback), name) is getattr(Callback, name):
+        return True
+    checkpoints = isinstance(callback, ModelCheckpoint) and name == "on_train_batch_end"
+    return checkpoints and callback._every_n_train_steps < 1 and callback._train_time_interval is None
+
+
+def stays_in_place(trainer: Trainer) -> bool:
+    """Whether a batch needs neither another device nor another type, and nobody else wants to change it."""
+    task, data = trainer.lightning_module, trainer.datamodule
+    changed = [name for name in TRANSFER if getattr(type(task), name) is not getattr(LightningModule, name)]
+    changed += [
+        name for name in TRANSFER if data and getattr(type(data), name) is not getattr(LightningDataModule, name)
+    ]
+    return trainer.strategy.root_device.type == "cpu" and not changed
+
+
+def placed(batch: Any, trainer: Trainer) -> Any:
+    """A batch where and as the task needs it."""
+    batch = trainer.precision_plugin.convert_input(batch)
+    batch = trainer.lightning_module._on_before_batch_transfer(batch, dataloader_idx=0)
+    return trainer.strategy.batch_to_device(batch, dataloader_idx=0)
+
+
+def forward_context(trainer: Trainer, name: str) -> Context:
+    """What a step is made within: nothing, or the autocast of a mixed precision."""
+    precision = trainer.precision_plugin
+    return getattr(precision, name) if isinstance(precision, MixedPrecision) else nullcontext
+
+
+def needs_lightning(trainer: Trainer) -> str | None:
+    """Why steps have to be made by Lightning's own loops; None where the lean ones do the same."""
+    task, precision = trainer.lightning_module, trainer.precision_plugin
+    plain = type(precision) is Precision or (type(precision) is MixedPrecision and precision.scaler is None)
+    reasons = {
+        "strategy": type(trainer.strategy) is not SingleDeviceStrategy or trainer.strategy.model is not task,
+        "precision": not plain,
+        "profiler": not isinstance(trainer.profiler, PassThroughProfiler),
+        "task": any(getattr(type(task), name) is not getattr(LightningModule, name) for name in PASSED_BY),
+        "optimizer": not all(
+            type(optimizer).__module__.startswith("torch.optim") and not isinstance(optimizer, torch.optim.LBFGS)
+            for optimizer in trainer.optimizers
+        ),
+    }
+    return next((name for name, applies in reasons.items() if applies), None)

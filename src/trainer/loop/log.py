@@ -1,0 +1,169 @@
+"""StepLog: what steps log, noted without Lightning's work for each call, and handed to the loggers in bundles."""
+
+import time
+from typing import Any
+
+import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.utilities.data import extract_batch_size
+from torch import Tensor
+
+SECONDS_BETWEEN_WRITES = 1.0
+
+Row = dict[str, Any]
+
+
+class StepLog:
+    """Stands in for `LightningModule.log` within a step, and for the trainer's way to its loggers.
+
+    Metrics, callbacks and loggers get the values that Lightning gives them, for the same steps. Loggers get them up
+    to `SECONDS_BETWEEN_WRITES` later, many at a time: one flush of a file, and on a GPU no wait at every step.
+
+    Args:
+        trainer: Whose loggers these are.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer, self.connector = trainer, trainer._logger_connector
+        self.latest: Row = {}  # of this epoch, by name
+        self.batch: Any = None  # of this step
+        self.lightning_logs = False  # something in this step was left to Lightning
+        self._rows: list[tuple[int, Row]] = []
+        self._written = time.monotonic()
+
+    def begin(self) -> None:
+        """From now on the trainer's values for loggers are kept, and written now and then."""
+        vars(self.connector)["log_metrics"] = self.keep
+
+    def end(self) -> None:
+        """Write what is left; then values go to the loggers at once again."""
+        vars(self.connector).pop("log_metrics", None)
+        self.write()
+
+    def note(self, name: str, value: Any, prog_bar: bool = False, **how: Any) -> None:
+        """What `self.log(name, value)` does within a step; whatever asks for more than that is left to Lightning."""
+        if how or not isinstance(value, Tensor | float | int):
+            self.lightning_logs = True
+            leave_to_lightning(self.trainer, self.batch, name, value, prog_bar=prog_bar, **how)
+            return
+        held = as_tensor(value, self.trainer)
+        self.latest[name] = self.connector._callback_metrics[name] = self.connector._logged_metrics[name] = held
+        if prog_bar:
+            self.connector._progress_bar_metrics[name] = held  # type: ignore[assignment]  # bars format it like a float
+
+    def keep_step(self, due: bool) -> None:
+        """At the end of a step: keep what is known of it for the loggers, if it is one that they are to have."""
+        if self.lightning_logs:
+            self.connector.on_batch_end()
+        if due and self.latest:
+            own = self.connector.metrics["log"] if self.lightning_logs else {}
+            self.keep({name: value.clone() for name, value in self.latest.items()} | own)
+        elif due and self.lightning_logs:
+            self.keep(self.connector.metrics["log"])
+        self.lightning_logs, self.batch = False, None
+
+    def keep(self, metrics: Row, step: int | None = None) -> None:
+        """What the trainer's own way to its loggers does, save that they get the values later."""
+        if not self.trainer.loggers or not metrics:
+            return
+        self.connector._logged_metrics.update(metrics)
+        row = dict(metrics)
+        if step is None and "step" in row:
+            step = int(row.pop("step"))
+        elif step is None:
+            row.setdefault("epoch", self.trainer.current_epoch)
+            step = self.trainer.fit_loop.epoch_loop._batches_that_stepped
+        self._rows.append((step, row))
+        if time.monotonic() - self._written > SECONDS_BETWEEN_WRITES:
+            self.write()
+
+    def write(self) -> None:
+        """Hand what was kept to the loggers."""
+        rows, self._rows, self._written = self._rows, [], time.monotonic()
+        if not rows:
+            return
+        plain = [
+            (step, {name: value.item() if isinstance(value, Tensor) else value for name, value in row.items()})
+            for step, row in rows
+        ]
+        for logger in self.trainer.loggers:
+            for step, row in plain:
+                logger.log_metrics(metrics=row, step=step)
+            logger.save()
+
+
+class EpochLog:
+    """Stands in for `LightningModule.log` within a validation: means over its examples, without a metric for each.
+
+    Args:
+        trainer: Whose metrics these are.
+        step_log: Hands them to the loggers.
+    """
+
+    def __init__(self, trainer: Trainer, step_log: StepLog) -> None:
+        self.trainer, self.step_log, self.connector = trainer, step_log, trainer._logger_connector
+        self.batch: Any = None  # that is looked at
+        self.lightning_logs = False  # something was left to Lightning
+
+    def begin(self) -> None:
+        """From now on the task's `log` is `note`."""
+        self.lightning_logs = False
+        self._sums: dict[str, tuple[Tensor, int]] = {}  # of values times examples, and of examples
+        self._shown: set[str] = set()  # in the progress bar
+        self._metrics: Row = {}
+        vars(self.trainer.lightning_module)["log"] = self.note
+
+    def end(self) -> None:
+        """The task's `log` is its own again."""
+        vars(self.trainer.lightning_module).pop("log", None)
+
+    def note(
+        self,
+        name: str,
+        value: Any,
+        prog_bar: bool = False,
+        batch_size: int | None = None,
+        sync_dist: bool = False,  # there is one process
+        **how: Any,
+    ) -> None:
+        """What `self.log(name, value)` does within a validation; what asks for more is left to Lightning."""
+        if how or not isinstance(value, Tensor | float | int):
+            self.lightning_logs = True
+            how |= {"prog_bar": prog_bar, "batch_size": batch_size, "sync_dist": sync_dist}
+            leave_to_lightning(self.trainer, self.batch, name, value, **how)
+            return
+        rows = batch_size or (1 if self.batch is None else extract_batch_size(self.batch))
+        total, count = self._sums.get(name, (0.0, 0))
+        self._sums[name] = (total + as_tensor(value, self.trainer) * rows, count + rows)
+        if prog_bar:
+            self._shown.add(name)
+
+    def publish(self) -> None:
+        """Let callbacks and bar see the means."""
+        means = {name: total / count for name, (total, count) in self._sums.items()}
+        own = self.connector.update_eval_epoch_metrics() if self.lightning_logs else {}
+        self._metrics = own | means
+        self.connector._callback_metrics.update(means)
+        self.connector._logged_metrics.update(means)
+        shown: Row = {name: means[name] for name in self._shown}
+        self.connector._progress_bar_metrics.update(shown)
+
+    def keep(self) -> None:
+        """Keep the means for the loggers."""
+        self.step_log.keep(self._metrics)
+
+
+def as_tensor(value: Tensor | float, trainer: Trainer) -> Tensor:
+    """A number as Lightning holds it: at least float32, on the task's device, without gradient."""
+    if not isinstance(value, Tensor):
+        return torch.tensor(float(value), device=trainer.lightning_module.device)
+    value = value.detach()
+    return value if value.dtype in (torch.float32, torch.float64) else value.float()
+
+
+def leave_to_lightning(trainer: Trainer, batch: Any, name: str, value: Any, **how: Any) -> None:
+    """Log by Lightning's own means."""
+    results, task = trainer._results, trainer.lightning_module
+    assert results is not None
+    results.batch, results.batch_size = batch, None
+    type(task).log(task, name, value, **how)

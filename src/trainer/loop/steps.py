@@ -1,0 +1,190 @@
+"""LeanLoop: Lightning's loop over the batches of an epoch, without the work that only long steps can hide.
+
+Counters, hooks, metrics and numbers are Lightning's own. What is left out is what Lightning does at every step for
+cases that are not there: contexts, profiles and closures around each call, walks through a batch that is in place
+already, hooks that nobody has. Source: `_TrainingEpochLoop.advance` of pytorch-lightning 2.6.
+"""
+# Lightning gives its objects more than it declares
+# mypy: disable-error-code="attr-defined"
+
+from collections import OrderedDict
+from typing import Any
+
+from pytorch_lightning import Trainer
+from pytorch_lightning.loops.fetchers import _DataFetcher, _PrefetchDataFetcher
+from pytorch_lightning.loops.optimization.automatic import Closure, ClosureResult
+from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
+from pytorch_lightning.utilities.combined_loader import _MaxSizeCycle
+from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
+from torch import Tensor
+
+from trainer.loop.evaluation import LeanEvaluation
+from trainer.loop.hooks import Hooks, forward_context, needs_lightning, placed, stays_in_place
+from trainer.loop.log import StepLog
+
+HOOKS = (
+    "on_train_batch_start",
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+    "on_train_batch_end",
+)
+
+
+class LeanLoop(_TrainingEpochLoop):
+    """Takes over what `trainer.fit_loop.epoch_loop` holds; where a step needs more, Lightning's own way is gone.
+
+    Args:
+        trainer: Whose loop it is.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        vars(self).update(vars(trainer.fit_loop.epoch_loop))  # counters, limits, the loops within
+        self.step_log = StepLog(trainer)
+        self.val_loop = LeanEvaluation(trainer, self.step_log)
+
+    def run(self, data_fetcher: _DataFetcher) -> None:
+        if (
+            needs_lightning(self.trainer)
+            or type(data_fetcher) is not _PrefetchDataFetcher
+            or data_fetcher.length is None
+        ):
+            return super().run(data_fetcher)
+        self.reset()
+        self.on_run_start(data_fetcher)
+        self.step_log.latest.clear()
+        step = LeanStep(self, data_fetcher)
+        while not self.done:
+            try:
+                if self.restarting:  # the first batch after a checkpoint inside an epoch
+                    self.advance(data_fetcher)
+                else:
+                    step.until_something_is_due()
+                self.on_advance_end(data_fetcher)
+            except StopIteration:
+                break
+            finally:
+                self.on_iteration_done()
+        return None
+
+
+class LeanStep:
+    """One batch: what `advance` does, and of `on_advance_end` what most steps need.
+
+    Args:
+        loop: Holds counters and schedules.
+        data_fetcher: Gives batches.
+    """
+
+    def __init__(self, loop: LeanLoop, data_fetcher: _DataFetcher) -> None:
+        trainer = loop.trainer
+        self.loop, self.trainer, self.fetcher = loop, trainer, data_fetcher
+        self.task, self.log = trainer.lightning_module, loop.step_log
+        hooks = Hooks(trainer, HOOKS)
+        self.call, self.state = hooks.call, hooks.state
+        self.in_place, self.context = stays_in_place(trainer), forward_context(trainer, "train_step_context")
+        self.takes_index = is_param_in_hook_signature(self.task.training_step, "batch_idx", min_args=2)
+        cycle = data_fetcher.combined_loader._iterator
+        self.cycle = cycle if isinstance(cycle, _MaxSizeCycle) and len(cycle.iterators) == 1 else None
+        self.stepped = True  # whether the last batch was the last of those that one step is made of
+        schedules = trainer.lr_scheduler_configs
+        self.steps_schedules = any(config.interval == "step" for config in schedules)
+        self.looks_each_step = (
+            trainer.check_val_every_n_epoch is None
+            or getattr(trainer, "_val_check_time_interval", None) is not None
+            or any(config.interval == "step" and config.reduce_on_plateau for config in schedules)
+        )
+
+    def until_something_is_due(self) -> None:
+        """Train on batches up to one after which a validation may be due, or the end."""
+        while not self._step():
+            self.loop._batches_that_stepped += self.stepped
+
+    def _step(self) -> bool:
+        """Train on the next batch; returns whether something may be due after it."""
+        loop, progress = self.loop, self.loop.batch_progress
+        batch = self._next()
+        index = progress.current.ready
+        progress.is_last_batch = self.fetcher.done
+        progress.increment_ready()
+        connector = self.trainer._logger_connector
+        connector._first_loop_iter = connector._first_loop_iter is None
+        self.log.batch, self.state["log"] = batch, self.log.note
+        try:
+            self.call("on_train_batch_start", batch, index)
+            progress.increment_started()
+            if self.task.automatic_optimization:
+                output = self._optimize(batch, index)
+            else:
+                output = loop.manual_optimization.run(OrderedDict(batch=batch, batch_idx=index))
+            progress.increment_processed()
+            if self.steps_schedules:
+                loop.update_lr_schedulers("step", update_plateau_schedulers=False)
+            if progress.is_last_batch:
+                loop.update_lr_schedulers("epoch", update_plateau_schedulers=False)
+            self.call("on_train_batch_end", output, batch, index)
+        finally:
+            del self.state["log"]
+        progress.increment_completed()
+        return self._conclude(index)
+
+    def _optimize(self, batch: Any, index: int) -> dict[str, Any]:
+        """Loss, gradients and, where enough of them are gathered, the optimizer's step."""
+        trainer, progress = self.trainer, self.loop.automatic_optimization.optim_progress.optimizer
+        optimizer, batches_a_step = trainer.optimizers[0], trainer.accumulate_grad_batches
+        self.state["_current_fx_name"] = "training_step"
+        with self.context():
+            output = self.task.training_step(batch, *([index] if self.takes_index else []))
+        loss: Tensor | None
+        if isinstance(output, Tensor) and batches_a_step == 1:
+            loss, outputs = output, {"loss": output.detach()}
+        else:
+            result = ClosureResult.from_training_step_output(output, batches_a_step)
+            loss, outputs = result.closure_loss, result.asdict() if result.loss is not None else {}
+            if loss is None:
+                Closure.warning_cache.warn("`training_step` returned `None`; where that is meant, ignore this warning")
+        if index % batches_a_step == 0:
+            progress.zero_grad.increment_ready()
+            self.call("on_before_zero_grad", optimizer)
+            progress.zero_grad.increment_started()
+            optimizer.zero_grad()
+            progress.zero_grad.increment_completed()
+        if loss is not None:
+            self.call("on_before_backward", loss)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.call("on_after_backward")
+        if batches_a_step == 1 or not self.loop._should_accumulate():
+            progress.step.increment_ready()
+            self.call("on_before_optimizer_step", optimizer)
+            if trainer.gradient_clip_val:
+                self.task.clip_gradients(optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
+            optimizer.step()
+            progress.step.increment_completed()
+        return outputs
+
+    def _conclude(self, index: int) -> bool:
+        loop, trainer = self.loop, self.trainer
+        self.stepped = trainer.accumulate_grad_batches == 1 or not loop._should_accumulate()
+        counts = self.stepped or not self.task.automatic_optimization
+        self.log.keep_step(counts and (trainer._logger_connector.should_update_logs or bool(trainer.fast_dev_run)))
+        return (
+            self.looks_each_step
+            or loop.batch_progress.is_last_batch
+            or trainer.should_stop
+            or trainer.received_sigterm
+            or (index + 1) % trainer.val_check_batch == 0
+            or (loop.max_steps != -1 and loop.global_step >= loop.max_steps)
+        )
+
+    def _next(self) -> Any:
+        """The next batch, where and as the task needs it; straight from the loader where there is one alone."""
+        fetcher, cycle = self.fetcher, self.cycle
+        if cycle is None:
+            batch, _, _ = next(fetcher)
+        else:
+            batch = next(cycle.iterators[0])
+            cycle._idx += 1
+            fetcher.fetched += 1
+            fetcher.done = fetcher.fetched >= (fetcher.length or 0)
+        return batch if self.in_place else placed(batch, self.trainer)

@@ -1,0 +1,152 @@
+"""Lean steps do what Lightning's do: the same weights, logged numbers, counters and calls of hooks."""
+
+import json
+import sys
+
+import pytest
+import torch
+
+TINY = ["data=digits", "model=mlp", "model.net.hidden=[4]", "trainer.log_every_n_steps=4", "trainer.max_epochs=2"]
+GAN = [*TINY[:1], "model=gan", "model.net.generator=[8]", "model.net.discriminator=[8]", *TINY[3:]]
+
+USERS = '''
+import torch
+from pytorch_lightning import Callback
+from torchmetrics import MeanMetric
+
+from trainer.task.supervised import Supervised
+
+
+class Recorder(Callback):
+    """Write down every hook with what the trainer says at that moment."""
+
+    def __init__(self, path="calls.txt"):
+        self.path, self.lines = path, []
+
+    def note(self, name, trainer, task, *more):
+        known = {name: round(float(value.detach()), 9) for name, value in sorted(trainer.callback_metrics.items())}
+        loop = trainer.fit_loop.epoch_loop
+        place = (trainer.current_epoch, trainer.global_step, loop.batch_idx, loop.total_batch_idx)
+        place += (trainer.is_last_batch, trainer.training, trainer.validating, task.training)
+        self.lines.append(f"{name} {place} {known} {[kind(one) for one in more]}")
+
+    def on_train_end(self, trainer, task):
+        self.note("on_train_end", trainer, task)
+        with open(self.path, "w") as out:
+            out.write("\\n".join(self.lines))
+
+
+def kind(value):
+    if isinstance(value, dict):
+        return {name: kind(one) for name, one in value.items()}
+    if isinstance(value, torch.Tensor):
+        return [tuple(value.shape), round(float(value.detach().double().sum()), 6)]
+    return [kind(one) for one in value] if isinstance(value, (list, tuple)) else type(value).__name__
+
+
+def recording(name):
+    return lambda self, trainer, task, *more: self.note(name, trainer, task, *more)
+
+
+for name in dir(Callback):
+    if name.startswith("on_") and name not in ("on_train_end", "on_save_checkpoint", "on_load_checkpoint"):
+        if "predict" not in name and "exception" not in name:
+            setattr(Recorder, name, recording(name))
+
+
+class Talkative(Supervised):
+    """Logs in ways that need Lightning's own bookkeeping."""
+
+    def __init__(self, *given):
+        super().__init__(*given)
+        self.seen = MeanMetric()
+
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        self.seen(loss.detach())
+        self.log("train/seen", self.seen, on_step=False, on_epoch=True)
+        self.log("train/both", loss, on_step=True, on_epoch=True)
+        self.log_dict({"train/plain": loss.detach() * 2, "train/number": batch_idx})
+        return {"loss": loss, "more": loss.detach()}
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val/worst", batch_idx, reduce_fx="max")
+        self.log("val/rows", float(len(batch[1])))
+        self.log("val/each", float(batch_idx), on_step=True)
+        return super().validation_step(batch, batch_idx)
+
+    def on_before_optimizer_step(self, optimizer):
+        self.log("train/rate", optimizer.param_groups[0]["lr"])
+
+
+class Skipping(Supervised):
+    """Has no loss for some batches."""
+
+    def training_step(self, batch):
+        return None if len(batch[1]) % 2 else super().training_step(batch, 0)
+'''
+
+WAYS = {
+    "plain": [],
+    "schedule": ["scheduler=cosine", "optimizer=sgd", "callbacks=[default,gradient_clipping]"],
+    "plateau": ["scheduler=plateau", "+trainer.val_check_interval=5"],
+    "accumulation": ["trainer.accumulate_grad_batches=3", "scheduler=onecycle", "+trainer.gradient_clip_val=0.1"],
+    "clip by value": ["+trainer.gradient_clip_val=0.01", "+trainer.gradient_clip_algorithm=value"],
+    "validation within the epoch": ["+trainer.val_check_interval=0.3", "data.eval_batch_size=50"],
+    "validation by steps": ["+trainer.val_check_interval=7", "trainer.check_val_every_n_epoch=null"],
+    "rare validation": ["trainer.check_val_every_n_epoch=2"],
+    "fewer batches": ["+trainer.limit_train_batches=7", "+trainer.limit_val_batches=2", "data.eval_batch_size=50"],
+    "a given number of steps": ["+trainer.max_steps=27", "trainer.max_epochs=-1"],
+    "early stopping": [
+        *["callbacks=[default,early_stopping]", "callbacks.early_stopping.patience=1"],
+        *["callbacks.early_stopping.min_delta=9", "trainer.max_epochs=9"],
+    ],
+    "autocast": ["trainer.precision=bf16-mixed"],
+    "double": ["trainer.precision=64-true"],
+    "checkpoints by steps": ["+callbacks.checkpoint.every_n_train_steps=6", "callbacks.checkpoint.monitor=null"],
+    "an optimizer with a closure": [
+        *["optimizer._target_=torch.optim.LBFGS", "~optimizer.betas", "~optimizer.weight_decay", "~optimizer.fused"],
+    ],
+    "images that are augmented": ["data.shift_pixels=1", "model.net.dropout=0.5"],
+    "a task that logs otherwise": ["model.task._target_=users.Talkative", "data.eval_batch_size=50"],
+    "a task that skips": ["model.task._target_=users.Skipping", "data.batch_size=63"],
+}
+
+
+def compared(command, directory, *arguments):
+    """Run with lean steps and without; returns what each left behind."""
+    (directory / "users.py").write_text(USERS)
+    left = []
+    for name, more in {"lean": [], "lightning": ["~callbacks.lean_steps"]}.items():
+        sys.modules.pop("users", None)
+        watch = ["+callbacks.recorder._target_=users.Recorder", f"+callbacks.recorder.path={name}.txt"]
+        outcome = command(*arguments, *watch, f"hydra.run.dir={name}", "hydra.job.chdir=false", *more)
+        assert outcome.code == 0, outcome.err
+        run = directory / name
+        checkpoint = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
+        left.append(
+            {
+                "calls": (directory / f"{name}.txt").read_text().splitlines(),
+                "weights": {name: value.tolist() for name, value in checkpoint["state_dict"].items()},
+                "optimizers": str(checkpoint["optimizer_states"]),
+                "loops": checkpoint["loops"],
+                "metrics": (run / "metrics.csv").read_text(),
+                "result": json.loads((run / "result.json").read_text())["metrics"],
+            }
+        )
+    return left
+
+
+@pytest.mark.filterwarnings("ignore:`training_step` returned `None`")
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_is_the_same_with_lean_steps_and_without(way, command, tmp_path):
+    lean, lightning = compared(command, tmp_path, *TINY, *WAYS[way])
+    assert lean["calls"] == lightning["calls"]
+    assert lean == lightning
+
+
+@pytest.mark.parametrize("more", [[], ["trainer.accumulate_grad_batches=3", "scheduler=cosine"]])
+def test_a_gan_is_the_same_with_lean_steps_and_without(more, command, tmp_path):
+    lean, lightning = compared(command, tmp_path, *GAN, *more)
+    assert lean["calls"] == lightning["calls"]
+    assert lean == lightning
