@@ -61,7 +61,8 @@ def _begin(log: Path) -> None:
 
 def _measure(contestant: str, work: str, what: str, folder: Path, quick: bool) -> tuple[int, float]:
     """One measurement, in the contestant's process and in a new folder that is deleted afterwards."""
-    from jobs import WORKS, job_of, words_of
+    from jobs import job_of
+    from works import WORKS, words_of
 
     quick = quick and what == "train"  # a test takes a second or two: it is always of all
     module = importlib.import_module(contestant)

@@ -6,6 +6,7 @@ examples; they save nothing and log nothing.
 
 import os
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -188,7 +189,7 @@ class Pair(nn.Module):
         super().__init__()
         leaky = nn.LeakyReLU(0.2)
         up, down = (100, 256, 512, 1024), (784, 512, 256)
-        rising = [layer for a, b in zip(up, up[1:], strict=False) for layer in (nn.Linear(a, b), leaky)]
-        falling = [layer for a, b in zip(down, down[1:], strict=False) for layer in (nn.Linear(a, b), leaky)]
+        rising = [layer for a, b in pairwise(up) for layer in (nn.Linear(a, b), leaky)]
+        falling = [layer for a, b in pairwise(down) for layer in (nn.Linear(a, b), leaky)]
         self.generator = nn.Sequential(*rising, nn.Linear(1024, 784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28)))
         self.discriminator = nn.Sequential(nn.Flatten(), *falling, nn.Linear(256, 1), nn.Sigmoid())
