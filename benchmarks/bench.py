@@ -24,21 +24,25 @@ os.environ["TRAINER_DATA_DIR"] = str(Path(os.environ.get("TRAINER_DATA_DIR", "da
 import processes
 from contest import Contest
 from table import GROUPS, Round, contestants, lines
+from works import WORKS, words_of
 
 HERE = Path(__file__).resolve().parent
 
 
-def measure(group: str, contest: Contest) -> Round:
-    """One round of a group."""
+def measure(group: str, contest: Contest, *, quick: bool) -> Round:
+    """One round of a group: each contestant once, in turn."""
+    folder = contest.folder
     if group == "start":
-        return processes.start(contest.folder)
+        return processes.start(folder)
     if group == "sweep":
-        return processes.sweep(contest.folder)
+        return processes.sweep(folder)
     if group.startswith("memory_"):
-        return processes.memory(group.removeprefix("memory_"), contest.folder)
-    if group == "test":
-        return {name: contest.measure(name, "mnist", what="test") for name in contestants(group)}
-    return {name: contest.measure(name, group) for name in contestants(group)}
+        return processes.memory(group.removeprefix("memory_"), folder)
+    if group == "test":  # a second or two, so that a short measurement is the same
+        words = words_of("mnist", folder, quick=False)
+        return {name: contest.measure(name, words, what="test") for name in contestants(group)}
+    words, steps = words_of(group, folder, quick=quick), WORKS[group].template_steps[0 if quick else 1]
+    return {name: contest.measure(name, words, steps=steps) for name in contestants(group)}
 
 
 def measure_all(groups: list[str], rounds: int, folder: Path, *, quick: bool) -> tuple[dict, dict]:
@@ -46,12 +50,12 @@ def measure_all(groups: list[str], rounds: int, folder: Path, *, quick: bool) ->
     found: dict[str, list[Round]] = {}
     failed: dict[str, str] = {}
     for group in groups:
-        with Contest(folder, quick=quick) as contest:
+        with Contest(folder) as contest:
             try:
-                if group not in ("start", "sweep", "memory_mnist", "memory_cifar10"):
-                    measure(group, contest)  # uncounted: imports, data, first calls
+                if group in (*WORKS, "test"):
+                    measure(group, contest, quick=quick)  # uncounted: imports, data, first calls
                 for place in range(rounds):
-                    found.setdefault(group, []).append(measure(group, contest))
+                    found.setdefault(group, []).append(measure(group, contest, quick=quick))
                     say(f"{group} {place + 1}/{rounds}: {found[group][-1]}")
             except Exception as error:  # the other groups go on
                 failed[group] = f"{type(error).__name__}: {error}"

@@ -19,11 +19,10 @@ class Contest:
 
     Args:
         folder: Where all runs write; what a contestant prints is in NAME.log there.
-        quick: Whether the measurements are the short ones.
     """
 
-    def __init__(self, folder: Path, *, quick: bool) -> None:
-        self.folder, self.quick = folder, quick
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.processes: dict[str, ProcessPoolExecutor] = {}
 
     def __enter__(self) -> "Contest":
@@ -38,16 +37,21 @@ class Contest:
             process.shutdown()
         self.processes.clear()
 
-    def measure(self, contestant: str, work: str, *, what: str = "train") -> float:
-        """Steps a second of a training, or examples a second of a test (`what="test"`)."""
+    def measure(self, contestant: str, words: list[str], *, what: str = "train", steps: int = 0) -> float:
+        """Steps a second of a training, or examples a second of a test.
+
+        Args:
+            contestant: ours, plain, tutorial or template.
+            words: What ours is told; it says what the others have to do.
+            what: train or test.
+            steps: Of the template's way alone, if not as many as the words say.
+        """
         if contestant not in self.processes:
-            self.processes[contestant] = ProcessPoolExecutor(
-                1, get_context("spawn"), _begin, (self.folder / f"{contestant}.log",)
-            )
-        steps, seconds = (
-            self.processes[contestant].submit(_measure, contestant, work, what, self.folder, self.quick).result()
-        )
-        return steps / seconds
+            log = self.folder / f"{contestant}.log"
+            self.processes[contestant] = ProcessPoolExecutor(1, get_context("spawn"), _begin, (log,))
+        process = self.processes[contestant]
+        done, seconds = process.submit(_measure, contestant, words, what, steps, self.folder).result()
+        return done / seconds
 
 
 def _begin(log: Path) -> None:
@@ -59,22 +63,17 @@ def _begin(log: Path) -> None:
     sys.path.insert(0, str(HERE))
 
 
-def _measure(contestant: str, work: str, what: str, folder: Path, quick: bool) -> tuple[int, float]:
+def _measure(contestant: str, words: list[str], what: str, steps: int, folder: Path) -> tuple[int, float]:
     """One measurement, in the contestant's process and in a new folder that is deleted afterwards."""
     from jobs import job_of
-    from works import WORKS, words_of
 
-    quick = quick and what == "train"  # a test takes a second or two: it is always of all
     module = importlib.import_module(contestant)
     place = Path(tempfile.mkdtemp(prefix=f"{contestant}_", dir=folder))
     try:
         if contestant == "ours":
-            rows, seconds = getattr(module, what)(words_of(work, folder, quick=quick), place)
-            return rows, seconds
-        job = job_of(work, folder, quick=quick)
+            return getattr(module, what)(words, place)
+        job = job_of(tuple(words))
         job = replace(job, net=deepcopy(job.net))  # each time from the same weights
-        if contestant == "template":
-            return module.train(job, place, WORKS[work].template_steps[0 if quick else 1])
-        return getattr(module, what)(job, place)
+        return module.train(job, place, steps) if contestant == "template" else getattr(module, what)(job, place)
     finally:
         shutil.rmtree(place)

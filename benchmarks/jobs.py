@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from works import words_of
 
 Examples = tuple[Tensor, Tensor]
 
@@ -51,13 +49,12 @@ class Job:
 
 
 @cache
-def job_of(work: str, folder: Path, *, quick: bool, more: tuple[str, ...] = ()) -> Job:
-    """The work for a rival."""
-    return job_from([*words_of(work, folder, quick=quick), *more])
+def job_of(words: tuple[str, ...]) -> Job:
+    """The work for a rival: compose the config as the command does, and build the same net of the same seed.
 
-
-def job_from(words: list[str]) -> Job:
-    """Compose the config as the command does, and build the same net of the same seed on the same data."""
+    Args:
+        words: What ours is told.
+    """
     import pytorch_lightning as pl
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
@@ -67,7 +64,7 @@ def job_from(words: list[str]) -> Job:
 
     register()
     with initialize_config_dir(str(HOME / "conf"), version_base="1.3"):
-        config = compose("config", words)
+        config = compose("config", [*words])
     pl.seed_everything(config.seed, verbose=False)
     data = build(config, "data")
     data.setup("fit")

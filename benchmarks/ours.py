@@ -14,7 +14,7 @@ def train(words: list[str], folder: Path) -> tuple[int, float]:
 
 
 def test(words: list[str], folder: Path) -> tuple[int, float]:
-    """Test a checkpoint as the command does, one that a step of training has left: batches and seconds."""
+    """Test a checkpoint as the command does, one that a step of training has left: examples and seconds."""
     left = folder / "to_test"
     if not left.exists():
         run([*words, "test=false", "+trainer.limit_train_batches=1", "+trainer.limit_val_batches=1", STOPWATCH], left)

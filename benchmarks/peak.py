@@ -9,8 +9,9 @@ def save(work: str, folder: str, file: str) -> None:
     import torch
     from jobs import job_of
     from processes import SHORT
+    from works import words_of
 
-    torch.save(job_of(work, Path(folder), quick=False, more=SHORT), file)
+    torch.save(job_of((*words_of(work, Path(folder), quick=False), *SHORT)), file)
 
 
 def train(file: str, folder: str) -> None:

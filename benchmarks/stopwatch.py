@@ -4,7 +4,7 @@ import time
 
 from pytorch_lightning import Callback
 
-laps: list[tuple[int, float]] = []  # of each training: its steps and seconds; of each test: batches and seconds
+laps: list[tuple[int, float]] = []  # of each training: its steps and seconds; of each test: examples and seconds
 
 
 class Stopwatch(Callback):
@@ -17,7 +17,10 @@ class Stopwatch(Callback):
         laps.append((trainer.global_step, time.perf_counter() - self.began))
 
     def on_test_start(self, trainer, pl_module):
-        self.began = time.perf_counter()
+        self.began, self.examples = time.perf_counter(), 0
+
+    def on_test_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0):
+        self.examples += len(batch[1])
 
     def on_test_end(self, trainer, pl_module):
-        laps.append((sum(trainer.num_test_batches), time.perf_counter() - self.began))
+        laps.append((self.examples, time.perf_counter() - self.began))
