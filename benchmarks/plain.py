@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from jobs import Examples, Job
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 LOSSES = {"bce": F.binary_cross_entropy_with_logits, "cross_entropy": F.cross_entropy, "mse": F.mse_loss}
@@ -27,9 +27,12 @@ def train(job: Job, folder: Path) -> tuple[int, float]:
     writer = SummaryWriter(folder)
     for epoch in range(1, job.epochs + 1):
         whole = rows <= batch  # then an order would change nothing
-        order = None if whole else torch.randperm(rows).split(batch)
+        order = None if whole else torch.randperm(rows)
         for place in range(job.steps):
-            taken, wanted = (inputs, targets) if whole else (inputs[order[place]], targets[order[place]])
+            taken, wanted = inputs, targets
+            if order is not None:
+                chosen = order[place * batch : (place + 1) * batch]
+                taken, wanted = inputs[chosen], targets[chosen]
             loss = loss_of(net(prepared(job, taken)), wanted)
             optimizer.zero_grad()
             loss.backward()
@@ -110,23 +113,37 @@ def r2(outputs: Tensor, targets: Tensor) -> Tensor:
     return 1 - (targets - outputs).square().sum() / (targets - targets.mean()).square().sum()
 
 
+def counts(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of two classes: the second one said rightly, said, and true."""
+    said, true = outputs > 0, targets > 0.5
+    return (said & true).sum(), said.sum(), true.sum()
+
+
+def precision(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Share of what was said to be the second class that is."""
+    right, said, _ = counts(outputs, targets)
+    return right / said
+
+
+def recall(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Share of the second class that was found."""
+    right, _, true = counts(outputs, targets)
+    return right / true
+
+
+def f1(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Harmonic mean of precision and recall."""
+    right, said, true = counts(outputs, targets)
+    return 2 * right / (said + true)
+
+
 METRICS = {
     "accuracy": accuracy,
     "auroc": auroc,
+    "precision": precision,
+    "recall": recall,
+    "f1": f1,
     "mae": F.l1_loss,
     "rmse": lambda outputs, targets: F.mse_loss(outputs, targets).sqrt(),
     "r2": r2,
 }
-
-
-class Forecaster(nn.Module):
-    """The stock tutorials' net: one LSTM, and a linear layer on its last state."""
-
-    def __init__(self, hidden: int) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(1, hidden, batch_first=True)
-        self.out = nn.Linear(hidden, 1)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(batch, days, 1) -> (batch, 1)."""
-        return self.out(self.lstm(inputs)[0][:, -1])
