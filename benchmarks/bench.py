@@ -17,16 +17,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-# what all contestants wait with between parallel parts; ours sets it by itself, so that the rivals have it too
-os.environ.setdefault("GOMP_SPINCOUNT", "3000")
-os.environ["TRAINER_DATA_DIR"] = str(Path(os.environ.get("TRAINER_DATA_DIR", "data")).resolve())
-
 import processes
-from contest import Contest
+from contest import DATA, HERE, Contest
 from table import GROUPS, Round, contestants, lines
 from works import WORKS, words_of
-
-HERE = Path(__file__).resolve().parent
 
 
 def measure(group: str, contest: Contest, *, quick: bool) -> Round:
@@ -50,6 +44,10 @@ def measure_all(groups: list[str], rounds: int, folder: Path, *, quick: bool) ->
     found: dict[str, list[Round]] = {}
     failed: dict[str, str] = {}
     for group in groups:
+        work = WORKS.get({"test": "mnist"}.get(group, group.removeprefix("memory_")))
+        if work and not (DATA / work.needs).exists():
+            failed[group] = f"{work.needs} is not in {DATA}; set TRAINER_DATA_DIR"
+            continue
         with Contest(folder) as contest:
             try:
                 if group in (*WORKS, "test"):
@@ -59,7 +57,7 @@ def measure_all(groups: list[str], rounds: int, folder: Path, *, quick: bool) ->
                     say(f"{group} {place + 1}/{rounds}: {found[group][-1]}")
             except Exception as error:  # the other groups go on
                 failed[group] = f"{type(error).__name__}: {error}"
-                say(f"{group}: {failed[group]}")
+                say(f"{group}: {failed[group]}\n{contest.last_words()}")
     return found, failed
 
 

@@ -12,6 +12,15 @@ from multiprocessing import get_context
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+DATA = Path(os.environ.get("TRAINER_DATA_DIR", "data")).resolve()
+
+# for the processes to come, which run elsewhere
+os.environ["TRAINER_DATA_DIR"] = str(DATA)
+# this checkout is what is measured, wherever the command comes from
+os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE.parent / "src"), str(HERE)])
+sys.path[:0] = os.environ["PYTHONPATH"].split(os.pathsep)
+# how long waiting threads keep their core; the command sets it by itself, so that the rivals have it too
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 
 class Contest:
@@ -53,6 +62,11 @@ class Contest:
         done, seconds = process.submit(_measure, contestant, words, what, steps, self.folder).result()
         return done / seconds
 
+    def last_words(self) -> str:
+        """The last lines that each contestant printed."""
+        logs = {log.name: log.read_text(errors="replace").splitlines()[-12:] for log in self.folder.glob("*.log")}
+        return "\n".join(f"{name}: {line}" for name, said in logs.items() for line in said)
+
 
 def _begin(log: Path) -> None:
     """What a contestant prints goes into a file."""
@@ -60,7 +74,6 @@ def _begin(log: Path) -> None:
     stream = log.open("a")
     for number in (1, 2):
         os.dup2(stream.fileno(), number)
-    sys.path.insert(0, str(HERE))
 
 
 def _measure(contestant: str, words: list[str], what: str, steps: int, folder: Path) -> tuple[int, float]:

@@ -7,16 +7,13 @@ epoch. One thing grows at a time. Prints a table, and draws it into docs/growth.
 """
 
 import argparse
-import os
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 
-os.environ.setdefault("GOMP_SPINCOUNT", "3000")
-
 from chart import Panel, draw
-from contest import Contest
+from contest import HERE, Contest
 from table import number
 
 DATA = ["data=xor", "data._target_=madeup.MadeUp", "model=mlp"]
@@ -69,7 +66,7 @@ def main() -> int:
     print("| what grows | to | ours, steps/s | plain | ratio |\n| --- | --- | ---: | ---: | ---: |")
     with tempfile.TemporaryDirectory(prefix="growth_") as folder, Contest(Path(folder)) as contest:
         panels = [measure(axis, contest, arguments.steps, arguments.rounds) for axis in AXES]
-    file = Path(__file__).resolve().parents[1] / "docs" / "growth.svg"
+    file = HERE.parent / "docs" / "growth.svg"
     file.write_text(draw(panels, "Steps a second (logarithmic)"))
     print(f"drawn: {file}")
     return 0

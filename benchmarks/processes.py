@@ -12,7 +12,6 @@ from pathlib import Path
 from table import Round
 from works import words_of
 
-HERE = Path(__file__).resolve().parent
 TRAINER = ["-m", "trainer"]
 TINY = ["experiment=xor_mlp", "trainer.max_epochs=20"]
 # memory does not grow later
@@ -30,7 +29,6 @@ def process(arguments: list[str], folder: Path) -> tuple[float, float]:
         running = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])},
             stdout=said,
             stderr=said,
         )

@@ -15,6 +15,7 @@ class Work:
         quick: Further words of a short measurement.
         full: Further words of a thorough one.
         reviews: Film reviews to train on, in a short measurement and in a thorough one.
+        needs: What has to lie below TRAINER_DATA_DIR.
         template_steps: Steps of the template's way, which needs but few of its slow ones; 0: as many as the others.
     """
 
@@ -23,19 +24,20 @@ class Work:
     full: tuple[str, ...] = ()
     reviews: tuple[int, int] = (0, 0)
     template_steps: tuple[int, int] = (0, 0)
+    needs: str = ""
 
 
-def _images(*words: str, quick: int, val: int = 1) -> Work:
+def _images(*words: str, quick: int, needs: str = "MNIST") -> Work:
     """One epoch of images; a short measurement takes its first steps and batches of validation alone."""
-    limits = (f"+trainer.limit_train_batches={quick}", f"+trainer.limit_val_batches={val}")
-    return Work((*words, "trainer.max_epochs=1"), quick=limits)
+    limits = (f"+trainer.limit_train_batches={quick}", "+trainer.limit_val_batches=1")
+    return Work((*words, "trainer.max_epochs=1"), quick=limits, needs=needs)
 
 
 def _reviews(*words: str) -> Work:
     """One epoch of a sample of reviews, long and short ones as in the whole."""
     sample = ("data.dir={folder}", "data.path={reviews}", "data.vocabulary_size=10000", "data.max_length=500")
     return Work(
-        (*words, *sample, "data.val_size=128", "data.test_size=64", "trainer.max_epochs=1"), reviews=(640, 3200)
+        (*words, *sample, "data.val_size=128", "data.test_size=64", "trainer.max_epochs=1"), reviews=(1280, 3200)
     )
 
 
@@ -45,13 +47,27 @@ WORKS = {
         quick=("trainer.max_epochs=2000", "trainer.check_val_every_n_epoch=200"),
         template_steps=(200, 1000),
     ),
-    "diabetes": Work(("experiment=diabetes_tutorial",), quick=("trainer.max_epochs=20",), template_steps=(87, 580)),
+    "diabetes": Work(
+        ("experiment=diabetes_tutorial",),
+        quick=("trainer.max_epochs=20",),
+        template_steps=(87, 580),
+        needs="diabetes",
+    ),
     "stock": Work(
-        ("experiment=stock_tutorial",), ("trainer.max_epochs=5",), ("trainer.max_epochs=20",), template_steps=(0, 0)
+        ("experiment=stock_tutorial",),
+        quick=("trainer.max_epochs=5",),
+        full=("trainer.max_epochs=20",),
+        needs="stocks",
     ),
     "mnist": _images("experiment=mnist_tutorial", quick=100),
     # the tutorials' batches of 4 are of their own; all other rows have 64
-    "cifar10": _images("experiment=cifar10_tutorial", "data.batch_size=64", "trainer.log_every_n_steps=50", quick=140),
+    "cifar10": _images(
+        "experiment=cifar10_tutorial",
+        "data.batch_size=64",
+        "trainer.log_every_n_steps=50",
+        quick=140,
+        needs="cifar-10-batches-py",
+    ),
     "gan": _images("experiment=gan_tutorial", quick=100),
     "imdb_lstm": _reviews("experiment=imdb_lstm_tutorial"),
     # a quarter of the tutorials' width of 512, which would take minutes
