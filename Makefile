@@ -28,10 +28,10 @@ lint: install-dev ## mend what ruff can mend, then say what is left
 format: install-dev ## lay out the code
 	$(BIN)/ruff format
 
-bench: install-dev ## ours against a plain loop, the tutorials and the template: an hour or two; data from TRAINER_DATA_DIR
+bench: install-dev ## ours against a plain loop, the tutorials and the template: an hour or so; data from TRAINER_DATA_DIR
 	$(BIN)/python benchmarks/bench.py
 
-bench-quick: install-dev ## the same with fewer steps and rounds: some minutes
+bench-quick: install-dev ## the same with fewer steps and rounds: about ten minutes
 	$(BIN)/python benchmarks/bench.py --quick
 
 docs: install-dev ## build the documentation into site/
