@@ -28,6 +28,12 @@ lint: install-dev ## mend what ruff can mend, then say what is left
 format: install-dev ## lay out the code
 	$(BIN)/ruff format
 
+bench: install-dev ## ours against a plain loop, the tutorials and the template: an hour or so; data from TRAINER_DATA_DIR
+	$(BIN)/python benchmarks/bench.py
+
+bench-quick: install-dev ## the same with fewer steps and rounds: about ten minutes
+	$(BIN)/python benchmarks/bench.py --quick
+
 docs: install-dev ## build the documentation into site/
 	$(BIN)/mkdocs build --strict
 
@@ -58,4 +64,4 @@ define setup
 	  || $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '$(1)' # slower, but knows pip's settings
 endef
 
-.PHONY: help demo test test-full lint format docs lock clean install install-dev
+.PHONY: help demo test test-full lint format bench bench-quick docs lock clean install install-dev

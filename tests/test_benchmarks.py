@@ -1,0 +1,84 @@
+"""The benchmarks: their arithmetic, and that the contestants do the same work."""
+
+import csv
+import json
+import os
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+XOR = (
+    "experiment=xor_tutorial",
+    "trainer.max_epochs=20",
+    "trainer.log_every_n_steps=1",
+    "trainer.check_val_every_n_epoch=10",
+)
+
+
+@pytest.fixture(autouse=True)
+def _benchmarks_can_be_imported(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.setenv("PL_GLOBAL_SEED", os.environ.get("PL_GLOBAL_SEED", "0"))  # what seeding leaves is taken back
+
+
+def logged(folder, name):
+    """Values of an event file, in order."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (file,) = folder.rglob("events.*")
+    events = EventAccumulator(str(file))
+    events.Reload()
+    return [event.value for event in events.Scalars(name)]
+
+
+def test_a_ratio_is_of_one_round_and_the_median_counts():
+    from table import ROWS, lines
+
+    rounds = [{"ours": 10, "tutorial": 5}, {"ours": 30, "tutorial": 10}, {"ours": 8, "tutorial": 2}]
+    (row,) = [row for row in ROWS if row.group == "gan"]
+    assert row.ratios(rounds) == [2, 3, 4]
+    assert lines({"gan": rounds})[2:] == [
+        "| GAN, dense, MNIST | 10 steps/s | tutorial | 5 | 3 | 2 .. 4 | at least 1.6 | yes |"
+    ]
+
+
+def test_fewer_seconds_are_better_and_a_missed_goal_is_said():
+    from table import lines
+
+    measured = lines({"start": [{"ours": 5.0, "import torch": 2.0, "template": 6.0}]})[2:]
+    assert measured[0].endswith("| 5 s | import torch | 2 | 2.5 | 2.5 .. 2.5 | at most 2.4 | NO |")
+    assert measured[1].endswith("| 5 s | template | 6 | 0.833 | 0.833 .. 0.833 |  |  |")
+
+
+def test_a_contestant_that_was_not_measured_has_no_row():
+    from table import contestants, lines
+
+    assert contestants("mnist") == ["ours", "plain", "tutorial"]
+    assert len(lines({"mnist": [{"ours": 1.0, "plain": 1.0}]})) == 3
+
+
+def test_every_group_has_its_work():
+    from table import GROUPS
+    from works import WORKS
+
+    assert {group.removeprefix("memory_") for group in GROUPS} == {*WORKS, "start", "sweep", "test"}
+
+
+def test_on_xor_all_contestants_see_the_same_losses(command, tmp_path):
+    import plain
+    import template
+    from jobs import job_of
+
+    (run,) = command(*XOR, "test=false").runs
+    ours = [float(row["train/loss"]) for row in csv.DictReader((run / "metrics.csv").open()) if row["train/loss"]]
+    assert len(ours) == 20
+    assert json.loads((run / "result.json").read_text())["steps"] == 20
+
+    assert plain.train(deepcopy(job_of(XOR)), tmp_path / "plain")[0] == 20
+    assert logged(tmp_path / "plain", "train/loss") == pytest.approx(ours, abs=1e-6)
+    assert {file.name for file in (tmp_path / "plain").glob("*.pt")} == {"best.pt", "last.pt"}
+
+    assert template.train(deepcopy(job_of(XOR)), tmp_path / "template", steps=20)[0] == 20
+    assert logged(tmp_path / "template", "train/loss") == [pytest.approx(sum(ours) / 20, abs=1e-6)]
