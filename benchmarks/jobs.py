@@ -73,7 +73,8 @@ def job_of(words: tuple[str, ...]) -> Job:
     settings = OmegaConf.to_container(config.optimizer, resolve=True)
     settings.pop("_partial_")
     name = settings.pop("_target_").rpartition(".")[2]
-    rows, limits = len(data.splits["train"].targets), config.trainer
+    settings.pop("fused", None)  # each rival has its own way
+    rows, limits = len(data.splits["train"].targets) * data.repeats, config.trainer
     val_rows = limits.get("limit_val_batches", len(data.splits["val"].targets)) * data.eval_batch_size
 
     def ready(stage: str) -> Examples:

@@ -42,7 +42,7 @@ class Row:
 
 SECONDS = {"unit": "s", "at_least": False}
 ROWS = [
-    Row("xor", "XOR, full batch, one step an epoch", "plain", 0.9),
+    Row("xor", "XOR, full batch", "plain", 0.9),
     Row("xor", "XOR", "template", 50),
     Row("diabetes", "diabetes 8-6-4-1, batches of 16", "plain", 0.9),
     Row("diabetes", "diabetes", "template", 15),
