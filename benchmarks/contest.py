@@ -81,13 +81,13 @@ def _measure(contestant: str, words: list[str], what: str, steps: int, folder: P
     from jobs import job_of
 
     module = importlib.import_module(contestant)
-    if contestant in ("plain", "tutorial"):  # their own scripts would not import Lightning, which slows Adam down by this
-        os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
     place = Path(tempfile.mkdtemp(prefix=f"{contestant}_", dir=folder))
     try:
         if contestant == "ours":
             return getattr(module, what)(words, place)
         job = job_of(tuple(words))
+        if contestant != "template":  # a script would not import Lightning, which makes each step of Adam count GPUs
+            os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
         job = replace(job, net=deepcopy(job.net))  # each time from the same weights
         return module.train(job, place, steps) if contestant == "template" else getattr(module, what)(job, place)
     finally:
