@@ -80,15 +80,17 @@ def _measure(contestant: str, words: list[str], what: str, steps: int, folder: P
     """One measurement, in the contestant's process and in a new folder that is deleted afterwards."""
     from jobs import job_of
 
-    module = importlib.import_module(contestant)
+    module = importlib.import_module(contestant.split()[0])
     place = Path(tempfile.mkdtemp(prefix=f"{contestant}_", dir=folder))
     try:
         if contestant == "ours":
             return getattr(module, what)(words, place)
         job = job_of(tuple(words))
-        if contestant != "template":  # a script would not import Lightning, which makes each step of Adam count GPUs
-            os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
         job = replace(job, net=deepcopy(job.net))  # each time from the same weights
-        return module.train(job, place, steps) if contestant == "template" else getattr(module, what)(job, place)
+        if module.__name__ == "template":
+            return module.train(job, place, steps, long_epochs=contestant != "template")
+        # a script would not import Lightning, which makes each step of Adam count GPUs
+        os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
+        return getattr(module, what)(job, place)
     finally:
         shutil.rmtree(place)

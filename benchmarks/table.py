@@ -44,6 +44,7 @@ SECONDS = {"unit": "s", "at_least": False}
 ROWS = [
     Row("xor", "XOR, full batch", "plain", 0.9),
     Row("xor", "XOR", "template", 50),
+    Row("xor", "XOR", "template in epochs of 1,000 steps", None),
     Row("diabetes", "diabetes 8-6-4-1, batches of 16", "plain", 0.9),
     Row("diabetes", "diabetes", "template", 15),
     Row("stock", "stock windows, LSTM 10x1 to 32, batches of 64", "plain", 0.9),

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchmetrics import MaxMetric, MeanMetric, MeanSquaredError, MinMetric
 from torchmetrics.classification import Accuracy
 
-EPOCHS_OF_ONE_STEP = 1000  # are written as one epoch of so many steps, which is far quicker in this way
+LONG = 1000  # steps of an epoch, where one is made of a set that is but a batch
 
 
 class TemplateModule(LightningModule):
@@ -92,8 +92,12 @@ class Repeated(Dataset):
         return self.part[0][place], self.part[1][place]
 
 
-def train(job: Job, folder: Path, steps: int = 0) -> tuple[int, float]:
-    """Train for about so many steps (0: as many as the job has): steps and seconds."""
+def train(job: Job, folder: Path, steps: int = 0, *, long_epochs: bool = False) -> tuple[int, float]:
+    """Train for about so many steps (0: as many as the job has): steps and seconds.
+
+    A set that is but a batch has epochs of one step, each with its validation, or `long_epochs` that go through it
+    `LONG` times, as nobody's template does and which is far quicker.
+    """
     mode = "min" if job.loss == "mse" else "max"
     callbacks = [
         ModelCheckpoint(
@@ -109,9 +113,10 @@ def train(job: Job, folder: Path, steps: int = 0) -> tuple[int, float]:
         RichProgressBar(),
         Stopwatch(),
     ]
-    training, epochs = TensorDataset(*job.train), max(1, round((steps or job.epochs * job.steps) / job.steps))
-    if job.steps == 1:
-        training, epochs = Repeated(job.train, min(epochs, EPOCHS_OF_ONE_STEP)), -(-epochs // EPOCHS_OF_ONE_STEP)
+    training, steps = TensorDataset(*job.train), steps or job.epochs * job.steps
+    epochs = max(1, round(steps / -(-len(training) // job.batch)))
+    if long_epochs:
+        training, epochs = Repeated(job.train, min(steps, LONG)), -(-steps // LONG)
     warnings.simplefilter("ignore")
     trainer = Trainer(
         default_root_dir=folder,
@@ -127,7 +132,7 @@ def train(job: Job, folder: Path, steps: int = 0) -> tuple[int, float]:
     before = len(laps)
     trainer.fit(
         TemplateModule(job),
-        DataLoader(training, job.batch, num_workers=0, shuffle=job.steps > 1),
+        DataLoader(training, job.batch, num_workers=0, shuffle=not long_epochs),
         DataLoader(TensorDataset(*job.val), job.batch, num_workers=0, shuffle=False),
     )
     return laps[before]

@@ -113,3 +113,23 @@ def test_a_diverged_run_leaves_json_that_every_reader_takes(command):
     text = (run / "result.json").read_text()
     assert "NaN" not in text
     assert json.loads(text)["metrics"]["val/loss"] is None
+
+
+@pytest.mark.slow
+def test_a_compiled_network_trains_to_the_same_numbers(command):
+    losses = []
+    for more in ([], ["compile=true"]):
+        outcome = command("data=digits", "model=cnn", "trainer.max_epochs=1", f"hydra.run.dir=run{len(losses)}", *more)
+        assert outcome.code == 0, outcome.err
+        losses.append(
+            json.loads((outcome.directory / f"run{len(losses)}/result.json").read_text())["metrics"]["val/loss"]
+        )
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_the_network_is_compiled_when_asked_for_alone(command, monkeypatch):
+    compiled = []
+    monkeypatch.setattr("torch.nn.Module.compile", lambda net: compiled.append(type(net).__name__))
+    for more in ([], ["compile=true"]):
+        assert command("data=xor", "trainer.max_epochs=1", *more).code == 0
+    assert compiled == ["MLP"]

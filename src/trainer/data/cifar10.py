@@ -98,8 +98,7 @@ class CIFAR10(TensorData):
         if self.synthetic:
             return images(self.spec, self.val_size)
         *train, test = find_all(list(FILES.values()), ARCHIVE, self.root, self.mirrors, self.download)
-        parts = [read_batch(path) for path in train]
-        everything = Split(torch.cat([part.inputs for part in parts]), torch.cat([part.targets for part in parts]))
+        everything = Split(*(torch.cat(column) for column in zip(*map(read_batch, train), strict=True)))
         numbers = [CLASSES.index(name) for name in self.classes]
         val, rest = cut(of_classes(everything, numbers), self.val_size, seed=self.data_seed)
         if self.train_size is not None:
