@@ -84,6 +84,7 @@ def test_callbacks_are_switched_on_and_off_by_name(command):
         command("callbacks=[default,early_stopping,gradient_clipping]", "~callbacks.pictures", "--cfg", "job").out
     )
     assert list(config["callbacks"]) == [
+        "lean_steps",
         "checkpoint",
         "lr_monitor",
         "progress",

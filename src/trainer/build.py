@@ -41,7 +41,7 @@ def without_unasked(callbacks: list[Any]) -> dict[str, bool]:
 
 
 def build_net(config: DictConfig, spec: DataSpec) -> nn.Module:
-    """The network, told its sizes by the data.
+    """The network, told its sizes by the data, and compiled where that is asked for.
 
     Raises:
         UserError: It cannot take the data; names the models that can.
@@ -51,4 +51,6 @@ def build_net(config: DictConfig, spec: DataSpec) -> nn.Module:
     except MismatchError as error:
         fitting = ", ".join(f"model={name}" for name in models_that_take(spec))
         raise UserError(f"{error}\n  data '{spec.name}' goes with: {fitting or 'no model here'}") from None
+    if config.compile:
+        net.compile()
     return net

@@ -57,8 +57,6 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
     pl.seed_everything(config.seed, workers=True, verbose=False)
     data = build(config, "data")
     net = build_net(config, data.spec)
-    if config.compile:
-        net.compile()
     objective = build(config, "objective", data.spec)
     task = build(config, "model.task", net, objective, build(config, "optimizer"), build(config, "scheduler"))
     callbacks = build_all(config, "callbacks")

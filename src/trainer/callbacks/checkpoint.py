@@ -22,9 +22,11 @@ class Checkpoint(ModelCheckpoint):
     best one, so that a training that goes on from it would begin at the best epoch.)
     """
 
+    _held: dict[str, dict[str, Any]] | None = None  # checkpoints by path; None until the training is set up
+
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
-        self._held: dict[str, dict[str, Any]] = {}  # checkpoints by path
+        self._held = {}
         self._written: dict[str, float] = {}  # when each path was
         self._last_step = -1  # that the last one was written at
 
@@ -45,7 +47,7 @@ class Checkpoint(ModelCheckpoint):
     def write(self, trainer: Trainer) -> None:
         """Write what is held."""
         held, self._held = self._held, {}
-        for path, checkpoint in held.items():
+        for path, checkpoint in (held or {}).items():
             trainer.strategy.save_checkpoint(checkpoint, path)
 
     def _save_last_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, Any]) -> None:
@@ -54,6 +56,7 @@ class Checkpoint(ModelCheckpoint):
             self._last_step = trainer.global_step
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
+        assert self._held is not None
         alone = type(trainer.strategy) is SingleDeviceStrategy
         if not alone or filepath == self.last_model_path or not self._is_recent(filepath):
             self._held.pop(filepath, None)
@@ -64,7 +67,8 @@ class Checkpoint(ModelCheckpoint):
         self._last_global_step_saved, self._last_checkpoint_saved = trainer.global_step, filepath
 
     def _remove_checkpoint(self, trainer: Trainer, filepath: str) -> None:
-        if self._held.pop(filepath, None) is None or filepath in self._written:
+        held = self._held.pop(filepath, None) if self._held else None
+        if held is None or filepath in self._written:
             super()._remove_checkpoint(trainer, filepath)
 
     def _is_recent(self, path: str) -> bool:

@@ -6,11 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer.data.order import epoch_order, share
+from trainer.data.order import batches_at_once, epoch_order, share
 from trainer.data.randomness import Draws, generator_for
 from trainer.spec import Batch
 
-BYTES_AT_ONCE = 2**17  # of stored inputs: small enough for a processor's cache
 Prepare = Callable[[Tensor], Tensor]
 Augment = Callable[[Tensor, Draws], Tensor]
 
@@ -22,8 +21,7 @@ class TensorLoader:
     example) alone: neither touches PyTorch's global random state, so epoch 7 is the same however one got there.
 
     Args:
-        inputs: (examples, *shape), as stored.
-        targets: (examples,) or (examples, values).
+        inputs, targets: (examples, *shape) as stored, and (examples,) or (examples, values).
         batch_size: Examples a batch; the last batch of an epoch may be smaller.
         prepare: Makes stored inputs into what the network takes, a whole batch at a time.
         augment: Then changes the batch at random, with all its randomness from the draws it is given.
@@ -32,8 +30,7 @@ class TensorLoader:
         repeats: How often an epoch goes through the examples, each time in an order of its own.
         even: Whether all processes make equally many steps, as training must; some examples may then come twice.
         seed: Where the randomness of all epochs begins.
-        rank: Which of `world_size` processes this is; each takes every `world_size`-th example.
-        world_size: Number of processes that share the data.
+        rank, world_size: Which of how many processes this is; each takes every `world_size`-th example.
     """
 
     def __init__(
@@ -54,8 +51,7 @@ class TensorLoader:
     ) -> None:
         self.inputs, self.targets, self.prepare, self.augment = inputs, targets, prepare, augment
         self.batch_size, self.shuffle, self.even, self.seed = batch_size, shuffle, even, seed
-        self.lengths, self.repeats = lengths, repeats
-        self.rank, self.world_size = rank, world_size
+        self.lengths, self.repeats, self.rank, self.world_size = lengths, repeats, rank, world_size
         self.epoch = self.position = 0  # `position`: batches of this epoch already given out
         self._resumed = False
 
@@ -69,7 +65,8 @@ class TensorLoader:
         if self.position and not self._resumed:
             self.epoch, self.position = self.epoch + 1, 0
         self._resumed = False
-        order, batches = self._order(), self._batches_at_once()
+        # one by one where they are cut to their longest example
+        order, batches = self._order(), batches_at_once(self.inputs, self.batch_size) if self.lengths is None else 1
         while self.position < len(self):
             rows = order[self.position * self.batch_size :][: batches * self.batch_size]
             prepared, targets = self.prepare(self.inputs[rows]), self.targets[rows]
@@ -88,14 +85,8 @@ class TensorLoader:
         self.epoch, self.position = state["epoch"], state["position"]
         self._resumed = self.position < len(self)
 
-    def _batches_at_once(self) -> int:
-        """How many batches are prepared together; one by one where they are large, or cut to their longest example."""
-        size = self.batch_size * self.inputs[:1].numel() * self.inputs.element_size()
-        return 1 if self.lengths is not None else max(1, BYTES_AT_ONCE // max(1, size))
-
     def _order(self) -> Tensor:
         """The rows this process reads in this epoch, in order."""
         random = generator_for("order", self.seed, self.epoch) if self.shuffle else None
-        rows, batch = len(self.targets), self.batch_size * self.world_size
-        order = torch.cat([epoch_order(rows, batch, random, self.lengths) for _ in range(self.repeats)])
+        order = epoch_order(len(self.targets), self.batch_size * self.world_size, random, self.lengths, self.repeats)
         return share(order, self.rank, self.world_size, even=self.even)

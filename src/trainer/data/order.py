@@ -3,11 +3,12 @@
 import torch
 from torch import Generator, Tensor
 
+BYTES_AT_ONCE = 2**17  # of stored inputs
 POOL = 50  # batches among which examples of like length are put together: short ones then need not wait for long ones
 
 
-def epoch_order(rows: int, batch: int, random: Generator | None, lengths: Tensor | None) -> Tensor:
-    """All rows, each once.
+def epoch_order(rows: int, batch: int, random: Generator | None, lengths: Tensor | None, repeats: int = 1) -> Tensor:
+    """All rows, each `repeats` times, and between two times all others.
 
     Args:
         rows: How many there are.
@@ -15,7 +16,17 @@ def epoch_order(rows: int, batch: int, random: Generator | None, lengths: Tensor
         random: Shuffles the rows; without it they come as they stand.
         lengths: Of each row (rows,), where they differ. Batches are then made of rows of like length: unshuffled, of
             all rows sorted; shuffled, within pools of `POOL` batches, which are then read in random order.
+        repeats: How often each row comes.
     """
+    return torch.cat([_each_once(rows, batch, random, lengths) for _ in range(repeats)])
+
+
+def batches_at_once(inputs: Tensor, batch_size: int) -> int:
+    """How many batches are made ready together: as many as a processor's cache holds."""
+    return max(1, BYTES_AT_ONCE // max(1, batch_size * inputs[:1].numel() * inputs.element_size()))
+
+
+def _each_once(rows: int, batch: int, random: Generator | None, lengths: Tensor | None) -> Tensor:
     order = torch.arange(rows) if random is None else torch.randperm(rows, generator=random)
     if lengths is None:
         return order
