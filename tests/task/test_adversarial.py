@@ -15,7 +15,7 @@ from trainer.data.base import TensorData
 from trainer.data.split import Split
 from trainer.model.gan import GAN
 from trainer.objective import objective_for
-from trainer.schedule import constant, cosine
+from trainer.schedule import constant, cosine, warmup
 from trainer.spec import DataSpec
 from trainer.task.adversarial import Adversarial, discriminator_loss, generator_loss
 
@@ -165,7 +165,7 @@ def test_a_step_is_one_of_the_generator_and_schedules_count_the_same(accumulate,
 
 def test_a_training_of_so_many_steps_has_so_many():
     data, trainer = Grey(batch_size=4), lightning(-1, max_steps=6)
-    task = adversarial(data)
+    task = adversarial(data, scheduler=partial(warmup, warmup_steps=2))
     trainer.fit(task, data)
     assert trainer.global_step == 6
     assert task.lr_schedulers()[0].last_epoch == 6
