@@ -1,10 +1,12 @@
 """Gradient clipping: the bound, what lies within it, and the norm that is logged."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
 import torch
+from torch import nn
 from torch.optim import SGD
 
 from trainer.callbacks.gradient_clipping import GradientClipping
@@ -14,6 +16,9 @@ from trainer.model.linear import Linear
 from trainer.objective import objective_for
 from trainer.schedule import constant
 from trainer.task.supervised import Supervised
+
+
+PLAIN = SimpleNamespace(precision_plugin=None)  # a trainer that scales nothing
 
 
 class Log:
@@ -33,7 +38,7 @@ def clipped(gradients, **settings):
         parameter.grad = torch.tensor(gradient)
     idle = torch.nn.Parameter(torch.zeros(1))
     optimizer, log = SGD([{"params": [p]} for p in [*parameters, idle]], lr=1.0), Log()
-    GradientClipping(**settings).on_before_optimizer_step(None, log, optimizer)
+    GradientClipping(**settings).on_before_optimizer_step(PLAIN, log, optimizer)
     assert idle.grad is None
     return [pytest.approx(p.grad.tolist(), abs=1e-5) for p in parameters], log.logged
 
@@ -62,7 +67,7 @@ def test_the_norm_is_logged_by_the_name_of_the_network_where_there_are_several()
 
     parameter, log = torch.nn.Parameter(torch.zeros(1)), Two()
     parameter.grad = torch.tensor([3.0])
-    GradientClipping().on_before_optimizer_step(None, log, SGD([parameter], lr=1.0))
+    GradientClipping().on_before_optimizer_step(PLAIN, log, SGD([parameter], lr=1.0))
     assert log.logged == {"train/grad_norm_generator": 3.0}
 
 
@@ -87,3 +92,14 @@ def test_a_training_step_moves_the_weights_no_further_than_the_limit_allows(by):
     size = moved.norm() if by == "norm" else moved.abs().max()
     assert size.item() == pytest.approx(0.1, rel=1e-4)
     assert trainer.callback_metrics["train/grad_norm"] > 100
+
+
+def test_gradients_that_a_fused_optimizer_will_scale_are_not_clipped():
+    weights = nn.Parameter(torch.ones(2))
+    fused, plain = (torch.optim.Adam([weights], fused=fused) for fused in (True, False))
+    trainer = SimpleNamespace(precision_plugin=SimpleNamespace(scaler="one"))
+    with pytest.raises(UserError, match=r"16-mixed set optimizer\.fused=false$"):
+        GradientClipping().on_before_optimizer_step(trainer, None, fused)
+    weights.grad = torch.full((2,), 9.0)
+    GradientClipping(limit=0.5).on_before_optimizer_step(trainer, SimpleNamespace(log=lambda *_: None), plain)
+    assert weights.grad.norm().item() == pytest.approx(0.5, abs=1e-5)

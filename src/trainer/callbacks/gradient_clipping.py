@@ -30,6 +30,9 @@ class GradientClipping(Callback):
             `"value"` cuts each number off at `limit` either way.
         limit: The bound; greater than 0.
 
+    Raises:
+        UserError: `limit` is not positive, or the gradients are scaled and a fused optimizer hides by how much.
+
     Source:
         Pascanu, Mikolov, Bengio 2013, On the difficulty of training recurrent neural networks.
     """
@@ -40,6 +43,9 @@ class GradientClipping(Callback):
         self.by, self.limit = by, limit
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
+        if scaled and getattr(optimizer, "_step_supports_amp_scaling", False):  # it would undo the scaling after this
+            raise UserError("callbacks.gradient_clipping: with precision 16-mixed set optimizer.fused=false")
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         norm: Any
         if self.by == "norm":
