@@ -17,7 +17,6 @@ from trainer.objective import objective_for
 from trainer.schedule import constant
 from trainer.task.supervised import Supervised
 
-
 PLAIN = SimpleNamespace(precision_plugin=None)  # a trainer that scales nothing
 
 

@@ -13,7 +13,8 @@ class LearningRate(Callback):
     """
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        if not (trainer.loggers and trainer._logger_connector.should_update_logs):
+        every, stepped = trainer.log_every_n_steps, trainer.fit_loop.epoch_loop._batches_that_stepped  # type: ignore[attr-defined]
+        if not every or (stepped + 1) % every or not trainer.loggers:
             return
         names = {config.scheduler.optimizer: config.name for config in trainer.lr_scheduler_configs}
         for optimizer in trainer.optimizers:

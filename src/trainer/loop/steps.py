@@ -166,8 +166,9 @@ class LeanStep:
     def _conclude(self, index: int) -> bool:
         loop, trainer = self.loop, self.trainer
         self.stepped = trainer.accumulate_grad_batches == 1 or not loop._should_accumulate()
-        counts = self.stepped or not self.task.automatic_optimization
-        self.log.keep_step(counts and (trainer._logger_connector.should_update_logs or bool(trainer.fast_dev_run)))
+        every, counts = trainer.log_every_n_steps, self.stepped or not self.task.automatic_optimization
+        due = (every and (loop._batches_that_stepped + 1) % every == 0) or trainer.should_stop or trainer.fast_dev_run
+        self.log.keep_step(bool(counts and due))
         return (
             self.looks_each_step
             or loop.batch_progress.is_last_batch
