@@ -66,6 +66,9 @@ def job(config: Any) -> float | None:
     from hydra.types import RunMode
 
     from trainer.errors import UserError
+    from trainer.late import postpone
+
+    postpone()  # before Lightning is imported
     from trainer.run import run
 
     try:
