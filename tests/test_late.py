@@ -12,7 +12,7 @@ import sys
 from trainer.cli import main
 
 def run(*arguments):
-    sys.argv = ["trainer", *arguments, "trainer.max_epochs=1", "trainer.accelerator=cpu", "+trainer.limit_train_batches=1"]
+    sys.argv = ["trainer", *arguments, "trainer.max_epochs=1", "+trainer.limit_train_batches=1", "trainer=cpu"]
     try:
         main()
     except SystemExit as end:

@@ -145,8 +145,9 @@ def _read(module: ModuleType) -> ModuleType:
         _read(sys.modules[package])
     with _reading:
         if isinstance(module, _Late):
-            module.__class__ = ModuleType
-            assert module.__spec__ and module.__spec__.loader
+            module.__class__ = ModuleType  # type: ignore[assignment]
+            assert module.__spec__
+            assert module.__spec__.loader
             set_before = dict(vars(module)) if module.__name__ == CONFIG else {}
             module.__spec__.loader.exec_module(module)
             for name, value in set_before.items():
