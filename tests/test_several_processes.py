@@ -36,11 +36,15 @@ def test_each_job_of_a_sweep_may_use_several_processes(process):
 
 
 @pytest.mark.slow
-def test_jobs_of_a_sweep_run_side_by_side_with_joblib(process):
+def test_jobs_of_a_sweep_run_side_by_side_with_joblib_and_arrive_at_the_same_numbers(process, tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    outcome = process(
-        *["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "experiment=xor_mlp"],
-        *["trainer.max_epochs=20", "seed=1,2"],
-    )
-    assert outcome.code == 0, outcome.err
-    assert [json.loads((run / "result.json").read_text())["seed"] for run in sorted(outcome.runs)] == [1, 2]
+    jobs = ["-m", "experiment=xor_mlp", "trainer.max_epochs=20", "seed=1,2"]
+    found = []
+    for name, more in {"serial": [], "side": ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]}.items():
+        (tmp_path / name).mkdir()
+        outcome = process(*jobs, *more, cwd=tmp_path / name)
+        assert outcome.code == 0, outcome.err
+        results = [json.loads((run / "result.json").read_text()) for run in sorted(outcome.runs)]
+        found.append([(result["seed"], result["metrics"]) for result in results])
+    assert [seed for seed, _ in found[0]] == [1, 2]
+    assert found[0] == found[1]

@@ -8,6 +8,7 @@ import traceback
 from typing import Any
 
 from trainer import __version__
+from trainer.late import late_imports
 
 
 def main() -> None:
@@ -22,7 +23,8 @@ def main() -> None:
 
         print(usage())
     elif arguments[:1] == ["sample"]:
-        from trainer.sample import main as sample
+        with late_imports():
+            from trainer.sample import main as sample
 
         sys.exit(sample(arguments[1:]))
     else:
@@ -66,7 +68,9 @@ def job(config: Any) -> float | None:
     from hydra.types import RunMode
 
     from trainer.errors import UserError
-    from trainer.run import run
+
+    with late_imports():
+        from trainer.run import run
 
     try:
         return run(config)

@@ -1,12 +1,14 @@
 """The cache: arrays are made once, damaged files anew, and nothing depends on whether one can be written."""
 
+import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
-from trainer.data.cache import digest, made_once
+from trainer.data.cache import ABANDONED, KEPT, digest, made_once
 
 
 class Maker:
@@ -88,9 +90,46 @@ def test_processes_that_start_together_do_not_disturb_each_other(tmp_path):
         subprocess.Popen([sys.executable, "-c", code, tmp_path], stderr=subprocess.PIPE, text=True) for _ in range(2)
     ]
     assert [process.communicate(timeout=60)[1] for process in both] == ["", ""]
-    assert len(list(tmp_path.iterdir())) == 30
+    left = [file.name for file in tmp_path.iterdir()]
+    assert "29.npz" in left
+    assert all(name.endswith(".npz") for name in left)
+    assert len(left) <= KEPT + 1  # each may write one while the other counts
 
 
 def test_the_name_tells_apart_what_is_joined_in_another_way():
     assert len({digest(parts) for parts in (["ab", "c"], ["a", "bc"], ["abc"], ["c", "ab"], ["abc", ""])}) == 5
     assert digest(iter(["ab", "c"])) == digest(["ab", "c"])
+
+
+def test_what_was_not_used_for_longest_is_dropped(tmp_path):
+    make = Maker()
+    files = [tmp_path / f"{number}.npz" for number in range(KEPT)]
+    for age, file in enumerate(reversed(files)):
+        made_once(file, make)
+        os.utime(file, (1000.0 - age, 1000.0 - age))
+    made_once(files[0], make)  # the oldest is used once more
+    assert make.times == KEPT
+    made_once(tmp_path / "new.npz", make)
+    assert {file.name for file in tmp_path.iterdir()} == {"new.npz", *(file.name for file in files)} - {"1.npz"}
+
+
+def test_what_a_killed_process_left_half_written_is_dropped_and_what_one_is_writing_is_not(tmp_path):
+    left, being_written = tmp_path / "a.npz.1.part", tmp_path / "a.npz.2.part"
+    for file in (left, being_written):
+        file.write_bytes(b"some")
+    long_ago = time.time() - ABANDONED - 60
+    os.utime(left, (long_ago, long_ago))
+    made_once(tmp_path / "a.npz", Maker())
+    assert {file.name for file in tmp_path.iterdir()} == {"a.npz", being_written.name}
+
+
+def test_the_folder_is_named_and_can_be_deleted(tmp_path, caplog):
+    caplog.set_level("INFO")
+    make, folder = Maker(), tmp_path / ".cache"
+    for turn in (1, 2):
+        made_once(folder / "a.npz", make)
+        assert make.times == turn
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+    assert f"kept for the next run in {folder}, which may be deleted at any time" in caplog.text

@@ -5,6 +5,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -25,17 +26,29 @@ def provenance() -> tuple[dict[str, Any], str]:
     own, here = _git(Path(trainer.__file__).parent), _git(Path.cwd())
     places = {place["root"]: place for place in (own, here) if place}
     diff = "".join(place.pop("diff") for place in places.values())
-    packages = {dist.metadata["Name"]: dist.version for dist in distributions()}
     facts = {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "directory": str(Path.cwd()),
         "trainer": trainer.__version__,
         "git": list(places.values()),
         "python": platform.python_version(),
-        "packages": dict(sorted(packages.items(), key=lambda item: item[0].lower())),
+        "packages": packages(),
         "machine": _machine(),
     }
     return facts, diff
+
+
+@cache
+def packages() -> dict[str, str]:
+    """Versions of the installed packages, by name; asked once, as it means reading a file of each."""
+    versions = {}
+    for dist in distributions():
+        # the head alone, without the long description behind it, which the `metadata` of a distribution reads each time
+        head = (dist.read_text("METADATA") or dist.read_text("PKG-INFO") or "").partition("\n\n")[0]
+        facts = dict(line.split(": ", 1) for line in head.splitlines() if line.startswith(("Name: ", "Version: ")))
+        if facts.keys() == {"Name", "Version"}:
+            versions[facts["Name"]] = facts["Version"]
+    return dict(sorted(versions.items(), key=lambda item: item[0].lower()))
 
 
 def _machine() -> dict[str, Any]:

@@ -44,9 +44,8 @@ def of_classes(examples: Split, classes: Sequence[int]) -> Split:
     """The examples of these classes alone, in their order; the classes are numbered anew, as they are listed."""
     same = examples.targets[:, None] == torch.tensor(classes)  # (examples, classes)
     kept = same.any(1)
-    if torch.equal(examples.targets, same.int().argmax(1)) and kept.all():
-        return examples  # all of them, and no copy
-    return Split(examples.inputs[kept], same[kept].int().argmax(1))
+    inputs = examples.inputs if kept.all() else examples.inputs[kept]  # all of them need no copy
+    return Split(inputs, same[kept].int().argmax(1))
 
 
 def first_of_each(examples: Split, size: int, classes: int) -> Split:
