@@ -23,8 +23,7 @@ def main() -> None:
 
         print(usage())
     elif arguments[:1] == ["sample"]:
-        with late_imports():
-            from trainer.sample import main as sample
+        from trainer.sample import main as sample
 
         sys.exit(sample(arguments[1:]))
     else:

@@ -58,10 +58,9 @@ class ClassObjective(Objective):
         if self.distance:
             return self.distance(outputs, targets)
         if self.binary:
-            wanted = targets.to(outputs.dtype)
-            if self.label_smoothing:
-                wanted = wanted * (1 - self.label_smoothing) + self.label_smoothing / 2
-            return F.binary_cross_entropy_with_logits(outputs.squeeze(1), wanted)
+            wanted, spread = targets.to(outputs.dtype), self.label_smoothing
+            smooth = wanted * (1 - spread) + spread / 2 if spread else wanted
+            return F.binary_cross_entropy_with_logits(outputs.squeeze(1), smooth)
         return F.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing)
 
     def predictions(self, outputs: Tensor) -> Tensor:

@@ -29,8 +29,7 @@ class TensorData(LightningDataModule, ABC):
         super().__init__()
         if min(batch_size, eval_batch_size, repeats) < 1:
             raise UserError("data.batch_size, data.eval_batch_size and data.repeats: must be at least 1")
-        self.repeats = repeats
-        self.batch_size, self.eval_batch_size, self.seed = batch_size, eval_batch_size, seed
+        self.batch_size, self.eval_batch_size, self.seed, self.repeats = batch_size, eval_batch_size, seed, repeats
         self.splits: Mapping[Stage, Split] = {}
         self._train: TensorLoader | None = None
         self._epochs_begun = 0  # before the checkpoint that this run goes on from

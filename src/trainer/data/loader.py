@@ -65,8 +65,7 @@ class TensorLoader:
         if self.position and not self._resumed:
             self.epoch, self.position = self.epoch + 1, 0
         self._resumed = False
-        # one by one where they are cut to their longest example
-        order, batches = self._order(), batches_at_once(self.inputs, self.batch_size) if self.lengths is None else 1
+        order, batches = self._order(), batches_at_once(self.inputs, self.batch_size, self.lengths)
         while self.position < len(self):
             rows = order[self.position * self.batch_size :][: batches * self.batch_size]
             prepared, targets = self.prepare(self.inputs[rows]), self.targets[rows]

@@ -21,8 +21,10 @@ def epoch_order(rows: int, batch: int, random: Generator | None, lengths: Tensor
     return torch.cat([_each_once(rows, batch, random, lengths) for _ in range(repeats)])
 
 
-def batches_at_once(inputs: Tensor, batch_size: int) -> int:
+def batches_at_once(inputs: Tensor, batch_size: int, lengths: Tensor | None) -> int:
     """How many batches are made ready together: as many as a processor's cache holds."""
+    if lengths is not None:  # each is cut to its longest example
+        return 1
     return max(1, BYTES_AT_ONCE // max(1, batch_size * inputs[:1].numel() * inputs.element_size()))
 
 
