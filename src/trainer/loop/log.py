@@ -9,6 +9,9 @@ from pytorch_lightning.utilities.data import extract_batch_size
 from torch import Tensor
 
 SECONDS_BETWEEN_WRITES = 1.0
+# arguments of `LightningModule.log` that ask for nothing; `sync_dist` never does, as there is one process
+NOTHING = {"logger": None, "on_step": None, "on_epoch": None, "reduce_fx": "mean", "enable_graph": False}
+NOTHING |= {"sync_dist_group": None, "add_dataloader_idx": True, "metric_attribute": None, "rank_zero_only": False}
 
 Row = dict[str, Any]
 
@@ -40,11 +43,11 @@ class StepLog:
         vars(self.connector).pop("log_metrics", None)
         self.write()
 
-    def note(self, name: str, value: Any, prog_bar: bool = False, **how: Any) -> None:
+    def note(self, name: str, value: Any, prog_bar: bool = False, sync_dist: bool = False, **how: Any) -> None:
         """What `self.log(name, value)` does within a step; whatever asks for more than that is left to Lightning."""
-        if how or not isinstance(value, Tensor | float | int):
+        if not asks_for_nothing(how) or not isinstance(value, Tensor | float | int):
             self.lightning_logs = True
-            leave_to_lightning(self.trainer, self.batch, name, value, prog_bar=prog_bar, **how)
+            leave_to_lightning(self.trainer, self.batch, name, value, prog_bar=prog_bar, sync_dist=sync_dist, **how)
             return
         held = as_tensor(value, self.trainer)
         self.latest[name] = self.connector._callback_metrics[name] = self.connector._logged_metrics[name] = held
@@ -123,11 +126,11 @@ class EpochLog:
         value: Any,
         prog_bar: bool = False,
         batch_size: int | None = None,
-        sync_dist: bool = False,  # there is one process
+        sync_dist: bool = False,
         **how: Any,
     ) -> None:
         """What `self.log(name, value)` does within a validation; what asks for more is left to Lightning."""
-        if how or not isinstance(value, Tensor | float | int):
+        if not asks_for_nothing(how) or not isinstance(value, Tensor | float | int):
             self.lightning_logs = True
             how |= {"prog_bar": prog_bar, "batch_size": batch_size, "sync_dist": sync_dist}
             leave_to_lightning(self.trainer, self.batch, name, value, **how)
@@ -151,6 +154,11 @@ class EpochLog:
     def keep(self) -> None:
         """Keep the means for the loggers."""
         self.step_log.keep(self._metrics)
+
+
+def asks_for_nothing(how: Row) -> bool:
+    """Whether further arguments of `log` leave it at a number, its name and the usual mean."""
+    return not how or all(NOTHING.get(name, how) == value for name, value in how.items() if name != "batch_size")
 
 
 def as_tensor(value: Tensor | float, trainer: Trainer) -> Tensor:

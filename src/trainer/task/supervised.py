@@ -81,6 +81,6 @@ class Supervised(LightningModule):
         return outputs
 
     def _log_metrics(self, stage: str) -> None:
-        values = {f"{stage}/{name}": value for name, value in self.metrics[stage].compute().items()}
-        self.log_dict(values, prog_bar=stage == "val", sync_dist=True)  # equal in all processes; keeps Lightning quiet
+        for name, value in self.metrics[stage].compute().items():  # equal in all processes: Lightning need not know
+            self.log(f"{stage}/{name}", value, prog_bar=stage == "val", sync_dist=True)
         self.metrics[stage].reset()
