@@ -47,7 +47,7 @@ class Supervised(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         inputs, targets = batch
-        loss = self.objective.loss(self(inputs), targets)
+        loss = self.objective.loss(self.net(inputs), targets)
         self.log("train/loss", loss, prog_bar=True)
         return loss if self.objective.penalty == NONE else loss + self.objective.penalty(self.net)
 
