@@ -76,7 +76,16 @@ def test_training_equals_back_propagation_by_hand(ours, by_hand, command):
     weights = [parameter.detach().double().numpy().copy() for parameter in start.parameters()]
 
     length = [f"trainer.max_epochs={STEPS}", f"trainer.check_val_every_n_epoch={STEPS}", "trainer.log_every_n_steps=1"]
-    outcome = command("data=xor", "model.net.hidden=[4]", *ours, *length, "callbacks=none", "logger=csv", "test=false")
+    outcome = command(
+        "data=xor",
+        "data.repeats=1",
+        "model.net.hidden=[4]",
+        *ours,
+        *length,
+        "callbacks=none",
+        "logger=csv",
+        "test=false",
+    )
     assert outcome.code == 0, outcome.err
     [run] = outcome.runs
     rows = csv.DictReader((run / "metrics.csv").read_text().splitlines())
