@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from statistics import median
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Trainer
@@ -20,8 +20,7 @@ from trainer.loop.hooks import STEP_HOOKS
 from trainer.loop.qualify import Unmoved, pays, unfit, unfit_after_a_step
 from trainer.losses import NONE
 
-if TYPE_CHECKING:
-    from trainer.loop.steps import LeanStep
+LeanStep = Any  # of trainer.loop.steps, which imports this
 
 WATCHED = 50  # plain steps, whose time says what compiled ones would save
 MOST = 100  # steps in a call: more gain nothing
@@ -48,17 +47,17 @@ class CompiledSteps:
         self._seconds: list[float] = []
         self._shapes: list[Any] = []
 
-    def step(self, lean: "LeanStep") -> bool:
+    def step(self, lean: LeanStep) -> bool:
         """Make a step, or as many as can be made in one call; returns whether something may be due after it."""
         if self.gone:
             return lean.step()
         return self._many(lean) if self.function else self._watch(lean)
 
-    def _watch(self, lean: "LeanStep") -> bool:
+    def _watch(self, lean: LeanStep) -> bool:
         """A plain step, of which is learned whether those to come can be compiled and whether that pays."""
         first, batch = not self._seconds, lean.next()
         if first and (reason := unfit(self.trainer, STEP_HOOKS) or _unfit_batch(batch, lean)):
-            self._refuse(reason)
+            self.refuse(reason)
             return lean.step(batch)
         before = Unmoved(lean.task.net) if first else None
         began = time.perf_counter()
@@ -68,7 +67,7 @@ class CompiledSteps:
             self._shapes = _shapes(batch)
             reason = before.reason() or unfit_after_a_step(lean.task.net, self.trainer.optimizers[0])
             if reason:
-                self._refuse(reason)
+                self.refuse(reason)
                 return due
         if self.wanted is True or len(self._seconds) == WATCHED:
             self._decide(batch)
@@ -103,13 +102,18 @@ class CompiledSteps:
                 function([tensor.clone() for tensor in self._tensors()], *given)
         except Exception as error:  # whatever a compiler may raise
             log.debug("steps could not be compiled", exc_info=True)
-            self._refuse(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}", said=True)
+            self.refuse(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}", said=True)
             return
         self.function = function
         optimizer.zero_grad()  # those of compiled steps are not kept
         log.info("steps are compiled, up to %d in a call (%.1f s)", MOST, time.monotonic() - began)
 
-    def _refuse(self, reason: str, said: bool = False) -> None:
+    def refuse(self, reason: str, *, said: bool = False) -> None:
+        """Make plain steps to the end, for a reason.
+
+        Raises:
+            UserError: Steps were to be compiled wherever they can be.
+        """
         if self.wanted is True:
             raise UserError(
                 f"callbacks.lean_steps.compile: steps cannot be compiled: {reason}; set it to auto or false"
@@ -117,7 +121,7 @@ class CompiledSteps:
         self.gone = True
         log.log(logging.INFO if said else logging.DEBUG, "steps are not compiled: %s", reason)
 
-    def _many(self, lean: "LeanStep") -> bool:
+    def _many(self, lean: LeanStep) -> bool:
         """As many steps as can be made before something may be due, in one call."""
         optimizer = self.trainer.optimizers[0]
         if (
@@ -144,7 +148,7 @@ class CompiledSteps:
         lean.loop._batches_that_stepped += bool(batches)
         return lean.step(odd)
 
-    def _call(self, lean: "LeanStep", batches: list[Any], another: bool) -> bool:
+    def _call(self, lean: LeanStep, batches: list[Any], another: bool) -> bool:
         assert self.function
         rates = list(self._rates(lean, len(batches)))
         [optimizer] = self.trainer.optimizers
@@ -165,7 +169,7 @@ class CompiledSteps:
                 torch._foreach_add_(counts, len(batches))
         return lean.follow(batches, losses, rates, another=another)
 
-    def _room(self, lean: "LeanStep") -> int:
+    def _room(self, lean: LeanStep) -> int:
         """How many steps can be made until something may be due."""
         if lean.looks_each_step:
             return 1
@@ -178,7 +182,7 @@ class CompiledSteps:
             room = min(room, loop.max_steps - loop.global_step)
         return max(1, int(room))
 
-    def _rates(self, lean: "LeanStep", steps: int) -> Iterator[list[float]]:
+    def _rates(self, lean: LeanStep, steps: int) -> Iterator[list[float]]:
         """Each group's rate at each of so many steps; steps the schedules as Lightning would."""
         groups, progress = self.trainer.optimizers[0].param_groups, lean.loop.scheduler_progress
         configs: list[Any] = [
@@ -225,7 +229,7 @@ def _shapes(batch: Any) -> list[Any]:
     return [(tuple(part.shape), part.dtype) for part in batch]
 
 
-def _unfit_batch(batch: Any, lean: "LeanStep") -> str | None:
+def _unfit_batch(batch: Any, lean: LeanStep) -> str | None:
     pair = isinstance(batch, list | tuple) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch)
     if not pair or lean.cycle is None or not lean.in_place:
         return "batches are not pairs of tensors from one loader"

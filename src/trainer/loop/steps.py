@@ -39,11 +39,9 @@ class LeanLoop(_TrainingEpochLoop):
         self.compiled = CompiledSteps(trainer, compiled)
 
     def run(self, data_fetcher: _DataFetcher) -> None:
-        if (
-            needs_lightning(self.trainer)
-            or type(data_fetcher) is not _PrefetchDataFetcher
-            or data_fetcher.length is None
-        ):
+        reason = needs_lightning(self.trainer)
+        if reason or type(data_fetcher) is not _PrefetchDataFetcher or data_fetcher.length is None:
+            self.compiled.refuse(f"with this {reason or 'loader'} Lightning's own loop makes them")
             return super().run(data_fetcher)
         self.reset()
         self.on_run_start(data_fetcher)
