@@ -160,3 +160,21 @@ def test_a_run_is_the_same_with_compiled_steps_and_it_can_be_gone_on_with(way, c
         outcome = command(*words, *more, f"hydra.run.dir='{name}'")
         assert outcome.code == 0, outcome.err
     assert_same(tmp_path / "compiled on", tmp_path / "plain on")
+
+
+@pytest.mark.slow
+def test_auto_begins_within_a_run_and_ends_at_the_given_step(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("trainer.loop.compiled.pays", lambda *_: True)
+    words = [
+        "experiment=xor_tutorial",
+        "+trainer.max_steps=250",
+        "trainer.log_every_n_steps=7",
+        "logger=csv",
+        "test=false",
+    ]
+    for name, compiled in {"plain": "false", "compiled": "auto"}.items():
+        outcome = command(*words, f"callbacks.lean_steps.compile={compiled}", f"hydra.run.dir={name}")
+        assert outcome.code == 0, outcome.err
+        assert ("steps are compiled, up to 100 in a call" in outcome.out) == (name == "compiled")
+    assert_same(tmp_path / "compiled", tmp_path / "plain")
+    assert checkpoint_of(tmp_path / "compiled")["global_step"] == 250

@@ -91,6 +91,9 @@ class CompiledSteps:
         objective = task.objective
         penalty = None if objective.penalty == NONE else objective.penalty
         began = time.monotonic()
+        logging.getLogger("torch.utils.cpp_extension").setLevel(
+            logging.ERROR
+        )  # it misses a GPU, which nobody asked for
         try:
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")  # PyTorch's about itself
@@ -102,7 +105,7 @@ class CompiledSteps:
                 function([tensor.clone() for tensor in self._tensors()], *given)
         except Exception as error:  # whatever a compiler may raise
             log.debug("steps could not be compiled", exc_info=True)
-            self.refuse(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}", said=True)
+            self.refuse(_first_line(error), said=True)
             return
         self.function = function
         optimizer.zero_grad()  # those of compiled steps are not kept
@@ -164,7 +167,13 @@ class CompiledSteps:
         ]
         inputs, targets = (torch.stack(part) for part in zip(*batches, strict=True))
         with torch.no_grad():
-            losses = self.function(self._tensors(), inputs, targets, torch.tensor(rows))
+            try:
+                losses = self.function(self._tensors(), inputs, targets, torch.tensor(rows))
+            except Exception as error:  # the network is not what it was, and what it is now cannot be compiled
+                raise UserError(
+                    "callbacks.lean_steps.compile: steps could not be compiled anew after something changed the"
+                    f" network: {_first_line(error)}; go on from the last checkpoint with false"
+                ) from error
             if counts and counts[0] is not None:
                 torch._foreach_add_(counts, len(batches))
         return lean.follow(batches, losses, rates, another=another)
@@ -227,6 +236,10 @@ class CompiledSteps:
 
 def _shapes(batch: Any) -> list[Any]:
     return [(tuple(part.shape), part.dtype) for part in batch]
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).strip() or '?').splitlines()[0]}"
 
 
 def _unfit_batch(batch: Any, lean: LeanStep) -> str | None:

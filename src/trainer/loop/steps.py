@@ -170,18 +170,19 @@ class LeanStep:
             rates: Of each step, for each group of weights.
             another: Whether one more batch was taken.
         """
-        loop, progress, connector = self.loop, self.loop.batch_progress, self.trainer._logger_connector
+        loop, progress = self.loop, self.loop.batch_progress
         optimizer = loop.automatic_optimization.optim_progress.optimizer
         groups, last = self.trainer.optimizers[0].param_groups, len(batches) - 1
         after, first = [group["lr"] for group in groups], loop._batches_that_stepped
-        connector._first_loop_iter = False
+        every = self.trainer.log_every_n_steps or last + 2
+        self.trainer._logger_connector._first_loop_iter = False
         due, counted = False, 0
         self.state["log"] = self.log.note
         try:
             for place, batch in enumerate(batches):
-                loop._batches_that_stepped = first + place
-                if not (place == last or connector.should_update_logs):
+                if place != last and (first + place + 1) % every:
                     continue
+                loop._batches_that_stepped = first + place
                 is_last_batch = place == last and self.fetcher.done and not another
                 progress.increment_by(place - counted, is_last_batch)
                 index, self.log.batch = progress.current.ready, batch
