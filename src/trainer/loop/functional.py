@@ -122,7 +122,8 @@ def compiled_steps(losses: Losses, weights: Sequence[Weight], groups: Sequence[C
         return logged
 
     torch._dynamo.reset_code(many.__code__)  # type: ignore[attr-defined]  # forgets what earlier runs of this process compiled
-    return torch.compile(many, fullgraph=True, backend=_inductor)
+    # not dynamic, save where a mark says so: else it generalises over the shapes of the runs before
+    return torch.compile(many, fullgraph=True, dynamic=False, backend=_inductor)
 
 
 def _inductor(graph: torch.fx.GraphModule, examples: list[Tensor]) -> Callable[..., Any]:
