@@ -12,6 +12,7 @@ from trainer.loop.qualify import pays
 
 TINY = ["data=digits", "model=mlp", "model.net.hidden=[4]", "trainer.log_every_n_steps=4", "trainer.max_epochs=2"]
 SHORT = ["trainer.max_epochs=1", "+trainer.limit_train_batches=3", "test=false"]
+FREE = "trainer.deterministic=false"  # auto does nothing otherwise
 COMPILED = ["callbacks.lean_steps.compile=true", "logger=csv", "trainer.accelerator=cpu"]
 
 USERS = """
@@ -59,7 +60,7 @@ def test_where_steps_cannot_be_compiled_it_says_why(way, command, tmp_path):
 def test_auto_takes_a_run_that_cannot_be_compiled_as_it_is(command, monkeypatch):
     monkeypatch.setattr("trainer.loop.compiled.pays", lambda *_: True)
     monkeypatch.setattr("trainer.loop.compiled.WATCHED", 2)
-    outcome = command(*TINY, *SHORT, "model.net.dropout=0.5")
+    outcome = command(*TINY, *SHORT, FREE, "model.net.dropout=0.5")
     assert outcome.code == 0
     assert "compiled" not in outcome.out
 
@@ -72,7 +73,7 @@ def test_without_a_compiler_auto_goes_on_and_says_so_once(command, monkeypatch):
     monkeypatch.setattr("trainer.loop.compiled.pays", lambda *_: True)
     monkeypatch.setattr("trainer.loop.compiled.WATCHED", 2)
     monkeypatch.setattr("trainer.loop.compiled.compiled_steps", _no_compiler)
-    outcome = command(*TINY, "test=false")
+    outcome = command(*TINY, FREE, "test=false")
     assert outcome.code == 0
     assert outcome.out.count("steps are not compiled: RuntimeError: no C++ compiler\n") == 1
 
@@ -86,7 +87,13 @@ def test_without_a_compiler_true_is_an_error(command, monkeypatch):
 
 def test_a_short_run_is_not_compiled(command, monkeypatch):
     monkeypatch.setattr("trainer.loop.compiled.compiled_steps", lambda *_: pytest.fail("compiled"))
-    assert command(*TINY, "trainer.max_epochs=4", "test=false").code == 0
+    assert command(*TINY, FREE, "trainer.max_epochs=4", "test=false").code == 0
+
+
+def test_a_run_that_is_to_be_deterministic_is_not_compiled_by_itself(command, monkeypatch):
+    monkeypatch.setattr("trainer.loop.compiled.pays", lambda *_: pytest.fail("asked"))
+    monkeypatch.setattr("trainer.loop.compiled.WATCHED", 2)
+    assert command(*TINY, "test=false").code == 0
 
 
 def test_compiling_pays_where_the_steps_left_save_more_than_it_takes():
@@ -168,8 +175,7 @@ def test_auto_begins_within_a_run_and_ends_at_the_given_step(command, tmp_path, 
     words = [
         "experiment=xor_tutorial",
         "+trainer.max_steps=250",
-        "trainer.log_every_n_steps=7",
-        "logger=csv",
+        *["trainer.log_every_n_steps=7", "logger=csv", FREE],
         "test=false",
     ]
     for name, compiled in {"plain": "false", "compiled": "auto"}.items():

@@ -37,12 +37,13 @@ class CompiledSteps:
 
     Args:
         trainer: Whose steps these are.
-        wanted: Whether steps are compiled; `"auto"` where it pays.
+        wanted: Whether steps are compiled; `"auto"` where it pays and numbers may differ by rounding.
     """
 
     def __init__(self, trainer: Trainer, wanted: Compile) -> None:
         self.trainer, self.wanted = trainer, wanted
-        self.gone = wanted is False  # for good: plain steps to the end
+        # for good: plain steps to the end; which of them are compiled would depend on how long they take
+        self.gone = wanted is False or (wanted == "auto" and torch.are_deterministic_algorithms_enabled())
         self.function: Steps | None = None
         self._seconds: list[float] = []
         self._shapes: list[Any] = []
