@@ -13,8 +13,9 @@ class LeanSteps(Callback):
     """Make steps by `trainer.loop`, and write what they log in bundles; without it Lightning's loop makes them.
 
     Args:
-        compile: Whether many steps of a small network are made in one compiled call. `"auto"`: where a run allows it,
-            is so long that it pays, and need not be `deterministic`; true: wherever a run allows it, and an error says why where it does not.
+        compile: Whether many steps of a small network are made in one compiled call. True: wherever a run allows it,
+            and an error says why where it does not; `"auto"`: where a run allows it, is so long that it pays, and need
+            not be `deterministic`.
     """
 
     def __init__(self, *, compile: Compile = "auto") -> None:  # noqa: A002  the word users type
