@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "model": SPEC,
     "task": {"objective", "losses", "schedule", *SPEC},
     "callbacks": {"objective", "artifacts", "loop", *SPEC},
-    "loop": set(),
+    "loop": {"task", "losses", "errors"},
     "artifacts": SPEC,
 }
 

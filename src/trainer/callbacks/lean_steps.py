@@ -5,15 +5,25 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from trainer.loop.compiled import Compile
 from trainer.loop.steps import LeanLoop
 
 
 class LeanSteps(Callback):
-    """Make steps by `trainer.loop`, and write what they log in bundles; without it Lightning's loop makes them."""
+    """Make steps by `trainer.loop`, and write what they log in bundles; without it Lightning's loop makes them.
+
+    Args:
+        compile: Whether many steps of a small network are made in one compiled call. True: wherever a run allows it,
+            and an error says why where it does not; `"auto"`: where a run allows it, is so long that it pays, and need
+            not be `deterministic`.
+    """
+
+    def __init__(self, *, compile: Compile = "auto") -> None:  # noqa: A002  the word users type
+        self.compile: Compile = compile
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit":
-            trainer.fit_loop.epoch_loop = LeanLoop(trainer)
+            trainer.fit_loop.epoch_loop = LeanLoop(trainer, self.compile)
             trainer.fit_loop.epoch_loop.step_log.begin()
             # Lightning sets it for processes that are yet to fork; with it each step of Adam loads NVML to count GPUs
             os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)

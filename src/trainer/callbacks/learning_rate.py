@@ -12,6 +12,8 @@ class LearningRate(Callback):
     own: `lr/pg1`, `lr/pg2`. (Lightning's `LearningRateMonitor` has the same names, and rows of its own.)
     """
 
+    skips_steps = True  # those that are not logged; `trainer.loop` need not call it there
+
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         every, stepped = trainer.log_every_n_steps, trainer.fit_loop.epoch_loop._batches_that_stepped  # type: ignore[attr-defined]
         if not every or (stepped + 1) % every or not trainer.loggers:

@@ -24,6 +24,8 @@ class TrainingProgress(ProgressBar):
         seconds_between_lines: Least time between two plain lines.
     """
 
+    skips_steps = True  # `trainer.loop` may call it after several steps at once
+
     def __init__(self, *, seconds_between_lines: float = SECONDS_BETWEEN_LINES) -> None:
         super().__init__()
         self.seconds_between_lines = seconds_between_lines

@@ -15,6 +15,14 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 
 Hook = Callable[..., Any]
 Context = Callable[[], AbstractContextManager[Any]]
+STEP_HOOKS = (
+    "on_train_batch_start",
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+    "on_train_batch_end",
+)
 # methods of a task that Lightning calls within a step, and the lean one passes by
 PASSED_BY = ("on_train_batch_start", "optimizer_step", "optimizer_zero_grad", "backward", "configure_gradient_clipping")
 TRANSFER = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
@@ -41,7 +49,7 @@ class Hooks:
 
 
 def _called(trainer: Trainer, task: LightningModule, name: str) -> list[Hook]:
-    callbacks = [callback for callback in trainer.callbacks if not _idle(callback, name)]
+    callbacks = [callback for callback in trainer.callbacks if not is_idle(callback, name)]
     own = [] if getattr(type(task), name) is getattr(LightningModule, name) else [getattr(task, name)]
     return [_bound(getattr(callback, name), trainer, task) for callback in callbacks] + own
 
@@ -50,7 +58,8 @@ def _bound(hook: Hook, trainer: Trainer, task: LightningModule) -> Hook:
     return lambda *arguments: hook(trainer, task, *arguments)
 
 
-def _idle(callback: Callback, name: str) -> bool:
+def is_idle(callback: Callback, name: str) -> bool:
+    """Whether a callback does nothing in a hook."""
     if getattr(type(callback), name) is getattr(Callback, name):
         return True
     checkpoints = isinstance(callback, ModelCheckpoint) and name == "on_train_batch_end"

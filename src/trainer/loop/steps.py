@@ -18,18 +18,10 @@ from pytorch_lightning.utilities.combined_loader import _MaxSizeCycle
 from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
 from torch import Tensor
 
+from trainer.loop.compiled import Compile, CompiledSteps
 from trainer.loop.evaluation import LeanEvaluation
-from trainer.loop.hooks import Hooks, forward_context, needs_lightning, placed, stays_in_place
+from trainer.loop.hooks import STEP_HOOKS, Hooks, forward_context, needs_lightning, placed, stays_in_place
 from trainer.loop.log import StepLog
-
-HOOKS = (
-    "on_train_batch_start",
-    "on_before_zero_grad",
-    "on_before_backward",
-    "on_after_backward",
-    "on_before_optimizer_step",
-    "on_train_batch_end",
-)
 
 
 class LeanLoop(_TrainingEpochLoop):
@@ -37,19 +29,19 @@ class LeanLoop(_TrainingEpochLoop):
 
     Args:
         trainer: Whose loop it is.
+        compiled: Whether many steps are made in one compiled call; `"auto"` where it pays.
     """
 
-    def __init__(self, trainer: Trainer) -> None:
+    def __init__(self, trainer: Trainer, compiled: Compile = False) -> None:
         vars(self).update(vars(trainer.fit_loop.epoch_loop))  # counters, limits, the loops within
         self.step_log = StepLog(trainer)
         self.val_loop = LeanEvaluation(trainer, self.step_log)
+        self.compiled = CompiledSteps(trainer, compiled)
 
     def run(self, data_fetcher: _DataFetcher) -> None:
-        if (
-            needs_lightning(self.trainer)
-            or type(data_fetcher) is not _PrefetchDataFetcher
-            or data_fetcher.length is None
-        ):
+        reason = needs_lightning(self.trainer)
+        if reason or type(data_fetcher) is not _PrefetchDataFetcher or data_fetcher.length is None:
+            self.compiled.refuse(f"with this {reason or 'loader'} Lightning's own loop makes them")
             return super().run(data_fetcher)
         self.reset()
         self.on_run_start(data_fetcher)
@@ -81,7 +73,7 @@ class LeanStep:
         trainer = loop.trainer
         self.loop, self.trainer, self.fetcher = loop, trainer, data_fetcher
         self.task, self.log = trainer.lightning_module, loop.step_log
-        hooks = Hooks(trainer, HOOKS)
+        hooks = Hooks(trainer, STEP_HOOKS)
         self.call, self.state = hooks.call, hooks.state
         self.in_place, self.context = stays_in_place(trainer), forward_context(trainer, "train_step_context")
         self.takes_index = is_param_in_hook_signature(self.task.training_step, "batch_idx", min_args=2)
@@ -98,15 +90,21 @@ class LeanStep:
 
     def until_something_is_due(self) -> None:
         """Train on batches up to one after which a validation may be due, or the end."""
-        while not self._step():
+        while not self.loop.compiled.step(self):
             self.loop._batches_that_stepped += self.stepped
 
-    def _step(self) -> bool:
-        """Train on the next batch; returns whether something may be due after it."""
+    def step(self, batch: Any = None, *, another: bool = False) -> bool:
+        """Train on the next batch; returns whether something may be due after it.
+
+        Args:
+            batch: That was taken by `next` already; None for none.
+            another: Whether one more was taken.
+        """
         loop, progress = self.loop, self.loop.batch_progress
-        batch = self._next()
+        if batch is None:
+            batch = self.next()
         index = progress.current.ready
-        progress.is_last_batch = self.fetcher.done
+        progress.is_last_batch = self.fetcher.done and not another
         progress.increment_ready()
         connector = self.trainer._logger_connector
         connector._first_loop_iter = connector._first_loop_iter is None
@@ -163,6 +161,47 @@ class LeanStep:
             progress.step.increment_completed()
         return outputs
 
+    def follow(self, batches: list[Any], losses: Tensor, rates: list[list[float]], *, another: bool) -> bool:
+        """Count steps that were made in one call; hooks and logs see those that are logged, and the last.
+
+        Args:
+            batches: What they were made with, at least two.
+            losses: As logged, one for each.
+            rates: Of each step, for each group of weights.
+            another: Whether one more batch was taken.
+        """
+        loop, progress = self.loop, self.loop.batch_progress
+        optimizer = loop.automatic_optimization.optim_progress.optimizer
+        groups, last = self.trainer.optimizers[0].param_groups, len(batches) - 1
+        after, first = [group["lr"] for group in groups], loop._batches_that_stepped
+        every = self.trainer.log_every_n_steps or last + 2
+        self.trainer._logger_connector._first_loop_iter = False
+        due, counted = False, 0
+        self.state["log"] = self.log.note
+        try:
+            for place, batch in enumerate(batches):
+                if place != last and (first + place + 1) % every:
+                    continue
+                loop._batches_that_stepped = first + place
+                is_last_batch = place == last and self.fetcher.done and not another
+                progress.increment_by(place - counted, is_last_batch)
+                index, self.log.batch = progress.current.ready, batch
+                _set_rates(groups, rates[place])
+                self.call("on_train_batch_start", batch, index)
+                _set_rates(groups, after)
+                progress.increment_by(1, is_last_batch)
+                optimizer.zero_grad.increment_by(place + 1 - counted)
+                optimizer.step.increment_by(place + 1 - counted)
+                counted = place + 1
+                self.task.log("train/loss", losses[place], prog_bar=True)
+                if is_last_batch:
+                    loop.update_lr_schedulers("epoch", update_plateau_schedulers=False)
+                self.call("on_train_batch_end", {"loss": losses[place]}, batch, index)
+                due = self._conclude(index)
+        finally:
+            del self.state["log"]
+        return due
+
     def _conclude(self, index: int) -> bool:
         loop, trainer = self.loop, self.trainer
         self.stepped = trainer.accumulate_grad_batches == 1 or not loop._should_accumulate()
@@ -178,7 +217,7 @@ class LeanStep:
             or (loop.max_steps != -1 and loop.global_step >= loop.max_steps)
         )
 
-    def _next(self) -> Any:
+    def next(self) -> Any:
         """The next batch, where and as the task needs it; straight from the loader where there is one alone."""
         fetcher, cycle = self.fetcher, self.cycle
         if cycle is None:
@@ -189,3 +228,8 @@ class LeanStep:
             fetcher.fetched += 1
             fetcher.done = fetcher.fetched >= (fetcher.length or 0)
         return batch if self.in_place else placed(batch, self.trainer)
+
+
+def _set_rates(groups: list[dict[str, Any]], rates: list[float]) -> None:
+    for group, rate in zip(groups, rates, strict=True):
+        group["lr"] = rate

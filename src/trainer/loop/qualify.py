@@ -1,0 +1,117 @@
+"""What a run must be like for its steps to be compiled, and when that pays."""
+# Lightning gives its objects more than it declares
+# mypy: disable-error-code="attr-defined"
+
+from collections.abc import Iterable
+
+import torch
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.plugins.precision import Precision
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from trainer.loop.functional import UPDATES, constants, state_names
+from trainer.loop.hooks import is_idle
+from trainer.task.supervised import Supervised
+
+SECONDS_TO_COMPILE = 20.0  # on a slow or busy machine; where the kernels are known from an earlier run, a few
+SHARE_SAVED = 0.8  # of a step's time; measured: see docs/running.md
+LONGEST_STEP = 1e-3  # seconds; a longer one is busy with numbers, not with calls, and gains less
+
+
+def pays(seconds_a_step: float, steps_left: float) -> bool:
+    """Whether what compiled steps save is more than compiling takes."""
+    return seconds_a_step <= LONGEST_STEP and seconds_a_step * SHARE_SAVED * steps_left > SECONDS_TO_COMPILE
+
+
+def unfit(trainer: Trainer, hooks: Iterable[str]) -> str | None:
+    """Why the steps of a run cannot be compiled, as far as can be told before the first; None where they can.
+
+    Args:
+        trainer: About to train.
+        hooks: That are called within a step.
+    """
+    task = trainer.lightning_module
+    if not isinstance(task, Supervised) or any(
+        getattr(type(task), name) is not getattr(Supervised, name) for name in ("training_step", "forward")
+    ):
+        return "the task has a training step of its own"
+    [optimizer] = trainer.optimizers
+    called = [type(one).__name__ for one in trainer.callbacks for name in hooks if _looks_on(one, name)]
+    called += [name for name in hooks if getattr(type(task), name) is not getattr(LightningModule, name)]
+    schedules = [config.scheduler for config in trainer.lr_scheduler_configs]
+    reasons = {
+        f"{called[0] if called else ''} is called at every step": bool(called),
+        "they are made on the CPU only": trainer.strategy.root_device.type != "cpu",
+        "trainer.precision is not 32-true": type(trainer.precision_plugin) is not Precision,
+        "trainer.accumulate_grad_batches is not 1": trainer.accumulate_grad_batches != 1,
+        "trainer.gradient_clip_val is set": bool(trainer.gradient_clip_val),
+        "the trainer has a fast_dev_run": bool(trainer.fast_dev_run),
+        "the schedule changes more than the rate": any(getattr(one, "cycle_momentum", False) for one in schedules),
+        "the schedule has a step of its own": type(task).lr_scheduler_step is not LightningModule.lr_scheduler_step,
+    }
+    return next((reason for reason, applies in reasons.items() if applies), None) or unfit_optimizer(optimizer)
+
+
+def unfit_optimizer(optimizer: Optimizer) -> str | None:
+    """Why the updates of an optimizer cannot be compiled; None where they can."""
+    if type(optimizer) not in UPDATES:
+        return "the optimizer is not SGD, Adam or AdamW"
+    for group in optimizer.param_groups:
+        special = [name for name in ("amsgrad", "maximize", "differentiable") if group.get(name)]
+        if special:
+            return f"optimizer.{special[0]} is set"
+        if isinstance(group["lr"], Tensor):
+            return "the optimizer's rate is a tensor"
+        if any(weight.dtype is not torch.float32 for weight in group["params"]):
+            return "not all weights are float32"
+    if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
+        return "the optimizer has hooks"
+    return None
+
+
+def unfit_after_a_step(net: nn.Module, optimizer: Optimizer) -> str | None:
+    """Why the steps of a run cannot be compiled, as its first one shows; None where they can."""
+    own = {id(weight) for weight in net.parameters()}
+    for group, fixed in zip(optimizer.param_groups, constants(optimizer), strict=True):
+        learning = [weight for weight in group["params"] if weight.requires_grad]
+        if any(id(weight) not in own for weight in learning):
+            return "the optimizer has weights that are not the network's"
+        if any(weight.grad is None for weight in learning):
+            return "some weights had no gradient"
+        if any(weight._backward_hooks or weight._post_accumulate_grad_hooks for weight in learning):
+            return "some weights have hooks"
+        states = [optimizer.state[weight] for weight in learning]
+        if any(state.get(name) is None for state in states for name in state_names(optimizer, fixed)):
+            return "the optimizer keeps something else"
+        if len({int(state.get("step", 0)) for state in states}) > 1:
+            return "some weights have learned for longer than others"
+    return None
+
+
+class Unmoved:
+    """Tells whether something happened that a compiled step would leave out: random numbers, changed buffers.
+
+    Args:
+        net: That is about to make a step.
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        self.net, self.random = net, torch.get_rng_state()
+        self.buffers = self._versions()
+
+    def reason(self) -> str | None:
+        """What happened since this was made; None if nothing did."""
+        if not torch.equal(self.random, torch.get_rng_state()):
+            return "a step draws random numbers, such as dropout's"
+        return (
+            "a step changes buffers of the network, such as batch norm's" if self.buffers != self._versions() else None
+        )
+
+    def _versions(self) -> list[tuple[int, int]]:
+        return [(id(buffer), buffer._version) for buffer in self.net.buffers()]
+
+
+def _looks_on(callback: object, name: str) -> bool:
+    """Whether a callback is to be called at every single step; some of ours say that they need not be."""
+    return not is_idle(callback, name) and not getattr(callback, "skips_steps", False)  # type: ignore[arg-type]
