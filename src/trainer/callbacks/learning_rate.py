@@ -4,6 +4,8 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from trainer.loop.log import is_logged
+
 
 class LearningRate(Callback):
     """Log each optimizer's rate for the steps whose loss is logged, and in the same row.
@@ -15,8 +17,7 @@ class LearningRate(Callback):
     skips_steps = True  # those that are not logged; `trainer.loop` need not call it there
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        every, stepped = trainer.log_every_n_steps, trainer.fit_loop.epoch_loop._batches_that_stepped  # type: ignore[attr-defined]
-        if not every or (stepped + 1) % every or not trainer.loggers:
+        if not (trainer.loggers and is_logged(trainer)):
             return
         names = {config.scheduler.optimizer: config.name for config in trainer.lr_scheduler_configs}
         for optimizer in trainer.optimizers:

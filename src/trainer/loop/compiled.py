@@ -15,7 +15,16 @@ from pytorch_lightning import Trainer
 from torch import Tensor
 
 from trainer.errors import UserError
-from trainer.loop.functional import Steps, Weight, coefficients, compiled_steps, constants, losses_of, state_names
+from trainer.loop.functional import (
+    Steps,
+    Weight,
+    coefficients,
+    compiled_steps,
+    constants,
+    learning,
+    losses_of,
+    state_names,
+)
 from trainer.loop.hooks import STEP_HOOKS
 from trainer.loop.qualify import Unmoved, pays, unfit, unfit_after_a_step
 from trainer.losses import NONE
@@ -92,9 +101,7 @@ class CompiledSteps:
         objective = task.objective
         penalty = None if objective.penalty == NONE else objective.penalty
         began = time.monotonic()
-        logging.getLogger("torch.utils.cpp_extension").setLevel(
-            logging.ERROR
-        )  # it misses a GPU, which nobody asked for
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it misses a GPU nobody asked for
         try:
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")  # PyTorch's about itself
@@ -128,11 +135,8 @@ class CompiledSteps:
     def _many(self, lean: LeanStep) -> bool:
         """As many steps as can be made before something may be due, in one call."""
         optimizer = self.trainer.optimizers[0]
-        if (
-            self._groups != constants(optimizer)
-            or self._weights != self._learning()
-            or self.trainer.accumulate_grad_batches != 1
-        ):
+        changed = self._groups != constants(optimizer) or self._weights != self._learning()
+        if changed or self.trainer.accumulate_grad_batches != 1:
             return lean.step()
         batches: list[Any] = []
         odd = None  # the last batch of an epoch may be smaller
@@ -156,9 +160,9 @@ class CompiledSteps:
         assert self.function
         rates = list(self._rates(lean, len(batches)))
         [optimizer] = self.trainer.optimizers
-        learning = [[weight for weight in group["params"] if weight.requires_grad] for group in optimizer.param_groups]
-        counts = [optimizer.state[weight].get("step") for group in learning for weight in group]
-        done = [int(optimizer.state[group[0]].get("step", 0)) if group else 0 for group in learning]
+        weights = [learning(group) for group in optimizer.param_groups]
+        counts = [optimizer.state[weight].get("step") for group in weights for weight in group]
+        done = [int(optimizer.state[group[0]].get("step", 0)) if group else 0 for group in weights]
         rows = [
             [
                 coefficients(group, rate, steps + place)
@@ -216,8 +220,7 @@ class CompiledSteps:
         return [
             Weight(names[id(weight)], number, len(state_names(optimizer, group)))
             for number, group in enumerate(optimizer.param_groups)
-            for weight in group["params"]
-            if weight.requires_grad
+            for weight in learning(group)
         ]
 
     def _tensors(self) -> list[Tensor]:
@@ -226,12 +229,8 @@ class CompiledSteps:
         return [
             tensor
             for group in optimizer.param_groups
-            for weight in group["params"]
-            if weight.requires_grad
-            for tensor in (
-                weight.detach(),
-                *(optimizer.state[weight][name] for name in state_names(optimizer, group)),
-            )
+            for weight in learning(group)
+            for tensor in (weight.detach(), *(optimizer.state[weight][name] for name in state_names(optimizer, group)))
         ]
 
 

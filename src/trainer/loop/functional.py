@@ -45,6 +45,11 @@ def constants(optimizer: Optimizer) -> list[Constants]:
     return [{key: group[key] for key in group if key not in VARYING} for group in optimizer.param_groups]
 
 
+def learning(group: Constants) -> list[Tensor]:
+    """The weights of a group that learn."""
+    return [weight for weight in group["params"] if weight.requires_grad]
+
+
 def state_names(optimizer: Optimizer, group: Constants) -> tuple[str, ...]:
     """What the optimizer keeps for each weight of a group, besides the number of steps."""
     return STATES[type(optimizer)] if group.get("momentum", 1) else ()

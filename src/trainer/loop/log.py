@@ -58,11 +58,9 @@ class StepLog:
         """At the end of a step: keep what is known of it for the loggers, if it is one that they are to have."""
         if self.lightning_logs:
             self.connector.on_batch_end()
-        if due and self.latest:
+        if due:
             own = self.connector.metrics["log"] if self.lightning_logs else {}
             self.keep({name: value.clone() for name, value in self.latest.items()} | own)
-        elif due and self.lightning_logs:
-            self.keep(self.connector.metrics["log"])
         self.lightning_logs, self.batch = False, None
 
     def keep(self, metrics: Row, step: int | None = None) -> None:
@@ -154,6 +152,12 @@ class EpochLog:
     def keep(self) -> None:
         """Keep the means for the loggers."""
         self.step_log.keep(self._metrics)
+
+
+def is_logged(trainer: Trainer) -> bool:
+    """Whether the loggers are to have the step that is being made, as Lightning's `should_update_logs` says."""
+    every, stepped = trainer.log_every_n_steps, trainer.fit_loop.epoch_loop._batches_that_stepped  # type: ignore[attr-defined]
+    return bool((every and (stepped + 1) % every == 0) or trainer.should_stop or trainer.fast_dev_run)  # type: ignore[attr-defined]
 
 
 def asks_for_nothing(how: Row) -> bool:

@@ -10,7 +10,7 @@ from pytorch_lightning.plugins.precision import Precision
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from trainer.loop.functional import UPDATES, constants, state_names
+from trainer.loop.functional import UPDATES, constants, learning, state_names
 from trainer.loop.hooks import is_idle
 from trainer.task.supervised import Supervised
 
@@ -74,14 +74,14 @@ def unfit_after_a_step(net: nn.Module, optimizer: Optimizer) -> str | None:
     """Why the steps of a run cannot be compiled, as its first one shows; None where they can."""
     own = {id(weight) for weight in net.parameters()}
     for group, fixed in zip(optimizer.param_groups, constants(optimizer), strict=True):
-        learning = [weight for weight in group["params"] if weight.requires_grad]
-        if any(id(weight) not in own for weight in learning):
+        weights = learning(group)
+        if any(id(weight) not in own for weight in weights):
             return "the optimizer has weights that are not the network's"
-        if any(weight.grad is None for weight in learning):
+        if any(weight.grad is None for weight in weights):
             return "some weights had no gradient"
-        if any(weight._backward_hooks or weight._post_accumulate_grad_hooks for weight in learning):
+        if any(weight._backward_hooks or weight._post_accumulate_grad_hooks for weight in weights):
             return "some weights have hooks"
-        states = [optimizer.state[weight] for weight in learning]
+        states = [optimizer.state[weight] for weight in weights]
         if any(state.get(name) is None for state in states for name in state_names(optimizer, fixed)):
             return "the optimizer keeps something else"
         if len({int(state.get("step", 0)) for state in states}) > 1:

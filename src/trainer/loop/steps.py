@@ -21,11 +21,11 @@ from torch import Tensor
 from trainer.loop.compiled import Compile, CompiledSteps
 from trainer.loop.evaluation import LeanEvaluation
 from trainer.loop.hooks import STEP_HOOKS, Hooks, forward_context, needs_lightning, placed, stays_in_place
-from trainer.loop.log import StepLog
+from trainer.loop.log import StepLog, is_logged
 
 
 class LeanLoop(_TrainingEpochLoop):
-    """Takes over what `trainer.fit_loop.epoch_loop` holds; where a step needs more, Lightning's own way is gone.
+    """Takes over what `trainer.fit_loop.epoch_loop` holds; where a step needs more, it goes Lightning's own way.
 
     Args:
         trainer: Whose loop it is.
@@ -205,9 +205,8 @@ class LeanStep:
     def _conclude(self, index: int) -> bool:
         loop, trainer = self.loop, self.trainer
         self.stepped = trainer.accumulate_grad_batches == 1 or not loop._should_accumulate()
-        every, counts = trainer.log_every_n_steps, self.stepped or not self.task.automatic_optimization
-        due = (every and (loop._batches_that_stepped + 1) % every == 0) or trainer.should_stop or trainer.fast_dev_run
-        self.log.keep_step(bool(counts and due))
+        counts = self.stepped or not self.task.automatic_optimization
+        self.log.keep_step(counts and is_logged(trainer))
         return (
             self.looks_each_step
             or loop.batch_progress.is_last_batch
