@@ -20,9 +20,9 @@ TESTS = sorted((REPOSITORY / "tests").rglob("*.py"))
 # room -> rooms it may import; a room is a module of the package or a folder in it
 SPEC = {"errors", "spec"}
 MAY_IMPORT = {
-    "cli": {"usage", "config", "explain", "errors", "late", "run", "sample"},
-    "sample": {"artifacts", "callbacks", *SPEC},
-    "usage": {"config"},
+    "cli": {"commands", "usage", "config", "explain", "errors", "late", "run"},
+    "commands": {"artifacts", "callbacks", "late", *SPEC},
+    "usage": {"commands", "config"},
     "config": set(),
     "explain": {"errors", "usage"},
     "preflight": {"config", *SPEC},

@@ -8,6 +8,7 @@ import traceback
 from typing import Any
 
 from trainer import __version__
+from trainer.commands import is_command, run_command
 from trainer.late import late_imports
 
 
@@ -18,14 +19,12 @@ def main() -> None:
         print(f"trainer {__version__}")
     elif {"-m", "--multirun"} & {*arguments} and {"-c", "--cfg"} & {*arguments}:
         sys.exit("error: --cfg shows the config of one job; leave --multirun and all values but one out")
+    elif arguments and is_command(arguments[0]):
+        sys.exit(run_command(arguments[0], arguments[1:]))
     elif "-h" in arguments or "--help" in arguments:
         from trainer.usage import usage
 
         print(usage())
-    elif arguments[:1] == ["sample"]:
-        from trainer.sample import main as sample
-
-        sys.exit(sample(arguments[1:]))
     else:
         try:
             sys.exit(_compose_and_run())

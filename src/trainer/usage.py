@@ -1,5 +1,6 @@
 """The text of `trainer --help`: made from the folders of the config, uncomposed, so that it comes at once."""
 
+from trainer.commands import commands
 from trainer.config import HOME, user_folders
 
 HEAD = """\
@@ -9,10 +10,7 @@ trainer: train, sweep and compare networks. Everything is a choice or a value of
   trainer experiment=mnist_cnn                         a whole recipe, by name
   trainer data=digits model=cnn trainer.max_epochs=3   choices, and values by their dotted key
   trainer -m model.net.hidden=[64],[128] seed=1,2      every combination (--multirun)
-  trainer sample outputs/gan_mnist/RUN count=64        new images from a run of a generative network
   trainer callbacks=[default,early_stopping] '~callbacks.pictures'   one more, one fewer
-
-choices (group=NAME):
 """
 TAIL = """
   --cfg job       print the composed config (all keys that can be set); add --resolve to fill in references
@@ -38,8 +36,13 @@ def choices() -> dict[str, set[str]]:
 
 
 def usage() -> str:
-    """Usage, the choices of every group and the flags."""
-    groups = choices()
-    width = max(map(len, groups)) + 2
-    rows = [f"  {group:{width}}{' '.join(sorted(names))}" for group, names in sorted(groups.items())]
-    return HEAD + "\n".join(rows) + "\n" + TAIL
+    """Usage, the commands, the choices of every group and the flags."""
+    groups = {group: " ".join(sorted(names)) for group, names in sorted(choices().items())}
+    return (
+        HEAD + _table("commands (trainer COMMAND --help):", commands()) + _table("choices (group=NAME):", groups) + TAIL
+    )
+
+
+def _table(title: str, rows: dict[str, str]) -> str:
+    width = max(map(len, rows)) + 2
+    return "\n".join(["", title, *(f"  {name:{width}}{text}" for name, text in rows.items())]) + "\n"

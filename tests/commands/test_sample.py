@@ -83,4 +83,5 @@ def test_a_mistake_is_told_without_a_traceback(words, message, command, tmp_path
 
 
 def test_the_help_names_it(command):
-    assert "trainer sample outputs/gan_mnist/RUN" in command("--help").out
+    assert "sample  New images from the generative network" in command("--help").out
+    assert command("sample", "--help").out.splitlines()[2].startswith("trainer sample RUN_DIRECTORY [count=64]")

@@ -1,7 +1,10 @@
-"""`trainer sample RUN`: new images from the generative network of a run that is over."""
+"""New images from the generative network of a run that is over.
 
-import os
-import sys
+trainer sample RUN_DIRECTORY [count=64] [seed=1] [checkpoint=last]
+
+Writes samples.npy, and samples.png where they are images, into the run directory.
+"""
+
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +18,9 @@ COLUMNS = 8
 
 
 def main(words: list[str]) -> int:
-    """Run the command with the words behind `sample`.
-
-    Returns:
-        The exit status: 0, or 1 where there was a mistake, which is told.
-    """
-    sys.path.append(os.getcwd())  # `_target_: my_code.Net` works for a file in the working directory
-    try:
-        run, count, seed, checkpoint = arguments(words)
-        for file in sample(run, count, seed, checkpoint):
-            print(file)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    """Run the command with the words behind `sample`; the exit status is 0."""
+    for file in sample(*arguments(words)):
+        print(file)
     return 0
 
 

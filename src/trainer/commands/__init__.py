@@ -1,0 +1,52 @@
+"""The commands beside a run, one module each: `trainer sample RUN` is `trainer.commands.sample`.
+
+A module's name is the command, its docstring what `trainer COMMAND --help` prints (its first line stands in
+`trainer --help`), and its `main(words) -> int` takes what stands behind the command and returns the exit status. What
+the user can mend it raises as `UserError`.
+"""
+
+import ast
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from trainer.errors import UserError
+from trainer.late import late_imports
+
+FOLDER = Path(__file__).parent
+
+
+def commands() -> dict[str, str]:
+    """What each command does, by its name."""
+    names = sorted(file.stem for file in FOLDER.glob("*.py") if not file.stem.startswith("_"))
+    return {name: manual(name).partition("\n")[0] for name in names}
+
+
+def manual(name: str) -> str:
+    """How a command is used: the docstring of its module, which is not imported for this."""
+    return ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text("utf-8"))) or ""
+
+
+def is_command(word: str) -> bool:
+    """Whether the first word of a command line is a command, and not part of a run's config."""
+    return word.isidentifier() and not word.startswith("_") and (FOLDER / f"{word}.py").is_file()
+
+
+def run_command(name: str, words: list[str]) -> int:
+    """Run a command with the words behind it.
+
+    Returns:
+        int: The exit status; 1 where there was a mistake, which has been told.
+    """
+    if {"-h", "--help"} & {*words}:
+        print(manual(name))
+        return 0
+    sys.path.append(os.getcwd())  # `_target_: my_code.Net` works for a file in the working directory
+    with late_imports():
+        command = import_module(f"{__name__}.{name}")
+    try:
+        return int(command.main(words))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
