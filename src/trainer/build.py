@@ -50,8 +50,9 @@ def build_net(config: DictConfig, spec: DataSpec) -> nn.Module:
     try:
         return build(config, "model.net", spec)
     except MismatchError as error:
-        fitting = ", ".join(f"model={name}" for name in models_that_take(spec))
-        raise UserError(f"model: {error}\n  data '{spec.name}' goes with: {fitting or 'no model here'}") from None
+        fitting = ", ".join(f"model={name}" for name in models_that_take(spec)) or "no model here"
+        blamed = "model: " if str(error).startswith("model '") else ""  # else it names a key by itself
+        raise UserError(f"{blamed}{error}\n  data '{spec.name}' goes with: {fitting}") from None
 
 
 def models_that_take(spec: DataSpec) -> list[str]:

@@ -78,6 +78,7 @@ class Composer:
             config.hydra.overrides.task = own
             config.hydra.job.update(num=number, id=str(number))
             HydraConfig.instance().cfg = config  # type: ignore[assignment]  # as Hydra does it
+            config.hydra.runtime.output_dir = "outputs"
             with suppress(OmegaConfBaseException):  # whoever checks the values finds it as well
                 config.hydra.runtime.output_dir = config.hydra.run.dir
         return config
@@ -94,7 +95,7 @@ class Composer:
         while True:
             try:
                 config = self.compose(good, number)
-            except (HydraException, OmegaConfBaseException) as error:
+            except Exception as error:  # Hydra's own errors, and what its code stumbles over
                 word = self._to_blame(good, error)
                 found.append(mistake_in(error, word, self._options))
                 if word is None or word.lstrip("+").startswith(("experiment=", "debug=")):  # much hangs on these
@@ -150,7 +151,7 @@ class Composer:
         for word in sorted(words, key=named):
             try:
                 self.compose([each for each in words if each != word])
-            except (HydraException, OmegaConfBaseException) as other:
+            except Exception as other:
                 if str(other) == str(error):
                     continue
             return word

@@ -1,5 +1,6 @@
 """Message: what a user reads in place of a traceback. Imports no torch, unless there is something to look for."""
 
+import traceback
 from collections.abc import Sequence
 
 from hydra.errors import HydraException
@@ -23,13 +24,14 @@ def message(error: BaseException, words: Sequence[str]) -> str | None:
         return text
     if text.startswith("Error(s) in loading state_dict"):
         return f"ckpt_path: the checkpoint is of another network\n  {text.splitlines()[1].strip()}"
-    if not isinstance(error, HydraException | OmegaConfBaseException) or name == "InstantiationException":
-        return None  # the last is raised by code that a config named
+    told_by_hydra = isinstance(error, HydraException | OmegaConfBaseException) and name != "InstantiationException"
+    if not told_by_hydra and any(frame.name == "job" for frame in traceback.extract_tb(error.__traceback__)):
+        return None  # raised by our code, or by code that a config named
     try:
         refuse_wrong(words)
     except UserError as all_of_it:
         return str(all_of_it)
-    return plain(error)
+    return plain(error) if told_by_hydra else None
 
 
 def refuse_wrong(words: Sequence[str]) -> None:

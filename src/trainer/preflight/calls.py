@@ -70,8 +70,10 @@ def _of_type(key: str, value: Any, hint: Any) -> Iterator[Mistake]:
             return
         words = error.errors(include_url=False)
         own = next((e["msg"].removeprefix("Value error, ") for e in words if e["type"] == "value_error"), None)
+        bounds = [e["msg"].removeprefix("Input should be ") for e in words if e["type"].startswith(("greater", "less"))]
         literal = next((e["ctx"]["expected"] for e in words if e["type"] == "literal_error"), None)
-        yield Mistake(key, own or f"{value!r} is not {'one of: ' + literal if literal else _name(hint)}")
+        wanted = f"one of: {literal}" if literal else " and ".join(bounds) or _name(hint)
+        yield Mistake(key, own or f"{value!r} is not {wanted}")
     except (PydanticUserError, TypeError, NameError):  # a hint that pydantic cannot judge
         return
 
@@ -90,7 +92,7 @@ def _kept_judge(hint: Any) -> TypeAdapter[Any]:
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:
     try:
-        return get_type_hints(vars(target)["__init__"] if inspect.isclass(target) else target, include_extras=True)
+        return get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
     except Exception:  # a hint may name what is imported for type checkers only
         return {}
 

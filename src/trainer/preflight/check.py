@@ -16,16 +16,13 @@ from trainer.preflight.calls import mistakes_of_calls
 from trainer.preflight.machine import mistakes_of_machine
 from trainer.preflight.plan import mistakes_of_plan
 from trainer.preflight.rehearsal import rehearse
-from trainer.preflight.values import resolved
+from trainer.preflight.values import MISSING, resolved
 
 log = logging.getLogger(__name__)
 
-NUMBERS = (
-    "seed",
-    "tags",
-    "task_name",
-    "outputs",
-)  # say nothing of whether things fit; jobs that differ in them are alike
+KEYS = [field.name for field in fields(Config)]
+# whether things fit does not depend on these, wherever they stand; jobs that differ in nothing else are alike
+INDIFFERENT = {"seed", "data_seed", "tags", "task_name", "outputs", "dir", "dirpath", "save_dir"}
 
 
 @dataclass
@@ -43,29 +40,35 @@ class Checker:
         """Everything wrong with a config, without the places.
 
         Args:
-            config: As composed, without Hydra's own part.
+            config: As composed.
         """
         values, found = resolved(config)
-        found += _unknown_keys(values)
+        if absent := [Mistake(key, "every config needs it", f"leave ~{key} out") for key in KEYS if key not in values]:
+            return found + absent
+        found += [*_no_objects(values), *_unknown_keys(values)]
         found += mistakes_of_calls("", values)
-        if not any(
-            mistake.key.startswith(("trainer", "data", "outputs", "callbacks", "scheduler")) for mistake in found
-        ):
-            found += [*mistakes_of_machine(values), *mistakes_of_plan(values)]
-        if any(mistake.stops for mistake in found):
-            return found  # what has the wrong type cannot be built
-        likeness = json.dumps({name: values[name] for name in values if name not in NUMBERS}, default=str)
+        if found:
+            return found  # what has the wrong type can be neither compared nor built
+        found = [*mistakes_of_machine(values), *mistakes_of_plan(values)]
+        likeness = json.dumps(_essence(values), default=str)
         if likeness not in self._seen:
             self._seen[likeness] = rehearse(config)
         rehearsed, self.facts = self._seen[likeness]
-        return found + rehearsed
+        told = {mistake.key.partition(".")[0] for mistake in found if mistake.stops}
+        return found + [mistake for mistake in rehearsed if mistake.key not in told]  # such as a device: once is enough
+
+
+def _essence(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _essence(child) for name, child in value.items() if name not in INDIFFERENT}
+    return value
 
 
 def check(config: DictConfig) -> None:
     """Refuse a config that cannot run, and say what to look out for in one that can.
 
     Args:
-        config: As composed, without Hydra's own part.
+        config: As composed.
 
     Raises:
         UserError: Lists every mistake: the key, what is wrong, what to type instead and where it was written.
@@ -83,9 +86,25 @@ def placed(found: Sequence[Mistake], layers: Sequence[Layer]) -> list[Mistake]:
     return [each if each.place else replace(each, place=place_of(layers, each.key.split(", ")[0])) for each in found]
 
 
+def _no_objects(values: dict[str, Any]) -> Iterator[Mistake]:
+    """Places where an object is described, and something else stands."""
+    model = values["model"] if isinstance(values["model"], dict) else {}
+    one = {key: values.get(key) for key in ("data", "objective", "optimizer", "scheduler", "trainer")}
+    places = one | {f"model.{key}": model.get(key) for key in ("task", "net")}
+    for group in ("callbacks", "logger"):
+        members = values[group] or {}
+        if isinstance(members, dict):
+            places |= {f"{group}.{name}": node for name, node in members.items()}
+    for key, node in places.items():
+        if node != MISSING and not (isinstance(node, dict) and "_target_" in node):
+            group = key.partition(".")[0]
+            offer = f"to leave it out: ~{key}" if group in ("callbacks", "logger") else f"a choice is {group}=NAME"
+            yield Mistake(key, f"{node!r} describes no object (it has no _target_)", offer)
+
+
 def _unknown_keys(values: dict[str, Any]) -> Iterator[Mistake]:
     """Keys that a `+` has let in where nothing reads them."""
-    known_keys = {"": [field.name for field in fields(Config)], "model": ["task", "net", "monitor"]}
+    known_keys = {"": KEYS, "model": ["task", "net", "monitor"]}
     for parent, known in known_keys.items():
         for key in (values["model"] if isinstance(values["model"], dict) else ()) if parent else values:
             if key not in known:

@@ -1,14 +1,11 @@
 """Jobs: every job of a command line checked, a single run or a sweep, before the first begins."""
 
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hydra._internal.utils import get_args_parser
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf
 
 from trainer.compose import Composer
 from trainer.mistake import Mistake
@@ -54,7 +51,7 @@ def check_words(words: Sequence[str]) -> Findings:
         config = composer.compose(jobs[0] if jobs else [])
         if sweeps or (config.hydra.mode is not None and config.hydra.mode.name == "MULTIRUN"):
             sweeps, jobs = True, composer.jobs([*_of_config(config), *typed])
-    except (HydraException, OmegaConfBaseException):
+    except Exception:  # Hydra's own errors, and what its code stumbles over
         jobs = composer.jobs(composer.parsable(typed)[0]) if sweeps else [typed]  # each job tells what is wrong with it
     found.jobs = len(jobs)
     seen: dict[tuple[Any, ...], list[int]] = {}
@@ -64,14 +61,6 @@ def check_words(words: Sequence[str]) -> Findings:
             seen.setdefault((mistake,), []).append(number)
     found.mistakes = [replace(key[0], jobs=tuple(numbers) if sweeps else ()) for key, numbers in seen.items()]
     return found
-
-
-def task_config(config: DictConfig) -> DictConfig:
-    """A composed config without Hydra's own part, as a run gets it."""
-    own: DictConfig = deepcopy(config)
-    with open_dict(own):
-        del own["hydra"]
-    return own
 
 
 def _of_config(config: DictConfig) -> list[str]:
@@ -103,7 +92,7 @@ def _of_job(composer: Composer, words: list[str], number: int, found: Findings, 
 
     quieten()
     spoilt = [mistake.key for mistake in mistakes]  # what hangs on these cannot be judged
-    checked = CHECKER.mistakes(task_config(config))
+    checked = CHECKER.mistakes(config)
     found.facts = CHECKER.facts
     own = [each for each in checked if not any(each.key.startswith(f"{key}.") for key in spoilt if "." not in key)]
     return mistakes + (placed(own, composer.layers(good)) if own else [])

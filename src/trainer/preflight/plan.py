@@ -28,7 +28,8 @@ def mistakes_of_plan(values: dict[str, Any]) -> Iterator[Mistake]:
         yield Mistake("optimized_metric", f"'{metric}' is measured by the test, and test=false", "test=true")
     if trainer.get("limit_val_batches") == 0 and values["train"] is True:
         for name, node in callbacks.items():
-            if str((node or {}).get("monitor")).startswith("val/"):
+            keeps = "Checkpoint" in str((node or {}).get("_target_"))  # it makes do without
+            if not keeps and str((node or {}).get("monitor")).startswith("val/"):
                 key = f"callbacks.{name}.monitor"
                 yield Mistake(key, "without validation (trainer.limit_val_batches=0) nobody logs it", "train/loss")
 

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from trainer.build import build, build_net
@@ -27,6 +27,7 @@ from trainer.spec import PADDING, Batch, DataSpec
 EXAMPLES, LONGEST = 2, 16  # of the made-up batch: batch norms need two; tokens
 SMALL = 20_000_000  # weights that a network may have to be tried on real tensors: a fifth of a second
 STEPS = 1000  # a length of training to make schedules with; theirs is known when the data are
+KNOWN = ("trainer.", "torch.", "torchvision.", "torchmetrics.", "pytorch_lightning.")
 _KEYS = re.compile(r"[\w.\[\]]+((, | and )[\w.\[\]]+)*")
 
 
@@ -101,6 +102,10 @@ class Rehearsal:
             at, problem = (blamed, rest) if known else (key, text)
             problem, _, offer = problem.partition("\n  ")
             self.found.append(Mistake(at, problem, offer))
+        except Exception as error:
+            if not _is_known(self.config, key):  # a fault in code of the user's, who needs its traceback
+                raise
+            self.found.append(Mistake(key, f"{type(error).__name__}: {_first_line(error)}"))
         return None
 
     def _step(self, task: Any, spec: DataSpec) -> None:
@@ -155,6 +160,12 @@ def _configure(task: Any) -> None:
     with contextlib.suppress(AttributeError):  # a task of the user's may ask the trainer for more
         task.configure_optimizers()
     task._trainer = None
+
+
+def _is_known(config: DictConfig, key: str) -> bool:
+    """Whether all that is built at a key is code of ours or of our dependencies."""
+    named = re.findall(r"_target_: *(\S+)", OmegaConf.to_yaml(OmegaConf.select(config, key)))
+    return all(name.startswith(KNOWN) for name in named)
 
 
 def _first_line(error: Exception) -> str:

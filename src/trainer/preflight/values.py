@@ -11,10 +11,9 @@ MISSING = "???"
 
 
 def resolved(config: DictConfig) -> tuple[dict[str, Any], list[Mistake]]:
-    """A config as plain containers, and what in it leads nowhere; that stands as missing there."""
+    """A config as plain containers, without Hydra's own part, and what in it leads nowhere, which is missing there."""
     found: list[Mistake] = []
-    values = _plain(config, "", found)
-    return values, found
+    return {str(name): _value(config, name, str(name), found) for name in config if name != "hydra"}, found
 
 
 def _plain(node: DictConfig | ListConfig, key: str, found: list[Mistake]) -> Any:
@@ -30,6 +29,7 @@ def _value(parent: Any, name: Any, key: str, found: list[Mistake]) -> Any:
             return MISSING
         value = parent[name]
     except OmegaConfBaseException as error:
-        found.append(Mistake(key, str(error).splitlines()[0]))
+        if "MissingMandatoryValue" not in str(error):  # else the missing one is told
+            found.append(Mistake(key, str(error).splitlines()[0]))
         return MISSING
     return _plain(value, key, found) if isinstance(value, DictConfig | ListConfig) else value
