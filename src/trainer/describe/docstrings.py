@@ -32,19 +32,32 @@ def inherited_docs(cls: griffe.Class, names: Iterable[str]) -> Docs:
     docs: Docs = {}
     missing = {*names}
     for each in lineage(cls):
-        if not missing:
-            break
         said = docs_of(each) if each else {}
         docs |= {name: said[name] for name in missing & said.keys()}
-        missing -= {name for name, text in said.items() if not text.startswith("See `")}
+        missing -= {name for name, text in said.items() if not _points(text)}
+        if each and _takes_no_more(each):  # arguments without a word do not come from above
+            missing = {name for name in missing if _points(docs.get(name, ""))}
+        if not missing:
+            break
     return docs
+
+
+def _points(text: str) -> bool:
+    return text.startswith("See `")
+
+
+def _takes_no_more(cls: griffe.Class) -> bool:
+    constructor = cls.members.get("__init__")
+    if not isinstance(constructor, griffe.Function):
+        return False
+    return all(each.kind is not griffe.ParameterKind.var_keyword for each in constructor.parameters)
 
 
 def text_of(thing: griffe.Object | griffe.Alias) -> str:
     """The docstring, or what the module assigns to `__doc__` of it afterwards, as PyTorch's optimizers have it."""
     if thing.docstring:
         return thing.docstring.value
-    for node in syntax(thing.module.path).body if isinstance(thing, griffe.Class | griffe.Function) else ():
+    for node in syntax(thing.module) if isinstance(thing, griffe.Class | griffe.Function) else ():
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == f"{thing.name}.__doc__":
             return inspect.cleandoc(_string(node.value, thing.module))
     return ""

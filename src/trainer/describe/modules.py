@@ -1,6 +1,7 @@
 """Python files, found and parsed without being imported, and what a dotted name in one of them stands for."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
@@ -10,39 +11,67 @@ from pathlib import Path
 import griffe
 
 # classes that stand in many signatures and in large files: these need not be read to see that they are classes
-CLASSES = {"torch.Tensor", "torch.device", "torch.nn.Module"}
+CLASSES = {
+    "torch.Tensor",
+    "torch.device",
+    "torch.nn.Module",
+    "torch.optim.Optimizer",
+    "torch.optim.lr_scheduler.LRScheduler",
+    "pytorch_lightning.LightningModule",
+    "pytorch_lightning.Trainer",
+}
 DEEPEST = 12  # re-exports that a name is followed through
 
 
+def file_of(name: str) -> Path | None:
+    """The Python file of a module; None where there is none, as for compiled modules."""
+    spec = _spec_of(name, (*sys.path,))
+    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+
+
 @cache
-def spec_of(name: str) -> ModuleSpec | None:
-    """Where a module lies; its packages are looked up in folders, and not imported as `find_spec` would."""
+def _spec_of(name: str, search: tuple[str, ...]) -> ModuleSpec | None:
+    """Where a module lies; its packages are looked up in folders, and not imported as `find_spec` would.
+
+    Args:
+        name: Dotted.
+        search: Folders; an answer is kept for as long as they are the same.
+    """
     package, _, _ = name.rpartition(".")
     try:
         if not package:
-            return find_spec(name)
-        parent = spec_of(package)
-        folders = parent.submodule_search_locations if parent else None
+            return PathFinder.find_spec(name, search) or find_spec(name)  # the latter asks what installers have added
+        above = _spec_of(package, search)
+        folders = above.submodule_search_locations if above else None
         return PathFinder.find_spec(name, [*folders]) if folders else None
     except (ImportError, ValueError):  # a finder's own trouble; a module without a spec, such as __main__
         return None
 
 
-def file_of(name: str) -> Path | None:
-    """The Python file of a module; None where there is none, as for compiled modules."""
-    spec = spec_of(name)
-    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
-
-
-@cache
 def parsed(name: str) -> griffe.Module | None:
     """What a module defines and imports; None where it has no Python file, or one that is no Python."""
     file = file_of(name)
+    return _parsed(name, file) if file else None
+
+
+@cache
+def _parsed(name: str, file: Path) -> griffe.Module | None:
     package, _, own_name = name.rpartition(".")
     try:
-        return griffe.visit(own_name, file, file.read_text("utf-8"), parent=_package(package)) if file else None
+        return griffe.visit(own_name, file, file.read_text("utf-8"), parent=_package(package))
     except (SyntaxError, ValueError, OSError):
         return None
+
+
+def syntax(module: griffe.Module) -> list[ast.stmt]:
+    """The statements of a module that `parsed` has read."""
+    assert isinstance(module.filepath, Path)
+    return _syntax(module.filepath)
+
+
+@cache
+def _syntax(file: Path) -> list[ast.stmt]:
+    return ast.parse(file.read_text("utf-8")).body
 
 
 @cache
@@ -50,13 +79,6 @@ def _package(name: str) -> griffe.Module | None:
     """A package in name only, unread: what relative imports below it are relative to."""
     above, _, own_name = name.rpartition(".")
     return griffe.Module(own_name, filepath=file_of(name), parent=_package(above)) if name else None
-
-
-@cache
-def syntax(name: str) -> ast.Module:
-    """The statements of a module that `parsed` has read."""
-    file = file_of(name)
-    return ast.parse(file.read_text("utf-8") if file else "")
 
 
 def locate(target: str, depth: int = 0) -> griffe.Object | None:
@@ -122,7 +144,7 @@ def lineage(cls: griffe.Class) -> Iterator[griffe.Class | None]:
 
 def body_of(cls: griffe.Class, name: str) -> ast.FunctionDef | None:
     """The statements of a method or property that a class itself defines."""
-    nodes: list[ast.stmt] = syntax(cls.module.path).body
+    nodes = syntax(cls.module)
     for part in cls.path.removeprefix(f"{cls.module.path}.").split("."):
         nodes = next((node.body for node in nodes if isinstance(node, ast.ClassDef) and node.name == part), [])
     return next((node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == name), None)

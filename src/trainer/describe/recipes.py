@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -32,6 +33,7 @@ class Setting:
     doc: str
 
 
+@cache
 def usual_choices() -> dict[str, Any]:
     """What `conf/config.yaml` chooses: a name for each group, or a list of names."""
     defaults = OmegaConf.to_container(OmegaConf.load(HOME / "conf/config.yaml"))["defaults"]  # type: ignore[index, call-overload]

@@ -6,8 +6,9 @@ experiment may change in `model`, by the model that its defaults list chooses. D
 
 from typing import Any
 
+from trainer.config import HOME
 from trainer.describe.annotations import OBJECT, Schema, schema_of
-from trainer.describe.choices import EXPERIMENT, LISTS, Choice, choices
+from trainer.describe.choices import EXPERIMENT, LISTS, Choice, choices, comments_of
 from trainer.describe.fields import OF_HYDRA, content_of, default_of, given_by_the_run, has_target
 from trainer.describe.recipes import usual_choices
 from trainer.describe.signatures import Signature, signature
@@ -23,8 +24,8 @@ HYDRA: Schema = {
     "_convert_": {"enum": ["none", "partial", "object", "all"]},
     "_recursive_": {"type": "boolean"},
     "_args_": {"type": "array"},
-    "defaults": {"type": "array", "description": "Choices of the same group that this one builds on."},
 }
+BASES: Schema = {"defaults": {"type": "array", "description": "Choices of the same group that this one builds on."}}
 OF_MODEL = {
     "task": "The training procedure.",
     "net": "The network.",
@@ -49,21 +50,24 @@ def schemas() -> dict[str, Schema]:
 
 def _of_group(group: str, members: list[Choice]) -> Schema:
     """What may stand in `conf/GROUP/*.yaml`."""
-    definitions = {"definitions": _definitions(members)}
+    definitions = {"definitions": _definitions(members, BASES)}
     if group == "model":
-        properties = {name: NODE | {"description": text} for name, text in OF_MODEL.items()}
-        properties |= {"monitor": {"type": ["string", "null"], "description": OF_MODEL["monitor"]}}
+        properties = _of_model()
         whole: Schema = {"if": {"not": {"required": ["defaults"]}}, "then": {"required": ["task", "net"]}}
-        properties["defaults"] = HYDRA["defaults"]
-        return _closed(properties) | whole | definitions
+        return _closed(properties | BASES) | whole | definitions
     if group in LISTS:
-        named = _closed({"defaults": HYDRA["defaults"], **_entries(members)})
+        named = _closed(BASES | _entries(members))
         own = {"type": "object", "additionalProperties": NODE}
         return {"if": {"required": ["defaults"]}, "then": named, "else": own} | definitions
     bases = [other.content for other in members if "_target_" in other.content]
-    on_base = _changed(bases[0])["else"] if bases else {}
+    on_base = _changed(bases[0], beside=BASES)["else"] if bases else {}
     based: Schema = {"required": ["defaults"], **on_base}
     return {"type": "object", "if": {"required": ["_target_"]}, "then": NODE, "else": based} | definitions
+
+
+def _of_model() -> Schema:
+    properties = {name: NODE | {"description": text} for name, text in OF_MODEL.items()}
+    return properties | {"monitor": {"type": ["string", "null"], "description": OF_MODEL["monitor"]}}
 
 
 def _recipe(groups: dict[str, dict[str, Choice]], usual: dict[str, Any]) -> Schema:
@@ -74,18 +78,23 @@ def _recipe(groups: dict[str, dict[str, Choice]], usual: dict[str, Any]) -> Sche
         usual: What is chosen where its defaults list does not say; a group that is missing here may be any.
     """
     root = signature("trainer.config.Config")
-    properties: Schema = {each.name: _value(schema_of(each.annotation)) for each in root.parameters}
+    comments = comments_of((HOME / "conf/config.yaml").read_text("utf-8"))
+    properties: Schema = {}
+    for each in root.parameters:
+        said = {"description": comments[each.name]} if each.name in comments else {}
+        properties[each.name] = _value(schema_of(each.annotation)) | said
     rules = []
     for group, members in groups.items():
         if group in LISTS:
             entries = _entries([*members.values()])
-            properties[group] = {"type": ["object", "null"], "properties": entries, "additionalProperties": NODE}
+            said = {"description": "By name; a new one has a _target_."}
+            properties[group] = said | {"type": ["object", "null"], "properties": entries, "additionalProperties": NODE}
         elif group in properties:
-            properties[group] = {"type": "object"}
+            properties[group] = {"type": "object", "description": f"Changes the chosen {group}."}
             for name, choice in members.items():
                 content, _ = content_of(choice)
                 cases = [_chooses(group, name), *([{"not": _chooses(group)}] if usual.get(group) == name else [])]
-                then = {"properties": {group: _changed(content, OF_MODEL if group == "model" else None)}}
+                then = {"properties": {group: _changed(content, beside=_of_model() if group == "model" else {})}}
                 rules.append({"if": {"anyOf": cases}, "then": then})
     properties |= {"defaults": _defaults(groups), "hydra": {"type": "object"}}
     return _closed(properties) | {"allOf": rules}
@@ -127,14 +136,14 @@ def _entries(members: list[Choice]) -> Schema:
     return entries
 
 
-def _changed(node: dict[str, Any], beside: dict[str, str] | None = None) -> Schema:
+def _changed(node: dict[str, Any], beside: Schema | None = None) -> Schema:
     """What a recipe may write over a node of a choice: its arguments; or another object in its place.
 
     Args:
         node: Of the choice.
-        beside: Of a node without a `_target_`: keys that it may have, and what they are.
+        beside: Keys that it may have beside those of its `_target_`, or without one.
     """
-    properties: Schema = {name: {"description": text} for name, text in (beside or {}).items()}
+    properties = dict(beside or {})
     told = _signature_of(node)
     if told:
         properties |= _arguments(told, node) | HYDRA
@@ -143,23 +152,26 @@ def _changed(node: dict[str, Any], beside: dict[str, str] | None = None) -> Sche
             properties[name] = _changed(child)
         elif name not in properties and name not in OF_HYDRA:
             properties[name] = {}
-    known = told is not None if "_target_" in node else beside is not None
+    known = told is not None if "_target_" in node else bool(beside)
     closed = _closed(properties) if known and not (told and told.takes_any) else {"properties": properties}
     return {"if": BUILT, "then": NODE, "else": {"type": "object", **closed}}
 
 
-def _definitions(members: list[Choice]) -> Schema:
-    """What other places of a schema point to: references, and what may stand beside each `_target_` that is known."""
-    reference = {
-        "type": "string",
-        "pattern": r"\$\{|^\?\?\?$",
-        "description": "${key}: another value; ???: must be given",
-    }
+def _definitions(members: list[Choice], beside: Schema | None = None) -> Schema:
+    """What other places of a schema point to: references, and what may stand beside each `_target_` that is known.
+
+    Args:
+        members: The choices whose targets are known.
+        beside: Keys that may stand there in any case.
+    """
+    words = "${key}: another value; ???: must be given"
+    reference = {"title": "${...}", "type": "string", "pattern": r"\$\{|^\?\?\?$", "description": words}
     known = _targets(members)
     cases = [{"if": _names(target), "then": {"$ref": f"#/definitions/{target}"}} for target in known]
     target = HYDRA["_target_"] | {"anyOf": [{"enum": [*known]}, {"type": "string"}]}
-    node = {**BUILT, "properties": {"_target_": target}, "allOf": cases}
-    return {"reference": reference, "node": node, **{name: _call(node) for name, node in known.items()}}
+    node = {"title": "_target_: ...", **BUILT, "properties": {"_target_": target}, "allOf": cases}
+    calls = {name: _call(node, beside or {}) for name, node in known.items()}
+    return {"reference": reference, "node": node, **calls}
 
 
 def _names(target: str) -> Schema:
@@ -182,12 +194,12 @@ def _targets(members: Any) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _call(node: dict[str, Any]) -> Schema:
-    """What may stand beside a `_target_`."""
+def _call(node: dict[str, Any], beside: Schema) -> Schema:
+    """What may stand beside a `_target_`, and beside its arguments."""
     told = _signature_of(node)
     assert told
     properties = _arguments(told, node)
-    schema: Schema = {"description": told.summary, "type": "object", "properties": properties | HYDRA}
+    schema: Schema = {"description": told.summary, "type": "object", "properties": properties | HYDRA | beside}
     if not told.takes_any:
         schema["additionalProperties"] = False
     needed = [each.name for each in told.parameters if each.required and each.name in properties]

@@ -15,7 +15,7 @@ import griffe
 
 from trainer.describe.annotations import written_out
 from trainer.describe.docstrings import docs_of, inherited_docs, summary_of
-from trainer.describe.modules import body_of, file_of, lineage, locate, names_in
+from trainer.describe.modules import body_of, lineage, locate, names_in
 from trainer.errors import UserError, did_you_mean
 
 Kind = Literal["positional-only", "positional or keyword", "keyword-only"]
@@ -93,8 +93,8 @@ def _signature(target: str, found: griffe.Class | griffe.Function) -> Signature:
         parameters, takes_any = _of_class(lineage(found))
         docs = inherited_docs(found, [parameter.name for parameter in parameters])
     told = tuple(replace(each, doc=docs.get(each.name, "")) for each in parameters)
-    file = file_of(found.module.path)
-    assert file
+    file = found.module.filepath
+    assert isinstance(file, Path)
     return Signature(target, told, takes_any, summary_of(found), file, found.lineno or 1)
 
 

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -13,8 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.describe.choices import Choice
-from trainer.describe.fields import Field, Part
-from trainer.describe.recipes import Setting
+
+if TYPE_CHECKING:  # what reads Python files takes a fifth of a second to import, and a list needs none of it
+    from trainer.describe.fields import Field, Part
+    from trainer.describe.recipes import Setting
 
 UNBOUNDED = 2000  # columns, for a file or a pipe: each text is one line there, which grep finds whole
 
@@ -70,7 +72,7 @@ def head(rows: dict[str, str]) -> RenderableType:
     return table
 
 
-def part(each: Part) -> RenderableType:
+def part(each: "Part") -> RenderableType:
     """An object, and all that can be set in it: first what the file lists."""
     lines: list[RenderableType] = []
     if each.target:
@@ -83,7 +85,7 @@ def part(each: Part) -> RenderableType:
     return Group(*lines)
 
 
-def settings(each: list[Setting]) -> RenderableType:
+def settings(each: list["Setting"]) -> RenderableType:
     """What a recipe sets, and what it would be without."""
     lines: list[RenderableType] = [Text("\nIt sets", style="bold cyan")]
     for setting in each:
@@ -92,7 +94,7 @@ def settings(each: list[Setting]) -> RenderableType:
     return Group(*lines)
 
 
-def _field(field: Field) -> RenderableType:
+def _field(field: "Field") -> RenderableType:
     return _entry(field.key, field.default, field.type, _sentences(field.doc, 0 if field.key.startswith("+") else 240))
 
 
