@@ -21,8 +21,9 @@ TESTS = sorted((REPOSITORY / "tests").rglob("*.py"))
 SPEC = {"errors", "spec"}
 MAY_IMPORT = {
     "cli": {"commands", "usage", "config", "explain", "errors", "late", "run"},
-    "commands": {"artifacts", "callbacks", "late", *SPEC},
-    "usage": {"commands", "config"},
+    "commands": {"artifacts", "callbacks", "describe", "late", *SPEC},
+    "describe": {"config", "errors"},
+    "usage": {"commands", "describe"},
     "config": set(),
     "explain": {"errors", "usage"},
     "preflight": {"config", *SPEC},

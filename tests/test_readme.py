@@ -30,9 +30,9 @@ def test_a_superpower_runs_as_it_stands(typed, command):
 
 
 def test_the_manual_lists_every_choice():
-    from trainer.usage import choices
+    from trainer.describe.choices import choices
 
     table = (REPOSITORY / "docs/index.md").read_text().partition("## What is inside")[2]
     rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", table, flags=re.MULTILINE)
     listed = {group: set(re.findall(r"`(\w+)`", names)) for group, names in rows}
-    assert listed == {group: names for group, names in choices().items() if group != "objective"}
+    assert listed == {group: {*names} for group, names in choices().items() if group != "objective"}

@@ -15,7 +15,7 @@ from trainer.describe.choices import Choice, choice_named, choices, group_named
 from trainer.describe.fields import part_alone, parts_of
 from trainer.describe.fits import fitting, kinds_of
 from trainer.describe.recipes import overridden, settings_of
-from trainer.describe.tables import head, part, path, settings, show, show_json, value
+from trainer.describe.tables import UNSAID, head, part, path, settings, show, show_json, value
 from trainer.errors import UserError
 
 USAGE = "trainer describe GROUP/CHOICE|GROUP|DOTTED.PATH [--json]"
@@ -55,11 +55,13 @@ def describe_choice(choice: Choice, *, for_programs: bool) -> None:
         "claims": choice.claims,
     }
     rows = {
-        told["name"]: choice.summary,
+        told["name"]: choice.summary or UNSAID,
         "choose it": f"trainer '{choice.word}'" if "[" in choice.word else f"trainer {choice.word}",
         "file": path(choice.file) + ("  (yours)" if choice.yours else ""),
         **choice.claims,
     }
+    if choice.group == "local":  # it joins every run
+        del rows["choose it"]
     if choice.is_global:
         told |= {"chooses": overridden(choice), "settings": [asdict(each) for each in settings_of(choice)]}
         rows["chooses"] = "  ".join(f"{group}={value(name)}" for group, name in overridden(choice).items())

@@ -77,11 +77,20 @@ class Choice:
         """
         try:
             config = OmegaConf.load(self.file)
-        except yaml.YAMLError as error:
-            raise UserError(f"{self.file}: not YAML: {error}") from None
+        except yaml.MarkedYAMLError as error:
+            line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+            raise UserError(f"{self.file}{line}: not YAML: {error.problem}") from None
         if not isinstance(config, DictConfig):
             raise UserError(f"{self.file}: not a mapping of keys and values")
         return {str(key): value for key, value in OmegaConf.to_container(config).items()}  # type: ignore[union-attr]
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the file is YAML with keys and values."""
+        try:
+            return self.content is not None
+        except UserError:
+            return False
 
     @property
     def word(self) -> str:

@@ -32,6 +32,8 @@ def kind_given(target: str) -> str | None:
 
 def kinds_of(choice: Choice) -> list[str] | None:
     """The kinds that a choice of `model` takes, or the one that a choice of `data` gives; None where it is unknown."""
+    if not choice.is_readable:
+        return None
     if choice.group == "model":
         return kinds_taken(str((choice.content.get("net") or {}).get("_target_")))
     kind = kind_given(str(choice.content.get("_target_")))

@@ -52,7 +52,8 @@ def overridden(recipe: Choice) -> dict[str, Any]:
 
 def settings_of(recipe: Choice) -> list[Setting]:
     """The values that a recipe sets, beside those that they replace."""
-    known = {field.key.lstrip("+"): field for field in _fields_of(usual_choices() | overridden(recipe))}
+    chosen = {group: name for group, name in (usual_choices() | overridden(recipe)).items() if group in recipe.content}
+    known = {field.key.lstrip("+"): field for field in _fields_of(chosen)}
     settings = []
     for key, value in _flat({name: value for name, value in recipe.content.items() if name != "defaults"}, known):
         field = known.get(key, Field(key, "", None, None, ""))

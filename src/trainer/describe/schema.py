@@ -35,7 +35,8 @@ OF_MODEL = {
 
 def schemas() -> dict[str, Schema]:
     """A schema for each kind of file, by group; `config` is the root, and `local` a machine's own settings."""
-    groups = choices()
+    readable = {group: {n: each for n, each in all_.items() if each.is_readable} for group, all_ in choices().items()}
+    groups = {group: members for group, members in readable.items() if members}
     made = {}
     for group, members in groups.items():
         if not any(each.is_global for each in members.values()):

@@ -165,7 +165,7 @@ def _fields(cls: griffe.Class) -> list[Parameter]:
     """The arguments that a dataclass makes of its fields."""
     fields = []
     for name, field in cls.attributes.items():
-        if field.annotation is None or "ClassVar" in str(field.annotation) or "property" in field.labels:
+        if field.annotation is None or "instance-attribute" not in field.labels:  # a ClassVar, a property
             continue
         default = None if field.value is None else str(field.value)
         if default and default.startswith("field("):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # what reads Python files takes a fifth of a second to import
 
 UNBOUNDED = 2000  # columns, for a file or a pipe: each text is one line there, which grep finds whole
 
+UNSAID = "its file does not begin with a comment that says what it is"
+
 
 def show(*things: RenderableType) -> None:
     """Print, in colour and as wide as it is in a terminal."""
@@ -49,7 +51,7 @@ def listed(groups: dict[str, dict[str, Choice]], *, whole: bool) -> list[Rendera
         table.add_column()
         for choice in members.values():
             yours = f"(yours: {path(choice.file)}) " if choice.yours else ""
-            summary = choice.summary or "its file does not begin with a comment that says what it is"
+            summary = choice.summary or UNSAID
             table.add_row(Text(choice.name, style="bold"), _cut(yours + summary, "green" if yours else "", whole))
             if "Reached" in choice.claims:
                 table.add_row("", _cut(f"Reached: {choice.claims['Reached']}", "dim", whole))
@@ -78,7 +80,9 @@ def part(each: "Part") -> RenderableType:
     if each.target:
         place = f"  ({path(each.file)}:{each.line})" if each.file else ""
         lines.append(Text("\n").append(each.target, style="bold cyan").append(place, style="dim"))
-        lines.append(Text(each.summary))
+        lines.append(
+            Text(each.summary if each.file else "No Python file tells of it: here is what the YAML file lists.")
+        )
     if each.given:
         lines.append(Text(f"The run adds: {', '.join(each.given)}."))
     lines += [_field(field) for field in each.fields]
