@@ -19,7 +19,7 @@ def test_in_a_narrow_terminal_a_group_is_listed_whole_and_all_groups_in_a_line_e
     assert "LSTM: a recurrent network" in whole
     assert "as well." in whole
     assert max(map(len, whole.splitlines())) == 40
-    assert "  lstm       LSTM: a recurrent networ…\n" in cut
+    assert "  lstm       LSTM: a recurrent network …\n" in cut
 
 
 def test_a_users_files_are_marked(command, tmp_path):
