@@ -103,6 +103,10 @@ def test_programs_get_json(command):
         (["modl/cnn"], "there is no group 'modl'; did you mean 'model'?"),
         (["modl"], "there is no group 'modl'; did you mean 'model'?"),
         (["model/cn"], "there is no model 'cn'; did you mean 'cnn'?"),
+        (
+            ["model.net.hidden"],
+            "describe: 'model.net.hidden' is a key; name the choice that has it, such as model/attention",
+        ),
         (["torch.optim.Adm"], "'torch.optim.Adm' is no class or function in a Python file; did you mean 'Adam'"),
         (["data/broken"], "/conf/data/broken.yaml, line 2: not YAML: "),
         (["data/list"], "/conf/data/list.yaml: not a mapping of keys and values"),

@@ -120,9 +120,14 @@ def test_a_users_own_class_is_checked_as_well(tmp_path, monkeypatch):
     (tmp_path / "conf/model").mkdir(parents=True)
     (tmp_path / "conf/model/mine.yaml").write_text(NET + "{_target_: mine.Net, _partial_: true}\n")
     (tmp_path / "conf/model/broken.yaml").write_text("a: [\n")
+    (tmp_path / "conf/place").mkdir()
+    (tmp_path / "conf/place/office.yaml").write_text("# @package _global_\noutputs: elsewhere\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    validator = Draft7Validator(schemas()["experiment"])
+    made = schemas()
+    assert wrong_keys(Draft7Validator(made["place"]), {"outputs": "there", "trainer": {"devices": 2}}) == set()
+    assert wrong_keys(Draft7Validator(made["place"]), {"outputs": 3}) == {"outputs"}
+    validator = Draft7Validator(made["experiment"])
     chosen = "defaults: [{override /model: mine}]\n"
     assert wrong_keys(validator, yaml.safe_load(chosen + "model: {net: {width: 4}}")) == set()
     assert wrong_keys(validator, yaml.safe_load(chosen + "model: {net: {width: a}}")) == {"model.net.width"}

@@ -32,7 +32,11 @@ def main(words: list[str]) -> int:
     if len(names) != 1 or names[0].startswith("-"):
         raise UserError(f"describe: name one thing\n  {USAGE}")
     [name], for_programs = names, "--json" in words
-    if "/" not in name and "=" not in name and (name in choices() or "." not in name):
+    group, dot, _ = name.partition(".")
+    if dot and group in choices():
+        example = f"{group}/{next(iter(choices()[group]))}"
+        raise UserError(f"describe: '{name}' is a key; name the choice that has it, such as {example}")
+    if not dot and "/" not in name and "=" not in name:
         group_named(name)
         return list_group(words)
     if "/" in name or "=" in name:

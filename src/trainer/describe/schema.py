@@ -37,15 +37,15 @@ def schemas() -> dict[str, Schema]:
     """A schema for each kind of file, by group; `config` is the root, and `local` a machine's own settings."""
     readable = {group: {n: each for n, each in all_.items() if each.is_readable} for group, all_ in choices().items()}
     groups = {group: members for group, members in readable.items() if members}
-    made = {}
-    for group, members in groups.items():
-        if not any(each.is_global for each in members.values()):
-            made[group] = _of_group(group, [*members.values()])
     definitions = _definitions([each for members in groups.values() for each in members.values()])
-    alike = {group: members for group, members in usual_choices().items() if len(_targets(groups[group].values())) == 1}
-    for group in (EXPERIMENT, "config", "debug", "local"):
-        usual = usual_choices() if group in (EXPERIMENT, "config") else alike
-        made[group] = _recipe(groups, usual) | {"definitions": definitions}
+    alike = {group: name for group, name in usual_choices().items() if len(_targets(groups[group].values())) == 1}
+    made = {group: _recipe(groups, usual_choices()) | {"definitions": definitions} for group in (EXPERIMENT, "config")}
+    for group in dict.fromkeys([*groups, "local"]):
+        members = [*groups.get(group, {}).values()]
+        if group not in made and all(each.is_global for each in members):
+            made[group] = _recipe(groups, alike) | {"definitions": definitions}
+        elif group not in made:
+            made[group] = _of_group(group, members)
     return {group: {"$schema": DRAFT, "title": f"trainer: {group}", **schema} for group, schema in made.items()}
 
 
@@ -91,7 +91,8 @@ def _recipe(groups: dict[str, dict[str, Choice]], usual: dict[str, Any]) -> Sche
             said = {"description": "By name; a new one has a _target_."}
             properties[group] = said | {"type": ["object", "null"], "properties": entries, "additionalProperties": NODE}
         elif group in properties:
-            properties[group] = {"type": "object", "description": f"Changes the chosen {group}."}
+            # where a rule below always tells more, an editor is not to offer the key twice
+            properties[group] = group in usual or {"type": "object", "description": f"Changes the chosen {group}."}
             for name, choice in members.items():
                 content, _ = content_of(choice)
                 cases = [_chooses(group, name), *([{"not": _chooses(group)}] if usual.get(group) == name else [])]
