@@ -63,8 +63,19 @@ def test_an_experiment_is_told_with_its_claims_choices_and_values(command):
     assert "  model.net.channels=[32,64,128]   without it: [32,64]\n" in out
 
 
-def test_a_callback_says_how_it_is_chosen(command):
-    assert "trainer 'callbacks=[default,early_stopping]'\n" in command("describe", "callbacks/early_stopping").out
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("callbacks/early_stopping", "callbacks=[default,early_stopping]"),
+        ("callbacks/checkpoint", "callbacks=default"),
+        ("callbacks/none", "callbacks=none"),
+        ("logger/csv", "logger=csv"),
+        ("experiment/xor_mlp", "experiment=xor_mlp"),
+    ],
+)
+def test_it_says_how_a_choice_is_chosen(name, word, command):
+    assert json.loads(command("describe", name, "--json").out)["choose"] == word
+    assert command(word, "--cfg", "job").code == 0
 
 
 def test_any_class_can_be_described(command, tmp_path):

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from trainer.commands.list import main as list_group
-from trainer.describe.choices import Choice, choice_named, choices, group_named
+from trainer.describe.choices import Choice, choice_named, choices, group_named, word_of
 from trainer.describe.fields import part_alone, parts_of
 from trainer.describe.fits import fitting, kinds_of
 from trainer.describe.recipes import overridden, settings_of
@@ -50,17 +50,18 @@ def main(words: list[str]) -> int:
 
 def describe_choice(choice: Choice, *, for_programs: bool) -> None:
     """Print what a choice is and what can be set in it."""
+    word = word_of(choice)
     told: dict[str, Any] = {
         "name": f"{choice.group}/{choice.name}",
         "summary": choice.summary,
-        "choose": choice.word,
+        "choose": word,
         "file": str(choice.file),
         "yours": choice.yours,
         "claims": choice.claims,
     }
     rows = {
         told["name"]: choice.summary or UNSAID,
-        "choose it": f"trainer '{choice.word}'" if "[" in choice.word else f"trainer {choice.word}",
+        "choose it": f"trainer '{word}'" if "[" in word else f"trainer {word}",
         "file": path(choice.file) + ("  (yours)" if choice.yours else ""),
         **choice.claims,
     }

@@ -92,13 +92,6 @@ class Choice:
         except UserError:
             return False
 
-    @property
-    def word(self) -> str:
-        """What one types to choose it."""
-        if self.group in LISTS and self.name not in ("default", "none"):
-            return f"{self.group}=[default,{self.name}]" if self.group == "callbacks" else f"{self.group}=[{self.name}]"
-        return f"{self.group}={self.name}"
-
 
 LISTS = ("callbacks", "logger")  # groups of which several may be chosen; their files hold entries with names
 Group = dict[str, Choice]  # by name
@@ -140,6 +133,14 @@ def choice_named(name: str) -> Choice:
     if own_name not in there:
         raise UserError(f"there is no {group} '{own_name}'{did_you_mean(own_name, [*there])}")
     return there[own_name]
+
+
+def word_of(choice: Choice) -> str:
+    """What one types to choose it: `model=cnn`, `callbacks=[default,early_stopping]`."""
+    usual = choices()["callbacks"]["default"]
+    if choice.group != usual.group or choice.name in (usual.name, "none"):
+        return f"{choice.group}={choice.name}"
+    return "callbacks=default" if choice.name in usual.content["defaults"] else f"callbacks=[default,{choice.name}]"
 
 
 def comments_of(text: str) -> dict[str, str]:
