@@ -68,9 +68,10 @@ def describe_choice(choice: Choice, *, for_programs: bool) -> None:
     if choice.group == "local":  # it joins every run
         del rows["choose it"]
     if choice.is_global:
-        told |= {"chooses": overridden(choice), "settings": [asdict(each) for each in settings_of(choice)]}
+        sets = settings_of(choice)
+        told |= {"chooses": overridden(choice), "settings": [asdict(each) for each in sets]}
         rows["chooses"] = "  ".join(f"{group}={value(name)}" for group, name in overridden(choice).items())
-        body = [settings(settings_of(choice))]
+        body = [settings(sets)]
     else:
         parts = parts_of(choice)
         told["parts"] = [each.as_json() for each in parts]

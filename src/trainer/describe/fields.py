@@ -1,7 +1,7 @@
 """Fields: what can be set in a choice, with type, default and documentation."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -81,9 +81,16 @@ def content_of(choice: Choice, seen: tuple[str, ...] = ()) -> tuple[dict[str, An
     return base | content, comments
 
 
-def parts_of(choice: Choice) -> list[Part]:
-    """What a choice builds, and all that can be set in it."""
+def parts_of(choice: Choice, names: Container[str] | None = None) -> list[Part]:
+    """What a choice builds, and all that can be set in it.
+
+    Args:
+        choice: Any, but for one that changes keys of all kinds.
+        names: Only these entries of its file; None takes all.
+    """
     content, comments = content_of(choice)
+    if names is not None:
+        content = {name: value for name, value in content.items() if name in names}
     return [*_parts(content, comments, "", "" if choice.is_global else choice.group)]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from trainer.config import HOME
-from trainer.describe.choices import Choice, choices
+from trainer.describe.choices import LISTS, Choice, choices
 from trainer.describe.fields import Field, parts_of
 
 NOT_CHOSEN = ("experiment", "debug", "local")  # groups that are no part of a recipe
@@ -53,7 +53,7 @@ def overridden(recipe: Choice) -> dict[str, Any]:
 def settings_of(recipe: Choice) -> list[Setting]:
     """The values that a recipe sets, beside those that they replace."""
     chosen = {group: name for group, name in (usual_choices() | overridden(recipe)).items() if group in recipe.content}
-    known = {field.key.lstrip("+"): field for field in _fields_of(chosen)}
+    known = {field.key.lstrip("+"): field for field in _fields_of(chosen, recipe.content)}
     settings = []
     for key, value in _flat({name: value for name, value in recipe.content.items() if name != "defaults"}, known):
         field = known.get(key, Field(key, "", None, None, ""))
@@ -61,11 +61,12 @@ def settings_of(recipe: Choice) -> list[Setting]:
     return settings
 
 
-def _fields_of(chosen: dict[str, Any]) -> Iterator[Field]:
+def _fields_of(chosen: dict[str, Any], content: dict[str, Any]) -> Iterator[Field]:
     groups = choices()
     for group, names in chosen.items():
         for name in names if isinstance(names, list) else [names]:
-            for part in parts_of(groups[group][name]) if name in groups.get(group, {}) else ():
+            entries = (content[group] or {}) if group in LISTS else None  # of many, few are changed
+            for part in parts_of(groups[group][name], entries) if name in groups.get(group, {}) else ():
                 yield from part.fields
 
 
