@@ -1,7 +1,7 @@
 """The text of `trainer --help`: made from the folders of the config, uncomposed, so that it comes at once."""
 
 from trainer.commands import commands
-from trainer.describe.choices import choices as choices
+from trainer.describe.choices import choices
 
 HEAD = """\
 trainer: train, sweep and compare networks. Everything is a choice or a value of one config.
