@@ -1,40 +1,8 @@
 """`trainer describe`: what can be set in a choice."""
 
 import json
-import subprocess
-import sys
 
 import pytest
-
-WITHOUT_TORCH = """
-import sys
-sys.argv = ["trainer", *{arguments!r}]
-from trainer.cli import main
-try:
-    main()
-except SystemExit as end:
-    assert not end.code, end.code
-heavy = sorted({{"torch", "pytorch_lightning", "torchvision", "torchmetrics", "numpy"}} & set(sys.modules))
-assert not heavy, heavy
-"""
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["list"],
-        ["describe", "model/cnn"],
-        ["describe", "experiment/mnist_cnn", "--json"],
-        ["describe", "torch.optim.RMSprop"],
-        ["schema", "there"],
-    ],
-    ids=" ".join,
-)
-def test_it_is_told_without_importing_torch(arguments, tmp_path):
-    script = WITHOUT_TORCH.format(arguments=arguments)
-    answer = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
-    assert answer.returncode == 0, answer.stderr
-    assert answer.stdout
 
 
 def test_a_model_is_told_with_its_fields_and_the_data_that_it_takes(command):

@@ -13,6 +13,7 @@ from trainer.config import HOME, user_folders
 from trainer.errors import UserError, did_you_mean
 
 EXPERIMENT = "experiment"
+FOR_MACHINES = ("@package", "yaml-language-server:", "$schema:")  # comments that Hydra or an editor reads
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Choice:
             if not line.startswith("#"):
                 break
             words = line[1:].removeprefix(" ")
-            if words.startswith("@package"):
+            if words.startswith(FOR_MACHINES):
                 continue
             first = len(paragraphs) == 1 and paragraphs[0] and words.strip()
             if paragraphs and paragraphs[-1] and (first or words.startswith("  ")):
