@@ -37,7 +37,7 @@ def test_a_users_files_join_in_but_do_not_replace_ours(here):
     (here / "conf/model/cnn.yaml").write_text("# Hidden.\nnet: {}\n")
     (here / "experiments").mkdir()
     (here / "experiments/mine.yaml").write_text(
-        "# yaml-language-server: $schema=../schemas/experiment.json\n# One\n# and two.\n#\n# Reached: 3 %\n#   of 4\nseed: 3\n"
+        "# yaml-language-server: $schema=../a.json\n# One\n# and two.\n#\n# Reached: 3 %\n#   of 4\nseed: 3\n"
     )
     model, experiment = choices()["model"], choices()["experiment"]
     assert (model["mine"].summary, model["mine"].yours) == ("Mine: a net.", True)
