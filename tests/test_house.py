@@ -21,8 +21,12 @@ TESTS = sorted((REPOSITORY / "tests").rglob("*.py"))
 SPEC = {"errors", "spec"}
 MAY_IMPORT = {
     "cli": {"commands", "usage", "config", "message", "errors", "late", "run"},
-    "commands": {"artifacts", "callbacks", "compose", "late", "mistake", "origin", "preflight", "quiet", *SPEC},
-    "usage": {"commands", "config"},
+    "commands": {
+        *("artifacts", "callbacks", "compose", "describe", "late", "mistake", "origin", "preflight", "quiet"),
+        *SPEC,
+    },
+    "describe": {"config", "errors"},
+    "usage": {"commands", "describe"},
     "config": set(),
     "mistake": {"errors"},
     "hydra_error": {"errors", "mistake"},

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from trainer.describe.choices import choices
 from trainer.preflight.jobs import check_words
-from trainer.usage import choices
 
 CHOICES = {group: sorted(names) for group, names in choices().items()}
 MADE_UP = {

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trainer.compose import Composer
-from trainer.usage import choices
+from trainer.describe.choices import choices
 
 EXAMPLES = int(os.environ.get("RANDOM_EXAMPLES", "40"))  # the whole: 1000
 CHOICES = {group: sorted(names) for group, names in choices().items()}
