@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "cli": {"commands", "usage", "config", "message", "errors", "late", "run"},
     "commands": {
         *("artifacts", "callbacks", "compose", "describe", "late", "mistake", "origin", "preflight", "quiet"),
+        *("cli", "sweep"),  # `trainer sweep resume` is short for a command line
         *SPEC,
     },
     "describe": {"config", "errors"},
@@ -33,7 +34,8 @@ MAY_IMPORT = {
     "message": {"errors", "hydra_error", "late", "mistake", "preflight"},
     "origin": {"config", "mistake"},
     "compose": {"config", "errors", "hydra_error", "mistake", "origin"},
-    "preflight": {"build", "compose", "config", "mistake", "origin", "quiet", *SPEC},
+    "preflight": {"build", "compose", "config", "mistake", "origin", "quiet", "sweep", *SPEC},
+    "sweep": {"artifacts", "cli", "compose", "config", "errors", "late", "mistake", "run"},
     "build": {"config", *SPEC},
     "run": {"build", "preflight", "artifacts", "processes", "quiet", *SPEC},
     "processes": set(),

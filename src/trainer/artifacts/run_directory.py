@@ -21,13 +21,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from trainer.artifacts.provenance import provenance
 
+LEDGER = "sweep.sqlite"  # in the directory of a sweep: see `trainer.sweep.ledger`
 # what does not change the numbers a run arrives at, and so has no part in its fingerprint
 INCIDENTAL = (
     *("outputs", "task_name", "tags", "logger", "optimized_metric", "data.dir", "data.mirrors", "data.download"),
     *("callbacks.progress", "callbacks.pictures", "callbacks.lr_monitor", "callbacks.forecast"),
     *("callbacks.classes", "callbacks.values"),
     *("callbacks.samples", "callbacks.sample_quality"),
-    "callbacks.attention_maps",
+    *("callbacks.attention_maps", "sweep"),
 )
 
 
@@ -85,6 +86,8 @@ def claim(config: DictConfig, key: str) -> None:
         return
     HydraConfig.instance().set_config(config)  # Hydra has not done it yet, and `${hydra:...}` needs it
     directory = Path(OmegaConf.select(config, key))
+    if key == "hydra.sweep.dir" and (directory / LEDGER).is_file():  # the same sweep goes on
+        return
     try:
         directory.mkdir(parents=True, exist_ok=directory.is_dir() and not any(directory.iterdir()))
     except FileExistsError:
