@@ -23,17 +23,18 @@ def causes(first: Record, second: Record) -> dict[str, Pairs]:
 
 
 def config_differences(first: Record, second: Record) -> Pairs:
-    """The values that decide numbers, by dotted key."""
+    """The values that decide numbers and differ, by dotted key."""
+    return differences(essential_config(first), essential_config(second))
 
-    def essential(record: Record) -> dict[str, Any]:
-        return {
-            key: _whole(record, value)
-            for key, value in record.config.items()
-            if key.rpartition(".")[2] not in PATH_KEYS
-            and not any(key == name or key.startswith(f"{name}.") for name in INCIDENTAL)
-        }
 
-    return differences(essential(first), essential(second))
+def essential_config(record: Record) -> dict[str, Any]:
+    """The values of a config that decide numbers, by dotted key; paths of files are whole."""
+    return {
+        key: _whole(record, value)
+        for key, value in record.config.items()
+        if key.rpartition(".")[2] not in PATH_KEYS
+        and not any(key == name or key.startswith(f"{name}.") for name in INCIDENTAL)
+    }
 
 
 def _whole(record: Record, value: Any) -> Any:

@@ -37,8 +37,9 @@ def main(words: list[str]) -> int:
         console.print(_table(kind, named, pairs))
     if not differing:
         print("no difference in config, code, data, packages and machine")
-    if metrics:
-        console.print(_metrics(named, metrics))
+    of_all = {name: pair for name, pair in metrics.items() if name.count("/") < 2}  # those of single classes are many
+    if of_all:
+        console.print(_metrics(named, of_all))
     ours, theirs = first.series(), second.series()
     for name in [name for name in ours if name.startswith("val/") and name in theirs]:
         lines = [[value for _, value in series[name]] for series in (ours, theirs)]
