@@ -53,6 +53,7 @@ MAY_IMPORT = {
     "callbacks": {"objective", "artifacts", "loop", *SPEC},
     "loop": {"task", "losses", "errors"},
     "artifacts": SPEC,
+    "sweep": {"artifacts", *SPEC},
 }
 
 
