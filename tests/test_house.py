@@ -53,7 +53,6 @@ MAY_IMPORT = {
     "callbacks": {"objective", "artifacts", "loop", *SPEC},
     "loop": {"task", "losses", "errors"},
     "artifacts": SPEC,
-    "sweep": {"artifacts", *SPEC},
 }
 
 

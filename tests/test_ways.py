@@ -8,10 +8,19 @@ import pytest
 QUICK = ["trainer.max_epochs=2", "trainer.log_every_n_steps=5"]
 
 
-def test_a_sweep_runs_every_combination_and_outlives_a_failing_job(command):
-    outcome = command("-m", "data=xor", "trainer.max_epochs=1", "model.net.hidden=[4],[8]", "optimizer.lr=0.1,-1")
+def test_a_sweep_runs_every_combination_and_outlives_a_failing_job(command, tmp_path):
+    (tmp_path / "bad.py").write_text(
+        "from pytorch_lightning import Callback\n"
+        "class Bad(Callback):\n"
+        "    def __init__(self, fails):\n"
+        "        self.fails = fails\n"
+        "    def on_fit_start(self, trainer, pl_module):\n"
+        "        assert not self.fails, 'told to fail'\n"
+    )
+    bad = ["+callbacks.bad._target_=bad.Bad", "+callbacks.bad.fails=false,true"]
+    outcome = command("-m", "data=xor", "trainer.max_epochs=1", "model.net.hidden=[4],[8]", *bad)
     assert outcome.code == 1
-    assert "optimizer: " in outcome.err
+    assert "AssertionError: told to fail" in outcome.err
     states = {}
     for run in outcome.runs:
         result = json.loads((run / "result.json").read_text())

@@ -138,7 +138,7 @@ class Composer:
         self._loader._apply_overrides_to_config([override], config)
         parent, _, name = override.key_or_group.rpartition(".")
         node = OmegaConf.select(config, parent) if parent else config
-        value = node._get_node(name)
+        value: Any = node._get_node(name)
         return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value._value()
 
     def layers(self, words: Sequence[str]) -> list[Layer]:

@@ -22,9 +22,9 @@ class LedgerSweeper(Sweeper):
         self.batch = max_batch_size
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.hydra_context, self.task, self.config = hydra_context, task_function, config
+        self.whole = config, hydra_context, task_function
 
     def sweep(self, arguments: list[str]) -> None:
         from trainer.sweep.run import run_sweep
 
-        run_sweep(self.config, self.hydra_context, self.task, arguments, self.batch)
+        run_sweep(*self.whole, arguments, self.batch)

@@ -8,8 +8,8 @@ trainer sweep resume DIR [WORDS...]     run what is missing, failed or interrupt
          trainer sweep resume outputs/xor_mlp/SWEEP
          trainer sweep resume outputs/xor_mlp/SWEEP optimizer.lr=0.01,0.1,1 sweep.workers=2
 
-WORDS behind `resume` take the place of those for the same keys that the sweep was begun with: more values on an axis are
-more jobs, and what is done stays done. --take-over also resumes jobs that run on another machine, if that is gone.
+WORDS behind `resume` take the place of those for the same keys that the sweep was begun with: more values on an axis
+are more jobs, and what is done stays done. --take-over also resumes jobs that run on another machine, if that is gone.
 """
 
 import json
@@ -20,14 +20,16 @@ from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
 
+from trainer.artifacts.run_directory import LEDGER
 from trainer.cli import compose_and_run
 from trainer.compose import Composer
 from trainer.errors import UserError, did_you_mean
 from trainer.mistake import refuse
 from trainer.preflight.jobs import ALL_OF, check_words
-from trainer.sweep.enrol import cells
+from trainer.sweep.enrol import cells, refuse_changes
 from trainer.sweep.identity import Identities, key_of
 from trainer.sweep.ledger import TO_RUN, Job, Ledger
+from trainer.sweep.plan import first_of
 from trainer.sweep.table import estimate, lines
 
 FLAGS = ("--json", "--take-over")
@@ -48,22 +50,27 @@ def main(words: list[str]) -> int:
 
 
 def plan(words: list[str], flags: set[str]) -> int:
-    """List the jobs of a command line, with how they stand where the sweep has begun; nothing is run."""
+    """List the jobs of a command line, with how they stand where the sweep has begun; nothing is run or written."""
     options = get_args_parser().parse_args(words)
     composer = Composer(options.config_dir)
-    named = cells(composer, Identities(composer), options.overrides)
-    config = composer.compose(next(iter(named.values())))
-    given = [word for word in options.overrides if key_of(word) == "hydra.sweep.dir"]
-    there = _jobs_in(given[-1].partition("=")[2]) if given else []
-    jobs = _joined(named, there)
-    if "--json" not in flags and len(named) <= ALL_OF:
+    identities = Identities(composer)
+    named = cells(composer, identities, options.overrides)
+    workers = composer.compose(first_of(composer, options.overrides)).sweep.workers
+    if len(named) <= ALL_OF:
         refuse(check_words(["--multirun", *words]).mistakes)
+    there: list[Job] = []
+    given = [Path(word.partition("=")[2]) for word in options.overrides if key_of(word) == "hydra.sweep.dir"]
+    if given and (given[-1] / LEDGER).is_file():
+        ledger = Ledger(given[-1])
+        refuse_changes(ledger, composer, identities, named)
+        there = ledger.jobs()
+    jobs = _joined(named, there)
     if "--json" in flags:
         print(json.dumps([asdict(job) for job in jobs], indent=2))
         return 0
     print("\n".join(lines(jobs)))
-    todo = [job for job in jobs if job.state in TO_RUN]
-    print(f"{len(jobs)} jobs, {len(todo)} to run; {estimate(jobs, config.sweep.workers or 1)}")
+    todo = sum(job.state in TO_RUN for job in jobs)
+    print(f"{len(jobs)} jobs, {todo} to run; {estimate(jobs, workers or 1)}")
     if len(named) > ALL_OF:
         print("keys and choices are right; what they build is looked at before the first job begins (trainer check -m)")
     return 0

@@ -1,7 +1,7 @@
 """Enrol: from a command to jobs in the ledger; a config that has changed since is named, and never mixed in."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ OF_THE_SWEEP = ("sweep", "resume", "hydra")
 
 
 def cells(composer: Composer, identities: Identities, typed: Sequence[str]) -> dict[str, list[str]]:
-    """The words of each job that a command names, by the job's identity; a job that is named twice is told and kept once.
+    """The words of each job that a command names, by its identity; a job that is named twice is told and kept once.
 
     Raises:
         UserError: A word is wrong.
@@ -37,7 +37,7 @@ def cells(composer: Composer, identities: Identities, typed: Sequence[str]) -> d
 
 
 def enrol(
-    ledger: Ledger, composer: Composer, identities: Identities, command: Sequence[str], new: dict[str, list[str]]
+    ledger: Ledger, composer: Composer, identities: Identities, command: Sequence[str], new: Mapping[str, list[str]]
 ) -> int:
     """Write the jobs of a command into the ledger.
 
@@ -54,16 +54,30 @@ def enrol(
     Raises:
         UserError: A config has changed since jobs of the sweep were begun.
     """
+    for number, identity in refuse_changes(ledger, composer, identities, new).items():
+        ledger.replan(number, identity)
+    return ledger.enrol(command, new)
+
+
+def refuse_changes(
+    ledger: Ledger, composer: Composer, identities: Identities, new: Mapping[str, list[str]]
+) -> dict[int, str]:
+    """Refuse to mix jobs of a changed config with those that were begun before.
+
+    Returns:
+        dict: By number, the identities that jobs which never began have now.
+
+    Raises:
+        UserError: Names what has changed.
+    """
     there = ledger.jobs()
     _refuse_other_settings(ledger.sweep, there, new)
-    for job in there:
-        identity = _identity(composer, identities, job.words)
-        if identity == job.identity:
-            continue
+    now = {job.number: _identity(composer, identities, job.words) for job in there}
+    changed = [job for job in there if now[job.number] != job.identity]
+    for job in changed:
         if job.tries:
             _refuse_changed(ledger.sweep, job, composer)
-        ledger.replan(job.number, identity)
-    return ledger.enrol(command, new)
+    return {job.number: now[job.number] for job in changed}
 
 
 def _identity(composer: Composer, identities: Identities, words: Sequence[str]) -> str:
@@ -74,7 +88,7 @@ def _identity(composer: Composer, identities: Identities, words: Sequence[str]) 
         raise
 
 
-def _refuse_other_settings(sweep: Path, there: Sequence[Job], new: dict[str, list[str]]) -> None:
+def _refuse_other_settings(sweep: Path, there: Sequence[Job], new: Mapping[str, list[str]]) -> None:
     """Refuse words that are the same for all jobs of the command, and were others for all jobs before.
 
     A key that varies is an axis, and may get further values.

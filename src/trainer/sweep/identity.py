@@ -1,7 +1,7 @@
 """Identity: what a job of a sweep is, whatever its words look like: the fingerprint of the config they make.
 
-A config is composed once for each set of choices; jobs that differ in values alone are told apart by these, as composing
-takes some hundred times as long. Imports no torch.
+A config is composed once for each set of choices; jobs that differ in values alone are told apart by these, as
+composing takes some hundred times as long. Imports no torch.
 """
 
 import hashlib
@@ -101,7 +101,7 @@ def composed(composer: Composer, words: Sequence[str]) -> Any:
 def _own(composer: Composer, words: Sequence[str]) -> DictConfig:
     config = composer.compose(words)
     config.hydra.runtime.output_dir = "."
-    return OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
 def essence(resolved: Any) -> dict[str, Any]:

@@ -151,8 +151,10 @@ class Ledger:
         """Take a job for this process, as it was when it was read.
 
         Returns:
-            bool: False where another process has taken it since.
+            bool: False where another process has taken it, or had it already.
         """
+        if job.state not in TO_RUN:
+            return False
         me = (platform.node(), os.getpid(), born(os.getpid()), time.time())
         with self._write() as database:
             taken = database.execute(

@@ -35,15 +35,13 @@ def expand(composer: Composer, typed: Sequence[str]) -> list[list[str]]:
         UserError: An axis is empty, or the settings of the sweep do not go with the axes.
         HydraException: A word does not follow Hydra's grammar.
     """
-    axes = composer.axes(typed)
-    config, _, _ = composer.attempt([_first(key, values) for key, values in axes.items() if values])
+    config, _, _ = composer.attempt(first_of(composer, typed))
     settings = config.sweep if config else OmegaConf.structured(Sweep)
     fixed = [f"{key}={value}" for key, value in _params(config).items()]
-    seeds = _seeds(settings, config, axes)
     jobs: list[list[str]] = []
     for grid in settings.grids or [""]:
         axes = composer.axes([*fixed, *typed, *shlex.split(grid)])
-        jobs += _jobs(axes, settings, seeds)
+        jobs += _jobs(axes, settings, _seeds(settings, config, axes))
     return jobs
 
 
@@ -58,8 +56,12 @@ def _jobs(axes: dict[str, list[str] | IntervalSweep], settings: Any, seeds: list
         yield [*words, *seed]
 
 
-def _first(key: str, values: list[str] | IntervalSweep) -> str:
-    return values[0] if isinstance(values, list) else f"{key}={values.start}"
+def first_of(composer: Composer, typed: Sequence[str]) -> list[str]:
+    """The words with the first value of each axis: enough to see the settings of the sweep."""
+    axes = composer.axes(typed)
+    return [
+        values[0] if isinstance(values, list) else f"{key}={values.start}" for key, values in axes.items() if values
+    ]
 
 
 def _params(config: DictConfig | None) -> dict[str, Any]:
@@ -72,6 +74,7 @@ def _seeds(settings: Any, config: DictConfig | None, axes: dict[str, list[str] |
         return []
     if len(axes.get("seed") or ()) > 1:  # type: ignore[arg-type]
         raise UserError("sweep.seeds: seed is an axis by itself; leave one of them out")
+    axes.pop("seed", None)
     return [f"seed={config.seed + number}" for number in range(settings.seeds)]
 
 
@@ -98,7 +101,7 @@ def _zipped(axes: dict[str, list[str] | IntervalSweep], zips: Any) -> Axes:
             bundles.append(values)
         elif key not in followers:
             together = [values, *(axes[other] for other in heads.get(key, [])[1:])]
-            bundles.append([*zip(*together, strict=True)])  # type: ignore[arg-type]
+            bundles.append([*zip(*together, strict=True)])
     return bundles
 
 

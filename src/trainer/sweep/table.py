@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import get_args
 
 from trainer.sweep.ledger import TO_RUN, Job, State
+from trainer.sweep.report import LOWER
 
 
 def lines(jobs: Sequence[Job]) -> Iterator[str]:
@@ -67,4 +68,4 @@ def best(jobs: Sequence[Job], metric: str, direction: str | None) -> Job | None:
 
 def smaller_is_better(metric: str) -> bool:
     """Whether a metric of this name is an error or a loss."""
-    return any(word in metric for word in ("loss", "error", "mae", "mse", "rmse", "perplexity"))
+    return any(word in metric for word in LOWER)

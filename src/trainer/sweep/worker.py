@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 # a fork of a process that has imported everything, and done nothing else, begins at once; macOS does not bear it
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
@@ -19,9 +20,9 @@ def start(words: Sequence[str], environment: Mapping[str, str], output: Path) ->
         environment: All of it.
         output: What is printed goes to the end of this file.
     """
-    context = get_context(METHOD)
+    context: Any = get_context(METHOD)
     context.set_forkserver_preload(["trainer.sweep.warm"])
-    process = context.Process(target=_work, args=([*words], dict(environment), str(output.absolute())))
+    process: BaseProcess = context.Process(target=_work, args=([*words], dict(environment), str(output.absolute())))
     process.start()
     return process
 
