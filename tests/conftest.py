@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest-xdist runs a worker on each core
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, as if there were a terminal
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra

@@ -67,7 +67,7 @@ def test_every_choice_composes_and_passes_preflight(choice, command, monkeypatch
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)  # for trainer=gpu
     from omegaconf import OmegaConf
 
-    from trainer.preflight import check
+    from trainer.preflight.check import check
 
     composed = command(choice, *GIVEN.get(choice, []), "--cfg", "job")
     assert composed.code == 0, composed.err

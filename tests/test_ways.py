@@ -9,23 +9,18 @@ QUICK = ["trainer.max_epochs=2", "trainer.log_every_n_steps=5"]
 
 
 def test_a_sweep_runs_every_combination_and_outlives_a_failing_job(command, tmp_path):
-    (tmp_path / "bad.py").write_text(
-        "from pytorch_lightning import Callback\n"
-        "class Bad(Callback):\n"
-        "    def __init__(self, fails):\n"
-        "        self.fails = fails\n"
-        "    def on_fit_start(self, trainer, pl_module):\n"
-        "        assert not self.fails, 'told to fail'\n"
-    )
-    bad = ["+callbacks.bad._target_=bad.Bad", "+callbacks.bad.fails=false,true"]
-    outcome = command("-m", "data=xor", "trainer.max_epochs=1", "model.net.hidden=[4],[8]", *bad)
+    rows = "".join(f"{number},{number % 2}\n" for number in range(20))
+    (tmp_path / "good.csv").write_text("x,y\n" + rows)
+    (tmp_path / "bad.csv").write_text("x,y\n" + rows + "text,1\n")
+    table = ["data=table", "data.features=1", "data.dir=.", "data.path=good.csv,bad.csv"]
+    outcome = command("-m", *table, "trainer.max_epochs=1", "model.net.hidden=[4],[8]")
     assert outcome.code == 1
-    assert "AssertionError: told to fail" in outcome.err
+    assert "bad.csv, line 22, column 'x' has 'text'" in outcome.err
     states = {}
     for run in outcome.runs:
         result = json.loads((run / "result.json").read_text())
         states[run.name] = result["state"]
-    assert states == {"0": "finished", "1": "failed", "2": "finished", "3": "failed"}
+    assert states == {"0": "finished", "1": "finished", "2": "failed", "3": "failed"}
     [sweep] = {run.parent for run in outcome.runs}
     assert (sweep / "multirun.yaml").is_file()
 

@@ -4,7 +4,7 @@ trainer check [--json] WORDS...     e.g. trainer check experiment=mnist_cnn opti
                                          trainer check -m model=mlp,cnn seed=1,2,3
 
 WORDS are what would stand behind `trainer`. Every key, type, choice, reference, path, device and monitored metric is
-looked at; everything is built, and one step is made on shapes alone. No data are opened and nothing is written. All
+looked at; everything is built, and one step is made on a made-up batch. No data are opened and nothing is written. All
 mistakes are told, each with its key and the file and line it stands in. The exit status is 1 if a run would be refused.
 """
 
