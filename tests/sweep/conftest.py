@@ -18,6 +18,12 @@ class Wait(Callback):
     def on_fit_start(self, trainer, pl_module):
         time.sleep(self.seconds)
         if self.fails and not Path(self.healed_by).exists():
+            if self.fails in ("polite", "stubborn"):
+                if self.fails == "stubborn":
+                    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                seed = Path(trainer.default_root_dir).name
+                Path(f"waiting-{int(seed) + 1}").touch()
+                time.sleep(100)
             if self.fails == "segfault":
                 os.kill(os.getpid(), signal.SIGSEGV)
             raise RuntimeError(f"told to fail: {self.fails}")
