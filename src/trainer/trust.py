@@ -58,7 +58,7 @@ def refused(config: Any, trusted: Iterable[str] = (), key: str = "") -> Iterator
         yield key, config, "a reference, which no finished config holds"
 
 
-def require(config: Any, where: object, trusted: Iterable[str] = ()) -> None:
+def require(config: Any, where: object, trusted: str | Iterable[str] = ()) -> None:
     """Refuse a config that names code which nobody has declared.
 
     Args:

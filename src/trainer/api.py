@@ -1,0 +1,203 @@
+"""The Python API, for notebooks and for the commands: compose a config, train, test, and load what was trained.
+
+    import trainer
+
+    config = trainer.compose("experiment=digits_cnn", "trainer.max_epochs=5")
+    run = trainer.train(config)
+    model = trainer.load(run.directory)
+    model.predict(["a.png", "b.png"])
+
+All of it raises `trainer.errors.UserError` for what the user can mend.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.utils import run_job
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from trainer.config import HOME, register
+from trainer.errors import UserError
+from trainer.explain import explain
+from trainer.late import late_imports
+
+if TYPE_CHECKING:  # they import torch
+    from trainer.predictor import Predictor
+
+OWN_DIRECTORY = "${hydra:runtime.output_dir}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that is over.
+
+    Args:
+        directory: With all that it left behind.
+        metrics: By name, e.g. `test/accuracy`.
+        checkpoint: The best one; None where none was kept.
+    """
+
+    directory: Path
+    metrics: dict[str, float | None]
+    checkpoint: Path | None
+
+
+def compose(*words: str) -> DictConfig:
+    """The config that these words of a command line make.
+
+    Args:
+        words: E.g. `"experiment=mnist_cnn"`, `"trainer.max_epochs=3"`.
+
+    Returns:
+        A config whose values may be changed: `config.trainer.max_epochs = 3`. `config.hydra` is Hydra's own part, where
+        `config.hydra.run.dir` names the run directory.
+
+    Raises:
+        UserError: A word names no key, no choice or no value.
+    """
+    register()
+    return _compose("config", words)
+
+
+def train(*config: DictConfig | str) -> Run:
+    """Train and test as a config says, and leave a run directory behind, as the command `trainer` does.
+
+    Args:
+        config: What `compose` returned; or the words for it.
+
+    Raises:
+        UserError: Something in it cannot be.
+    """
+    words = [word for word in config if isinstance(word, str)]
+    given = [each for each in config if isinstance(each, DictConfig)]
+    if given and (words or len(given) > 1):
+        raise UserError("trainer.train takes a config or the words for one, not both")
+    return _run(given[0].copy() if given else compose(*words))
+
+
+def test(path: str | Path, *words: str, trust: str = "") -> Run:  # noqa: PT028  no test of pytest's
+    """Test a checkpoint by its own config, on the test split of its data, in a run directory of its own.
+
+    Args:
+        path: A checkpoint; or a run directory, whose best checkpoint is taken.
+        words: Values that are others here: `"data.dir=/elsewhere"`, `"trainer.accelerator=cpu"`.
+        trust: Packages, with commas between them, whose code the checkpoint's config may name.
+
+    Raises:
+        UserError: There is no such checkpoint, it names code that is not trusted, or its data are not at hand.
+    """
+    with late_imports():
+        from trainer.artifacts.restore import checkpoint_file, read_checkpoint
+        from trainer.model.pretrained import weights_given_later
+
+    file = checkpoint_file(Path(path))
+    content = read_checkpoint(file, trust)
+    register()
+    ConfigStore.instance().store("of_a_checkpoint", testing(content["config"], content["provenance"]["run"], file))
+    with weights_given_later():  # all are in the checkpoint
+        return _run(_compose("of_a_checkpoint", words))
+
+
+def load(path: str | Path, *, trust: str = "") -> "Predictor":
+    """A trained network that reads files: `trainer.load("outputs/.../best.ckpt").predict(["a.png"])`.
+
+    Args:
+        path: A checkpoint; or a run directory, whose best checkpoint is taken.
+        trust: Packages, with commas between them, whose code the checkpoint's config may name.
+
+    Raises:
+        UserError: There is no such checkpoint, it is damaged, or names code that is not trusted.
+    """
+    with late_imports():
+        from trainer.artifacts.restore import restore
+        from trainer.predictor import Predictor
+
+    return Predictor(restore(Path(path), trusted=trust))
+
+
+def testing(config: dict[str, Any], run: str, file: Path) -> dict[str, Any]:
+    """A run's config as it is when one of its checkpoints is tested.
+
+    Args:
+        config: That of the run.
+        run: Its directory; what lay there lies in the directory of the test.
+        file: The checkpoint.
+    """
+    made: dict[str, Any] = _moved(config, run)
+    made |= {"train": False, "test": True, "ckpt_path": str(file), "optimized_metric": None}
+    root = os.environ.get("TRAINER_DATA_DIR")
+    if root and "dir" in made["data"]:  # where data lie is of the machine, not of the run
+        made["data"]["dir"] = root
+    device = made["trainer"].get("accelerator")
+    made["trainer"] |= {"accelerator": device if device == "cpu" else "auto", "devices": 1, "strategy": "auto"}
+    return {"defaults": ["schema", "_self_"], **made, "hydra": OmegaConf.load(HOME / "conf/config.yaml").hydra}
+
+
+def _moved(value: Any, run: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _moved(child, run) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_moved(child, run) for child in value]
+    inside = isinstance(value, str) and (value == run or value.startswith(run + os.sep))
+    return OWN_DIRECTORY + value[len(run) :] if inside else value
+
+
+def _compose(name: str, words: tuple[str, ...]) -> DictConfig:
+    with _explained(), _loader():
+        return hydra_compose(name, [*words], return_hydra_config=True)
+
+
+def _run(config: DictConfig) -> Run:
+    """What Hydra does for a command line, with a config that is there already."""
+    from hydra._internal.callbacks import Callbacks
+
+    with late_imports():
+        from trainer.run import run
+
+    os.environ["TRAINER_RUN_SUFFIX"] = secrets.token_hex(3)
+    with open_dict(config):
+        config.hydra.mode = RunMode.RUN
+        config.hydra.output_subdir = ".hydra"  # as a command leaves it; `compose` has it left out
+    with _explained(), _loader() as loader:
+        callbacks = Callbacks(config)
+        callbacks.on_run_start(config=config, config_name="config")  # it claims the directory
+        context = HydraContext(config_loader=loader, callbacks=callbacks)
+        done = run_job(run, config, job_dir_key="hydra.run.dir", job_subdir_key=None, hydra_context=context)
+        if isinstance(done._return_value, Exception):
+            raise done._return_value
+    assert done.hydra_cfg
+    directory = Path(done.hydra_cfg.hydra.runtime.output_dir)
+    result = json.loads((directory / "result.json").read_text("utf-8"))
+    return Run(directory, result["metrics"], Path(result["checkpoint"]) if result["checkpoint"] else None)
+
+
+@contextmanager
+def _loader() -> Iterator[Any]:
+    """Hydra, for as long as it is needed."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(HOME / "conf"), version_base="1.3", job_name="trainer"):
+        yield GlobalHydra.instance().config_loader()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn Hydra's errors into ours."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if (message := explain(error)) is None:
+            raise
+        raise UserError(message) from error
