@@ -58,8 +58,8 @@ class Windows(Preprocessing):
                 if len(known.days) >= self.needed:
                     found = True
                     yield self._examples(path, known, part.lines)
-                kept = self.needed - 1
-                before = Prices(known.days[len(known.days) - kept :], known.prices[len(known.prices) - kept :])
+                gone = max(0, len(known.days) - self.needed + 1)  # a window may take several parts to fill
+                before = Prices(known.days[gone:], known.prices[gone:])
             if not found:
                 raise UserError(f"{path}: has {len(before.days)} days, and a forecast needs {self.needed}")
 
