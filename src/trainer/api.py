@@ -104,7 +104,9 @@ def test(path: str | Path, *words: str, trust: str = "") -> Run:  # noqa: PT028 
     file = checkpoint_file(Path(path))
     content = read_checkpoint(file, trust)
     register()
-    ConfigStore.instance().store("of_a_checkpoint", testing(content["config"], content["provenance"]["run"], file))
+    ConfigStore.instance().store(
+        "of_a_checkpoint", config_of_test(content["config"], content["provenance"]["run"], file)
+    )
     with weights_given_later():  # all are in the checkpoint
         return _run(_compose("of_a_checkpoint", words))
 
@@ -126,7 +128,7 @@ def load(path: str | Path, *, trust: str = "") -> "Predictor":
     return Predictor(restore(Path(path), trusted=trust))
 
 
-def testing(config: dict[str, Any], run: str, file: Path) -> dict[str, Any]:
+def config_of_test(config: dict[str, Any], run: str, file: Path) -> dict[str, Any]:
     """A run's config as it is when one of its checkpoints is tested.
 
     Args:

@@ -4,6 +4,7 @@ import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import torch
 from hydra.utils import instantiate
@@ -93,17 +94,21 @@ def read_checkpoint(file: Path, trusted: str = "") -> dict[str, Any]:
     Raises:
         UserError: It is damaged, of another program, or names code that is not trusted.
     """
+    damaged = f"'{file}' is damaged, or no checkpoint at all"
     try:
+        with ZipFile(file) as records:  # as all of PyTorch's files are; it does not look at their checksums itself
+            if changed := records.testzip():
+                raise UserError(f"{damaged} ({changed} is not what was written)")
         content = torch.load(file, map_location="cpu", weights_only=True)
+    except UserError:
+        raise
     except pickle.UnpicklingError as error:
-        if "weights_only" not in str(error):
-            raise UserError(f"'{file}' is damaged, or no checkpoint at all") from error
         raise UserError(f"'{file}' holds more than numbers and names: {FOREIGN}") from error
     except OSError as error:
         raise UserError(f"'{file}' cannot be read: {error}") from error
     except Exception as error:  # whatever a damaged file makes PyTorch raise
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"'{file}' is damaged, or no checkpoint at all ({reason})") from error
+        raise UserError(f"{damaged} ({reason})") from error
     if not isinstance(content, dict) or not isinstance(content.get("config"), dict):
         raise UserError(f"'{file}' does not hold the config of its run: {FOREIGN}")
     if absent := [
