@@ -56,6 +56,13 @@ def test_mistakes_are_user_errors(words, message, here):
         trainer.train(*words)
 
 
+def test_a_directory_that_is_taken_is_a_user_error_too(here):
+    (here / "mine").mkdir()
+    (here / "mine/result.json").touch()
+    with pytest.raises(UserError, match=r"^hydra.run.dir: '.*mine' is not empty"):
+        trainer.train(*QUICK, "hydra.run.dir=mine")
+
+
 def test_a_config_and_words_are_not_mixed(here):
     with pytest.raises(UserError, match="a config or the words for one, not both"):
         trainer.train(trainer.compose(), "model=cnn")

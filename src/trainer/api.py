@@ -173,7 +173,10 @@ def _run(config: DictConfig) -> Run:
         config.hydra.output_subdir = ".hydra"  # as a command leaves it; `compose` has it left out
     with _explained(), _loader() as loader:
         callbacks = Callbacks(config)
-        callbacks.on_run_start(config=config, config_name="config")  # it claims the directory
+        try:
+            callbacks.on_run_start(config=config, config_name="config")
+        except SystemExit as taken:  # the directory is not to be had; a notebook is not to end for it
+            raise UserError(str(taken.code).removeprefix("error: ")) from None
         context = HydraContext(config_loader=loader, callbacks=callbacks)
         done = run_job(run, config, job_dir_key="hydra.run.dir", job_subdir_key=None, hydra_context=context)
         if isinstance(done._return_value, Exception):

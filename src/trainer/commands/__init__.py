@@ -50,6 +50,9 @@ def run_command(name: str, words: list[str]) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # whoever read our output has enough: trainer predict best.ckpt a.csv | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def split_words(words: list[str], settings: list[str], usage: str) -> tuple[list[str], dict[str, str]]:
