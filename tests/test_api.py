@@ -1,4 +1,4 @@
-"""The Python API: compose, train, load and predict in a few lines."""
+"""The Python API: configure, train, load and predict in a few lines."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ def here(tmp_path, monkeypatch):
 
 
 def test_a_config_is_composed_changed_and_trained_and_the_model_loaded(here):
-    config = trainer.compose(*QUICK)
+    config = trainer.configure(*QUICK)
     config.trainer.max_epochs = 2
     first, second = trainer.train(config), trainer.train(config)
     assert first.directory != second.directory
@@ -45,7 +45,7 @@ def test_words_alone_do(here):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["modle=cnn"], "no key 'modle'; did you mean 'model'"),
+        (["modle=cnn"], "modle: no such key; did you mean 'model'"),
         (["model=cn"], "did you mean 'cnn'"),
         (["trainer.max_epochs=x"], "trainer.max_epochs: 'x' is not int or null"),
         (["model=cnn", "data=line"], "model 'cnn' needs images"),
@@ -65,11 +65,11 @@ def test_a_directory_that_is_taken_is_a_user_error_too(here):
 
 def test_a_config_and_words_are_not_mixed(here):
     with pytest.raises(UserError, match="a config or the words for one, not both"):
-        trainer.train(trainer.compose(), "model=cnn")
+        trainer.train(trainer.configure(), "model=cnn")
 
 
 def test_importing_trainer_imports_nothing_heavy():
-    code = "import sys, trainer; assert not {'torch', 'hydra', 'trainer.api'} & {*sys.modules}; trainer.compose"
+    code = "import sys, trainer; assert not {'torch', 'hydra', 'trainer.api'} & {*sys.modules}; trainer.configure"
     code += "; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 

@@ -2,7 +2,7 @@
 
     import trainer
 
-    config = trainer.compose("experiment=digits_cnn", "trainer.max_epochs=5")
+    config = trainer.configure("experiment=digits_cnn", "trainer.max_epochs=5")
     run = trainer.train(config)
     model = trainer.load(run.directory)
     model.predict(["a.png", "b.png"])
@@ -19,18 +19,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
+from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import run_job
+from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
 
+from trainer.compose import Composer
 from trainer.config import HOME, register
 from trainer.errors import UserError
-from trainer.explain import explain
+from trainer.hydra_error import mistake_in
 from trainer.late import late_imports
+from trainer.message import message
+from trainer.mistake import refuse
 
 if TYPE_CHECKING:  # they import torch
     from trainer.predictor import Predictor
@@ -53,7 +57,7 @@ class Run:
     checkpoint: Path | None
 
 
-def compose(*words: str) -> DictConfig:
+def configure(*words: str) -> DictConfig:
     """The config that these words of a command line make.
 
     Args:
@@ -66,15 +70,19 @@ def compose(*words: str) -> DictConfig:
     Raises:
         UserError: A word names no key, no choice or no value.
     """
-    register()
-    return _compose("config", words)
+    composer = Composer()
+    config, _, mistakes = composer.attempt(words)
+    refuse([*mistakes, *composer.found])
+    assert config is not None
+    OmegaConf.set_readonly(config.hydra, False)
+    return config
 
 
 def train(*config: DictConfig | str) -> Run:
     """Train and test as a config says, and leave a run directory behind, as the command `trainer` does.
 
     Args:
-        config: What `compose` returned; or the words for it.
+        config: What `configure` returned; or the words for it.
 
     Raises:
         UserError: Something in it cannot be.
@@ -83,7 +91,7 @@ def train(*config: DictConfig | str) -> Run:
     given = [each for each in config if isinstance(each, DictConfig)]
     if given and (words or len(given) > 1):
         raise UserError("trainer.train takes a config or the words for one, not both")
-    return _run(given[0].copy() if given else compose(*words))
+    return _run(given[0].copy() if given else configure(*words))
 
 
 def test(path: str | Path, *words: str, trust: str = "") -> Run:  # noqa: PT028  no test of pytest's
@@ -108,7 +116,7 @@ def test(path: str | Path, *words: str, trust: str = "") -> Run:  # noqa: PT028 
         "of_a_checkpoint", config_of_test(content["config"], content["provenance"]["run"], file)
     )
     with weights_given_later():  # all are in the checkpoint
-        return _run(_compose("of_a_checkpoint", words))
+        return _run(_composed("of_a_checkpoint", words))
 
 
 def load(path: str | Path, *, trust: str = "") -> "Predictor":
@@ -155,9 +163,13 @@ def _moved(value: Any, run: str) -> Any:
     return OWN_DIRECTORY + value[len(run) :] if inside else value
 
 
-def _compose(name: str, words: tuple[str, ...]) -> DictConfig:
-    with _explained(), _loader():
-        return hydra_compose(name, [*words], return_hydra_config=True)
+def _composed(name: str, words: tuple[str, ...]) -> DictConfig:
+    try:
+        with _loader():
+            return compose(name, [*words], return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        refuse([mistake_in(error, None, lambda group: [])])
+        raise
 
 
 def _run(config: DictConfig) -> Run:
@@ -168,10 +180,10 @@ def _run(config: DictConfig) -> Run:
         from trainer.run import run
 
     os.environ["TRAINER_RUN_SUFFIX"] = secrets.token_hex(3)
-    with open_dict(config):
+    with read_write(config.hydra), open_dict(config.hydra):
         config.hydra.mode = RunMode.RUN
-        config.hydra.output_subdir = ".hydra"  # as a command leaves it; `compose` has it left out
-    with _explained(), _loader() as loader:
+        config.hydra.output_subdir = ".hydra"  # as a command leaves it; Hydra's `compose` has it left out
+    with _loader() as loader:
         callbacks = Callbacks(config)
         try:
             callbacks.on_run_start(config=config, config_name="config")
@@ -180,7 +192,7 @@ def _run(config: DictConfig) -> Run:
         context = HydraContext(config_loader=loader, callbacks=callbacks)
         done = run_job(run, config, job_dir_key="hydra.run.dir", job_subdir_key=None, hydra_context=context)
         if isinstance(done._return_value, Exception):
-            raise done._return_value
+            raise _told(done._return_value)
     assert done.hydra_cfg
     directory = Path(done.hydra_cfg.hydra.runtime.output_dir)
     result = json.loads((directory / "result.json").read_text("utf-8"))
@@ -195,14 +207,9 @@ def _loader() -> Iterator[Any]:
         yield GlobalHydra.instance().config_loader()
 
 
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn Hydra's errors into ours."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        if (message := explain(error)) is None:
-            raise
-        raise UserError(message) from error
+def _told(error: Exception) -> Exception:
+    """What ended a run, as a `UserError` where the user can mend it."""
+    name, text = type(error).__name__, str(error)
+    if name == "MisconfigurationException" or text.startswith("Error(s) in loading state_dict"):
+        return UserError(message(error, ()) or text)
+    return error

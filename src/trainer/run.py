@@ -12,7 +12,7 @@ from trainer.artifacts.checkpoint import SelfContained, best
 from trainer.artifacts.report import announce, log_hyperparameters, report
 from trainer.artifacts.run_directory import RunDirectory, is_first_process
 from trainer.build import build, build_all, build_net, without_unasked
-from trainer.preflight import check, check_monitors
+from trainer.preflight.check import check
 from trainer.processes import processes_of_this_run
 from trainer.quiet import quieten
 
@@ -30,6 +30,7 @@ def run(config: DictConfig) -> float | None:
     directory = RunDirectory(Path(hydra.runtime.output_dir))
     result: dict[str, Any] = {"state": "failed", "metrics": {}}
     try:
+        quieten()
         check(config)
         directory.begin(config, list(hydra.overrides.task))
         with processes_of_this_run(directory.path):
@@ -53,10 +54,11 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
     Returns:
         What `result.json` says of it: metrics by name, steps, epochs, checkpoint, checksum of the data.
     """
-    quieten()
     pl.seed_everything(config.seed, workers=True, verbose=False)
     data = build(config, "data")
     net = build_net(config, data.spec)
+    if config.compile:
+        net.compile()
     objective = build(config, "objective", data.spec)
     task = build(config, "model.task", net, objective, build(config, "optimizer"), build(config, "scheduler"))
     callbacks = build_all(config, "callbacks")
@@ -68,7 +70,6 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
         default_root_dir=str(directory.path),
         **without_unasked(callbacks),
     )
-    check_monitors(config, task, callbacks, data)
     announce(data.spec, net, trainer, directory.path)
 
     metrics: dict[str, float] = {}

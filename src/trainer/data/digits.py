@@ -12,7 +12,7 @@ from trainer.data.base import TensorData
 from trainer.data.preprocessing.images import Images
 from trainer.data.randomness import Draws
 from trainer.data.split import Split, Stage, cut
-from trainer.spec import DataSpec
+from trainer.spec import Count, DataSpec
 
 
 class Digits(TensorData):
@@ -34,8 +34,8 @@ class Digits(TensorData):
     def __init__(
         self,
         *,
-        val_size: int = 180,
-        test_size: int = 360,
+        val_size: Count = 180,
+        test_size: Count = 360,
         shift_pixels: float = 0.0,
         data_seed: int = 0,
         batch_size: int = 64,
