@@ -7,6 +7,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from trainer.artifacts.run_directory import RunDirectory
+from trainer.data.preprocessing.base import Preprocessing
 
 # packages whose version may change what a checkpoint says
 DECISIVE = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "pillow", "tokenizers")
@@ -39,7 +40,7 @@ class SelfContained(Callback):
         checkpoint |= {
             "config": self.directory.config,
             "spec": asdict(data.spec),
-            "preprocessing": made.state() if made else None,
+            "preprocessing": made.state() if isinstance(made, Preprocessing) else None,
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
             "provenance": self._origin,
         }
