@@ -59,6 +59,7 @@ MAY_IMPORT = {
     "callbacks": {"objective", "artifacts", "loop", *SPEC},
     "loop": {"task", "losses", "errors"},
     "artifacts": {"data", "model", "trust", *SPEC},
+    "sweep": {"artifacts", *SPEC},
 }
 
 

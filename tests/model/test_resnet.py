@@ -8,9 +8,9 @@ import torch
 import torchvision
 from torch import nn
 
+from trainer.build import models_that_take
 from trainer.errors import MismatchError, UserError
 from trainer.model.resnet import ResNet
-from trainer.preflight import models_that_take
 from trainer.spec import DataSpec
 
 

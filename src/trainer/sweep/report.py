@@ -1,0 +1,250 @@
+"""Report: the runs of a sweep grouped by config, seeds put together, as tables and as the file of the best config."""
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from trainer.artifacts.causes import essential_config
+from trainer.artifacts.record import Record, records
+from trainer.errors import UserError, did_you_mean
+from trainer.sweep.statistics import Difference, Estimate, difference, estimate, importances
+
+SEEDS = ("seed", "data.seed")  # in these the runs of a group differ
+LOWER = ("loss", "mae", "mse", "rmse", "error", "seconds")  # metrics that are good when they are small
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one config with several seeds.
+
+    Args:
+        words: What is typed for it, of what not all groups have.
+        settings: The swept values.
+        values: The metric by seed.
+        seconds: Of all its runs together.
+        runs: Their records.
+        estimate: Of the metric.
+        against: The comparison with the baseline; None for the baseline itself.
+    """
+
+    words: str
+    settings: dict[str, Any]
+    values: dict[int, float]
+    seconds: float
+    runs: list[Record]
+    estimate: Estimate
+    against: Difference | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a sweep has shown.
+
+    Args:
+        metric: Which number was looked at.
+        higher: Whether more of it is better.
+        groups: The best first.
+        baseline: Which one the others are compared with.
+        importances: Share of the variance that each swept parameter explains by itself.
+        left_out: Runs without that number, by their state.
+    """
+
+    metric: str
+    higher: bool
+    groups: list[Group]
+    baseline: str
+    importances: dict[str, float]
+    left_out: dict[str, int]
+
+
+def report_of(folder: Path, metric: str | None = None, baseline: str | None = None) -> Report:
+    """Group and compare all runs below a folder.
+
+    Args:
+        folder: Of a sweep, or of several.
+        metric: By its name; None takes the sweep's `optimized_metric`, or the best of what checkpoints were chosen by.
+        baseline: Words of one group, e.g. `"optimizer.lr=0.1"`; None takes the first that was run.
+
+    Raises:
+        UserError: There is nothing to report, or no such metric or group.
+    """
+    found = [*records(folder)] if folder.is_dir() else []
+    if not found:
+        raise UserError(f"no runs below '{folder}'")
+    finished = [record for record in found if record.state == "finished"]
+    metric = metric or _usual_metric(finished)
+    known = sorted({name for record in finished for name in record.metrics})
+    if metric not in known:
+        raise UserError(f"metric: no finished run has '{metric}'{did_you_mean(str(metric), known)}")
+    with_value = [record for record in finished if metric in record.metrics]
+    swept = _swept(with_value)
+    common = set.intersection(*(set(record.overrides) for record in with_value))
+    grouped: dict[str, list[Record]] = {}
+    for record in with_value:
+        grouped.setdefault(_words(record, swept, common), []).append(record)
+    compared = _baseline(grouped, baseline)
+    first = _values(grouped[compared], metric)
+    higher = not any(word in metric for word in LOWER)
+    groups = [
+        _group(words, runs, metric, swept, None if words == compared else first) for words, runs in grouped.items()
+    ]
+    groups.sort(key=lambda group: group.estimate.mean, reverse=higher)
+    settings = [{key: record.config.get(key) for key in swept} for record in with_value]
+    shares = importances(settings, [record.metrics[metric] for record in with_value]) if swept else {}
+    states = [record.state for record in found if record not in with_value]
+    return Report(
+        metric, higher, groups, compared, shares, {state: states.count(state) for state in dict.fromkeys(states)}
+    )
+
+
+def rows(report: Report) -> list[dict[str, Any]]:
+    """One row a group: what a table, a CSV file and Markdown show."""
+    return [
+        {
+            "config": group.words or "(all)",
+            "n": group.estimate.count,
+            f"{report.metric} mean": group.estimate.mean,
+            "deviation": group.estimate.deviation,
+            "95 % interval": _interval(group.estimate),
+            "best": (max if report.higher else min)(group.values.values()),
+            "against baseline": _against(group, report),
+            "seconds a run": group.seconds / len(group.runs),
+        }
+        for group in report.groups
+    ]
+
+
+def as_csv(report: Report) -> str:
+    """The rows as CSV, with all digits."""
+    text, made = io.StringIO(), rows(report)
+    writer = csv.DictWriter(text, [*made[0]], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(made)
+    return text.getvalue()
+
+
+def as_markdown(report: Report) -> str:
+    """The rows as a table, and below it what explains the differences."""
+    made = rows(report)
+    lines = [[*made[0]], ["---"] * len(made[0]), *([shown(value) for value in row.values()] for row in made)]
+    text = [f"| {' | '.join(line)} |" for line in lines]
+    if report.importances:
+        text += ["", "| parameter | share of the variance |", "| --- | --- |"]
+        text += [f"| {name} | {share:.0%} |" for name, share in report.importances.items()]
+    return "\n".join(text) + "\n"
+
+
+def best_recipe(report: Report) -> str:
+    """The best config as the text of an experiment: put it into `experiments/`, and `experiment=NAME` runs it."""
+    best = report.groups[0]
+    run = best.runs[0]
+    values: dict[str, Any] = {}
+    choices, notes = [], []
+    for word in run.overrides:
+        name, _, value = word.lstrip("+").partition("=")
+        if word.startswith("~"):
+            notes.append(f"#   and on the command line: '{word}'")
+        elif name in ("experiment", "debug"):
+            choices.append(f"  - {value}" if name == "experiment" else f"  - override /debug: {value}")
+        elif "." not in name and isinstance(run.nested_config.get(name), dict):
+            choices.append(f"  - override /{name}: {value}")
+        elif name not in SEEDS and not name.startswith("hydra"):
+            _put(values, name.split("."), _value(run, name, value))
+    spread = f" +- {best.estimate.deviation:.2g}" if best.estimate.count > 1 else ""
+    head = f"# The best of {len(report.groups)} configs by {report.metric}: {best.estimate.mean:.4g}{spread}"
+    lines = [head + f" ({best.estimate.count} runs).", *notes]
+    lines += ["defaults:", *choices] if choices else []
+    return "\n".join(lines) + "\n" + (yaml.safe_dump(values, sort_keys=False) if values else "")
+
+
+def shown(value: Any) -> str:
+    """A cell of a table."""
+    return (
+        ""
+        if isinstance(value, float) and math.isnan(value)
+        else f"{value:.4g}"
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
+def _usual_metric(finished: Sequence[Record]) -> str | None:
+    for record in finished:
+        best = [name for name in record.metrics if name.endswith("_best")]
+        return record.nested_config.get("optimized_metric") or next(iter(best), None)
+    return None
+
+
+def _swept(found: Sequence[Record]) -> list[str]:
+    """Keys of the config that not all runs agree on, seeds left out."""
+    configs = [essential_config(record) for record in found]
+    keys = dict.fromkeys(key for config in configs for key in config)
+    return [key for key in keys if key not in SEEDS and len({str(config.get(key)) for config in configs}) > 1]
+
+
+def _words(record: Record, swept: Sequence[str], common: set[str]) -> str:
+    """The words that were typed for what is swept; its values, where it was not typed word for word."""
+    typed = [word for word in record.overrides if not word.lstrip("+").startswith(("seed=", "data.seed=", "hydra"))]
+    told = [word for word in typed if word not in common and any(_is_about(word, key) for key in swept)]
+    return " ".join(told) or " ".join(f"{key}={record.config.get(key)}" for key in swept)
+
+
+def _is_about(word: str, key: str) -> bool:
+    name = word.lstrip("+~").partition("=")[0]
+    return key == name or key.startswith(f"{name}.") or name == "experiment"
+
+
+def _values(found: Sequence[Record], metric: str) -> dict[int, float]:
+    return {int(record.config.get("seed", number)): record.metrics[metric] for number, record in enumerate(found)}
+
+
+def _group(words: str, runs: list[Record], metric: str, swept: Sequence[str], first: dict[int, float] | None) -> Group:
+    values = _values(runs, metric)
+    settings = {key: runs[0].config.get(key) for key in swept}
+    against = difference(values, first) if first is not None else None
+    seconds = sum(record.seconds or 0.0 for record in runs)
+    return Group(words, settings, values, seconds, runs, estimate([*values.values()]), against)
+
+
+def _baseline(grouped: dict[str, list[Record]], asked: str | None) -> str:
+    if asked is None:
+        return next(iter(grouped))
+    wanted = set(asked.split())
+    fitting = [words for words in grouped if wanted <= set(words.split())]
+    if len(fitting) != 1:
+        what = "several groups have" if fitting else "no group has"
+        raise UserError(f"baseline: {what} '{asked}'; there are: {'; '.join(grouped)}")
+    return fitting[0]
+
+
+def _interval(made: Estimate) -> str:
+    if math.isinf(made.half_width):
+        return "-"
+    return f"{made.mean - made.half_width:.4g} to {made.mean + made.half_width:.4g}"
+
+
+def _against(group: Group, report: Report) -> str:
+    if group.against is None:
+        return "baseline"
+    width = "" if math.isinf(group.against.half_width) else f" ± {group.against.half_width:.2g}"
+    number = "" if math.isnan(group.against.mean) else f"{group.against.mean:+.4g}{width}: "
+    return number + group.against.verdict(report.higher)
+
+
+def _put(values: dict[str, Any], steps: Sequence[str], value: Any) -> None:
+    for step in steps[:-1]:
+        values = values.setdefault(step, {})
+    values[steps[-1]] = value
+
+
+def _value(run: Record, name: str, typed: str) -> Any:
+    node: Any = run.nested_config
+    for step in name.split("."):
+        node = node.get(step) if isinstance(node, dict) else None
+    return typed if "${" in typed else node

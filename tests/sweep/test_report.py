@@ -1,0 +1,87 @@
+"""Reports: runs grouped by config, seeds together, compared with a baseline; the best as a recipe that runs."""
+
+import csv
+import io
+import json
+
+import pytest
+import yaml
+
+from trainer.errors import UserError
+from trainer.sweep.report import as_csv, as_markdown, best_recipe, report_of
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """A sweep over two rates and four seeds, with one run that failed."""
+
+    def write(number, lr, seed, accuracy, state="finished"):
+        path = tmp_path / f"sweep/{number}"
+        path.mkdir(parents=True)
+        config = {"seed": seed, "data": {"seed": seed}, "optimizer": {"lr": lr}, "model": {"net": {"hidden": [8]}}}
+        (path / "config.yaml").write_text(yaml.safe_dump(config))
+        words = ["model=mlp", f"optimizer.lr={lr}", f"seed={seed}"]
+        (path / "provenance.json").write_text(json.dumps({"overrides": words, "directory": str(tmp_path)}))
+        metrics = {"val/accuracy_best": accuracy, "test/accuracy": accuracy}
+        (path / "result.json").write_text(json.dumps({"state": state, "metrics": metrics, "seconds": 2.0}))
+
+    for number, (lr, seed) in enumerate((lr, seed) for lr in (0.1, 0.01) for seed in (1, 2, 3, 4)):
+        write(number, lr, seed, 0.8 + 0.01 * seed + (0.05 + 0.001 * seed if lr == 0.01 else 0.0))
+    write(8, 0.001, 1, 0.1, state="failed")
+    return tmp_path / "sweep"
+
+
+def test_runs_that_differ_in_the_seed_alone_are_one_group(sweep):
+    report = report_of(sweep)
+    assert (report.metric, report.higher, report.baseline) == ("val/accuracy_best", True, "optimizer.lr=0.1")
+    assert [(group.words, group.estimate.count) for group in report.groups] == [
+        ("optimizer.lr=0.01", 4),
+        ("optimizer.lr=0.1", 4),
+    ]
+    assert report.left_out == {"failed": 1}
+    best = report.groups[0]
+    assert best.estimate.mean == pytest.approx(0.8775)
+    assert best.against.mean == pytest.approx(0.0525)
+    assert best.against.verdict(True) == "better"
+    assert report.importances == {"optimizer.lr": pytest.approx(0.828, abs=0.01)}
+
+
+def test_another_baseline_turns_the_verdict_round(sweep):
+    report = report_of(sweep, "test/accuracy", "optimizer.lr=0.01")
+    assert [group.against and group.against.verdict(True) for group in report.groups] == [None, "worse"]
+
+
+def test_csv_has_all_digits_and_markdown_is_a_table(sweep):
+    report = report_of(sweep)
+    read = [*csv.DictReader(io.StringIO(as_csv(report)))]
+    assert float(read[0]["val/accuracy_best mean"]) == report.groups[0].estimate.mean
+    lines = as_markdown(report).splitlines()
+    assert lines[0].startswith("| config | n | val/accuracy_best mean |")
+    assert lines[2].startswith("| optimizer.lr=0.01 | 4 | 0.8775 |")
+    assert "| optimizer.lr | 83% |" in lines
+
+
+def test_the_best_is_a_recipe_that_runs(command, tmp_path):
+    words = ["data=xor", "model.net.hidden=[4],[6]", "optimizer=sgd", "trainer.max_epochs=1", "hydra.sweep.dir=s"]
+    assert command("-m", *words).code == 0
+    report = report_of(tmp_path / "s")
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments/winner.yaml").write_text(best_recipe(report))
+    outcome = command("experiment=winner", "hydra.run.dir=again")
+    assert outcome.code == 0, outcome.err
+    first, again = (
+        json.loads((run / "result.json").read_text()) for run in (report.groups[0].runs[0].path, tmp_path / "again")
+    )
+    assert first["metrics"] == again["metrics"]
+    assert first["fingerprint"] == again["fingerprint"]
+
+
+def test_mistakes_are_told(sweep, tmp_path):
+    with pytest.raises(UserError, match="no runs below"):
+        report_of(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="no finished run has 'test/acuracy'; did you mean 'test/accuracy'"):
+        report_of(sweep, "test/acuracy")
+    with pytest.raises(
+        UserError, match=r"no group has 'optimizer.lr=9'; there are: optimizer.lr=0.1; optimizer.lr=0.01"
+    ):
+        report_of(sweep, baseline="optimizer.lr=9")
