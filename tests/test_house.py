@@ -22,12 +22,20 @@ SPEC = {"errors", "spec"}
 MAY_IMPORT = {
     "cli": {"commands", "usage", "config", "message", "errors", "late", "run"},
     "commands": {
-        *("artifacts", "callbacks", "compose", "describe", "late", "mistake", "origin", "preflight", "quiet"),
+        *("api", "artifacts", "callbacks", "compose", "describe", "export", "late", "mistake", "origin", "predictor"),
+        *("preflight", "quiet"),
         *("cli", "sweep"),  # `trainer sweep resume` is short for a command line
         *SPEC,
     },
     "describe": {"config", "errors"},
     "usage": {"commands", "describe"},
+    "api": {
+        *("artifacts", "compose", "config", "hydra_error", "late", "message", "mistake", "model", "predictor", "run"),
+        *SPEC,
+    },
+    "predictor": {"artifacts", "data", "objective", *SPEC},
+    "export": {"model", "predictor", *SPEC},
+    "trust": {"errors"},
     "config": set(),
     "mistake": {"errors"},
     "hydra_error": {"errors", "mistake"},
@@ -52,7 +60,7 @@ MAY_IMPORT = {
     "task": {"objective", "losses", "schedule", *SPEC},
     "callbacks": {"objective", "artifacts", "loop", *SPEC},
     "loop": {"task", "losses", "errors"},
-    "artifacts": SPEC,
+    "artifacts": {"data", "model", "trust", *SPEC},
 }
 
 

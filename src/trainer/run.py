@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from trainer.artifacts.checkpoint import ConfigInCheckpoint, best
+from trainer.artifacts.checkpoint import SelfContained, best
 from trainer.artifacts.report import announce, log_hyperparameters, report
 from trainer.artifacts.run_directory import RunDirectory, is_first_process
 from trainer.build import build, build_all, build_net, without_unasked
@@ -65,7 +65,7 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
     trainer: pl.Trainer = build(
         config,
         "trainer",
-        callbacks=[*callbacks, ConfigInCheckpoint(directory.config)],
+        callbacks=[*callbacks, SelfContained(directory)],
         logger=build_all(config, "logger"),
         default_root_dir=str(directory.path),
         **without_unasked(callbacks),

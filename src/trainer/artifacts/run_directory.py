@@ -113,6 +113,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config: dict[str, Any] = {}  # resolved, of plain containers; filled by `begin`
+        self.provenance: dict[str, Any] = {}  # filled by `begin`, in the first process
 
     def begin(self, config: DictConfig, overrides: list[str]) -> None:
         """Write `config.yaml`, `provenance.json` and `code.diff`."""
@@ -122,8 +123,8 @@ class RunDirectory:
         if not is_first_process():
             return
         OmegaConf.save(OmegaConf.create(self.config), self.path / "config.yaml")
-        origin, diff = provenance()
-        write(self.path / "provenance.json", json.dumps({**origin, "overrides": overrides}, indent=2) + "\n")
+        self.provenance, diff = provenance()
+        write(self.path / "provenance.json", json.dumps({**self.provenance, "overrides": overrides}, indent=2) + "\n")
         if diff:
             write(self.path / "code.diff", diff)
 

@@ -71,11 +71,12 @@ def judge_for(spec: DataSpec, run: Path) -> tuple[nn.Module, ClassObjective]:
         UserError: There is none, or it reads other data.
     """
     try:
-        classifier, judged = restore(run, "best")
+        judge = restore(run)
     except UserError as error:
         raise UserError(
             f"callbacks.sample_quality.judge: {error}\n  name the run directory of a classifier of data '{spec.name}'"
         ) from None
+    classifier, judged = judge.net, judge.spec
     same = (judged.shape, judged.value_range) == (spec.shape, spec.value_range)
     if judged.target != "classes" or not same or isinstance(classifier, Generative):
         raise UserError(
