@@ -1,6 +1,5 @@
 """The command `trainer`: composes a config and runs it; imports no torch by itself, so that --help answers at once."""
 
-import logging
 import os
 import secrets
 import sys
@@ -74,6 +73,5 @@ def job(config: Any) -> float | None:
         return run(config)
     except UserError as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN:  # the other jobs of a sweep go on
-            logging.getLogger(__name__).error(f"error: {error}")
             raise
         raise SystemExit(f"error: {error}") from error

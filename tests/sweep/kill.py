@@ -73,14 +73,18 @@ def main() -> None:
 
     began = time.monotonic()
     assert begin(folder, "whole", asked.jobs, asked.workers).wait() == 0, (folder / "whole.txt").read_text()
-    whole = time.monotonic() - began
+    first, *_, last_job = jobs_of(folder / "whole")
+    assert first.began
+    assert last_job.ended
+    each = (last_job.ended - first.began) / asked.jobs
+    start = time.monotonic() - began - asked.jobs * each
     reference = {job.identity: job for job in jobs_of(folder / "whole")}
 
     sweep, kept, kills = folder / "killed", {}, 0
     while True:
         several = [begin(folder, "killed", asked.jobs, asked.workers) for _ in range(asked.sweepers)]
         last = kills == asked.kills
-        deadline = time.monotonic() + (3600 if last else dice.uniform(0, 0.8 * whole))
+        deadline = time.monotonic() + (3600 if last else dice.uniform(0.5 * start, start + 5 * each))
         while time.monotonic() < deadline and any(each.poll() is None for each in several):
             time.sleep(0.01)
         for each in several:

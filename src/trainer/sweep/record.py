@@ -40,6 +40,7 @@ class Recorded:
         try:
             returned = self.task(config)
         except Exception as error:
+            log.error(f"error: {in_short(error)}")
             ledger.end(number, "failed", in_short(error))
             raise
         except BaseException:  # Ctrl-C, or a signal
