@@ -21,14 +21,15 @@ TESTS = sorted((REPOSITORY / "tests").rglob("*.py"))
 SPEC = {"errors", "spec"}
 MAY_IMPORT = {
     "cli": {"commands", "usage", "config", "explain", "errors", "late", "run"},
-    "commands": {"artifacts", "callbacks", "late", *SPEC},
+    "commands": {"artifacts", "callbacks", "config", "late", "run", *SPEC},
     "usage": {"commands", "config"},
     "config": set(),
     "explain": {"errors", "usage"},
     "preflight": {"config", *SPEC},
     "build": {"preflight", *SPEC},
-    "run": {"build", "preflight", "artifacts", "processes", "quiet", *SPEC},
+    "run": {"build", "preflight", "artifacts", "processes", "quiet", "signals", *SPEC},
     "processes": set(),
+    "signals": set(),
     "late": set(),
     "quiet": set(),
     "errors": set(),
@@ -40,7 +41,7 @@ MAY_IMPORT = {
     "data": SPEC,
     "model": SPEC,
     "task": {"objective", "losses", "schedule", *SPEC},
-    "callbacks": {"objective", "artifacts", "loop", *SPEC},
+    "callbacks": {"objective", "artifacts", "loop", "signals", *SPEC},
     "loop": {"task", "losses", "errors"},
     "artifacts": SPEC,
 }

@@ -90,6 +90,8 @@ def _not_here(config: DictConfig) -> Iterator[tuple[str, str]]:
     """A checkpoint or a device that this machine does not have."""
     if config.trainer.get("accelerator") in ("gpu", "cuda") and not torch.cuda.is_available():
         yield "trainer.accelerator", "PyTorch finds no GPU on this machine; use trainer=cpu"
+    if config.resume not in (None, "auto"):
+        yield "resume", f"'{config.resume}' is neither auto nor null; one run is gone on with by: trainer resume RUN"
     if config.ckpt_path is None and config.test and not config.train:
         yield "ckpt_path", "train=false tests a checkpoint; name it: ckpt_path=outputs/.../checkpoints/best.ckpt"
     if config.ckpt_path is not None and not Path(config.ckpt_path).exists():
