@@ -79,6 +79,10 @@ def _put_back(trainer: Trainer, state: State) -> None:
             loop.reset = reset
 
         loop.reset = keep_counters
+        if fit._combined_loader_states_to_load:  # the loader was made early, to count steps for a schedule
+            fit._combined_loader._load_state_dicts(fit._combined_loader_states_to_load)
+            fit._combined_loader_states_to_load = []
+            iter(fit._data_fetcher)
         connector._first_loop_iter = True  # the first batch of the epoch is over
         if hasattr(loop, "step_log"):
             loop.step_log.latest.update(state["latest"])
