@@ -100,7 +100,8 @@ def left_behind(run):
 def scalars(run):
     events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0}).Reload()
     return {
-        name: [(event.step, repr(event.value)) for event in events.Scalars(name)] for name in sorted(events.Tags()["scalars"])
+        name: [(event.step, repr(event.value)) for event in events.Scalars(name)]
+        for name in sorted(events.Tags()["scalars"])
     }
 
 

@@ -3,10 +3,10 @@
     python tests/crash/kill.py experiment=digits_cnn times=20 [seed=1] [more words of `trainer`]
 
 The moments are random, of four kinds in turn: within a training step, within a validation, while a checkpoint is being
-written (half of it, all of it but the new name, or after that), and by the clock from outside. The run must
-end with the same weights, the same states of the optimizer, the same best checkpoint, the same rows of metrics.csv and the
-same scalars in TensorBoard, each step once. Exit status 0 if all of that is so. `every_minutes=0.005` saves more often
-than is usual, so that the run gets somewhere between two kills.
+written (half of it, all of it but the new name, or after that), and by the clock from outside. The run must end with
+the same weights, the same states of the optimizer, the same best checkpoint, the same rows of metrics.csv and the same
+scalars in TensorBoard, each step once: then the exit status is 0. It saves more often than is usual, every 0.3 seconds,
+so that it gets somewhere between two kills.
 
 Each attempt is a fork of this process, which has imported everything: only so are twenty attempts quick.
 """
@@ -19,12 +19,12 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 KINDS = ("step", "validation", "write", "clock")
-SHORT = ["step", "write"]
 
 
 class Moment:
@@ -58,6 +58,7 @@ def watch(moment: Moment) -> None:
         if moment.happens("write"):
             how = random.choice(["half", "before the new name", "after"])
             partial = path.with_name(path.name + ".part")
+            partial.parent.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(content[: len(content) // 2] if how == "half" else content)
             if how == "after":
                 partial.replace(path)
@@ -103,8 +104,8 @@ def attempt(words: list[str], moment: Moment, log: Path, clock: float | None = N
             if isinstance(code, str):
                 print(code, flush=True)
                 code = 1
-        except BaseException as error:
-            print(repr(error), flush=True)
+        except BaseException:
+            traceback.print_exc()
             code = 1
         counts.write_text(json.dumps(moment.seen))
         os._exit(code or 0)
@@ -133,7 +134,9 @@ def left_behind(run: Path) -> dict[str, Any]:
             name: [(event.step, repr(event.value)) for event in events.Scalars(name)]
             for name in sorted(events.Tags()["scalars"])
         },
-        "result": {name: repr(value) for name, value in json.loads((run / "result.json").read_text())["metrics"].items()},
+        "result": {
+            name: repr(value) for name, value in json.loads((run / "result.json").read_text())["metrics"].items()
+        },
     }
 
 

@@ -51,7 +51,7 @@ def claim(config: DictConfig, key: str) -> None:
         return
     HydraConfig.instance().set_config(config)  # Hydra has not done it yet, and `${hydra:...}` needs it
     directory = Path(OmegaConf.select(config, key))
-    if config.resume and any((directory / left).exists() for left in (".hydra", "multirun.yaml")):
+    if config.get("resume") and any((directory / left).exists() for left in (".hydra", "multirun.yaml")):
         return  # a run or a sweep, which is to go on
     try:
         directory.mkdir(parents=True, exist_ok=directory.is_dir() and not any(directory.iterdir()))

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Literal
 
 from pytorch_lightning import Trainer
-from pytorch_lightning.loops.fetchers import _DataFetcher
 from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 
 Place = Literal["step", "epoch"]  # between two steps of an epoch, or between two epochs
@@ -44,8 +43,9 @@ class BoundaryLoop(_TrainingEpochLoop):
         vars(self).update(vars(trainer.fit_loop.epoch_loop))  # counters, limits, the loops within
         self.boundary = Boundary()
 
-    def on_advance_end(self, data_fetcher: _DataFetcher) -> None:
-        super().on_advance_end(data_fetcher)
+    def _save_loggers_on_train_batch_end(self) -> None:
+        """What Lightning does last in a step, after the validation that may be due then."""
+        super()._save_loggers_on_train_batch_end()
         if self._num_ready_batches_reached() or self._should_accumulate():
             return
         if time.monotonic() >= self.boundary.due_at or self._is_training_done:

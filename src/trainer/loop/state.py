@@ -79,7 +79,9 @@ def _put_back(trainer: Trainer, state: State) -> None:
             loop.reset = reset
 
         loop.reset = keep_counters
-        if fit._combined_loader_states_to_load:  # the loader was made early, to count steps for a schedule
+        if (
+            fit._combined_loader_states_to_load and fit._combined_loader and fit._data_fetcher
+        ):  # the loader was made early, to count steps for a schedule
             fit._combined_loader._load_state_dicts(fit._combined_loader_states_to_load)
             fit._combined_loader_states_to_load = []
             iter(fit._data_fetcher)
