@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "data": SPEC,
     "model": SPEC,
     "task": {"objective", "losses", "schedule", *SPEC},
-    "callbacks": {"objective", "artifacts", "loop", "signals", *SPEC},
+    "callbacks": {"objective", "artifacts", "data", "loop", "signals", *SPEC},
     "loop": {"task", "losses", "errors"},
     "artifacts": SPEC,
 }

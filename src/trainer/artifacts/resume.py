@@ -52,6 +52,9 @@ def go_back(run: Path) -> str | None:
     if file is None:
         log.info("resume no checkpoint was written before it stopped: from the start")
         return None
+    written = content.get("resume", {}).get("torch", torch.__version__)
+    if written != torch.__version__:
+        log.warning(f"{file.name} was written with torch {written}, and this is {torch.__version__}: digits may differ")
     log.info(f"resume {file.name}, step {content['global_step']}, epoch {content['epoch'] + 1}")
     return str(file)
 

@@ -9,6 +9,7 @@ outputs/<experiment or data_model>/<time>_<suffix>/
 """
 
 import json
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ from trainer.artifacts.fingerprint import fingerprint
 from trainer.artifacts.hold import held, is_first_process
 from trainer.artifacts.provenance import provenance
 from trainer.artifacts.resume import go_back, is_over, last_good, refuse_changes
+from trainer.errors import mendable
+
+log = logging.getLogger(__name__)
 
 
 class ClaimDirectory(Callback):
@@ -101,7 +105,10 @@ class RunDirectory:
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt | SystemExit):  # Lightning turns Ctrl-C into an exit
                     result["state"] = "interrupted"
-                result["error"] = f"{type(error).__name__}: {error}"
+                told = mendable(error, self.config) if isinstance(error, Exception) else None
+                result["error"] = f"{type(error).__name__}: {told or error}"
+                if told:
+                    raise told from error
                 raise
             finally:
                 if self._is_mine:
@@ -151,7 +158,12 @@ class RunDirectory:
         if is_first_process():
             # JSON knows no NaN: what diverged has no value
             finite = {name: value if math.isfinite(value) else None for name, value in result["metrics"].items()}
-            write(self.path / "result.json", json.dumps({**result, "metrics": finite}, indent=2) + "\n")
+            try:
+                write(self.path / "result.json", json.dumps({**result, "metrics": finite}, indent=2) + "\n")
+            except OSError as error:  # the disk is full: what is under way says so already
+                log.error(f"cannot write result.json: {error.strerror}")
+        if result["state"] != "finished" and (self.path / "checkpoints/last.ckpt").is_file():
+            log.info(f"go on with it: trainer resume {self.path}")
 
 
 def write(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@
 
 import logging
 import time
+from contextlib import suppress
 from copy import deepcopy
 from inspect import Signature, signature
 from pathlib import Path
@@ -94,6 +95,7 @@ class Checkpoint(ModelCheckpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
+        self._began = time.monotonic()
         self._plan(trainer)
         if _alone(trainer) and not trainer.fast_dev_run and self.save_last:
             answer_signals()  # in place of Lightning, which would leave without saving
@@ -116,7 +118,7 @@ class Checkpoint(ModelCheckpoint):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         stop.wait = None
-        if not isinstance(exception, UserError):  # such as a full disk
+        with suppress(UserError):  # a disk may be full
             self.write(trainer)
         super().on_exception(trainer, pl_module, exception)
 
@@ -146,15 +148,17 @@ class Checkpoint(ModelCheckpoint):
             raise Interrupted(stop.asked)
 
     def _last_is_due(self, trainer: Trainer, place: Place) -> bool:
-        since = time.monotonic() - self._written.get(self.last_model_path, float("-inf"))
         if place == "step":
-            return _alone(trainer) and since >= 60 * self.every_minutes
+            return _alone(trainer) and time.monotonic() >= self._next_within()
+        since = time.monotonic() - self._written.get(self.last_model_path, NEVER * -1)
         return not trainer.strategy.broadcast(since < max(SECONDS_BETWEEN_WRITES, self._seconds / SHARE_OF_TIME))
 
     def _plan(self, trainer: Trainer) -> None:
         """When the next step boundary matters."""
-        written = self._written.setdefault(self.last_model_path, time.monotonic())
-        self.boundary.due_at = written + 60 * self.every_minutes if self.save_last and _alone(trainer) else NEVER
+        self.boundary.due_at = self._next_within() if self.save_last and _alone(trainer) else NEVER
+
+    def _next_within(self) -> float:
+        return self._written.get(self.last_model_path, self._began) + 60 * self.every_minutes
 
     def _hurry(self) -> None:
         self.boundary.due_at = AT_ONCE

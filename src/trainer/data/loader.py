@@ -86,6 +86,10 @@ class TensorLoader:
         self.epoch, self.position = state["epoch"], state["position"]
         self._resumed = self.position < len(self)
 
+    def rows_of(self, batch: int) -> Tensor:
+        """The numbers of the examples of a batch of this epoch, in the split."""
+        return self._order()[batch * self.batch_size :][: self.batch_size]
+
     def _order(self) -> Tensor:
         """The rows this process reads in this epoch, in order."""
         random = generator_for("order", self.seed, self.epoch) if self.shuffle else None

@@ -12,6 +12,7 @@ from typing import Literal
 
 from pytorch_lightning import Trainer
 from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
+from torch import Tensor
 
 Place = Literal["step", "epoch"]  # between two steps of an epoch, or between two epochs
 AT_ONCE, NEVER = float("-inf"), float("inf")
@@ -25,6 +26,8 @@ class Boundary:
 
     due_at = NEVER
     reached: Callable[[Place], None] | None = None
+    in_one_call = False  # steps were made in one call, and callbacks are called for some of them
+    see_losses: Callable[[Tensor], None] | None = None  # then gets the losses of all
 
     def tell(self, place: Place) -> None:
         """A boundary is reached."""

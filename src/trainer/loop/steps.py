@@ -181,6 +181,7 @@ class LeanStep:
         every = self.trainer.log_every_n_steps or last + 2
         self.trainer._logger_connector._first_loop_iter = False
         due, counted = False, 0
+        loop.boundary.in_one_call = True
         self.state["log"] = self.log.note
         try:
             for place, batch in enumerate(batches):
@@ -204,6 +205,9 @@ class LeanStep:
                 due = self._conclude(index)
         finally:
             del self.state["log"]
+            loop.boundary.in_one_call = False
+        if loop.boundary.see_losses:
+            loop.boundary.see_losses(losses)
         return due
 
     def _conclude(self, index: int) -> bool:
