@@ -130,6 +130,7 @@ class RunDirectory:
             refuse_changes(self.path, self.config)
             if is_over(self.path, self.config):
                 result |= json.loads((self.path / "result.json").read_text())
+                log.info(f"'{self.path}' is finished; to go on longer: trainer resume {self.path} trainer.max_epochs=N")
                 return False
             first = is_first_process()
             self.checkpoint = go_back(self.path) if first else str(last_good(self.path) or "") or None
