@@ -1,7 +1,9 @@
 """A run that was stopped goes on as if it had never stopped: the same weights, the same numbers, each step once."""
 
 import csv
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -24,10 +26,12 @@ from trainer.task.supervised import Supervised
 class StopAt(Callback):
     """Sends SIGTERM after as many batches as the first number in stops.txt says, which is then taken out."""
 
+    skips_steps = True  # compiled ones
+
     def on_train_batch_end(self, trainer, *_):
         file = Path("stops.txt")
         stops = [int(word) for word in file.read_text().split()] if file.exists() else []
-        if stops and trainer.fit_loop.total_batch_idx + 1 == stops[0]:
+        if stops and trainer.fit_loop.total_batch_idx + 1 >= stops[0]:
             file.write_text(" ".join(map(str, stops[1:])))
             signal.raise_signal(signal.SIGTERM)
 
@@ -50,6 +54,7 @@ class Talkative(Supervised):
 '''
 
 GAN = ["model=gan", "model.net.generator=[8]", "model.net.discriminator=[8]"]
+QUICK = ("dropout and augmentation", "a GAN that accumulates", "Lightning's own loop, means over the epoch")
 GANS = ("a GAN", "a GAN that accumulates")
 WAYS = {
     "dropout and augmentation": DROPOUT,
@@ -70,6 +75,7 @@ WAYS = {
     "Lightning's own loop, means over the epoch": ["~callbacks.lean_steps", "model.task._target_=users.Talkative"],
     "averaged weights": ["+callbacks.ema._target_=pytorch_lightning.callbacks.EMAWeightAveraging", *DROPOUT],
     "many best ones": ["callbacks.checkpoint.save_top_k=3", "callbacks.checkpoint.filename='{epoch}-{step}'"],
+    "compiled steps": ["callbacks.lean_steps.compile=true", "trainer.max_epochs=2"],
     "a GAN": GAN,
     "a GAN that accumulates": [
         *GAN,
@@ -123,10 +129,19 @@ def stopped_and_resumed(command, directory, arguments, stops):
     return left
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [pytest.param(way, marks=[pytest.mark.slow] * (way not in QUICK)) for way in WAYS])
 def test_a_run_that_was_stopped_arrives_where_it_would_have_arrived(way, command, tmp_path):
     first = [word for word in TINY if way not in GANS or "hidden" not in word]
     stops = [1, 8] if way == "early stopping" else [1, 8, 20, 31]
     through, stopped = stopped_and_resumed(command, tmp_path, [*first, *WAYS[way]], stops)
     for what in through:
         assert through[what] == stopped[what], what
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_arrives_where_it_would_have_arrived():
+    script = Path(__file__).with_name("crash") / "kill.py"
+    words = [*TINY, *DROPOUT, "times=2", "moments=4"]
+    answer = subprocess.run([sys.executable, str(script), *words], capture_output=True, text=True, timeout=300)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "| identical |" in answer.stdout

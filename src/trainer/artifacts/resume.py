@@ -87,6 +87,20 @@ def refuse_changes(run: Path, config: dict[str, Any]) -> None:
         )
 
 
+def found_in(folder: Path, state: dict[str, Any]) -> dict[str, Any]:
+    """What Lightning's `ModelCheckpoint` knows of its files, with the names they have in a folder that was moved.
+
+    Args:
+        folder: Where the checkpoints of this run are.
+        state: Of the callback, as saved; it stays as it is where the best checkpoint does not lie in the folder.
+    """
+    if Path(state["dirpath"] or "") == folder or not (folder / Path(state["best_model_path"]).name).is_file():
+        return state
+    paths = {name: str(folder / Path(path).name) for name, path in state.items() if name.endswith("_path") and path}
+    best = {str(folder / Path(path).name): score for path, score in state["best_k_models"].items()}
+    return state | paths | {"dirpath": str(folder), "best_k_models": best}
+
+
 def _may_change(key: str) -> bool:
     return key == "resume" or any(key == free or key.startswith(f"{free}.") for free in MAY_CHANGE)
 

@@ -18,7 +18,7 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 
 from trainer.artifacts import logs
-from trainer.artifacts.resume import PREVIOUS
+from trainer.artifacts.resume import PREVIOUS, found_in
 from trainer.artifacts.seal import Sealed, keep_as
 from trainer.errors import UserError
 from trainer.loop.boundary import AT_ONCE, NEVER, Place, boundary_of
@@ -81,13 +81,7 @@ class Checkpoint(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what is known of the best; files of a directory that was moved are found where they are now."""
-        there, here = Path(state_dict["dirpath"] or ""), Path(self.dirpath or "")
-        if there != here and (here / Path(state_dict["best_model_path"]).name).is_file():
-            moved = {path: str(here / Path(path).name) for path in _paths(state_dict)}
-            best = {moved[path]: score for path, score in state_dict["best_k_models"].items()}
-            paths = {name: moved.get(value, value) for name, value in state_dict.items() if name.endswith("_path")}
-            state_dict = state_dict | paths | {"dirpath": str(here), "best_k_models": best}
-        super().load_state_dict(state_dict)
+        super().load_state_dict(found_in(Path(self.dirpath or ""), state_dict))
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._state:
@@ -245,9 +239,3 @@ Checkpoint.__init__.__annotations__ |= get_type_hints(ModelCheckpoint.__init__)
 
 def _alone(trainer: Trainer) -> bool:
     return type(trainer.strategy) is SingleDeviceStrategy
-
-
-def _paths(state: dict[str, Any]) -> list[str]:
-    """All files that a state of the callback names."""
-    named = [value for name, value in state.items() if name.endswith("_path") and value]
-    return [*named, *state["best_k_models"]]

@@ -55,6 +55,8 @@ def composed(run: Path, words: list[str]) -> DictConfig:
     """
     if not (run / ".hydra/hydra.yaml").is_file():
         raise UserError(f"'{run}' is no directory of a run: it has no .hydra in it\n  {USAGE}")
+    if not os.access(run, os.W_OK):
+        raise UserError(f"cannot write to '{run}': a run goes on in its own directory; copy it, or make it writable")
     config = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(run / ".hydra/config.yaml"))
     settings = OmegaConf.structured(HydraConf, flags={"struct": False})
     hydra = OmegaConf.merge({"hydra": settings}, OmegaConf.load(run / ".hydra/hydra.yaml"))
