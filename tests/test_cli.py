@@ -16,7 +16,7 @@ try:
     main()
 except SystemExit as end:
     assert not end.code, end.code
-heavy = sorted({{"torch", "pytorch_lightning", "numpy"}} & set(sys.modules))
+heavy = sorted({{"torch", "pytorch_lightning", "torchvision", "torchmetrics", "numpy"}} & set(sys.modules))
 assert not heavy, heavy
 """
 
@@ -29,6 +29,11 @@ assert not heavy, heavy
         ["--cfg", "job"],
         ["experiment=mnist_cnn", "--cfg", "job", "--resolve"],
         ["--info", "defaults"],
+        ["list"],
+        ["describe", "model/cnn"],
+        ["describe", "experiment/mnist_cnn", "--json"],
+        ["describe", "torch.optim.RMSprop"],
+        ["schema", "there"],
     ],
     ids=" ".join,
 )

@@ -86,3 +86,11 @@ def test_somebody_elses_package_brings_its_own_data_and_model(installed, tmp_pat
     # and each goes with ours
     run(installed, tmp_path, search, "data=spiral", "model=mlp", "trainer.max_epochs=1")
     run(installed, tmp_path, search, "data=line", "model=sine_net", "trainer.max_epochs=1")
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_describes_what_it_brings_and_what_others_have_installed(installed, tmp_path):
+    assert "goes with  data=cifar10 data=digits data=mnist\n" in run(installed, tmp_path, "describe", "model/cnn")
+    assert "  width=64   int\n" in run(installed, tmp_path, "describe", "outside.spiral.SineNet")
+    run(installed, tmp_path, "schema")
+    assert (tmp_path / "schemas/experiment.json").is_file()

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 from torch import nn
 
+from trainer.config import HOME, user_folders
 from trainer.errors import MismatchError, UserError, blamed_on
-from trainer.preflight import models_that_take
 from trainer.spec import DataSpec
 
 
@@ -41,16 +42,28 @@ def without_unasked(callbacks: list[Any]) -> dict[str, bool]:
 
 
 def build_net(config: DictConfig, spec: DataSpec) -> nn.Module:
-    """The network, told its sizes by the data, and compiled where that is asked for.
+    """The network, told its sizes by the data.
 
     Raises:
         UserError: It cannot take the data; names the models that can.
     """
     try:
-        net: nn.Module = build(config, "model.net", spec)
+        return build(config, "model.net", spec)
     except MismatchError as error:
-        fitting = ", ".join(f"model={name}" for name in models_that_take(spec))
-        raise UserError(f"{error}\n  data '{spec.name}' goes with: {fitting or 'no model here'}") from None
-    if config.compile:
-        net.compile()
-    return net
+        fitting = ", ".join(f"model={name}" for name in models_that_take(spec)) or "no model here"
+        blamed = "model: " if str(error).startswith("model '") else ""  # else it names a key by itself
+        raise UserError(f"{blamed}{error}\n  data '{spec.name}' goes with: {fitting}") from None
+
+
+def models_that_take(spec: DataSpec) -> list[str]:
+    """Names of the models in all `conf/model` folders that can be built for this data."""
+    names = []
+    for folder in [HOME / "conf", *user_folders()]:
+        for file in sorted(folder.glob("model/*.yaml")):
+            try:
+                with torch.device("meta"):  # shapes only, no memory
+                    instantiate(OmegaConf.select(OmegaConf.load(file), "net"), _convert_="all")(spec)
+            except Exception:  # a user's model may refuse in any way it likes
+                continue
+            names.append(file.stem)
+    return names

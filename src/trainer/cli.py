@@ -36,7 +36,7 @@ def _compose_and_run() -> int:
     import hydra
 
     from trainer.config import HOME, register, shadowed
-    from trainer.explain import explain
+    from trainer.message import message, refuse_wrong
 
     sys.path.append(os.getcwd())  # `_target_: my_code.Net` works for a file in the working directory
     if "LOCAL_RANK" not in os.environ:  # Lightning's further processes write where the first one does
@@ -49,13 +49,12 @@ def _compose_and_run() -> int:
     for file in shadowed():
         print(f"warning: {file} is not used: trainer has a file of that name; rename it", file=sys.stderr)
     try:
+        if {"-m", "--multirun"} & {*sys.argv}:  # no job begins while another is wrong
+            refuse_wrong(sys.argv[1:])
         hydra.main(config_path=str(HOME / "conf"), config_name="config", version_base="1.3")(job)()
     except Exception as error:
-        message = None if wants_traceback else explain(error)
-        if message is None:
-            traceback.print_exception(error)
-        else:
-            print(f"error: {message}", file=sys.stderr)
+        told = None if wants_traceback else message(error, sys.argv[1:])
+        traceback.print_exception(error) if told is None else print(f"error: {told}", file=sys.stderr)
         return 1
     return 0
 

@@ -68,9 +68,9 @@ def mendable(error: Exception, config: Mapping[str, Any]) -> UserError | None:
     return None
 
 
-def did_you_mean(name: str, names: Sequence[str]) -> str:
-    """A half sentence that offers the names nearest to a misspelt one, or else all of a few."""
+def did_you_mean(name: str, names: Sequence[str], all_of: int = 40) -> str:
+    """A half sentence that offers the names nearest to a misspelt one, or else all of at most so many."""
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if near:
         return "; did you mean " + " or ".join(f"'{other}'" for other in near) + "?"
-    return f"; there are: {', '.join(sorted(names))}" if 0 < len(names) <= 40 else ""
+    return f"; there are: {', '.join(sorted(names))}" if 0 < len(names) <= all_of else ""

@@ -26,6 +26,8 @@ def meant(spec: DataSpec, loss: Loss, label_smoothing: float = 0.0) -> Loss:
     fitting: list[Loss] = [usual, "hinge"] if is_class else ["mse", "l1", "huber"]
     if loss not in ("auto", *fitting):
         raise UserError(f"objective.loss: '{loss}' does not fit data '{spec.name}'; use auto, {', '.join(fitting)}")
+    if not 0 <= label_smoothing < 1:
+        raise UserError(f"objective.label_smoothing: {label_smoothing} is not in [0, 1)")
     if label_smoothing and (loss == "hinge" or not is_class):
         why = "the hinge loss has none" if is_class else f"data '{spec.name}' has values, not classes"
         raise UserError(f"objective.label_smoothing: {why}; set it to 0")

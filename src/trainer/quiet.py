@@ -19,12 +19,16 @@ USELESS = {
 }
 
 
+def _no_advertisement(record: logging.LogRecord) -> bool:
+    return "💡" not in record.getMessage()
+
+
 def quieten() -> None:
     """Silence them for the rest of the process, and Lightning's news of itself unless `hydra.verbose` asks for it."""
     if not logging.getLogger("trainer").isEnabledFor(logging.DEBUG):
         logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
         logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # the profile itself: debug=profiler
     # advertisements, even where the rest is wanted
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(lambda record: "💡" not in record.getMessage())
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_no_advertisement)
     for message, category in USELESS.items():
         warnings.filterwarnings("ignore", message=message, category=category)

@@ -12,7 +12,7 @@ from trainer.artifacts.hold import is_first_process
 from trainer.artifacts.report import announce, log_hyperparameters, report
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.build import build, build_all, build_net, without_unasked
-from trainer.preflight import check, check_monitors
+from trainer.preflight.check import check
 from trainer.processes import processes_of_this_run
 from trainer.quiet import quieten
 from trainer.signals import interruptible
@@ -30,6 +30,7 @@ def run(config: DictConfig) -> float | None:
     hydra = HydraConfig.get()
     directory = RunDirectory(Path(hydra.runtime.output_dir))
     with interruptible(), directory.session() as result:
+        quieten()
         check(config)
         if directory.begin(config, list(hydra.overrides.task), result):
             with processes_of_this_run(directory.path):
@@ -45,10 +46,11 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
     Returns:
         What `result.json` says of it: metrics by name, steps, epochs, checkpoint, checksum of the data.
     """
-    quieten()
     pl.seed_everything(config.seed, workers=True, verbose=False)
     data = build(config, "data")
     net = build_net(config, data.spec)
+    if config.compile:
+        net.compile()
     objective = build(config, "objective", data.spec)
     task = build(config, "model.task", net, objective, build(config, "optimizer"), build(config, "scheduler"))
     callbacks = build_all(config, "callbacks")
@@ -60,7 +62,6 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
         default_root_dir=str(directory.path),
         **without_unasked(callbacks),
     )
-    check_monitors(config, task, callbacks, data)
     announce(data.spec, net, trainer, directory.path)
 
     metrics: dict[str, float] = {}

@@ -1,8 +1,9 @@
 """DataSpec: what a data set promises, and all that a network has to know of it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
 from trainer.errors import MismatchError
@@ -10,6 +11,9 @@ from trainer.errors import MismatchError
 Kind = Literal["vector", "image", "sequence", "tokens"]
 Target = Literal["classes", "values"]
 PADDING = 0  # the token that only fills up: it stands behind the last token of a text, and nowhere else
+# types of arguments with the range that preflight holds them to
+Count = Annotated[int, Ge(1)]
+Share = Annotated[float, Gt(0), Lt(1)]
 Batch = tuple[Tensor, Tensor]  # inputs (batch, *shape); targets (batch,) classes or (batch, output_size) values
 
 AXES: dict[Kind, str] = {

@@ -1,7 +1,7 @@
 """The text of `trainer --help`: made from the folders of the config, uncomposed, so that it comes at once."""
 
 from trainer.commands import commands
-from trainer.config import HOME, user_folders
+from trainer.describe.choices import choices
 
 HEAD = """\
 trainer: train, sweep and compare networks. Everything is a choice or a value of one config.
@@ -23,23 +23,14 @@ TAIL = """
 """
 
 
-def choices() -> dict[str, set[str]]:
-    """The options of every group, the user's own included."""
-    found: dict[str, set[str]] = {}
-    for folder in [HOME / "conf", HOME / "experiments", *user_folders()]:
-        if folder.name == "experiments":
-            found.setdefault("experiment", set()).update(file.stem for file in folder.glob("*.yaml"))
-        else:
-            for file in folder.glob("*/*.yaml"):
-                found.setdefault(file.parent.name, set()).add(file.stem)
-    return found
-
-
 def usage() -> str:
     """Usage, the commands, the choices of every group and the flags."""
-    groups = {group: " ".join(sorted(names)) for group, names in sorted(choices().items())}
+    groups = {group: " ".join(names) for group, names in choices().items()}
     return (
-        HEAD + _table("commands (trainer COMMAND --help):", commands()) + _table("choices (group=NAME):", groups) + TAIL
+        HEAD
+        + _table("commands (trainer COMMAND --help):", commands())
+        + _table("choices (group=NAME; trainer list GROUP says what each is):", groups)
+        + TAIL
     )
 
 

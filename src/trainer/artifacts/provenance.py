@@ -14,6 +14,7 @@ import trainer
 
 LARGEST_NEW_FILE = 100_000  # bytes
 MOST_NEW_FILES = 100
+CHECKOUT = "# checkout "  # before the root of each, in a diff; git leaves such lines alone
 
 
 def provenance() -> tuple[dict[str, Any], str]:
@@ -25,7 +26,8 @@ def provenance() -> tuple[dict[str, Any], str]:
     """
     own, here = _git(Path(trainer.__file__).parent), _git(Path.cwd())
     places = {place["root"]: place for place in (own, here) if place}
-    diff = "".join(place.pop("diff") for place in places.values())
+    diffs = {place["root"]: place.pop("diff") for place in places.values()}
+    diff = "".join(f"{CHECKOUT}{root}\n{text}" for root, text in diffs.items() if text)
     facts = {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "directory": str(Path.cwd()),

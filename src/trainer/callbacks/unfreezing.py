@@ -48,7 +48,7 @@ class StagedUnfreezing(Callback):
             return
         if trainer.world_size > 1:  # they agree on what has gradients once, before the first step
             raise UserError(f"{KEY}: works in one process alone; set trainer.devices=1")
-        self._check(_net(pl_module))
+        self.check(_net(pl_module))
         if self.lr_factor != 1:
             make: Callable[..., Optimizer] = pl_module.make_optimizer  # type: ignore[assignment]
             pl_module.make_optimizer = self._slowed(make, _net(pl_module))  # type: ignore[assignment]
@@ -91,7 +91,12 @@ class StagedUnfreezing(Callback):
     def _names(self) -> list[str]:
         return [name for names in self.stages.values() for name in names]
 
-    def _check(self, net: nn.Module) -> None:
+    def check(self, net: nn.Module) -> None:
+        """Refuse a network without the named parts.
+
+        Raises:
+            UserError: A name is unknown, or lies in another.
+        """
         parts = [name for name, _ in net.named_modules() if name]
         names = self._names()
         for place, name in enumerate(names):

@@ -16,7 +16,7 @@ from trainer.data.randomness import Draws
 from trainer.data.split import Split, Stage, cut, first_of_each, of_classes
 from trainer.data.synthetic import images
 from trainer.errors import UserError, did_you_mean
-from trainer.spec import DataSpec
+from trainer.spec import Count, DataSpec
 
 FOLDER = "cifar-10-batches-py"
 ARCHIVE = DataFile("cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a")
@@ -69,7 +69,7 @@ class CIFAR10(TensorData):
         mirrors: Sequence[str] = (),
         download: bool = True,
         classes: Sequence[str] | None = None,
-        val_size: int = 5000,
+        val_size: Count = 5000,
         train_size: int | None = None,
         mirror: bool = False,
         shift_pixels: int = 0,

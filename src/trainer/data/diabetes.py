@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from trainer.data.table import Table
-from trainer.spec import DataSpec
+from trainer.spec import DataSpec, Share
 
 
 class Diabetes(Table):
@@ -33,8 +33,8 @@ class Diabetes(Table):
         download: bool = True,
         standardise: bool = True,
         synthetic: bool = False,
-        val_share: float = 0.2,
-        test_share: float = 0.2,
+        val_share: Share = 0.2,
+        test_share: Share = 0.2,
         data_seed: int = 0,
         batch_size: int = 32,
         eval_batch_size: int = 1024,

@@ -11,7 +11,7 @@ from trainer.data.augment import random_affine
 from trainer.data.base import TensorData
 from trainer.data.randomness import Draws
 from trainer.data.split import Split, Stage, cut
-from trainer.spec import DataSpec
+from trainer.spec import Count, DataSpec
 
 HIGHEST = 16.0  # a pixel counts the dark dots, 0 to 16, in a 4x4 cell of the scan
 
@@ -33,8 +33,8 @@ class Digits(TensorData):
     def __init__(
         self,
         *,
-        val_size: int = 180,
-        test_size: int = 360,
+        val_size: Count = 180,
+        test_size: Count = 360,
         shift_pixels: float = 0.0,
         data_seed: int = 0,
         batch_size: int = 64,

@@ -20,7 +20,7 @@ from trainer.data.split import Split, Stage, cut
 from trainer.data.synthetic import texts
 from trainer.data.text import RULES, Encoded, Keep, encode, most_frequent_words
 from trainer.errors import UserError
-from trainer.spec import PADDING, DataSpec
+from trainer.spec import PADDING, Count, DataSpec
 
 log = logging.getLogger(__name__)
 
@@ -80,8 +80,8 @@ class IMDB(TensorData):
         max_length: int = 400,
         keep: Keep = "start",
         synthetic: bool = False,
-        val_size: int = 2500,
-        test_size: int = 5000,
+        val_size: Count = 2500,
+        test_size: Count = 5000,
         data_seed: int = 0,
         batch_size: int = 64,
         eval_batch_size: int = 256,

@@ -14,7 +14,7 @@ from trainer.data.randomness import Draws
 from trainer.data.split import Split, Stage, cut
 from trainer.data.synthetic import images
 from trainer.errors import UserError
-from trainer.spec import DataSpec
+from trainer.spec import Count, DataSpec
 
 # torchvision's layout and checksums: of the unpacked file, and of the .gz as downloaded
 FILES = {
@@ -54,7 +54,7 @@ class MNIST(TensorData):
         dir: str = "data",  # noqa: A002  the word users type: data.dir
         mirrors: Sequence[str] = (),
         download: bool = True,
-        val_size: int = 5000,
+        val_size: Count = 5000,
         degrees: float = 0.0,
         shift_pixels: float = 0.0,
         scale: float = 0.0,

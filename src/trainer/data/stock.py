@@ -12,7 +12,7 @@ from trainer.data.prices import Prices, read_prices
 from trainer.data.split import Split, Stage
 from trainer.data.synthetic import prices
 from trainer.errors import UserError
-from trainer.spec import DataSpec
+from trainer.spec import DataSpec, Share
 
 Quantity = Literal["prices", "returns"]
 
@@ -68,8 +68,8 @@ class Stock(TensorData):
         look_back: int = 10,
         horizon: int = 1,
         synthetic: bool = False,
-        val_share: float = 0.1,
-        test_share: float = 0.2,
+        val_share: Share = 0.1,
+        test_share: Share = 0.2,
         batch_size: int = 64,
         eval_batch_size: int = 1024,
         seed: int = 0,

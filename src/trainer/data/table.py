@@ -14,7 +14,7 @@ from trainer.data.csv_file import CsvFile, find_csv, number_or_nan, read_csv
 from trainer.data.split import Split, Stage, cut
 from trainer.data.synthetic import classes_of, rows
 from trainer.errors import UserError, did_you_mean
-from trainer.spec import DataSpec, Target
+from trainer.spec import DataSpec, Share, Target
 
 
 class Table(TensorData):
@@ -64,8 +64,8 @@ class Table(TensorData):
         missing: Sequence[str] = ("", "NA", "NaN", "nan", "?"),
         standardise: bool = True,
         synthetic: bool = False,
-        val_share: float = 0.2,
-        test_share: float = 0.2,
+        val_share: Share = 0.2,
+        test_share: Share = 0.2,
         data_seed: int = 0,
         batch_size: int = 32,
         eval_batch_size: int = 1024,

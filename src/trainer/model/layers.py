@@ -6,6 +6,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from trainer.errors import UserError
+
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh"]
 Initialisation = Literal[
     "default", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal", "orthogonal"
@@ -52,7 +54,12 @@ def dense(
         batch_norm: Whether sums are normalised over the batch before the activation.
         dropout: Probability, in [0, 1), that a unit is left out of a training step.
         residual: Whether a layer as wide as the one before adds its input to its output; not the last.
+
+    Raises:
+        UserError: A layer has no unit.
     """
+    if min(widths) < 1:
+        raise UserError(f"model.net: each layer needs at least 1 unit; {[*widths[1:-1]]} has one without")
     *hidden, last = pairwise(widths)
     layers: list[nn.Module] = []
     for before, after in hidden:

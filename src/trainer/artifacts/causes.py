@@ -1,0 +1,67 @@
+"""Causes: in what the conditions of two runs differ, sorted by what could be to blame for different numbers."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from trainer.artifacts.fingerprint import INCIDENTAL
+from trainer.artifacts.record import PATH_KEYS, Record, differences
+
+Pairs = dict[str, tuple[Any, Any]]
+
+
+def causes(first: Record, second: Record) -> dict[str, Pairs]:
+    """What differs, under `config`, `code`, `data`, `environment` and `hardware`; what agrees is left out."""
+    found = {
+        "config": config_differences(first, second),
+        "code": differences(_code(first), _code(second)),
+        "data": differences(_data(first), _data(second)),
+        "environment": differences(_environment(first), _environment(second)),
+        "hardware": differences(_hardware(first), _hardware(second)),
+    }
+    return {kind: pairs for kind, pairs in found.items() if pairs}
+
+
+def config_differences(first: Record, second: Record) -> Pairs:
+    """The values that decide numbers, by dotted key."""
+
+    def essential(record: Record) -> dict[str, Any]:
+        return {
+            key: _whole(record, value)
+            for key, value in record.config.items()
+            if key.rpartition(".")[2] not in PATH_KEYS
+            and not any(key == name or key.startswith(f"{name}.") for name in INCIDENTAL)
+        }
+
+    return differences(essential(first), essential(second))
+
+
+def _whole(record: Record, value: Any) -> Any:
+    """A value; where it names a file that is there, its whole path, so that it is the same from every directory."""
+    if isinstance(value, str) and value:
+        path = Path(record.provenance.get("directory", "."), value)
+        return str(path.resolve()) if path.exists() else value
+    return value
+
+
+def _code(record: Record) -> dict[str, Any]:
+    """Version, and the commit of each checkout with a hash of what was not committed."""
+    checkouts = record.provenance.get("git") or []
+    commits = {f"commit {number}": each.get("commit") for number, each in enumerate(checkouts)}
+    diff = record.path / "code.diff"
+    changed = hashlib.sha256(diff.read_bytes()).hexdigest()[:12] if diff.is_file() else None
+    return {"trainer": record.provenance.get("trainer"), **commits, "uncommitted changes": changed}
+
+
+def _data(record: Record) -> dict[str, Any]:
+    known = {key: record.result.get(key) for key in ("data_sha256", "synthetic")}
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def _environment(record: Record) -> dict[str, Any]:
+    return {"python": record.provenance.get("python"), **record.provenance.get("packages", {})}
+
+
+def _hardware(record: Record) -> dict[str, Any]:
+    machine = record.provenance.get("machine", {})
+    return {key: machine.get(key) for key in ("processor", "cores", "threads", "gpus", "cuda", "system")}

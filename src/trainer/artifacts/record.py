@@ -1,0 +1,132 @@
+"""Record: what a run directory tells of its run, read again; and all the runs below a folder."""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from trainer.errors import UserError
+
+PATH_KEYS = {"dir", "dirpath", "save_dir", "outputs"}  # where things lie; no two runs have the same
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run, over or under way.
+
+    Args:
+        path: Its directory.
+    """
+
+    path: Path
+
+    @cached_property
+    def result(self) -> dict[str, Any]:
+        """`result.json`; empty while the run is under way, and for ever if it was killed."""
+        return _json(self.path / "result.json")
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """`provenance.json`: command, code, packages, machine; empty where it is missing."""
+        return _json(self.path / "provenance.json")
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """Every value of the config by its dotted key, references filled in."""
+        return flat(self.nested_config)
+
+    @cached_property
+    def nested_config(self) -> dict[str, Any]:
+        """The config as it stands in `config.yaml`."""
+        try:
+            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+            values = yaml.load((self.path / "config.yaml").read_text("utf-8"), loader)
+        except (OSError, yaml.YAMLError):
+            return {}
+        return values if isinstance(values, dict) else {}
+
+    @property
+    def state(self) -> str:
+        """`finished`, `failed`, `interrupted`, or `unfinished`: under way or killed."""
+        return str(self.result.get("state", "unfinished"))
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The last value of each metric, and `..._best`; those that were no number are left out."""
+        return {name: value for name, value in self.result.get("metrics", {}).items() if value is not None}
+
+    @property
+    def overrides(self) -> list[str]:
+        """The words of the command line, those of this job alone in a sweep."""
+        return [str(word) for word in self.provenance.get("overrides", [])]
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took."""
+        return self.result.get("seconds")
+
+    def series(self) -> dict[str, list[tuple[int, float]]]:
+        """(step, value) of every logged number, by name; empty where no `metrics.csv` was kept."""
+        found: dict[str, list[tuple[int, float]]] = {}
+        try:
+            with (self.path / "metrics.csv").open(newline="", encoding="utf-8") as file:
+                for row in csv.DictReader(file):
+                    for name, value in row.items():
+                        if value and name not in ("step", "epoch"):
+                            found.setdefault(name, []).append((int(row["step"]), float(value)))
+        except (OSError, ValueError, KeyError):
+            return {}
+        return found
+
+
+def record_of(path: str) -> Record:
+    """The record of a run directory.
+
+    Raises:
+        UserError: It is none.
+    """
+    record = Record(Path(path))
+    if not record.config:
+        there = [str(each.path) for each in records(record.path)][:3] if record.path.is_dir() else []
+        offer = f"; in it there are runs: {', '.join(there)}" if there else ""
+        raise UserError(f"'{path}' is no run directory: it has no config.yaml{offer}")
+    return record
+
+
+def records(folder: Path) -> Iterator[Record]:
+    """All runs below a folder, the oldest first; sweeps' jobs are runs."""
+    found = (file.parent for file in folder.rglob("provenance.json") if (file.parent / "config.yaml").is_file())
+    yield from (Record(path) for path in sorted(found, key=lambda path: (path.parent, _number(path.name))))
+
+
+def flat(values: Mapping[str, Any], key: str = "") -> dict[str, Any]:
+    """Nested values by dotted key; lists and empty mappings are values."""
+    made: dict[str, Any] = {}
+    for name, value in values.items():
+        inner = f"{key}.{name}".strip(".")
+        made |= flat(value, inner) if isinstance(value, dict) and value else {inner: value}
+    return made
+
+
+def differences(first: Mapping[str, Any], second: Mapping[str, Any], absent: Any = "-") -> dict[str, tuple[Any, Any]]:
+    """The keys that two mappings do not agree on, with both values."""
+    keys = [*first, *(key for key in second if key not in first)]
+    pairs = {key: (first.get(key, absent), second.get(key, absent)) for key in keys}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _number(name: str) -> tuple[int, str]:
+    return (int(name), "") if name.isdecimal() else (0, name)
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        held = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return held if isinstance(held, dict) else {}

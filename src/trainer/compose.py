@@ -1,0 +1,212 @@
+"""Compose: the config of a run, or of every job of a sweep, as Hydra makes it; nothing is run. Imports no torch."""
+
+import itertools
+from collections.abc import Sequence
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import fields
+from functools import cache
+from typing import Any, ClassVar
+
+import yaml
+from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.utils import create_config_search_path
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.utils import JobRuntime, setup_globals
+from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigResult
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from trainer.config import HOME, Config, register
+from trainer.errors import did_you_mean
+from trainer.hydra_error import mistake_in
+from trainer.mistake import Mistake, Place
+from trainer.origin import Layer, file_of, layers, shown
+
+ROOT = [each.name for each in fields(Config)]
+
+
+class Composer:
+    """Makes configs from the words of a command line.
+
+    Args:
+        folder: A folder that is searched as well: Hydra's `--config-dir`.
+    """
+
+    def __init__(self, folder: str | None = None) -> None:
+        register()
+        setup_globals()  # ${hydra:...} and ${now:...}
+        version.setbase("1.3")
+        JobRuntime.instance().set("name", "trainer")
+        path = create_config_search_path(str(HOME / "conf"))
+        if folder:
+            path.append("command-line", f"file://{folder}")
+        self._loader = ConfigLoaderImpl(path)
+        self._loader.repository = self._files = _Mended(path)
+        self._parser = OverridesParser.create(config_loader=self._loader)
+        self._bases: dict[tuple[str, ...], tuple[DictConfig, list[Mistake]]] = {}
+        self.found: list[Mistake] = []  # at the top of the files of the last config, which is without it
+
+    def compose(self, words: Sequence[str], number: int = 0) -> DictConfig:
+        """The config of one run, Hydra's own part under `hydra`; `${hydra:...}` in it can be resolved from now on.
+
+        Args:
+            words: Choices and values.
+            number: Of the job in a sweep.
+
+        Raises:
+            HydraException, OmegaConfBaseException: As Hydra puts it; `attempt` says it better.
+        """
+        parsed = self._parser.parse_overrides([*words])
+        self._loader.validate_sweep_overrides_legal(parsed, RunMode.RUN, from_shell=True)
+        choices = tuple(each.input_line or "" for each in parsed if self._is_choice(each))
+        if choices not in self._bases:  # jobs of a sweep differ in values, mostly
+            self._files.found.clear()
+            base = self._loader.load_configuration("config", [*choices], RunMode.RUN)
+            self._bases[choices] = base, [*self._files.found.values()]
+        base, self.found = self._bases[choices]
+        config = deepcopy(base)
+        self._loader._apply_overrides_to_config([each for each in parsed if not self._is_choice(each)], config)
+        own = [each.input_line for each in parsed if not each.is_hydra_override()]
+        with read_write(config.hydra), open_dict(config.hydra):
+            config.hydra.overrides.task = own
+            config.hydra.job.update(num=number, id=str(number))
+            HydraConfig.instance().cfg = config  # type: ignore[assignment]  # as Hydra does it
+            config.hydra.runtime.output_dir = "outputs"
+            with suppress(OmegaConfBaseException):  # whoever checks the values finds it as well
+                config.hydra.runtime.output_dir = config.hydra.run.dir
+        return config
+
+    def attempt(self, words: Sequence[str], number: int = 0) -> tuple[DictConfig | None, list[str], list[Mistake]]:
+        """Compose, and where that fails go on without what is to blame, so that every mistake is found.
+
+        Returns:
+            DictConfig | None: The config of the words that are right; None where too little is left of it.
+            list[str]: These words.
+            list[Mistake]: What is wrong with the others; what is wrong with files is in `found`.
+        """
+        good, found = self.parsable(words)
+        while True:
+            try:
+                config = self.compose(good, number)
+            except Exception as error:  # Hydra's own errors, and what its code stumbles over
+                word = self._to_blame(good, error)
+                found.append(mistake_in(error, word, self._options))
+                if word is None or word.lstrip("+").startswith(("experiment=", "debug=")):  # much hangs on these
+                    return None, good, [*found, *self.found]
+                group = word.lstrip("+~").partition("=")[0]
+                below = (f"{group}.", f"+{group}.", f"++{group}.", f"~{group}.") if self._is_group(group) else "\0"
+                good = [each for each in good if each != word and not each.startswith(below)]
+                continue
+            return config, good, found
+
+    def jobs(self, words: Sequence[str]) -> list[list[str]]:
+        """The words of each job of a sweep: every combination, in the order that Hydra's own sweeper has them.
+
+        An interval, of which a searching sweeper takes any number, stands here with its two ends.
+
+        Raises:
+            HydraException: A word does not follow Hydra's grammar.
+        """
+        axes: dict[str, list[str]] = {}
+        for each in self._parser.parse_overrides([*words]):
+            key = each.get_key_element()
+            if each.is_interval_sweep():
+                ends: Any = each.value()
+                axes[key] = [f"{key}={ends.start}", f"{key}={ends.end}"]
+            elif each.is_sweep_override():
+                axes[key] = [f"{key}={value}" for value in each.sweep_string_iterator()]
+            else:
+                axes[key] = [each.input_line or ""]
+        return [[*job] for job in itertools.product(*axes.values())]
+
+    def layers(self, words: Sequence[str]) -> list[Layer]:
+        """What these words, which must be right, are composed of; later layers win."""
+        return layers(self._loader, words)
+
+    def parsable(self, words: Sequence[str]) -> tuple[list[str], list[Mistake]]:
+        """The words that follow Hydra's grammar, and what is wrong with the others."""
+        good, found = [], []
+        for word in words:
+            try:
+                self._parser.parse_override(word)
+                good.append(word)
+            except HydraException as error:
+                problem = f"Hydra cannot read it: {str(error).splitlines()[0]}"
+                found.append(Mistake(word.partition("=")[0], problem, "quote what has a meaning in it", Place(word)))
+        return good, found
+
+    def _to_blame(self, words: Sequence[str], error: Exception) -> str | None:
+        """The word without which this error is gone; None where it lies in a file."""
+
+        def named(word: str) -> bool:  # the likely ones first
+            return word not in str(error) and f"'{word.lstrip('+~').partition('=')[0]}'" not in str(error)
+
+        for word in sorted(words, key=named):
+            try:
+                self.compose([each for each in words if each != word])
+            except Exception as other:
+                if str(other) == str(error):
+                    continue
+            return word
+        return None
+
+    def _is_choice(self, override: Override) -> bool:
+        return override.key_or_group == "hydra.searchpath" or self._is_group(override.key_or_group)
+
+    @cache  # noqa: B019  composers are few
+    def _is_group(self, key: str) -> bool:
+        return "." not in key and bool(self._files.group_exists(key))
+
+    def _options(self, group: str) -> list[str]:
+        return self._files.get_group_options(group) if self._is_group(group) else []
+
+
+class _Mended(ConfigRepository):
+    """Hydra's files, without what would end composition at once; that is noted in `found`, by place and key."""
+
+    found: ClassVar[dict[tuple[str, str], Mistake]] = {}  # of the class: Hydra copies a repository for each config
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        file = file_of(self.get_sources(), config_path)
+        try:
+            result: ConfigResult | None = super().load_config(config_path)
+        except yaml.MarkedYAMLError as error:
+            assert file is not None
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            self._note(Mistake("", f"no YAML: {error.problem}", place=Place(shown(file), line)))
+            return ConfigResult("mended", str(file), OmegaConf.create({}), {"package": "_global_"})
+        if result and file and result.header.get("package") == "_global_" and isinstance(result.config, DictConfig):
+            for key in [*result.config]:
+                mistake = _wrong_at_top(str(key), result.config)
+                if mistake:
+                    self._note(Mistake(str(key), *mistake, Place(shown(file), _line(file, str(key)))))
+                    del result.config[key]
+        return result
+
+    def _note(self, mistake: Mistake) -> None:
+        self.found[str(mistake.place), mistake.key] = mistake
+
+
+def _wrong_at_top(key: str, config: DictConfig) -> tuple[str, str] | None:
+    """(problem, what would be right) of a key at the top of a file."""
+    if key in ("hydra", "defaults"):
+        return None
+    if key not in ROOT:
+        return "nothing reads this key", did_you_mean(key, ROOT).removeprefix("; ")
+    try:
+        OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.masked_copy(config, [key]))
+    except OmegaConfBaseException as error:
+        return str(error).splitlines()[0], ""
+    return None
+
+
+def _line(file: Any, key: str) -> int:
+    lines = file.read_text("utf-8").splitlines()
+    return next((number for number, line in enumerate(lines, 1) if line.startswith(f"{key}:")), 1)

@@ -1,0 +1,98 @@
+"""Jobs: every job of a command line checked, a single run or a sweep, before the first begins."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hydra._internal.utils import get_args_parser
+from omegaconf import DictConfig, OmegaConf
+
+from trainer.compose import Composer
+from trainer.mistake import Mistake
+from trainer.quiet import quieten
+
+ALL_OF = 300  # jobs of a sweep that are all checked; of more of them as many that each value of each axis is in one
+
+
+@dataclass
+class Findings:
+    """What a check found.
+
+    Args:
+        mistakes: With their places; the same one in several jobs stands once.
+        jobs: How many there are.
+        checked: How many of them were looked at.
+        facts: What the rehearsal of the last job said of its network.
+    """
+
+    mistakes: list[Mistake] = field(default_factory=list)
+    jobs: int = 1
+    checked: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def stops(self) -> bool:
+        """Whether a run is refused for it."""
+        return any(mistake.stops for mistake in self.mistakes)
+
+
+def check_words(words: Sequence[str]) -> Findings:
+    """Check what a command line would run.
+
+    Args:
+        words: As behind `trainer`: choices, values, `--multirun`, `--config-dir`.
+    """
+    options = get_args_parser().parse_args([*words])
+    composer, found = Composer(options.config_dir), Findings()
+    typed: list[str] = options.overrides
+    sweeps = options.multirun
+    try:
+        jobs = composer.jobs(typed) if sweeps else [typed]
+        config = composer.compose(jobs[0] if jobs else [])
+        if sweeps or (config.hydra.mode is not None and config.hydra.mode.name == "MULTIRUN"):
+            sweeps, jobs = True, composer.jobs([*_of_config(config), *typed])
+    except Exception:  # Hydra's own errors, and what its code stumbles over
+        jobs = composer.jobs(composer.parsable(typed)[0]) if sweeps else [typed]  # each job tells what is wrong with it
+    found.jobs = len(jobs)
+    seen: dict[tuple[Any, ...], list[int]] = {}
+    for number in _looked_at(jobs):
+        found.checked += 1
+        for mistake in _of_job(composer, jobs[number], number, found, only_words=bool(options.cfg or options.info)):
+            seen.setdefault((mistake,), []).append(number)
+    found.mistakes = [replace(key[0], jobs=tuple(numbers) if sweeps else ()) for key, numbers in seen.items()]
+    return found
+
+
+def _of_config(config: DictConfig) -> list[str]:
+    """Axes of a sweep that stand in the config, as Hydra's own sweeper has them."""
+    params = OmegaConf.select(config, "hydra.sweeper.params") or {}
+    return [f"{key}={value}" for key, value in params.items()]
+
+
+def _looked_at(jobs: Sequence[Sequence[str]]) -> list[int]:
+    if len(jobs) <= ALL_OF:
+        return [*range(len(jobs))]
+    seen: set[str] = set()
+    chosen = []
+    for number, job in enumerate(jobs):
+        if not seen.issuperset(job):
+            seen.update(job)
+            chosen.append(number)
+    return chosen
+
+
+def _of_job(composer: Composer, words: list[str], number: int, found: Findings, *, only_words: bool) -> list[Mistake]:
+    config, good, mistakes = composer.attempt(words, number)
+    if config is None:
+        return mistakes
+    mistakes += composer.found
+    if only_words:
+        return mistakes
+    from trainer.preflight.check import CHECKER, placed  # imports torch, which mistakes in the words do not need
+
+    quieten()
+    spoilt = [mistake.key for mistake in mistakes]  # what hangs on these cannot be judged
+    checked = CHECKER.mistakes(config)
+    found.facts = CHECKER.facts
+    own = [each for each in checked if not any(each.key.startswith(f"{key}.") for key in spoilt if "." not in key)]
+    return mistakes + (placed(own, composer.layers(good)) if own else [])

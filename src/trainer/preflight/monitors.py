@@ -1,0 +1,33 @@
+"""Monitors: whether what callbacks, schedules and sweeps wait for is a metric that anybody logs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from omegaconf import DictConfig
+
+from trainer.errors import did_you_mean
+from trainer.mistake import Mistake
+
+
+def mistakes_of_monitors(config: DictConfig, task: Any, callbacks: list[Any], data: Any) -> Iterator[Mistake]:
+    """Metrics that are waited for and that nobody logs; Lightning would find out after the first epoch.
+
+    Args:
+        config: Its callbacks and scheduler may have a `monitor`.
+        task: Says by `logged` which names it logs; one that does not say lets all names pass.
+        callbacks: Those that log say by `logged(data)` which names. One that is neither Lightning's nor ours may log
+            anything, and then all names pass.
+        data: The data module.
+    """
+    known = all(type(each).__module__.startswith(("trainer.", "pytorch_lightning.")) for each in callbacks)
+    if not known or not hasattr(task, "logged"):
+        return
+    logged = [*task.logged, *(name for each in callbacks if hasattr(each, "logged") for name in each.logged(data))]
+    monitors = {f"callbacks.{name}.monitor": node.get("monitor") for name, node in (config.callbacks or {}).items()}
+    monitors["scheduler.monitor"] = config.scheduler.get("monitor")
+    for key, metric in [*monitors.items(), ("optimized_metric", config.optimized_metric)]:
+        if key == "optimized_metric":  # the run adds the best value of what its checkpoints are chosen by
+            logged = [*logged, f"{monitors.get('callbacks.checkpoint.monitor')}_best"]
+        if metric is not None and metric not in logged:
+            offer = did_you_mean(str(metric), logged).removeprefix("; ")
+            yield Mistake(key, f"no metric '{metric}' is logged", offer or f"there are: {', '.join(logged)}")

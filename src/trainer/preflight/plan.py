@@ -1,0 +1,65 @@
+"""Plan: settings that are right one by one, and together make no sense, or less than they promise."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from trainer.mistake import Mistake
+
+
+def mistakes_of_plan(values: dict[str, Any]) -> Iterator[Mistake]:
+    """Settings that contradict one another, and waits that are longer than the training.
+
+    Args:
+        values: The whole config, as plain containers.
+    """
+    trainer, callbacks = values["trainer"], values["callbacks"] or {}
+    if values["train"] is True:
+        yield from _too_long(values["scheduler"], callbacks, trainer)
+    if trainer.get("gradient_clip_val") and "gradient_clipping" in callbacks:
+        offer = "leave one of them out: ~trainer.gradient_clip_val"
+        yield Mistake("trainer.gradient_clip_val", "callbacks.gradient_clipping clips already", offer)
+    if trainer.get("gradient_clip_val") and str(values["model"].get("task", {}).get("_target_")).endswith(
+        "Adversarial"
+    ):
+        offer = "'callbacks=[default,gradient_clipping]' clips each network"
+        yield Mistake("trainer.gradient_clip_val", "Lightning cannot clip two networks that take turns", offer)
+    metric = values["optimized_metric"]
+    if values["test"] is False and str(metric).startswith("test/"):
+        yield Mistake("optimized_metric", f"'{metric}' is measured by the test, and test=false", "test=true")
+    if trainer.get("limit_val_batches") == 0 and values["train"] is True:
+        for name, node in callbacks.items():
+            keeps = "Checkpoint" in str((node or {}).get("_target_"))  # it makes do without
+            if not keeps and str((node or {}).get("monitor")).startswith("val/"):
+                key = f"callbacks.{name}.monitor"
+                yield Mistake(key, "without validation (trainer.limit_val_batches=0) nobody logs it", "train/loss")
+
+
+def _too_long(scheduler: dict[str, Any], callbacks: dict[str, Any], trainer: dict[str, Any]) -> Iterator[Mistake]:
+    """Warnings of what would begin after the end; a short try of a long recipe is no mistake."""
+    epochs, steps = trainer.get("max_epochs"), trainer.get("max_steps", -1)
+    if type(steps) is int and 0 < steps <= _number(scheduler.get("warmup_steps")):
+        yield _warning("scheduler.warmup_steps", "the training ends before the rise does", f"below {steps}")
+    if type(epochs) is not int or epochs < 1 or trainer.get("fast_dev_run"):
+        return
+    for key, wait, what in (
+        ("scheduler.every_epochs", scheduler.get("every_epochs"), "the rate never changes"),
+        ("scheduler.patience", scheduler.get("patience"), "the rate never changes"),
+        (
+            "callbacks.early_stopping.patience",
+            (callbacks.get("early_stopping") or {}).get("patience"),
+            "it never stops",
+        ),
+    ):
+        if epochs <= _number(wait):
+            yield _warning(key, f"in {epochs} epochs {what}", f"below {epochs}")
+    for after in (callbacks.get("unfreezing") or {}).get("stages") or ():
+        if epochs <= _number(after):
+            yield _warning("callbacks.unfreezing.stages", f"stage {after} never begins in {epochs} epochs", "")
+
+
+def _number(value: Any) -> float:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else -1
+
+
+def _warning(key: str, problem: str, instead: str) -> Mistake:
+    return Mistake(key, problem, instead, stops=False)

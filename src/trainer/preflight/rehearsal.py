@@ -1,0 +1,184 @@
+"""Rehearsal: everything that a config names is built, and one step is made on shapes alone; no data, no memory.
+
+Constructors refuse what no type tells: a rate below 0, a dropout of 2, a network that cannot take the data. The step
+runs on PyTorch's meta device, where tensors have shapes and no numbers. What cannot be computed there (a network that
+looks at numbers) is tried on real tensors if it is small, and else left for the run to find.
+"""
+
+import contextlib
+import re
+import warnings
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+
+from trainer.build import build, build_net
+from trainer.config import Config
+from trainer.errors import UserError
+from trainer.mistake import Mistake
+from trainer.preflight.monitors import mistakes_of_monitors
+from trainer.spec import PADDING, Batch, DataSpec
+
+EXAMPLES, LONGEST = 2, 16  # of the made-up batch: batch norms need two; tokens
+SMALL = 20_000_000  # weights that a network may have to be tried on real tensors: a fifth of a second
+STEPS = 1000  # a length of training to make schedules with; theirs is known when the data are
+KNOWN = ("trainer.", "torch.", "torchvision.", "torchmetrics.", "pytorch_lightning.")
+_KEYS = re.compile(r"[\w.\[\]]+((, | and )[\w.\[\]]+)*")
+
+
+@runtime_checkable
+class LooksAtNet(Protocol):
+    """A callback that names parts of the network."""
+
+    def check(self, net: nn.Module) -> None:
+        """Refuse a network without these parts, by a `UserError`."""
+        ...
+
+
+class Rehearsal:
+    """Builds one config's objects, and notes what refuses.
+
+    Args:
+        config: Resolvable, and without mistakes in its calls.
+    """
+
+    def __init__(self, config: DictConfig) -> None:
+        self.config = config
+        self.found: list[Mistake] = []
+        self.facts: dict[str, Any] = {}  # of the step, for whoever wants to see that it was made
+
+    def run(self) -> None:
+        """Build and step; `found` and `facts` say how it went."""
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the run says it again
+            self._run()
+
+    def _run(self) -> None:
+        config = self.config
+        data = self._tried("data", lambda: build(config, "data"))
+        callbacks = [
+            self._tried(f"callbacks.{name}", self._builder(f"callbacks.{name}")) for name in config.callbacks or {}
+        ]
+        for name in config.logger or {}:
+            self._tried(f"logger.{name}", self._builder(f"logger.{name}"))
+        self._tried("trainer", lambda: build(config, "trainer", logger=False, callbacks=[], enable_checkpointing=False))
+        if data is None:  # of what needs its promise nothing can be said
+            self._tried("optimizer", lambda: build(config, "optimizer", [nn.Parameter(torch.zeros(1))]))
+            return
+        with torch.device("meta"):
+            task = self._tried("model", lambda: self._task(data.spec))
+        if task is None:
+            return
+        for name, callback in zip(config.callbacks or {}, callbacks, strict=True):
+            if isinstance(callback, LooksAtNet) and isinstance(getattr(task, "net", None), nn.Module):
+                self._tried(f"callbacks.{name}", partial(callback.check, task.net))
+        self._tried("optimizer", lambda: _configure(task))
+        self.found += mistakes_of_monitors(config, task, [each for each in callbacks if each is not None], data)
+        self._tried("model", lambda: self._step(task, data.spec))
+
+    def _builder(self, key: str) -> Callable[[], Any]:
+        return partial(build, self.config, key)
+
+    def _task(self, spec: DataSpec) -> Any:
+        config = self.config
+        net, objective = build_net(config, spec), build(config, "objective", spec)
+        return build(config, "model.task", net, objective, build(config, "optimizer"), build(config, "scheduler"))
+
+    def _tried(self, key: str, make: Callable[[], Any]) -> Any:
+        """What `make` makes; None where it refuses, which is noted under the key that its message begins with."""
+        try:
+            return make()
+        except UserError as error:
+            text = str(error).partition("\n  (HYDRA_FULL_ERROR=1")[0]
+            blamed, _, rest = text.partition(": ")
+            known = rest and _KEYS.fullmatch(blamed) and blamed.partition(".")[0] in Config.__dataclass_fields__
+            while known and rest.startswith(f"{blamed}: "):  # one who said it and one who was blamed
+                rest = rest.removeprefix(f"{blamed}: ")
+            at, problem = (blamed, rest) if known else (key, text)
+            problem, _, offer = problem.partition("\n  ")
+            self.found.append(Mistake(at, problem, offer))
+        except Exception as error:
+            if not _is_known(self.config, key):  # a fault in code of the user's, who needs its traceback
+                raise
+            self.found.append(Mistake(key, f"{type(error).__name__}: {_first_line(error)}"))
+        return None
+
+    def _step(self, task: Any, spec: DataSpec) -> None:
+        weights = sum(weight.numel() for weight in task.parameters())
+        self.facts = {"net": type(getattr(task, "net", task)).__name__, "parameters": weights}
+        try:
+            with torch.device("meta"):
+                _forward_and_backward(task, made_up(spec))
+            return
+        except Exception as error:
+            if weights > SMALL:
+                return
+            on_meta = error
+        try:  # numbers were looked at, or something is really wrong: real tensors tell
+            _forward_and_backward(self._task(spec), made_up(spec))
+        except UserError:
+            raise
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            if type(error) is type(on_meta):
+                raise UserError(f"model.net: a step on data '{spec.name}' fails: {_first_line(error)}") from error
+
+
+def made_up(spec: DataSpec) -> Batch:
+    """A batch of a few examples that keep the promise: on the default device, of zeros."""
+    if spec.kind == "tokens":
+        inputs = torch.ones(EXAMPLES, min(LONGEST, spec.shape[0]), dtype=torch.int64)
+        inputs[-1, 1:] = PADDING
+    else:
+        inputs = torch.zeros(EXAMPLES, *spec.shape)
+    if spec.target == "values":
+        return inputs, torch.zeros(EXAMPLES, spec.output_size)
+    return inputs, torch.zeros(EXAMPLES, dtype=torch.int64)
+
+
+def _forward_and_backward(task: Any, batch: Batch) -> None:
+    """What a step computes, with the losses that a task of two networks only logs."""
+    logged: list[Any] = []
+    task.log = lambda name, value, *_, **__: logged.append(value)
+    loss = task.training_step(batch, 0) if task.automatic_optimization else task.validation_step(batch, 0)
+    loss = loss["loss"] if isinstance(loss, dict) else loss
+    losses = [loss] if isinstance(loss, Tensor) else logged
+    for each in losses:
+        if isinstance(each, Tensor) and each.requires_grad:
+            torch.autograd.backward(each, retain_graph=True)
+
+
+def _configure(task: Any) -> None:
+    """Optimizers and schedules, for a training whose length is not known yet."""
+    task._trainer = SimpleNamespace(
+        estimated_stepping_batches=STEPS, check_val_every_n_epoch=1, strategy=SimpleNamespace(), max_epochs=1
+    )
+    with contextlib.suppress(AttributeError):  # a task of the user's may ask the trainer for more
+        task.configure_optimizers()
+    task._trainer = None
+
+
+def _is_known(config: DictConfig, key: str) -> bool:
+    """Whether all that is built at a key is code of ours or of our dependencies."""
+    named = re.findall(r"_target_: *(\S+)", OmegaConf.to_yaml(OmegaConf.select(config, key)))
+    return all(name.startswith(KNOWN) for name in named)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def rehearse(config: DictConfig) -> tuple[list[Mistake], dict[str, Any]]:
+    """Build all and make a step.
+
+    Returns:
+        list[Mistake]: What refuses; empty where all is well.
+        dict: What was rehearsed: network, number of weights.
+    """
+    rehearsal = Rehearsal(config)
+    rehearsal.run()
+    return rehearsal.found, rehearsal.facts
