@@ -231,9 +231,10 @@ class Checkpoint(ModelCheckpoint):
 
 
 # preflight reads names and types from here: a misspelt argument is told, whichever class takes it
-_ARGUMENTS = dict(signature(ModelCheckpoint).parameters) | dict(signature(Checkpoint).parameters)
-_ARGUMENTS.pop("more")
-Checkpoint.__signature__ = Signature(sorted(_ARGUMENTS.values(), key=lambda one: one.kind))
+_ARGUMENTS = {**signature(Checkpoint).parameters, **signature(ModelCheckpoint).parameters}
+Checkpoint.__signature__ = Signature(
+    [one.replace(kind=one.KEYWORD_ONLY) for name, one in _ARGUMENTS.items() if name != "more"]
+)
 Checkpoint.__init__.__annotations__ |= get_type_hints(ModelCheckpoint.__init__)
 
 
