@@ -53,6 +53,8 @@ def state_of(run: Path) -> str:
     file = run / "result.json"
     if file.is_file():
         return str(json.loads(file.read_text())["state"])
+    if not (run / LOCK).exists():
+        return "killed"
     lock = FileLock(run / LOCK)
     try:
         lock.acquire(timeout=0)
