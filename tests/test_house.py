@@ -22,10 +22,9 @@ SPEC = {"errors", "spec"}
 MAY_IMPORT = {
     "cli": {"commands", "usage", "config", "message", "errors", "late", "run"},
     "commands": {
-        *("api", "artifacts", "callbacks", "compose", "describe", "export", "late", "mistake", "origin", "predictor"),
-        *("preflight", "quiet"),
+        *("api", "artifacts", "callbacks", "compose", "config", "describe", "export", "late", "mistake", "origin"),
+        *("predictor", "preflight", "quiet", "run", *SPEC),
         *("cli", "sweep"),  # `trainer sweep resume` is short for a command line
-        *SPEC,
     },
     "describe": {"config", "errors"},
     "usage": {"commands", "describe"},
@@ -45,8 +44,9 @@ MAY_IMPORT = {
     "preflight": {"build", "compose", "config", "mistake", "origin", "quiet", "sweep", *SPEC},
     "sweep": {"artifacts", "cli", "compose", "config", "errors", "late", "mistake", "run"},
     "build": {"config", *SPEC},
-    "run": {"build", "preflight", "artifacts", "processes", "quiet", *SPEC},
+    "run": {"build", "preflight", "artifacts", "processes", "quiet", "signals", *SPEC},
     "processes": set(),
+    "signals": set(),
     "late": set(),
     "quiet": set(),
     "errors": set(),
@@ -58,7 +58,7 @@ MAY_IMPORT = {
     "data": SPEC,
     "model": SPEC,
     "task": {"objective", "losses", "schedule", *SPEC},
-    "callbacks": {"objective", "artifacts", "loop", *SPEC},
+    "callbacks": {"objective", "artifacts", "data", "loop", "signals", *SPEC},
     "loop": {"task", "losses", "errors"},
     "artifacts": {"data", "model", "trust", *SPEC},
 }

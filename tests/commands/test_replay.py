@@ -104,5 +104,5 @@ def test_a_run_that_did_not_finish_cannot_be_replayed(run, process):
     outcome = process("replay", "first")
     assert (outcome.code, outcome.err) == (
         1,
-        "error: replay: 'first' is unfinished: it has no result to compare with\n",
+        "error: replay: 'first' is killed: it has no result to compare with\n",
     )

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from trainer.artifacts.run_directory import INCIDENTAL
+from trainer.artifacts.fingerprint import INCIDENTAL
 from trainer.compose import Composer
 from trainer.errors import UserError
 from trainer.sweep.identity import Identities, composed, essence

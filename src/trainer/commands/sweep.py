@@ -20,7 +20,7 @@ from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
 
-from trainer.artifacts.run_directory import LEDGER
+from trainer.artifacts.hold import LEDGER
 from trainer.cli import compose_and_run
 from trainer.compose import Composer
 from trainer.errors import UserError, did_you_mean

@@ -18,6 +18,8 @@ def mistakes_of_machine(values: dict[str, Any]) -> Iterator[Mistake]:
     """
     yield from _devices(values["trainer"])
     yield from _files(values)
+    if values["resume"] not in (None, "auto"):
+        yield Mistake("resume", f"'{values['resume']}' is neither auto nor null", "for one run: trainer resume RUN")
     if values["train"] is False and values["test"] is False:
         yield Mistake("test", "train=false and test=false leave nothing to do", "test=true")
     elif values["train"] is False and values["ckpt_path"] is None:

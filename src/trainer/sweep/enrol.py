@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from trainer.artifacts.run_directory import INCIDENTAL
+from trainer.artifacts.fingerprint import INCIDENTAL
 from trainer.compose import Composer
 from trainer.errors import UserError
 from trainer.mistake import refuse

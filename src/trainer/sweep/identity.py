@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from trainer.artifacts.run_directory import INCIDENTAL
+from trainer.artifacts.fingerprint import INCIDENTAL
 from trainer.compose import Composer
 
 NAMED = re.compile(r"[\w.]+")  # in a reference: names of keys, and of resolvers

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from trainer.artifacts.run_directory import LEDGER
+from trainer.artifacts.hold import LEDGER
 from trainer.errors import UserError
 from trainer.sweep.alive import born, lives
 

@@ -154,7 +154,7 @@ def best_recipe(report: Report) -> str:
             choices.append(f"  - {value}" if name == "experiment" else f"  - override /debug: {value}")
         elif "." not in name and isinstance(run.nested_config.get(name), dict):
             choices.append(f"  - override /{name}: {value}")
-        elif name not in SEEDS and not name.startswith("hydra"):
+        elif name not in (*SEEDS, "resume") and not name.startswith("hydra"):
             _put(values, name.split("."), _value(run, name, value))
     spread = f" +- {best.estimate.deviation:.2g}" if best.estimate.count > 1 else ""
     head = f"# The best of {len(report.groups)} configs by {report.metric}: {best.estimate.mean:.4g}{spread}"

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from trainer.compose import Composer
-from trainer.config import Config
 from trainer.errors import UserError
 from trainer.sweep.board import Board
 from trainer.sweep.enrol import cells, enrol
@@ -26,7 +24,6 @@ from trainer.sweep.table import counts
 
 log = logging.getLogger(__name__)
 MOST_TOLD = 10  # failed jobs
-GO_ON = ["resume=auto"] if "resume" in [each.name for each in fields(Config)] else []
 NOT_OF_A_JOB = ("hydra/launcher", "hydra/sweeper", "hydra.launcher", "hydra.sweeper", "hydra.sweep", "hydra.mode")
 
 
@@ -87,7 +84,7 @@ def _launch(
             launcher = Plugins.instance().instantiate_launcher(
                 hydra_context=context, task_function=recorded, config=config
             )
-            words = [[*job.words, *GO_ON, f"hydra.sweep.subdir={job.number}"] for job in part]
+            words = [[*job.words, *_go_on(job), f"hydra.sweep.subdir={job.number}"] for job in part]
             launcher.launch(words, initial_job_idx=start)
         if config.sweep.fail_fast:
             break
@@ -101,7 +98,7 @@ def _side_by_side(ledger: Ledger, config: DictConfig, own: list[str]) -> int:
 
     def command(job: Job) -> list[str]:
         place = quoted(ledger.sweep / str(job.number))
-        return [*own, *job.words, *of_hydra, *GO_ON, f"hydra.run.dir={place}"]
+        return [*own, *job.words, *of_hydra, *_go_on(job), f"hydra.run.dir={place}"]
 
     board = Board(config.optimized_metric, settings.direction, len(places))
     return SideBySide(ledger, places, command, settings.retries, settings.fail_fast, board).run()
@@ -120,6 +117,11 @@ def conclude(ledger: Ledger, failed: Sequence[Job]) -> None:
         more = f"\n  and {len(failed) - MOST_TOLD} more" if len(failed) > MOST_TOLD else ""
         offer = f"once they can run: trainer sweep resume {ledger.sweep}"
         raise UserError(f"{len(failed)} of {len(jobs)} jobs failed:{told}{more}\n  {offer}")
+
+
+def _go_on(job: Job) -> list[str]:
+    """For a job that was begun before: from its last checkpoint, in its own directory."""
+    return ["resume=auto"] if job.tries else []
 
 
 def _to_run(jobs: Sequence[Job]) -> list[Job]:
