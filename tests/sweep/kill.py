@@ -76,15 +76,15 @@ def main() -> None:
     first, *_, last_job = jobs_of(folder / "whole")
     assert first.began
     assert last_job.ended
-    each = (last_job.ended - first.began) / asked.jobs
-    start = time.monotonic() - began - asked.jobs * each
+    job_seconds = (last_job.ended - first.began) / asked.jobs
+    start = time.monotonic() - began - asked.jobs * job_seconds
     reference = {job.identity: job for job in jobs_of(folder / "whole")}
 
     sweep, kept, kills = folder / "killed", {}, 0
     while True:
         several = [begin(folder, "killed", asked.jobs, asked.workers) for _ in range(asked.sweepers)]
         last = kills == asked.kills
-        deadline = time.monotonic() + (3600 if last else dice.uniform(0.5 * start, start + 5 * each))
+        deadline = time.monotonic() + (3600 if last else dice.uniform(0.5 * start, start + 5 * job_seconds))
         while time.monotonic() < deadline and any(each.poll() is None for each in several):
             time.sleep(0.01)
         for each in several:
@@ -103,14 +103,21 @@ def main() -> None:
             print(f"all done after {kills} kills")
             break
     assert codes == [0] * asked.sweepers, (sweep.parent / "killed.txt").read_text()[-3000:]
-    assert [job.number for job in jobs] == [*range(asked.jobs)]
+    compare(jobs, reference)
+    again = sum(job.tries - 1 for job in jobs)
+    print(f"{asked.jobs} jobs done after {kills} kills, {again} tries more than jobs; equal results")
+
+
+def compare(jobs: list[Job], reference: dict[str, Job]) -> None:
+    """Make sure that every job is done, once, with the numbers that it must have."""
+    assert [job.number for job in jobs] == [*range(len(reference))]
     assert {job.state for job in jobs} == {"done"}
     for job in jobs:
+        expected = reference[job.identity].result
+        assert expected is not None
         assert job.result is not None
-        assert job.result["metrics"] == reference[job.identity].result["metrics"], job.number
+        assert job.result["metrics"] == expected["metrics"], job.number
         assert job.result["fingerprint"] == job.identity
-    tries = [job.tries for job in jobs]
-    print(f"{asked.jobs} jobs done after {kills} kills, {sum(tries) - len(tries)} of them begun again; equal results")
 
 
 if __name__ == "__main__":
