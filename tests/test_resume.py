@@ -120,7 +120,7 @@ def stopped_and_resumed(command, directory, arguments, stops):
         words = [*arguments, "+callbacks.stop._target_=users.StopAt", f"hydra.run.dir={name}"]
         outcome = command(*words)
         while outcome.code == 143:
-            outcome = command("resume", name)
+            outcome = command("resume", name, "trust=users")
         assert outcome.code == 0, outcome.err
         left.append(left_behind(directory / name))
         assert (directory / "stops.txt").read_text() == "", "not every stop was reached"

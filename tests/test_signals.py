@@ -8,6 +8,13 @@ import torch
 
 from trainer.artifacts.hold import state_of
 
+
+@pytest.fixture(autouse=True)
+def own_code(monkeypatch):
+    """A run's config may name the module that these tests write."""
+    monkeypatch.setenv("TRAINER_TRUST", "users")
+
+
 TINY = ["data=digits", "model=mlp", "model.net.hidden=[4]", "model.net.dropout=0.5", "trainer.max_epochs=3"]
 STOP = ["+callbacks.stop._target_=users.StopAt", "hydra.run.dir=run"]
 USERS = """

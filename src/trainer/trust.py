@@ -17,7 +17,7 @@ from trainer.errors import UserError
 
 VARIABLE = "TRAINER_TRUST"
 PACKAGES = ("trainer", "torch.nn", "torch.optim", "torchvision", "torchmetrics", "pytorch_lightning")
-MAKERS = ("trainer.objective", "trainer.schedule")  # of these, functions too
+MAKERS = ("trainer.objective", "trainer.schedule", "trainer.callbacks.finite_loss")  # of these, functions too
 # a class that builds whatever its arguments name
 NEVER = ("pytorch_lightning.cli", "pytorch_lightning.callbacks.lambda_function")
 

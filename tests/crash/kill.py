@@ -121,14 +121,15 @@ def left_behind(run: Path) -> dict[str, Any]:
     import torch
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    last, best = (torch.load(run / f"checkpoints/{name}.ckpt", weights_only=True) for name in ("last", "best"))
+    kept = [run / f"checkpoints/{name}.ckpt" for name in ("last", "best")]
+    last, *best = (torch.load(file, weights_only=True) for file in kept if file.is_file())  # some monitor nothing
     events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0}).Reload()
     with (run / "metrics.csv").open() as file:
         rows = [{name: value for name, value in row.items() if value} for row in csv.DictReader(file)]
     return {
         "weights": last["state_dict"],
         "optimizers": [state["state"] for state in last["optimizer_states"]],
-        "best": best["state_dict"],
+        "best": [each["state_dict"] for each in best],
         "rows": rows,
         "scalars": {
             name: [(event.step, repr(event.value)) for event in events.Scalars(name)]

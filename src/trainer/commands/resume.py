@@ -1,10 +1,11 @@
 """Go on with a run that stopped, in its own directory, as if it had never stopped.
 
-trainer resume RUN_DIRECTORY [trainer.max_epochs=N] [other settings]
+trainer resume RUN_DIRECTORY [trainer.max_epochs=N] [other settings] [trust=my_package]
 
 The config is the run's; it begins at the last good checkpoint, and logs no step twice. A run that is finished says
 so, unless it is to be longer now. What would have led to other numbers from the start cannot be set: it belongs into a
-new run (ckpt_path=RUN_DIRECTORY/checkpoints/last.ckpt).
+new run (ckpt_path=RUN_DIRECTORY/checkpoints/last.ckpt). Packages of your own whose code the config names are declared
+by `trust`, with commas between them, or by TRAINER_TRUST.
 """
 
 import json
@@ -22,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from trainer.artifacts.resume import LENGTHS
 from trainer.config import Config
 from trainer.errors import UserError, did_you_mean
+from trainer.trust import require
 
 USAGE = "trainer resume RUN_DIRECTORY [trainer.max_epochs=N]"
 
@@ -37,7 +39,9 @@ def main(words: list[str]) -> int:
     if not words or "=" in words[0]:
         raise UserError(f"resume: name the directory of a run\n  {USAGE}")
     directory = Path(words[0]).absolute()
-    config = composed(directory, words[1:])
+    config = composed(directory, [word for word in words[1:] if not word.startswith("trust=")])
+    trusted = ",".join(word.removeprefix("trust=") for word in words[1:] if word.startswith("trust="))
+    require(OmegaConf.to_container(config, resolve=True), words[0], trusted)
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # see trainer.cli
     run(config)
     return 0

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from trainer.errors import UserError, did_you_mean
 from trainer.model.pretrained import are_given_later, load, read
-from trainer.spec import DataSpec, ExistingPath
+from trainer.spec import DataSpec
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class ResNet(nn.Module):
         depth: Depth = 18,
         width: int = 64,
         stem: Stem = "auto",
-        weights: Literal["imagenet"] | ExistingPath | None = None,
+        weights: str | None = None,
         trainable: Literal["all", "head"] | Sequence[str] = "all",
     ) -> None:
         super().__init__()

@@ -50,6 +50,10 @@ def _files(values: dict[str, Any]) -> Iterator[Mistake]:
             yield Mistake(
                 "data.path", f"no file '{file}'", "data.dir is the folder it lies below, or: data.synthetic=true"
             )
+    weights = values["model"]["net"].get("weights")
+    begins = values["train"] and checkpoint is None and not values["resume"]  # else they are the checkpoint's
+    if begins and isinstance(weights, str) and weights != "imagenet" and not Path(weights).exists():
+        yield Mistake("model.net.weights", f"there is no file or directory '{weights}'")
     outputs = Path(str(values["outputs"]))
     there = next(folder for folder in [outputs, *outputs.absolute().parents] if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
