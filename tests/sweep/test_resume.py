@@ -25,6 +25,23 @@ def test_the_same_command_again_runs_nothing_that_is_done(command, jobs):
     assert [job.tries for job in jobs()] == [1, 1]
 
 
+def test_a_plan_tells_how_jobs_stand_and_runs_none(command, jobs):
+    command("-m", *TINY, "seed=1,2", SWEEP)
+    before = jobs()
+    plan = command("-m", *TINY, "seed=1,2,3", SWEEP, "--plan")
+    assert plan.code == 0, plan.err
+    first, second, third, summary = plan.out.splitlines()
+    assert first.split()[:2] == ["#0", "done"]
+    assert second.split()[:2] == ["#1", "done"]
+    assert third.split()[:2] == ["#2", "planned"]
+    assert third.endswith(" ".join([*TINY, "seed=3"]))
+    assert summary.startswith("3 jobs, 1 to run; about ")
+    assert jobs() == before
+    wrong = command("-m", *TINY, "seed=1,2", "model.net.hiden=[3],[4]", "--plan")
+    assert wrong.code == 1
+    assert "model.net.hiden: no such key; did you mean 'hidden'?" in wrong.err
+
+
 def test_the_ledger_has_the_result_and_the_fingerprint_of_every_job(command, jobs):
     outcome = command("-m", *TINY, "seed=1,2", SWEEP)
     for job in jobs():

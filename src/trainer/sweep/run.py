@@ -1,7 +1,7 @@
 """Run: the jobs of a sweep that are not done, by one of Hydra's launchers or side by side in processes of their own."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -64,9 +64,10 @@ def run_sweep(
         number = _side_by_side(ledger, config, own)
     else:
         _launch(ledger, config, context, task, batch)
-    conclude(ledger, [job for job in ledger.jobs() if job.state == "failed" and job.tries > before[job.number]])
+    log.info(f"sweep  {directory}: {counts(ledger.jobs())}")
     if number:
         raise SystemExit(128 + number)  # as shells have it
+    refuse_failed(ledger, before)
 
 
 def _launch(
@@ -104,19 +105,23 @@ def _side_by_side(ledger: Ledger, config: DictConfig, own: list[str]) -> int:
     return SideBySide(ledger, places, command, settings.retries, settings.fail_fast, board).run()
 
 
-def conclude(ledger: Ledger, failed: Sequence[Job]) -> None:
-    """Say how the sweep stands.
+def refuse_failed(ledger: Ledger, before: Mapping[int, int]) -> None:
+    """End with what went wrong with jobs that were begun by now.
+
+    Args:
+        ledger: Of the sweep.
+        before: How often each job had been begun before, by its number.
 
     Raises:
-        UserError: A job has failed.
+        UserError: A job has failed, or was stopped from outside.
     """
     jobs = ledger.jobs()
-    log.info(f"sweep  {ledger.sweep}: {counts(jobs)}")
+    failed = [job for job in jobs if job.state in ("failed", "interrupted") and job.tries > before.get(job.number, 0)]
     if failed:
-        told = "".join(f"\n  job {job.number} ({' '.join(job.words)}): {job.error}" for job in failed[:MOST_TOLD])
+        told = [f"\n  job {job.number} ({' '.join(job.words)}): {job.error or job.state}" for job in failed]
         more = f"\n  and {len(failed) - MOST_TOLD} more" if len(failed) > MOST_TOLD else ""
         offer = f"once they can run: trainer sweep resume {ledger.sweep}"
-        raise UserError(f"{len(failed)} of {len(jobs)} jobs failed:{told}{more}\n  {offer}")
+        raise UserError(f"{len(failed)} of {len(jobs)} jobs failed:{''.join(told[:MOST_TOLD])}{more}\n  {offer}")
 
 
 def _go_on(job: Job) -> list[str]:
