@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,17 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobRuntime
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
 
 from trainer.compose import Composer
 from trainer.errors import UserError
 from trainer.sweep.board import Board
 from trainer.sweep.enrol import cells, enrol
+from trainer.sweep.forms import as_table, write
 from trainer.sweep.identity import Identities, key_of
 from trainer.sweep.ledger import TO_RUN, Job, Ledger
 from trainer.sweep.record import Recorded
+from trainer.sweep.report import report_of
 from trainer.sweep.side_by_side import SideBySide, quoted, seats, visible_gpus
 from trainer.sweep.table import counts
 
@@ -111,6 +114,11 @@ def conclude(ledger: Ledger, failed: Sequence[Job]) -> None:
         UserError: A job has failed.
     """
     jobs = ledger.jobs()
+    if sum(job.state == "done" for job in jobs) > 1:
+        with suppress(UserError):  # runs that only test have nothing to compare
+            made = report_of(ledger.sweep)
+            write(made, ledger.sweep)
+            Console().print(as_table(made))
     log.info(f"sweep  {ledger.sweep}: {counts(jobs)}")
     if failed:
         told = "".join(f"\n  job {job.number} ({' '.join(job.words)}): {job.error}" for job in failed[:MOST_TOLD])
