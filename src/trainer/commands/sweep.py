@@ -3,6 +3,8 @@
 trainer sweep plan WORDS... [--json]    the jobs that `trainer -m WORDS` would run; also: trainer -m WORDS --plan
 trainer sweep show DIR [--json]         how each job of the sweep in a directory stands
 trainer sweep resume DIR [WORDS...]     run what is missing, failed or interrupted
+trainer sweep report DIR [metric=NAME] [baseline=WORDS] [direction=min|max] [--csv | --markdown]
+                                        seeds put together, intervals, differences to a baseline; the best as a recipe
 
     e.g. trainer sweep plan experiment=xor_mlp optimizer.lr=0.01,0.1 sweep.seeds=5
          trainer sweep resume outputs/xor_mlp/SWEEP
@@ -19,20 +21,24 @@ from dataclasses import asdict
 from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
+from rich.console import Console
 
 from trainer.artifacts.hold import LEDGER
 from trainer.cli import compose_and_run
+from trainer.commands import split_words
 from trainer.compose import Composer
 from trainer.errors import UserError, did_you_mean
 from trainer.mistake import refuse
 from trainer.preflight.jobs import ALL_OF, check_words
 from trainer.sweep.enrol import cells, refuse_changes
+from trainer.sweep.forms import as_csv, as_markdown, as_table, write
 from trainer.sweep.identity import Identities, key_of
 from trainer.sweep.ledger import TO_RUN, Job, Ledger
 from trainer.sweep.plan import first_of
+from trainer.sweep.report import report_of
 from trainer.sweep.table import estimate, lines
 
-FLAGS = ("--json", "--take-over")
+FLAGS = ("--json", "--take-over", "--csv", "--markdown")
 
 
 def main(words: list[str]) -> int:
@@ -41,10 +47,10 @@ def main(words: list[str]) -> int:
     Returns:
         int: 0; of `resume` the exit status of the sweep.
     """
-    doing = {"plan": plan, "show": show, "resume": resume}
+    doing = {"plan": plan, "show": show, "resume": resume, "report": report}
     if not words or words[0] not in doing:
         near = did_you_mean(words[0], [*doing]) if words else ""
-        raise UserError(f"sweep: say what to do: trainer sweep plan WORDS, show DIR or resume DIR{near}")
+        raise UserError(f"sweep: say what to do: trainer sweep plan WORDS, show DIR, resume DIR or report DIR{near}")
     flags = {word for word in words if word in FLAGS}
     return doing[words[0]]([word for word in words[1:] if word not in FLAGS], flags)
 
@@ -101,6 +107,25 @@ def resume(words: list[str], flags: set[str]) -> int:
         os.chdir(place)
     sys.argv = [sys.argv[0], "--multirun", *same, *new.values(), f"hydra.sweep.dir={directory}"]
     return compose_and_run()
+
+
+def report(words: list[str], flags: set[str]) -> int:
+    """Say what a sweep has shown, and leave it in its directory: report.md, report.csv, best.yaml."""
+    usage = "trainer sweep report DIR [metric=NAME] [baseline=WORDS] [direction=min|max]"
+    names, settings = split_words(words, ["metric", "baseline", "direction"], usage)
+    if len(names) != 1:
+        raise UserError(f"sweep report: name the directory of a sweep\n  {usage}")
+    if settings.get("direction") not in (None, "min", "max"):
+        raise UserError(f"sweep report: direction={settings['direction']} is neither min nor max")
+    made = report_of(Path(names[0]), **settings)
+    if "--csv" in flags or "--markdown" in flags:
+        print((as_csv if "--csv" in flags else as_markdown)(made), end="")
+        return 0
+    Console().print(as_table(made))
+    for state, count in made.left_out.items():
+        print(f"left out: {count} {state} run(s)")
+    print("written: " + ", ".join(map(str, write(made, Path(names[0])))))
+    return 0
 
 
 def _jobs_in(directory: str) -> list[Job]:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,17 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobRuntime
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
 
 from trainer.compose import Composer
 from trainer.errors import UserError
 from trainer.sweep.board import Board
 from trainer.sweep.enrol import cells, enrol
+from trainer.sweep.forms import as_table, write
 from trainer.sweep.identity import Identities, key_of
 from trainer.sweep.ledger import TO_RUN, Job, Ledger
 from trainer.sweep.record import Recorded
+from trainer.sweep.report import report_of
 from trainer.sweep.side_by_side import SideBySide, quoted, seats, visible_gpus
 from trainer.sweep.table import counts
 
@@ -64,7 +67,7 @@ def run_sweep(
         number = _side_by_side(ledger, config, own)
     else:
         _launch(ledger, config, context, task, batch)
-    log.info(f"sweep  {directory}: {counts(ledger.jobs())}")
+    tell(ledger)
     if number:
         raise SystemExit(128 + number)  # as shells have it
     refuse_failed(ledger, before)
@@ -103,6 +106,17 @@ def _side_by_side(ledger: Ledger, config: DictConfig, own: list[str]) -> int:
 
     board = Board(config.optimized_metric, settings.direction, len(places))
     return SideBySide(ledger, places, command, settings.retries, settings.fail_fast, board).run()
+
+
+def tell(ledger: Ledger) -> None:
+    """Say how the sweep stands, and what its results show."""
+    jobs = ledger.jobs()
+    if sum(job.state == "done" for job in jobs) > 1:
+        with suppress(UserError):  # runs that only test have nothing to compare
+            made = report_of(ledger.sweep)
+            write(made, ledger.sweep)
+            Console().print(as_table(made))
+    log.info(f"sweep  {ledger.sweep}: {counts(jobs)}")
 
 
 def refuse_failed(ledger: Ledger, before: Mapping[int, int]) -> None:
