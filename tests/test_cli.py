@@ -90,6 +90,7 @@ def test_callbacks_are_switched_on_and_off_by_name(command):
     )
     assert list(config["callbacks"]) == [
         "lean_steps",
+        "finite_loss",
         "checkpoint",
         "lr_monitor",
         "progress",
