@@ -22,7 +22,7 @@ SPEC = {"errors", "spec"}
 MAY_IMPORT = {
     "cli": {"commands", "usage", "config", "message", "errors", "late", "run"},
     "commands": {
-        *("artifacts", "callbacks", "compose", "describe", "late", "mistake", "origin", "preflight", "quiet"),
+        *("artifacts", "callbacks", "compose", "describe", "late", "mistake", "origin", "preflight", "quiet", "report"),
         *SPEC,
     },
     "describe": {"config", "errors"},
@@ -52,6 +52,7 @@ MAY_IMPORT = {
     "loop": {"task", "losses", "errors"},
     "artifacts": SPEC,
     "sweep": {"artifacts", *SPEC},
+    "report": {"artifacts", "sweep", "errors"},
 }
 
 
