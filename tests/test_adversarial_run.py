@@ -23,7 +23,7 @@ def test_a_run_keeps_its_last_epoch_and_counts_steps_of_the_generator(command):
     assert (result["steps"], result["epochs"]) == (2 * STEPS, 2)
     assert f"epoch 2/2  step {2 * STEPS}  " in outcome.out
     best = torch.load(run / "checkpoints/best.ckpt", weights_only=True)
-    assert (best["epoch"], best["global_step"]) == (1, 2 * STEPS)
+    assert (best["epoch"], best["global_step"]) == (2, 2 * STEPS)
     rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
     assert [int(row["step"]) for row in rows if row["train/generator_loss"]] == list(range(4, 2 * STEPS, 5))
     board = EventAccumulator(str(run / "tensorboard"), size_guidance={"images": 0}).Reload()

@@ -35,6 +35,7 @@ class Config:
     train: bool = True
     test: bool = True
     ckpt_path: str | None = None
+    resume: str | None = None
     compile: bool = False
     optimized_metric: str | None = None
     outputs: str = MISSING

@@ -1,8 +1,14 @@
 """Errors that a user can mend: shown as one message, without a traceback."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+import errno
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+# CUDA's and the CPU's ways to say so
+NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class UserError(Exception):
@@ -37,6 +43,29 @@ def blamed_on(key: str) -> Iterator[None]:
         ):
             raise UserError(f"{key}: {cause}\n  (HYDRA_FULL_ERROR=1 shows where it was raised)") from error
         raise
+
+
+def mendable(error: Exception, config: Mapping[str, Any]) -> UserError | None:
+    """What a user can do about an error of the machine: a full disk, too little memory; None for any other error.
+
+    Args:
+        error: From anywhere in a run.
+        config: Of the run; may be empty.
+    """
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        where = f" '{error.filename}'" if error.filename else ""
+        return UserError(f"cannot write{where}: {error.strerror}\n  make room, then: trainer resume RUN")
+    text = str(error)
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(word in text for word in NO_MEMORY)):
+        size = config.get("data", {}).get("batch_size", 0)
+        together = config.get("trainer", {}).get("accumulate_grad_batches", 1)
+        offer = "a smaller network or trainer.precision=bf16-mixed needs less"
+        if size > 1:
+            halves = f"data.batch_size={size // 2} trainer.accumulate_grad_batches={2 * together}"
+            offer = f"steps of the same size in half the memory: {halves}"
+        first = (text.splitlines() or ["MemoryError"])[0][:200]
+        return UserError(f"out of memory with data.batch_size={size}: {first}\n  {offer}")
+    return None
 
 
 def did_you_mean(name: str, names: Sequence[str], all_of: int = 40) -> str:

@@ -12,6 +12,8 @@ USELESS = {
     r"The number of training batches \(\d+\) is smaller than the logging interval.*": UserWarning,
     # a run that goes on from another run's checkpoint has a directory, and a best epoch, of its own
     r"The dirpath has changed from .*": UserWarning,
+    # a run that is resumed goes on in its own directory
+    r"Checkpoint directory .* exists and is not empty.*": UserWarning,
     # frozen parts of a network are in evaluation mode on purpose
     r"Found \d+ module\(s\) in eval mode at the start of training.*": UserWarning,
 }

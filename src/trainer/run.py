@@ -1,6 +1,5 @@
 """One run: build what the config names, train it, test the best of it, and write down how it went."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +7,15 @@ import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from trainer.artifacts.checkpoint import ConfigInCheckpoint, best
+from trainer.artifacts.checkpoint import SelfContained, best
+from trainer.artifacts.hold import is_first_process
 from trainer.artifacts.report import announce, log_hyperparameters, report
-from trainer.artifacts.run_directory import RunDirectory, is_first_process
+from trainer.artifacts.run_directory import RunDirectory
 from trainer.build import build, build_all, build_net, without_unasked
 from trainer.preflight.check import check
 from trainer.processes import processes_of_this_run
 from trainer.quiet import quieten
+from trainer.signals import interruptible
 
 
 def run(config: DictConfig) -> float | None:
@@ -26,23 +27,14 @@ def run(config: DictConfig) -> float | None:
     Raises:
         UserError: Something the user can mend.
     """
-    hydra, began = HydraConfig.get(), time.monotonic()
+    hydra = HydraConfig.get()
     directory = RunDirectory(Path(hydra.runtime.output_dir))
-    result: dict[str, Any] = {"state": "failed", "metrics": {}}
-    try:
+    with interruptible(), directory.session() as result:
         quieten()
         check(config)
-        directory.begin(config, list(hydra.overrides.task))
-        with processes_of_this_run(directory.path):
-            result |= execute(config, directory)
-        result["state"] = "finished"
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt | SystemExit):  # Lightning turns Ctrl-C into an exit
-            result["state"] = "interrupted"
-        result["error"] = f"{type(error).__name__}: {error}"
-        raise
-    finally:
-        directory.end(result, seconds=time.monotonic() - began)
+        if directory.begin(config, list(hydra.overrides.task), result):
+            with processes_of_this_run(directory.path):
+                result |= execute(config, directory)
     if is_first_process():
         report(result, directory.path)
     return result["metrics"].get(config.optimized_metric)
@@ -65,7 +57,7 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
     trainer: pl.Trainer = build(
         config,
         "trainer",
-        callbacks=[*callbacks, ConfigInCheckpoint(directory.config)],
+        callbacks=[*callbacks, SelfContained(directory)],
         logger=build_all(config, "logger"),
         default_root_dir=str(directory.path),
         **without_unasked(callbacks),
@@ -73,7 +65,7 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
     announce(data.spec, net, trainer, directory.path)
 
     metrics: dict[str, float] = {}
-    checkpoint = config.ckpt_path
+    checkpoint = directory.checkpoint or config.ckpt_path
     if config.train:
         trainer.fit(task, data, ckpt_path=checkpoint)
         checkpoint, score = best(trainer)

@@ -1,9 +1,10 @@
 """DataSpec: what a data set promises, and all that a network has to know of it."""
 
+import os
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Lt, Predicate
 from torch import Tensor
 
 from trainer.errors import MismatchError
@@ -14,6 +15,7 @@ PADDING = 0  # the token that only fills up: it stands behind the last token of 
 # types of arguments with the range that preflight holds them to
 Count = Annotated[int, Ge(1)]
 Share = Annotated[float, Gt(0), Lt(1)]
+ExistingPath = Annotated[str, Predicate(os.path.exists)]
 Batch = tuple[Tensor, Tensor]  # inputs (batch, *shape); targets (batch,) classes or (batch, output_size) values
 
 AXES: dict[Kind, str] = {

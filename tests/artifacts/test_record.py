@@ -29,8 +29,8 @@ def made(tmp_path):
     return make
 
 
-def test_a_run_without_a_result_is_unfinished(made):
-    assert made("a", seed=1).state == "unfinished"
+def test_a_run_without_a_result_that_nobody_is_at_was_killed(made):
+    assert made("a", seed=1).state == "killed"
     assert made("b", seed=1, result={"state": "failed", "metrics": {}}).state == "failed"
 
 

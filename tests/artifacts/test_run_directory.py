@@ -6,7 +6,8 @@ import pytest
 from hydra.conf import HydraConf
 from omegaconf import OmegaConf
 
-from trainer.artifacts.run_directory import claim, fingerprint, is_first_process, write
+from trainer.artifacts.claim import claim
+from trainer.artifacts.run_directory import fingerprint, is_first_process, write
 
 CONFIG = {
     "seed": 1,

@@ -53,7 +53,10 @@ def test_a_judge_of_an_earlier_run_judges_the_test(command):
 @pytest.mark.parametrize(
     ("judge", "message"),
     [
-        ("nowhere", "no run directory 'nowhere'\n  name the run directory of a classifier of data 'digits'"),
+        (
+            "nowhere",
+            "no checkpoint and no run directory 'nowhere'\n  name the run directory of a classifier of data 'digits'",
+        ),
         ("other", "'other' is no classifier of data 'digits', but a Linear of data 'line'"),
         ("gan", "'gan' is no classifier of data 'digits', but a GAN of data 'digits'"),
     ],

@@ -91,11 +91,11 @@ def test_a_line_of_code_that_changed_is_named_with_here_and_undone_without(proce
     (tmp_path / "my_code.py").write_text(code.replace("Flatten()", "Flatten(), nn.Identity()"))  # not committed
     assert process("data=xor", "model=mine", "trainer.max_epochs=1", "hydra.run.dir=first").code == 0
     (tmp_path / "my_code.py").write_text(code.replace("nn.Linear(2, 1)", "nn.Linear(2, 3), nn.Linear(3, 1)"))
-    status, report = replayed(process, "--here")
+    status, report = replayed(process, "--here", "trust=my_code")
     assert status == 1
     assert "uncommitted changes" in line(report, "code")
     assert report.splitlines()[-1] == "what could be to blame: code"
-    status, report = replayed(process)
+    status, report = replayed(process, "trust=my_code")
     assert status == 0, report
 
 
@@ -104,5 +104,5 @@ def test_a_run_that_did_not_finish_cannot_be_replayed(run, process):
     outcome = process("replay", "first")
     assert (outcome.code, outcome.err) == (
         1,
-        "error: replay: 'first' is unfinished: it has no result to compare with\n",
+        "error: replay: 'first' is killed: it has no result to compare with\n",
     )

@@ -1,6 +1,7 @@
 """`trainer sample RUN`: the images it writes, from which weights, and its messages."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -33,7 +34,8 @@ def test_it_writes_a_picture_and_the_numbers_and_says_where(run, command):
 def test_the_samples_are_those_of_the_averaged_weights_of_the_last_epoch(run, command):
     command("sample", "mine", "count=3", "seed=5")
     weights = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
-    net, spec = restore(run)
+    made = restore(run, "last")
+    net, spec = made.net, made.spec
     assert spec.name == "digits"
     assert not net.training
     assert all(torch.equal(net.state_dict()[name[4:]], weights[name]) for name in weights)
@@ -51,22 +53,33 @@ def test_a_seed_has_its_own_samples_and_always_the_same(run, command):
     assert not (made[0] == made[2]).all()
 
 
-def test_a_network_of_the_working_directory_is_found(command, tmp_path):
+def test_a_network_of_the_working_directory_is_found_where_it_is_declared(command, tmp_path):
     (tmp_path / "mine.py").write_text("from trainer.model.gan import GAN\n\n\nclass Own(GAN):\n    pass\n")
     assert command(*GAN, "model.net._target_=mine.Own", "hydra.run.dir=own").code == 0
-    assert command("sample", "own").code == 0
+    undeclared = command("sample", "own")
+    assert undeclared.code == 1
+    assert "model.net: mine.Own: a package that you have not declared" in undeclared.err
+    assert "add trust=mine (or set TRAINER_TRUST=mine)" in undeclared.err
+    assert command("sample", "own", "trust=mine").code == 0
+
+
+def test_a_checkpoint_by_itself_is_enough(run, command, tmp_path):
+    shutil.move(run / "checkpoints/last.ckpt", tmp_path / "gan.ckpt")
+    shutil.rmtree(run)
+    assert command("sample", "gan.ckpt", "count=4").out == "samples.npy\nsamples.png\n"
+    assert command("sample", "gan.ckpt", "count=4", "to=here").out == "here/samples.npy\nhere/samples.png\n"
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "sample: name the directory of a run\n  trainer sample RUN_DIRECTORY [count=64] "),
-        (["count=3"], "sample: name the directory of a run"),
-        (["nowhere"], "no run directory 'nowhere'"),
+        ([], "sample: name a run directory or a checkpoint\n  trainer sample RUN_OR_CHECKPOINT [count=64] "),
+        (["count=3"], "sample: name a run directory or a checkpoint"),
+        (["nowhere"], "no checkpoint and no run directory 'nowhere'"),
         (["empty"], "no checkpoint 'empty/checkpoints/last.ckpt'; the run has kept none"),
         (["linear", "checkpoint=next"], "no checkpoint 'linear/checkpoints/next.ckpt'; there are: best, last"),
         (["linear"], "'linear' holds a Linear, which makes nothing new; model=gan does"),
-        (["linear", "coutn=3"], "sample: there is no 'coutn'; did you mean 'count'?"),
+        (["linear", "coutn=3"], "there is no setting 'coutn'; did you mean 'count'?"),
         (["linear", "count=0"], "sample: count='0' is not a whole number from 1"),
         (["linear", "seed=x"], "sample: seed='x' is not a whole number from 0"),
         (["foreign"], "'foreign/checkpoints/last.ckpt' does not hold the config of its run"),
@@ -85,5 +98,5 @@ def test_a_mistake_is_told_without_a_traceback(words, message, command, tmp_path
 
 
 def test_the_help_names_it(command):
-    assert re.search(r"  sample +New images from the generative network", command("--help").out)
-    assert command("sample", "--help").out.splitlines()[2].startswith("trainer sample RUN_DIRECTORY [count=64]")
+    assert re.search(r"  sample +New images from a generative network", command("--help").out)
+    assert command("sample", "--help").out.splitlines()[2].startswith("trainer sample RUN_OR_CHECKPOINT [count=64]")

@@ -35,7 +35,7 @@ def stock(tmp_path):
 
 
 def unscaled(values, scale):
-    return [round(number, 4) for number in (values.double() * scale.deviation + scale.mean).flatten().tolist()]
+    return [round(number, 4) for number in (values.double() * scale[1] + scale[0]).flatten().tolist()]
 
 
 def test_the_promise_is_made_without_a_file(tmp_path):
@@ -47,7 +47,7 @@ def test_windows_of_prices_are_followed_by_the_next_price_in_the_split_in_which_
     data = stock(quantity="prices")
     windows = {
         stage: [
-            (*unscaled(window, data.input_scale), *unscaled(target, data.target_scale))
+            (*unscaled(window, data.preprocessing.input_scale), *unscaled(target, data.preprocessing.target_scale))
             for window, target in zip(*split, strict=True)
         ]
         for stage, split in data.splits.items()
@@ -61,8 +61,8 @@ def test_windows_of_prices_are_followed_by_the_next_price_in_the_split_in_which_
 
 def test_the_target_lies_as_many_days_ahead_as_the_horizon(stock):
     data = stock(quantity="prices", horizon=3)
-    firsts = {stage: unscaled(split.inputs[0], data.input_scale) for stage, split in data.splits.items()}
-    targets = {stage: unscaled(split.targets, data.target_scale) for stage, split in data.splits.items()}
+    firsts = {stage: unscaled(split.inputs[0], data.preprocessing.input_scale) for stage, split in data.splits.items()}
+    targets = {stage: unscaled(split.targets, data.preprocessing.target_scale) for stage, split in data.splits.items()}
     assert firsts == {"train": [10, 11], "val": [12, 13], "test": [14, 15]}
     assert targets == {"train": [14, 15], "val": [16, 17], "test": [18, 19]}
 
@@ -72,25 +72,28 @@ def test_windows_of_returns_hold_daily_ones_and_ask_for_the_one_to_the_horizon(s
     prices = [10.0, 20.0, 10.0, 40.0, 30.0, 60.0, 50.0, 70.0, 80.0, 40.0]
     data = stock(prices, quantity="returns", horizon=horizon)
     train = data.splits["train"]
-    assert unscaled(train.inputs[0], data.input_scale) == [round(log(2), 4), round(log(0.5), 4)]
+    assert unscaled(train.inputs[0], data.preprocessing.input_scale) == [round(log(2), 4), round(log(0.5), 4)]
     # the window ends on the third day
-    assert unscaled(train.targets[0], data.target_scale) == [round(log(prices[2 + horizon] / 10), 4)]
+    assert unscaled(train.targets[0], data.preprocessing.target_scale) == [round(log(prices[2 + horizon] / 10), 4)]
     assert [len(split.targets) for split in data.splits.values()] == [4 - horizon, 2, 2]
-    assert unscaled(data.splits["test"].targets[-1], data.target_scale) == [round(log(40 / prices[-1 - horizon]), 4)]
+    assert unscaled(data.splits["test"].targets[-1], data.preprocessing.target_scale) == [
+        round(log(40 / prices[-1 - horizon]), 4)
+    ]
 
 
 def test_scales_are_the_mean_and_deviation_of_the_training_days(stock):
     data = stock(quantity="prices")
-    assert data.input_scale == data.target_scale == pytest.approx((12.5, 1.707825))  # of 10 to 15
+    made = data.preprocessing
+    assert made.input_scale == made.target_scale == pytest.approx((12.5, 1.707825))  # of 10 to 15
     returns = stock([1.0, 2.0, 8.0, 16.0, 64.0, 128.0, 1.0, 9.0, 1.0, 5.0], quantity="returns", horizon=2)
     # over a day: 1 2 1 2 1 times log 2; over two: 3 3 3 3 times log 2, which has no deviation
-    assert returns.input_scale == pytest.approx((1.4 * log(2), 0.24**0.5 * log(2)))
-    assert returns.target_scale.mean == pytest.approx(3 * log(2))
+    assert returns.preprocessing.input_scale == pytest.approx((1.4 * log(2), 0.24**0.5 * log(2)))
+    assert returns.preprocessing.target_scale[0] == pytest.approx(3 * log(2))
 
 
 def test_a_price_that_never_changed_in_training_is_scaled_by_one(stock):
     data = stock([5.0] * 10, quantity="prices")
-    assert data.input_scale == (5.0, 1.0)
+    assert data.preprocessing.input_scale == (5.0, 1.0)
     assert not data.splits["train"].inputs.any()
 
 
@@ -101,12 +104,12 @@ def test_no_price_of_the_future_reaches_training(stock, quantity, horizon):
     prices = [100.0 + 7 * (day % 5) + day for day in range(40)]
     known = {"quantity": quantity, "horizon": horizon, "look_back": 4}
     data = stock(prices, **known)
-    train, scales = data.splits["train"], (data.input_scale, data.target_scale)
+    train, scales = data.splits["train"], (data.preprocessing.input_scale, data.preprocessing.target_scale)
     for day in range(24, 40):
         changed = stock([*prices[:day], 9999.0, *prices[day + 1 :]], **known)
         assert torch.equal(changed.splits["train"].inputs, train.inputs)
         assert torch.equal(changed.splits["train"].targets, train.targets)
-        assert (changed.input_scale, changed.target_scale) == scales
+        assert (changed.preprocessing.input_scale, changed.preprocessing.target_scale) == scales
         assert changed.checksum() != data.checksum()
 
 
@@ -132,7 +135,7 @@ def test_targets_turn_back_into_the_prices_of_their_days(stock, quantity, horizo
 
 def test_a_return_is_taken_from_the_last_price_known(stock):
     data = stock(quantity="returns")
-    output = torch.tensor([[(log(1.1) - data.target_scale.mean) / data.target_scale.deviation]])
+    output = torch.tensor([[(log(1.1) - data.preprocessing.target_scale[0]) / data.preprocessing.target_scale[1]]])
     known = data.to_prices("test", output)  # of the first window alone
     assert known.forecast.tolist() == pytest.approx([17 * exp(log(1.1))], abs=1e-4)
     assert (known.days, known.actual.tolist()) == (["2020-01-09"], [18.0])

@@ -95,7 +95,7 @@ def test_missing_numbers_become_the_mean_of_the_training_rows_alone(table):
     text = NAMED.replace("0,0,no", "?,0,no").replace("3,30,yes", "3,NA,yes").replace("7,70,yes", "7,,yes")
     data = table(text, data_seed=4)
     train = data.splits["train"].inputs
-    assert data.mean.tolist() == [column[~column.isnan()].mean().item() for column in train.T]
+    assert data.preprocessing.mean.tolist() == [column[~column.isnan()].mean().item() for column in train.T]
     held_out = torch.cat([data.splits["val"].inputs, data.splits["test"].inputs])
     prepared = data.prepare(held_out)
     assert (held_out.isnan().any(), prepared.isnan().any()) == (True, False)
@@ -117,7 +117,7 @@ def test_columns_have_mean_0_and_deviation_1_over_the_training_rows_alone(table)
 def test_columns_stay_as_they_are_where_that_is_asked_for(table):
     data = table(NAMED.replace("0,0,no", "?,0,no"), standardise=False)
     inputs = data.splits["train"].inputs
-    assert torch.equal(data.prepare(inputs), torch.where(inputs.isnan(), data.mean, inputs).float())
+    assert torch.equal(data.prepare(inputs), torch.where(inputs.isnan(), data.preprocessing.mean, inputs).float())
 
 
 def test_a_column_that_never_changes_becomes_zeros(table):
@@ -135,7 +135,7 @@ def test_large_numbers_are_standardised_before_they_lose_digits(table):
 def test_the_data_seed_changes_the_cut_and_the_means_and_the_seed_does_not(table):
     first, same, other = table(NAMED, seed=1), table(NAMED, seed=2), table(NAMED, data_seed=1)
     assert first.checksum() == same.checksum() != other.checksum()
-    assert first.mean.tolist() != other.mean.tolist()
+    assert first.preprocessing.mean.tolist() != other.preprocessing.mean.tolist()
 
 
 def test_a_number_that_elsewhere_means_missing_may_be_a_class(table):

@@ -143,6 +143,16 @@ TYPED = [
         "lies in",
     ),
     # what this machine does not have
+    (
+        "callbacks=[default,word_vectors] callbacks.word_vectors.path=no.txt",
+        "callbacks.word_vectors.path",
+        "there is no file or directory 'no.txt'",
+    ),
+    (
+        "model=resnet data=cifar10 model.net.weights=outputs/none",
+        "model.net.weights",
+        "there is no file or directory 'outputs/none'",
+    ),
     ("ckpt_path=nowhere.ckpt", "ckpt_path", "no file 'nowhere.ckpt'"),
     ("outputs=taken", "outputs", "is a file"),
     ("data=table data.path=no.csv data.features=3", "data.path", "no file"),

@@ -4,8 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from trainer.artifacts.fingerprint import INCIDENTAL
 from trainer.artifacts.record import PATH_KEYS, Record, differences
-from trainer.artifacts.run_directory import INCIDENTAL
 
 Pairs = dict[str, tuple[Any, Any]]
 

@@ -1,23 +1,65 @@
 """What our checkpoints hold beyond Lightning's, and which of them is the best."""
 
+from dataclasses import asdict
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from trainer.artifacts.run_directory import RunDirectory
+from trainer.data.preprocessing.base import Preprocessing
 
-class ConfigInCheckpoint(Callback):
-    """Put the run's config into every checkpoint, so that it tells by itself what it is a checkpoint of.
+# packages whose version may change what a checkpoint says
+DECISIVE = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "pillow", "tokenizers")
+
+
+class SelfContained(Callback):
+    """Put into every checkpoint what makes it of use by itself: to test it, to predict with it, to export it.
+
+    Under these keys, all of plain containers and tensors, so that `torch.load` needs no pickle trust:
+
+    - `config`: every value the run used;
+    - `spec`: the data's promise, which gives the network its sizes and the classes their names;
+    - `preprocessing`: from a user's file to what the network takes (`trainer.data.preprocessing`); None where the data
+      set does not say;
+    - `metrics`: the numbers logged when it was saved;
+    - `provenance`: command, commit, versions, run directory, checksum of the data.
 
     Args:
-        config: Resolved, of plain containers only: `torch.load` then needs no pickle trust (`weights_only=True`).
+        directory: Of the run, begun.
     """
 
-    def __init__(self, config: dict[str, Any]) -> None:
-        self.config = config
+    def __init__(self, directory: RunDirectory) -> None:
+        self.directory = directory
+        self._origin: dict[str, Any] = {}  # the same for all checkpoints of a run
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        checkpoint["config"] = self.config
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        made = getattr(data, "preprocessing", None)
+        self._origin = self._origin or {**origin(self.directory), "data_sha256": data.checksum()}
+        checkpoint |= {
+            "config": self.directory.config,
+            "spec": asdict(data.spec),
+            "preprocessing": made.state() if isinstance(made, Preprocessing) else None,
+            "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
+            "provenance": self._origin,
+        }
+
+
+def origin(directory: RunDirectory) -> dict[str, Any]:
+    """What of a run's provenance goes into its checkpoints: little, as there may be many of them."""
+    facts = directory.provenance
+    git = [
+        {"commit": place["commit"], "branch": place["branch"], "changed": bool(place["changed"])}
+        for place in facts.get("git", [])
+    ]
+    versions = facts.get("packages", {})
+    return {
+        "run": str(directory.path.absolute()),
+        **{key: facts.get(key) for key in ("command", "trainer", "python")},
+        "git": git,
+        "packages": {name: versions[name] for name in DECISIVE if name in versions},
+    }
 
 
 def best(trainer: Trainer) -> tuple[str | None, dict[str, float]]:

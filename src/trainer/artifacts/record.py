@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from trainer.artifacts.hold import state_of
 from trainer.errors import UserError
 
 PATH_KEYS = {"dir", "dirpath", "save_dir", "outputs"}  # where things lie; no two runs have the same
@@ -52,8 +53,8 @@ class Record:
 
     @property
     def state(self) -> str:
-        """`finished`, `failed`, `interrupted`, or `unfinished`: under way or killed."""
-        return str(self.result.get("state", "unfinished"))
+        """`finished`, `failed` or `interrupted`; without a result `running` or `killed`."""
+        return str(self.result.get("state") or state_of(self.path))
 
     @property
     def metrics(self) -> dict[str, float]:

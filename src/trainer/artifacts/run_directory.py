@@ -8,96 +8,24 @@ outputs/<experiment or data_model>/<time>_<suffix>/
     .hydra/           Hydra's own record
 """
 
-import hashlib
 import json
+import logging
 import math
-import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from trainer.artifacts.fingerprint import fingerprint
+from trainer.artifacts.hold import held, is_first_process
 from trainer.artifacts.provenance import provenance
+from trainer.artifacts.resume import go_back, is_over, last_good, refuse_changes
+from trainer.errors import mendable
 
-# what does not change the numbers a run arrives at, and so has no part in its fingerprint
-INCIDENTAL = (
-    *("outputs", "task_name", "tags", "logger", "optimized_metric", "data.dir", "data.mirrors", "data.download"),
-    *("callbacks.progress", "callbacks.pictures", "callbacks.lr_monitor", "callbacks.forecast"),
-    *("callbacks.classes", "callbacks.values"),
-    *("callbacks.samples", "callbacks.sample_quality"),
-    "callbacks.attention_maps",
-)
-
-
-def fingerprint(config: dict[str, Any], directory: Path) -> str:
-    """A hash of every setting that decides the numbers: equal for two runs that ought to agree.
-
-    Args:
-        config: The resolved config as plain containers.
-        directory: The run directory, which some settings name.
-
-    Returns:
-        str: 16 hexadecimal digits.
-    """
-    essential = OmegaConf.create(config)
-    for key in INCIDENTAL:
-        parent, _, name = key.rpartition(".")
-        node = OmegaConf.select(essential, parent) if parent else essential
-        if node and name in node:
-            del node[name]
-    text = json.dumps(OmegaConf.to_container(essential), sort_keys=True, default=str)
-    return hashlib.sha256(text.replace(str(directory.absolute()), ".").encode()).hexdigest()[:16]
-
-
-def is_first_process() -> bool:
-    """Whether this process owns the run directory; the others of a run on several devices do not.
-
-    Reads the variables that launchers set, as Lightning does: torchrun's, Lightning's own, Slurm's.
-    """
-    ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
-    return next((rank for rank in ranks if rank is not None), "0") == "0"
-
-
-class ClaimDirectory(Callback):
-    """Hydra callback: no two runs ever share a directory, not even when both are told the same one.
-
-    Creating a directory either succeeds for one process alone or fails, so it serves as the claim.
-    """
-
-    def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Claim the directory of a single run."""
-        claim(config, "hydra.run.dir")
-
-    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Claim the directory of a sweep; Hydra numbers its jobs below it."""
-        claim(config, "hydra.sweep.dir")
-
-
-def claim(config: DictConfig, key: str) -> None:
-    """Create the directory that `key` names, or end the process with a message.
-
-    An empty directory that exists already is taken as meant. (An exception would not do: Hydra makes warnings of
-    those that its callbacks raise.)
-    """
-    if not is_first_process():
-        return
-    HydraConfig.instance().set_config(config)  # Hydra has not done it yet, and `${hydra:...}` needs it
-    directory = Path(OmegaConf.select(config, key))
-    try:
-        directory.mkdir(parents=True, exist_ok=directory.is_dir() and not any(directory.iterdir()))
-    except FileExistsError:
-        problem = (
-            f"{key}: '{directory}' is not empty, and may hold another run\n  name a new directory, or leave {key} out"
-        )
-    except OSError as error:
-        problem = (
-            f"cannot write to '{directory}': {error.strerror}\n  name a directory that you may write to: outputs=DIR"
-        )
-    else:
-        return
-    raise SystemExit(f"error: {problem}")
+log = logging.getLogger(__name__)
 
 
 class RunDirectory:
@@ -110,29 +38,89 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config: dict[str, Any] = {}  # resolved, of plain containers; filled by `begin`
+        self.provenance: dict[str, Any] = {}  # filled by `begin`, in the first process
+        self.checkpoint: str | None = None  # that the run goes on from; filled by `begin`
 
-    def begin(self, config: DictConfig, overrides: list[str]) -> None:
-        """Write `config.yaml`, `provenance.json` and `code.diff`."""
+    @contextmanager
+    def session(self) -> Iterator[dict[str, Any]]:
+        """Hold the directory against other processes, and write `result.json`, however that ends.
+
+        Yields:
+            dict: To be filled with what `result.json` is to say.
+
+        Raises:
+            UserError: Another process holds it.
+        """
+        result: dict[str, Any] = {"state": "failed", "metrics": {}}
+        began = time.monotonic()
+        with held(self.path):
+            self._is_mine = not (self.path / "config.yaml").is_file()  # else only once `begin` has agreed
+            try:
+                yield result
+                result["state"] = "finished"
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt | SystemExit):  # Lightning turns Ctrl-C into an exit
+                    result["state"] = "interrupted"
+                told = mendable(error, self.config) if isinstance(error, Exception) else None
+                result["error"] = f"{type(error).__name__}: {told or error}"
+                if told:
+                    raise told from error
+                raise
+            finally:
+                if self._is_mine:
+                    self._end(result, time.monotonic() - began)
+
+    def begin(self, config: DictConfig, overrides: list[str], result: dict[str, Any]) -> bool:
+        """Write `config.yaml`, `provenance.json` and `code.diff`; or find out where to go on, with `resume`.
+
+        Returns:
+            bool: Whether there is something to do; if not, `result` is filled with what the finished run has left.
+
+        Raises:
+            UserError: The directory holds a run with another config.
+        """
         resolved = OmegaConf.to_container(config, resolve=True)
         assert isinstance(resolved, dict)
         self.config = {str(key): value for key, value in resolved.items()}
-        if not is_first_process():
-            return
-        OmegaConf.save(OmegaConf.create(self.config), self.path / "config.yaml")
-        origin, diff = provenance()
-        write(self.path / "provenance.json", json.dumps({**origin, "overrides": overrides}, indent=2) + "\n")
-        if diff:
+        if not self._is_mine:
+            refuse_changes(self.path, self.config)
+            if is_over(self.path, self.config):
+                result |= json.loads((self.path / "result.json").read_text())
+                log.info(f"'{self.path}' is finished; to go on longer: trainer resume {self.path} trainer.max_epochs=N")
+                return False
+            first = is_first_process()
+            self.checkpoint = go_back(self.path) if first else str(last_good(self.path) or "") or None
+        if is_first_process():
+            self._write_beginning(overrides)
+        return True
+
+    def _write_beginning(self, overrides: list[str]) -> None:
+        self.provenance, diff = provenance()
+        origin = self.provenance | {"overrides": overrides, "run": str(self.path.absolute())}
+        if not self._is_mine:
+            before = json.loads((self.path / "provenance.json").read_text())
+            origin = before | {"run": origin["run"], "resumed": [*before.get("resumed", []), origin]}
+            (self.path / "result.json").unlink(missing_ok=True)
+        self._is_mine = True
+        write(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(self.config)))
+        write(self.path / "provenance.json", json.dumps(origin, indent=2) + "\n")
+        if diff and not (self.path / "code.diff").exists():
             write(self.path / "code.diff", diff)
 
-    def end(self, result: dict[str, Any], seconds: float) -> None:
-        """Write `result.json`; its presence says that the run is over."""
+    def _end(self, result: dict[str, Any], seconds: float) -> None:
+        """Write `result.json`; without it the run is going on, or was killed."""
         result["seconds"] = round(seconds, 3)
         if self.config:
             result |= {"seed": self.config["seed"], "fingerprint": fingerprint(self.config, self.path)}
         if is_first_process():
             # JSON knows no NaN: what diverged has no value
             finite = {name: value if math.isfinite(value) else None for name, value in result["metrics"].items()}
-            write(self.path / "result.json", json.dumps({**result, "metrics": finite}, indent=2) + "\n")
+            try:
+                write(self.path / "result.json", json.dumps({**result, "metrics": finite}, indent=2) + "\n")
+            except OSError as error:  # the disk is full: what is under way says so already
+                log.error(f"cannot write result.json: {error.strerror}")
+        if result["state"] != "finished" and (self.path / "checkpoints/last.ckpt").is_file():
+            log.info(f"go on with it: trainer resume {self.path}")
 
 
 def write(path: Path, text: str) -> None:

@@ -11,7 +11,7 @@ from trainer.artifacts.restore import restore
 from trainer.callbacks.samples import Generative, drawn
 from trainer.errors import UserError
 from trainer.objective import ClassObjective
-from trainer.spec import DataSpec
+from trainer.spec import DataSpec, ExistingPath
 
 AT_ONCE = 1000  # images that the judge reads at a time
 MEASURES = ("classes_seen", "least_class_share", "confident_share")
@@ -31,7 +31,7 @@ class SampleQuality(Callback):
         seed: Of the noise.
     """
 
-    def __init__(self, *, judge: str, images: int = 10_000, confidence: float = 0.9, seed: int = 1) -> None:
+    def __init__(self, *, judge: ExistingPath, images: int = 10_000, confidence: float = 0.9, seed: int = 1) -> None:
         self.judge, self.images, self.confidence, self.seed = Path(judge), images, confidence, seed
         self._judge: tuple[nn.Module, ClassObjective] | None = None
 
@@ -71,11 +71,12 @@ def judge_for(spec: DataSpec, run: Path) -> tuple[nn.Module, ClassObjective]:
         UserError: There is none, or it reads other data.
     """
     try:
-        classifier, judged = restore(run, "best")
+        judge = restore(run)
     except UserError as error:
         raise UserError(
             f"callbacks.sample_quality.judge: {error}\n  name the run directory of a classifier of data '{spec.name}'"
         ) from None
+    classifier, judged = judge.net, judge.spec
     same = (judged.shape, judged.value_range) == (spec.shape, spec.value_range)
     if judged.target != "classes" or not same or isinstance(classifier, Generative):
         raise UserError(

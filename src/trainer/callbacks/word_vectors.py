@@ -13,7 +13,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from trainer.errors import UserError
-from trainer.spec import PADDING
+from trainer.spec import PADDING, ExistingPath
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class WordVectors(Callback):
         Pennington, Socher, Manning 2014, GloVe: Global Vectors for Word Representation.
     """
 
-    def __init__(self, *, path: str, freeze: bool = False) -> None:
+    def __init__(self, *, path: ExistingPath, freeze: bool = False) -> None:
         self.path, self.freeze = Path(path), freeze
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

@@ -11,7 +11,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from trainer.errors import UserError
+from trainer.errors import UserError, did_you_mean
 from trainer.late import late_imports
 
 FOLDER = Path(__file__).parent
@@ -53,3 +53,28 @@ def run_command(name: str, words: list[str]) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+
+
+def split_words(words: list[str], settings: list[str], usage: str) -> tuple[list[str], dict[str, str]]:
+    """The names and the settings (`key=value`) of a command line.
+
+    Args:
+        words: Behind the command.
+        settings: The keys that there are.
+        usage: One line, for messages.
+
+    Raises:
+        UserError: There is no such key, or a key comes twice.
+    """
+    names, given = [], dict[str, str]()
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key.isidentifier():  # a path may have = in it
+            names.append(word)
+        elif key not in settings:
+            raise UserError(f"there is no setting '{key}'{did_you_mean(key, settings)}\n  {usage}")
+        elif key in given:
+            raise UserError(f"{key}: is there twice\n  {usage}")
+        else:
+            given[key] = value
+    return names, given

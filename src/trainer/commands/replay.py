@@ -1,11 +1,12 @@
 """Run a run again, as it was, and say whether the same numbers come out; if not, what could be to blame.
 
-trainer replay RUN [WORDS...] [--here]
+trainer replay RUN [WORDS...] [--here] [trust=my_package]
 
 The commit and the uncommitted changes of the run are checked out beside yours, and its own command is run there with
 its seed, its data and its number of threads, into outputs/replays/. Metrics, curves and weights are compared, digit for
 digit; so are config, code, data, package versions and hardware. `--here` runs the code that is here now instead. WORDS
-change the config, to see what that does. The exit status is 0 if the runs are identical.
+change the config, to see what that does; `trust` declares packages of your own whose code the config names. The exit
+status is 0 if the runs are identical.
 """
 
 import os
@@ -21,6 +22,7 @@ from trainer.artifacts.causes import causes
 from trainer.artifacts.rebuild import Rebuilt, rebuilt
 from trainer.artifacts.record import Record, differences, record_of
 from trainer.errors import UserError
+from trainer.trust import require
 
 SHOWN = 8  # differences of a kind that are listed
 
@@ -31,12 +33,13 @@ def main(words: list[str]) -> int:
     Returns:
         int: 0 if the runs are identical, else 1.
     """
-    named = [word for word in words if word != "--here"]
+    named = [word for word in words if word != "--here" and not word.startswith("trust=")]
     if not named or "=" in named[0]:
         raise UserError("replay: name a run directory first: trainer replay RUN")
     first = record_of(named[0])
     if first.state != "finished":
         raise UserError(f"replay: '{named[0]}' is {first.state}: it has no result to compare with")
+    require(first.nested_config, named[0], ",".join(word[6:] for word in words if word.startswith("trust=")))
     place = Path("outputs/replays", f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{first.path.name}").absolute()
     here = Rebuilt(Path(first.provenance["directory"]), None)
     with nullcontext(here) if "--here" in words else rebuilt(first) as code:

@@ -1,8 +1,9 @@
-"""New images from the generative network of a run that is over.
+"""New images from a generative network that has been trained.
 
-trainer sample RUN_DIRECTORY [count=64] [seed=1] [checkpoint=last]
+trainer sample RUN_OR_CHECKPOINT [count=64] [seed=1] [checkpoint=last] [to=DIRECTORY] [trust=my_package]
 
-Writes samples.npy, and samples.png where they are images, into the run directory.
+Writes samples.npy, and samples.png where they are images: into the run directory or, for a checkpoint by itself, into
+the working directory.
 """
 
 from pathlib import Path
@@ -11,61 +12,61 @@ import numpy as np
 
 from trainer.artifacts.restore import restore
 from trainer.callbacks.samples import Generative, drawn, tiles
-from trainer.errors import UserError, did_you_mean
+from trainer.commands import split_words
+from trainer.errors import UserError
 
-USAGE = "trainer sample RUN_DIRECTORY [count=64] [seed=1] [checkpoint=last]"
+USAGE = "trainer sample RUN_OR_CHECKPOINT [count=64] [seed=1] [checkpoint=last]"
 COLUMNS = 8
 
 
 def main(words: list[str]) -> int:
     """Run the command with the words behind `sample`; the exit status is 0."""
-    for file in sample(*arguments(words)):
+    names, given = split_words(words, ["count", "seed", "checkpoint", "to", "trust"], USAGE)
+    if len(names) != 1:
+        raise UserError(f"sample: name a run directory or a checkpoint\n  {USAGE}")
+    count, seed = (_number(given, name, default, least) for name, default, least in (("count", 64, 1), ("seed", 1, 0)))
+    path = Path(names[0])
+    folder = Path(given.get("to", path if path.is_dir() else "."))
+    for file in sample(path, folder, count, seed, given.get("checkpoint", "last"), given.get("trust", "")):
         print(file)
     return 0
 
 
-def arguments(words: list[str]) -> tuple[Path, int, int, str]:
-    """Run directory, number of images, seed and checkpoint from the command line.
-
-    Raises:
-        UserError: Something is missing, unknown or no number.
-    """
-    if not words or "=" in words[0]:
-        raise UserError(f"sample: name the directory of a run\n  {USAGE}")
-    given = {"count": "64", "seed": "1", "checkpoint": "last"}
-    for word in words[1:]:
-        name, _, value = word.partition("=")
-        if name not in given:
-            raise UserError(f"sample: there is no '{name}'{did_you_mean(name, [*given])}\n  {USAGE}")
-        given[name] = value
-    for name, least in (("count", 1), ("seed", 0)):
-        if not given[name].isdecimal() or int(given[name]) < least:
-            raise UserError(f"sample: {name}='{given[name]}' is not a whole number from {least}")
-    return Path(words[0]), int(given["count"]), int(given["seed"]), given["checkpoint"]
+def _number(given: dict[str, str], name: str, default: int, least: int) -> int:
+    text = given.get(name, str(default))
+    if not text.isdecimal() or int(text) < least:
+        raise UserError(f"sample: {name}='{text}' is not a whole number from {least}")
+    return int(text)
 
 
-def sample(run: Path, count: int, seed: int, checkpoint: str = "last") -> list[Path]:
-    """Write `samples.npy`, and `samples.png` where they are images, into the run directory.
+def sample(path: Path, folder: Path, count: int, seed: int, checkpoint: str = "last", trusted: str = "") -> list[Path]:
+    """Write `samples.npy`, and `samples.png` where they are images.
 
     Args:
-        run: The run directory.
+        path: A run directory, or a checkpoint.
+        folder: Where they go.
         count: Number of samples.
         seed: Of the noise.
-        checkpoint: Whose weights are taken.
+        checkpoint: Of the run directory, whose weights are taken.
+        trusted: Packages whose code the checkpoint may name.
 
     Returns:
         The files. `samples.npy` is (count, *shape), in the numbers that the networks read.
 
     Raises:
-        UserError: There is no such run or checkpoint, or its network makes nothing new.
+        UserError: There is no such checkpoint, its network makes nothing new, or the folder cannot be written to.
     """
-    net, spec = restore(run, checkpoint)
-    if not isinstance(net, Generative):
-        raise UserError(f"'{run}' holds a {type(net).__name__}, which makes nothing new; model=gan does")
-    samples = drawn(net, count, seed)
-    files = [run / "samples.npy"]
-    np.save(files[0], samples.numpy())
-    if spec.kind == "image":
-        files.append(run / "samples.png")
-        tiles(samples, spec, COLUMNS).save(files[1])
+    made = restore(path, checkpoint, trusted)
+    if not isinstance(made.net, Generative):
+        raise UserError(f"'{path}' holds a {type(made.net).__name__}, which makes nothing new; model=gan does")
+    samples = drawn(made.net, count, seed)
+    files = [folder / "samples.npy"]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(files[0], samples.numpy())
+        if made.spec.kind == "image":
+            files.append(folder / "samples.png")
+            tiles(samples, made.spec, COLUMNS).save(files[1])
+    except OSError as error:
+        raise UserError(f"sample: cannot write to '{folder}': {error.strerror}") from error
     return files

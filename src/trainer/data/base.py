@@ -32,6 +32,7 @@ class TensorData(LightningDataModule, ABC):
         self.batch_size, self.eval_batch_size, self.seed, self.repeats = batch_size, eval_batch_size, seed, repeats
         self.splits: Mapping[Stage, Split] = {}
         self._train: TensorLoader | None = None
+        self._checksum = ""  # found out when it is first asked for
         self._epochs_begun = 0  # before the checkpoint that this run goes on from
 
     @property
@@ -64,7 +65,8 @@ class TensorData(LightningDataModule, ABC):
 
     def checksum(self) -> str:
         """SHA-256 over the examples of all splits, in order: equal when two runs saw the same data."""
-        return promise.checksum(self.splits)
+        self._checksum = self._checksum or promise.checksum(self.splits)
+        return self._checksum
 
     def train_dataloader(self) -> TensorLoader:
         overfits = bool(getattr(self.trainer, "overfit_batches", 0))  # then the batches must stay the same

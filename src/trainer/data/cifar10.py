@@ -12,6 +12,7 @@ from trainer.data.archive import find_all
 from trainer.data.augment import random_crop, random_mirror
 from trainer.data.base import TensorData
 from trainer.data.files import DataFile
+from trainer.data.preprocessing.images import Images
 from trainer.data.randomness import Draws
 from trainer.data.split import Split, Stage, cut, first_of_each, of_classes
 from trainer.data.synthetic import images
@@ -36,6 +37,7 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 # of the training pixels of each colour, scaled to [0, 1]
 MEAN = torch.tensor([0.4914, 0.4822, 0.4465]).view(3, 1, 1)
 DEVIATION = torch.tensor([0.2470, 0.2435, 0.2616]).view(3, 1, 1)
+IMAGES = Images((3, 32, 32), 255 * MEAN, 255 * DEVIATION)
 
 
 class CIFAR10(TensorData):
@@ -61,6 +63,8 @@ class CIFAR10(TensorData):
     Source:
         A. Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images, University of Toronto.
     """
+
+    preprocessing = IMAGES
 
     def __init__(
         self,
@@ -91,7 +95,7 @@ class CIFAR10(TensorData):
         limits = ((-MEAN / DEVIATION).min().item(), ((1 - MEAN) / DEVIATION).max().item())
         outputs = 1 if len(self.classes) == 2 else len(self.classes)
         names, made = self.classes, self.synthetic
-        return DataSpec("cifar10", "image", (3, 32, 32), "classes", outputs, names, synthetic=made, value_range=limits)
+        return DataSpec("cifar10", "image", IMAGES.shape, "classes", outputs, names, synthetic=made, value_range=limits)
 
     def load(self) -> dict[Stage, Split]:
         """Find the six files, fetching the archive where one is missing, and read them."""
@@ -107,7 +111,7 @@ class CIFAR10(TensorData):
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Bytes to floats of mean 0 and deviation 1 in each colour, over the training pixels."""
-        return inputs.float().sub_(255 * MEAN).mul_(1 / (255 * DEVIATION))
+        return IMAGES.prepare(inputs)
 
     def augment(self, inputs: Tensor, random: Draws) -> Tensor:
         """Mirror and shift each photograph at random; what comes in from outside is grey."""

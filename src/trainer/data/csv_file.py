@@ -5,8 +5,9 @@ import gzip
 import logging
 import math
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -28,12 +29,14 @@ class CsvFile:
         names: Of the columns; empty where the file does not name them.
         rows: Cells as text, without the blanks around them.
         lines: The line, counted from 1, that each row ends on.
+        first: The file's first filled line.
     """
 
     path: Path
     names: tuple[str, ...]
     rows: list[list[str]]
     lines: list[int]
+    first: int = 1
 
     @property
     def width(self) -> int:
@@ -75,8 +78,13 @@ class CsvFile:
         """All of a column."""
         return [row[column] for row in self.rows]
 
-    def numbers(self, columns: Sequence[int], missing: Iterable[str]) -> NDArray[np.float64]:
+    def numbers(self, columns: Sequence[int], missing: Iterable[str], advice: str = "") -> NDArray[np.float64]:
         """Some columns as numbers (rows, columns), with NaN for cells that are in `missing`.
+
+        Args:
+            columns: Their numbers.
+            missing: What stands for a missing number.
+            advice: What to do about a cell that is none, where it is not by the settings of a data set.
 
         Raises:
             UserError: A cell is neither a number nor missing; says which.
@@ -92,9 +100,9 @@ class CsvFile:
                 return value
             why = "is missing" if cell == "" else f"has {cell!r}, where a number belongs"
             hint = f"write it into data.missing if it stands for a missing number, or leave out {self.place(column)} "
-            if row == 0 and not self.names:
+            if self.lines[row] == self.first:
                 hint = "if this line names the columns, set data.header=true; else " + hint
-            raise UserError(f"{self.where(row, column)} {why}; {hint}by data.drop")
+            raise UserError(f"{self.where(row, column)} {why}; {advice or hint + 'by data.drop'}")
 
         table = [[number(row, column) for column in columns] for row in range(len(self.rows))]
         return np.array(table, np.float64).reshape(len(self.rows), len(columns))
@@ -144,32 +152,56 @@ def read_csv(path: Path, *, header: bool, delimiter: str) -> CsvFile:
     Raises:
         UserError: It is empty, its rows have different widths, or it is no such file; says the line.
     """
+    [file] = csv_parts(path, header=header, delimiter=delimiter)
+    if file.width == 1:
+        raise UserError(f"{path}, line {file.first}: only one column; is data.delimiter={delimiter!r} right?")
+    if header and not any(math.isnan(number_or_nan(name)) for name in file.names):
+        log.warning("%s: its first line holds numbers, but is read as names; data.header=false reads all lines", path)
+    return file
+
+
+def csv_parts(path: Path, *, header: bool, delimiter: str, rows: int | None = None) -> Iterator[CsvFile]:
+    """Read a CSV file in parts of so many rows, the last of which may have fewer: it may be larger than the memory.
+
+    Args:
+        path: In UTF-8, packed where its name ends in .gz; lines without a single filled cell are passed over.
+        header: Whether the first line names the columns.
+        delimiter: One character.
+        rows: In each part; None reads all of them into one.
+
+    Raises:
+        UserError: See `read_csv`.
+    """
     delimiter = delimiter.replace("\\t", "\t")  # as one types it in a shell
     if len(delimiter) != 1:
         raise UserError(f"data.delimiter: {delimiter!r} is not one character")
-    rows, lines = [], []
+    lines = _lines(path, delimiter)
+    first, names = next(lines, (0, []))
+    ahead = lines if header else chain([(first, names)] if names else [], lines)
+    empty = True
+    while part := list(islice(ahead, rows)):
+        for line, cells in part:
+            if len(cells) != len(names):
+                raise UserError(f"{path}, line {line}: {len(cells)} cells, but line {first} has {len(names)}")
+        empty = False
+        yield CsvFile(path, tuple(names) if header else (), [row for _, row in part], [line for line, _ in part], first)
+    if empty:
+        raise UserError(f"{path}: it has no rows" + (" after the line of names" if names else ""))
+
+
+def _lines(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The filled lines: the number of each, from 1, and its cells."""
     try:
         opened = gzip.open if path.name.endswith(".gz") else open
         with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, delimiter=delimiter, strict=True)
             for row in reader:
-                if any(cell.strip() for cell in row):
-                    rows.append([cell.strip() for cell in row])
-                    lines.append(reader.line_num)
+                cells = [cell.strip() for cell in row]
+                if any(cells):
+                    yield reader.line_num, cells
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not text in UTF-8 ({error}); save it as such") from error
     except csv.Error as error:
         raise UserError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
-    if len(rows) <= header:
-        raise UserError(f"{path}: it has no rows" + (" after the line of names" if rows else ""))
-    for row, line in zip(rows, lines, strict=True):
-        if len(row) != len(rows[0]):
-            raise UserError(f"{path}, line {line}: {len(row)} cells, but line {lines[0]} has {len(rows[0])}")
-    if len(rows[0]) == 1:
-        raise UserError(f"{path}, line {lines[0]}: only one column; is data.delimiter={delimiter!r} right?")
-    if header and not any(math.isnan(number_or_nan(cell)) for cell in rows[0]):
-        log.warning("%s: its first line holds numbers, but is read as names; data.header=false reads all lines", path)
-    names = tuple(rows[0]) if header else ()
-    return CsvFile(path, names, rows[header:], lines[header:])

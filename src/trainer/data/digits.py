@@ -9,11 +9,10 @@ from torch import Tensor
 
 from trainer.data.augment import random_affine
 from trainer.data.base import TensorData
+from trainer.data.preprocessing.images import Images
 from trainer.data.randomness import Draws
 from trainer.data.split import Split, Stage, cut
 from trainer.spec import Count, DataSpec
-
-HIGHEST = 16.0  # a pixel counts the dark dots, 0 to 16, in a 4x4 cell of the scan
 
 
 class Digits(TensorData):
@@ -29,6 +28,8 @@ class Digits(TensorData):
         E. Alpaydin and C. Kaynak 1998, Optical Recognition of Handwritten Digits, UCI Machine Learning
         Repository (CC BY 4.0): the 1,797 images of its test part, as scikit-learn ships them.
     """
+
+    preprocessing = Images((1, 8, 8), mean=0.0, deviation=16.0, highest=16)  # dark dots in a 4x4 cell of the scan
 
     def __init__(
         self,
@@ -48,9 +49,7 @@ class Digits(TensorData):
     @property
     def spec(self) -> DataSpec:
         """Grey images of 8x8 pixels, ten classes."""
-        return DataSpec(
-            "digits", "image", (1, 8, 8), "classes", 10, class_names=tuple("0123456789"), value_range=(0.0, 1.0)
-        )
+        return DataSpec("digits", "image", (1, 8, 8), "classes", 10, tuple("0123456789"), value_range=(0.0, 1.0))
 
     def load(self) -> dict[Stage, Split]:
         """Read the packaged table: 64 pixels and the digit in each row."""
@@ -62,7 +61,7 @@ class Digits(TensorData):
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Scale to [0, 1]."""
-        return inputs / HIGHEST
+        return self.preprocessing.prepare(inputs)
 
     def augment(self, inputs: Tensor, random: Draws) -> Tensor:
         """Shift each image at random."""

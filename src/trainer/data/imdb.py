@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from trainer.data.base import TensorData
 from trainer.data.cache import Arrays, digest, made_once
 from trainer.data.csv_file import find_csv, read_csv
 from trainer.data.files import DataFile
+from trainer.data.preprocessing.texts import Texts
 from trainer.data.reviews import Reviews, cut_run, read_rows, read_tree, without_repeats
 from trainer.data.split import Split, Stage, cut
 from trainer.data.synthetic import texts
@@ -100,6 +102,7 @@ class IMDB(TensorData):
         self.vocabulary_size, self.max_length, self.keep = vocabulary_size, max_length, keep
         self.val_size, self.test_size, self.data_seed, self.synthetic = val_size, test_size, data_seed, synthetic
         self.vocabulary: list[str] = []  # the words by their number; `load` counts them
+        self.preprocessing = Texts("", max_length, keep, text_column, header, delimiter)
 
     @property
     def spec(self) -> DataSpec:
@@ -119,7 +122,9 @@ class IMDB(TensorData):
         number = partial(self._number, parts["train"].texts, all_texts)
         name = digest([RULES, str(self.vocabulary_size), *map(str, sizes), *all_texts])
         held = number() if self.synthetic else made_once(self.root / ".cache" / f"imdb-{name}.npz", number)
-        self.vocabulary = held["vocabulary"].tobytes().decode().split("\n")
+        words = held["vocabulary"].tobytes().decode()
+        self.vocabulary = words.split("\n")
+        self.preprocessing = replace(self.preprocessing, vocabulary=words)
         encoded = Encoded(held["tokens"], held["lengths"])
         rows = torch.split(encoded.rows(self.max_length, self.keep), sizes)
         classes = [torch.tensor(part.classes) for part in parts.values()]
@@ -127,15 +132,14 @@ class IMDB(TensorData):
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Cut tokens to the longest text of the batch: (batch, max_length) -> (batch, time)."""
-        longest = int((inputs != PADDING).any(0).sum())
-        return inputs[:, :longest].long()
+        return self.preprocessing.prepare(inputs)
 
     def lengths(self, inputs: Tensor) -> Tensor:
         return (inputs != PADDING).sum(1)
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
         """Texts of your own as a network takes them (texts, time); after `setup`."""
-        return self.prepare(encode(texts, self.vocabulary).rows(self.max_length, self.keep))
+        return self.prepare(self.preprocessing.stored(texts))
 
     def _parts(self) -> dict[Stage, Reviews]:
         """Texts and classes of each part."""

@@ -3,6 +3,7 @@
 import torch
 
 from trainer.data.base import TensorData
+from trainer.data.preprocessing.rows import plain
 from trainer.data.randomness import generator_for
 from trainer.data.split import Split, Stage, cut
 from trainer.errors import UserError
@@ -24,6 +25,8 @@ class Line(TensorData):
         data_seed: Of the noise and of the cut; not the run's seed, so that runs compare.
         batch_size, eval_batch_size, seed: See `TensorData`.
     """
+
+    preprocessing = plain(1)
 
     def __init__(
         self,

@@ -67,11 +67,13 @@ class TensorLoader:
         self._resumed = False
         order, batches = self._order(), batches_at_once(self.inputs, self.batch_size, self.lengths)
         while self.position < len(self):
-            rows = order[self.position * self.batch_size :][: batches * self.batch_size]
+            first, done = self.position - self.position % batches, self.position % batches  # `done`: before a break
+            rows = order[first * self.batch_size :][: batches * self.batch_size]
             prepared, targets = self.prepare(self.inputs[rows]), self.targets[rows]
             if self.augment:
                 prepared = self.augment(prepared, Draws(rows.to(prepared.device), self.seed, self.epoch))
-            for batch in zip(*(torch.split(part, self.batch_size) for part in (prepared, targets)), strict=True):
+            parts = (torch.split(part, self.batch_size)[done:] for part in (prepared, targets))
+            for batch in zip(*parts, strict=True):
                 self.position += 1
                 yield batch
 
@@ -83,6 +85,10 @@ class TensorLoader:
         """Go on exactly there; a finished epoch goes on with the next one."""
         self.epoch, self.position = state["epoch"], state["position"]
         self._resumed = self.position < len(self)
+
+    def rows_of(self, batch: int) -> Tensor:
+        """The numbers of the examples of a batch of this epoch, in the split."""
+        return self._order()[batch * self.batch_size :][: self.batch_size]
 
     def _order(self) -> Tensor:
         """The rows this process reads in this epoch, in order."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from trainer.data.augment import random_affine
 from trainer.data.base import TensorData
 from trainer.data.files import DataFile, find
+from trainer.data.preprocessing.images import Images
 from trainer.data.randomness import Draws
 from trainer.data.split import Split, Stage, cut
 from trainer.data.synthetic import images
@@ -27,6 +28,7 @@ FILES = {
     ]
 }
 MEAN, DEVIATION = 0.1307, 0.3081  # of the training pixels, scaled to [0, 1]
+IMAGES = Images((1, 28, 28), 255 * MEAN, 255 * DEVIATION)
 
 
 class MNIST(TensorData):
@@ -47,6 +49,8 @@ class MNIST(TensorData):
     Source:
         Y. LeCun, C. Cortes, C. J. C. Burges, The MNIST database of handwritten digits.
     """
+
+    preprocessing = IMAGES
 
     def __init__(
         self,
@@ -75,7 +79,7 @@ class MNIST(TensorData):
         return DataSpec(
             "mnist",
             "image",
-            (1, 28, 28),
+            IMAGES.shape,
             "classes",
             10,
             class_names=tuple("0123456789"),
@@ -98,7 +102,7 @@ class MNIST(TensorData):
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Bytes to floats of mean 0 and deviation 1 over the training pixels."""
-        return inputs.float().sub_(255 * MEAN).mul_(1 / (255 * DEVIATION))
+        return IMAGES.prepare(inputs)
 
     def augment(self, inputs: Tensor, random: Draws) -> Tensor:
         """Turn, shift and scale each image at random."""

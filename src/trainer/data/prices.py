@@ -31,15 +31,34 @@ def read_prices(path: Path, date_column: int | str, price_column: int | str, *, 
     Raises:
         UserError: Names the file, the line and the column that is at fault.
     """
-    file = read_csv(path, header=True, delimiter=",")
+    return prices_of(read_csv(path, header=True, delimiter=","), date_column, price_column, positive=positive)
+
+
+def prices_of(
+    file: CsvFile, date_column: int | str, price_column: int | str, *, positive: bool, after: date | None = None
+) -> Prices:
+    """The days and the prices of a file that has been read, or of a part of one.
+
+    Args:
+        file: Its rows.
+        date_column: See `read_prices`.
+        price_column: See `read_prices`.
+        positive: See `read_prices`.
+        after: The last day of the part before.
+
+    Raises:
+        UserError: See `read_prices`.
+    """
     when, what = file.index("data.date_column", date_column), file.index("data.price_column", price_column)
     days: list[date] = []
     for row, cell in enumerate(file.cells(when)):
         day = _day(file, row, when, cell)
-        if days and day <= days[-1]:
-            fault = "the same day as" if day == days[-1] else f"before {days[-1]} in"
+        before = days[-1] if days else after
+        if before and day <= before:
+            fault = "the same day as" if day == before else f"before {before} in"
             advice = "each day must stand once, the oldest first"
-            raise UserError(f"{file.where(row, when)}: {day} is {fault} line {file.lines[row - 1]}; {advice}")
+            line = f"line {file.lines[row - 1]}" if days else "the line before"
+            raise UserError(f"{file.where(row, when)}: {day} is {fault} {line}; {advice}")
         days.append(day)
     prices = [_price(file, row, what, cell, positive) for row, cell in enumerate(file.cells(what))]
     return Prices(days, torch.tensor(prices, dtype=torch.float64))

@@ -1,27 +1,20 @@
 """Stock: windows of daily prices from a CSV file, cut in time, so that nothing of the future is in training."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from trainer.data.base import TensorData
 from trainer.data.csv_file import find_csv
+from trainer.data.preprocessing.prices import Quantity, Windows
 from trainer.data.prices import Prices, read_prices
 from trainer.data.split import Split, Stage
 from trainer.data.synthetic import prices
 from trainer.errors import UserError
 from trainer.spec import DataSpec, Share
-
-Quantity = Literal["prices", "returns"]
-
-
-class Scale(NamedTuple):
-    """Mean and standard deviation of a quantity over the training days."""
-
-    mean: float
-    deviation: float
 
 
 class PriceForecast(NamedTuple):
@@ -80,8 +73,8 @@ class Stock(TensorData):
         if min(val_share, test_share) <= 0 or val_share + test_share >= 1:
             raise UserError("data.val_share and data.test_share: must be above 0, and below 1 together")
         self.root, self.path, self.md5 = Path(dir), path, md5
-        self.date_column, self.price_column, self.quantity = date_column, price_column, quantity
         self.look_back, self.horizon, self.synthetic = look_back, horizon, synthetic
+        self.preprocessing = Windows(look_back, horizon, quantity, date_column, price_column)  # load learns its scales
         self.val_share, self.test_share = val_share, test_share
 
     @property
@@ -95,17 +88,18 @@ class Stock(TensorData):
             self.table = prices()
         else:
             file = find_csv(self.path, self.root, self.md5)
-            returns = self.quantity == "returns"
-            self.table = read_prices(file, self.date_column, self.price_column, positive=returns)
+            made = self.preprocessing
+            self.table = read_prices(file, made.date_column, made.price_column, positive=made.returns)
         self.asked = self._days_asked(self.table)
         trained = self.asked["train"].stop
-        inputs, self.input_scale = self._scaled(1, trained)
-        targets, self.target_scale = self._scaled(self.horizon, trained)
+        scale = mean, deviation = self._scale(self.horizon, trained)
+        self.preprocessing = replace(self.preprocessing, input_scale=self._scale(1, trained), target_scale=scale)
+        targets = (self.preprocessing.changes(self.table.prices, self.horizon) - mean) / deviation
 
         def windows(days: range) -> Split:
             last = torch.arange(days.start, days.stop) - self.horizon  # of each window
-            rows = last[:, None] + torch.arange(1 - self.look_back, 1)  # (windows, look_back)
-            return Split(inputs[rows][:, :, None].float(), targets[days.start : days.stop, None].float())
+            inputs = self.preprocessing.windows(self.table.prices, last)
+            return Split(inputs, targets[days.start : days.stop, None].float())
 
         return {stage: windows(days) for stage, days in self.asked.items()}
 
@@ -116,11 +110,10 @@ class Stock(TensorData):
             stage: Of the split.
             outputs: (windows, 1), scaled as the targets are.
         """
-        values = outputs.detach().double().cpu().flatten() * self.target_scale.deviation + self.target_scale.mean
-        days = self.asked[stage][: len(values)]
+        days = self.asked[stage][: len(outputs)]
         actual = self.table.prices[days.start : days.stop]
         today = self.table.prices[days.start - self.horizon : days.stop - self.horizon]
-        forecast = values if self.quantity == "prices" else today * values.exp()
+        forecast = self.preprocessing.in_prices(outputs, today)
         return PriceForecast([str(self.table.days[day]) for day in days], forecast, today, actual)
 
     def _days_asked(self, table: Prices) -> dict[Stage, range]:
@@ -128,7 +121,7 @@ class Stock(TensorData):
         rows = len(table.days)
         first_test = rows - round(self.test_share * rows)
         first_val = first_test - round(self.val_share * rows)
-        first = self.look_back - 1 + self.horizon + (self.quantity == "returns")  # a return needs the day before
+        first = self.look_back - 1 + self.horizon + self.preprocessing.returns  # a return needs the day before
         if first >= first_val:
             raise UserError(
                 f"{self.root / self.path}: of its {rows} days {first_val} are to train on, and data.look_back="
@@ -137,17 +130,8 @@ class Stock(TensorData):
             )
         return {"train": range(first, first_val), "val": range(first_val, first_test), "test": range(first_test, rows)}
 
-    def _scaled(self, step: int, trained: int) -> tuple[Tensor, Scale]:
-        """The quantity of each day, (days,), and its scale over the first `trained` days.
-
-        Args:
-            step: Days over which a return is taken; the first ones, which have no day so far back, get NaN.
-            trained: Days to train on.
-        """
-        values = self.table.prices
-        if self.quantity == "returns":
-            logs = values.log()
-            values = torch.cat([torch.full((step,), torch.nan), logs[step:] - logs[:-step]])
-        known = values[:trained][values[:trained].isfinite()]
-        scale = Scale(known.mean().item(), known.std(correction=0).item() or 1.0)  # a constant price has no deviation
-        return (values - scale.mean) / scale.deviation, scale
+    def _scale(self, step: int, trained: int) -> tuple[float, float]:
+        """Mean and deviation of the quantity, taken over `step` days, in the first `trained` days."""
+        values = self.preprocessing.changes(self.table.prices, step)[:trained]
+        known = values[values.isfinite()]
+        return known.mean().item(), known.std(correction=0).item() or 1.0  # a constant price has no deviation

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from trainer.data.base import TensorData
 from trainer.data.csv_file import CsvFile, find_csv, number_or_nan, read_csv
+from trainer.data.preprocessing.rows import Rows
 from trainer.data.split import Split, Stage, cut
 from trainer.data.synthetic import classes_of, rows
 from trainer.errors import UserError, did_you_mean
@@ -85,7 +87,7 @@ class Table(TensorData):
         self.features, self.drop, self.missing, self.standardise = features, tuple(drop), tuple(missing), standardise
         self.synthetic = synthetic
         self.shares, self.data_seed = (val_share, test_share), data_seed
-        self.mean, self.deviation = torch.zeros(features).double(), torch.ones(features).double()  # load learns both
+        self.preprocessing = Rows(tuple(range(features)), features)  # load learns the rest
 
     @property
     def spec(self) -> DataSpec:
@@ -102,7 +104,7 @@ class Table(TensorData):
         if self.synthetic:
             inputs, values = rows(self.features)
             answers = values[:, None].float() if self.task == "values" else classes_of(values, len(self.class_names))
-            return self._cut(Split(inputs, answers))
+            return self._cut(Split(inputs, answers), self.preprocessing)
         path = find_csv(self.path, self.root, self.md5, self.mirrors, self.download)
         file = read_csv(path, header=self.header, delimiter=self.delimiter)
         target = file.index("data.target", self.target)
@@ -115,25 +117,28 @@ class Table(TensorData):
             )
         inputs = torch.from_numpy(file.numbers(columns, self.missing))  # (rows, features), NaN where missing
         answers = self._values(file, target) if self.task == "values" else self._classes(file, target)
-        splits = self._cut(Split(inputs, answers))
-        if empty := self.mean.isnan().nonzero().flatten().tolist():
+        names = tuple(file.names[column] for column in columns) if file.names else ()
+        made = Rows(tuple(columns), file.width, names, self.delimiter, self.missing)
+        splits = self._cut(Split(inputs, answers), made)
+        assert self.preprocessing.mean is not None
+        if empty := self.preprocessing.mean.isnan().nonzero().flatten().tolist():
             place = file.place(columns[empty[0]])
             raise UserError(f"{file.path}, {place}: missing in every training row; leave it out by data.drop")
         return splits
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Numbers as they stand in the file, NaN where missing: fill in the means, and standardise."""
-        filled = torch.where(inputs.isnan(), self.mean, inputs)
-        return ((filled - self.mean) / self.deviation if self.standardise else filled).float()
+        return self.preprocessing.prepare(inputs)
 
-    def _cut(self, examples: Split) -> dict[Stage, Split]:
+    def _cut(self, examples: Split, rows: Rows) -> dict[Stage, Split]:
         """Cut the rows; learn each column's mean from the training rows that have it, and its deviation over all."""
         sizes = [max(1, round(share * len(examples.targets))) if share > 0 else 0 for share in self.shares]
         val, test, train = cut(examples, *sizes, seed=self.data_seed)
-        self.mean = train.inputs.nanmean(0)
-        deviation = torch.where(train.inputs.isnan(), self.mean, train.inputs).std(0, correction=0)
+        mean = train.inputs.nanmean(0)
+        spread = torch.where(train.inputs.isnan(), mean, train.inputs).std(0, correction=0)
         # a column that never changes: rounding of the mean must not be blown up to 1
-        self.deviation = torch.where(deviation > 1e-12 * self.mean.abs(), deviation, 1.0)
+        deviation = torch.where(spread > 1e-12 * mean.abs(), spread, 1.0) if self.standardise else None
+        self.preprocessing = replace(rows, mean=mean, deviation=deviation)
         return {"train": train, "val": val, "test": test}
 
     def _values(self, file: CsvFile, target: int) -> Tensor:

@@ -67,15 +67,15 @@ def most_frequent_words(texts: Sequence[str], size: int) -> list[str]:
     return sorted(numbers, key=numbers.__getitem__)
 
 
-def encode(texts: Sequence[str], vocabulary: Sequence[str]) -> Encoded:
+def encode(texts: Sequence[str], vocabulary: "Sequence[str] | Tokenizer") -> Encoded:
     """Texts as numbers of words; a word that is not in the vocabulary, or a text without any, becomes `UNKNOWN`.
 
     Args:
         texts: Any texts.
-        vocabulary: Its words in order, the special ones first.
+        vocabulary: Its words in order, the special ones first; or what `tokenizer` made of them.
     """
-    cutting = tokenizer(vocabulary)
-    dtype = np.int16 if len(vocabulary) <= np.iinfo(np.int16).max else np.int32
+    cutting = tokenizer(vocabulary) if isinstance(vocabulary, Sequence) else vocabulary
+    dtype = np.int16 if cutting.get_vocab_size() <= np.iinfo(np.int16).max else np.int32
     parts, lengths = [np.zeros(0, dtype)], []
     for start in range(0, len(texts), AT_ONCE):
         rows = [one.ids or [UNKNOWN] for one in cutting.encode_batch_fast(texts[start : start + AT_ONCE])]

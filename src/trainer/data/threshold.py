@@ -3,6 +3,7 @@
 import torch
 
 from trainer.data.base import TensorData
+from trainer.data.preprocessing.rows import plain
 from trainer.data.split import Split, Stage
 from trainer.errors import UserError
 from trainer.spec import DataSpec
@@ -21,6 +22,8 @@ class Threshold(TensorData):
     Raises:
         UserError: `points` is odd or below 2.
     """
+
+    preprocessing = plain(1)
 
     def __init__(
         self, *, points: int = 6, batch_size: int = 6, eval_batch_size: int = 1024, seed: int = 0, repeats: int = 1

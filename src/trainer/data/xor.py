@@ -3,6 +3,7 @@
 import torch
 
 from trainer.data.base import TensorData
+from trainer.data.preprocessing.rows import plain
 from trainer.data.split import Split, Stage
 from trainer.spec import DataSpec
 
@@ -13,6 +14,8 @@ class XOR(TensorData):
     Source:
         Minsky and Papert 1969, Perceptrons.
     """
+
+    preprocessing = plain(2)
 
     @property
     def spec(self) -> DataSpec:

@@ -26,7 +26,7 @@ from trainer.loop.functional import (
     state_names,
 )
 from trainer.loop.hooks import STEP_HOOKS
-from trainer.loop.qualify import Unmoved, pays, unfit, unfit_after_a_step
+from trainer.loop.qualify import Unmoved, first_line, pays, shapes, unfit, unfit_after_a_step, unfit_batch
 from trainer.losses import NONE
 
 LeanStep = Any  # of trainer.loop.steps, which imports this
@@ -63,10 +63,22 @@ class CompiledSteps:
             return lean.step()
         return self._many(lean) if self.function else self._watch(lean)
 
+    def state(self) -> list[Any] | bool:
+        """For a checkpoint: the shapes of the batches of compiled steps; or whether steps are plain to the end."""
+        return [[list(shape), str(dtype)] for shape, dtype in self._shapes] if self.function else self.gone
+
+    def go_on(self, state: list[Any] | bool) -> None:
+        """After a checkpoint: make steps as they were made before it; the numbers would differ by rounding."""
+        if isinstance(state, bool):
+            self.gone = self.gone or state
+        elif not self.gone:
+            self._shapes = [(tuple(shape), getattr(torch, dtype.removeprefix("torch."))) for shape, dtype in state]
+            self._compile([torch.zeros(shape, dtype=dtype) for shape, dtype in self._shapes])
+
     def _watch(self, lean: LeanStep) -> bool:
         """A plain step, of which is learned whether those to come can be compiled and whether that pays."""
         first, batch = not self._seconds, lean.next()
-        if first and (reason := unfit(self.trainer, STEP_HOOKS) or _unfit_batch(batch, lean)):
+        if first and (reason := unfit(self.trainer, STEP_HOOKS) or unfit_batch(batch, lean)):
             self.refuse(reason)
             return lean.step(batch)
         before = Unmoved(lean.task.net) if first else None
@@ -74,7 +86,7 @@ class CompiledSteps:
         due = lean.step(batch)
         self._seconds.append(time.perf_counter() - began)
         if before:
-            self._shapes = _shapes(batch)
+            self._shapes = shapes(batch)
             reason = before.reason() or unfit_after_a_step(lean.task.net, self.trainer.optimizers[0])
             if reason:
                 self.refuse(reason)
@@ -88,7 +100,7 @@ class CompiledSteps:
         left = self.trainer.estimated_stepping_batches - self.trainer.global_step
         if self.wanted == "auto" and not pays(median(self._seconds), left):
             self.gone = True
-        elif _shapes(batch) == self._shapes:
+        elif shapes(batch) == self._shapes:
             self._compile(batch)
         else:
             self._seconds.pop()  # the last batch of an epoch was smaller: the next one will do
@@ -113,7 +125,7 @@ class CompiledSteps:
                 function([tensor.clone() for tensor in self._tensors()], *given)
         except Exception as error:  # whatever a compiler may raise
             log.debug("steps could not be compiled", exc_info=True)
-            self.refuse(_first_line(error), said=True)
+            self.refuse(first_line(error), said=True)
             return
         self.function = function
         optimizer.zero_grad()  # those of compiled steps are not kept
@@ -142,7 +154,7 @@ class CompiledSteps:
         odd = None  # the last batch of an epoch may be smaller
         for _ in range(self._room(lean)):
             batch = lean.next()
-            if _shapes(batch) != self._shapes:
+            if shapes(batch) != self._shapes:
                 odd = batch
                 break
             batches.append(batch)
@@ -177,7 +189,7 @@ class CompiledSteps:
             except Exception as error:  # the network is not what it was, and what it is now cannot be compiled
                 raise UserError(
                     "callbacks.lean_steps.compile: steps could not be compiled anew after something changed the"
-                    f" network: {_first_line(error)}; go on from the last checkpoint with false"
+                    f" network: {first_line(error)}; go on from the last checkpoint with false"
                 ) from error
             if counts and counts[0] is not None:
                 torch._foreach_add_(counts, len(batches))
@@ -232,18 +244,3 @@ class CompiledSteps:
             for weight in learning(group)
             for tensor in (weight.detach(), *(optimizer.state[weight][name] for name in state_names(optimizer, group)))
         ]
-
-
-def _shapes(batch: Any) -> list[Any]:
-    return [(tuple(part.shape), part.dtype) for part in batch]
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).strip() or '?').splitlines()[0]}"
-
-
-def _unfit_batch(batch: Any, lean: LeanStep) -> str | None:
-    pair = isinstance(batch, list | tuple) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch)
-    if not pair or lean.cycle is None or not lean.in_place:
-        return "batches are not pairs of tensors from one loader"
-    return None

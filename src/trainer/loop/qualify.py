@@ -3,6 +3,7 @@
 # mypy: disable-error-code="attr-defined"
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule, Trainer
@@ -87,6 +88,24 @@ def unfit_after_a_step(net: nn.Module, optimizer: Optimizer) -> str | None:
         if len({int(state.get("step", 0)) for state in states}) > 1:
             return "some weights have learned for longer than others"
     return None
+
+
+def unfit_batch(batch: Any, step: Any) -> str | None:
+    """Why steps with batches like this one cannot be compiled; `step` is the `LeanStep` that would make them."""
+    pair = isinstance(batch, list | tuple) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch)
+    if not pair or step.cycle is None or not step.in_place:
+        return "batches are not pairs of tensors from one loader"
+    return None
+
+
+def shapes(batch: Any) -> list[Any]:
+    """Shape and type of each tensor of a batch."""
+    return [(tuple(part.shape), part.dtype) for part in batch]
+
+
+def first_line(error: Exception) -> str:
+    """What kind of error it is, and the first line of what it says."""
+    return f"{type(error).__name__}: {(str(error).strip() or '?').splitlines()[0]}"
 
 
 class Unmoved:

@@ -8,23 +8,24 @@ already, hooks that nobody has. Source: `_TrainingEpochLoop.advance` of pytorch-
 # mypy: disable-error-code="attr-defined"
 
 from collections import OrderedDict
+from time import monotonic
 from typing import Any
 
 from pytorch_lightning import Trainer
 from pytorch_lightning.loops.fetchers import _DataFetcher, _PrefetchDataFetcher
 from pytorch_lightning.loops.optimization.automatic import Closure, ClosureResult
-from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 from pytorch_lightning.utilities.combined_loader import _MaxSizeCycle
 from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
 from torch import Tensor
 
+from trainer.loop.boundary import BoundaryLoop
 from trainer.loop.compiled import Compile, CompiledSteps
 from trainer.loop.evaluation import LeanEvaluation
 from trainer.loop.hooks import STEP_HOOKS, Hooks, forward_context, needs_lightning, placed, stays_in_place
 from trainer.loop.log import StepLog, is_logged
 
 
-class LeanLoop(_TrainingEpochLoop):
+class LeanLoop(BoundaryLoop):
     """Takes over what `trainer.fit_loop.epoch_loop` holds; where a step needs more, it goes Lightning's own way.
 
     Args:
@@ -33,10 +34,14 @@ class LeanLoop(_TrainingEpochLoop):
     """
 
     def __init__(self, trainer: Trainer, compiled: Compile = False) -> None:
-        vars(self).update(vars(trainer.fit_loop.epoch_loop))  # counters, limits, the loops within
+        super().__init__(trainer)
         self.step_log = StepLog(trainer)
         self.val_loop = LeanEvaluation(trainer, self.step_log)
         self.compiled = CompiledSteps(trainer, compiled)
+
+    def reset(self) -> None:
+        super().reset()
+        self.step_log.latest.clear()
 
     def run(self, data_fetcher: _DataFetcher) -> None:
         reason = needs_lightning(self.trainer)
@@ -45,7 +50,6 @@ class LeanLoop(_TrainingEpochLoop):
             return super().run(data_fetcher)
         self.reset()
         self.on_run_start(data_fetcher)
-        self.step_log.latest.clear()
         step = LeanStep(self, data_fetcher)
         while not self.done:
             try:
@@ -177,6 +181,7 @@ class LeanStep:
         every = self.trainer.log_every_n_steps or last + 2
         self.trainer._logger_connector._first_loop_iter = False
         due, counted = False, 0
+        loop.boundary.in_one_call = True
         self.state["log"] = self.log.note
         try:
             for place, batch in enumerate(batches):
@@ -200,6 +205,9 @@ class LeanStep:
                 due = self._conclude(index)
         finally:
             del self.state["log"]
+            loop.boundary.in_one_call = False
+        if loop.boundary.see_losses:
+            loop.boundary.see_losses(losses)
         return due
 
     def _conclude(self, index: int) -> bool:
@@ -212,6 +220,7 @@ class LeanStep:
             or loop.batch_progress.is_last_batch
             or trainer.should_stop
             or trainer.received_sigterm
+            or monotonic() >= loop.boundary.due_at
             or (index + 1) % trainer.val_check_batch == 0
             or (loop.max_steps != -1 and loop.global_step >= loop.max_steps)
         )

@@ -119,10 +119,11 @@ class SelfAttention(nn.Module):
         if inputs.dim() == 2:
             real = real_steps(lengths_of(inputs), inputs.shape[1])
         if self.first is not None:
-            states = torch.cat([self.first.expand(len(states), 1, -1), states], 1)  # (batch, 1 + time, width)
+            states = torch.cat([self.first.expand(states.shape[0], 1, -1), states], 1)  # (batch, 1 + time, width)
             real = None if real is None else F.pad(real, (1, 0), value=True)
-        # without a mask attention is faster
-        return self.dropout(states), None if real is None or real.all() else real
+        # without a mask attention is faster; in an exported network, inputs do not decide which way is taken
+        plain = real is None or (not torch.compiler.is_exporting() and bool(real.all()))
+        return self.dropout(states), None if plain else real
 
 
 class Patches(nn.Conv2d):

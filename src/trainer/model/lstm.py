@@ -58,7 +58,8 @@ def turned(sequences: Tensor, lengths: Tensor) -> Tensor:
     """
     time = sequences.shape[1]
     steps = torch.arange(time, device=lengths.device)
-    order = (lengths[:, None] - 1 - steps) % time  # (batch, time)
+    order = lengths[:, None] - 1 - steps  # (batch, time)
+    order = torch.where(order < 0, order + time, order)  # modulo `time`, which ONNX can only take of a constant
     return sequences.gather(1, order[..., None].expand_as(sequences))
 
 
@@ -135,5 +136,5 @@ class LSTM(nn.Module):
         """One vector a sequence: (batch, time, directions * hidden) -> (batch, directions * hidden)."""
         if self.pooled != "last":
             return pool(states, real_steps(lengths, states.shape[1]), self.pooled)
-        rows = torch.arange(len(states), device=states.device)
+        rows = torch.arange(states.shape[0], device=states.device)
         return torch.cat([states[rows, lengths - 1, : self.hidden], states[:, 0, self.hidden :]], 1)

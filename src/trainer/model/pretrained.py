@@ -2,6 +2,9 @@
 
 import pickle
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import torch
@@ -12,6 +15,23 @@ from trainer.errors import UserError
 Weights = dict[str, Tensor]
 KEY = "model.net.weights"
 BEST = "checkpoints/best.ckpt"
+
+_given_later: ContextVar[bool] = ContextVar("weights are given later", default=False)
+
+
+@contextmanager
+def weights_given_later() -> Iterator[None]:
+    """Networks that are built within get all their weights afterwards, from a checkpoint, and need no file for it."""
+    before = _given_later.set(True)
+    try:
+        yield
+    finally:
+        _given_later.reset(before)
+
+
+def are_given_later() -> bool:
+    """Whether a network that begins with weights from a file need not read it; a network of yours may ask it too."""
+    return _given_later.get()
 
 
 def read(source: str, depth: int) -> Weights:

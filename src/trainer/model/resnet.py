@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.errors import UserError, did_you_mean
-from trainer.model.pretrained import load, read
+from trainer.model.pretrained import are_given_later, load, read
 from trainer.spec import DataSpec
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,8 @@ class ResNet(nn.Module):
         self.stem = stem
         self._lay(spec, depth, width)
         self.to(memory_format=torch.channels_last)  # convolutions on the CPU run faster
-        if not self.conv1.weight.is_meta:  # where only shapes are looked at, nothing is read and nothing said
+        # where only shapes are looked at, or a checkpoint is loaded, nothing is read and nothing said
+        if not self.conv1.weight.is_meta and not are_given_later():
             log.info("model  resnet: depth %d, width %d, stem %s", depth, width, stem)
             if weights is not None:
                 log.info("model  resnet: %s", load(self, read(weights, depth), weights))

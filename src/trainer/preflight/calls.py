@@ -72,6 +72,8 @@ def _of_type(key: str, value: Any, hint: Any) -> Iterator[Mistake]:
         own = next((e["msg"].removeprefix("Value error, ") for e in words if e["type"] == "value_error"), None)
         bounds = [e["msg"].removeprefix("Input should be ") for e in words if e["type"].startswith(("greater", "less"))]
         literal = next((e["ctx"]["expected"] for e in words if e["type"] == "literal_error"), None)
+        if any(e["type"] == "predicate_failed" for e in words):  # the one that there is: ExistingPath
+            own = f"there is no file or directory {value!r}"
         wanted = f"one of: {literal}" if literal else " and ".join(bounds) or _name(hint)
         yield Mistake(key, own or f"{value!r} is not {wanted}")
     except (PydanticUserError, TypeError, NameError):  # a hint that pydantic cannot judge

@@ -18,6 +18,8 @@ def mistakes_of_machine(values: dict[str, Any]) -> Iterator[Mistake]:
     """
     yield from _devices(values["trainer"])
     yield from _files(values)
+    if values["resume"] not in (None, "auto"):
+        yield Mistake("resume", f"'{values['resume']}' is neither auto nor null", "for one run: trainer resume RUN")
     if values["train"] is False and values["test"] is False:
         yield Mistake("test", "train=false and test=false leave nothing to do", "test=true")
     elif values["train"] is False and values["ckpt_path"] is None:
@@ -48,6 +50,10 @@ def _files(values: dict[str, Any]) -> Iterator[Mistake]:
             yield Mistake(
                 "data.path", f"no file '{file}'", "data.dir is the folder it lies below, or: data.synthetic=true"
             )
+    weights = values["model"]["net"].get("weights")
+    begins = values["train"] and checkpoint is None and not values["resume"]  # else they are the checkpoint's
+    if begins and isinstance(weights, str) and weights != "imagenet" and not Path(weights).exists():
+        yield Mistake("model.net.weights", f"there is no file or directory '{weights}'")
     outputs = Path(str(values["outputs"]))
     there = next(folder for folder in [outputs, *outputs.absolute().parents] if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):

@@ -1,0 +1,66 @@
+"""Hold: one process at a time works in a run directory, and others can tell how the run in it stands."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from trainer.errors import UserError
+
+LOCK = ".lock"
+
+
+def is_first_process() -> bool:
+    """Whether this process owns the run directory; the others of a run on several devices do not.
+
+    Reads the variables that launchers set, as Lightning does: torchrun's, Lightning's own, Slurm's.
+    """
+    ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    return next((rank for rank in ranks if rank is not None), "0") == "0"
+
+
+@contextmanager
+def held(run: Path) -> Iterator[None]:
+    """Hold a run directory; the system lets go of it when the process ends, however that ends.
+
+    Raises:
+        UserError: Another process holds it.
+    """
+    if not is_first_process():
+        yield
+        return
+    lock = FileLock(run / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"another process is at work in '{run}'; wait for it, or stop it") from None
+    except OSError as error:
+        raise UserError(f"cannot write to '{run}': {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def state_of(run: Path) -> str:
+    """How a run stands: `finished`, `failed` or `interrupted`, as `result.json` says; else `running` or `killed`.
+
+    A process that is killed outright, or whose machine goes down, has no time to write `result.json`.
+    """
+    file = run / "result.json"
+    if file.is_file():
+        return str(json.loads(file.read_text())["state"])
+    if not (run / LOCK).exists():
+        return "killed"
+    lock = FileLock(run / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return "running"
+    except OSError:  # nobody may write here, so nobody does
+        return "killed"
+    lock.release()
+    return "killed"

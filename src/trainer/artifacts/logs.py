@@ -1,0 +1,89 @@
+"""Logs: how far they were at a checkpoint, and back to there: a resumed run logs no step twice and leaves none out."""
+
+import csv
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric.loggers.logger import rank_zero_experiment
+from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.loggers.csv_logs import ExperimentWriter
+
+CSV, EVENTS = "metrics.csv", "tensorboard/**/events.out.tfevents.*"
+
+
+class CsvLog(CSVLogger):
+    """Lightning's `CSVLogger`, which goes on with a file that is there, and never leaves one half written."""
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        if self._experiment is None:
+            self._experiment = _Writer(log_dir=self.log_dir)
+        return self._experiment
+
+
+class _Writer(ExperimentWriter):
+    def _check_log_dir_exists(self) -> None:
+        """Take over the columns of the file, where Lightning would delete it."""
+        file = Path(self.metrics_file_path)
+        if file.is_file():
+            with file.open(newline="") as lines:
+                self.metrics_keys = next(csv.reader(lines), [])
+
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        file = Path(self.metrics_file_path)
+        with file.open(newline="") as lines:
+            rows = list(csv.DictReader(lines))
+        _write(file, fieldnames, rows)
+
+
+def position(run: Path) -> dict[str, Any]:
+    """How far the logs of a run are: rows of `metrics.csv`, bytes of each file of TensorBoard's.
+
+    Args:
+        run: The run directory; what is to be counted has been written.
+    """
+    file = run / CSV
+    rows = max(0, file.read_bytes().count(b"\n") - 1) if file.is_file() else 0
+    return {"rows": rows, "events": {str(each.relative_to(run)): each.stat().st_size for each in run.glob(EVENTS)}}
+
+
+def go_back(run: Path, to: dict[str, Any]) -> list[str]:
+    """Take out of the logs all that came after a position; nobody may be writing to them.
+
+    Returns:
+        list: What is missing of that which came before, as words.
+    """
+    missing = []
+    for each in [*run.glob(EVENTS)]:
+        size = to["events"].get(str(each.relative_to(run)))
+        if size is None:
+            each.unlink()
+        elif each.stat().st_size > size:
+            os.truncate(each, size)
+    missing += [name for name, size in to["events"].items() if not (run / name).is_file() and size]
+    file = run / CSV
+    if file.is_file():
+        with file.open(newline="") as lines:
+            reader = csv.DictReader(lines)
+            rows = [row for row, _ in zip(reader, range(to["rows"]), strict=False)]
+            names = list(reader.fieldnames or [])
+        if to["rows"]:
+            _write(file, names, rows)
+        else:
+            file.unlink()
+        missing += [f"{to['rows'] - len(rows)} rows of {CSV}"] * (len(rows) < to["rows"])
+    elif to["rows"]:
+        missing.append(CSV)
+    return missing
+
+
+def _write(file: Path, names: list[str], rows: Iterable[dict[str, Any]]) -> None:
+    partial = file.with_name(file.name + ".part")
+    with partial.open("w", newline="") as out:
+        writer = csv.DictWriter(out, fieldnames=names, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    partial.replace(file)

@@ -1,0 +1,65 @@
+"""A loss that is not finite stops the run where it is, or its step is left out."""
+
+import json
+
+import pytest
+import torch
+
+TINY = ["data=digits", "model=mlp", "model.net.hidden=[4]", "trainer.max_epochs=3", "model.task._target_=users.Bad"]
+USERS = """
+import torch
+from trainer.task.supervised import Supervised
+
+
+class Bad(Supervised):
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        return loss * float("nan") if self.trainer.fit_loop.total_batch_idx == 26 else loss
+"""
+
+
+@pytest.fixture
+def bad(command, tmp_path):
+    (tmp_path / "users.py").write_text(USERS)
+    return lambda *words: command(*TINY, *words, "hydra.run.dir=run")
+
+
+@pytest.mark.parametrize("more", [[], ["~callbacks.lean_steps"], ["callbacks.finite_loss.every_n_steps=1"]])
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_place(more, bad, tmp_path):
+    outcome = bad(*more)
+    assert outcome.code == 1
+    assert "error: the loss is nan at step 27: epoch 2, batch 7, examples " in outcome.err
+    assert "the last good checkpoint is" in outcome.err
+    last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert last["global_step"] == 20
+    assert all(value.isfinite().all() for value in last["state_dict"].values())
+    assert json.loads((tmp_path / "run/result.json").read_text())["state"] == "failed"
+
+
+def test_the_examples_are_those_of_the_batch(bad, tmp_path):
+    from trainer.data.digits import Digits
+
+    message = bad().err
+    data = Digits(batch_size=64, seed=1)
+    data.setup("fit")
+    loader = data.train_dataloader()
+    loader.epoch = 1
+    first = loader.rows_of(6)[:3].tolist()
+    assert f"examples {first[0]}, {first[1]}, {first[2]}, " in message
+
+
+def test_a_step_with_a_bad_loss_is_left_out_by_choice(bad, tmp_path):
+    outcome = bad("callbacks.finite_loss.on_bad=skip")
+    assert outcome.code == 0, outcome.err
+    assert "left out: the loss is not finite at step 27: epoch 2, batch 7" in outcome.out
+    assert "1 step(s) with a loss that is not finite were left out" in outcome.out
+    last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert last["global_step"] == 60
+    assert all(value.isfinite().all() for value in last["state_dict"].values())
+
+
+def test_compiled_steps_are_looked_at_as_well(command):
+    words = ["data=line", "model=linear", "optimizer=sgd", "optimizer.lr=50", "trainer.max_epochs=300"]
+    plain = command(*words)
+    assert plain.code == 1
+    assert "the loss is" in plain.err

@@ -1,0 +1,79 @@
+"""The Python API: configure, train, load and predict in a few lines."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import trainer
+from trainer.errors import UserError
+
+QUICK = ["model=linear", "trainer.max_epochs=1", "callbacks=[checkpoint]", "logger=none"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_config_is_composed_changed_and_trained_and_the_model_loaded(here):
+    config = trainer.configure(*QUICK)
+    config.trainer.max_epochs = 2
+    first, second = trainer.train(config), trainer.train(config)
+    assert first.directory != second.directory
+    assert first.directory.parent == here / "outputs/digits_linear"
+    assert first.metrics == second.metrics
+    assert first.checkpoint == first.directory / "checkpoints/best.ckpt"
+    assert config.trainer.max_epochs == 2
+
+    model = trainer.load(first.directory)
+    assert model.config["trainer"]["max_epochs"] == 2
+    assert model.spec.name == "digits"
+    assert len(model.predict(torch.zeros(3, 1, 8, 8))) == 3
+
+    tested = trainer.test(first.checkpoint, "hydra.run.dir=tested")
+    assert tested.metrics["test/accuracy"] == first.metrics["test/accuracy"]
+    assert tested.directory == here / "tested"
+
+
+def test_words_alone_do(here):
+    assert trainer.train(*QUICK, "data=xor", "hydra.run.dir=mine").directory == here / "mine"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["modle=cnn"], "modle: no such key; did you mean 'model'"),
+        (["model=cn"], "did you mean 'cnn'"),
+        (["trainer.max_epochs=x"], "trainer.max_epochs: 'x' is not int or null"),
+        (["model=cnn", "data=line"], "model 'cnn' needs images"),
+    ],
+)
+def test_mistakes_are_user_errors(words, message, here):
+    with pytest.raises(UserError, match=message):
+        trainer.train(*words)
+
+
+def test_a_directory_that_is_taken_is_a_user_error_too(here):
+    (here / "mine").mkdir()
+    (here / "mine/result.json").touch()
+    with pytest.raises(UserError, match=r"^hydra.run.dir: '.*mine' is not empty"):
+        trainer.train(*QUICK, "hydra.run.dir=mine")
+
+
+def test_a_config_and_words_are_not_mixed(here):
+    with pytest.raises(UserError, match="a config or the words for one, not both"):
+        trainer.train(trainer.configure(), "model=cnn")
+
+
+def test_importing_trainer_imports_nothing_heavy():
+    code = "import sys, trainer; assert not {'torch', 'hydra', 'trainer.api'} & {*sys.modules}; trainer.configure"
+    code += "; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_what_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'trainer' has no attribute 'nothing'"):
+        _ = trainer.nothing

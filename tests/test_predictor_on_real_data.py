@@ -1,0 +1,135 @@
+"""What a checkpoint by itself says of the raw files of a test split is what its network said there in training."""
+
+# `command` hides TRAINER_DATA_DIR, so what finds the data stands before it
+
+import csv
+import gzip
+import json
+import shutil
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from PIL import Image
+
+import trainer
+from trainer.data.imdb import FOLDER
+
+pytestmark = [pytest.mark.real_data, pytest.mark.slow]
+
+SHORT = ["trainer.max_epochs=1", "test=false", "callbacks=[lean_steps,checkpoint,progress]", "logger=none"]
+FEW = ["+trainer.limit_train_batches=5", "+trainer.limit_val_batches=1"]
+
+
+@pytest.fixture
+def trained(command, tmp_path):
+    """A short training; its checkpoint alone, and its data."""
+
+    def train(*words):
+        outcome = command(*SHORT, *words, "hydra.run.dir=trained")
+        assert outcome.code == 0, outcome.err
+        shutil.copy("trained/checkpoints/last.ckpt", "model.ckpt")
+        shutil.rmtree("trained")
+        model = trainer.load("model.ckpt")
+        data = instantiate(model.config["data"])
+        data.setup("test")
+        return model, data
+
+    return train
+
+
+def said_in_training(model, data, rows=slice(None)):
+    """Classes by name and scores (examples, classes) of test examples, or values (examples, 1)."""
+    inputs = data.splits["test"].inputs[rows]
+    with torch.no_grad():
+        outputs = torch.cat([model.net(data.prepare(part)) for part in torch.split(inputs, data.eval_batch_size)])
+    if model.spec.target == "values":
+        return outputs
+    scores = model.objective.scores(outputs)
+    names = [model.spec.class_names[number] for number in model.objective.predictions(outputs)]
+    return names, torch.stack([1 - scores, scores], 1) if scores.dim() == 1 else scores
+
+
+def read(file):
+    """Classes and probabilities that the command wrote."""
+    records = [json.loads(line) for line in file.read_text().splitlines()]
+    return records, [each["class"] for each in records], torch.tensor([[*r["probabilities"].values()] for r in records])
+
+
+def agree(command, model, data, files, rows=slice(None)):
+    """The command, given these files, says what was said in training."""
+    names, scores = said_in_training(model, data, rows)
+    outcome = command("predict", "model.ckpt", *map(str, files), "to=said.jsonl")
+    assert outcome.code == 0, outcome.err
+    records, classes, probabilities = read(outcome.directory / "said.jsonl")
+    assert classes == names
+    assert (probabilities - scores).abs().max() < 1e-6
+    return records
+
+
+def pictures(folder, inputs):
+    """Write stored images as PNG files."""
+    folder.mkdir()
+    for number, pixels in enumerate(inputs):
+        image = pixels[0] if len(pixels) == 1 else pixels.permute(1, 2, 0)
+        Image.fromarray(image.contiguous().numpy()).save(folder / f"{number:05}.png")
+
+
+def test_digits(trained, command, tmp_path):
+    model, data = trained("experiment=digits_cnn")
+    pictures(tmp_path / "png", (data.splits["test"].inputs.float() * 255 / 16).round().byte())
+    agree(command, model, data, ["png"])
+
+
+def test_mnist(mnist_dir, trained, command, tmp_path):
+    model, data = trained("experiment=mnist_cnn", f"data.dir={mnist_dir}", *FEW)
+    pictures(tmp_path / "png", data.splits["test"].inputs)
+    assert len(agree(command, model, data, ["png"])) == 10_000
+
+
+@pytest.mark.parametrize("experiment", ["cifar10_cnn", "resnet_scratch"])
+def test_cifar10(experiment, cifar10_dir, trained, command, tmp_path):
+    model, data = trained(f"experiment={experiment}", f"data.dir={cifar10_dir}", *FEW)
+    pictures(tmp_path / "png", data.splits["test"].inputs[:2000])
+    agree(command, model, data, ["png"], slice(2000))
+
+
+@pytest.mark.parametrize("experiment", ["imdb_lstm", "imdb_attention"])
+def test_imdb(experiment, imdb_dir, trained, command):
+    model, data = trained(f"experiment={experiment}", f"data.dir={imdb_dir}", *FEW)
+    folder = imdb_dir / FOLDER / "test/pos"
+    files = sorted(folder.glob("*.txt"), key=lambda file: int(file.name.partition("_")[0]))
+    rows = slice(12_500, 12_500 + 500)  # those of the other class come first
+    records = agree(command, model, data, files[:500], rows)
+    assert records[0] | {"class": "", "probabilities": {}} == {
+        "source": str(files[0]),
+        "row": 1,
+        "class": "",
+        "probabilities": {},
+    }
+
+
+def test_diabetes(diabetes_dir, trained, command, tmp_path):
+    model, data = trained("experiment=diabetes_mlp", f"data.dir={diabetes_dir}")
+    with gzip.open(diabetes_dir / "diabetes/diabetes.csv.gz", "rt") as stream:
+        lines = {tuple(map(float, row[:8])): row for row in csv.reader(stream)}
+    rows = [lines[tuple(values)] for values in data.splits["test"].inputs.tolist()]
+    for name, width in (("with_target.csv", 9), ("without.csv", 8)):
+        (tmp_path / name).write_text("".join(",".join(row[:width]) + "\n" for row in rows))
+        agree(command, model, data, [name])
+
+
+@pytest.mark.parametrize("quantity", ["prices", "returns"])
+@pytest.mark.parametrize("experiment", ["stock_lstm", "stock_attention"])
+def test_stock(experiment, quantity, stocks_dir, trained, command):
+    model, data = trained(f"experiment={experiment}", f"data.dir={stocks_dir}", f"data.quantity={quantity}")
+    outcome = command("predict", "model.ckpt", str(stocks_dir / "stocks/GOOG.csv"), "to=said.csv", "batch=100")
+    assert outcome.code == 0, outcome.err
+    with open("said.csv") as stream:
+        records = [*csv.DictReader(stream)]
+    meant = data.to_prices("test", said_in_training(model, data))
+    before = [str(data.table.days[day - data.horizon]) for day in data.asked["test"]]
+    # the last forecasts are for days that are not there yet
+    mine = records[-len(before) - data.horizon : -data.horizon]
+    assert [each["last_day"] for each in mine] == before
+    assert torch.tensor([float(each["value"]) for each in mine]) == pytest.approx(meant.forecast.float(), rel=1e-6)

@@ -1,0 +1,147 @@
+"""A run that was stopped goes on as if it had never stopped: the same weights, the same numbers, each step once."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+TINY = ["data=digits", "model=mlp", "model.net.hidden=[4]", "trainer.log_every_n_steps=4", "trainer.max_epochs=3"]
+DROPOUT = ["model.net.dropout=0.5", "data.shift_pixels=1"]
+
+USERS = '''
+import signal
+from pathlib import Path
+
+from pytorch_lightning import Callback
+from torchmetrics import MeanMetric
+
+from trainer.signals import stop
+from trainer.task.supervised import Supervised
+
+
+class StopAt(Callback):
+    """Sends SIGTERM after as many batches as the first number in stops.txt says, which is then taken out."""
+
+    skips_steps = True  # compiled ones
+
+    def on_train_batch_end(self, trainer, *_):
+        file = Path("stops.txt")
+        stops = [int(word) for word in file.read_text().split()] if file.exists() else []
+        if stops and trainer.fit_loop.total_batch_idx + 1 >= stops[0]:
+            file.write_text(" ".join(map(str, stops[1:])))
+            signal.raise_signal(signal.SIGTERM)
+
+
+class Talkative(Supervised):
+    """Gathers means through the epoch, in both of Lightning's ways."""
+
+    def __init__(self, *given):
+        super().__init__(*given)
+        self.seen = MeanMetric()
+
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        self.seen(loss.detach())
+        self.log("train/seen", self.seen, on_step=False, on_epoch=True)
+        self.log("train/both", loss, on_step=True, on_epoch=True)
+        if batch_idx % 3 == 0:
+            self.log("train/most", loss, on_step=False, on_epoch=True, reduce_fx="max")
+        return loss
+'''
+
+GAN = ["model=gan", "model.net.generator=[8]", "model.net.discriminator=[8]"]
+QUICK = ("dropout and augmentation", "a GAN that accumulates", "Lightning's own loop, means over the epoch")
+GANS = ("a GAN", "a GAN that accumulates")
+WAYS = {
+    "dropout and augmentation": DROPOUT,
+    "a schedule and clipping": ["scheduler=cosine", "optimizer=sgd", "callbacks=[default,gradient_clipping]", *DROPOUT],
+    "plateau, validation within the epoch": ["scheduler=plateau", "+trainer.val_check_interval=6", *DROPOUT],
+    "accumulation": ["trainer.accumulate_grad_batches=3", "scheduler=onecycle", *DROPOUT],
+    "validation by steps": ["+trainer.val_check_interval=7", "trainer.check_val_every_n_epoch=null", *DROPOUT],
+    "rare validation": ["trainer.check_val_every_n_epoch=2", *DROPOUT],
+    "fewer batches": ["+trainer.limit_train_batches=13", "+trainer.limit_val_batches=2", "data.eval_batch_size=50"],
+    "a given number of steps": ["+trainer.max_steps=50", "trainer.max_epochs=-1", *DROPOUT],
+    "early stopping": [
+        *["callbacks=[default,early_stopping]", "callbacks.early_stopping.patience=1", *DROPOUT],
+        *["callbacks.early_stopping.min_delta=9", "trainer.max_epochs=9", "+trainer.val_check_interval=6"],
+    ],
+    "autocast": ["trainer.precision=bf16-mixed", *DROPOUT],
+    "means over the epoch": ["model.task._target_=users.Talkative", *DROPOUT],
+    "Lightning's own loop": ["~callbacks.lean_steps", "+trainer.val_check_interval=6", *DROPOUT],
+    "Lightning's own loop, means over the epoch": ["~callbacks.lean_steps", "model.task._target_=users.Talkative"],
+    "averaged weights": ["+callbacks.ema._target_=pytorch_lightning.callbacks.EMAWeightAveraging", *DROPOUT],
+    "many best ones": ["callbacks.checkpoint.save_top_k=3", "callbacks.checkpoint.filename='{epoch}-{step}'"],
+    "compiled steps": ["callbacks.lean_steps.compile=true", "trainer.max_epochs=2"],
+    "a GAN": GAN,
+    "a GAN that accumulates": [
+        *GAN,
+        *["trainer.accumulate_grad_batches=3", "scheduler=cosine", "+trainer.val_check_interval=6"],
+    ],
+}
+
+
+def left_behind(run):
+    """All numbers that a run has arrived at."""
+    files = {path.stem: torch.load(path, weights_only=True) for path in (run / "checkpoints").glob("*.ckpt")}
+    last = files["last"]
+    best = {name: content for name, content in files.items() if name not in ("last", "previous")}
+    with (run / "metrics.csv").open() as file:
+        rows = [{name: value for name, value in row.items() if value} for row in csv.DictReader(file)]
+    return {
+        "weights": {name: value.tolist() for name, value in last["state_dict"].items()},
+        "best": {name: str(content["state_dict"]) for name, content in best.items()},
+        "optimizers": str(last["optimizer_states"]),
+        "schedules": str(last["lr_schedulers"]),
+        "counters": last["loops"],
+        "random": str(last["resume"]["random"]),
+        "rows": rows,
+        "scalars": scalars(run),
+    }
+
+
+def scalars(run):
+    events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0}).Reload()
+    return {
+        name: [(event.step, repr(event.value)) for event in events.Scalars(name)]
+        for name in sorted(events.Tags()["scalars"])
+    }
+
+
+def stopped_and_resumed(command, directory, arguments, stops):
+    """A run that goes through, and one with as many breaks as there are stops; returns what each left behind."""
+    (directory / "users.py").write_text(USERS)
+    (directory / "stops.txt").write_text("")
+    left = []
+    for name in ("through", "stopped"):
+        words = [*arguments, "+callbacks.stop._target_=users.StopAt", f"hydra.run.dir={name}"]
+        outcome = command(*words)
+        while outcome.code == 143:
+            outcome = command("resume", name, "trust=users")
+        assert outcome.code == 0, outcome.err
+        left.append(left_behind(directory / name))
+        assert (directory / "stops.txt").read_text() == "", "not every stop was reached"
+        (directory / "stops.txt").write_text(" ".join(map(str, stops)))
+        sys.modules.pop("users", None)
+    return left
+
+
+@pytest.mark.parametrize("way", [pytest.param(way, marks=[pytest.mark.slow] * (way not in QUICK)) for way in WAYS])
+def test_a_run_that_was_stopped_arrives_where_it_would_have_arrived(way, command, tmp_path):
+    first = [word for word in TINY if way not in GANS or "hidden" not in word]
+    stops = [1, 8] if way == "early stopping" else [1, 8, 20, 31]
+    through, stopped = stopped_and_resumed(command, tmp_path, [*first, *WAYS[way]], stops)
+    for what in through:
+        assert through[what] == stopped[what], what
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_arrives_where_it_would_have_arrived():
+    script = Path(__file__).with_name("crash") / "kill.py"
+    words = [*TINY, *DROPOUT, "times=2", "moments=4"]
+    answer = subprocess.run([sys.executable, str(script), *words], capture_output=True, text=True, timeout=300)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "| identical |" in answer.stdout
