@@ -9,8 +9,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from trainer.artifacts.fingerprint import INCIDENTAL
 from trainer.artifacts.record import PATH_KEYS, Record
-from trainer.artifacts.run_directory import INCIDENTAL
 
 Value = str | float | bool
 
