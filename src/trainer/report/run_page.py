@@ -37,8 +37,10 @@ def warnings(record: Record) -> list[str]:
         found.append("SYNTHETIC data: made up, in place of the real ones; these numbers say nothing about those.")
     if record.result.get("error"):
         found.append(f"The run {record.state}: {record.result['error']}")
-    if record.state == "unfinished":
-        found.append("The run is still under way, or was killed: there is no result.json.")
+    elif not record.result:
+        found.append(
+            f"The run {'is still under way' if record.state == 'running' else 'was killed'}: it has no result."
+        )
     return found
 
 
