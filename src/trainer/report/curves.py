@@ -96,7 +96,7 @@ def svg(title: str, draw: Callable[[Axes], None], height: float = SIZE[1]) -> st
         draw: Draws.
         height: In inches.
     """
-    style: dict[str, object] = {"svg.fonttype": "none", "svg.hashsalt": title, "font.size": 9}
+    style: dict[str, object] = {"svg.fonttype": "none", "svg.hashsalt": title, "font.size": 10}
     style |= dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK)
     style |= {"axes.grid": True, "axes.axisbelow": True, "axes.spines.top": False, "axes.spines.right": False}
     style |= {"grid.color": PALE, "figure.facecolor": "none", "axes.facecolor": "none", "font.family": "sans-serif"}
