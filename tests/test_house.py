@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "commands": {
         *("api", "artifacts", "callbacks", "compose", "config", "describe", "export", "late", "mistake", "origin"),
         *("predictor", "preflight", "quiet", "report", "run", "trust", *SPEC),
+        *("cli", "sweep"),  # `trainer sweep resume` is short for a command line
     },
     "describe": {"config", "errors"},
     "usage": {"commands", "describe"},
@@ -40,7 +41,8 @@ MAY_IMPORT = {
     "message": {"errors", "hydra_error", "late", "mistake", "preflight"},
     "origin": {"config", "mistake"},
     "compose": {"config", "errors", "hydra_error", "mistake", "origin"},
-    "preflight": {"build", "compose", "config", "mistake", "origin", "quiet", *SPEC},
+    "preflight": {"build", "compose", "config", "mistake", "origin", "quiet", "sweep", *SPEC},
+    "sweep": {"artifacts", "cli", "compose", "config", "errors", "late", "mistake", "run"},
     "build": {"config", *SPEC},
     "run": {"build", "preflight", "artifacts", "processes", "quiet", "signals", *SPEC},
     "processes": set(),
@@ -59,7 +61,6 @@ MAY_IMPORT = {
     "callbacks": {"objective", "artifacts", "data", "loop", "signals", *SPEC},
     "loop": {"task", "losses", "errors"},
     "artifacts": {"data", "model", "trust", *SPEC},
-    "sweep": {"artifacts", *SPEC},
     "report": {"artifacts", "sweep", "errors"},
 }
 

@@ -1,6 +1,5 @@
 """The command `trainer`: composes a config and runs it; imports no torch by itself, so that --help answers at once."""
 
-import logging
 import os
 import secrets
 import sys
@@ -8,13 +7,13 @@ import traceback
 from typing import Any
 
 from trainer import __version__
-from trainer.commands import is_command, run_command
+from trainer.commands import in_full, is_command, run_command
 from trainer.late import late_imports
 
 
 def main() -> None:
     """Run the command line; ends the process with 0 if all went well, 1 or 2 if not."""
-    arguments = sys.argv[1:]
+    arguments = in_full(sys.argv[1:])
     if "--version" in arguments:
         print(f"trainer {__version__}")
     elif {"-m", "--multirun"} & {*arguments} and {"-c", "--cfg"} & {*arguments}:
@@ -27,12 +26,13 @@ def main() -> None:
         print(usage())
     else:
         try:
-            sys.exit(_compose_and_run())
+            sys.exit(compose_and_run())
         except BrokenPipeError:  # whoever read our output has enough: trainer --cfg job | head
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _compose_and_run() -> int:
+def compose_and_run() -> int:
+    """Do what `sys.argv` says, a run or a sweep, and return the exit status; a mistake has been told."""
     import hydra
 
     from trainer.config import HOME, register, shadowed
@@ -73,6 +73,5 @@ def job(config: Any) -> float | None:
         return run(config)
     except UserError as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN:  # the other jobs of a sweep go on
-            logging.getLogger(__name__).error(f"error: {error}")
             raise
         raise SystemExit(f"error: {error}") from error

@@ -1,12 +1,11 @@
 """Compose: the config of a run, or of every job of a sweep, as Hydra makes it; nothing is run. Imports no torch."""
 
-import itertools
 from collections.abc import Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import fields
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import yaml
 from hydra import version
@@ -15,7 +14,7 @@ from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.utils import create_config_search_path
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigResult
@@ -106,25 +105,41 @@ class Composer:
                 continue
             return config, good, found
 
-    def jobs(self, words: Sequence[str]) -> list[list[str]]:
-        """The words of each job of a sweep: every combination, in the order that Hydra's own sweeper has them.
+    def axes(self, words: Sequence[str]) -> dict[str, list[str] | IntervalSweep]:
+        """The words that each key of a sweep takes in turn, in the order of the command line; a later key wins.
 
-        An interval, of which a searching sweeper takes any number, stands here with its two ends.
+        An interval, which has no end of values, stands for itself.
 
         Raises:
             HydraException: A word does not follow Hydra's grammar.
         """
-        axes: dict[str, list[str]] = {}
+        axes: dict[str, list[str] | IntervalSweep] = {}
         for each in self._parser.parse_overrides([*words]):
             key = each.get_key_element()
             if each.is_interval_sweep():
-                ends: Any = each.value()
-                axes[key] = [f"{key}={ends.start}", f"{key}={ends.end}"]
+                axes[key] = cast(IntervalSweep, each.value())
             elif each.is_sweep_override():
                 axes[key] = [f"{key}={value}" for value in each.sweep_string_iterator()]
             else:
                 axes[key] = [each.input_line or ""]
-        return [[*job] for job in itertools.product(*axes.values())]
+        return axes
+
+    def is_choice(self, word: str) -> bool:
+        """Whether a word chooses a file, and not a value."""
+        return self._is_choice(self._parser.parse_override(word))
+
+    def change(self, config: DictConfig, word: str) -> Any:
+        """Set one value in a config that was composed.
+
+        Returns:
+            Any: The value as the config has it now, as plain containers, references unresolved.
+        """
+        override = self._parser.parse_override(f"++{word.lstrip('+')}" if word.startswith("+") else word)
+        self._loader._apply_overrides_to_config([override], config)
+        parent, _, name = override.key_or_group.rpartition(".")
+        node = OmegaConf.select(config, parent) if parent else config
+        value: Any = node._get_node(name)
+        return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value._value()
 
     def layers(self, words: Sequence[str]) -> list[Layer]:
         """What these words, which must be right, are composed of; later layers win."""

@@ -23,6 +23,22 @@ HOME = _PACKAGE / "_data" if (_PACKAGE / "_data").is_dir() else _PACKAGE.parents
 
 
 @dataclass
+class Sweep:
+    """How `--multirun` makes jobs of its words and runs them; no job depends on it."""
+
+    seeds: int | None = None
+    samples: int | None = None
+    sample_seed: int = 1
+    zip: list[Any] = field(default_factory=list)
+    grids: list[str] = field(default_factory=list)
+    workers: int | None = None
+    jobs_per_gpu: int | None = None
+    retries: int = 0
+    fail_fast: bool = False
+    direction: str | None = None
+
+
+@dataclass
 class Config:
     """Every key at the top of a config; one that is not here is refused, wherever it was written.
 
@@ -39,6 +55,7 @@ class Config:
     compile: bool = False
     optimized_metric: str | None = None
     outputs: str = MISSING
+    sweep: Sweep = field(default_factory=Sweep)
     data: Any = MISSING
     model: Any = MISSING
     objective: Any = MISSING
@@ -117,6 +134,10 @@ def shadowed() -> list[Path]:
 
 def register() -> None:
     """Make all this known to Hydra; call it before `hydra.main` or `hydra.compose`."""
-    ConfigStore.instance().store("schema", Config)
     for plugin in (ExperimentSource, TrainerSearchPath):
         Plugins.instance().register(plugin)
+    store = ConfigStore.instance()
+    store.store("schema", Config)
+    # in the place of Hydra's own, which the line above has read: the same grammar, with a ledger
+    sweeper = {"_target_": "hydra_plugins.trainer_sweeper.LedgerSweeper", "max_batch_size": None, "params": None}
+    store.store("basic", sweeper, "hydra/sweeper")

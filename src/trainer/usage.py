@@ -16,6 +16,7 @@ TAIL = """
   --cfg job       print the composed config (all keys that can be set); add --resolve to fill in references
   --info          where each part of the config comes from
   -m, --multirun  run every combination of the values separated by commas
+  --plan          with -m: list the jobs, and run none
   --config-dir D  search folder D too; ./conf and ./experiments always join in
   --version       print the version
   --hydra-help    Hydra's own flags

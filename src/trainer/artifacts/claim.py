@@ -7,7 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from trainer.artifacts.hold import is_first_process
+from trainer.artifacts.hold import LEDGER, is_first_process
 
 
 class ClaimDirectory(Callback):
@@ -35,7 +35,10 @@ def claim(config: DictConfig, key: str) -> None:
         return
     HydraConfig.instance().set_config(config)  # Hydra has not done it yet, and `${hydra:...}` needs it
     directory = Path(OmegaConf.select(config, key))
-    if config.get("resume") and any((directory / left).exists() for left in (".hydra", "multirun.yaml")):
+    if key == "hydra.sweep.dir" and (directory / LEDGER).is_file():  # the same sweep goes on
+        return
+    left = {path.name for path in directory.iterdir()} if config.get("resume") and directory.is_dir() else set()
+    if left & {".hydra", "multirun.yaml"} or left == {"trainer.log"}:  # Hydra opens the log first, and was killed then
         return  # a run or a sweep, which is to go on
     try:
         directory.mkdir(parents=True, exist_ok=directory.is_dir() and not any(directory.iterdir()))

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from trainer.errors import UserError
 
 LOCK = ".lock"
+LEDGER = "sweep.sqlite"  # in the directory of a sweep, by which it is known: see `trainer.sweep.ledger`
 
 
 def is_first_process() -> bool:

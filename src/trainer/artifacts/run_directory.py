@@ -102,8 +102,9 @@ class RunDirectory:
             origin = before | {"run": origin["run"], "resumed": [*before.get("resumed", []), origin]}
             (self.path / "result.json").unlink(missing_ok=True)
         self._is_mine = True
-        write(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(self.config)))
         write(self.path / "provenance.json", json.dumps(origin, indent=2) + "\n")
+        # last of these two: by it a directory is known to hold a run that was begun
+        write(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(self.config)))
         if diff and not (self.path / "code.diff").exists():
             write(self.path / "code.diff", diff)
 

@@ -33,6 +33,13 @@ def is_command(word: str) -> bool:
     return word.isidentifier() and not word.startswith("_") and (FOLDER / f"{word}.py").is_file()
 
 
+def in_full(words: list[str]) -> list[str]:
+    """The words of a command line, where `--plan` is short for a command."""
+    if "--plan" not in words:
+        return words
+    return ["sweep", "plan", *(word for word in words if word not in ("--plan", "-m", "--multirun"))]
+
+
 def run_command(name: str, words: list[str]) -> int:
     """Run a command with the words behind it.
 

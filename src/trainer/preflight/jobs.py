@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hydra._internal.utils import get_args_parser
-from omegaconf import DictConfig, OmegaConf
 
 from trainer.compose import Composer
+from trainer.errors import UserError
 from trainer.mistake import Mistake
 from trainer.quiet import quieten
+from trainer.sweep.plan import expand
 
 ALL_OF = 300  # jobs of a sweep that are all checked; of more of them as many that each value of each axis is in one
 
@@ -47,12 +48,14 @@ def check_words(words: Sequence[str]) -> Findings:
     typed: list[str] = options.overrides
     sweeps = options.multirun
     try:
-        jobs = composer.jobs(typed) if sweeps else [typed]
-        config = composer.compose(jobs[0] if jobs else [])
-        if sweeps or (config.hydra.mode is not None and config.hydra.mode.name == "MULTIRUN"):
-            sweeps, jobs = True, composer.jobs([*_of_config(config), *typed])
+        jobs = expand(composer, typed) if sweeps else [typed]
+        config = composer.compose(jobs[0])
+        if not sweeps and config.hydra.mode is not None and config.hydra.mode.name == "MULTIRUN":
+            sweeps, jobs = True, expand(composer, typed)
+    except UserError:
+        raise
     except Exception:  # Hydra's own errors, and what its code stumbles over
-        jobs = composer.jobs(composer.parsable(typed)[0]) if sweeps else [typed]  # each job tells what is wrong with it
+        jobs = expand(composer, composer.parsable(typed)[0]) if sweeps else [typed]  # each job tells what is wrong
     found.jobs = len(jobs)
     seen: dict[tuple[Any, ...], list[int]] = {}
     for number in _looked_at(jobs):
@@ -61,12 +64,6 @@ def check_words(words: Sequence[str]) -> Findings:
             seen.setdefault((mistake,), []).append(number)
     found.mistakes = [replace(key[0], jobs=tuple(numbers) if sweeps else ()) for key, numbers in seen.items()]
     return found
-
-
-def _of_config(config: DictConfig) -> list[str]:
-    """Axes of a sweep that stand in the config, as Hydra's own sweeper has them."""
-    params = OmegaConf.select(config, "hydra.sweeper.params") or {}
-    return [f"{key}={value}" for key, value in params.items()]
 
 
 def _looked_at(jobs: Sequence[Sequence[str]]) -> list[int]:

@@ -8,7 +8,8 @@ from trainer.report.content import Block, Chart, Code, Page, Section, Table, num
 from trainer.report.curves import COLOURS, Line, chart, intervals
 from trainer.report.pictures import pictures
 from trainer.report.run_page import again, what_ran
-from trainer.sweep.report import SEEDS, Report, best_recipe, report_of, rows, shown
+from trainer.sweep.forms import best_recipe, rows, shown
+from trainer.sweep.report import SEEDS, Report, report_of
 from trainer.sweep.statistics import importances
 
 MOST_RUNS = 200  # in the table of all

@@ -1,14 +1,9 @@
 """Report: the runs of a sweep grouped by config, seeds put together, as tables and as the file of the best config."""
 
-import csv
-import io
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from trainer.artifacts.causes import essential_config
 from trainer.artifacts.record import Record, records
@@ -63,13 +58,16 @@ class Report:
     left_out: dict[str, int]
 
 
-def report_of(folder: Path, metric: str | None = None, baseline: str | None = None) -> Report:
+def report_of(
+    folder: Path, metric: str | None = None, baseline: str | None = None, direction: str | None = None
+) -> Report:
     """Group and compare all runs below a folder.
 
     Args:
         folder: Of a sweep, or of several.
         metric: By its name; None takes the sweep's `optimized_metric`, or the best of what checkpoints were chosen by.
         baseline: Words of one group, e.g. `"optimizer.lr=0.1"`; None takes the first that was run.
+        direction: `"min"` or `"max"`; None for what the sweep, or else the metric's name, says.
 
     Raises:
         UserError: There is nothing to report, or no such metric or group.
@@ -90,7 +88,8 @@ def report_of(folder: Path, metric: str | None = None, baseline: str | None = No
         grouped.setdefault(_words(record, swept, common), []).append(record)
     compared = _baseline(grouped, baseline)
     first = _values(grouped[compared], metric)
-    higher = not any(word in metric for word in LOWER)
+    direction = direction or (with_value[0].nested_config.get("sweep") or {}).get("direction")
+    higher = direction == "max" if direction else not any(word in metric for word in LOWER)
     groups = [
         _group(words, runs, metric, swept, None if words == compared else first) for words, runs in grouped.items()
     ]
@@ -100,77 +99,6 @@ def report_of(folder: Path, metric: str | None = None, baseline: str | None = No
     states = [record.state for record in found if record not in with_value]
     return Report(
         metric, higher, groups, compared, shares, {state: states.count(state) for state in dict.fromkeys(states)}
-    )
-
-
-def rows(report: Report) -> list[dict[str, Any]]:
-    """One row a group: what a table, a CSV file and Markdown show."""
-    return [
-        {
-            "config": group.words or "(all)",
-            "n": group.estimate.count,
-            f"{report.metric} mean": group.estimate.mean,
-            "deviation": group.estimate.deviation,
-            "95 % interval": _interval(group.estimate),
-            "best": (max if report.higher else min)(group.values.values()),
-            "against baseline": _against(group, report),
-            "seconds a run": group.seconds / len(group.runs),
-        }
-        for group in report.groups
-    ]
-
-
-def as_csv(report: Report) -> str:
-    """The rows as CSV, with all digits."""
-    text, made = io.StringIO(), rows(report)
-    writer = csv.DictWriter(text, [*made[0]], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(made)
-    return text.getvalue()
-
-
-def as_markdown(report: Report) -> str:
-    """The rows as a table, and below it what explains the differences."""
-    made = rows(report)
-    lines = [[*made[0]], ["---"] * len(made[0]), *([shown(value) for value in row.values()] for row in made)]
-    text = [f"| {' | '.join(line)} |" for line in lines]
-    if report.importances:
-        text += ["", "| parameter | share of the variance |", "| --- | --- |"]
-        text += [f"| {name} | {share:.0%} |" for name, share in report.importances.items()]
-    return "\n".join(text) + "\n"
-
-
-def best_recipe(report: Report) -> str:
-    """The best config as the text of an experiment: put it into `experiments/`, and `experiment=NAME` runs it."""
-    best = report.groups[0]
-    run = best.runs[0]
-    values: dict[str, Any] = {}
-    choices, notes = [], []
-    for word in run.overrides:
-        name, _, value = word.lstrip("+").partition("=")
-        if word.startswith("~"):
-            notes.append(f"#   and on the command line: '{word}'")
-        elif name in ("experiment", "debug"):
-            choices.append(f"  - {value}" if name == "experiment" else f"  - override /debug: {value}")
-        elif "." not in name and isinstance(run.nested_config.get(name), dict):
-            choices.append(f"  - override /{name}: {value}")
-        elif name not in SEEDS and not name.startswith("hydra"):
-            _put(values, name.split("."), _value(run, name, value))
-    spread = f" +- {best.estimate.deviation:.2g}" if best.estimate.count > 1 else ""
-    head = f"# The best of {len(report.groups)} configs by {report.metric}: {best.estimate.mean:.4g}{spread}"
-    lines = [head + f" ({best.estimate.count} runs).", *notes]
-    lines += ["defaults:", *choices] if choices else []
-    return "\n".join(lines) + "\n" + (yaml.safe_dump(values, sort_keys=False) if values else "")
-
-
-def shown(value: Any) -> str:
-    """A cell of a table."""
-    return (
-        ""
-        if isinstance(value, float) and math.isnan(value)
-        else f"{value:.4g}"
-        if isinstance(value, float)
-        else str(value)
     )
 
 
@@ -221,30 +149,3 @@ def _baseline(grouped: dict[str, list[Record]], asked: str | None) -> str:
         what = "several groups have" if fitting else "no group has"
         raise UserError(f"baseline: {what} '{asked}'; there are: {'; '.join(grouped)}")
     return fitting[0]
-
-
-def _interval(made: Estimate) -> str:
-    if math.isinf(made.half_width):
-        return "-"
-    return f"{made.mean - made.half_width:.4g} to {made.mean + made.half_width:.4g}"
-
-
-def _against(group: Group, report: Report) -> str:
-    if group.against is None:
-        return "baseline"
-    width = "" if math.isinf(group.against.half_width) else f" ± {group.against.half_width:.2g}"
-    number = "" if math.isnan(group.against.mean) else f"{group.against.mean:+.4g}{width}: "
-    return number + group.against.verdict(report.higher)
-
-
-def _put(values: dict[str, Any], steps: Sequence[str], value: Any) -> None:
-    for step in steps[:-1]:
-        values = values.setdefault(step, {})
-    values[steps[-1]] = value
-
-
-def _value(run: Record, name: str, typed: str) -> Any:
-    node: Any = run.nested_config
-    for step in name.split("."):
-        node = node.get(step) if isinstance(node, dict) else None
-    return typed if "${" in typed else node

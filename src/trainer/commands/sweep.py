@@ -1,0 +1,141 @@
+"""Plan a sweep, see how it stands, resume it, extend it.
+
+trainer sweep plan WORDS... [--json]    the jobs that `trainer -m WORDS` would run; also: trainer -m WORDS --plan
+trainer sweep show DIR [--json]         how each job of the sweep in a directory stands
+trainer sweep resume DIR [WORDS...]     run what is missing, failed or interrupted
+trainer sweep report DIR [metric=NAME] [baseline=WORDS] [direction=min|max] [--csv | --markdown]
+                                        seeds put together, intervals, differences to a baseline; the best as a recipe
+
+    e.g. trainer sweep plan experiment=xor_mlp optimizer.lr=0.01,0.1 sweep.seeds=5
+         trainer sweep resume outputs/xor_mlp/SWEEP
+         trainer sweep resume outputs/xor_mlp/SWEEP optimizer.lr=0.01,0.1,1 sweep.workers=2
+
+WORDS behind `resume` take the place of those for the same keys that the sweep was begun with: more values on an axis
+are more jobs, and what is done stays done. --take-over also resumes jobs that run on another machine, if that is gone.
+"""
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from hydra._internal.utils import get_args_parser
+from rich.console import Console
+
+from trainer.artifacts.hold import LEDGER
+from trainer.cli import compose_and_run
+from trainer.commands import split_words
+from trainer.compose import Composer
+from trainer.errors import UserError, did_you_mean
+from trainer.mistake import refuse
+from trainer.preflight.jobs import ALL_OF, check_words
+from trainer.sweep.enrol import cells, refuse_changes
+from trainer.sweep.forms import as_csv, as_markdown, as_table, write
+from trainer.sweep.identity import Identities, key_of
+from trainer.sweep.ledger import TO_RUN, Job, Ledger
+from trainer.sweep.plan import first_of
+from trainer.sweep.report import report_of
+from trainer.sweep.table import estimate, lines
+
+FLAGS = ("--json", "--take-over", "--csv", "--markdown")
+
+
+def main(words: list[str]) -> int:
+    """Do what the first word says.
+
+    Returns:
+        int: 0; of `resume` the exit status of the sweep.
+    """
+    doing = {"plan": plan, "show": show, "resume": resume, "report": report}
+    if not words or words[0] not in doing:
+        near = did_you_mean(words[0], [*doing]) if words else ""
+        raise UserError(f"sweep: say what to do: trainer sweep plan WORDS, show DIR, resume DIR or report DIR{near}")
+    flags = {word for word in words if word in FLAGS}
+    return doing[words[0]]([word for word in words[1:] if word not in FLAGS], flags)
+
+
+def plan(words: list[str], flags: set[str]) -> int:
+    """List the jobs of a command line, with how they stand where the sweep has begun; nothing is run or written."""
+    options = get_args_parser().parse_args(words)
+    composer = Composer(options.config_dir)
+    identities = Identities(composer)
+    named = cells(composer, identities, options.overrides)
+    workers = composer.compose(first_of(composer, options.overrides)).sweep.workers
+    if len(named) <= ALL_OF:
+        refuse(check_words(["--multirun", *words]).mistakes)
+    there: list[Job] = []
+    given = [Path(word.partition("=")[2]) for word in options.overrides if key_of(word) == "hydra.sweep.dir"]
+    if given and (given[-1] / LEDGER).is_file():
+        ledger = Ledger(given[-1])
+        refuse_changes(ledger, composer, identities, named)
+        there = ledger.jobs()
+    jobs = _joined(named, there)
+    if "--json" in flags:
+        print(json.dumps([asdict(job) for job in jobs], indent=2))
+        return 0
+    print("\n".join(lines(jobs)))
+    todo = sum(job.state in TO_RUN for job in jobs)
+    print(f"{len(jobs)} jobs, {todo} to run; {estimate(jobs, workers or 1)}")
+    if len(named) > ALL_OF:
+        print("keys and choices are right; what they build is looked at before the first job begins (trainer check -m)")
+    return 0
+
+
+def show(words: list[str], flags: set[str]) -> int:
+    """List the jobs of a sweep."""
+    jobs = _jobs_in(*words[:1]) if words else []
+    if not words:
+        raise UserError("sweep show: name the directory of a sweep")
+    print(json.dumps([asdict(job) for job in jobs], indent=2) if "--json" in flags else "\n".join(lines(jobs)))
+    return 0
+
+
+def resume(words: list[str], flags: set[str]) -> int:
+    """Run what is missing of a sweep, where it was begun."""
+    if not words or "=" in words[0]:
+        raise UserError("sweep resume: name the directory of a sweep: trainer sweep resume DIR [WORDS...]")
+    ledger = Ledger(Path(words[0]))
+    if "--take-over" in flags:
+        ledger.notice_the_dead(elsewhere=True)
+    command, place = ledger.command()
+    new = {key_of(word): word for word in words[1:]}
+    same = [new.pop(key_of(word), word) for word in command if key_of(word) != "hydra.sweep.dir"]
+    directory = words[0]
+    if place.is_dir() and place != Path.cwd():  # relative names in the config are meant from there
+        directory = str(Path(words[0]).absolute())
+        os.chdir(place)
+    sys.argv = [sys.argv[0], "--multirun", *same, *new.values(), f"hydra.sweep.dir={directory}"]
+    return compose_and_run()
+
+
+def report(words: list[str], flags: set[str]) -> int:
+    """Say what a sweep has shown, and leave it in its directory: report.md, report.csv, best.yaml."""
+    usage = "trainer sweep report DIR [metric=NAME] [baseline=WORDS] [direction=min|max]"
+    names, settings = split_words(words, ["metric", "baseline", "direction"], usage)
+    if len(names) != 1:
+        raise UserError(f"sweep report: name the directory of a sweep\n  {usage}")
+    if settings.get("direction") not in (None, "min", "max"):
+        raise UserError(f"sweep report: direction={settings['direction']} is neither min nor max")
+    made = report_of(Path(names[0]), **settings)
+    if "--csv" in flags or "--markdown" in flags:
+        print((as_csv if "--csv" in flags else as_markdown)(made), end="")
+        return 0
+    Console().print(as_table(made))
+    for state, count in made.left_out.items():
+        print(f"left out: {count} {state} run(s)")
+    print("written: " + ", ".join(map(str, write(made, Path(names[0])))))
+    return 0
+
+
+def _jobs_in(directory: str) -> list[Job]:
+    ledger = Ledger(Path(directory))
+    ledger.notice_the_dead()
+    return ledger.jobs()
+
+
+def _joined(named: dict[str, list[str]], there: list[Job]) -> list[Job]:
+    """The jobs of the ledger and the new ones behind them, with the numbers that they would get."""
+    known = {job.identity for job in there}
+    new = [(identity, words) for identity, words in named.items() if identity not in known]
+    return there + [Job(len(there) + number, *each) for number, each in enumerate(new)]

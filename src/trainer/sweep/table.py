@@ -1,0 +1,71 @@
+"""Table: a sweep in lines of text, one for each job, and how long it will take."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import get_args
+
+from trainer.sweep.ledger import TO_RUN, Job, State
+from trainer.sweep.report import LOWER
+
+
+def lines(jobs: Sequence[Job]) -> Iterator[str]:
+    """Each job in a line: number, state, seconds, identity, words; and its error behind them."""
+    for job in jobs:
+        seconds = f"{job.seconds:.1f} s" if job.tries else ""
+        yield f"#{job.number:<5} {job.state:11} {seconds:>9}  {job.identity}  {' '.join(job.words)}".rstrip()
+        if job.error:
+            yield f"       {job.error.splitlines()[0]}"
+
+
+def estimate(jobs: Sequence[Job], at_a_time: int) -> str:
+    """How long the jobs that are not done will take, judged by those that are."""
+    done = [job.seconds for job in jobs if job.state == "done"]
+    left = seconds_left(jobs, at_a_time)
+    if left is None:
+        return "no time can be told before one is done"
+    return f"about {duration(left)}, as {len(done)} took {sum(done) / len(done):.1f} s each"
+
+
+def seconds_left(jobs: Sequence[Job], at_a_time: int) -> float | None:
+    """Seconds until all jobs are done; None where none is done yet.
+
+    Args:
+        jobs: All of the sweep.
+        at_a_time: How many are run side by side.
+    """
+    done = [job.seconds for job in jobs if job.state == "done"]
+    todo = sum(job.state in (*TO_RUN, "running") for job in jobs)
+    return sum(done) / len(done) * -(-todo // at_a_time) if done else None
+
+
+def duration(seconds: float) -> str:
+    """Seconds as one would say them: `45 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def counts(jobs: Sequence[Job]) -> str:
+    """How many jobs stand how: `24 jobs: 20 done, 4 failed`."""
+    states = Counter(job.state for job in jobs)
+    return f"{len(jobs)} jobs: " + ", ".join(f"{states[state]} {state}" for state in get_args(State) if states[state])
+
+
+def best(jobs: Sequence[Job], metric: str, direction: str | None) -> Job | None:
+    """The job with the best value of a metric; None where no job has one.
+
+    Args:
+        jobs: Of the sweep.
+        metric: As in `result.json`.
+        direction: `min` or `max`; None for what the name of the metric says.
+    """
+    smaller = direction == "min" or (direction is None and smaller_is_better(metric))
+    valued = [(value, job) for job in jobs if (value := job.metric(metric)) is not None]
+    chosen = (min if smaller else max)(valued, key=lambda pair: pair[0], default=None)
+    return chosen[1] if chosen else None
+
+
+def smaller_is_better(metric: str) -> bool:
+    """Whether a metric of this name is an error or a loss."""
+    return any(word in metric for word in LOWER)

@@ -1,0 +1,6 @@
+"""Warm: what every job needs, imported once; the processes of jobs are forked from one that has imported this."""
+
+from trainer.late import late_imports
+
+with late_imports():
+    import trainer.run  # noqa: F401

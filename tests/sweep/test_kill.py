@@ -1,0 +1,52 @@
+"""Sweeps that are killed, and sweeps that two processes work on."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+KILL = [sys.executable, str(Path(__file__).with_name("kill.py"))]
+
+
+def killed(folder, *words):
+    answer = subprocess.run([*KILL, "--folder", str(folder / "k"), *words], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert re.search(r"jobs done after \d+ kills, \d+ tries more than jobs; equal results", answer.stdout)
+
+
+def test_a_sweep_that_was_killed_twice_ends_as_one_that_was_not(tmp_path):
+    killed(tmp_path, "--jobs", "4", "--kills", "2")
+
+
+@pytest.mark.slow
+def test_two_sweepers_that_share_a_ledger_and_are_killed_run_every_job_once(tmp_path):
+    killed(tmp_path, "--jobs", "8", "--kills", "4", "--workers", "2", "--sweepers", "2")
+
+
+@pytest.mark.slow
+def test_twenty_kills(tmp_path):
+    killed(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_job_outlives_the_death_of_its_sweep_and_is_not_run_twice(tmp_path, pieces, jobs, command):
+    import os
+    import signal
+    import time
+
+    tiny = ["data=xor", "callbacks=none", "logger=none", "trainer.max_epochs=1", "+trainer.limit_train_batches=2"]
+    words = [*tiny, "+callbacks.wait._target_=pieces.Wait", "+callbacks.wait.seconds=8", "seed=1,2"]
+    sweep = ["--multirun", *words, "hydra.sweep.dir=s", "sweep.workers=1"]
+    process = subprocess.Popen([sys.executable, "-m", "trainer", *sweep], cwd=tmp_path)
+    while not (tmp_path / "s/0/.hydra").exists():
+        time.sleep(0.1)
+    os.kill(process.pid, signal.SIGKILL)  # it alone: the job goes on
+    process.wait()
+    assert command(*sweep).code == 0
+    deadline = time.monotonic() + 60
+    while "running" in [job.state for job in jobs()] and time.monotonic() < deadline:
+        time.sleep(0.5)
+        command("sweep", "show", "s")
+    assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("done", 1)]

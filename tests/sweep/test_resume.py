@@ -1,0 +1,115 @@
+"""A sweep that goes on: what is done stays done, what is left is run, what has changed is named."""
+
+import json
+
+import pytest
+
+TINY = ["data=xor", "callbacks=none", "logger=none", "trainer.max_epochs=1", "+trainer.limit_train_batches=2"]
+WAIT = "+callbacks.wait._target_=pieces.Wait"
+SWEEP = "hydra.sweep.dir=s"
+
+
+def files(directory):
+    """The content and the time of all that jobs have left."""
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in directory.glob("[0-9]*/**/*.json")}
+
+
+def test_the_same_command_again_runs_nothing_that_is_done(command, jobs):
+    first = command("-m", *TINY, "seed=1,2", SWEEP)
+    assert first.code == 0, first.err
+    before = files(first.directory / "s")
+    assert [job.state for job in jobs()] == ["done", "done"]
+    again = command("-m", *TINY, "seed=1,2", SWEEP)
+    assert again.code == 0, again.err
+    assert files(first.directory / "s") == before
+    assert [job.tries for job in jobs()] == [1, 1]
+
+
+def test_the_ledger_has_the_result_and_the_fingerprint_of_every_job(command, jobs):
+    outcome = command("-m", *TINY, "seed=1,2", SWEEP)
+    for job in jobs():
+        result = json.loads((outcome.directory / f"s/{job.number}/result.json").read_text())
+        assert job.result == result
+        assert job.identity == result["fingerprint"]
+        assert job.words == [*TINY, f"seed={job.number + 1}"]
+        assert 0 < job.result["seconds"] <= job.seconds
+
+
+def test_resume_runs_only_what_failed_and_is_missing(command, jobs, pieces):
+    words = ["-m", *TINY, WAIT, "+callbacks.wait.fails='',always", "seed=1,2", SWEEP]
+    first = command(*words)
+    assert first.code == 1
+    assert "2 of 4 jobs failed" in first.err
+    assert "RuntimeError: told to fail: always" in first.err
+    assert "trainer sweep resume s" in first.err
+    assert [job.state for job in jobs()] == ["done", "done", "failed", "failed"]
+    (pieces / "healed").touch()
+    again = command("sweep", "resume", "s")
+    assert again.code == 0, again.err
+    assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("done", 1), ("done", 2), ("done", 2)]
+
+
+def test_more_values_on_an_axis_are_new_jobs_with_new_numbers(command, jobs):
+    command("-m", *TINY, "seed=1,3", SWEEP)
+    wider = command("sweep", "resume", "s", "seed=1,2,3", "model=mlp,linear")
+    assert wider.code == 0, wider.err
+    assert [(job.number, job.tries) for job in jobs()] == [(number, 1) for number in range(6)]
+    assert [job.words[-1] for job in jobs()][:2] == ["seed=1", "seed=3"]
+    assert sorted(job.result["seed"] for job in jobs()) == [1, 1, 2, 2, 3, 3]
+
+
+def test_an_experiment_that_was_changed_since_is_named(command, tmp_path, jobs):
+    (tmp_path / "experiments").mkdir()
+    file = tmp_path / "experiments/mine.yaml"
+    file.write_text("optimizer:\n  lr: 0.1\n")
+    assert command("-m", "experiment=mine", *TINY, "seed=1", SWEEP).code == 0
+    file.write_text("optimizer:\n  lr: 0.2\n")
+    changed = command("-m", "experiment=mine", *TINY, "seed=1,2", SWEEP)
+    assert changed.code == 1
+    assert "the config of job 0 of 's'" in changed.err
+    assert "optimizer.lr: 0.1 then, 0.2 now" in changed.err
+    assert len(jobs()) == 1
+    assert "optimizer.lr: 0.1 then" in command("sweep", "resume", "s").err
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [("optimizer.lr=0.2", "optimizer.lr: 0.1 there, 0.2 here"), ("model=linear", "model: not set there, linear here")],
+)
+def test_other_settings_for_all_jobs_are_named_and_not_mixed_in(word, told, command, jobs):
+    assert command("-m", *TINY, "optimizer.lr=0.1", "seed=1", SWEEP).code == 0
+    other = command("-m", *TINY, *({"optimizer.lr=0.1", word} if "lr" not in word else {word}), "seed=1,2", SWEEP)
+    assert other.code == 1
+    assert told in other.err
+    assert len(jobs()) == 1
+
+
+def test_what_decides_no_numbers_may_change(command, jobs):
+    assert command("-m", *TINY, "seed=1", SWEEP).code == 0
+    other = command("-m", *TINY, "tags=[again]", "optimized_metric=val/loss", "sweep.retries=1", "seed=1,2", SWEEP)
+    assert other.code == 0, other.err
+    assert [job.tries for job in jobs()] == [1, 1]
+
+
+def test_a_job_named_twice_is_told_and_run_once(command, jobs):
+    outcome = command("-m", *TINY, "optimizer.lr=0.1,1e-1,0.2", SWEEP)
+    assert outcome.code == 0, outcome.err
+    assert "named twice, run once:" in outcome.out
+    assert len(jobs()) == 2
+
+
+def test_a_sweep_that_was_interrupted_says_so_and_goes_on(command, jobs, pieces):
+    (pieces / "impatient.py").write_text(
+        "from pathlib import Path\n"
+        "from pytorch_lightning import Callback\n"
+        "class Impatient(Callback):\n"
+        "    def on_train_start(self, trainer, pl_module):\n"
+        "        if not Path('healed').exists():\n"
+        "            raise KeyboardInterrupt\n"
+    )
+    outcome = command("-m", *TINY, "+callbacks.impatient._target_=impatient.Impatient", "seed=1,2", SWEEP)
+    assert outcome.code != 0
+    assert [job.state for job in jobs()] == ["interrupted", "planned"]
+    (pieces / "healed").touch()
+    assert command("sweep", "resume", "s").code == 0
+    assert [(job.state, job.tries) for job in jobs()] == [("done", 2), ("done", 1)]

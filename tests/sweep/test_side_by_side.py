@@ -1,0 +1,99 @@
+"""Jobs in processes of their own: no barrier, no job harmed by another, Ctrl-C."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from trainer.sweep.ledger import Ledger
+from trainer.sweep.side_by_side import seats
+
+TINY = ["data=xor", "callbacks=none", "logger=none", "trainer.max_epochs=1", "+trainer.limit_train_batches=2"]
+WAIT = "+callbacks.wait._target_=pieces.Wait"
+SWEEP = ["hydra.sweep.dir=s", "sweep.workers=2"]
+
+
+def test_the_next_job_begins_when_one_ends_not_when_all_have(command, jobs, pieces):
+    lengths = "+callbacks.wait.seconds=6,1,1.01,1.02,1.03,1.04,1.05"
+    outcome = command("-m", *TINY, WAIT, lengths, *SWEEP)
+    assert outcome.code == 0, outcome.err
+    long, *short = jobs()
+    assert [job.state for job in jobs()] == ["done"] * 7
+    assert all(job.began < short[number + 1].began for number, job in enumerate(short[:-1]))
+    # while the long one ran, several short ones followed one another: with a barrier it would have been one
+    assert sum(job.began < long.ended for job in short) >= 3
+    at_once = [sum(other.began <= job.began < other.ended for other in jobs()) for job in jobs()]
+    assert max(at_once) == 2
+
+
+def test_jobs_that_crash_or_fail_harm_no_other_and_are_begun_again_as_asked(command, jobs, pieces):
+    fails = "+callbacks.wait.fails='',segfault,always"
+    outcome = command("-m", *TINY, WAIT, fails, *SWEEP, "sweep.retries=1")
+    assert outcome.code == 1
+    assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("failed", 2), ("failed", 2)]
+    assert "killed by SIGSEGV" in outcome.err
+    assert "RuntimeError: told to fail: always" in outcome.err
+    assert "Traceback" not in outcome.err
+    (pieces / "healed").touch()
+    assert command("sweep", "resume", "s").code == 0
+    assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("done", 3), ("done", 3)]
+
+
+def test_with_fail_fast_no_job_begins_after_one_has_failed(command, jobs, pieces):
+    words = ["-m", *TINY, WAIT, "+callbacks.wait.fails=always", "seed=1,2,3", "sweep.fail_fast=true"]
+    assert command(*words, "hydra.sweep.dir=s", "sweep.workers=1").code == 1
+    assert [job.state for job in jobs()] == ["failed", "planned", "planned"]
+    assert command(*words, "hydra.sweep.dir=in_process").code == 1
+
+
+def test_the_numbers_are_those_of_jobs_in_one_process(command, jobs):
+    words = ["-m", "data=xor", "trainer.max_epochs=1", "seed=1,2"]
+    assert command(*words, *SWEEP).code == 0
+    assert command(*words, "hydra.sweep.dir=alone").code == 0
+    alone = Ledger(Path("alone")).jobs()
+    assert [job.result["metrics"] for job in jobs()] == [job.result["metrics"] for job in alone]
+    assert [job.identity for job in jobs()] == [job.identity for job in alone]
+
+
+@pytest.mark.parametrize("how", ["polite", "stubborn"])
+def test_ctrl_c_lets_jobs_leave_and_once_more_kills_them(how, command, jobs, pieces):
+    def press():
+        for _ in range(1 if how == "polite" else 2):
+            while not (pieces / "waiting-1").exists() or not (pieces / "waiting-2").exists():
+                time.sleep(0.1)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1.5)
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # one that comes too late does not end the tests
+    threading.Thread(target=press, daemon=True).start()
+    began = time.monotonic()
+    outcome = command("-m", *TINY, WAIT, f"+callbacks.wait.fails={how}", "seed=1,2,3", *SWEEP)
+    signal.signal(signal.SIGINT, before)
+    assert outcome.code == 130
+    assert time.monotonic() - began < 90
+    assert [job.state for job in jobs()] == ["interrupted", "interrupted", "planned"]
+    assert "2 running job(s) save and leave (once more to kill them)" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("workers", "jobs_per_gpu", "gpus", "expected"),
+    [
+        (3, None, [], [None] * 3),
+        (None, 2, ["0", "1"], ["0", "1", "0", "1"]),
+        (3, 2, ["4", "7"], ["4", "7", "4"]),
+        (None, 1, ["GPU-a"], ["GPU-a"]),
+        (2, 1, [], [None] * 2),
+    ],
+)
+def test_gpus_are_shared_out_one_after_another(workers, jobs_per_gpu, gpus, expected):
+    assert [seat.get("CUDA_VISIBLE_DEVICES") for seat in seats(workers, jobs_per_gpu, gpus)] == expected
+
+
+def test_cores_are_shared_out(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {*range(8)})
+    assert [seat["OMP_NUM_THREADS"] for seat in seats(3, None, [])] == ["2"] * 3
+    assert [seat["OMP_NUM_THREADS"] for seat in seats(20, None, [])] == ["1"] * 20
