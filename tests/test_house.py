@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "cli": {"commands", "usage", "config", "message", "errors", "late", "run"},
     "commands": {
         *("api", "artifacts", "callbacks", "compose", "config", "describe", "export", "late", "mistake", "origin"),
-        *("predictor", "preflight", "quiet", "run", "trust", *SPEC),
+        *("predictor", "preflight", "quiet", "report", "run", "trust", *SPEC),
         *("cli", "sweep"),  # `trainer sweep resume` is short for a command line
     },
     "describe": {"config", "errors"},
@@ -61,6 +61,7 @@ MAY_IMPORT = {
     "callbacks": {"objective", "artifacts", "data", "loop", "signals", *SPEC},
     "loop": {"task", "losses", "errors"},
     "artifacts": {"data", "model", "trust", *SPEC},
+    "report": {"artifacts", "sweep", "errors"},
 }
 
 

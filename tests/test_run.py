@@ -71,7 +71,7 @@ def test_says_where_the_results_are_and_how_to_open_tensorboard(digits):
     name = run.relative_to(digits.directory)
     assert f"run    {name}" in digits.out
     assert f"results      {name}/result.json" in digits.out
-    assert re.search(rf"look at it   \S*tensorboard --logdir {name}\n", digits.out)
+    assert re.search(rf"look at it   \S*trainer tensorboard {name}\n", digits.out)
     assert re.search(r"accuracy .*│ 0\.\d{4} │ 0\.\d{4} │", digits.out)
 
 

@@ -74,7 +74,7 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
     if config.test:
         trainer.test(task, data, ckpt_path=checkpoint, verbose=False)
         metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
-    log_hyperparameters(trainer.loggers, directory.config, metrics)
+    log_hyperparameters(trainer, directory.path, metrics)
     return {
         "metrics": metrics,
         "steps": steps,

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Trainer
-from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from trainer.artifacts.board import complete
 from trainer.spec import DataSpec
 
 log = logging.getLogger(__name__)
@@ -39,10 +40,10 @@ def report(result: dict[str, Any], directory: Path) -> None:
         log.warning("SYNTHETIC data: made up, in place of the real ones; these numbers say nothing about those")
     log.info("(train: last step; val: last epoch; test: best checkpoint)")
     log.info(f"{result['steps']:,} step(s) in {result['seconds']:.1f} s")
-    board = shutil.which("tensorboard") or str(Path(sys.executable).with_name("tensorboard"))
+    command = shutil.which("trainer") or str(Path(sys.executable).with_name("trainer"))
     log.info(f"results      {shown(directory / 'result.json')}")
     if (directory / "tensorboard").is_dir():
-        log.info(f"look at it   {shown(Path(board))} --logdir {shown(directory)}")
+        log.info(f"look at it   {shown(Path(command))} tensorboard {shown(directory)}")
 
 
 def tables(metrics: dict[str, float]) -> list[Table]:
@@ -64,15 +65,12 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def log_hyperparameters(loggers: list[Logger], config: dict[str, Any], metrics: dict[str, float]) -> None:
-    """Fill TensorBoard's HParams tab: the settings that people vary, beside the final metrics."""
-    groups = ("data", "model", "objective", "optimizer", "scheduler", "seed")
-    for logger in loggers:
+@rank_zero_only
+def log_hyperparameters(trainer: Trainer, directory: Path, metrics: dict[str, float]) -> None:
+    """Complete the TensorBoard events of a run: what was varied beside the final metrics, charts, the config."""
+    for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            if config["data"].get("synthetic"):
-                logger.experiment.add_text("SYNTHETIC data", "These data are made up, in place of the real ones.")
-            logger.log_hyperparams({group: config[group] for group in groups}, metrics)
-            logger.finalize("success")  # everything is in the file when the run is over
+            complete(logger, directory, metrics, trainer.global_step)
 
 
 def shown(path: Path) -> str:

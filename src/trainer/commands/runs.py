@@ -26,6 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.artifacts.record import Record, records
+from trainer.artifacts.settings import changed_words
 from trainer.errors import UserError, did_you_mean
 
 FORMS = ("--csv", "--markdown", "--json")
@@ -46,7 +47,8 @@ def main(words: list[str]) -> int:
         if not folder.is_dir():
             raise UserError(f"runs: no folder '{folder}'")
     found = [record for folder in folders or [Path("outputs")] for record in records(folder)]
-    rows = [row_of(record, [each.overrides for each in found]) for record in found if _kept(record, conditions)]
+    pairs = zip(found, changed_words(found), strict=True)
+    rows = [row_of(record, changed) for record, changed in pairs if _kept(record, conditions)]
     for condition in conditions:
         if condition[1] == "sort":
             rows = _sorted(rows, condition[3])
@@ -58,10 +60,8 @@ def main(words: list[str]) -> int:
     return 0
 
 
-def row_of(record: Record, all_words: Sequence[Sequence[str]]) -> dict[str, Any]:
+def row_of(record: Record, changed: str) -> dict[str, Any]:
     """What the table says of a run: the words that not all of the runs have, and the metrics people look at."""
-    common = set.intersection(*map(set, all_words)) if len(all_words) > 1 else set()
-    changed = " ".join(word for word in record.overrides if word not in common)
     metrics = {name: value for name, value in record.metrics.items() if LIKED.fullmatch(name)}
     row = {"run": str(record.path), "changed": changed, "state": record.state, **metrics}
     return {**row, "seconds": record.seconds}

@@ -1,0 +1,135 @@
+"""The page of one run: what ran, from which code and data, how it went, how to run it again."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from trainer.artifacts.record import Record
+from trainer.artifacts.settings import settings
+from trainer.report.content import Block, Code, Facts, Page, Section, Table, number
+from trainer.report.curves import Line, chart
+from trainer.report.pictures import pictures
+
+LARGEST = 200_000  # characters of a text that is put into the page whole
+STAGES = ("train", "val", "test")
+
+
+def run_page(record: Record) -> Page:
+    """Everything that the run directory tells."""
+    ended = f" after {record.seconds:.1f} s" if record.seconds is not None else ""
+    sections = [
+        Section("Results", _results(record.metrics)),
+        Section("Curves", curves(record)),
+        Section("Pictures", pictures(record.path)),
+        Section("What ran", [what_ran(record)]),
+        Section("Run it again", again(record)),
+        Section("In full", _in_full(record)),
+    ]
+    name = str(record.nested_config.get("task_name", record.path.name))
+    return Page(name, f"{record.path.absolute().name}: {record.state}{ended}", warnings(record), sections)
+
+
+def warnings(record: Record) -> list[str]:
+    """What must not be overlooked: made-up data, an error, an end that has not come."""
+    found = []
+    if record.result.get("synthetic"):
+        found.append("SYNTHETIC data: made up, in place of the real ones; these numbers say nothing about those.")
+    if record.result.get("error"):
+        found.append(f"The run {record.state}: {record.result['error']}")
+    elif not record.result:
+        found.append(
+            f"The run {'is still under way' if record.state == 'running' else 'was killed'}: it has no result."
+        )
+    return found
+
+
+def what_ran(record: Record) -> Facts:
+    """Command, settings, code, data, machine."""
+    known, machine = record.provenance, record.provenance.get("machine", {})
+    rows = [("command", known.get("command")), ("in", known.get("directory"))]
+    rows += [(key, str(value)) for key, value in settings(record).items()]
+    for checkout in known.get("git") or []:
+        changed = len(checkout.get("changed") or [])
+        state = f", and {changed} uncommitted change(s)" if changed else ", nothing uncommitted"
+        rows.append(("code", f"{checkout.get('root')} at commit {checkout.get('commit')}{state}"))
+    packages = known.get("packages", {})
+    versions = [
+        f"{name} {packages[name]}" for name in ("torch", "pytorch-lightning", "torchmetrics") if name in packages
+    ]
+    gpus = machine.get("gpus") or []
+    rows += [
+        ("data", _checksum(record.result)),
+        ("fingerprint", record.result.get("fingerprint")),
+        ("software", ", ".join([f"trainer {known.get('trainer')}", f"Python {known.get('python')}", *versions])),
+        ("machine", ", ".join(str(machine[key]) for key in ("host", "processor", "system") if machine.get(key))),
+        (
+            "computed on",
+            f"{', '.join(gpus)}; " * bool(gpus) + f"{machine.get('threads')} of {machine.get('cores')} cores",
+        ),
+        ("steps", str(record.result["steps"]) if "steps" in record.result else None),
+    ]
+    return Facts([(name, str(value)) for name, value in rows if value])
+
+
+def again(record: Record) -> list[Block]:
+    """Commands that bring the same numbers about."""
+    lines = [f"trainer replay {shlex.quote(str(record.path))}", "", "# or by hand:"]
+    known = record.provenance
+    for checkout in known.get("git") or []:
+        lines += [f"git -C {shlex.quote(str(checkout.get('root')))} checkout {checkout.get('commit')}"]
+    if (record.path / "code.diff").is_file():
+        lines.append(f"git apply {shlex.quote(str((record.path / 'code.diff').absolute()))}")
+    threads = known.get("machine", {}).get("threads")
+    words = [word for word in record.overrides if not word.startswith("hydra.")]
+    command = shlex.join(["trainer", *words])
+    lines += [
+        f"cd {shlex.quote(str(known.get('directory', '.')))}",
+        f"OMP_NUM_THREADS={threads} " * bool(threads) + command,
+    ]
+    return [Code("\n".join(lines))]
+
+
+def curves(record: Record) -> list[Block]:
+    """Every metric over the steps, training and validation in one chart; the test is a dot, of classes nothing."""
+    grouped: dict[str, list[Line]] = {}
+    for name, points in record.series().items():
+        stage, _, metric = name.partition("/")
+        if "/" in metric:  # of one class
+            continue
+        colour = STAGES.index(stage) if stage in STAGES else 0
+        grouped.setdefault(metric or stage, []).append(Line(stage if metric else name, points, colour))
+    with_curve = {metric: lines for metric, lines in grouped.items() if any(len(line.points) > 1 for line in lines)}
+    order = sorted(with_curve.items(), key=lambda item: -len(item[1]))  # those of several stages first
+    return [chart(metric, sorted(lines, key=lambda line: line.colour or 0)) for metric, lines in order]
+
+
+def _results(metrics: dict[str, float]) -> list[Block]:
+    whole = {name: value for name, value in metrics.items() if name.count("/") == 1}
+    stages = [stage for stage in STAGES if any(name.startswith(f"{stage}/") for name in whole)]
+    names = dict.fromkeys(name.partition("/")[2] for name in whole if name.partition("/")[0] in stages)
+    rows = [[name, *(number(whole.get(f"{stage}/{name}")) for stage in stages)] for name in names]
+    classes = [name.split("/", 2)[1:] for name in metrics if name.count("/") == 2]
+    measures, labels = (dict.fromkeys(each[place] for each in classes) for place in (0, 1))
+    of_classes = [[label, *(number(metrics.get(f"test/{each}/{label}")) for each in measures)] for label in labels]
+    note = "train: last step; val: last epoch; test: best checkpoint"
+    found = [Table(["metric", *stages], rows, note), Table(["class", *measures], of_classes, "of the test")]
+    return [table for table in found if table.rows]
+
+
+def _checksum(result: dict[str, Any]) -> str | None:
+    made_up = " (SYNTHETIC)" if result.get("synthetic") else ""
+    return f"SHA-256 {result['data_sha256']}{made_up}" if result.get("data_sha256") else None
+
+
+def _in_full(record: Record) -> Sequence[Block]:
+    files = {"config.yaml": "yaml", "code.diff": "diff", "trainer.log": "text"}
+    return [Code(text, kind, name) for name, kind in files.items() if (text := _text(record.path / name))]
+
+
+def _text(file: Path) -> str:
+    try:
+        text = file.read_text("utf-8", errors="replace")
+    except OSError:
+        return ""
+    return text if len(text) <= LARGEST else f"{text[:LARGEST]}\n... ({len(text):,} characters in all)"

@@ -1,0 +1,104 @@
+"""`trainer report`: one file with everything in it, that asks nobody for anything."""
+
+import base64
+import json
+import re
+
+import pytest
+
+
+@pytest.fixture
+def sweep(command):
+    """Four short runs: two rates, two seeds."""
+    words = ["data=xor", "trainer.max_epochs=3", "optimizer.lr=0.1,0.001", "seed=1,2", "hydra.sweep.dir=s"]
+    outcome = command("-m", *words)
+    assert outcome.code == 0, outcome.err
+    return outcome.directory / "s"
+
+
+def assert_self_contained(page):
+    page = re.sub(r"<pre.*?</pre>", "", page, flags=re.DOTALL)  # text, of code too
+    asked_for = re.findall(r"""(?:\b(?:src|href|srcset|data|action)="|url\(|@import )([^")]*)""", page)
+    assert asked_for
+    assert [address for address in asked_for if not address.startswith(("data:", "#"))] == []
+    assert "default-src 'none'" in page
+    assert "<script" not in page
+    assert not re.search(r"<link(?! rel=\"icon\" href=\"data:,\")", page)
+
+
+def test_the_page_of_a_sweep_compares_groups_over_seeds(sweep, command):
+    outcome = command("report", "s")
+    assert (outcome.code, outcome.out) == (0, "s/report.html\n"), outcome.err
+    page = (sweep / "report.html").read_text()
+    assert_self_contained(page)
+    assert "4 runs of 2 configs" in page
+    assert page.count("<svg") >= 3  # intervals, training, validation
+    assert "<td>baseline</td>" in page
+    assert re.search(r"<td>optimizer\.lr</td><td>\d+%</td>", page)
+    assert all(f"<td>optimizer.lr={lr} seed={seed}</td>" in page for lr in ("0.1", "0.001") for seed in (1, 2))
+    assert len(page) < 300_000
+
+    command("report", "s", "metric=test/loss", "baseline=optimizer.lr=0.001", "to=there.md", "--markdown")
+    text = (sweep.parent / "there.md").read_text()
+    assert re.search(r"\| \d \| optimizer.lr=0.001 \| 2 \|.*\| baseline \|", text)
+    assert "4 runs of 2 configs" in text
+    assert "by test/loss" in text
+
+
+def test_the_page_of_a_run_has_its_curves_pictures_origin_and_the_way_to_run_it_again(command):
+    assert command("data=digits", "trainer.max_epochs=2", "seed=7", "hydra.run.dir=r").code == 0
+    assert command("report", "r").code == 0
+    run = command("runs").directory / "r"
+    page = (run / "report.html").read_text()
+    assert_self_contained(page)
+    data = {tag: uri for uri, tag in re.findall(r'src="data:image/png;base64,([^"]+)"[^>]*alt="(\S+) at step', page)}
+    assert {"test/confusion", "test/predictions"} <= {*data}
+    assert base64.b64decode(data["test/confusion"]).startswith(b"\x89PNG")
+    result = json.loads((run / "result.json").read_text())
+    assert f"SHA-256 {result['data_sha256']}" in page
+    assert "trainer replay r\n" in page
+    assert "trainer data=digits trainer.max_epochs=2 seed=7" in page
+    loss = page[page.index("<h3>loss</h3>") :]
+    assert re.findall(r"</i>(\w+)", loss[: loss.index("</figure>")]) == ["train", "val", "test"]  # in one chart
+
+
+def test_what_a_run_holds_is_text_and_never_markup(command):
+    command("data=xor", "trainer.max_epochs=1", "task_name='<script>alert(1)</script>'", "hydra.run.dir=r")
+    assert command("report", "r").code == 0
+    page = (command("runs").directory / "r/report.html").read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_a_run_that_was_killed_or_failed_has_a_page_that_says_so(command):
+    command("data=xor", "trainer.max_epochs=2", "hydra.run.dir=r")
+    run = command("runs").directory / "r"
+    events = next((run / "tensorboard").glob("events*"))
+    events.write_bytes(events.read_bytes()[:-37])  # half-written
+    (run / "result.json").unlink()
+    assert command("report", "r").code == 0
+    assert 'role="alert">The run was killed: it has no result.</p>' in (run / "report.html").read_text()
+    (run / "result.json").write_text('{"state": "failed", "error": "ValueError: no", "metrics": {}}')
+    (run / "metrics.csv").unlink()
+    assert command("report", "r").code == 0
+    assert 'role="alert">The run failed: ValueError: no</p>' in (run / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "report: name one run or folder of runs"),
+        (["nowhere"], "report: no folder 'nowhere'"),
+        (["."], "no runs below '.'"),
+        ([".", "metrc=test/loss"], "report: there is no 'metrc'; did you mean 'metric'?"),
+        (["r", "metric=test/loss"], "'r' is one run; metric compare"),
+        (["r", "to=no/such/place.html"], "cannot write 'no/such/place.html': No such file or directory"),
+    ],
+)
+def test_a_mistake_gets_one_message(words, message, command):
+    if "r" in words:
+        command("data=xor", "trainer.max_epochs=1", "hydra.run.dir=r")
+    outcome = command("report", *words)
+    assert outcome.code == 1
+    assert message in outcome.err
+    assert len(outcome.err.splitlines()) == 1
