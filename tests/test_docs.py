@@ -29,7 +29,8 @@ LINK = re.compile(r"(?<!\!)\[[^\]\n]*\]\(([^)\s]+)\)")
 
 # choices that the pages name and that are not there, on purpose
 NOT_OURS = {
-    "errors.md": {"model=cn"},  # misspelt, to show the message
+    "errors.md": {"model=cn", "experiment=my_recipe"},  # misspelt, to show the message; the reader's own
+    "sweeps.md": {"experiment=winner"},  # the reader makes it
     "coming-from-lightning-hydra-template.md": {"logger=wandb", "hparams_search=mnist_optuna", "experiment=example"},
 }
 

@@ -15,6 +15,14 @@ def own_code(monkeypatch):
     monkeypatch.setenv("TRAINER_TRUST", "users")
 
 
+@pytest.fixture(autouse=True)
+def as_in_a_terminal():
+    """What a shell starts in the background ignores Ctrl-C; these tests may be run so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 TINY = ["data=digits", "model=mlp", "model.net.hidden=[4]", "model.net.dropout=0.5", "trainer.max_epochs=3"]
 STOP = ["+callbacks.stop._target_=users.StopAt", "hydra.run.dir=run"]
 USERS = """

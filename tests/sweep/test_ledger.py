@@ -6,8 +6,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import pytest
 
@@ -23,17 +21,23 @@ def ledger(tmp_path):
     return made
 
 
-def take(sweep):
-    """What each of several processes tries: to begin every job."""
-    ledger = Ledger.opened(sweep)
-    ledger.enrol(["seed=range(0,20)"], {f"{number:04}": [f"seed={number}"] for number in range(20)})
-    return [job.number for job in ledger.jobs() if ledger.start(job)]
+# what each of several processes tries: to begin every job
+TAKE = """
+import sys
+from pathlib import Path
+from trainer.sweep.ledger import Ledger
+
+ledger = Ledger.opened(Path(sys.argv[1]))
+ledger.enrol(["seed=range(0,20)"], {f"{number:04}": [f"seed={number}"] for number in range(20)})
+print(*[job.number for job in ledger.jobs() if ledger.start(job)])
+"""
 
 
 def test_a_job_is_begun_by_one_process_alone(tmp_path):
-    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
-        taken = [*pool.map(take, [tmp_path] * 8)]
-    assert sorted(number for numbers in taken for number in numbers) == [*range(20)]
+    command = [sys.executable, "-c", TAKE, str(tmp_path)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    taken = [int(number) for process in processes for number in process.communicate(timeout=120)[0].split()]
+    assert sorted(taken) == [*range(20)]
     assert [job.tries for job in Ledger(tmp_path).jobs()] == [1] * 20
 
 
