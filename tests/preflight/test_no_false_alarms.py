@@ -101,7 +101,7 @@ def legal_words(draw):
         "trainer.deterministic": st.sampled_from(["true", "false", "warn"]),
         "trainer.precision": st.sampled_from(["32-true", "bf16-mixed", "64-true"]),
         "data.batch_size": st.integers(1, 512),
-        "data.eval_batch_size": st.integers(1, 2048),
+        "++data.eval_batch_size": st.integers(1, 2048),  # not every file lists it
         "tags": st.lists(st.sampled_from(["a", "first", "try_2"]), max_size=3).map(lambda tags: f"[{','.join(tags)}]"),
         "test": st.sampled_from(["true", "false"]),
         "+trainer.limit_train_batches": st.one_of(st.integers(1, 50), st.floats(0.01, 1)),
