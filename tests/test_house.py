@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "mistake": {"errors"},
     "hydra_error": {"errors", "mistake"},
     "message": {"errors", "hydra_error", "late", "mistake", "preflight"},
-    "origin": {"config", "mistake"},
+    "origin": {"config", "errors", "mistake"},
     "compose": {"config", "errors", "hydra_error", "mistake", "origin"},
     "preflight": {"build", "compose", "config", "mistake", "origin", "quiet", "sweep", *SPEC},
     "sweep": {"artifacts", "cli", "compose", "config", "errors", "late", "mistake", "run"},

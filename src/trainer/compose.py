@@ -23,10 +23,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer.config import HOME, Config, register
-from trainer.errors import did_you_mean
+from trainer.errors import nearest, shown
 from trainer.hydra_error import mistake_in
 from trainer.mistake import Mistake, Place
-from trainer.origin import Layer, file_of, layers, shown
+from trainer.origin import Layer, file_of, layers
 
 ROOT = [each.name for each in fields(Config)]
 
@@ -214,7 +214,7 @@ def _wrong_at_top(key: str, config: DictConfig) -> tuple[str, str] | None:
     if key in ("hydra", "defaults"):
         return None
     if key not in ROOT:
-        return "nothing reads this key", did_you_mean(key, ROOT).removeprefix("; ")
+        return "nothing reads this key", nearest(key, ROOT)
     try:
         OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.masked_copy(config, [key]))
     except OmegaConfBaseException as error:

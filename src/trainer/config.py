@@ -20,6 +20,12 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 _PACKAGE = Path(__file__).resolve().parent
 # an installed wheel carries both folders in trainer/_data; a checkout has them at its top
 HOME = _PACKAGE / "_data" if (_PACKAGE / "_data").is_dir() else _PACKAGE.parents[1]
+# the keys of `model`, which is no dataclass: networks and tasks are anybody's
+OF_MODEL = {
+    "task": "The training procedure.",
+    "net": "The network.",
+    "monitor": "The metric that says which epoch is best; null: keep the last one.",
+}
 
 
 @dataclass

@@ -4,6 +4,7 @@ import difflib
 import errno
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -68,9 +69,25 @@ def mendable(error: Exception, config: Mapping[str, Any]) -> UserError | None:
     return None
 
 
-def did_you_mean(name: str, names: Sequence[str], all_of: int = 40) -> str:
-    """A half sentence that offers the names nearest to a misspelt one, or else all of at most so many."""
+def did_you_mean(name: str, names: Sequence[str]) -> str:
+    """What `nearest` offers, as a half sentence behind another."""
+    offer = nearest(name, names)
+    return f"; {offer}" if offer else ""
+
+
+def nearest(name: str, names: Sequence[str], all_of: int = 40) -> str:
+    """The names nearest to a misspelt one, or else all of at most so many; "" where there is nothing to offer."""
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if near:
-        return "; did you mean " + " or ".join(f"'{other}'" for other in near) + "?"
-    return f"; there are: {', '.join(sorted(names))}" if 0 < len(names) <= all_of else ""
+        return "did you mean " + " or ".join(f"'{other}'" for other in near) + "?"
+    return f"there are: {', '.join(sorted(names))}" if 0 < len(names) <= all_of else ""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or else its kind."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def shown(path: Path) -> str:
+    """A path as one would type it here: relative where it lies below the working directory."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

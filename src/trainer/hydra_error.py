@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
-from trainer.errors import did_you_mean
+from trainer.errors import nearest
 from trainer.mistake import Mistake, Place
 
 
@@ -24,12 +24,12 @@ def mistake_in(error: Exception, word: str | None, options: Callable[[str], list
     if word and "Ambiguous value" in str(error):
         return Mistake(key, "several values for one run", f"a list is {key}=[{value}], a sweep has --multirun", place)
     if missing := re.search(r"Could not (?:find|load) '([^']+)/([^'/]+)'", str(error)):
-        near = did_you_mean(missing[2], sorted(options(missing[1])), all_of=100).removeprefix("; ")
+        near = nearest(missing[2], sorted(options(missing[1])), all_of=100)
         return Mistake(missing[1], f"there is no '{missing[1]}/{missing[2]}'", near, place)
     if isinstance(cause, ValidationError):
         return Mistake(key or str(cause.full_key), str(cause).splitlines()[0], place=place)
     if (keys := _keys_beside(cause)) is not None:
-        offer = did_you_mean(str(cause.key), keys).removeprefix("; ")
+        offer = nearest(str(cause.key), keys)
         if "_target_" in keys and word and not word.startswith(("+", "~")):
             offer += f" (an argument that the config does not list is added with a plus: +{word})"
         return Mistake(str(cause.full_key or cause.key), "no such key", offer.strip(), place)

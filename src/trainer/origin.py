@@ -16,6 +16,7 @@ from hydra.plugins.config_source import ConfigSource
 from hydra.types import RunMode
 
 from trainer.config import ExperimentSource
+from trainer.errors import shown
 from trainer.mistake import Place
 
 CHOICE = "defaults/"  # before a group, among the keys of a file
@@ -117,11 +118,6 @@ def file_of(sources: Sequence[ConfigSource], name: str) -> Path | None:
             recipe = source.scheme() == ExperimentSource.scheme()
             return Path(source.path, f"{name.removeprefix('experiment/') if recipe else name}.yaml")
     return None
-
-
-def shown(file: Path) -> str:
-    """A path as one would type it here: relative where it lies below the working directory."""
-    return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
 
 
 @cache

@@ -14,6 +14,7 @@ from rich.table import Table
 from torch import nn
 
 from trainer.artifacts.board import complete
+from trainer.errors import shown
 from trainer.spec import DataSpec
 
 log = logging.getLogger(__name__)
@@ -71,8 +72,3 @@ def log_hyperparameters(trainer: Trainer, directory: Path, metrics: dict[str, fl
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             complete(logger, directory, metrics, trainer.global_step)
-
-
-def shown(path: Path) -> str:
-    """A path as one would type it here: relative where it lies below the working directory."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 from torch import nn
 
 from trainer.data.preprocessing.base import Preprocessing, restored
-from trainer.errors import UserError
+from trainer.errors import UserError, first_line
 from trainer.model.pretrained import weights_given_later
 from trainer.spec import DataSpec
 from trainer.trust import require
@@ -107,7 +107,7 @@ def read_checkpoint(file: Path, trusted: str = "") -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"'{file}' cannot be read: {error}") from error
     except Exception as error:  # whatever a damaged file makes PyTorch raise
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = first_line(error)
         raise UserError(f"{damaged} ({reason})") from error
     if not isinstance(content, dict) or not isinstance(content.get("config"), dict):
         raise UserError(f"'{file}' does not hold the config of its run: {FOREIGN}")

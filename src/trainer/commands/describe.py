@@ -15,8 +15,8 @@ from trainer.describe.choices import Choice, choice_named, choices, group_named,
 from trainer.describe.fields import part_alone, parts_of
 from trainer.describe.fits import fitting, kinds_of
 from trainer.describe.recipes import overridden, settings_of
-from trainer.describe.tables import UNSAID, head, part, path, settings, show, show_json, value
-from trainer.errors import UserError
+from trainer.describe.tables import UNSAID, head, part, settings, show, show_json, value
+from trainer.errors import UserError, shown
 
 USAGE = "trainer describe GROUP/CHOICE|GROUP|DOTTED.PATH [--json]"
 OTHER_SIDE = {"model": "data", "data": "model"}
@@ -62,7 +62,7 @@ def describe_choice(choice: Choice, *, for_programs: bool) -> None:
     rows = {
         told["name"]: choice.summary or UNSAID,
         "choose it": f"trainer '{word}'" if "[" in word else f"trainer {word}",
-        "file": path(choice.file) + ("  (yours)" if choice.yours else ""),
+        "file": shown(choice.file) + ("  (yours)" if choice.yours else ""),
         **choice.claims,
     }
     if choice.group == "local":  # it joins every run

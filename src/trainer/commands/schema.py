@@ -12,8 +12,7 @@ import os
 from pathlib import Path
 
 from trainer.describe.schema import schemas
-from trainer.describe.tables import path
-from trainer.errors import UserError
+from trainer.errors import UserError, shown
 
 USAGE = "trainer schema [DIR] [--vscode]"
 SETTINGS = Path(".vscode/settings.json")
@@ -32,7 +31,7 @@ def main(words: list[str]) -> int:
     folder = Path(folders[0] if folders else "schemas")
     try:
         files = write(folder)
-        print(f"{len(files)} schemas in {path(folder.resolve())}")
+        print(f"{len(files)} schemas in {shown(folder.resolve())}")
         if "--vscode" in words:
             tell_vscode(files)
             print(f"{SETTINGS} names them; VS Code needs the extension redhat.vscode-yaml")

@@ -6,7 +6,7 @@ experiment may change in `model`, by the model that its defaults list chooses. D
 
 from typing import Any
 
-from trainer.config import HOME
+from trainer.config import HOME, OF_MODEL
 from trainer.describe.annotations import Schema, schema_of
 from trainer.describe.choices import EXPERIMENT, LISTS, Choice, choices, comments_of
 from trainer.describe.fields import content_of, has_target
@@ -16,11 +16,6 @@ from trainer.describe.signatures import signature
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 BASES: Schema = {"defaults": {"type": "array", "description": "Choices of the same group that this one builds on."}}
-OF_MODEL = {
-    "task": "The training procedure.",
-    "net": "The network.",
-    "monitor": "The metric that says which epoch is best; null: keep the last one.",
-}
 
 
 def schemas() -> dict[str, Schema]:

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
@@ -13,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.describe.choices import Choice
+from trainer.errors import shown
 
 if TYPE_CHECKING:  # what reads Python files takes a fifth of a second to import, and a list needs none of it
     from trainer.describe.fields import Field, Part
@@ -27,9 +27,9 @@ def show(*things: RenderableType) -> None:
     """Print, in colour and as wide as it is in a terminal."""
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else UNBOUNDED
     console = Console(width=width, highlight=False)
-    with console.capture() as shown:
+    with console.capture() as printed:
         console.print(*things, sep="\n")
-    print("\n".join(line.rstrip() for line in shown.get().splitlines()))
+    print("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 def show_json(value: Any) -> None:
@@ -44,19 +44,19 @@ def listed(groups: dict[str, dict[str, Choice]], *, whole: bool) -> list[Rendera
         groups: By name.
         whole: Whether what is longer than a line goes on in the next; else it is cut.
     """
-    shown: list[RenderableType] = []
+    made: list[RenderableType] = []
     for group, members in groups.items():
         table = Table.grid(padding=(0, 2))
         table.add_column(no_wrap=True)
         table.add_column()
         for choice in members.values():
-            yours = f"(yours: {path(choice.file)}) " if choice.yours else ""
+            yours = f"(yours: {shown(choice.file)}) " if choice.yours else ""
             summary = choice.summary or UNSAID
             table.add_row(Text(choice.name, style="bold"), _cut(yours + summary, "green" if yours else "", whole))
             if "Reached" in choice.claims:
                 table.add_row("", _cut(f"Reached: {choice.claims['Reached']}", "dim", whole))
-        shown += [Text(f"{group}=", style="bold cyan"), Padding(table, (0, 0, 0, 2))]
-    return shown
+        made += [Text(f"{group}=", style="bold cyan"), Padding(table, (0, 0, 0, 2))]
+    return made
 
 
 def _cut(text: str, style: str, whole: bool) -> Text:
@@ -78,7 +78,7 @@ def part(each: "Part") -> RenderableType:
     """An object, and all that can be set in it: first what the file lists."""
     lines: list[RenderableType] = []
     if each.target:
-        place = f"  ({path(each.file)}:{each.line})" if each.file else ""
+        place = f"  ({shown(each.file)}:{each.line})" if each.file else ""
         lines.append(Text("\n").append(each.target, style="bold cyan").append(place, style="dim"))
         lines.append(
             Text(each.summary if each.file else "No Python file tells of it: here is what the YAML file lists.")
@@ -132,8 +132,3 @@ def value(it: Any) -> str:
         case "":
             return '""'
     return str(it)
-
-
-def path(file: Path) -> str:
-    """A path as one would type it here."""
-    return str(file.relative_to(Path.cwd())) if file.is_relative_to(Path.cwd()) else str(file)

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from trainer.errors import UserError
+from trainer.errors import UserError, first_line
 
 Weights = dict[str, Tensor]
 KEY = "model.net.weights"
@@ -54,8 +54,7 @@ def read(source: str, depth: int) -> Weights:
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"{KEY}: {path} holds no weights that can be read ({reason})") from error
+        raise UserError(f"{KEY}: {path} holds no weights that can be read ({first_line(error)})") from error
     if isinstance(held, dict) and isinstance(held.get("state_dict"), dict):  # a checkpoint of ours: a task with a net
         task = held["state_dict"]
         held = {name.removeprefix("net."): task[name] for name in task if name.startswith("net.")}

@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-from trainer.errors import did_you_mean
+from trainer.errors import first_line, nearest
 from trainer.mistake import Mistake
 from trainer.preflight.values import MISSING
 
@@ -39,7 +39,7 @@ def _of_call(key: str, call: dict[str, Any]) -> Iterator[Mistake]:
     try:
         target: Callable[..., Any] = resolve_name(named)
     except Exception as error:  # whatever importing somebody's module raises
-        yield Mistake(f"{key}._target_", f"cannot import '{named}': {_first_line(error)}")
+        yield Mistake(f"{key}._target_", f"cannot import '{named}': {first_line(error.__cause__ or error)}")
         return
     try:
         parameters = inspect.signature(target).parameters
@@ -51,7 +51,7 @@ def _of_call(key: str, call: dict[str, Any]) -> Iterator[Mistake]:
     given = {name: value for name, value in call.items() if name not in _OF_HYDRA}
     for name, value in given.items():
         if name not in parameters and not takes_any:
-            yield Mistake(f"{key}.{name}", f"{named} takes no '{name}'", did_you_mean(name, names).removeprefix("; "))
+            yield Mistake(f"{key}.{name}", f"{named} takes no '{name}'", nearest(name, names))
         elif name in hints and value != MISSING:
             yield from _of_type(f"{key}.{name}", value, hints[name])
     if not call.get("_partial_") and not call.get("_args_"):
@@ -82,12 +82,12 @@ def _of_type(key: str, value: Any, hint: Any) -> Iterator[Mistake]:
 
 def _judge(hint: Any) -> TypeAdapter[Any]:
     try:
-        return _kept_judge(hint)  # making one takes a millisecond, and the jobs of a sweep ask for the same ones
+        return _kept_judge(hint)
     except TypeError:  # a hint that cannot be hashed
-        return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+        return _kept_judge.__wrapped__(hint)
 
 
-@cache
+@cache  # making one takes a millisecond, and the jobs of a sweep ask for the same ones
 def _kept_judge(hint: Any) -> TypeAdapter[Any]:
     return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
 
@@ -108,7 +108,3 @@ def _name(hint: Any) -> str:
     text = re.sub(r"\b(?:Sequence|list|tuple)\[(\w+)(?:, \.\.\.)?\]", r"list of \1", text)
     text = re.sub(r"Optional\[(.*)\]", r"\1 | None", text)
     return text.replace(" | ", " or ").replace("None", "null")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error.__cause__ or error).splitlines() or [type(error).__name__])[0]

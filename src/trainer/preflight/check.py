@@ -3,13 +3,13 @@
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from omegaconf import DictConfig
 
-from trainer.config import Config
-from trainer.errors import did_you_mean
+from trainer.config import OF_MODEL, Config
+from trainer.errors import nearest
 from trainer.mistake import Mistake, refuse
 from trainer.origin import Layer, layers_of_this_run, place_of
 from trainer.preflight.calls import mistakes_of_calls
@@ -20,42 +20,38 @@ from trainer.preflight.values import MISSING, resolved
 
 log = logging.getLogger(__name__)
 
+Facts = dict[str, Any]
+
 KEYS = [field.name for field in fields(Config)]
 # whether things fit does not depend on these, wherever they stand; jobs that differ in nothing else are alike
 INDIFFERENT = {"seed", "data_seed", "tags", "task_name", "outputs", "dir", "dirpath", "save_dir"}
+_rehearsed: dict[str, tuple[list[Mistake], Facts]] = {}  # in this process: a sweep's jobs are checked before the first
 
 
-@dataclass
-class Checker:
-    """Checks configs; what jobs of a sweep have in common is looked at once.
+def mistakes_of(config: DictConfig) -> tuple[list[Mistake], Facts]:
+    """Everything wrong with a config, without the places; jobs of a sweep that are alike are rehearsed once.
 
     Args:
-        facts: Filled in: what the last config's rehearsal said of its network.
+        config: As composed.
+
+    Returns:
+        list[Mistake]: Warnings too.
+        dict: What the rehearsal said of the network; empty where there was none.
     """
-
-    facts: dict[str, Any] = field(default_factory=dict)
-    _seen: dict[str, tuple[list[Mistake], dict[str, Any]]] = field(default_factory=dict)
-
-    def mistakes(self, config: DictConfig) -> list[Mistake]:
-        """Everything wrong with a config, without the places.
-
-        Args:
-            config: As composed.
-        """
-        values, found = resolved(config)
-        if absent := [Mistake(key, "every config needs it", f"leave ~{key} out") for key in KEYS if key not in values]:
-            return found + absent
-        found += [*_no_objects(values), *_unknown_keys(values)]
-        found += mistakes_of_calls("", values)
-        if found:
-            return found  # what has the wrong type can be neither compared nor built
-        found = [*mistakes_of_machine(values), *mistakes_of_plan(values)]
-        likeness = json.dumps(_essence(values), default=str)
-        if likeness not in self._seen:
-            self._seen[likeness] = rehearse(config)
-        rehearsed, self.facts = self._seen[likeness]
-        told = {mistake.key.partition(".")[0] for mistake in found if mistake.stops}
-        return found + [mistake for mistake in rehearsed if mistake.key not in told]  # such as a device: once is enough
+    values, found = resolved(config)
+    if absent := [Mistake(key, "every config needs it", f"leave ~{key} out") for key in KEYS if key not in values]:
+        return found + absent, {}
+    found += [*_no_objects(values), *_unknown_keys(values)]
+    found += mistakes_of_calls("", values)
+    if found:
+        return found, {}  # what has the wrong type can be neither compared nor built
+    found = [*mistakes_of_machine(values), *mistakes_of_plan(values)]
+    likeness = json.dumps(_essence(values), default=str)
+    if likeness not in _rehearsed:
+        _rehearsed[likeness] = rehearse(config)
+    rehearsed, facts = _rehearsed[likeness]
+    told = {mistake.key.partition(".")[0] for mistake in found if mistake.stops}  # such as a device: once is enough
+    return found + [mistake for mistake in rehearsed if mistake.key not in told], facts
 
 
 def _essence(value: Any) -> Any:
@@ -73,7 +69,7 @@ def check(config: DictConfig) -> None:
     Raises:
         UserError: Lists every mistake: the key, what is wrong, what to type instead and where it was written.
     """
-    found = CHECKER.mistakes(config)
+    found, _ = mistakes_of(config)
     if found:
         found = placed(found, layers_of_this_run())
     refuse(found)
@@ -104,12 +100,8 @@ def _no_objects(values: dict[str, Any]) -> Iterator[Mistake]:
 
 def _unknown_keys(values: dict[str, Any]) -> Iterator[Mistake]:
     """Keys that a `+` has let in where nothing reads them."""
-    known_keys = {"": KEYS, "model": ["task", "net", "monitor"]}
-    for parent, known in known_keys.items():
-        for key in (values["model"] if isinstance(values["model"], dict) else ()) if parent else values:
+    model = values["model"] if isinstance(values["model"], dict) else {}
+    for before, there, known in (("", values, KEYS), ("model.", model, [*OF_MODEL])):
+        for key in there:
             if key not in known:
-                offer = did_you_mean(str(key), known).removeprefix("; ")
-                yield Mistake(f"{parent}.{key!s}".strip("."), "nothing reads this key", offer)
-
-
-CHECKER = Checker()  # of this process: the jobs of a sweep are checked before the first one, and again as each begins
+                yield Mistake(f"{before}{key}", "nothing reads this key", nearest(str(key), known))

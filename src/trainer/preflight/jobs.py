@@ -57,12 +57,12 @@ def check_words(words: Sequence[str]) -> Findings:
     except Exception:  # Hydra's own errors, and what its code stumbles over
         jobs = expand(composer, composer.parsable(typed)[0]) if sweeps else [typed]  # each job tells what is wrong
     found.jobs = len(jobs)
-    seen: dict[tuple[Any, ...], list[int]] = {}
+    seen: dict[Mistake, list[int]] = {}
     for number in _looked_at(jobs):
         found.checked += 1
         for mistake in _of_job(composer, jobs[number], number, found, only_words=bool(options.cfg or options.info)):
-            seen.setdefault((mistake,), []).append(number)
-    found.mistakes = [replace(key[0], jobs=tuple(numbers) if sweeps else ()) for key, numbers in seen.items()]
+            seen.setdefault(mistake, []).append(number)
+    found.mistakes = [replace(each, jobs=tuple(numbers) if sweeps else ()) for each, numbers in seen.items()]
     return found
 
 
@@ -85,11 +85,10 @@ def _of_job(composer: Composer, words: list[str], number: int, found: Findings, 
     mistakes += composer.found
     if only_words:
         return mistakes
-    from trainer.preflight.check import CHECKER, placed  # imports torch, which mistakes in the words do not need
+    from trainer.preflight.check import mistakes_of, placed  # imports torch, which mistakes in the words do not need
 
     quieten()
     spoilt = [mistake.key for mistake in mistakes]  # what hangs on these cannot be judged
-    checked = CHECKER.mistakes(config)
-    found.facts = CHECKER.facts
+    checked, found.facts = mistakes_of(config)
     own = [each for each in checked if not any(each.key.startswith(f"{key}.") for key in spoilt if "." not in key)]
     return mistakes + (placed(own, composer.layers(good)) if own else [])

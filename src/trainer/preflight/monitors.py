@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from trainer.errors import did_you_mean
+from trainer.errors import nearest
 from trainer.mistake import Mistake
 
 
@@ -29,6 +29,6 @@ def mistakes_of_monitors(config: DictConfig, task: Any, callbacks: list[Any], da
         if key == "optimized_metric":  # the run adds the best value of what its checkpoints are chosen by
             logged = [*logged, f"{monitors.get('callbacks.checkpoint.monitor')}_best"]
         if metric is not None and metric not in logged:
-            near = did_you_mean(str(metric), logged).removeprefix("; ")
+            near = nearest(str(metric), logged)
             offer = f"{near} " if near.startswith("did") else ""
             yield Mistake(key, f"no metric '{metric}' is logged", f"{offer}there are: {', '.join(logged)}")

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from trainer.build import build, build_net
 from trainer.config import Config
-from trainer.errors import UserError
+from trainer.errors import UserError, first_line
 from trainer.mistake import Mistake
 from trainer.preflight.monitors import mistakes_of_monitors
 from trainer.spec import PADDING, Batch, DataSpec
@@ -110,7 +110,7 @@ class Rehearsal:
         except Exception as error:
             if not _is_known(self.config, key):  # a fault in code of the user's, who needs its traceback
                 raise
-            self.found.append(Mistake(key, f"{type(error).__name__}: {_first_line(error)}"))
+            self.found.append(Mistake(key, f"{type(error).__name__}: {first_line(error)}"))
         return None
 
     def _step(self, task: Any, spec: DataSpec) -> None:
@@ -132,7 +132,7 @@ class Rehearsal:
             left_to_the_run = ("alloc", "not attached to a `Trainer`")  # a lack of memory; a task that asks its trainer
             if any(words in str(error) for words in left_to_the_run) or isinstance(error, torch.OutOfMemoryError):
                 return
-            raise UserError(f"model.net: a step on data '{spec.name}' fails: {_first_line(error)}") from error
+            raise UserError(f"model.net: a step on data '{spec.name}' fails: {first_line(error)}") from error
 
 
 def made_up(spec: DataSpec) -> Batch:
@@ -174,10 +174,6 @@ def _is_known(config: DictConfig, key: str) -> bool:
     """Whether all that is built at a key is code of ours or of our dependencies."""
     named = re.findall(r"_target_: *(\S+)", OmegaConf.to_yaml(OmegaConf.select(config, key)))
     return all(name.startswith(KNOWN) for name in named)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def rehearse(config: DictConfig) -> tuple[list[Mistake], dict[str, Any]]:
