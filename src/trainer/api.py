@@ -70,10 +70,7 @@ def configure(*words: str) -> DictConfig:
     Raises:
         UserError: A word names no key, no choice or no value.
     """
-    composer = Composer()
-    config, _, mistakes = composer.attempt(words)
-    refuse([*mistakes, *composer.found])
-    assert config is not None
+    config = Composer().config_of(words)
     OmegaConf.set_readonly(config.hydra, False)
     return config
 

@@ -25,7 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from trainer.config import HOME, Config, register
 from trainer.errors import nearest, shown
 from trainer.hydra_error import mistake_in
-from trainer.mistake import Mistake, Place
+from trainer.mistake import Mistake, Place, refuse
 from trainer.origin import Layer, file_of, layers
 
 ROOT = [each.name for each in fields(Config)]
@@ -104,6 +104,17 @@ class Composer:
                 good = [each for each in good if each != word and not each.startswith(below)]
                 continue
             return config, good, found
+
+    def config_of(self, words: Sequence[str]) -> DictConfig:
+        """Compose.
+
+        Raises:
+            UserError: Lists every mistake in the words, and in the files that they choose.
+        """
+        config, _, mistakes = self.attempt(words)
+        refuse([*mistakes, *self.found])
+        assert config is not None  # or a mistake says why
+        return config
 
     def axes(self, words: Sequence[str]) -> dict[str, list[str] | IntervalSweep]:
         """The words that each key of a sweep takes in turn, in the order of the command line; a later key wins.

@@ -31,5 +31,5 @@ def test_the_table_has_a_column_for_each(command):
 def test_what_is_neither_gets_a_message(command, tmp_path):
     (tmp_path / "empty").mkdir()
     assert command("diff", "seed=1").err.startswith("error: diff: name two")
-    assert command("diff", "empty", "seed=1").err == "error: diff: 'empty' is no run: it has no config.yaml\n"
+    assert command("diff", "empty", "seed=1").err == "error: 'empty' is no run directory: it has no config.yaml\n"
     assert "there is no 'experiment/mnist_cn'; did you mean 'mnist_cnn'?" in command("diff", "mnist_cn", "seed=1").err

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from trainer.artifacts.fingerprint import INCIDENTAL
+from trainer.artifacts.fingerprint import INCIDENTAL, is_within
 from trainer.artifacts.record import PATH_KEYS, Record, differences
 
 Pairs = dict[str, tuple[Any, Any]]
@@ -32,8 +32,7 @@ def essential_config(record: Record) -> dict[str, Any]:
     return {
         key: _whole(record, value)
         for key, value in record.config.items()
-        if key.rpartition(".")[2] not in PATH_KEYS
-        and not any(key == name or key.startswith(f"{name}.") for name in INCIDENTAL)
+        if key.rpartition(".")[2] not in PATH_KEYS and not is_within(key, INCIDENTAL)
     }
 
 

@@ -2,10 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-
-from omegaconf import OmegaConf
 
 # what does not change the numbers a run arrives at, and so has no part in its fingerprint
 INCIDENTAL = (
@@ -15,6 +14,11 @@ INCIDENTAL = (
     *("callbacks.samples", "callbacks.sample_quality"),
     *("callbacks.attention_maps", "callbacks.checkpoint.every_minutes", "resume", "sweep"),
 )
+
+
+def is_within(key: str, parents: Iterable[str]) -> bool:
+    """Whether a dotted key is one of these, or lies below one."""
+    return any(key == parent or key.startswith(f"{parent}.") for parent in parents)
 
 
 def fingerprint(config: dict[str, Any], directory: Path) -> str:
@@ -27,11 +31,33 @@ def fingerprint(config: dict[str, Any], directory: Path) -> str:
     Returns:
         str: 16 hexadecimal digits.
     """
-    essential = OmegaConf.create(config)
-    for key in INCIDENTAL:
-        parent, _, name = key.rpartition(".")
-        node = OmegaConf.select(essential, parent) if parent else essential
-        if node and name in node:
-            del node[name]
-    text = json.dumps(OmegaConf.to_container(essential), sort_keys=True, default=str)
-    return hashlib.sha256(text.replace(str(directory.absolute()), ".").encode()).hexdigest()[:16]
+    return digest(essence(placeless(config, directory)))
+
+
+def essence(resolved: Any) -> dict[str, Any]:
+    """The part of a resolved config that decides the numbers; the config itself stays as it is."""
+    return _pruned(resolved, "")
+
+
+def digest(essence: dict[str, Any]) -> str:
+    """A hash of an essence: 16 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(essence, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def placeless(node: Any, *directories: Path | str) -> Any:
+    """The values of a config with `.` for the directory of its run, which is another for each."""
+    if isinstance(node, dict):
+        return {name: placeless(child, *directories) for name, child in node.items()}
+    if isinstance(node, list):
+        return [placeless(child, *directories) for child in node]
+    if isinstance(node, str):
+        for directory in sorted(map(str, directories), key=len, reverse=True):
+            node = node.replace(directory, ".")
+    return node
+
+
+def _pruned(node: Any, key: str) -> Any:
+    if not isinstance(node, dict):
+        return node
+    inner = {str(name): (f"{key}.{name}".strip("."), child) for name, child in node.items()}
+    return {name: _pruned(child, at) for name, (at, child) in inner.items() if at not in INCIDENTAL}

@@ -2,15 +2,14 @@
 
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 
 from trainer.artifacts import logs
-from trainer.artifacts.fingerprint import INCIDENTAL
+from trainer.artifacts.fingerprint import INCIDENTAL, is_within, placeless
+from trainer.artifacts.record import Record, flat
 from trainer.artifacts.seal import damage
 from trainer.errors import UserError
 
@@ -19,7 +18,7 @@ log = logging.getLogger(__name__)
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 # what may differ from how the run began: how long it is to be, what follows it, what it only shows or saves
 LENGTHS = ("trainer.max_epochs", "trainer.max_steps", "trainer.min_epochs", "trainer.min_steps", "trainer.max_time")
-MAY_CHANGE = (*INCIDENTAL, *LENGTHS, "callbacks.early_stopping", "callbacks.checkpoint.every_minutes", "test")
+MAY_CHANGE = (*INCIDENTAL, *LENGTHS, "callbacks.early_stopping", "test")
 
 
 def last_good(run: Path) -> Path | None:
@@ -64,7 +63,7 @@ def is_over(run: Path, config: dict[str, Any]) -> bool:
     file = run / "result.json"
     if not file.is_file() or json.loads(file.read_text())["state"] != "finished":
         return False
-    before, now = _flat(OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))), _flat(config)
+    before, now = Record(run).config, flat(config)
     return all(before.get(key) == now.get(key) for key in LENGTHS)
 
 
@@ -76,9 +75,8 @@ def refuse_changes(run: Path, config: dict[str, Any]) -> None:
     """
     origin = run / "provenance.json"
     place = json.loads(origin.read_text()).get("run", str(run.absolute())) if origin.is_file() else str(run.absolute())
-    before = _flat(OmegaConf.to_container(OmegaConf.load(run / "config.yaml")), place)
-    now = _flat(config, str(run.absolute()))
-    changed = [key for key in {**before, **now} if before.get(key) != now.get(key) and not _may_change(key)]
+    before, now = flat(placeless(Record(run).nested_config, place)), flat(placeless(config, run.absolute()))
+    changed = [key for key in {**before, **now} if before.get(key) != now.get(key) and not is_within(key, MAY_CHANGE)]
     if changed:
         told = "".join(f"\n  {key}: {before.get(key)} there, {now.get(key)} here" for key in changed[:10])
         raise UserError(
@@ -99,20 +97,3 @@ def found_in(folder: Path, state: dict[str, Any]) -> dict[str, Any]:
     paths = {name: str(folder / Path(path).name) for name, path in state.items() if name.endswith("_path") and path}
     best = {str(folder / Path(path).name): score for path, score in state["best_k_models"].items()}
     return state | paths | {"dirpath": str(folder), "best_k_models": best}
-
-
-def _may_change(key: str) -> bool:
-    return key == "resume" or any(key == free or key.startswith(f"{free}.") for free in MAY_CHANGE)
-
-
-def _flat(config: Any, place: str = "") -> dict[str, Any]:
-    """Every value of a config by its dotted key, with `.` for the directory that the run lies in."""
-
-    def leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
-        if isinstance(node, dict) and node:
-            for name, child in node.items():
-                yield from leaves(child, f"{key}.{name}".strip("."))
-        else:
-            yield key, node.replace(place, ".") if place and isinstance(node, str) else node
-
-    return dict(leaves(config, ""))

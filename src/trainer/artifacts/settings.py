@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from trainer.artifacts.fingerprint import INCIDENTAL
+from trainer.artifacts.fingerprint import INCIDENTAL, is_within
 from trainer.artifacts.record import PATH_KEYS, Record
 
 Value = str | float | bool
@@ -49,8 +49,7 @@ def _parsed(words: Sequence[str]) -> list[Override]:
 
 def _counts(key: str) -> bool:
     """Whether a key has a part in the numbers, and is no folder."""
-    incidental = any(key == name or key.startswith(f"{name}.") for name in INCIDENTAL)
-    return not incidental and key.rpartition(".")[2] not in PATH_KEYS and not key.startswith("hydra")
+    return not is_within(key, (*INCIDENTAL, "hydra")) and key.rpartition(".")[2] not in PATH_KEYS
 
 
 def _swept(file: Path) -> set[str]:

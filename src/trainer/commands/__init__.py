@@ -8,8 +8,10 @@ the user can mend it raises as `UserError`.
 import ast
 import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from trainer.errors import UserError, did_you_mean
 from trainer.late import late_imports
@@ -60,6 +62,17 @@ def run_command(name: str, words: list[str]) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+
+
+def as_typed(value: Any) -> str:
+    """A value of a config as one would type it."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def trusted(words: Sequence[str]) -> tuple[list[str], str]:
+    """The words without those that begin with `trust=`, and the packages that these declare, with commas between."""
+    declared = [word.removeprefix("trust=") for word in words if word.startswith("trust=")]
+    return [word for word in words if not word.startswith("trust=")], ",".join(declared)
 
 
 def split_words(words: list[str], settings: list[str], usage: str) -> tuple[list[str], dict[str, str]]:

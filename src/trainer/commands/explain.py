@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from trainer.commands import as_typed
 from trainer.compose import Composer
 from trainer.errors import UserError, did_you_mean
-from trainer.mistake import refuse
 from trainer.origin import Entry, history
 
 
@@ -30,10 +30,7 @@ def main(words: list[str]) -> int:
         raise UserError("explain: name a key first, e.g. trainer explain optimizer.lr experiment=mnist_cnn")
     key, *typed = options.overrides
     composer = Composer(options.config_dir)
-    config, good, mistakes = composer.attempt(typed)
-    refuse([*mistakes, *composer.found])
-    assert config is not None
-    layers = composer.layers(good)
+    config, layers = composer.config_of(typed), composer.layers(typed)
     said = {leaf: (value, history(layers, leaf)) for leaf, value in leaves(config, key)}
     for _, entries in [*said.values()]:  # what they refer to
         if entries and (reference := re.fullmatch(r"\$\{([\w.]+)\}", entries[-1].value)):
@@ -88,7 +85,7 @@ def _table(said: dict[str, tuple[Any, list[Entry]]]) -> Table:
             where = (
                 f"{entry.place.text}:{entry.place.line}" if entry.place.line else f"command line: {entry.place.text}"
             )
-            shown = entry.value if not holds or entry.value == str(value) else f"{_plain(value)}"
+            shown = entry.value if not holds or entry.value == str(value) else f"{as_typed(value)}"
             if holds and "${" in entry.value:
                 shown += f"   from {entry.value}"
             table.add_row(
@@ -97,9 +94,5 @@ def _table(said: dict[str, tuple[Any, list[Entry]]]) -> Table:
                 Text(where, style, overflow="fold"),
             )
         if not entries:
-            table.add_row(Text(key), Text(_plain(value)), Text("Hydra"))
+            table.add_row(Text(key), Text(as_typed(value)), Text("Hydra"))
     return table
-
-
-def _plain(value: Any) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -21,6 +21,7 @@ from typing import Any
 from trainer.artifacts.causes import causes
 from trainer.artifacts.rebuild import Rebuilt, rebuilt
 from trainer.artifacts.record import Record, differences, record_of
+from trainer.commands import trusted
 from trainer.errors import UserError
 from trainer.trust import require
 
@@ -33,13 +34,13 @@ def main(words: list[str]) -> int:
     Returns:
         int: 0 if the runs are identical, else 1.
     """
-    named = [word for word in words if word != "--here" and not word.startswith("trust=")]
+    named, trust = trusted([word for word in words if word != "--here"])
     if not named or "=" in named[0]:
         raise UserError("replay: name a run directory first: trainer replay RUN")
     first = record_of(named[0])
     if first.state != "finished":
         raise UserError(f"replay: '{named[0]}' is {first.state}: it has no result to compare with")
-    require(first.nested_config, named[0], ",".join(word[6:] for word in words if word.startswith("trust=")))
+    require(first.nested_config, named[0], trust)
     place = Path("outputs/replays", f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{first.path.name}").absolute()
     here = Rebuilt(Path(first.provenance["directory"]), None)
     with nullcontext(here) if "--here" in words else rebuilt(first) as code:

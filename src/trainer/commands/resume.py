@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer.artifacts.resume import LENGTHS
+from trainer.commands import trusted
 from trainer.config import Config
 from trainer.errors import UserError, did_you_mean
 from trainer.trust import require
@@ -39,9 +40,9 @@ def main(words: list[str]) -> int:
     if not words or "=" in words[0]:
         raise UserError(f"resume: name the directory of a run\n  {USAGE}")
     directory = Path(words[0]).absolute()
-    config = composed(directory, [word for word in words[1:] if not word.startswith("trust=")])
-    trusted = ",".join(word.removeprefix("trust=") for word in words[1:] if word.startswith("trust="))
-    require(OmegaConf.to_container(config, resolve=True), words[0], trusted)
+    values, trust = trusted(words[1:])
+    config = composed(directory, values)
+    require(OmegaConf.to_container(config, resolve=True), words[0], trust)
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # see trainer.cli
     run(config)
     return 0

@@ -27,6 +27,7 @@ from rich.text import Text
 
 from trainer.artifacts.record import Record, records
 from trainer.artifacts.settings import changed_words
+from trainer.commands import as_typed
 from trainer.errors import UserError, did_you_mean
 
 FORMS = ("--csv", "--markdown", "--json")
@@ -79,7 +80,7 @@ def _kept(record: Record, conditions: Sequence[re.Match[str]]) -> bool:
         known = {"state": record.state, **record.config}
         if name not in known and record.config:
             raise UserError(f"runs: '{record.path}' has no key '{name}'{did_you_mean(name, [*known])}")
-        if (_plain(known.get(name)) == wanted) != (sign == "="):
+        if (as_typed(known.get(name)) == wanted) != (sign == "="):
             return False
     return True
 
@@ -132,7 +133,3 @@ def _show(rows: list[dict[str, Any]], columns: Sequence[str], asked: Sequence[st
 
 def _shown(value: Any) -> str:
     return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _plain(value: Any) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

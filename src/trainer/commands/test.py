@@ -9,6 +9,7 @@ trust       packages of your own whose code the checkpoint names, with commas be
 """
 
 from trainer.api import test
+from trainer.commands import trusted
 from trainer.errors import UserError
 
 USAGE = "trainer test CHECKPOINT [data.dir=/elsewhere] [trust=my_package]"
@@ -19,6 +20,6 @@ def main(words: list[str]) -> int:
     if not words or "=" in words[0]:
         raise UserError(f"test: name a checkpoint or a run directory\n  {USAGE}")
     path, *values = words
-    trust = ",".join(word.removeprefix("trust=") for word in values if word.startswith("trust="))
-    test(path, *(word for word in values if not word.startswith("trust=")), trust=trust)
+    values, trust = trusted(values)
+    test(path, *values, trust=trust)
     return 0

@@ -3,15 +3,12 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from trainer.artifacts.fingerprint import INCIDENTAL
+from trainer.artifacts.fingerprint import INCIDENTAL, essence, is_within, placeless
+from trainer.artifacts.record import Record, flat
 from trainer.compose import Composer
 from trainer.errors import UserError
-from trainer.mistake import refuse
-from trainer.sweep.identity import Identities, composed, essence, key_of
+from trainer.sweep.identity import Identities, composed, key_of
 from trainer.sweep.ledger import Job, Ledger
 from trainer.sweep.plan import expand
 
@@ -28,7 +25,7 @@ def cells(composer: Composer, identities: Identities, typed: Sequence[str]) -> d
     """
     found: dict[str, list[str]] = {}
     for number, whole in enumerate(expand(composer, typed)):
-        words = [word for word in whole if not _is_of(key_of(word), OF_THE_SWEEP)]
+        words = [word for word in whole if not is_within(key_of(word).replace("/", "."), OF_THE_SWEEP)]
         identity = _identity(composer, identities, words)
         if identity in found:
             log.warning(f"named twice, run once: {' '.join(found[identity])}  =  {' '.join(words)}  (cell {number})")
@@ -84,7 +81,7 @@ def _identity(composer: Composer, identities: Identities, words: Sequence[str]) 
     try:
         return identities.of(words)
     except Exception:  # Hydra's own errors, and what its code stumbles over
-        refuse([*composer.attempt(words)[2], *composer.found])
+        composer.config_of(words)  # which says it better
         raise
 
 
@@ -101,7 +98,7 @@ def _refuse_other_settings(sweep: Path, there: Sequence[Job], new: Mapping[str, 
     told = [
         f"\n  {key}: {_value(before, key)} there, {_value(now, key)} here"
         for key in {**before, **now}
-        if before.get(key) != now.get(key) and key not in axes and not _is_of(key, INCIDENTAL)
+        if before.get(key) != now.get(key) and key not in axes and not is_within(key, INCIDENTAL)
     ]
     if told:
         offer = "name a new directory; or make it an axis, with both values separated by a comma"
@@ -126,9 +123,9 @@ def _refuse_changed(sweep: Path, job: Job, composer: Composer) -> None:
     """
     directory = sweep / str(job.number)
     told = ""
-    if (directory / "config.yaml").is_file():
-        text = (directory / "config.yaml").read_text("utf-8").replace(str(directory.absolute()), ".")
-        before, now = flat(essence(yaml.safe_load(text))), flat(essence(composed(composer, job.words)))
+    there = placeless(Record(directory).nested_config, directory.absolute())
+    if there:
+        before, now = flat(essence(there)), flat(essence(composed(composer, job.words)))
         told = "".join(
             f"\n  {key}: {before.get(key, 'absent')} then, {now.get(key, 'absent')} now"
             for key in [*{**before, **now}][:1000]
@@ -138,14 +135,3 @@ def _refuse_changed(sweep: Path, job: Job, composer: Composer) -> None:
         f"the config of job {job.number} of '{sweep}' ({' '.join(job.words)}) has changed since it was begun:{told}\n"
         "  put it back as it was, or begin a new sweep in a new directory"
     )
-
-
-def flat(node: Any, key: str = "") -> dict[str, Any]:
-    """Every value of a config by its dotted key."""
-    if isinstance(node, dict) and node:
-        return {name: value for step, child in node.items() for name, value in flat(child, f"{key}.{step}").items()}
-    return {key.strip("."): node}
-
-
-def _is_of(key: str, parents: Sequence[str]) -> bool:
-    return any(key == parent or key.startswith((f"{parent}.", f"{parent}/")) for parent in parents)

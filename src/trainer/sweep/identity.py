@@ -4,8 +4,6 @@ A config is composed once for each set of choices; jobs that differ in values al
 composing takes some hundred times as long. Imports no torch.
 """
 
-import hashlib
-import json
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -13,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from trainer.artifacts.fingerprint import INCIDENTAL
+from trainer.artifacts.fingerprint import digest, essence
 from trainer.compose import Composer
 
 NAMED = re.compile(r"[\w.]+")  # in a reference: names of keys, and of resolvers
@@ -44,8 +42,8 @@ class Identities:
             self._likenesses[alike] = _Likeness(self._composer, words, values)
         likeness = self._likenesses[alike]
         if not likeness.has(values):
-            return _hashed(essence(composed(self._composer, words)))
-        return _hashed(likeness.essence)
+            return digest(essence(composed(self._composer, words)))
+        return digest(likeness.essence)
 
 
 class _Likeness:
@@ -102,22 +100,6 @@ def _own(composer: Composer, words: Sequence[str]) -> DictConfig:
     config = composer.compose(words)
     config.hydra.runtime.output_dir = "."
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-
-
-def essence(resolved: Any) -> dict[str, Any]:
-    """What decides the numbers of a resolved config: what `fingerprint` hashes."""
-    for key in INCIDENTAL:
-        *above, name = key.split(".")
-        if _holds(resolved, (*above, name)):
-            node: Any = resolved
-            for step in above:
-                node = node[step]
-            del node[name]
-    return {str(key): value for key, value in resolved.items()}
-
-
-def _hashed(essence: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(essence, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def key_of(word: str) -> str:
