@@ -1,10 +1,14 @@
 """Lean steps do what Lightning's do: the same weights, logged numbers, counters and calls of hooks."""
 
+import csv
 import json
 import sys
 
 import pytest
 import torch
+
+from trainer.loop.steps import LeanStep
+from trainer.task.supervised import Supervised
 
 TINY = ["data=digits", "model=mlp", "model.net.hidden=[4]", "trainer.log_every_n_steps=4", "trainer.max_epochs=2"]
 GAN = [*TINY[:1], "model=gan", "model.net.generator=[8]", "model.net.discriminator=[8]", *TINY[3:]]
@@ -14,11 +18,12 @@ import torch
 from pytorch_lightning import Callback
 from torchmetrics import MeanMetric
 
+from trainer.loop.hooks import STEP_HOOKS
 from trainer.task.supervised import Supervised
 
 
-class Recorder(Callback):
-    """Write down every hook with what the trainer says at that moment."""
+class Onlooker(Callback):
+    """Writes down the hooks that are not called at every step, with what the trainer says at that moment."""
 
     def __init__(self, path="calls.txt"):
         self.path, self.lines = path, []
@@ -48,10 +53,14 @@ def recording(name):
     return lambda self, trainer, task, *more: self.note(name, trainer, task, *more)
 
 
+class Recorder(Onlooker):
+    """Writes down every hook."""
+
+
 for name in dir(Callback):
     if name.startswith("on_") and name not in ("on_train_end", "on_save_checkpoint", "on_load_checkpoint"):
         if "predict" not in name and "exception" not in name:
-            setattr(Recorder, name, recording(name))
+            setattr(Recorder if name in STEP_HOOKS else Onlooker, name, recording(name))
 
 
 class Talkative(Supervised):
@@ -113,13 +122,17 @@ WAYS = {
 }
 
 
-def compared(command, directory, *arguments):
+UNWATCHED = ["plain", "fewer batches", "a given number of steps", "autocast", "images that are augmented"]
+UNWATCHED += ["early stopping", "validation within the epoch", "a task that logs otherwise", "accumulation"]
+
+
+def compared(command, directory, *arguments, recorder="Recorder"):
     """Run with lean steps and without; returns what each left behind."""
     (directory / "users.py").write_text(USERS)
     left = []
     for name, more in {"lean": [], "lightning": ["~callbacks.lean_steps"]}.items():
         sys.modules.pop("users", None)
-        watch = ["+callbacks.recorder._target_=users.Recorder", f"+callbacks.recorder.path={name}.txt"]
+        watch = [f"+callbacks.recorder._target_=users.{recorder}", f"+callbacks.recorder.path={name}.txt"]
         outcome = command(*arguments, *watch, f"hydra.run.dir={name}", "hydra.job.chdir=false", *more)
         assert outcome.code == 0, outcome.err
         run = directory / name
@@ -143,6 +156,47 @@ def test_a_run_is_the_same_with_lean_steps_and_without(way, command, tmp_path):
     lean, lightning = compared(command, tmp_path, *TINY, *WAYS[way])
     assert lean["calls"] == lightning["calls"]
     assert lean == lightning
+
+
+@pytest.fixture
+def single_steps(monkeypatch):
+    """The steps that are made one by one, by number."""
+    made, step = [], LeanStep.step
+
+    def counted(lean, *given, **more):
+        made.append(lean.trainer.global_step)
+        return step(lean, *given, **more)
+
+    monkeypatch.setattr(LeanStep, "step", counted)
+    return made
+
+
+@pytest.mark.parametrize("way", [*UNWATCHED, "onecycle"])
+def test_a_run_whose_steps_nobody_watches_is_the_same(way, command, tmp_path, single_steps):
+    words = WAYS.get(way, ["scheduler=onecycle"])
+    lean, lightning = compared(command, tmp_path, *TINY, *words, recorder="Onlooker")
+    assert lean["calls"] == lightning["calls"]
+    assert lean == lightning
+    steps = lean["result"] and json.loads((tmp_path / "lean/result.json").read_text())["steps"]
+    watched = way in ("a task that logs otherwise", "accumulation")
+    assert len(single_steps) >= steps if watched else len(single_steps) < steps / 2
+
+
+@pytest.mark.parametrize("more", [[], ["~callbacks.lean_steps"]])
+def test_a_stretch_of_steps_ends_where_the_run_is_to_stop(more, command, tmp_path, monkeypatch):
+    made = []
+
+    def stopping(self, batch, batch_idx, step=Supervised.training_step):
+        if self._trainer:  # a rehearsal has none
+            made.append(batch)
+            self.trainer.should_stop = len(made) == 6
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Supervised, "training_step", stopping)
+    assert command(*TINY, *more, "hydra.run.dir=run", "+trainer.min_epochs=0").code == 0
+    assert json.loads((tmp_path / "run/result.json").read_text())["steps"] == 6
+    rows = list(csv.DictReader((tmp_path / "run/metrics.csv").read_text().splitlines()))
+    assert [row["step"] for row in rows if row["train/loss"]] == ["3", "5"]
 
 
 @pytest.mark.parametrize("more", [[], ["trainer.accumulate_grad_batches=3", "scheduler=cosine"]])

@@ -15,6 +15,7 @@ from pytorch_lightning import Trainer
 from torch import Tensor
 
 from trainer.errors import UserError
+from trainer.loop.follow import follow
 from trainer.loop.functional import (
     Steps,
     Weight,
@@ -60,7 +61,7 @@ class CompiledSteps:
     def step(self, lean: LeanStep) -> bool:
         """Make a step, or as many as can be made in one call; returns whether something may be due after it."""
         if self.gone:
-            return lean.step()
+            return bool(lean.steps())
         return self._many(lean) if self.function else self._watch(lean)
 
     def state(self) -> list[Any] | bool:
@@ -193,20 +194,12 @@ class CompiledSteps:
                 ) from error
             if counts and counts[0] is not None:
                 torch._foreach_add_(counts, len(batches))
-        return lean.follow(batches, losses, rates, another=another)
+        return follow(lean, batches, losses, rates, another=another)
 
     def _room(self, lean: LeanStep) -> int:
         """How many steps can be made until something may be due."""
-        if lean.looks_each_step:
-            return 1
-        loop, size = lean.loop, sum(math.prod(shape) * 8 for shape, _ in self._shapes)
-        room = min(MOST, max(1, MOST_BYTES // max(1, size)), (lean.fetcher.length or 0) - lean.fetcher.fetched)
-        between = self.trainer.val_check_batch  # validations
-        if isinstance(between, int):
-            room = min(room, between - loop.batch_progress.current.ready % between)
-        if loop.max_steps != -1:
-            room = min(room, loop.max_steps - loop.global_step)
-        return max(1, int(room))
+        size = sum(math.prod(shape) * 8 for shape, _ in self._shapes)
+        return max(1, min(MOST, MOST_BYTES // max(1, size), lean.room()))
 
     def _rates(self, lean: LeanStep, steps: int) -> Iterator[list[float]]:
         """Each group's rate at each of so many steps; steps the schedules as Lightning would."""

@@ -25,8 +25,8 @@ def pays(seconds_a_step: float, steps_left: float) -> bool:
     return seconds_a_step <= LONGEST_STEP and seconds_a_step * SHARE_SAVED * steps_left > SECONDS_TO_COMPILE
 
 
-def unfit(trainer: Trainer, hooks: Iterable[str]) -> str | None:
-    """Why the steps of a run cannot be compiled, as far as can be told before the first; None where they can.
+def watched(trainer: Trainer, hooks: Iterable[str]) -> str | None:
+    """Why each step of a run has to be made by itself; None where many can be made in a row.
 
     Args:
         trainer: About to train.
@@ -37,17 +37,31 @@ def unfit(trainer: Trainer, hooks: Iterable[str]) -> str | None:
         getattr(type(task), name) is not getattr(Supervised, name) for name in ("training_step", "forward")
     ):
         return "the task has a training step of its own"
-    [optimizer] = trainer.optimizers
     called = [type(one).__name__ for one in trainer.callbacks for name in hooks if _looks_on(one, name)]
     called += [name for name in hooks if getattr(type(task), name) is not getattr(LightningModule, name)]
-    schedules = [config.scheduler for config in trainer.lr_scheduler_configs]
     reasons = {
         f"{called[0] if called else ''} is called at every step": bool(called),
-        "they are made on the CPU only": trainer.strategy.root_device.type != "cpu",
-        "trainer.precision is not 32-true": type(trainer.precision_plugin) is not Precision,
         "trainer.accumulate_grad_batches is not 1": trainer.accumulate_grad_batches != 1,
         "trainer.gradient_clip_val is set": bool(trainer.gradient_clip_val),
         "the trainer has a fast_dev_run": bool(trainer.fast_dev_run),
+    }
+    return next((reason for reason, applies in reasons.items() if applies), None)
+
+
+def unfit(trainer: Trainer, hooks: Iterable[str]) -> str | None:
+    """Why the steps of a run cannot be compiled, as far as can be told before the first; None where they can.
+
+    Args:
+        trainer: About to train.
+        hooks: That are called within a step.
+    """
+    if reason := watched(trainer, hooks):
+        return reason
+    task, [optimizer] = trainer.lightning_module, trainer.optimizers
+    schedules = [config.scheduler for config in trainer.lr_scheduler_configs]
+    reasons = {
+        "they are made on the CPU only": trainer.strategy.root_device.type != "cpu",
+        "trainer.precision is not 32-true": type(trainer.precision_plugin) is not Precision,
         "the schedule changes more than the rate": any(getattr(one, "cycle_momentum", False) for one in schedules),
         "the schedule has a step of its own": type(task).lr_scheduler_step is not LightningModule.lr_scheduler_step,
     }

@@ -23,6 +23,7 @@ from trainer.loop.compiled import Compile, CompiledSteps
 from trainer.loop.evaluation import LeanEvaluation
 from trainer.loop.hooks import STEP_HOOKS, Hooks, forward_context, needs_lightning, placed, stays_in_place
 from trainer.loop.log import StepLog, is_logged
+from trainer.loop.stretch import Stretch
 
 
 class LeanLoop(BoundaryLoop):
@@ -91,11 +92,26 @@ class LeanStep:
             or getattr(trainer, "_val_check_time_interval", None) is not None
             or any(config.interval == "step" and config.reduce_on_plateau for config in schedules)
         )
+        self.stretch = Stretch(self)
 
     def until_something_is_due(self) -> None:
         """Train on batches up to one after which a validation may be due, or the end."""
         while not self.loop.compiled.step(self):
             self.loop._batches_that_stepped += self.stepped
+
+    def room(self) -> int:
+        """How many steps can be made up to one after which something may be due, that one included."""
+        if self.looks_each_step:
+            return 1
+        loop, between = self.loop, self.trainer.val_check_batch
+        room = (self.fetcher.length or 0) - self.fetcher.fetched
+        if isinstance(between, int):
+            room = min(room, between - loop.batch_progress.current.ready % between)
+        return min(room, loop.max_steps - loop.global_step) if loop.max_steps != -1 else room
+
+    def steps(self) -> bool:
+        """A step, and before it those that nobody looks at; returns whether something may be due after the last."""
+        return self.stretch.run() or self.step()
 
     def step(self, batch: Any = None, *, another: bool = False) -> bool:
         """Train on the next batch; returns whether something may be due after it.
@@ -129,7 +145,7 @@ class LeanStep:
         finally:
             del self.state["log"]
         progress.increment_completed()
-        return self._conclude(index)
+        return self.conclude(index)
 
     def _optimize(self, batch: Any, index: int) -> dict[str, Any]:
         """Loss, gradients and, where enough of them are gathered, the optimizer's step."""
@@ -165,52 +181,8 @@ class LeanStep:
             progress.step.increment_completed()
         return outputs
 
-    def follow(self, batches: list[Any], losses: Tensor, rates: list[list[float]], *, another: bool) -> bool:
-        """Count steps that were made in one call; hooks and logs see those that are logged, and the last.
-
-        Args:
-            batches: What they were made with, at least two.
-            losses: As logged, one for each.
-            rates: Of each step, for each group of weights.
-            another: Whether one more batch was taken.
-        """
-        loop, progress = self.loop, self.loop.batch_progress
-        optimizer = loop.automatic_optimization.optim_progress.optimizer
-        groups, last = self.trainer.optimizers[0].param_groups, len(batches) - 1
-        after, first = [group["lr"] for group in groups], loop._batches_that_stepped
-        every = self.trainer.log_every_n_steps or last + 2
-        self.trainer._logger_connector._first_loop_iter = False
-        due, counted = False, 0
-        loop.boundary.in_one_call = True
-        self.state["log"] = self.log.note
-        try:
-            for place, batch in enumerate(batches):
-                if place != last and (first + place + 1) % every:
-                    continue
-                loop._batches_that_stepped = first + place
-                is_last_batch = place == last and self.fetcher.done and not another
-                progress.increment_by(place - counted, is_last_batch)
-                index, self.log.batch = progress.current.ready, batch
-                _set_rates(groups, rates[place])
-                self.call("on_train_batch_start", batch, index)
-                _set_rates(groups, after)
-                progress.increment_by(1, is_last_batch)
-                optimizer.zero_grad.increment_by(place + 1 - counted)
-                optimizer.step.increment_by(place + 1 - counted)
-                counted = place + 1
-                self.task.log("train/loss", losses[place], prog_bar=True)
-                if is_last_batch:
-                    loop.update_lr_schedulers("epoch", update_plateau_schedulers=False)
-                self.call("on_train_batch_end", {"loss": losses[place]}, batch, index)
-                due = self._conclude(index)
-        finally:
-            del self.state["log"]
-            loop.boundary.in_one_call = False
-        if loop.boundary.see_losses:
-            loop.boundary.see_losses(losses)
-        return due
-
-    def _conclude(self, index: int) -> bool:
+    def conclude(self, index: int) -> bool:
+        """Keep what a step has logged; returns whether something may be due after it."""
         loop, trainer = self.loop, self.trainer
         self.stepped = trainer.accumulate_grad_batches == 1 or not loop._should_accumulate()
         counts = self.stepped or not self.task.automatic_optimization
@@ -236,8 +208,3 @@ class LeanStep:
             fetcher.fetched += 1
             fetcher.done = fetcher.fetched >= (fetcher.length or 0)
         return batch if self.in_place else placed(batch, self.trainer)
-
-
-def _set_rates(groups: list[dict[str, Any]], rates: list[float]) -> None:
-    for group, rate in zip(groups, rates, strict=True):
-        group["lr"] = rate

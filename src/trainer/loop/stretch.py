@@ -1,0 +1,87 @@
+"""Stretch: the steps that nobody looks at, from one that is logged to the next, made in a row."""
+# Lightning gives its objects more than it declares
+# mypy: disable-error-code="attr-defined"
+
+from time import monotonic
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainer.loop.hooks import STEP_HOOKS
+from trainer.loop.log import is_logged
+from trainer.loop.qualify import watched
+
+LeanStep = Any  # of trainer.loop.steps, which imports this
+
+SECONDS = 0.1  # in which nothing is shown
+
+
+class Stretch:
+    """Makes the steps before one that is logged, or after which something may be due.
+
+    Weights, counters, schedules and logged values are those of `LeanStep.step`. No hook is called: those of the
+    callbacks that a run has by default do nothing at such steps, and any other makes every step a single one.
+
+    Args:
+        lean: Makes single steps.
+    """
+
+    def __init__(self, lean: LeanStep) -> None:
+        self.lean, self.trainer = lean, lean.trainer
+        self._is_allowed = watched(self.trainer, STEP_HOOKS) is None and all(
+            config.frequency == 1 for config in self.trainer.lr_scheduler_configs if config.interval == "step"
+        )
+
+    def run(self) -> bool:
+        """Make these steps, if there are any; returns whether something is due after the last one."""
+        steps = self._room() if self._is_allowed else 0
+        if steps < 1:
+            return False
+        lean, loop, losses = self.lean, self.lean.loop, list[Tensor]()
+        due = False
+        self.trainer._logger_connector._first_loop_iter = False
+        lean.state["_current_fx_name"], lean.state["log"] = "training_step", lean.log.note
+        shown_at = monotonic() + SECONDS
+        try:
+            while len(losses) < steps and not due:
+                losses.append(self._step())
+                now = monotonic()
+                if now > shown_at:
+                    steps = len(losses)
+                due = self.trainer.should_stop or self.trainer.received_sigterm or now >= loop.boundary.due_at
+        finally:
+            del lean.state["log"]
+            progress = loop.automatic_optimization.optim_progress.optimizer
+            loop.batch_progress.increment_by(len(losses))
+            progress.zero_grad.increment_by(len(losses))
+            progress.step.increment_by(len(losses))
+            loop._batches_that_stepped += len(losses) - due  # Lightning counts a step after which something was due
+        if due:
+            lean.log.keep_step(is_logged(self.trainer))
+        if loop.boundary.see_losses:
+            loop.boundary.see_losses(torch.stack(losses))
+        return due
+
+    def _step(self) -> Tensor:
+        lean = self.lean
+        lean.log.batch = batch = lean.next()
+        with lean.context():
+            loss: Tensor = lean.task.training_step(batch, 0)  # `Supervised` has no use for the batch's number
+        optimizer = self.trainer.optimizers[0]
+        for group in optimizer.param_groups:  # `zero_grad`, without a note for profilers
+            for weight in group["params"]:
+                weight.grad = None
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        if lean.steps_schedules:
+            lean.loop.update_lr_schedulers("step", update_plateau_schedulers=False)
+        if lean.log.lightning_logs:
+            lean.log.keep_step(due=False)
+        return loss.detach()
+
+    def _room(self) -> int:
+        """How many steps there are before one that is logged, or after which something may be due."""
+        lean, every = self.lean, self.trainer.log_every_n_steps
+        room = lean.room() - 1
+        return min(room, every - 1 - lean.loop._batches_that_stepped % every) if every else room
