@@ -16,6 +16,7 @@ from trainer.preflight.check import check
 from trainer.processes import processes_of_this_run
 from trainer.quiet import quieten
 from trainer.signals import interruptible
+from trainer.threads import threads_for
 
 
 def run(config: DictConfig) -> float | None:
@@ -31,10 +32,10 @@ def run(config: DictConfig) -> float | None:
     directory = RunDirectory(Path(hydra.runtime.output_dir))
     with interruptible(), directory.session() as result:
         quieten()
-        check(config)
-        if directory.begin(config, list(hydra.overrides.task), result):
-            with processes_of_this_run(directory.path):
-                result |= execute(config, directory)
+        with threads_for(check(config)):
+            if directory.begin(config, list(hydra.overrides.task), result):
+                with processes_of_this_run(directory.path):
+                    result |= execute(config, directory)
     if is_first_process():
         report(result, directory.path)
     return result["metrics"].get(config.optimized_metric)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -60,21 +61,25 @@ def _essence(value: Any) -> Any:
     return value
 
 
-def check(config: DictConfig) -> None:
+def check(config: DictConfig) -> float:
     """Refuse a config that cannot run, and say what to look out for in one that can.
 
     Args:
         config: As composed.
 
+    Returns:
+        float: Multiplications in a forward pass, at most; infinite where that cannot be told.
+
     Raises:
         UserError: Lists every mistake: the key, what is wrong, what to type instead and where it was written.
     """
-    found, _ = mistakes_of(config)
+    found, facts = mistakes_of(config)
     if found:
         found = placed(found, layers_of_this_run())
     refuse(found)
     for warning in found:
         log.warning(f"warning: {warning}")
+    return float(facts.get("work", math.inf))
 
 
 def placed(found: Sequence[Mistake], layers: Sequence[Layer]) -> list[Mistake]:

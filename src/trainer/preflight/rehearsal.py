@@ -25,6 +25,7 @@ from trainer.errors import UserError, first_line
 from trainer.mistake import Mistake
 from trainer.preflight.monitors import mistakes_of_monitors
 from trainer.spec import PADDING, Batch, DataSpec
+from trainer.threads import work
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +117,9 @@ class Rehearsal:
     def _step(self, task: Any, spec: DataSpec) -> None:
         weights = sum(weight.numel() for weight in task.parameters())
         self.facts = {"net": type(getattr(task, "net", task)).__name__, "parameters": weights}
+        examples = self.config.data.get("batch_size")
+        if isinstance(examples, int):
+            self.facts["work"] = work(weights, spec, examples)
         if weights > SMALL:
             try:
                 with torch.device("meta"):
