@@ -114,7 +114,7 @@ class Composer:
             HydraException: A word does not follow Hydra's grammar.
         """
         axes: dict[str, list[str] | IntervalSweep] = {}
-        for each in self._parser.parse_overrides([*words]):
+        for each in self.parsed(words):
             key = each.get_key_element()
             if each.is_interval_sweep():
                 axes[key] = cast(IntervalSweep, each.value())
@@ -123,6 +123,14 @@ class Composer:
             else:
                 axes[key] = [each.input_line or ""]
         return axes
+
+    def parsed(self, words: Sequence[str]) -> list[Override]:
+        """The words as Hydra reads them.
+
+        Raises:
+            HydraException: A word does not follow Hydra's grammar.
+        """
+        return self._parser.parse_overrides([*words])
 
     def is_choice(self, word: str) -> bool:
         """Whether a word chooses a file, and not a value."""

@@ -13,7 +13,7 @@ INCIDENTAL = (
     *("callbacks.progress", "callbacks.pictures", "callbacks.lr_monitor", "callbacks.forecast"),
     *("callbacks.classes", "callbacks.values"),
     *("callbacks.samples", "callbacks.sample_quality"),
-    *("callbacks.attention_maps", "callbacks.checkpoint.every_minutes", "resume", "sweep"),
+    *("callbacks.attention_maps", "callbacks.checkpoint.every_minutes", "callbacks.pruning", "resume", "sweep"),
 )
 
 

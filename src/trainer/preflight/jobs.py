@@ -11,6 +11,7 @@ from trainer.errors import UserError
 from trainer.mistake import Mistake
 from trainer.quiet import quieten
 from trainer.sweep.plan import expand
+from trainer.sweep.search import plan_of
 
 ALL_OF = 300  # jobs of a sweep that are all checked; of more of them as many that each value of each axis is in one
 
@@ -48,14 +49,16 @@ def check_words(words: Sequence[str]) -> Findings:
     typed: list[str] = options.overrides
     sweeps = options.multirun
     try:
-        jobs = expand(composer, typed) if sweeps else [typed]
+        jobs = jobs_to_check(composer, typed) if sweeps else [typed]
         config = composer.compose(jobs[0])
         if not sweeps and config.hydra.mode is not None and config.hydra.mode.name == "MULTIRUN":
-            sweeps, jobs = True, expand(composer, typed)
+            sweeps, jobs = True, jobs_to_check(composer, typed)
     except UserError:
         raise
     except Exception:  # Hydra's own errors, and what its code stumbles over
-        jobs = expand(composer, composer.parsable(typed)[0]) if sweeps else [typed]  # each job tells what is wrong
+        jobs = (
+            jobs_to_check(composer, composer.parsable(typed)[0]) if sweeps else [typed]
+        )  # each job tells what is wrong
     found.jobs = len(jobs)
     seen: dict[Mistake, list[int]] = {}
     for number in _looked_at(jobs):
@@ -64,6 +67,12 @@ def check_words(words: Sequence[str]) -> Findings:
             seen.setdefault(mistake, []).append(number)
     found.mistakes = [replace(each, jobs=tuple(numbers) if sweeps else ()) for each, numbers in seen.items()]
     return found
+
+
+def jobs_to_check(composer: Composer, typed: Sequence[str]) -> list[list[str]]:
+    """The jobs of a sweep; of a search, which has none yet, the ends of its space: what is right there is within."""
+    search = plan_of(composer, typed)
+    return [*search.space.corners()] if search else expand(composer, typed)
 
 
 def _looked_at(jobs: Sequence[Sequence[str]]) -> list[int]:

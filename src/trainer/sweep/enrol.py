@@ -28,7 +28,7 @@ def cells(composer: Composer, identities: Identities, typed: Sequence[str]) -> d
     """
     found: dict[str, list[str]] = {}
     for number, whole in enumerate(expand(composer, typed)):
-        words = [word for word in whole if not _is_of(key_of(word), OF_THE_SWEEP)]
+        words = [word for word in whole if not is_of(key_of(word), OF_THE_SWEEP)]
         identity = _identity(composer, identities, words)
         if identity in found:
             log.warning(f"named twice, run once: {' '.join(found[identity])}  =  {' '.join(words)}  (cell {number})")
@@ -101,7 +101,7 @@ def _refuse_other_settings(sweep: Path, there: Sequence[Job], new: Mapping[str, 
     told = [
         f"\n  {key}: {_value(before, key)} there, {_value(now, key)} here"
         for key in {**before, **now}
-        if before.get(key) != now.get(key) and key not in axes and not _is_of(key, INCIDENTAL)
+        if before.get(key) != now.get(key) and key not in axes and not is_of(key, INCIDENTAL)
     ]
     if told:
         offer = "name a new directory; or make it an axis, with both values separated by a comma"
@@ -147,5 +147,6 @@ def flat(node: Any, key: str = "") -> dict[str, Any]:
     return {key.strip("."): node}
 
 
-def _is_of(key: str, parents: Sequence[str]) -> bool:
+def is_of(key: str, parents: Sequence[str]) -> bool:
+    """Whether a key is one of these, or lies below one."""
     return any(key == parent or key.startswith((f"{parent}.", f"{parent}/")) for parent in parents)
