@@ -28,6 +28,7 @@ from trainer.hydra_error import mistake_in
 from trainer.mistake import Mistake, Place
 from trainer.origin import Layer, file_of, layers
 
+RECIPES = ("experiment=", "hparams_search=", "debug=")
 ROOT = [each.name for each in fields(Config)]
 
 
@@ -97,7 +98,7 @@ class Composer:
             except Exception as error:  # Hydra's own errors, and what its code stumbles over
                 word = self._to_blame(good, error)
                 found.append(mistake_in(error, word, self._options))
-                if word is None or word.lstrip("+").startswith(("experiment=", "debug=")):  # much hangs on these
+                if word is None or word.lstrip("+").startswith(RECIPES):  # much hangs on these
                     return None, good, [*found, *self.found]
                 group = word.lstrip("+~").partition("=")[0]
                 below = (f"{group}.", f"+{group}.", f"++{group}.", f"~{group}.") if self._is_group(group) else "\0"

@@ -11,7 +11,7 @@ from trainer.config import HOME
 from trainer.describe.choices import LISTS, Choice, choices
 from trainer.describe.fields import Field, parts_of
 
-NOT_CHOSEN = ("experiment", "debug", "local")  # groups that are no part of a recipe
+NOT_CHOSEN = ("experiment", "hparams_search", "debug", "local")  # groups that are no part of a recipe
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,10 @@ def mistakes_of_monitors(config: DictConfig, task: Any, callbacks: list[Any], da
     monitors["scheduler.monitor"] = config.scheduler.get("monitor")
     asked = config.optimized_metric
     optimized = [("optimized_metric", metric) for metric in (asked if isinstance(asked, ListConfig) else [asked])]
+    chosen_by = monitors.get("callbacks.checkpoint.monitor")  # the run adds its best value
     for key, metric in [*monitors.items(), *optimized]:
-        if key == "optimized_metric":  # the run adds the best value of what its checkpoints are chosen by
-            logged = [*logged, f"{monitors.get('callbacks.checkpoint.monitor')}_best"]
-        if metric is not None and metric not in logged:
-            near = nearest(str(metric), logged)
+        known_by_then = [*logged, f"{chosen_by}_best"] if key == "optimized_metric" and chosen_by else logged
+        if metric is not None and metric not in known_by_then:
+            near = nearest(str(metric), known_by_then)
             offer = f"{near} " if near.startswith("did") else ""
-            yield Mistake(key, f"no metric '{metric}' is logged", f"{offer}there are: {', '.join(logged)}")
+            yield Mistake(key, f"no metric '{metric}' is logged", f"{offer}there are: {', '.join(known_by_then)}")

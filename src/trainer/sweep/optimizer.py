@@ -51,6 +51,12 @@ class Goal:
     pruner: Any
     seed: int
 
+    def __str__(self) -> str:
+        pairs = zip(self.metrics, self.directions, strict=True)
+        said = [each if isinstance(each, str) else str(each.get("_target_")) for each in (self.sampler, self.pruner)]
+        what = ", ".join(f"{name} ({direction})" for name, direction in pairs)
+        return f"{said[0]} for {what}" + (f", pruned by {said[1]}" if self.prunes else "")
+
     @property
     def prunes(self) -> bool:
         """Whether trials may be ended early."""

@@ -19,6 +19,7 @@ from trainer.errors import UserError
 from trainer.sweep.board import Board
 from trainer.sweep.enrol import cells, enrol
 from trainer.sweep.forms import as_table, write
+from trainer.sweep.front import lines_of_best
 from trainer.sweep.identity import Identities, key_of
 from trainer.sweep.ledger import TO_RUN, Job, Ledger
 from trainer.sweep.record import Recorded
@@ -169,12 +170,14 @@ def _side_by_side(ledger: Ledger, config: DictConfig, own: list[str], search: Se
 
 def tell(ledger: Ledger) -> None:
     """Say how the sweep stands, and what its results show."""
-    jobs = ledger.jobs()
+    jobs, best = ledger.jobs(), [*lines_of_best(Trials(ledger.sweep))]
     if sum(job.state == "done" for job in jobs) > 1:
         with suppress(UserError):  # runs that only test have nothing to compare
             made = report_of(ledger.sweep)
             write(made, ledger.sweep)
-            Console().print(as_table(made))
+            Console().print(as_table(made, searched=bool(best)))
+    for line in best:
+        log.info(line)
     log.info(f"sweep  {ledger.sweep}: {counts(jobs)}")
 
 

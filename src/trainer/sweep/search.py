@@ -34,11 +34,13 @@ class Plan:
         space: To choose from.
         goal: What is searched for, and how.
         trials: How many jobs there are to be in all.
+        at_a_time: How many of them run at once.
     """
 
     space: Space
     goal: Goal
     trials: int
+    at_a_time: int = 1
 
     def settings(self) -> dict[str, Any]:
         """For the ledger."""
@@ -58,7 +60,7 @@ def plan_of(composer: Composer, typed: Sequence[str]) -> Plan | None:
         return None
     whole = space_of(composer, typed)
     words = tuple(word for word in whole.fixed if not is_of(key_of(word), OF_THE_SWEEP))
-    plan = Plan(replace(whole, fixed=words), _goal(config), config.sweep.trials)
+    plan = Plan(replace(whole, fixed=words), _goal(config), config.sweep.trials, config.sweep.workers or 1)
     checked(plan.goal, epochs_of(config))
     return plan
 
