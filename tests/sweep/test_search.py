@@ -173,6 +173,29 @@ def test_a_ledger_that_went_away_or_is_no_ledger_is_one_clear_error(command, tmp
     assert "Traceback" not in foreign.err
 
 
+def test_a_ledger_that_goes_away_during_the_search_is_one_clear_error(command, tmp_path):
+    (tmp_path / "pieces.py").write_text(
+        "from pathlib import Path\n"
+        "from pytorch_lightning import Callback\n"
+        "class Thief(Callback):\n"
+        "    def on_fit_end(self, trainer, pl_module):\n"
+        "        Path('s/sweep.sqlite').unlink()\n"
+    )
+    outcome = command(*SEARCH, "sweep.trials=3", "+callbacks.thief._target_=pieces.Thief")
+    assert outcome.code == 1
+    assert outcome.err.strip().splitlines()[-1].startswith("error: the ledger 's/sweep.sqlite' is gone")
+    assert "Traceback" not in outcome.err
+
+
+def test_a_search_is_a_study_of_optuna_too(command, trials):
+    from trainer.sweep.front import study_of
+
+    assert command(*SEARCH, "sweep.trials=2").code == 0
+    study = study_of("s")
+    assert [trial.params for trial in study.trials] == [trial.values for trial in trials()]
+    assert [trial.value for trial in study.trials] == [trial.job.metric("val/loss") for trial in trials()]
+
+
 def test_a_search_without_optuna_says_what_to_install(command, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "optuna", None)
     assert "a search needs Optuna: pip install 'trainer[search]'" in command(*SEARCH, "sweep.trials=1").err

@@ -1,9 +1,12 @@
 """Front: the best trials of a search; with several metrics all of those that no other one beats in each of them."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
+from trainer.errors import UserError
 from trainer.sweep.ledger import Job
-from trainer.sweep.optimizer import Goal
+from trainer.sweep.optimizer import Goal, study
 from trainer.sweep.search import read
 from trainer.sweep.trials import Trials, values_of
 
@@ -39,6 +42,22 @@ def lines_of_best(ledger: Trials) -> Iterator[str]:
         reached = "  ".join(f"{name} {job.metric(name):.4g}" for name in goal.metrics)
         tried = " ".join(f"{key}={value}" for key, value in trials[job.number].values.items())
         yield f"best  #{job.number}  {reached}  {tried}"
+
+
+def study_of(sweep: str | Path) -> Any:
+    """A search as an `optuna.Study` in memory, for Optuna's own plots, or to be copied for its dashboard.
+
+    Args:
+        sweep: Its directory.
+
+    Raises:
+        UserError: It holds no search.
+    """
+    ledger = Trials(Path(sweep))
+    settings = ledger.settings()
+    if settings is None:
+        raise UserError(f"'{sweep}' is a sweep, but no search")
+    return study(ledger.trials(), *read(settings))
 
 
 def _beats(one: Sequence[float], other: Sequence[float]) -> bool:

@@ -98,11 +98,11 @@ def asked(trials: Sequence[Trial], space: Space, goal: Goal, attempt: int) -> tu
         dict: What the sampler keeps with the trial.
     """
     number = len(trials)
-    study = _study(trials, space, goal, _sampler(goal, _seed(goal.seed, number, attempt)), None)
+    known = study(trials, space, goal, _sampler(goal, _seed(goal.seed, number, attempt)), None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what Optuna calls experimental
-        trial = study.ask({each.key: _distribution(each) for each in space.dimensions})
-    notes = study.get_trials(deepcopy=False)[number].system_attrs
+        trial = known.ask({each.key: _distribution(each) for each in space.dimensions})
+    notes = known.get_trials(deepcopy=False)[number].system_attrs
     return {each.key: _tidy(each, trial.params[each.key]) for each in space.dimensions}, dict(notes)
 
 
@@ -122,17 +122,12 @@ def hopeless(
         bool: So it is.
         dict: What the pruner keeps with the trial.
     """
-    study = _study(trials, space, goal, None, _pruner(goal, epochs))
-    trial = study.get_trials(deepcopy=False)[number]
+    known = study(trials, space, goal, None, _pruner(goal, epochs))
+    trial = known.get_trials(deepcopy=False)[number]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ends = study.pruner.prune(study, trial)
-    return bool(ends), dict(study.get_trials(deepcopy=False)[number].system_attrs)
-
-
-def study_of(trials: Sequence[Trial], space: Space, goal: Goal) -> Any:
-    """All trials as an `optuna.Study` in memory, for Optuna's own plots and its dashboard."""
-    return _study(trials, space, goal, None, None)
+        ends = known.pruner.prune(known, trial)
+    return bool(ends), dict(known.get_trials(deepcopy=False)[number].system_attrs)
 
 
 def optuna() -> Any:
@@ -149,16 +144,17 @@ def optuna() -> Any:
     return optuna
 
 
-def _study(trials: Sequence[Trial], space: Space, goal: Goal, sampler: Any, pruner: Any) -> Any:
+def study(trials: Sequence[Trial], space: Space, goal: Goal, sampler: Any = None, pruner: Any = None) -> Any:
+    """All trials as an `optuna.Study` in memory."""
     whole = optuna()
     directions = ["maximize" if direction == "max" else "minimize" for direction in goal.directions]
-    study = whole.create_study(study_name=NAME, sampler=sampler, pruner=pruner, directions=directions)
+    made = whole.create_study(study_name=NAME, sampler=sampler, pruner=pruner, directions=directions)
     distributions = {each.key: _distribution(each) for each in space.dimensions}
     states = whole.trial.TrialState
     for trial in trials:
         values = values_of(trial.job.result, goal.metrics) if trial.job.state == "done" else None
         state = {"done": states.COMPLETE if values else states.FAIL, "pruned": states.PRUNED, "failed": states.FAIL}
-        study.add_trial(
+        made.add_trial(
             whole.trial.create_trial(
                 state=state.get(trial.job.state, states.RUNNING),
                 values=values,
@@ -168,7 +164,7 @@ def _study(trials: Sequence[Trial], space: Space, goal: Goal, sampler: Any, prun
                 intermediate_values=trial.reports,
             )
         )
-    return study
+    return made
 
 
 def _sampler(goal: Goal, seed: int) -> Any:

@@ -7,12 +7,13 @@ two to disagree with the other after a `kill -9`.
 import json
 import math
 import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trainer.errors import UserError
 from trainer.sweep.ledger import Job, Ledger, State
 from trainer.sweep.space import Value
 
@@ -51,6 +52,13 @@ class Trials(Ledger):
             for statement in TABLES:
                 database.execute(statement)
         return ledger
+
+    @contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection]:
+        if not self.file.is_file():  # SQLite would make a new one
+            raise UserError(f"the ledger '{self.file}' is gone; put it back, and nothing is lost")
+        with super()._read() as database:
+            yield database
 
     def settings(self) -> dict[str, Any] | None:
         """What is searched, and how; None in a sweep that is no search."""
