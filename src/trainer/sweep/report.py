@@ -96,8 +96,9 @@ def report_of(
         _group(words, runs, metric, swept, None if words == compared else first) for words, runs in grouped.items()
     ]
     groups.sort(key=lambda group: group.estimate.mean, reverse=higher)
-    settings = [{key: record.config.get(key) for key in swept} for record in with_value]
+    settings = [{key: record.config.get(key) for key in _apart(with_value, swept)} for record in with_value]
     shares = importances(settings, [record.metrics[metric] for record in with_value]) if swept else {}
+    shares = {key.removesuffix("._target_"): share for key, share in shares.items()}
     states = [record.state for record in found if record not in with_value]
     return Report(
         metric, higher, groups, compared, shares, {state: states.count(state) for state in dict.fromkeys(states)}
@@ -117,6 +118,15 @@ def _swept(found: Sequence[Record]) -> list[str]:
     configs = [essential_config(record) for record in found]
     keys = dict.fromkeys(key for config in configs for key in config)
     return [key for key in keys if key not in SEEDS and len({str(config.get(key)) for config in configs}) > 1]
+
+
+def _apart(found: Sequence[Record], swept: Sequence[str]) -> list[str]:
+    """Of keys that change together, as those of a choice do, the first."""
+    first: dict[tuple[int, ...], str] = {}
+    for key in swept:
+        values = [str(record.config.get(key)) for record in found]
+        first.setdefault(tuple(map(values.index, values)), key)
+    return [*first.values()]
 
 
 def _words(record: Record, swept: Sequence[str], common: set[str]) -> str:

@@ -110,7 +110,8 @@ def importances(settings: Sequence[Mapping[str, object]], values: Sequence[float
         values: The result of each run.
 
     Returns:
-        dict: Share of variance by parameter, the largest first; empty where all results are equal.
+        dict: Share of variance by parameter, the largest first. One that has another value in each run is left out, as
+            that says nothing; empty where all results are equal.
 
     Source:
         Hutter, Hoos, Leyton-Brown 2014, An efficient approach for assessing hyperparameter importance: the main
@@ -126,6 +127,8 @@ def importances(settings: Sequence[Mapping[str, object]], values: Sequence[float
         found, grouped = _levels([setting[name] for setting in settings])
         for level, value in zip(found, values, strict=True):
             levels.setdefault(level, []).append(value)
+        if len(levels) == len(values):
+            continue
         between = sum(len(level) * (fmean(level) - middle) ** 2 for level in levels.values())
         chance = (len(levels) - 1) * (total - between) / (len(values) - len(levels)) if grouped else 0.0
         shares[name] = max(0.0, between - chance) / total
