@@ -73,14 +73,19 @@ def left_by(sweep: Path, jobs: list[Job]) -> dict[Path, tuple[str, int]]:
     }
 
 
-def main() -> None:
-    """Do it, and say how it went; the exit status is 1 if anything is not as it must be."""
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser()
     for name, default in {"jobs": 24, "kills": 20, "workers": 0, "sweepers": 1, "seed": 1}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--search", action="store_true")
     parser.add_argument("--folder", type=Path, default=None)
-    asked = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Do it, and say how it went; the exit status is 1 if anything is not as it must be."""
+    asked = arguments()
     folder = asked.folder or Path(tempfile.mkdtemp())
     folder.mkdir(exist_ok=True)
     dice = random.Random(asked.seed)
@@ -121,11 +126,9 @@ def main() -> None:
             print(f"all done after {kills} kills")
             break
     assert codes == [0] * asked.sweepers, (sweep.parent / "killed.txt").read_text()[-3000:]
-    alone = asked.workers == 0 and asked.sweepers == 1
-    compare(jobs, reference if alone or not asked.search else None, asked.jobs)
-    again = sum(job.tries - 1 for job in jobs)
-    equal = "; equal results" if alone or not asked.search else ""
-    print(f"{asked.jobs} jobs done after {kills} kills, {again} tries more than jobs{equal}")
+    by_chance = asked.search and (asked.workers > 0 or asked.sweepers > 1)
+    compare(jobs, None if by_chance else reference, asked.jobs)
+    tell(jobs, kills, "" if by_chance else "; equal results")
 
 
 def compare(jobs: list[Job], reference: dict[str, Job] | None, count: int) -> None:
@@ -140,6 +143,12 @@ def compare(jobs: list[Job], reference: dict[str, Job] | None, count: int) -> No
         assert job.result is not None
         assert job.result["metrics"] == expected["metrics"], job.number
         assert job.result["fingerprint"] == job.identity
+
+
+def tell(jobs: list[Job], kills: int, equal: str) -> None:
+    """Say that all went well."""
+    again = sum(job.tries - 1 for job in jobs)
+    print(f"{len(jobs)} jobs done after {kills} kills, {again} tries more than jobs{equal}")
 
 
 if __name__ == "__main__":
