@@ -11,7 +11,7 @@ EXPERIMENTS = sorted(file.stem for file in (REPOSITORY / "experiments").glob("*.
 CHOICES = sorted(
     f"{file.parent.name}={file.stem}"
     for file in (REPOSITORY / "conf").glob("*/*.yaml")
-    if file.parent.name not in ("experiment", "debug")
+    if file.parent.name not in ("experiment", "hparams_search", "debug")
 )
 GIVEN = {  # what a user has to say before some choices can run
     "data=table": ["data.path=my.csv", "data.features=3"],

@@ -59,7 +59,7 @@ def compose_and_run() -> int:
     return 0
 
 
-def job(config: Any) -> float | None:
+def job(config: Any) -> Any:
     """One job of a run or a sweep; what the user can mend is told without a traceback."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode

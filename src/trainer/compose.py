@@ -28,6 +28,7 @@ from trainer.hydra_error import mistake_in
 from trainer.mistake import Mistake, Place, refuse
 from trainer.origin import Layer, file_of, layers
 
+RECIPES = ("experiment=", "hparams_search=", "debug=")
 ROOT = [each.name for each in fields(Config)]
 
 
@@ -97,7 +98,7 @@ class Composer:
             except Exception as error:  # Hydra's own errors, and what its code stumbles over
                 word = self._to_blame(good, error)
                 found.append(mistake_in(error, word, self._options))
-                if word is None or word.lstrip("+").startswith(("experiment=", "debug=")):  # much hangs on these
+                if word is None or word.lstrip("+").startswith(RECIPES):  # much hangs on these
                     return None, good, [*found, *self.found]
                 group = word.lstrip("+~").partition("=")[0]
                 below = (f"{group}.", f"+{group}.", f"++{group}.", f"~{group}.") if self._is_group(group) else "\0"
@@ -125,7 +126,7 @@ class Composer:
             HydraException: A word does not follow Hydra's grammar.
         """
         axes: dict[str, list[str] | IntervalSweep] = {}
-        for each in self._parser.parse_overrides([*words]):
+        for each in self.parsed(words):
             key = each.get_key_element()
             if each.is_interval_sweep():
                 axes[key] = cast(IntervalSweep, each.value())
@@ -134,6 +135,14 @@ class Composer:
             else:
                 axes[key] = [each.input_line or ""]
         return axes
+
+    def parsed(self, words: Sequence[str]) -> list[Override]:
+        """The words as Hydra reads them.
+
+        Raises:
+            HydraException: A word does not follow Hydra's grammar.
+        """
+        return self._parser.parse_overrides([*words])
 
     def is_choice(self, word: str) -> bool:
         """Whether a word chooses a file, and not a value."""

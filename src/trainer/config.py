@@ -39,9 +39,12 @@ class Sweep:
     grids: list[str] = field(default_factory=list)
     workers: int | None = None
     jobs_per_gpu: int | None = None
+    trials: int | None = None
+    sampler: Any = "tpe"
+    pruner: Any = "none"
     retries: int = 0
     fail_fast: bool = False
-    direction: str | None = None
+    direction: Any = None
 
 
 @dataclass
@@ -59,7 +62,7 @@ class Config:
     ckpt_path: str | None = None
     resume: str | None = None
     compile: bool = False
-    optimized_metric: str | None = None
+    optimized_metric: Any = None
     outputs: str = MISSING
     sweep: Sweep = field(default_factory=Sweep)
     data: Any = MISSING

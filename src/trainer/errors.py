@@ -20,6 +20,21 @@ class MismatchError(UserError):
     """A network that cannot take the data."""
 
 
+class Pruned(SystemExit):
+    """A search has ended this run early: no error, and the exit status is 0.
+
+    Args:
+        result: What `result.json` is to say of it.
+    """
+
+    def __init__(self, result: dict[str, Any]) -> None:
+        super().__init__(0)
+        self.result = result
+
+    def __str__(self) -> str:
+        return "others were better by then"
+
+
 @contextmanager
 def blamed_on(key: str) -> Iterator[None]:
     """Turn a refusal by whatever `key` of the config builds into a `UserError` that names the key.

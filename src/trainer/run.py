@@ -19,11 +19,11 @@ from trainer.signals import interruptible
 from trainer.threads import threads_for
 
 
-def run(config: DictConfig) -> float | None:
+def run(config: DictConfig) -> Any:
     """Check the config, train and test as it says, and leave `result.json` behind, however that ends.
 
     Returns:
-        The metric named by `optimized_metric`, for sweeps that search; None where none is named.
+        The metric named by `optimized_metric`, for sweeps that search; a list for a list, None where none is named.
 
     Raises:
         UserError: Something the user can mend.
@@ -38,7 +38,8 @@ def run(config: DictConfig) -> float | None:
                     result |= execute(config, directory)
     if is_first_process():
         report(result, directory.path)
-    return result["metrics"].get(config.optimized_metric)
+    found, metric = result["metrics"].get, config.optimized_metric
+    return found(metric) if isinstance(metric, str | None) else [found(name) for name in metric]
 
 
 def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:

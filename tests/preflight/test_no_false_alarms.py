@@ -63,6 +63,15 @@ def test_every_recipe_is_right(experiment):
     assert alarms(f"experiment={experiment}", *needed) == []
 
 
+@pytest.mark.parametrize("search", CHOICES["hparams_search"])
+def test_every_search_is_right_with_the_recipe_of_its_name(search):
+    needed = {
+        "resnet_transfer": ["model.net.weights=null"],
+        "gan_mnist": ["callbacks=[default,sample_quality]", "callbacks.sample_quality.judge=RUN"],
+    }
+    assert alarms("-m", f"experiment={search}", f"hparams_search={search}", *needed.get(search, [])) == []
+
+
 @pytest.mark.parametrize("debug", CHOICES["debug"])
 @pytest.mark.parametrize("recipe", ["digits_cnn", "gan_mnist", "imdb_lstm"])
 def test_every_way_to_debug_is_right(debug, recipe):

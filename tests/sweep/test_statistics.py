@@ -68,3 +68,11 @@ def test_a_parameter_that_explains_all_has_all_the_importance():
     settings = [{"lr": lr, "width": width} for lr in (1, 2) for width in (8, 16)]
     assert importances(settings, [0.0, 0.0, 1.0, 1.0]) == {"lr": 1.0, "width": 0.0}
     assert importances(settings, [1.0, 1.0, 1.0, 1.0]) == {}
+
+
+def test_a_number_with_many_values_is_put_into_groups_and_chance_is_taken_off():
+    dice = random.Random(1)
+    settings = [{"lr": dice.random(), "noise": dice.random()} for _ in range(200)]
+    shares = importances(settings, [setting["lr"] + 0.05 * dice.random() for setting in settings])
+    assert shares["lr"] > 0.85
+    assert shares["noise"] < 0.03

@@ -1,5 +1,6 @@
 """Claim: no two runs ever share a directory. Hydra calls it before anything else, so it imports no torch."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ class ClaimDirectory(Callback):
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Claim the directory of a single run."""
         claim(config, "hydra.run.dir")
+        if config.sweep.trials and not (Path(config.hydra.run.dir).parent / LEDGER).is_file() and is_first_process():
+            print("warning: one run searches nothing: a search is begun with trainer -m", file=sys.stderr)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Claim the directory of a sweep; Hydra numbers its jobs below it."""

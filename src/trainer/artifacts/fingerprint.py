@@ -12,13 +12,13 @@ INCIDENTAL = (
     *("callbacks.progress", "callbacks.pictures", "callbacks.lr_monitor", "callbacks.forecast"),
     *("callbacks.classes", "callbacks.values"),
     *("callbacks.samples", "callbacks.sample_quality"),
-    *("callbacks.attention_maps", "callbacks.checkpoint.every_minutes", "resume", "sweep"),
+    *("callbacks.attention_maps", "callbacks.checkpoint.every_minutes", "callbacks.pruning", "resume", "sweep"),
 )
 
 
 def is_within(key: str, parents: Iterable[str]) -> bool:
-    """Whether a dotted key is one of these, or lies below one."""
-    return any(key == parent or key.startswith(f"{parent}.") for parent in parents)
+    """Whether a dotted key, or a group, is one of these, or lies below one."""
+    return any(key == parent or key.startswith((f"{parent}.", f"{parent}/")) for parent in parents)
 
 
 def fingerprint(config: dict[str, Any], directory: Path) -> str:

@@ -47,9 +47,9 @@ def held(run: Path) -> Iterator[None]:
 
 
 def state_of(run: Path) -> str:
-    """How a run stands: `finished`, `failed` or `interrupted`, as `result.json` says; else `running` or `killed`.
+    """How a run stands: `finished`, `failed`, `pruned` or `interrupted`, as `result.json` says.
 
-    A process that is killed outright, or whose machine goes down, has no time to write `result.json`.
+    Without one it is `running` or `killed`: a process that is killed outright has no time to write it.
     """
     file = run / "result.json"
     if file.is_file():

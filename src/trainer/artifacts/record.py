@@ -53,7 +53,7 @@ class Record:
 
     @property
     def state(self) -> str:
-        """`finished`, `failed` or `interrupted`; without a result `running` or `killed`."""
+        """`finished`, `failed`, `pruned` or `interrupted`; without a result `running` or `killed`."""
         return str(self.result.get("state") or state_of(self.path))
 
     @property

@@ -23,7 +23,7 @@ from trainer.artifacts.fingerprint import fingerprint
 from trainer.artifacts.hold import held, is_first_process
 from trainer.artifacts.provenance import provenance
 from trainer.artifacts.resume import go_back, is_over, last_good, refuse_changes
-from trainer.errors import mendable
+from trainer.errors import Pruned, mendable
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,9 @@ class RunDirectory:
             try:
                 yield result
                 result["state"] = "finished"
+            except Pruned as end:
+                result |= {"state": "pruned", **end.result}
+                raise
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt | SystemExit):  # Lightning turns Ctrl-C into an exit
                     result["state"] = "interrupted"
@@ -120,7 +123,7 @@ class RunDirectory:
                 write(self.path / "result.json", json.dumps({**result, "metrics": finite}, indent=2) + "\n")
             except OSError as error:  # the disk is full: what is under way says so already
                 log.error(f"cannot write result.json: {error.strerror}")
-        if result["state"] != "finished" and (self.path / "checkpoints/last.ckpt").is_file():
+        if result["state"] in ("failed", "interrupted") and (self.path / "checkpoints/last.ckpt").is_file():
             log.info(f"go on with it: trainer resume {self.path}")
 
 

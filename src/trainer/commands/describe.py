@@ -51,6 +51,7 @@ def main(words: list[str]) -> int:
 def describe_choice(choice: Choice, *, for_programs: bool) -> None:
     """Print what a choice is and what can be set in it."""
     word = word_of(choice)
+    sweeps = "-m " if choice.group == "hparams_search" else ""
     told: dict[str, Any] = {
         "name": f"{choice.group}/{choice.name}",
         "summary": choice.summary,
@@ -61,7 +62,7 @@ def describe_choice(choice: Choice, *, for_programs: bool) -> None:
     }
     rows = {
         told["name"]: choice.summary or UNSAID,
-        "choose it": f"trainer '{word}'" if "[" in word else f"trainer {word}",
+        "choose it": f"trainer '{word}'" if "[" in word else f"trainer {sweeps}{word}",
         "file": shown(choice.file) + ("  (yours)" if choice.yours else ""),
         **choice.claims,
     }

@@ -19,6 +19,7 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hydra._internal.utils import get_args_parser
 from rich.console import Console
@@ -32,11 +33,15 @@ from trainer.mistake import refuse
 from trainer.preflight.jobs import ALL_OF, check_words
 from trainer.sweep.enrol import cells, refuse_changes
 from trainer.sweep.forms import as_csv, as_markdown, as_table, write
+from trainer.sweep.front import lines_of_best
 from trainer.sweep.identity import Identities, key_of
 from trainer.sweep.ledger import TO_RUN, Job, Ledger
 from trainer.sweep.plan import first_of
 from trainer.sweep.report import report_of
+from trainer.sweep.search import Plan as SearchPlan
+from trainer.sweep.search import Search, plan_of
 from trainer.sweep.table import estimate, lines
+from trainer.sweep.trials import Trials
 
 FLAGS = ("--json", "--take-over", "--csv", "--markdown")
 
@@ -60,14 +65,18 @@ def plan(words: list[str], flags: set[str]) -> int:
     options = get_args_parser().parse_args(words)
     composer = Composer(options.config_dir)
     identities = Identities(composer)
+    given = [Path(word.partition("=")[2]) for word in options.overrides if key_of(word) == "hydra.sweep.dir"]
+    place = given[-1] if given and (given[-1] / LEDGER).is_file() else None
+    if wanted := plan_of(composer, options.overrides):
+        refuse(check_words(["--multirun", *words]).mistakes)
+        return _plan_search(place, composer, identities, wanted, as_json="--json" in flags)
     named = cells(composer, identities, options.overrides)
     workers = composer.compose(first_of(composer, options.overrides)).sweep.workers
     if len(named) <= ALL_OF:
         refuse(check_words(["--multirun", *words]).mistakes)
     there: list[Job] = []
-    given = [Path(word.partition("=")[2]) for word in options.overrides if key_of(word) == "hydra.sweep.dir"]
-    if given and (given[-1] / LEDGER).is_file():
-        ledger = Ledger(given[-1])
+    if place:
+        ledger = Ledger(place)
         refuse_changes(ledger, composer, identities, named)
         there = ledger.jobs()
     jobs = _joined(named, there)
@@ -82,12 +91,36 @@ def plan(words: list[str], flags: set[str]) -> int:
     return 0
 
 
+def _plan_search(
+    place: Path | None, composer: Composer, identities: Identities, wanted: SearchPlan, *, as_json: bool
+) -> int:
+    """List the space of a search, the trials that there are, and the next ones."""
+    with TemporaryDirectory() as empty:
+        ledger = Trials(place) if place else Trials.opened(Path(empty))
+        search = Search(ledger, composer, identities, wanted)
+        there = ledger.jobs()
+        known = wanted.goal.before_results - len(there)  # trials that hang on no result
+        new = [trial.job for trial in search.first(max(wanted.at_a_time, known))]
+    if as_json:
+        print(json.dumps({**wanted.settings(), "jobs": [asdict(job) for job in there + new]}, indent=2))
+        return 0
+    for each in wanted.space.dimensions:
+        print(f"{each.key}: {each}")
+    print("\n".join(lines(there + new)))
+    left = wanted.trials - len(there) - len(new)
+    print(f"{wanted.trials} trials by {wanted.goal}, {len(there)} there; {left} more hang on what these will show")
+    return 0
+
+
 def show(words: list[str], flags: set[str]) -> int:
     """List the jobs of a sweep."""
     jobs = _jobs_in(*words[:1]) if words else []
     if not words:
         raise UserError("sweep show: name the directory of a sweep")
-    print(json.dumps([asdict(job) for job in jobs], indent=2) if "--json" in flags else "\n".join(lines(jobs)))
+    best = lines_of_best(Trials(Path(words[0])))
+    print(
+        json.dumps([asdict(job) for job in jobs], indent=2) if "--json" in flags else "\n".join([*lines(jobs), *best])
+    )
     return 0
 
 
@@ -95,7 +128,7 @@ def resume(words: list[str], flags: set[str]) -> int:
     """Run what is missing of a sweep, where it was begun."""
     if not words or "=" in words[0]:
         raise UserError("sweep resume: name the directory of a sweep: trainer sweep resume DIR [WORDS...]")
-    ledger = Ledger(Path(words[0]))
+    ledger = Trials(Path(words[0]))
     if "--take-over" in flags:
         ledger.notice_the_dead(elsewhere=True)
     command, place = ledger.command()
@@ -121,15 +154,17 @@ def report(words: list[str], flags: set[str]) -> int:
     if "--csv" in flags or "--markdown" in flags:
         print((as_csv if "--csv" in flags else as_markdown)(made), end="")
         return 0
-    Console().print(as_table(made))
+    best = [*lines_of_best(Trials(Path(names[0])))] if (Path(names[0]) / LEDGER).is_file() else []
+    Console().print(as_table(made, searched=bool(best)))
     for state, count in made.left_out.items():
         print(f"left out: {count} {state} run(s)")
+    print("".join(f"{line}\n" for line in best), end="")
     print("written: " + ", ".join(map(str, write(made, Path(names[0])))))
     return 0
 
 
 def _jobs_in(directory: str) -> list[Job]:
-    ledger = Ledger(Path(directory))
+    ledger = Trials(Path(directory))
     ledger.notice_the_dead()
     return ledger.jobs()
 

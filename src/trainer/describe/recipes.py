@@ -8,10 +8,10 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from trainer.config import HOME
-from trainer.describe.choices import LISTS, Choice, choices
+from trainer.describe.choices import LISTS, Choice, choices, comments_of
 from trainer.describe.fields import Field, parts_of
 
-NOT_CHOSEN = ("experiment", "debug", "local")  # groups that are no part of a recipe
+NOT_CHOSEN = ("experiment", "hparams_search", "debug", "local")  # groups that are no part of a recipe
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,12 @@ def usual_choices() -> dict[str, Any]:
     return {group: name for group, name in chosen.items() if group.split()[-1] not in NOT_CHOSEN}
 
 
+@cache
+def said_at_top() -> dict[str, str]:
+    """What the comments of `conf/config.yaml` say, by dotted key."""
+    return comments_of((HOME / "conf/config.yaml").read_text("utf-8"))
+
+
 def overridden(recipe: Choice) -> dict[str, Any]:
     """The choices that a recipe's defaults list makes, by group."""
     chosen = {}
@@ -56,7 +62,7 @@ def settings_of(recipe: Choice) -> list[Setting]:
     known = {field.key.lstrip("+"): field for field in _fields_of(chosen, recipe.content)}
     settings = []
     for key, value in _flat({name: value for name, value in recipe.content.items() if name != "defaults"}, known):
-        field = known.get(key, Field(key, "", None, None, ""))
+        field = known.get(key, Field(key, "", None, None, said_at_top().get(key, "")))
         settings.append(Setting(key, value, field.default, field.type, field.doc))
     return settings
 

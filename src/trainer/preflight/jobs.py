@@ -11,6 +11,7 @@ from trainer.errors import UserError
 from trainer.mistake import Mistake
 from trainer.quiet import quieten
 from trainer.sweep.plan import expand
+from trainer.sweep.search import plan_of
 
 ALL_OF = 300  # jobs of a sweep that are all checked; of more of them as many that each value of each axis is in one
 
@@ -46,24 +47,36 @@ def check_words(words: Sequence[str]) -> Findings:
     options = get_args_parser().parse_args([*words])
     composer, found = Composer(options.config_dir), Findings()
     typed: list[str] = options.overrides
-    sweeps = options.multirun
+    sweeps: bool = options.multirun
+    numbered = False
     try:
-        jobs = expand(composer, typed) if sweeps else [typed]
+        jobs, numbered = jobs_to_check(composer, typed) if sweeps else ([typed], False)
         config = composer.compose(jobs[0])
         if not sweeps and config.hydra.mode is not None and config.hydra.mode.name == "MULTIRUN":
-            sweeps, jobs = True, expand(composer, typed)
+            sweeps = True
+            jobs, numbered = jobs_to_check(composer, typed)
     except UserError:
         raise
     except Exception:  # Hydra's own errors, and what its code stumbles over
-        jobs = expand(composer, composer.parsable(typed)[0]) if sweeps else [typed]  # each job tells what is wrong
+        good = composer.parsable(typed)[0] if sweeps else typed  # each job tells what is wrong
+        jobs, numbered = jobs_to_check(composer, good) if sweeps else ([typed], False)
     found.jobs = len(jobs)
     seen: dict[Mistake, list[int]] = {}
     for number in _looked_at(jobs):
         found.checked += 1
         for mistake in _of_job(composer, jobs[number], number, found, only_words=bool(options.cfg or options.info)):
             seen.setdefault(mistake, []).append(number)
-    found.mistakes = [replace(each, jobs=tuple(numbers) if sweeps else ()) for each, numbers in seen.items()]
+    found.mistakes = [replace(each, jobs=tuple(numbers) if numbered else ()) for each, numbers in seen.items()]
     return found
+
+
+def jobs_to_check(composer: Composer, typed: Sequence[str]) -> tuple[list[list[str]], bool]:
+    """The jobs of a sweep, and whether they are such that have numbers.
+
+    A search has none yet. Looked at are the ends of its space: what is right there is right between them.
+    """
+    search = plan_of(composer, typed)
+    return ([*search.space.corners()], False) if search else (expand(composer, typed), True)
 
 
 def _looked_at(jobs: Sequence[Sequence[str]]) -> list[int]:

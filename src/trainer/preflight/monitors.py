@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from trainer.errors import nearest
 from trainer.mistake import Mistake
@@ -25,10 +25,12 @@ def mistakes_of_monitors(config: DictConfig, task: Any, callbacks: list[Any], da
     logged = [*task.logged, *(name for each in callbacks if hasattr(each, "logged") for name in each.logged(data))]
     monitors = {f"callbacks.{name}.monitor": node.get("monitor") for name, node in (config.callbacks or {}).items()}
     monitors["scheduler.monitor"] = config.scheduler.get("monitor")
-    for key, metric in [*monitors.items(), ("optimized_metric", config.optimized_metric)]:
-        if key == "optimized_metric":  # the run adds the best value of what its checkpoints are chosen by
-            logged = [*logged, f"{monitors.get('callbacks.checkpoint.monitor')}_best"]
-        if metric is not None and metric not in logged:
-            near = nearest(str(metric), logged)
+    asked = config.optimized_metric
+    optimized = [("optimized_metric", metric) for metric in (asked if isinstance(asked, ListConfig) else [asked])]
+    chosen_by = monitors.get("callbacks.checkpoint.monitor")  # the run adds its best value
+    for key, metric in [*monitors.items(), *optimized]:
+        known_by_then = [*logged, f"{chosen_by}_best"] if key == "optimized_metric" and chosen_by else logged
+        if metric is not None and metric not in known_by_then:
+            near = nearest(str(metric), known_by_then)
             offer = f"{near} " if near.startswith("did") else ""
-            yield Mistake(key, f"no metric '{metric}' is logged", f"{offer}there are: {', '.join(logged)}")
+            yield Mistake(key, f"no metric '{metric}' is logged", f"{offer}there are: {', '.join(known_by_then)}")

@@ -24,8 +24,9 @@ def mistakes_of_plan(values: dict[str, Any]) -> Iterator[Mistake]:
         offer = "'callbacks=[default,gradient_clipping]' clips each network"
         yield Mistake("trainer.gradient_clip_val", "Lightning cannot clip two networks that take turns", offer)
     metric = values["optimized_metric"]
-    if values["test"] is False and str(metric).startswith("test/"):
-        yield Mistake("optimized_metric", f"'{metric}' is measured by the test, and test=false", "test=true")
+    for name in metric if isinstance(metric, list) else [metric]:
+        if values["test"] is False and str(name).startswith("test/"):
+            yield Mistake("optimized_metric", f"'{name}' is measured by the test, and test=false", "test=true")
     if trainer.get("limit_val_batches") == 0 and values["train"] is True:
         for name, node in callbacks.items():
             keeps = "Checkpoint" in str((node or {}).get("_target_"))  # it makes do without

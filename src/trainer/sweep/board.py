@@ -21,10 +21,11 @@ class Board:
         metric: Whose best value is told; None for none.
         direction: `min` or `max`; None for what its name says.
         at_a_time: Jobs that run side by side.
+        wanted: Of a search: how many jobs there are to be.
     """
 
-    def __init__(self, metric: str | None, direction: str | None, at_a_time: int) -> None:
-        self.metric, self.direction, self.at_a_time = metric, direction, at_a_time
+    def __init__(self, metric: str | None, direction: str | None, at_a_time: int, wanted: int = 0) -> None:
+        self.metric, self.direction, self.at_a_time, self.wanted = metric, direction, at_a_time, wanted
         self.jobs: list[Job] = []
         self._console = Console()
         self._live = Live(console=self._console, refresh_per_second=4) if self._console.is_terminal else None
@@ -70,7 +71,7 @@ class Board:
         parts = [counts(self.jobs)]
         if self.metric and (first := best(self.jobs, self.metric, self.direction)):
             parts.append(f"best {self.metric} {first.metric(self.metric):.4g} (#{first.number})")
-        left = seconds_left(self.jobs, self.at_a_time)
+        left = seconds_left(self.jobs, self.at_a_time, self.wanted)
         if left:
             parts.append(f"about {duration(left)} left")
         return "; ".join(parts)

@@ -25,7 +25,7 @@ def cells(composer: Composer, identities: Identities, typed: Sequence[str]) -> d
     """
     found: dict[str, list[str]] = {}
     for number, whole in enumerate(expand(composer, typed)):
-        words = [word for word in whole if not is_within(key_of(word).replace("/", "."), OF_THE_SWEEP)]
+        words = [word for word in whole if not is_within(key_of(word), OF_THE_SWEEP)]
         identity = _identity(composer, identities, words)
         if identity in found:
             log.warning(f"named twice, run once: {' '.join(found[identity])}  =  {' '.join(words)}  (cell {number})")

@@ -16,6 +16,8 @@ from trainer.artifacts.record import Record
 from trainer.sweep.report import SEEDS, Group, Report
 from trainer.sweep.statistics import Estimate
 
+MOST_SHOWN = 10  # trials of a search in the terminal
+
 
 def rows(report: Report) -> list[dict[str, Any]]:
     """One row a group: what a table, a CSV file and Markdown show."""
@@ -42,15 +44,20 @@ def write(report: Report, folder: Path) -> list[Path]:
     return [folder / name for name in texts]
 
 
-def as_table(report: Report) -> Table:
-    """What fits into a terminal, with the parameters that explain most below."""
+def as_table(report: Report, *, searched: bool = False) -> Table:
+    """What fits into a terminal, with the parameters that explain most below; of a search the best, and no more."""
     shares = ", ".join(f"{name} {share:.0%}" for name, share in report.importances.items() if share >= 0.01)
+    single = searched and all(group.estimate.count == 1 for group in report.groups)
     heads = ["config", "n", report.metric, "95 % interval", "against the baseline", "s a run"]
-    table = Table(*heads, box=SIMPLE_HEAD, caption=f"of the variance explain: {shares}" if shares else None)
-    for row in rows(report):
+    caption = [f"the best {MOST_SHOWN} of {len(report.groups)}"] * (single and len(report.groups) > MOST_SHOWN)
+    caption += [f"of the variance explain: {shares}"] * bool(shares)
+    table = Table(
+        *([heads[0], heads[2], heads[5]] if single else heads), box=SIMPLE_HEAD, caption="\n".join(caption) or None
+    )
+    for row in rows(report)[: MOST_SHOWN if single else None]:
         config, n, mean, deviation, interval, _, against, seconds = map(shown, row.values())
         cells = [config, n, f"{mean} ± {deviation}" if deviation else mean, interval, against, seconds]
-        table.add_row(*(Text(cell, overflow="fold") for cell in cells))
+        table.add_row(*(Text(cell, overflow="fold") for cell in ([config, mean, seconds] if single else cells)))
     return table
 
 
@@ -88,7 +95,7 @@ def best_recipe(report: Report) -> str:
             choices.append(f"  - {value}" if name == "experiment" else f"  - override /debug: {value}")
         elif "." not in name and isinstance(run.nested_config.get(name), dict):
             choices.append(f"  - override /{name}: {value}")
-        elif name not in (*SEEDS, "resume") and not name.startswith("hydra"):
+        elif name not in (*SEEDS, "resume", "hparams_search") and not name.startswith(("hydra", "callbacks.pruning")):
             _put(values, name.split("."), _value(run, name, value))
     spread = f" +- {best.estimate.deviation:.2g}" if best.estimate.count > 1 else ""
     head = f"# The best of {len(report.groups)} configs by {report.metric}: {best.estimate.mean:.4g}{spread}"

@@ -23,6 +23,7 @@ MARK, VERSION = 0x54524E52, 1  # in the head of the file: "TRNR", and of which f
 PATIENCE = 60.0  # seconds that a writer waits for its turn
 State = Literal["planned", "running", "done", "failed", "pruned", "interrupted"]
 TO_RUN: tuple[State, ...] = ("planned", "interrupted", "failed")
+ENDED: dict[str, State] = {"finished": "done", "pruned": "pruned"}  # by the state of a run
 TABLES = (
     "CREATE TABLE command (number INTEGER PRIMARY KEY, words TEXT NOT NULL, place TEXT NOT NULL, at REAL NOT NULL)",
     "CREATE TABLE job (number INTEGER PRIMARY KEY, identity TEXT NOT NULL UNIQUE, words TEXT NOT NULL,"
@@ -42,7 +43,7 @@ class Job:
         state: How it stands.
         tries: How often it was begun.
         seconds: That all its tries took together.
-        result: What its `result.json` says; None unless done.
+        result: What its `result.json` says; None unless done or pruned.
         error: Why it failed, in a line or two.
         host: Machine of the process that has it, while it runs; else of the last one.
         pid: Of that process.
@@ -178,7 +179,7 @@ class Ledger:
             error: Why it failed.
             seconds: How long this try was; None for until now.
         """
-        kept = json.dumps(self.result(number)) if state == "done" else None
+        kept = json.dumps(self.result(number)) if state in ("done", "pruned") else None
         with self._write() as database:
             database.execute(
                 "UPDATE job SET state = ?, result = ?, error = ?, ended = ?, seconds = seconds + IFNULL(?, ? - began)"
@@ -192,7 +193,7 @@ class Ledger:
         return dict(json.loads(file.read_text())) if file.is_file() else None
 
     def notice_the_dead(self, *, elsewhere: bool = False) -> None:
-        """Let no job be `running` whose process is gone: it is done if it had written its result, else interrupted.
+        """Let no job be `running` whose process is gone: it is over if it had written its result, else interrupted.
 
         Args:
             elsewhere: Whether the processes on other machines, of which nobody here can tell, are gone as well.
@@ -200,8 +201,8 @@ class Ledger:
         for job in self.jobs():
             if job.state == "running" and not lives(job.host, job.pid, job.born, elsewhere=not elsewhere):
                 left = self.result(job.number) or {}
-                over = left.get("state") == "finished"
-                self.end(job.number, "done" if over else "interrupted", seconds=left["seconds"] if over else 0)
+                state = ENDED.get(str(left.get("state")), "interrupted")
+                self.end(job.number, state, seconds=left["seconds"] if state != "interrupted" else 0)
 
     @contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:

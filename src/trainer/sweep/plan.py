@@ -108,7 +108,9 @@ def _zipped(axes: dict[str, list[str] | IntervalSweep], zips: Any) -> Axes:
 def _all(bundles: Axes, axes: dict[str, list[str] | IntervalSweep]) -> Iterator[list[str]]:
     for key, values in axes.items():
         if isinstance(values, IntervalSweep):
-            raise UserError(f"{key}: an interval has no list of values; sweep.samples=20 draws from it at random")
+            raise UserError(
+                f"{key}: an interval has no list of values; sweep.samples=20 draws from it, sweep.trials=20 searches it"
+            )
     for combination in itertools.product(*bundles):  # type: ignore[arg-type]
         yield [word for words in combination for word in words]
 

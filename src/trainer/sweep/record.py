@@ -8,7 +8,9 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from trainer.sweep.ledger import Job, Ledger
+from trainer.errors import Pruned
+from trainer.sweep.ledger import Job
+from trainer.sweep.trials import Trials
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ class Recorded:
 
     def __call__(self, config: Any) -> Any:
         number = int(HydraConfig.get().sweep.subdir)
-        ledger = Ledger(self.sweep)
+        ledger = Trials(self.sweep)
         if self.fail_fast and any(job.state == "failed" for job in self._since(ledger)):
             return None
         if not ledger.start(self.jobs[number]):
@@ -39,6 +41,9 @@ class Recorded:
             return None
         try:
             returned = self.task(config)
+        except Pruned:
+            ledger.end(number, "pruned")
+            return None
         except Exception as error:
             log.error(f"error: {in_short(error)}")
             ledger.end(number, "failed", in_short(error))
@@ -49,7 +54,7 @@ class Recorded:
         ledger.end(number, "done")
         return returned
 
-    def _since(self, ledger: Ledger) -> list[Job]:
+    def _since(self, ledger: Trials) -> list[Job]:
         return [job for job in ledger.jobs() if job.number in self.jobs and job.tries > self.jobs[job.number].tries]
 
 

@@ -10,6 +10,7 @@ from trainer.artifacts.record import Record, records
 from trainer.errors import UserError, did_you_mean
 from trainer.sweep.statistics import Difference, Estimate, difference, estimate, importances
 
+NOT_SWEPT = ("seed=", "data.seed=", "hydra", "callbacks.pruning")
 SEEDS = ("seed", "data.seed")  # in these the runs of a group differ
 LOWER = ("loss", "mae", "mse", "rmse", "error", "seconds")  # metrics that are good when they are small
 
@@ -88,14 +89,16 @@ def report_of(
         grouped.setdefault(_words(record, swept, common), []).append(record)
     compared = _baseline(grouped, baseline)
     first = _values(grouped[compared], metric)
-    direction = direction or (with_value[0].nested_config.get("sweep") or {}).get("direction")
+    said = (with_value[0].nested_config.get("sweep") or {}).get("direction")
+    direction = direction or (said[0] if isinstance(said, list) else said)
     higher = direction == "max" if direction else not any(word in metric for word in LOWER)
     groups = [
         _group(words, runs, metric, swept, None if words == compared else first) for words, runs in grouped.items()
     ]
     groups.sort(key=lambda group: group.estimate.mean, reverse=higher)
-    settings = [{key: record.config.get(key) for key in swept} for record in with_value]
+    settings = [{key: record.config.get(key) for key in _apart(with_value, swept)} for record in with_value]
     shares = importances(settings, [record.metrics[metric] for record in with_value]) if swept else {}
+    shares = {key.removesuffix("._target_"): share for key, share in shares.items()}
     states = [record.state for record in found if record not in with_value]
     return Report(
         metric, higher, groups, compared, shares, {state: states.count(state) for state in dict.fromkeys(states)}
@@ -105,7 +108,8 @@ def report_of(
 def _usual_metric(finished: Sequence[Record]) -> str | None:
     for record in finished:
         best = [name for name in record.metrics if name.endswith("_best")]
-        return record.nested_config.get("optimized_metric") or next(iter(best), None)
+        wanted = record.nested_config.get("optimized_metric") or next(iter(best), None)
+        return wanted[0] if isinstance(wanted, list) else wanted
     return None
 
 
@@ -116,9 +120,18 @@ def _swept(found: Sequence[Record]) -> list[str]:
     return [key for key in keys if key not in SEEDS and len({str(config.get(key)) for config in configs}) > 1]
 
 
+def _apart(found: Sequence[Record], swept: Sequence[str]) -> list[str]:
+    """Of keys that change together, as those of a choice do, the first."""
+    first: dict[tuple[int, ...], str] = {}
+    for key in swept:
+        values = [str(record.config.get(key)) for record in found]
+        first.setdefault(tuple(map(values.index, values)), key)
+    return [*first.values()]
+
+
 def _words(record: Record, swept: Sequence[str], common: set[str]) -> str:
     """The words that were typed for what is swept; its values, where it was not typed word for word."""
-    typed = [word for word in record.overrides if not word.lstrip("+").startswith(("seed=", "data.seed=", "hydra"))]
+    typed = [word for word in record.overrides if not word.lstrip("+").startswith(NOT_SWEPT)]
     told = [word for word in typed if word not in common and any(_is_about(word, key) for key in swept)]
     return " ".join(told) or " ".join(f"{key}={record.config.get(key)}" for key in swept)
 

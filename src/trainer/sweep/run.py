@@ -1,6 +1,7 @@
 """Run: the jobs of a sweep that are not done, by one of Hydra's launchers or side by side in processes of their own."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,15 +19,19 @@ from trainer.errors import UserError
 from trainer.sweep.board import Board
 from trainer.sweep.enrol import cells, enrol
 from trainer.sweep.forms import as_table, write
+from trainer.sweep.front import lines_of_best
 from trainer.sweep.identity import Identities, key_of
 from trainer.sweep.ledger import TO_RUN, Job, Ledger
 from trainer.sweep.record import Recorded
 from trainer.sweep.report import report_of
+from trainer.sweep.search import PRUNING, Search, plan_of
 from trainer.sweep.side_by_side import SideBySide, quoted, seats, visible_gpus
 from trainer.sweep.table import counts
+from trainer.sweep.trials import Trials
 
 log = logging.getLogger(__name__)
 MOST_TOLD = 10  # failed jobs
+Launch = Callable[[Sequence[Job], int], None]  # jobs, and how many were launched before them
 NOT_OF_A_JOB = ("hydra/launcher", "hydra/sweeper", "hydra.launcher", "hydra.sweeper", "hydra.sweep", "hydra.mode")
 
 
@@ -48,53 +53,106 @@ def run_sweep(
     directory = Path(config.hydra.sweep.dir)
     directory.mkdir(parents=True, exist_ok=True)
     folder = _folder(context)
+    own = [f"--config-dir={folder}"] if folder else []
+    whole = [*own, *config.hydra.overrides.hydra, *typed]
     with _hydra_kept():
         composer = Composer(folder)
         identities = Identities(composer)
-        new = cells(composer, identities, typed)
-        ledger = Ledger.opened(directory)
-        own = [f"--config-dir={folder}"] if folder else []
-        whole = [*own, *config.hydra.overrides.hydra, *typed]
+        ledger, search = open_ledger(directory, composer, identities, typed)
+        new = {} if search else cells(composer, identities, typed)
         added = enrol(ledger, composer, identities, whole, new)
     if not (directory / "multirun.yaml").is_file():
         OmegaConf.save(config, directory / "multirun.yaml")
     ledger.notice_the_dead()
     jobs = ledger.jobs()
-    log.info(f"sweep  {directory}: {len(jobs)} jobs, {added} of them new, {len(_to_run(jobs))} to run")
+    if search:
+        log.info(f"search {directory}: {len(jobs)} of {config.sweep.trials} trials begun")
+    else:
+        log.info(f"sweep  {directory}: {len(jobs)} jobs, {added} of them new, {len(_to_run(jobs))} to run")
     settings, before = config.sweep, {job.number: job.tries for job in jobs}
     number = 0
     if settings.workers or settings.jobs_per_gpu:
-        number = _side_by_side(ledger, config, own)
+        number = _side_by_side(ledger, config, own, search)
+    elif search:
+        _launch_search(search, ledger, _launcher(ledger, config, context, task, search), config.sweep, batch or 1)
     else:
-        _launch(ledger, config, context, task, batch)
+        _launch(ledger, _launcher(ledger, config, context, task, search), config.sweep, batch)
     tell(ledger)
     if number:
         raise SystemExit(128 + number)  # as shells have it
-    refuse_failed(ledger, before)
+    refuse_failed(ledger, before, is_search=search is not None)
 
 
-def _launch(
-    ledger: Ledger, config: DictConfig, context: HydraContext, task: Callable[[Any], Any], batch: int | None
-) -> None:
+def open_ledger(
+    directory: Path, composer: Composer, identities: Identities, typed: Sequence[str]
+) -> tuple[Ledger, Search | None]:
+    """The ledger of a sweep, and of a search what chooses its jobs.
+
+    Raises:
+        UserError: The directory holds a sweep of the other kind, or another search.
+    """
+    plan = plan_of(composer, typed)
+    if plan:
+        trials = Trials.opened(directory)
+        search = Search(trials, composer, identities, plan)
+        trials.settle(plan.settings())
+        return trials, search
+    ledger = Ledger.opened(directory)
+    if Trials(directory).settings():
+        raise UserError(f"'{directory}' holds a search; go on with it by sweep.trials=N, or name a new directory")
+    return ledger, None
+
+
+def _launch(ledger: Ledger, launch: Launch, settings: Any, batch: int | None) -> None:
     """Give the jobs to the launcher, and those that fail once more as often as `sweep.retries` says."""
     tried = {job.number: job.tries for job in ledger.jobs()}
-    for _ in range(1 + config.sweep.retries):
-        todo = [job for job in _to_run(ledger.jobs()) if job.tries - tried[job.number] <= config.sweep.retries]
+    for _ in range(1 + settings.retries):
+        todo = [job for job in _to_run(ledger.jobs()) if job.tries - tried[job.number] <= settings.retries]
         for start in range(0, len(todo), batch or len(todo) or 1):
-            part = todo[start : start + (batch or len(todo))]
-            recorded = Recorded(
-                task, ledger.sweep.absolute(), {job.number: job for job in part}, config.sweep.fail_fast
-            )
-            launcher = Plugins.instance().instantiate_launcher(
-                hydra_context=context, task_function=recorded, config=config
-            )
-            words = [[*job.words, *_go_on(job), f"hydra.sweep.subdir={job.number}"] for job in part]
-            launcher.launch(words, initial_job_idx=start)
-        if config.sweep.fail_fast:
+            launch(todo[start : start + (batch or len(todo))], start)
+        if settings.fail_fast:
             break
 
 
-def _side_by_side(ledger: Ledger, config: DictConfig, own: list[str]) -> int:
+def _launch_search(search: Search, ledger: Ledger, launch: Launch, settings: Any, batch: int) -> None:
+    """Give the jobs to the launcher, each chosen when those before it have ended."""
+    begun: Counter[int] = Counter()
+    before = {job.number: job.tries for job in ledger.jobs()}
+    start = 0
+    while True:
+        jobs = ledger.jobs()
+        failed = [job for job in jobs if job.state == "failed"]
+        if settings.fail_fast and any(job.tries > before.get(job.number, 0) for job in failed):
+            return
+        left = [
+            job for job in jobs if job.state in ("planned", "interrupted") and begun[job.number] <= settings.retries
+        ]
+        part = [*left, *(job for job in failed if job.tries <= settings.retries)][:batch]
+        with _hydra_kept():
+            while len(part) < batch and (job := search.next()):
+                part.append(job)
+        if not part:
+            return
+        begun.update(job.number for job in part)
+        launch(part, start)
+        start += len(part)
+
+
+def _launcher(
+    ledger: Ledger, config: DictConfig, context: HydraContext, task: Callable[[Any], Any], search: Search | None
+) -> Launch:
+    """Gives jobs to the launcher that `hydra/launcher` names."""
+
+    def launch(part: Sequence[Job], start: int) -> None:
+        recorded = Recorded(task, ledger.sweep.absolute(), {job.number: job for job in part}, config.sweep.fail_fast)
+        launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=recorded, config=config)
+        words = [[*job.words, *_beside(job, search), f"hydra.sweep.subdir={job.number}"] for job in part]
+        launcher.launch(words, initial_job_idx=start)
+
+    return launch
+
+
+def _side_by_side(ledger: Ledger, config: DictConfig, own: list[str], search: Search | None) -> int:
     """Run each job in a process of its own; the signal that ended it before all had run, else 0."""
     settings = config.sweep
     places = seats(settings.workers, settings.jobs_per_gpu, visible_gpus() if settings.jobs_per_gpu else [])
@@ -102,29 +160,34 @@ def _side_by_side(ledger: Ledger, config: DictConfig, own: list[str]) -> int:
 
     def command(job: Job) -> list[str]:
         place = quoted(ledger.sweep / str(job.number))
-        return [*own, *job.words, *of_hydra, *_go_on(job), f"hydra.run.dir={place}"]
+        return [*own, *job.words, *of_hydra, *_beside(job, search), f"hydra.run.dir={place}"]
 
-    board = Board(config.optimized_metric, settings.direction, len(places))
-    return SideBySide(ledger, places, command, settings.retries, settings.fail_fast, board).run()
+    metric, direction = config.optimized_metric, settings.direction
+    board = Board(metric if isinstance(metric, str) else None, direction, len(places), search.wanted if search else 0)
+    more = search.next if search else None
+    return SideBySide(ledger, places, command, settings.retries, settings.fail_fast, board, more).run()
 
 
 def tell(ledger: Ledger) -> None:
     """Say how the sweep stands, and what its results show."""
-    jobs = ledger.jobs()
+    jobs, best = ledger.jobs(), [*lines_of_best(Trials(ledger.sweep))]
     if sum(job.state == "done" for job in jobs) > 1:
         with suppress(UserError):  # runs that only test have nothing to compare
             made = report_of(ledger.sweep)
             write(made, ledger.sweep)
-            Console().print(as_table(made))
+            Console().print(as_table(made, searched=bool(best)))
+    for line in best:
+        log.info(line)
     log.info(f"sweep  {ledger.sweep}: {counts(jobs)}")
 
 
-def refuse_failed(ledger: Ledger, before: Mapping[int, int]) -> None:
+def refuse_failed(ledger: Ledger, before: Mapping[int, int], *, is_search: bool = False) -> None:
     """End with what went wrong with jobs that were begun by now.
 
     Args:
         ledger: Of the sweep.
         before: How often each job had been begun before, by its number.
+        is_search: Whether to end well all the same if any trial has succeeded: a search learns from those that fail.
 
     Raises:
         UserError: A job has failed, or was stopped from outside.
@@ -134,13 +197,16 @@ def refuse_failed(ledger: Ledger, before: Mapping[int, int]) -> None:
     if failed:
         told = [f"\n  job {job.number} ({' '.join(job.words)}): {job.error or job.state}" for job in failed]
         more = f"\n  and {len(failed) - MOST_TOLD} more" if len(failed) > MOST_TOLD else ""
-        offer = f"once they can run: trainer sweep resume {ledger.sweep}"
-        raise UserError(f"{len(failed)} of {len(jobs)} jobs failed:{''.join(told[:MOST_TOLD])}{more}\n  {offer}")
+        said = f"{len(failed)} of {len(jobs)} jobs failed:{''.join(told[:MOST_TOLD])}{more}"
+        if is_search and any(job.state == "done" for job in jobs) and all(job.state == "failed" for job in failed):
+            log.warning(f"{said}\n  they stay failed trials; once more: trainer sweep resume DIR sweep.retries=1")
+            return
+        raise UserError(f"{said}\n  once they can run: trainer sweep resume {ledger.sweep}")
 
 
-def _go_on(job: Job) -> list[str]:
-    """For a job that was begun before: from its last checkpoint, in its own directory."""
-    return ["resume=auto"] if job.tries else []
+def _beside(job: Job, search: Search | None) -> list[str]:
+    """Words beside those of a job: begun before, it goes on from its last checkpoint; in a search it may be pruned."""
+    return (["resume=auto"] if job.tries else []) + ([PRUNING] if search and search.plan.goal.prunes else [])
 
 
 def _to_run(jobs: Sequence[Job]) -> list[Job]:

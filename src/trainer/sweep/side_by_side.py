@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 from trainer.sweep.board import Board
-from trainer.sweep.ledger import Job, Ledger, State
+from trainer.sweep.ledger import ENDED, Job, Ledger, State
 from trainer.sweep.worker import start
 
 PAUSE = 0.5  # seconds after which signals are answered, if no job ends before
@@ -49,6 +49,8 @@ class SideBySide:
         retries: How often a failed job is begun once more.
         fail_fast: Whether to begin no further job once one has failed.
         board: Is told what happens.
+        more: Of a search: chooses a further job; None once there are enough. What has failed is there a trial as any
+            other, and is begun again only as often as `retries` says, whenever that was.
     """
 
     def __init__(
@@ -59,9 +61,10 @@ class SideBySide:
         retries: int,
         fail_fast: bool,
         board: Board,
+        more: Callable[[], Job | None] | None = None,
     ) -> None:
         self.ledger, self.seats, self.command, self.board = ledger, seats, command, board
-        self.retries, self.fail_fast = retries, fail_fast
+        self.retries, self.fail_fast, self.more = retries, fail_fast, more
         self.begun: Counter[int] = Counter()  # tries of this process
         self.before = {job.number: job.tries for job in ledger.jobs()}
         self.running: list[Running] = []
@@ -107,7 +110,11 @@ class SideBySide:
         for job in jobs:
             if job.state == "planned" or (job.state == "interrupted" and self.begun[job.number] <= self.retries):
                 return job
-        return next((job for job in failed if since[job.number] <= self.retries), None)
+        tries = {job.number: job.tries if self.more else since[job.number] for job in failed}
+        again = next((job for job in failed if tries[job.number] <= self.retries), None)
+        if again is None and self.more and (again := self.more()):
+            self.board.jobs = [*jobs, again]
+        return again
 
     def _start(self, job: Job, seat: int) -> None:
         environment = {**os.environ, **self.seats[seat]}
@@ -123,8 +130,8 @@ class SideBySide:
         number, code = one.job.number, one.process.exitcode or 0
         left = self.ledger.result(number) or {}
         state: State = "failed"
-        if code == 0 and left.get("state") == "finished":
-            state = "done"
+        if code == 0 and left.get("state") in ENDED:
+            state = ENDED[left["state"]]
         elif self.signals or (code and left.get("state") == "interrupted"):
             state = "interrupted"
         error = self._why(number, code, left) if state == "failed" else None

@@ -1,6 +1,7 @@
 """Statistics: what repeated runs can say - means with intervals, differences in pairs, and how many more would tell."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -8,6 +9,7 @@ from statistics import fmean, stdev
 CONFIDENCE = 0.95
 NORMAL = 1.96  # its quantile, of a normal distribution
 MOST = 10_000  # seeds that anybody would run
+MOST_LEVELS, GROUPS = 8, 4  # values of a number that are levels each; of more, groups of equal size
 
 
 @dataclass(frozen=True)
@@ -103,11 +105,13 @@ def importances(settings: Sequence[Mapping[str, object]], values: Sequence[float
     """How much of the variance of a result each parameter explains by itself: its main effect, between 0 and 1.
 
     Args:
-        settings: Of each run: the value of each parameter.
+        settings: Of each run: the value of each parameter. Where a number has many values, as in a search, they are put
+            into a few groups, and what these would explain by chance is taken off.
         values: The result of each run.
 
     Returns:
-        dict: Share of variance by parameter, the largest first; empty where all results are equal.
+        dict: Share of variance by parameter, the largest first. One that has another value in each run is left out, as
+            that says nothing; empty where all results are equal.
 
     Source:
         Hutter, Hoos, Leyton-Brown 2014, An efficient approach for assessing hyperparameter importance: the main
@@ -120,10 +124,24 @@ def importances(settings: Sequence[Mapping[str, object]], values: Sequence[float
     shares = {}
     for name in settings[0]:
         levels: dict[str, list[float]] = {}
-        for setting, value in zip(settings, values, strict=True):
-            levels.setdefault(str(setting[name]), []).append(value)
-        shares[name] = sum(len(level) * (fmean(level) - middle) ** 2 for level in levels.values()) / total
+        found, grouped = _levels([setting[name] for setting in settings])
+        for level, value in zip(found, values, strict=True):
+            levels.setdefault(level, []).append(value)
+        if len(levels) == len(values):
+            continue
+        between = sum(len(level) * (fmean(level) - middle) ** 2 for level in levels.values())
+        chance = (len(levels) - 1) * (total - between) / (len(values) - len(levels)) if grouped else 0.0
+        shares[name] = max(0.0, between - chance) / total
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+
+def _levels(found: Sequence[object]) -> tuple[list[str], bool]:
+    """The level of each value, and whether values were put together for that."""
+    numbers = [value for value in found if isinstance(value, int | float)]
+    if len({*map(str, found)}) <= MOST_LEVELS or len(numbers) < len(found):
+        return [str(value) for value in found], False
+    ordered = sorted(numbers)
+    return [str(GROUPS * bisect_left(ordered, value) // len(ordered)) for value in numbers], True
 
 
 def t_quantile(freedom: int, confidence: float = CONFIDENCE) -> float:

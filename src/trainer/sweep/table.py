@@ -17,24 +17,25 @@ def lines(jobs: Sequence[Job]) -> Iterator[str]:
             yield f"       {job.error.splitlines()[0]}"
 
 
-def estimate(jobs: Sequence[Job], at_a_time: int) -> str:
+def estimate(jobs: Sequence[Job], at_a_time: int, wanted: int = 0) -> str:
     """How long the jobs that are not done will take, judged by those that are."""
-    done = [job.seconds for job in jobs if job.state == "done"]
-    left = seconds_left(jobs, at_a_time)
+    done = [job.seconds for job in jobs if job.state in ("done", "pruned")]
+    left = seconds_left(jobs, at_a_time, wanted)
     if left is None:
         return "no time can be told before one is done"
     return f"about {duration(left)}, as {len(done)} took {sum(done) / len(done):.1f} s each"
 
 
-def seconds_left(jobs: Sequence[Job], at_a_time: int) -> float | None:
+def seconds_left(jobs: Sequence[Job], at_a_time: int, wanted: int = 0) -> float | None:
     """Seconds until all jobs are done; None where none is done yet.
 
     Args:
         jobs: All of the sweep.
         at_a_time: How many are run side by side.
+        wanted: Of a search: how many jobs there are to be.
     """
-    done = [job.seconds for job in jobs if job.state == "done"]
-    todo = sum(job.state in (*TO_RUN, "running") for job in jobs)
+    done = [job.seconds for job in jobs if job.state in ("done", "pruned")]
+    todo = sum(job.state in (*TO_RUN, "running") for job in jobs) + max(0, wanted - len(jobs))
     return sum(done) / len(done) * -(-todo // at_a_time) if done else None
 
 
