@@ -1,16 +1,67 @@
 """Logs: how far they were at a checkpoint, and back to there: a resumed run logs no step twice and leaves none out."""
 
 import csv
+import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from lightning_fabric.loggers.logger import rank_zero_experiment
-from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 
+from trainer.errors import shown
+
 CSV, EVENTS = "metrics.csv", "tensorboard/**/events.out.tfevents.*"
+
+log = logging.getLogger(__name__)
+
+
+class EventLog(TensorBoardLogger):
+    """Lightning's `TensorBoardLogger`, which never ends a training: from a full disk on, events are left out.
+
+    A thread of TensorBoard's writes them.
+    """
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        new, board = self._experiment is None, super().experiment
+        if new:
+            events = board._get_file_writer().event_writer._async_writer
+            events._writer = events._worker._record_writer = _Forgiving(events._writer, self.log_dir)
+        return board
+
+
+class _Forgiving:
+    """Writes records until the first one that cannot be written; says so, and is silent from then on.
+
+    Args:
+        records: TensorBoard's writer.
+        directory: Of its file.
+    """
+
+    def __init__(self, records: Any, directory: str) -> None:
+        self.records, self.directory, self.lost = records, directory, False
+
+    def write(self, data: bytes) -> None:
+        self._unless_lost(self.records.write, data)
+
+    def flush(self) -> None:
+        self._unless_lost(self.records.flush)
+
+    def close(self) -> None:
+        self._unless_lost(self.records.close)
+
+    def _unless_lost(self, do: Callable[..., Any], *given: Any) -> None:
+        if self.lost:
+            return
+        try:
+            do(*given)
+        except OSError as error:
+            self.lost = True
+            log.warning("%s: %s; the run goes on, but no more is written there", shown(Path(self.directory)), error)
 
 
 class CsvLog(CSVLogger):

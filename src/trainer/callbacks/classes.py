@@ -11,16 +11,11 @@ from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassROC
 
 from trainer.callbacks.board import show
-from trainer.callbacks.chart import BLACK, GREY, SILVER, WHITE, Line, chart
+from trainer.callbacks.chart import BLACK, COLOURS, GREY, SILVER, WHITE, Line, chart
 from trainer.objective import Objective
 from trainer.spec import Batch, DataSpec
 
 BLUE = (31, 90, 160)
-# of the curves, in the order of the classes (Tableau's ten)
-COLOURS = (
-    *((31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189)),
-    *((140, 86, 75), (227, 119, 194), (127, 127, 127), (188, 189, 34), (23, 190, 207)),
-)
 CELL, MARGIN = 46, 84  # pixels: side of a cell of the matrix, room for names
 CURVES = (640, 480)
 
