@@ -29,8 +29,16 @@ class EventLog(TensorBoardLogger):
     def experiment(self) -> Any:
         new, board = self._experiment is None, super().experiment
         if new:
-            events = board._get_file_writer().event_writer._async_writer
-            events._writer = events._worker._record_writer = _Forgiving(events._writer, self.log_dir)
+            writer_of, directory = board._get_file_writer, self.log_dir
+
+            def forgiving_writer() -> Any:  # a board that was closed opens another file when it is written to again
+                files = writer_of()
+                events = files.event_writer._async_writer
+                if not isinstance(events._writer, _Forgiving):
+                    events._writer = events._worker._record_writer = _Forgiving(events._writer, directory)
+                return files
+
+            board._get_file_writer = forgiving_writer
         return board
 
 

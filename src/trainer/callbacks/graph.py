@@ -60,7 +60,7 @@ class _Calls(TorchFunctionMode):
         """Follow the modules of a network while they are called."""
         handles: list[RemovableHandle] = []
         for name, module in net.named_modules():
-            place = name.rpartition(".")[2] or type(net).__name__
+            place = name.replace(".", "/")
             handles.append(module.register_forward_pre_hook(lambda *_, place=place: self._path.append(place)))
             handles.append(module.register_forward_hook(lambda *_: self._path.pop() and None))
         try:
@@ -74,7 +74,7 @@ class _Calls(TorchFunctionMode):
         self._held.append(tensor)
 
     def _add(self, kind: str, sources: list[str], shown: Tensor) -> str:
-        name = "/".join([*self._path, kind])
+        name = "/".join(filter(None, [*self._path[-1:], kind]))
         count = self._names[name] = self._names.get(name, 0) + 1
         node = self.graph.node.add(name=f"{name}_{count}" if count > 1 else name, op=kind)
         node.input.extend(dict.fromkeys(sources))

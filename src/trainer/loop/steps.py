@@ -182,6 +182,7 @@ class LeanStep:
         self.trainer._logger_connector._first_loop_iter = False
         due, counted = False, 0
         loop.boundary.in_one_call = True
+        self.log.latest.clear()  # what plain steps alone can log, such as their gradients' norm
         self.state["log"] = self.log.note
         try:
             for place, batch in enumerate(batches):
