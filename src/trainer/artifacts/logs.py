@@ -10,6 +10,7 @@ from typing import Any
 from lightning_fabric.loggers.logger import rank_zero_experiment
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
+from pytorch_lightning.utilities import rank_zero_only
 
 from trainer.errors import shown
 
@@ -40,6 +41,17 @@ class EventLog(TensorBoardLogger):
 
             board._get_file_writer = forgiving_writer
         return board
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Close the file where a training or test has failed; one that has succeeded is followed by more of the run.
+
+        One file holds it all: TensorBoard reads several in the order of their names, which is not that of time.
+        """
+        if status == "success" and self._experiment is not None:
+            self.save()
+        else:
+            super().finalize(status)
 
 
 class _Forgiving:
