@@ -1,6 +1,7 @@
 """Ours: the real command, in this process, with all its callbacks and loggers, and a stopwatch beside them."""
 
 import sys
+import time
 from pathlib import Path
 
 from trainer.cli import main
@@ -13,6 +14,13 @@ def train(words: list[str], folder: Path) -> tuple[int, float]:
     return run([*words, "test=false", STOPWATCH], folder)
 
 
+def whole(words: list[str], folder: Path) -> tuple[int, float]:
+    """One run with its test, from the config to the last file: 1, and its seconds."""
+    began = time.perf_counter()
+    run([*words, STOPWATCH], folder, laps_of_it=2)
+    return 1, time.perf_counter() - began
+
+
 def test(words: list[str], folder: Path) -> tuple[int, float]:
     """Test a checkpoint as the command does, one that a step of training has left: examples and seconds."""
     left = folder / "to_test"
@@ -22,7 +30,7 @@ def test(words: list[str], folder: Path) -> tuple[int, float]:
     return run([*words, "train=false", f"ckpt_path='{checkpoint}'", STOPWATCH], folder)
 
 
-def run(words: list[str], folder: Path) -> tuple[int, float]:
+def run(words: list[str], folder: Path, laps_of_it: int = 1) -> tuple[int, float]:
     """Run the command; what its stopwatch noted."""
     from stopwatch import laps  # it imports Lightning, which the command imports when it needs it
 
@@ -35,6 +43,6 @@ def run(words: list[str], folder: Path) -> tuple[int, float]:
             raise RuntimeError(f"{' '.join(sys.argv)}: {end.code}") from end
     finally:
         sys.path[:] = path
-    if len(laps) != before + 1:
+    if len(laps) != before + laps_of_it:
         raise RuntimeError(f"{' '.join(sys.argv)}: the stopwatch noted {len(laps) - before} laps")
     return laps[-1]

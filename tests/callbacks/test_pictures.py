@@ -26,7 +26,7 @@ NAMES = tuple("0123456789")
 def judged(predictions, targets, images=None):
     random = torch.Generator().manual_seed(0)
     images = torch.rand(len(targets), 1, 8, 8, generator=random) if images is None else images
-    return Judged(images, torch.tensor(predictions), torch.tensor(targets))
+    return Judged(images, torch.tensor(predictions), torch.tensor(targets), torch.zeros(len(targets)))
 
 
 def coloured(picture):
@@ -116,15 +116,16 @@ def test_tensorboard_gets_predictions_and_mistakes_of_validation_and_test(tmp_pa
     assert [event.step for events in board.values() for event in events] == [2, 2, 2, 2]
 
 
-def test_the_pictures_hold_the_first_images_and_the_first_mistakes(tmp_path):
+def test_the_pictures_hold_the_first_images_and_the_worst_mistakes(tmp_path):
     task, data, board = fit(tmp_path, PredictionPictures(images=25, columns=5))
     images, targets = data.splits["test"]
     images = data.prepare(images)
-    predictions = task(images).argmax(1)
-    wrong = (predictions != targets).nonzero()[:, 0]
+    outputs = task(images).detach()
+    predictions, truth = outputs.argmax(1), outputs.softmax(1)[range(len(targets)), targets]
+    wrong = sorted((predictions != targets).nonzero()[:, 0].tolist(), key=lambda row: truth[row])
     assert len(wrong) > 25
     for tag, rows in {"test/predictions": slice(25), "test/mistakes": wrong[:25]}.items():
-        expected = grid(Judged(images[rows], predictions[rows], targets[rows]), NAMES, 5)
+        expected = grid(Judged(images[rows], predictions[rows], targets[rows], truth[rows]), NAMES, 5)
         assert (decoded(board[tag][0]) == np.asarray(expected)).all()
     assert coloured(decoded(board["test/mistakes"][0]))[0] == 0
 

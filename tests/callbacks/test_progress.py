@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 from rich.console import Console
 from torch.optim import SGD
 
-from trainer.callbacks import progress
+from trainer.callbacks import live, progress
 from trainer.callbacks.progress import TrainingProgress
 from trainer.data.line import Line
 from trainer.model.linear import Linear
@@ -56,8 +56,8 @@ def fit(callback, *others, epochs=3, **settings):
     return trainer
 
 
-def epochs_of(lines):
-    return [int(line.removeprefix("epoch ").split("/")[0]) for line in lines.splitlines()]
+def epochs_of(text):
+    return [int(line.removeprefix("epoch ").split("/")[0]) for line in text.splitlines()]
 
 
 @pytest.fixture
@@ -70,8 +70,13 @@ def terminal(monkeypatch):
     return drawn
 
 
+def lines(drawn):
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.getvalue()).replace("\r", "\n")
+    return [line.strip() for line in text.strip().splitlines()]
+
+
 def last_line(drawn):
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.getvalue()).replace("\r", "\n").strip().splitlines()[-1].strip()
+    return lines(drawn)[-1]
 
 
 def test_a_line_tells_epoch_step_and_metrics(capsys):
@@ -108,18 +113,17 @@ def test_lines_stand_ten_seconds_apart(capsys, monkeypatch, seconds_an_epoch, sa
 )
 def test_a_training_that_its_steps_end_early_has_its_last_line(capsys, ending, said):
     fit(TrainingProgress(seconds_between_lines=3600), epochs=6, **ending)
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2
-    assert lines[0].startswith("epoch 1/6  step 4  ")
-    assert lines[1].startswith(said)
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("epoch 1/6  step 4  ")
+    assert last.startswith(said)
 
 
 def test_a_training_that_stops_early_has_its_last_line(capsys):
     stop = EarlyStopping("val/loss", mode="max", patience=2)  # as if the loss should rise: it stops after epoch 3
     trainer = fit(TrainingProgress(seconds_between_lines=3600), stop, epochs=6)
-    lines = capsys.readouterr().out.splitlines()
-    assert epochs_of("\n".join(lines)) == [1, 3]
-    assert f"  val/loss {trainer.callback_metrics['val/loss'].item():.4g}" in lines[1]
+    said = capsys.readouterr().out
+    assert epochs_of(said) == [1, 3]
+    assert f"  val/loss {trainer.callback_metrics['val/loss'].item():.4g}" in said.splitlines()[1]
 
 
 def test_an_end_that_has_its_line_already_gets_no_second_one(capsys):
@@ -156,13 +160,39 @@ def test_without_a_terminal_there_is_no_bar(capsys):
 
 
 def test_a_terminal_gets_a_bar_that_ends_at_the_last_step_and_no_lines(capsys, terminal):
-    trainer = fit(TrainingProgress(seconds_between_lines=0))
+    fit(TrainingProgress(seconds_between_lines=0))
     end = last_line(terminal)
     assert end.startswith("epoch 3/3 ")
     assert "12/12" in end
     assert "steps/s" in end
-    assert f"val/loss {trainer.callback_metrics['val/loss'].item():.4g}" in end
     assert capsys.readouterr().out == ""
+
+
+def test_above_the_bar_stand_the_metrics_with_the_best_so_far_and_their_course(terminal):
+    trainer = fit(TrainingProgress())
+    rows = {line.split()[0]: line.split()[1:] for line in lines(terminal)[-8:-1]}
+    now = {name: f"{value.item():.4g}" for name, value in trainer.callback_metrics.items()}
+    assert {*rows} >= {"train/loss", "val/loss", "val/mae", "val/r2"}
+    assert rows["train/loss"][0] == now["train/loss"]
+    assert len(rows["train/loss"]) == 2  # no best: it is of a single batch
+    assert rows["val/loss"][:2] == [now["val/loss"]] * 2  # it fell: the last is the best
+    assert re.fullmatch("█[▁-█]▁", rows["val/loss"][2])  # of three epochs
+    assert rows["val/r2"][2].startswith("▁")
+
+
+def test_who_wants_lines_in_a_terminal_gets_them(capsys, terminal):
+    fit(TrainingProgress(seconds_between_lines=0, live=False))
+    assert epochs_of(capsys.readouterr().out) == [1, 2, 3]
+    assert terminal.getvalue() == ""
+
+
+def test_a_metric_is_looked_at_a_few_times_a_second_at_most(terminal, monkeypatch):
+    looks = []
+    monkeypatch.setattr(TrainingProgress, "_metrics", lambda *_: looks.append(1) or iter(()))
+    clock = Clock(0)  # stands still
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=clock.monotonic))
+    fit(TrainingProgress(), clock, epochs=5)
+    assert len(looks) == 1 + 5 + 1  # the first step, each validation, the end
 
 
 def test_the_bar_counts_optimizer_steps(terminal):
@@ -173,12 +203,13 @@ def test_the_bar_counts_optimizer_steps(terminal):
 def test_the_bar_tells_the_last_epoch_and_its_metrics_without_validation_too(terminal):
     trainer = fit(TrainingProgress(), limit_val_batches=0)
     assert last_line(terminal).startswith("epoch 3/3 ")
-    assert f"train/loss {trainer.callback_metrics['train/loss'].item():.4g}" in last_line(terminal)
+    assert lines(terminal)[-2].split()[:2] == ["train/loss", f"{trainer.callback_metrics['train/loss'].item():.4g}"]
 
 
 def test_the_rate_is_that_of_this_training(terminal, monkeypatch):
     clock = Clock(2)
-    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=clock.monotonic))
+    for module in (progress, live):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock.monotonic))
     fit(TrainingProgress(), clock)
     assert re.search(r" 2 steps/s", last_line(terminal))  # 12 steps in 6 seconds
 
@@ -186,13 +217,13 @@ def test_the_rate_is_that_of_this_training(terminal, monkeypatch):
 def test_a_bar_without_a_known_end_is_drawn(terminal):
     with pytest.raises(RuntimeError, match="interrupted"):
         fit(TrainingProgress(), Interruption(), epochs=-1)
-    assert re.match(r"epoch 1/\? .* 4/\? ", last_line(terminal))
+    assert re.match(r"epoch 2/\? .* 4/\? ", last_line(terminal))
 
 
 def test_an_interrupted_training_leaves_no_bar_running(terminal):
     callback = TrainingProgress()
     with pytest.raises(RuntimeError, match="interrupted"):
         fit(callback, Interruption())
-    assert callback._bar is None
+    assert callback._view is None
     assert "4/12" in last_line(terminal)
     assert terminal.getvalue().count("\x1b[?25h") == 1  # the cursor is shown again

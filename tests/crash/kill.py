@@ -133,7 +133,7 @@ def left_behind(run: Path) -> dict[str, Any]:
         "rows": rows,
         "scalars": {
             name: [(event.step, repr(event.value)) for event in events.Scalars(name)]
-            for name in sorted(events.Tags()["scalars"])
+            for name in sorted({*events.Tags()["scalars"]} - {"steps_per_second"})  # time is never the same
         },
         "result": {
             name: repr(value) for name, value in json.loads((run / "result.json").read_text())["metrics"].items()

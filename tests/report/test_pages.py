@@ -45,6 +45,13 @@ def test_the_page_of_a_sweep_compares_groups_over_seeds(sweep, command):
     assert "by test/loss" in text
 
 
+def test_the_page_as_markdown_leaves_alone_what_the_sweep_wrote_by_itself(sweep, command):
+    own = (sweep / "report.md").read_text()
+    assert command("report", "s", "--markdown").out == "s/page.md\n"
+    assert (sweep / "report.md").read_text() == own
+    assert (sweep / "page.md").read_text().startswith("# ")
+
+
 def test_the_page_of_a_run_has_its_curves_pictures_origin_and_the_way_to_run_it_again(command):
     assert command("data=digits", "trainer.max_epochs=2", "seed=7", "hydra.run.dir=r").code == 0
     assert command("report", "r").code == 0

@@ -44,7 +44,8 @@ def complete(logger: TensorBoardLogger, directory: Path, metrics: Mapping[str, f
     _, start, end = hparams(settings(record), {})  # type: ignore[no-untyped-call]
     for summary in (start, end):
         writer.add_summary(summary, step)
-    logger.finalize("success")  # everything is in the file when the run is over
+    logger.finalize("success")
+    board.close()  # everything is in the file when the run is over
 
 
 def layout(metrics: list[str]) -> Layout:

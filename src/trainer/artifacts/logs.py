@@ -1,16 +1,87 @@
 """Logs: how far they were at a checkpoint, and back to there: a resumed run logs no step twice and leaves none out."""
 
 import csv
+import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from lightning_fabric.loggers.logger import rank_zero_experiment
-from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
+from pytorch_lightning.utilities import rank_zero_only
+
+from trainer.errors import shown
 
 CSV, EVENTS = "metrics.csv", "tensorboard/**/events.out.tfevents.*"
+
+log = logging.getLogger(__name__)
+
+
+class EventLog(TensorBoardLogger):
+    """Lightning's `TensorBoardLogger`, which never ends a training: from a full disk on, events are left out.
+
+    A thread of TensorBoard's writes them.
+    """
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        new, board = self._experiment is None, super().experiment
+        if new:
+            writer_of, directory = board._get_file_writer, self.log_dir
+
+            def forgiving_writer() -> Any:  # a board that was closed opens another file when it is written to again
+                files = writer_of()
+                events = files.event_writer._async_writer
+                if not isinstance(events._writer, _Forgiving):
+                    events._writer = events._worker._record_writer = _Forgiving(events._writer, directory)
+                return files
+
+            board._get_file_writer = forgiving_writer
+        return board
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Close the file where a training or test has failed; one that has succeeded is followed by more of the run.
+
+        One file holds it all: TensorBoard reads several in the order of their names, which is not that of time.
+        """
+        if status == "success" and self._experiment is not None:
+            self.save()
+        else:
+            super().finalize(status)
+
+
+class _Forgiving:
+    """Writes records until the first one that cannot be written; says so, and is silent from then on.
+
+    Args:
+        records: TensorBoard's writer.
+        directory: Of its file.
+    """
+
+    def __init__(self, records: Any, directory: str) -> None:
+        self.records, self.directory, self.lost = records, directory, False
+
+    def write(self, data: bytes) -> None:
+        self._unless_lost(self.records.write, data)
+
+    def flush(self) -> None:
+        self._unless_lost(self.records.flush)
+
+    def close(self) -> None:
+        self._unless_lost(self.records.close)
+
+    def _unless_lost(self, do: Callable[..., Any], *given: Any) -> None:
+        if self.lost:
+            return
+        try:
+            do(*given)
+        except OSError as error:
+            self.lost = True
+            log.warning("%s: %s; the run goes on, but no more is written there", shown(Path(self.directory)), error)
 
 
 class CsvLog(CSVLogger):

@@ -10,6 +10,11 @@ from torch import Tensor
 
 WHITE, BLACK, GREY, PALE = (255, 255, 255), (30, 30, 30), (110, 110, 110), (225, 225, 225)
 ORANGE, SILVER = (214, 69, 20), (150, 150, 150)
+# of many lines, e.g. of the classes in their order (Tableau's ten)
+COLOURS = (
+    *((31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189)),
+    *((140, 86, 75), (227, 119, 194), (127, 127, 127), (188, 189, 34), (23, 190, 207)),
+)
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 26, 22  # pixels around the lines: numbers, nothing, title, days
 FINE = 3  # lines are drawn so many times larger and then shrunk, which smooths them
 DOT = 7  # radius of a dot there

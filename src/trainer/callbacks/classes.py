@@ -9,18 +9,14 @@ from PIL import Image, ImageDraw
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassROC
+from torchmetrics.utilities import dim_zero_cat
 
-from trainer.callbacks.board import show
-from trainer.callbacks.chart import BLACK, GREY, SILVER, WHITE, Line, chart
+from trainer.callbacks.board import boards, number, show, tabulate
+from trainer.callbacks.chart import BLACK, COLOURS, GREY, SILVER, WHITE, Line, chart
 from trainer.objective import Objective
 from trainer.spec import Batch, DataSpec
 
 BLUE = (31, 90, 160)
-# of the curves, in the order of the classes (Tableau's ten)
-COLOURS = (
-    *((31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189)),
-    *((140, 86, 75), (227, 119, 194), (127, 127, 127), (188, 189, 34), (23, 190, 207)),
-)
 CELL, MARGIN = 46, 84  # pixels: side of a cell of the matrix, room for names
 CURVES = (640, 480)
 
@@ -30,7 +26,8 @@ class ClassReport(Callback):
 
     Logs, for each class NAME, `test/accuracy/NAME` (the share of its examples that are told; its recall),
     `test/precision/NAME` (the share of what is called NAME that is NAME; NaN where nothing is) and `test/f1/NAME`, and
-    draws `test/confusion` (a row for each true class) and `test/roc` (each class against the rest).
+    shows them as a table, `test/classes`. Draws `test/confusion` (a row for each true class) and `test/roc` (each class
+    against the rest), and gives TensorBoard's tab PR curves `test/pr/NAME`.
 
     Args:
         most_classes: Data with more classes get neither.
@@ -69,15 +66,35 @@ class ClassReport(Callback):
         objective = pl_module.objective
         assert isinstance(objective, Objective)
         names, counts = objective.spec.class_names, self._counts.compute()
-        for metric, values in per_class(counts).items():
+        judged = per_class(counts)
+        for metric, values in judged.items():
             pl_module.log_dict({f"test/{metric}/{n}": v for n, v in zip(names, values, strict=True)}, sync_dist=True)
+        columns = [counts.sum(1).tolist(), *(values.tolist() for values in judged.values())]
+        rows = [(name, *map(number, row)) for name, *row in zip(names, *columns, strict=True)]
+        tabulate(("class", "examples", *judged), rows, "test/classes", trainer)
         show(partial(matrix, counts.cpu(), names), "test/confusion", trainer)
+        with self._curves.sync_context():
+            scores, targets = (dim_zero_cat(part).cpu() for part in (self._curves.preds, self._curves.target))
+        _show_precision(scores, targets, names, trainer)
         x, y, _ = self._curves.compute()
         show(partial(curves, [*x], [*y], names), "test/roc", trainer)
         self._counts = self._curves = None
 
     def _names(self, spec: DataSpec) -> Sequence[str]:
         return spec.class_names if len(spec.class_names) <= self.most_classes else ()
+
+
+def _show_precision(scores: Tensor, targets: Tensor, names: Sequence[str], trainer: Trainer) -> None:
+    """Precision over recall of each class (of two, of the second alone), where TensorBoard lets one set the threshold.
+
+    Shapes:
+        scores: (examples, classes)
+        targets: (examples,)
+    """
+    for board in boards(trainer):
+        for place, name in enumerate(names):
+            if place or len(names) > 2:
+                board.add_pr_curve(f"test/pr/{name}", targets == place, scores[:, place], trainer.global_step)
 
 
 def per_class(counts: Tensor) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """Pictures: images with what the network says of them, right in green and wrong in red, in TensorBoard."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from trainer.callbacks.board import show
+from trainer.callbacks.chart import Colour
 from trainer.objective import Objective
 from trainer.spec import Batch
 
@@ -17,25 +19,31 @@ TILE, TITLE, GAP = 64, 14, 4  # pixels: side of an image, height of its title, s
 
 
 class Judged(NamedTuple):
-    """Images (n, channels, height, width), and what was said of them and what is true: (n,) each."""
+    """Images (n, channels, height, width); what was said of them, what is true, and the score of that: (n,) each."""
 
     images: Tensor
     predictions: Tensor
     targets: Tensor
+    scores: Tensor
 
     def take(self, which: Tensor | slice) -> "Judged":
         """The chosen ones, on the CPU."""
         return Judged(*(tensor[which].cpu() for tensor in self))
 
-    def join(self, more: "Judged", at_most: int) -> "Judged":
-        """These and then those, up to `at_most`."""
-        return Judged(*(torch.cat(pair)[:at_most] for pair in zip(self, more, strict=True)))
+    def join(self, more: "Judged") -> "Judged":
+        """These and then those."""
+        return Judged(*(torch.cat(pair) for pair in zip(self, more, strict=True)))
+
+    def worst(self, at_most: int) -> "Judged":
+        """Those whose truth has the lowest score, the worst first."""
+        return self.take(self.scores.argsort(stable=True)[:at_most])
 
 
 class PredictionPictures(Callback):
     """Draw classified images after validation and test: `val/predictions`, `val/mistakes`, `test/predictions` ...
 
-    `predictions` holds the first images of the split, always the same ones; `mistakes` the first wrong ones.
+    `predictions` holds the first images of the split, always the same ones; `mistakes` the worst ones: wrong, and the
+    true class has the lowest score.
     Above each image stands the predicted class: green where it is right; red, with the true class in brackets,
     where it is wrong. Data without images or without classes get no picture, and tasks without predictions neither.
 
@@ -74,44 +82,64 @@ class PredictionPictures(Callback):
         assert isinstance(objective, Objective)
         if objective.spec.kind != "image" or objective.spec.target != "classes" or not trainer.is_global_zero:
             return
-        judged = Judged(batch[0], objective.predictions(outputs), batch[1])
-        chosen: dict[str, Tensor | slice] = {
-            "predictions": slice(self.images),
-            "mistakes": (judged.predictions != judged.targets).nonzero()[:, 0],
-        }
-        for name, which in chosen.items():
-            new = judged.take(which)
-            self._kept[name] = self._kept[name].join(new, self.images) if name in self._kept else new
+        predictions, targets = objective.predictions(outputs), batch[1]
+        judged = Judged(batch[0], predictions, targets, scores_of_truth(objective.scores(outputs), targets))
+        wrong = judged.take(predictions != targets).worst(self.images)
+        for name, new in (("predictions", judged.take(slice(self.images))), ("mistakes", wrong)):
+            self._kept[name] = self._kept[name].join(new) if name in self._kept else new
+        self._kept["predictions"] = self._kept["predictions"].take(slice(self.images))
+        self._kept["mistakes"] = self._kept["mistakes"].worst(self.images)
 
     def _draw(self, stage: str, trainer: Trainer, pl_module: LightningModule) -> None:
         for name, judged in self._kept.items():
             if len(judged.targets):
                 objective = pl_module.objective
                 assert isinstance(objective, Objective)
-                first = judged.take(slice(self.images))
-                show(partial(grid, first, objective.spec.class_names, self.columns), f"{stage}/{name}", trainer)
+                show(partial(grid, judged, objective.spec.class_names, self.columns), f"{stage}/{name}", trainer)
         self._kept = {}
 
 
+def scores_of_truth(scores: Tensor, targets: Tensor) -> Tensor:
+    """How sure a network is of what is true (batch,), by its scores (batch, classes), or (batch,) of the second."""
+    if scores.dim() == 1:
+        return torch.where(targets == 1, scores, 1 - scores)
+    return scores.gather(1, targets[:, None])[:, 0]
+
+
 def grid(judged: Judged, class_names: tuple[str, ...], columns: int) -> Image.Image:
-    """Images in rows, each under its title.
+    """Images under what was said of them, with the truth in brackets where that differs.
 
     Args:
-        judged: What to draw; each image is stretched to the full range of brightness by itself.
+        judged: What to draw.
         class_names: One name a class.
         columns: Images in a row.
     """
-    rows = -(-len(judged.targets) // columns)
+    said, true = ([class_names[place] for place in each.tolist()] for each in (judged.predictions, judged.targets))
+    titles = [(one, GREEN) if one == two else (f"{one} ({two})", RED) for one, two in zip(said, true, strict=True)]
+    return sheet(judged.images, titles, columns)
+
+
+def sheet(images: Tensor, titles: Sequence[tuple[str, Colour]], columns: int) -> Image.Image:
+    """Images in rows, each under its title.
+
+    Args:
+        images: (n, channels, height, width); each is stretched to the full range of brightness by itself.
+        titles: Text and colour of each.
+        columns: Images in a row.
+    """
+    rows = -(-len(titles) // columns)
     width, height = TILE + GAP, TILE + TITLE + GAP
-    sheet = Image.new("RGB", (columns * width + GAP, rows * height + GAP), WHITE)
-    pen = ImageDraw.Draw(sheet)
-    for place, (image, predicted, true) in enumerate(zip(*judged, strict=True)):
+    drawn = Image.new("RGB", (columns * width + GAP, rows * height + GAP), WHITE)
+    pen = ImageDraw.Draw(drawn)
+    for place, (image, (title, colour)) in enumerate(zip(images, titles, strict=True)):
         left, top = GAP + place % columns * width, GAP + place // columns * height
-        low, high = image.aminmax()
-        pixels = ((image - low) / (high - low).clamp(min=1e-9) * 255).byte().permute(1, 2, 0).numpy()  # (h, w, c)
-        tile = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).convert("RGB")
-        sheet.paste(tile.resize((TILE, TILE), Image.Resampling.NEAREST), (left, top + TITLE))
-        right = predicted == true
-        title = class_names[predicted] if right else f"{class_names[predicted]} ({class_names[true]})"
-        pen.text((left, top), title, fill=GREEN if right else RED)
-    return sheet
+        drawn.paste(tile(image).resize((TILE, TILE), Image.Resampling.NEAREST), (left, top + TITLE))
+        pen.text((left, top), title, fill=colour)
+    return drawn
+
+
+def tile(image: Tensor) -> Image.Image:
+    """One image (channels, height, width) in its own size, stretched to the full range of brightness."""
+    low, high = image.aminmax()
+    pixels = ((image - low) / (high - low).clamp(min=1e-9) * 255).byte().permute(1, 2, 0).numpy()  # (h, w, c)
+    return Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels[..., :3]).convert("RGB")

@@ -7,7 +7,7 @@ trainer report RUN|FOLDER [to=FILE] [metric=NAME] [baseline=WORDS] [--markdown]
     trainer report outputs/sweep 'baseline=optimizer.lr=0.1'    compared with that group; else with the first one run
 
 It is written to report.html in that folder, with all pictures in it; it asks no server for anything. `--markdown`
-writes report.md, without the drawings.
+writes page.md, without the drawings: report.md is what a sweep has written by itself.
 """
 
 from pathlib import Path
@@ -34,7 +34,7 @@ def main(words: list[str]) -> int:
         page = run_page(record)
     else:
         page = sweep_page(folder, given.get("metric"), given.get("baseline"))
-    file = Path(given.get("to", folder / ("report.md" if as_markdown else "report.html")))
+    file = Path(given.get("to", folder / ("page.md" if as_markdown else "report.html")))
     try:
         file.write_text(markdown(page) if as_markdown else html(page), encoding="utf-8")
     except OSError as error:

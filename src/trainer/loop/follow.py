@@ -27,6 +27,7 @@ def follow(lean: LeanStep, batches: list[Any], losses: Tensor, rates: list[list[
     lean.trainer._logger_connector._first_loop_iter = False
     due, counted = False, 0
     loop.boundary.in_one_call = True
+    lean.log.latest.clear()  # what plain steps alone can log, such as their gradients' norm
     lean.state["log"] = lean.log.note
     try:
         for place, batch in enumerate(batches):

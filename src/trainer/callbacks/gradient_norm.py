@@ -1,0 +1,27 @@
+"""Gradient norm: how steep the loss is, beside it."""
+
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch.nn.utils import get_total_norm
+from torch.optim import Optimizer
+
+from trainer.loop.log import is_logged
+
+
+class GradientNorm(Callback):
+    """Log the norm of all gradients together for the steps whose loss is logged, and in the same row.
+
+    Its name is `grad_norm`, and with it that of the network where several learn by turns: `grad_norm_generator`. It is
+    the norm before any clipping. Steps that are made many in one compiled call keep no gradients, so they have none.
+    """
+
+    skips_steps = True  # those that are not logged; `trainer.loop` need not call it there
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        if not (trainer.loggers and is_logged(trainer)):
+            return
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        name_of: Any = getattr(pl_module, "name_of", None)
+        pl_module.log(f"grad_norm_{name_of(optimizer)}" if name_of else "grad_norm", get_total_norm(gradients))

@@ -1,0 +1,72 @@
+"""The files that TensorBoard's projector reads: points as text, a line of names for each, thumbnails as one image."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from trainer.callbacks.pictures import tile
+
+MOST_PIXELS = 48  # side of a thumbnail; smaller images stay as they are
+
+
+class Points(NamedTuple):
+    """A cloud of points.
+
+    Args:
+        name: Of it.
+        vectors: (points, width).
+        header: Of the labels.
+        labels: As many of each point.
+        images: (points, channels, height, width), to be drawn in place of dots; None for dots.
+    """
+
+    name: str
+    vectors: Tensor
+    header: Sequence[str]
+    labels: Sequence[Sequence[str]]
+    images: Tensor | None = None
+
+
+def project(clouds: Sequence[Points], folder: Path) -> None:
+    """Write clouds of points beside the events of a run, in place of those that were there.
+
+    Args:
+        clouds: One or more, with names of their own.
+        folder: Of the events.
+    """
+    from tensorboard.plugins.projector.metadata import PROJECTOR_FILENAME  # takes a while, and no training needs it
+    from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
+
+    config = ProjectorConfig()
+    for cloud in clouds:
+        told = config.embeddings.add(tensor_name=cloud.name)
+        told.tensor_path, told.metadata_path = f"{cloud.name}.tsv", f"{cloud.name}_labels.tsv"
+        told.tensor_shape.extend(cloud.vectors.shape)
+        np.savetxt(folder / told.tensor_path, cloud.vectors.numpy(), "%.3g", delimiter="\t")
+        lines = [cloud.header, *cloud.labels] if len(cloud.header) > 1 else cloud.labels  # one column has no header
+        text = "\n".join("\t".join(" ".join(cell.split()) or "-" for cell in line) for line in lines)
+        (folder / told.metadata_path).write_text(text + "\n", "utf-8")
+        if cloud.images is not None:
+            told.sprite.image_path = f"{cloud.name}.png"
+            picture, size = sprite(cloud.images)
+            picture.save(folder / told.sprite.image_path)
+            told.sprite.single_image_dim.extend(size)
+    (folder / PROJECTOR_FILENAME).write_text(str(config), "utf-8")
+
+
+def sprite(images: Tensor) -> tuple[Image.Image, tuple[int, int]]:
+    """Images (n, channels, height, width) in rows of a square sheet without gaps; and width and height of one."""
+    height, width = images.shape[2:]
+    shrunk = min(1.0, MOST_PIXELS / max(height, width))
+    size = (max(1, round(width * shrunk)), max(1, round(height * shrunk)))
+    columns = math.ceil(math.sqrt(len(images)))
+    sheet = Image.new("RGB", (columns * size[0], columns * size[1]), (255, 255, 255))
+    for place, image in enumerate(images):
+        drawn = tile(image.float()).resize(size, Image.Resampling.BILINEAR)
+        sheet.paste(drawn, (place % columns * size[0], place // columns * size[1]))
+    return sheet, size
