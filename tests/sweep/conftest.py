@@ -9,6 +9,7 @@ from trainer.sweep.ledger import Job, Ledger
 PIECES = '''
 import os, signal, time
 from pathlib import Path
+import torch
 from pytorch_lightning import Callback
 
 class Wait(Callback):
@@ -16,6 +17,7 @@ class Wait(Callback):
     def __init__(self, seconds=0.0, fails="", healed_by="healed"):
         self.seconds, self.fails, self.healed_by = seconds, fails, healed_by
     def on_fit_start(self, trainer, pl_module):
+        print(f"{torch.get_num_threads()} threads")
         time.sleep(self.seconds)
         if self.fails and not Path(self.healed_by).exists():
             if self.fails in ("polite", "stubborn"):

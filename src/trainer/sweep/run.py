@@ -16,13 +16,15 @@ from rich.console import Console
 from trainer.compose import Composer
 from trainer.errors import UserError
 from trainer.sweep.board import Board
+from trainer.sweep.engine import Engine
+from trainer.sweep.engines import engine_of
 from trainer.sweep.enrol import cells, enrol
 from trainer.sweep.forms import as_table, write
 from trainer.sweep.identity import Identities, key_of
 from trainer.sweep.ledger import TO_RUN, Job, Ledger
 from trainer.sweep.record import Recorded
 from trainer.sweep.report import report_of
-from trainer.sweep.side_by_side import SideBySide, quoted, seats, visible_gpus
+from trainer.sweep.side_by_side import SideBySide
 from trainer.sweep.table import counts
 
 log = logging.getLogger(__name__)
@@ -61,10 +63,10 @@ def run_sweep(
     ledger.notice_the_dead()
     jobs = ledger.jobs()
     log.info(f"sweep  {directory}: {len(jobs)} jobs, {added} of them new, {len(_to_run(jobs))} to run")
-    settings, before = config.sweep, {job.number: job.tries for job in jobs}
+    before = {job.number: job.tries for job in jobs}
     number = 0
-    if settings.workers or settings.jobs_per_gpu:
-        number = _side_by_side(ledger, config, own)
+    if engine := engine_of(config, ledger):
+        number = _side_by_side(ledger, engine, config, own)
     else:
         _launch(ledger, config, context, task, batch)
     tell(ledger)
@@ -94,18 +96,17 @@ def _launch(
             break
 
 
-def _side_by_side(ledger: Ledger, config: DictConfig, own: list[str]) -> int:
+def _side_by_side(ledger: Ledger, engine: Engine, config: DictConfig, own: list[str]) -> int:
     """Run each job in a process of its own; the signal that ended it before all had run, else 0."""
     settings = config.sweep
-    places = seats(settings.workers, settings.jobs_per_gpu, visible_gpus() if settings.jobs_per_gpu else [])
     of_hydra = [word for word in config.hydra.overrides.hydra if not key_of(word).startswith(NOT_OF_A_JOB)]
 
     def command(job: Job) -> list[str]:
         place = quoted(ledger.sweep / str(job.number))
         return [*own, *job.words, *of_hydra, *_go_on(job), f"hydra.run.dir={place}"]
 
-    board = Board(config.optimized_metric, settings.direction, len(places))
-    return SideBySide(ledger, places, command, settings.retries, settings.fail_fast, board).run()
+    board = Board(config.optimized_metric, settings.direction, engine.places())
+    return SideBySide(ledger, engine, command, settings.retries, settings.fail_fast, board).run()
 
 
 def tell(ledger: Ledger) -> None:
@@ -141,6 +142,11 @@ def refuse_failed(ledger: Ledger, before: Mapping[int, int]) -> None:
 def _go_on(job: Job) -> list[str]:
     """For a job that was begun before: from its last checkpoint, in its own directory."""
     return ["resume=auto"] if job.tries else []
+
+
+def quoted(path: Path) -> str:
+    """A path as a value of Hydra's grammar."""
+    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _to_run(jobs: Sequence[Job]) -> list[Job]:
