@@ -51,7 +51,7 @@ class Engine(Protocol):
         ...
 
 
-class Here:
+class Here(Engine):
     """Processes of this machine.
 
     Args:
@@ -83,7 +83,7 @@ class Here:
         pass
 
 
-class _Process:
+class _Process(Begun):
     def __init__(self, process: BaseProcess, seat: int) -> None:
         self.process, self.seat = process, seat
 

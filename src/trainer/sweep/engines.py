@@ -6,10 +6,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from trainer.errors import UserError
 from trainer.sweep.engine import Engine, Here, seats, visible_gpus
+from trainer.sweep.launchers import LOCAL, RAY, SLURM
 from trainer.sweep.ledger import Ledger
-
-_PLUGIN = "hydra_plugins.hydra_submitit_launcher.submitit_launcher."
-RAY, SLURM, LOCAL = "trainer.sweep.on_ray.OnRay", f"{_PLUGIN}SlurmLauncher", f"{_PLUGIN}LocalLauncher"
 
 
 def engine_of(config: DictConfig, ledger: Ledger) -> Engine | None:
@@ -40,9 +38,3 @@ def engine_of(config: DictConfig, ledger: Ledger) -> Engine | None:
     from trainer.sweep.on_submitit import OnSubmitit
 
     return OnSubmitit(ledger, settings.workers, "slurm" if target == SLURM else "local", launcher)
-
-
-def is_elsewhere(config: DictConfig) -> bool:
-    """Whether the jobs of a sweep may run on other machines, of which nothing can be told here."""
-    target = OmegaConf.select(config, "hydra.launcher._target_")
-    return target == SLURM or (target == RAY and config.hydra.launcher.address != "local")

@@ -1,17 +1,20 @@
 """On Ray: each job is a task of its own of a Ray cluster, which gives it a machine, cores and GPUs."""
 
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from trainer.errors import UserError, first_line
 from trainer.sweep.attendant import Attendant
-from trainer.sweep.engine import Begun
+from trainer.sweep.engine import Begun, Engine
 from trainer.sweep.ledger import Job, Ledger
 
+SECONDS = 10.0  # that a cluster has to answer in
 
-class OnRay:
+
+class OnRay(Engine):
     """The nodes of a Ray cluster, as `hydra/launcher=ray` describes it.
 
     Args:
@@ -50,8 +53,10 @@ class OnRay:
         if address != "local" and "RAY_AUTH_MODE" not in os.environ and _has_token():
             os.environ["RAY_AUTH_MODE"] = "token"  # by itself Ray thinks of the token for address=auto alone
         try:
+            if ":" in address:
+                _knock(address)
             ray.init(address=address, **given)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:  # a ConnectionError is an OSError
             raise UserError(
                 f"hydra.launcher.address={address}: no Ray cluster that lets us in: {first_line(error)}\n"
                 "  begin one there: ray start --head; or take this machine: hydra.launcher.address=local"
@@ -76,7 +81,7 @@ class OnRay:
         self.ray.shutdown()
 
 
-class _Task:
+class _Task(Begun):
     def __init__(self, ray: Any, reference: Any) -> None:
         self.ray, self.reference = ray, reference
 
@@ -105,3 +110,9 @@ def _run(attendant: Attendant) -> int:
 def _has_token() -> bool:
     named = "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ
     return named or Path("~/.ray/auth_token").expanduser().is_file()
+
+
+def _knock(address: str) -> None:
+    """See that somebody listens; Ray itself tries for four minutes."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    socket.create_connection((host, int(port)), SECONDS).close()

@@ -11,11 +11,11 @@ from typing import Any
 
 from trainer.errors import UserError, first_line
 from trainer.sweep.attendant import Attendant
-from trainer.sweep.engine import Begun
+from trainer.sweep.engine import Begun, Engine
 from trainer.sweep.ledger import Job, Ledger
 
 
-class OnSubmitit:
+class OnSubmitit(Engine):
     """Slurm, or this machine, as `hydra/launcher=submitit_slurm` and `submitit_local` describe it.
 
     Args:
@@ -76,7 +76,7 @@ class OnSubmitit:
         pass
 
 
-class _Sent:
+class _Sent(Begun):
     """A job that was submitted.
 
     Args:
