@@ -64,8 +64,8 @@ def local():
 def begin(folder, *words):
     """A sweep in a session of its own, as in a terminal."""
     command = [sys.executable, "-m", "trainer", "-m", *TINY, *words, SWEEP]
-    output = (folder / "said.txt").open("ab")
-    return subprocess.Popen(command, cwd=folder, stdout=output, stderr=output, start_new_session=True)
+    with (folder / "said.txt").open("ab") as said:
+        return subprocess.Popen(command, cwd=folder, stdout=said, stderr=said, start_new_session=True)
 
 
 def until(true, seconds=120):
