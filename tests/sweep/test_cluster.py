@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+from hydra.errors import ConfigCompositionException
 
+from trainer.hydra_error import mistake_in
 from trainer.sweep.attendant import Attendant
 from trainer.sweep.ledger import Ledger
 
@@ -214,3 +216,9 @@ def test_where_there_is_no_slurm_that_is_told(command, monkeypatch):
     assert outcome.code == 1
     assert 'hydra/launcher=submitit_slurm: Could not detect "srun"' in outcome.err
     assert "on this machine alone: sweep.workers=2, or hydra/launcher=submitit_local" in outcome.err
+
+
+def test_a_launcher_that_is_not_installed_is_named_with_the_extra_that_brings_it():
+    missing = ConfigCompositionException("Could not find 'hydra/launcher/submitit_slurm'")
+    told = mistake_in(missing, "hydra/launcher=submitit_slurm", lambda group: ["basic", "ray"])
+    assert "it comes with: pip install 'trainer[slurm]'" in str(told)

@@ -67,7 +67,7 @@ class OnRay(Engine):
         if self.at_a_time:
             return self.at_a_time
         there = self.ray.cluster_resources()
-        return max(1, min(int(there.get(name, 0) / need) for name, need in self.needs.items() if need))
+        return max(1, min((int(there.get(name, 0) / need) for name, need in self.needs.items() if need), default=1))
 
     def begin(self, job: Job, words: Sequence[str]) -> Begun:
         return _Task(self.ray, self._run.remote(Attendant.of(self.ledger, job, words)))
