@@ -1,4 +1,4 @@
-"""The sweeper of `trainer` and its launcher `ray`, where Hydra looks for such: it accepts them from `hydra_plugins` alone.
+"""The sweeper of `trainer` and its launcher `ray`. Hydra accepts such from `hydra_plugins` alone, and looks there.
 
 Hydra imports this at every start, so all that it does lies in `trainer.sweep`, which is imported when there is a sweep.
 """
