@@ -18,9 +18,12 @@ import tempfile
 from pathlib import Path
 
 import processes
+import sweeps
 from contest import DATA, HERE, Contest
 from table import GROUPS, Round, contestants, lines
 from works import WORKS, words_of
+
+LIKE = {"test": "mnist", "small_jobs": "diabetes", "overhead": "diabetes"}  # groups that need another's data
 
 
 def measure(group: str, contest: Contest, *, quick: bool) -> Round:
@@ -30,6 +33,8 @@ def measure(group: str, contest: Contest, *, quick: bool) -> Round:
         return processes.start(folder)
     if group == "sweep":
         return processes.sweep(folder)
+    if group in sweeps.MEASURES:
+        return sweeps.MEASURES[group](folder, quick=quick)
     if group.startswith("memory_"):
         return processes.memory(group.removeprefix("memory_"), folder)
     if group == "test":  # a second or two, so that a short measurement is the same
@@ -44,7 +49,7 @@ def measure_all(groups: list[str], rounds: int, folder: Path, *, quick: bool) ->
     found: dict[str, list[Round]] = {}
     failed: dict[str, str] = {}
     for group in groups:
-        work = WORKS.get({"test": "mnist"}.get(group, group.removeprefix("memory_")))
+        work = WORKS.get(LIKE.get(group, group.removeprefix("memory_")))
         if work and not (DATA / work.needs).exists():
             failed[group] = f"{work.needs} is not in {DATA}; set TRAINER_DATA_DIR"
             continue

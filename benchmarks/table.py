@@ -41,6 +41,7 @@ class Row:
 
 
 SECONDS = {"unit": "s", "at_least": False}
+MILLISECONDS = {"unit": "ms", "at_least": False}
 ROWS = [
     Row("xor", "XOR, full batch", "plain", 0.9),
     Row("xor", "XOR", "template", 50),
@@ -61,6 +62,17 @@ ROWS = [
     Row("start", "process start to first step and exit", "template", None, **SECONDS),
     Row("sweep", "8 tiny runs in turn, less one start", "8 x one run", 1.0, **SECONDS),
     Row("sweep", "8 tiny runs, two side by side", "in turn", 1.0, **SECONDS, own="side by side"),
+    Row("small_jobs", "diabetes, a small sweep in turn", "template, basic launcher", None, "jobs/min"),
+    Row("small_jobs", "... two at a time", "template, joblib", None, "jobs/min", own="ours, sweep.workers=2"),
+    Row("small_jobs", "... by Hydra's joblib", "template, joblib", None, "jobs/min", own="ours, joblib"),
+    Row("small_jobs", "... as tasks of Ray", "ours, sweep.workers=2", None, "jobs/min", own="ours, Ray"),
+    Row("small_jobs", "... as jobs of submitit", "ours, sweep.workers=2", None, "jobs/min", own="ours, submitit"),
+    Row("overhead", "ledger and launcher, in turn", "a run, in turn", None, **MILLISECONDS, own="beside it, in turn"),
+    Row("overhead", "... side by side", "a run, in processes", None, **MILLISECONDS, own="beside it, in processes"),
+    Row("overhead", "the ledger alone", "a run, in turn", None, **MILLISECONDS, own="the ledger"),
+    Row("overhead", "... with 10,000 jobs in it", "the ledger", None, **MILLISECONDS, own="the ledger of 10,000"),
+    Row("plan", "a plan of 10,000 jobs", "import torch", None, **SECONDS),
+    Row("barrier", "6, 1, 1, 1, 1, 1, 1 units on two slots", "joblib in batches of two", None, "units", at_least=False),
     Row("memory_mnist", "peak memory, MNIST CNN", "plain", 1.3, "MiB", at_least=False),
     Row("memory_cifar10", "peak memory, CIFAR-10 CNN", "plain", 1.3, "MiB", at_least=False),
 ]

@@ -9,6 +9,9 @@ from omegaconf.errors import OmegaConfBaseException, ValidationError
 from trainer.errors import nearest
 from trainer.mistake import Mistake, Place
 
+# launchers that others have written, and our extras that bring them
+EXTRAS = {"joblib": "parallel", "submitit_slurm": "slurm", "submitit_local": "slurm"}
+
 
 def mistake_in(error: Exception, word: str | None, options: Callable[[str], list[str]]) -> Mistake:
     """What is wrong with a word of the command line that Hydra could not compose.
@@ -24,7 +27,9 @@ def mistake_in(error: Exception, word: str | None, options: Callable[[str], list
     if word and "Ambiguous value" in str(error):
         return Mistake(key, "several values for one run", f"a list is {key}=[{value}], a sweep has --multirun", place)
     if missing := re.search(r"Could not (?:find|load) '([^']+)/([^'/]+)'", str(error)):
+        extra = EXTRAS.get(missing[2]) if missing[1] == "hydra/launcher" else None
         near = nearest(missing[2], sorted(options(missing[1])), all_of=100)
+        near = f"it comes with: pip install 'trainer[{extra}]'" if extra else near
         return Mistake(missing[1], f"there is no '{missing[1]}/{missing[2]}'", near, place)
     if isinstance(cause, ValidationError):
         return Mistake(key or str(cause.full_key), str(cause).splitlines()[0], place=place)

@@ -9,6 +9,7 @@ from trainer.sweep.ledger import Job, Ledger
 PIECES = '''
 import os, signal, time
 from pathlib import Path
+import torch
 from pytorch_lightning import Callback
 
 class Wait(Callback):
@@ -16,6 +17,7 @@ class Wait(Callback):
     def __init__(self, seconds=0.0, fails="", healed_by="healed"):
         self.seconds, self.fails, self.healed_by = seconds, fails, healed_by
     def on_fit_start(self, trainer, pl_module):
+        print(f"{torch.get_num_threads()} threads")
         time.sleep(self.seconds)
         if self.fails and not Path(self.healed_by).exists():
             if self.fails in ("polite", "stubborn"):
@@ -24,9 +26,14 @@ class Wait(Callback):
                 seed = Path(trainer.default_root_dir).name
                 Path(f"waiting-{int(seed) + 1}").touch()
                 time.sleep(100)
-            if self.fails == "segfault":
-                os.kill(os.getpid(), signal.SIGSEGV)
+            if self.fails in ("segfault", "killed"):
+                os.kill(os.getpid(), signal.SIGSEGV if self.fails == "segfault" else signal.SIGKILL)
             raise RuntimeError(f"told to fail: {self.fails}")
+
+class Slow(Callback):
+    """Gives one time to do something to it."""
+    def on_train_epoch_end(self, trainer, pl_module):
+        time.sleep(0.3)
 '''
 # two steps of XOR, and nothing kept beside the result
 TINY = ["data=xor", "callbacks=none", "logger=none", "trainer.max_epochs=1", "+trainer.limit_train_batches=2"]

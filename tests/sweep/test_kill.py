@@ -14,6 +14,7 @@ def killed(folder, *words):
     answer = subprocess.run([*KILL, "--folder", str(folder / "k"), *words], capture_output=True, text=True)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert re.search(r"jobs done after \d+ kills, \d+ tries more than jobs(; equal results)?\n", answer.stdout)
+    return answer.stdout
 
 
 def test_a_sweep_that_was_killed_twice_ends_as_one_that_was_not(tmp_path):
@@ -33,6 +34,13 @@ def test_two_searchers_that_share_a_ledger_and_are_killed_run_every_trial_once(t
 @pytest.mark.slow
 def test_two_sweepers_that_share_a_ledger_and_are_killed_run_every_job_once(tmp_path):
     killed(tmp_path, "--jobs", "8", "--kills", "4", "--workers", "2", "--sweepers", "2")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["0", "2"], ids=["in-turn", "side-by-side"])
+def test_two_commands_on_one_sweep_at_once_run_every_job_once(tmp_path, workers):
+    said = killed(tmp_path, "--jobs", "6", "--kills", "0", "--workers", workers, "--sweepers", "2")
+    assert "6 jobs done after 0 kills, 0 tries more than jobs; equal results" in said
 
 
 @pytest.mark.slow

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from trainer.sweep.engine import seats
 from trainer.sweep.ledger import Ledger
-from trainer.sweep.side_by_side import seats
 
 TINY = ["data=xor", "callbacks=none", "logger=none", "trainer.max_epochs=1", "+trainer.limit_train_batches=2"]
 WAIT = "+callbacks.wait._target_=pieces.Wait"
@@ -90,6 +90,12 @@ def test_ctrl_c_lets_jobs_leave_and_once_more_kills_them(how, command, jobs, pie
 )
 def test_gpus_are_shared_out_one_after_another(workers, jobs_per_gpu, gpus, expected):
     assert [seat.get("CUDA_VISIBLE_DEVICES") for seat in seats(workers, jobs_per_gpu, gpus)] == expected
+
+
+def test_a_job_uses_the_threads_of_its_seat(command, jobs, pieces, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")  # others than those that the processes it is forked from began with
+    assert command("-m", *TINY, WAIT, "hydra.sweep.dir=s", "sweep.workers=1").code == 0
+    assert "3 threads" in (pieces / "s/output/0.log").read_text()
 
 
 def test_cores_are_shared_out(monkeypatch):

@@ -14,10 +14,11 @@ from trainer.errors import nearest
 from trainer.mistake import Mistake, refuse
 from trainer.origin import Layer, layers_of_this_run, place_of
 from trainer.preflight.calls import mistakes_of_calls
-from trainer.preflight.machine import mistakes_of_machine
+from trainer.preflight.machine import mistakes_of_devices, mistakes_of_machine
 from trainer.preflight.plan import mistakes_of_plan
 from trainer.preflight.rehearsal import rehearse
 from trainer.preflight.values import MISSING, resolved
+from trainer.sweep.launchers import is_elsewhere
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +47,15 @@ def mistakes_of(config: DictConfig) -> tuple[list[Mistake], Facts]:
     found += mistakes_of_calls("", values)
     if found:
         return found, {}  # what has the wrong type can be neither compared nor built
-    found = [*mistakes_of_machine(values), *mistakes_of_plan(values)]
+    lacking = [*mistakes_of_devices(values["trainer"])]
+    found = [*lacking, *mistakes_of_machine(values), *mistakes_of_plan(values)]
     likeness = json.dumps(_essence(values), default=str)
     if likeness not in _rehearsed:
         _rehearsed[likeness] = rehearse(config)
     rehearsed, facts = _rehearsed[likeness]
     told = {mistake.key.partition(".")[0] for mistake in found if mistake.stops}  # such as a device: once is enough
+    if is_elsewhere(config):  # where the jobs run there may be such devices; each looks for itself
+        found = found[len(lacking) :]
     return found + [mistake for mistake in rehearsed if mistake.key not in told], facts
 
 

@@ -11,12 +11,11 @@ from trainer.mistake import Mistake
 
 
 def mistakes_of_machine(values: dict[str, Any]) -> Iterator[Mistake]:
-    """What is not here.
+    """What is not here, beside devices.
 
     Args:
         values: The whole config, as plain containers.
     """
-    yield from _devices(values["trainer"])
     yield from _files(values)
     if values["resume"] not in (None, "auto"):
         yield Mistake("resume", f"'{values['resume']}' is neither auto nor null", "for one run: trainer resume RUN")
@@ -27,7 +26,12 @@ def mistakes_of_machine(values: dict[str, Any]) -> Iterator[Mistake]:
         yield Mistake("ckpt_path", "train=false tests a checkpoint", offer)
 
 
-def _devices(trainer: dict[str, Any]) -> Iterator[Mistake]:
+def mistakes_of_devices(trainer: dict[str, Any]) -> Iterator[Mistake]:
+    """What devices it has not.
+
+    Args:
+        trainer: The config's node of that name.
+    """
     kind, wanted = trainer.get("accelerator"), trainer.get("devices")
     if kind in ("gpu", "cuda"):
         have = torch.cuda.device_count()

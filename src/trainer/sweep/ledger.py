@@ -9,7 +9,7 @@ import os
 import platform
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +18,11 @@ from typing import Any, Literal
 from trainer.artifacts.hold import LEDGER
 from trainer.errors import UserError
 from trainer.sweep.alive import born, lives
+from trainer.sweep.database import connected, create, refuse_foreign, told
 
-MARK, VERSION = 0x54524E52, 1  # in the head of the file: "TRNR", and of which form the tables are
-PATIENCE = 60.0  # seconds that a writer waits for its turn
 State = Literal["planned", "running", "done", "failed", "pruned", "interrupted"]
 TO_RUN: tuple[State, ...] = ("planned", "interrupted", "failed")
 ENDED: dict[str, State] = {"finished": "done", "pruned": "pruned"}  # by the state of a run
-TABLES = (
-    "CREATE TABLE command (number INTEGER PRIMARY KEY, words TEXT NOT NULL, place TEXT NOT NULL, at REAL NOT NULL)",
-    "CREATE TABLE job (number INTEGER PRIMARY KEY, identity TEXT NOT NULL UNIQUE, words TEXT NOT NULL,"
-    " state TEXT NOT NULL DEFAULT 'planned', tries INTEGER NOT NULL DEFAULT 0, seconds REAL NOT NULL DEFAULT 0,"
-    " result TEXT, error TEXT, host TEXT, pid INTEGER, born TEXT, began REAL, ended REAL)",
-)
 
 
 @dataclass(frozen=True)
@@ -86,22 +79,12 @@ class Ledger:
         self.sweep, self.file = sweep, sweep / LEDGER
         if not self.file.is_file():
             raise UserError(f"'{sweep}' is no sweep: it has no {LEDGER} in it")
-        with self._read() as database:
-            mark, version = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in NAMES)
-        if mark != MARK:
-            raise UserError(f"'{self.file}' is not a ledger of this trainer; name another directory")
-        if version != VERSION:
-            raise UserError(f"'{self.file}' is a ledger of version {version}, this trainer reads {VERSION}")
+        refuse_foreign(self.file)
 
     @classmethod
     def opened(cls, sweep: Path) -> "Ledger":
         """The ledger of a sweep, which is made if there is none yet; the directory must be there."""
-        with _told(sweep / LEDGER), _connected(sweep / LEDGER) as database:
-            database.execute("BEGIN IMMEDIATE")
-            if not database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
-                for statement in (f"PRAGMA application_id={MARK}", f"PRAGMA user_version={VERSION}", *TABLES):
-                    database.execute(statement)
-            database.execute("COMMIT")
+        create(sweep / LEDGER)
         return cls(sweep)
 
     def jobs(self) -> list[Job]:
@@ -165,12 +148,38 @@ class Ledger:
             )
             return taken.rowcount == 1
 
-    def hand_over(self, number: int, pid: int) -> None:
-        """Say that the job, which this process has taken, is run by another one."""
-        with self._write() as database:
-            database.execute("UPDATE job SET pid = ?, born = ? WHERE number = ?", (pid, born(pid), number))
+    def hand_over(self, number: int, pid: int, tries: int | None = None) -> bool:
+        """Say that a job, which was taken, is run by a process of this machine from now on.
 
-    def end(self, number: int, state: State, error: str | None = None, *, seconds: float | None = None) -> None:
+        Args:
+            number: Of the job.
+            pid: Of the process.
+            tries: Which of its tries that is; None where nobody else can have begun another.
+
+        Returns:
+            bool: False where it is not running any more, or is another try.
+        """
+        return self._give(number, tries, (platform.node(), pid, born(pid)))
+
+    def hand_back(self, number: int, tries: int, owner: tuple[str, int, str | None]) -> None:
+        """Give a job back to the process that has sent it to this machine, which will send it again."""
+        self._give(number, tries, owner)
+
+    def _give(self, number: int, tries: int | None, owner: tuple[str, int, str | None]) -> bool:
+        change = "UPDATE job SET host = ?, pid = ?, born = ?, began = ?"
+        which = " WHERE number = ? AND state = 'running' AND tries = IFNULL(?, tries)"
+        with self._write() as database:
+            return database.execute(change + which, (*owner, time.time(), number, tries)).rowcount == 1
+
+    def end(
+        self,
+        number: int,
+        state: State,
+        error: str | None = None,
+        *,
+        seconds: float | None = None,
+        tries: int | None = None,
+    ) -> None:
         """Write down how a running job ended, with the result that its directory holds.
 
         Args:
@@ -178,13 +187,14 @@ class Ledger:
             state: How it ended.
             error: Why it failed.
             seconds: How long this try was; None for until now.
+            tries: Which of its tries ended, if another process may have begun the next one by now.
         """
         kept = json.dumps(self.result(number)) if state in ("done", "pruned") else None
         with self._write() as database:
             database.execute(
                 "UPDATE job SET state = ?, result = ?, error = ?, ended = ?, seconds = seconds + IFNULL(?, ? - began)"
-                " WHERE number = ? AND state = 'running'",
-                (state, kept, error, now := time.time(), seconds, now, number),
+                " WHERE number = ? AND state = 'running' AND tries = IFNULL(?, tries)",
+                (state, kept, error, now := time.time(), seconds, now, number, tries),
             )
 
     def result(self, number: int) -> dict[str, Any] | None:
@@ -192,21 +202,31 @@ class Ledger:
         file = self.sweep / str(number) / "result.json"
         return dict(json.loads(file.read_text())) if file.is_file() else None
 
-    def notice_the_dead(self, *, elsewhere: bool = False) -> None:
+    def output(self, number: int) -> Path:
+        """The file for what a job prints that has a process of its own."""
+        return self.sweep / "output" / f"{number}.log"
+
+    def notice_the_dead(self, *, elsewhere: bool = False, but: Container[int] = ()) -> None:
         """Let no job be `running` whose process is gone: it is over if it had written its result, else interrupted.
 
         Args:
             elsewhere: Whether the processes on other machines, of which nobody here can tell, are gone as well.
+            but: Numbers of jobs that the caller looks after by itself.
         """
         for job in self.jobs():
-            if job.state == "running" and not lives(job.host, job.pid, job.born, elsewhere=not elsewhere):
+            if (
+                job.state == "running"
+                and job.number not in but
+                and not lives(job.host, job.pid, job.born, elsewhere=not elsewhere)
+            ):
                 left = self.result(job.number) or {}
                 state = ENDED.get(str(left.get("state")), "interrupted")
-                self.end(job.number, state, seconds=left["seconds"] if state != "interrupted" else 0)
+                seconds = left["seconds"] if state != "interrupted" else 0
+                self.end(job.number, state, seconds=seconds, tries=job.tries)
 
     @contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:
-        with _told(self.file), _connected(self.file) as database:
+        with told(self.file), connected(self.file) as database:
             yield database
 
     @contextmanager
@@ -217,7 +237,6 @@ class Ledger:
             database.execute("COMMIT")
 
 
-NAMES = ("application_id", "user_version")
 COLUMNS = [*Job.__dataclass_fields__]
 
 
@@ -225,25 +244,3 @@ def _job(row: Sequence[Any]) -> Job:
     facts = dict(zip(COLUMNS, row, strict=True))
     result = json.loads(facts["result"]) if facts["result"] else None
     return Job(**facts | {"words": json.loads(facts["words"]), "result": result})
-
-
-@contextmanager
-def _connected(file: Path) -> Iterator[sqlite3.Connection]:
-    database = sqlite3.connect(file, timeout=PATIENCE, isolation_level=None)
-    try:
-        yield database
-    finally:
-        database.close()  # what was not committed is taken back
-
-
-@contextmanager
-def _told(file: Path) -> Iterator[None]:
-    """Turn the database's complaints into what a user can do about them."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        if "not a database" in str(error) or "no such table" in str(error):
-            raise UserError(f"'{file}' is not a ledger of this trainer; name another directory") from error
-        raise UserError(f"the ledger '{file}' cannot be used: {error}; what it holds is as it was") from error
-    except OSError as error:
-        raise UserError(f"cannot write '{file}': {error.strerror}") from error

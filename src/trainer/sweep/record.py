@@ -36,22 +36,23 @@ class Recorded:
         ledger = Trials(self.sweep)
         if self.fail_fast and any(job.state == "failed" for job in self._since(ledger)):
             return None
-        if not ledger.start(self.jobs[number]):
+        job = self.jobs[number]
+        if not ledger.start(job):
             log.info(f"job {number} is another process's")
             return None
         try:
             returned = self.task(config)
         except Pruned:
-            ledger.end(number, "pruned")
+            ledger.end(number, "pruned", tries=job.tries + 1)
             return None
         except Exception as error:
             log.error(f"error: {in_short(error)}")
-            ledger.end(number, "failed", in_short(error))
+            ledger.end(number, "failed", in_short(error), tries=job.tries + 1)
             raise
         except BaseException:  # Ctrl-C, or a signal
-            ledger.end(number, "interrupted")
+            ledger.end(number, "interrupted", tries=job.tries + 1)
             raise
-        ledger.end(number, "done")
+        ledger.end(number, "done", tries=job.tries + 1)
         return returned
 
     def _since(self, ledger: Trials) -> list[Job]:

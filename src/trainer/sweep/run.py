@@ -17,6 +17,8 @@ from rich.console import Console
 from trainer.compose import Composer
 from trainer.errors import UserError
 from trainer.sweep.board import Board
+from trainer.sweep.engine import Engine
+from trainer.sweep.engines import engine_of
 from trainer.sweep.enrol import cells, enrol
 from trainer.sweep.forms import as_table, write
 from trainer.sweep.front import lines_of_best
@@ -25,7 +27,7 @@ from trainer.sweep.ledger import TO_RUN, Job, Ledger
 from trainer.sweep.record import Recorded
 from trainer.sweep.report import report_of
 from trainer.sweep.search import PRUNING, Search, plan_of
-from trainer.sweep.side_by_side import SideBySide, quoted, seats, visible_gpus
+from trainer.sweep.side_by_side import SideBySide
 from trainer.sweep.table import counts
 from trainer.sweep.trials import Trials
 
@@ -69,10 +71,10 @@ def run_sweep(
         log.info(f"search {directory}: {len(jobs)} of {config.sweep.trials} trials begun")
     else:
         log.info(f"sweep  {directory}: {len(jobs)} jobs, {added} of them new, {len(_to_run(jobs))} to run")
-    settings, before = config.sweep, {job.number: job.tries for job in jobs}
+    before = {job.number: job.tries for job in jobs}
     number = 0
-    if settings.workers or settings.jobs_per_gpu:
-        number = _side_by_side(ledger, config, own, search)
+    if engine := engine_of(config, ledger):
+        number = _side_by_side(ledger, engine, config, own, search)
     elif search:
         _launch_search(search, ledger, _launcher(ledger, config, context, task, search), config.sweep, batch or 1)
     else:
@@ -152,20 +154,19 @@ def _launcher(
     return launch
 
 
-def _side_by_side(ledger: Ledger, config: DictConfig, own: list[str], search: Search | None) -> int:
+def _side_by_side(ledger: Ledger, engine: Engine, config: DictConfig, own: list[str], search: Search | None) -> int:
     """Run each job in a process of its own; the signal that ended it before all had run, else 0."""
     settings = config.sweep
-    places = seats(settings.workers, settings.jobs_per_gpu, visible_gpus() if settings.jobs_per_gpu else [])
     of_hydra = [word for word in config.hydra.overrides.hydra if not key_of(word).startswith(NOT_OF_A_JOB)]
 
     def command(job: Job) -> list[str]:
         place = quoted(ledger.sweep / str(job.number))
         return [*own, *job.words, *of_hydra, *_beside(job, search), f"hydra.run.dir={place}"]
 
-    metric, direction = config.optimized_metric, settings.direction
-    board = Board(metric if isinstance(metric, str) else None, direction, len(places), search.wanted if search else 0)
+    metric, trials = config.optimized_metric, search.wanted if search else 0
+    board = Board(metric if isinstance(metric, str) else None, settings.direction, engine.places(), trials)
     more = search.next if search else None
-    return SideBySide(ledger, places, command, settings.retries, settings.fail_fast, board, more).run()
+    return SideBySide(ledger, engine, command, settings.retries, settings.fail_fast, board, more).run()
 
 
 def tell(ledger: Ledger) -> None:
@@ -207,6 +208,11 @@ def refuse_failed(ledger: Ledger, before: Mapping[int, int], *, is_search: bool 
 def _beside(job: Job, search: Search | None) -> list[str]:
     """Words beside those of a job: begun before, it goes on from its last checkpoint; in a search it may be pruned."""
     return (["resume=auto"] if job.tries else []) + ([PRUNING] if search and search.plan.goal.prunes else [])
+
+
+def quoted(path: Path) -> str:
+    """A path as a value of Hydra's grammar."""
+    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _to_run(jobs: Sequence[Job]) -> list[Job]:

@@ -3,4 +3,7 @@
 from trainer.late import late_imports
 
 with late_imports():
+    import torch.utils.tensorboard  # noqa: F401
+
+    import trainer.cli
     import trainer.run  # noqa: F401

@@ -1,40 +1,89 @@
 """Worker: the process of a job, which does what `trainer WORDS` does in a terminal."""
 
 import os
+import signal
 import sys
-from collections.abc import Mapping, Sequence
-from multiprocessing import get_context
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread
+from types import ModuleType
 from typing import Any
 
 # a fork of a process that has imported everything, and done nothing else, begins at once; macOS does not bear it
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
+# rooms of which jobs need some modules, and others not
+NEEDED = (
+    "trainer.callbacks.",
+    "trainer.data.",
+    "trainer.loop.",
+    "trainer.model.",
+    "trainer.preflight.",
+    "trainer.task.",
+)
 
 
-def start(words: Sequence[str], environment: Mapping[str, str], output: Path) -> BaseProcess:
+def start(
+    words: Sequence[str],
+    environment: Mapping[str, str],
+    output: Path,
+    place: Path | None = None,
+    *,
+    method: str = METHOD,
+    leashed: bool = False,
+) -> BaseProcess:
     """Begin a job in a process of its own.
 
     Args:
         words: Of the command line.
         environment: All of it.
         output: What is printed goes to the end of this file.
+        place: The working directory; None for that of this process.
+        method: How the process is begun, as `multiprocessing` calls it.
+        leashed: Whether it is to die with this process.
     """
-    context: Any = get_context(METHOD)
-    context.set_forkserver_preload(["trainer.sweep.warm"])
-    process: BaseProcess = context.Process(target=_work, args=([*words], dict(environment), str(output.absolute())))
-    process.start()
+    context: Any = get_context(method)
+    if method == "forkserver":
+        ours = [name for name in sys.modules if name.startswith(NEEDED)]  # this process has checked all jobs with them
+        context.set_forkserver_preload(["trainer.sweep.warm", *ours])
+    whole = ([*words], dict(environment), str(output.absolute()), str(place or Path.cwd()), leashed)
+    process: BaseProcess = context.Process(target=_work, args=whole)
+    with _without_main():
+        process.start()
     return process
 
 
-def _work(words: list[str], environment: dict[str, str], output: str) -> None:
+def _work(words: list[str], environment: dict[str, str], output: str, place: str, leashed: bool) -> None:
     os.setpgid(0, 0)  # Ctrl-C in a terminal reaches the sweep, which tells its jobs
+    if leashed:
+        Thread(target=_die_with_parent, daemon=True).start()
     os.environ.clear()
     os.environ.update(environment)
+    os.chdir(place)
     file = os.open(output, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     for stream in (1, 2):
         os.dup2(file, stream)
     sys.argv = [sys.argv[0], *words]
+    if (torch := sys.modules.get("torch")) and (threads := environment.get("OMP_NUM_THREADS", "")).isdigit():
+        torch.set_num_threads(int(threads))  # it has read the variable where it was imported, before the fork
     from trainer.cli import main
 
     main()
+
+
+def _die_with_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+        os.killpg(0, signal.SIGKILL)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide the program that this process runs, which `multiprocessing` would import in the new one."""
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

@@ -1,0 +1,12 @@
+"""Launchers: those that have an engine of ours in their place, by the names that their configs give them."""
+
+from omegaconf import DictConfig, OmegaConf
+
+_PLUGIN = "hydra_plugins.hydra_submitit_launcher.submitit_launcher."
+RAY, SLURM, LOCAL = "trainer.sweep.on_ray.OnRay", f"{_PLUGIN}SlurmLauncher", f"{_PLUGIN}LocalLauncher"
+
+
+def is_elsewhere(config: DictConfig) -> bool:
+    """Whether the jobs of a sweep may run on other machines, of which nothing can be told here."""
+    target = OmegaConf.select(config, "hydra.launcher._target_")
+    return target == SLURM or (target == RAY and config.hydra.launcher.address != "local")
