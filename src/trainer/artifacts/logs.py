@@ -3,7 +3,7 @@
 import csv
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,17 @@ class EventLog(TensorBoardLogger):
 
             board._get_file_writer = forgiving_writer
         return board
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Write a row of numbers as one event, where Lightning writes one for each number."""
+        if not all(isinstance(value, float | int) for value in metrics.values()):
+            super().log_metrics(metrics, step)
+            return
+        from tensorboard.compat.proto.summary_pb2 import Summary  # the first event of a run is soon enough
+
+        row = [Summary.Value(tag=name, simple_value=value) for name, value in metrics.items()]
+        self.experiment._get_file_writer().add_summary(Summary(value=row), step)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:

@@ -1,6 +1,7 @@
 """Finite loss: a training whose loss is NaN or infinite stops and says where, or leaves that step out."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -59,7 +60,7 @@ class StopAtBadLoss(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
         if not self._boundary.in_one_call:
-            self._see(loss_of(outputs, trainer), trainer)
+            self._see([loss_of(outputs, trainer)], trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.look(trainer)
@@ -67,9 +68,9 @@ class StopAtBadLoss(Callback):
     def on_save_checkpoint(self, trainer: Trainer, *_: Any) -> None:
         self.look(trainer)
 
-    def _see(self, losses: Tensor, trainer: Trainer) -> None:
-        self._losses.append(losses)
-        if len(self._losses) >= self.every_n_steps or losses.dim():
+    def _see(self, losses: Sequence[Tensor], trainer: Trainer) -> None:
+        self._losses.extend(losses)
+        if len(self._losses) >= self.every_n_steps or losses[0].dim():
             self.look(trainer)
 
     def look(self, trainer: Trainer) -> None:

@@ -7,7 +7,7 @@ to guess from its counters where it was.
 # mypy: disable-error-code="attr-defined,method-assign"
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from pytorch_lightning import Trainer
@@ -27,7 +27,7 @@ class Boundary:
     due_at = NEVER
     reached: Callable[[Place], None] | None = None
     in_one_call = False  # steps were made in one call, and callbacks are called for some of them
-    see_losses: Callable[[Tensor], None] | None = None  # then gets the losses of all
+    see_losses: Callable[[Sequence[Tensor]], None] | None = None  # then gets the losses of all: one each, or in rows
 
     def tell(self, place: Place) -> None:
         """A boundary is reached."""

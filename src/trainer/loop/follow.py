@@ -53,7 +53,7 @@ def follow(lean: LeanStep, batches: list[Any], losses: Tensor, rates: list[list[
         del lean.state["log"]
         loop.boundary.in_one_call = False
     if loop.boundary.see_losses:
-        loop.boundary.see_losses(losses)
+        loop.boundary.see_losses([losses])
     return due
 
 

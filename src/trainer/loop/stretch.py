@@ -2,11 +2,14 @@
 # Lightning gives its objects more than it declares
 # mypy: disable-error-code="attr-defined"
 
+from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import Any
 
-import torch
 from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim import optimizer as of_torch
 
 from trainer.loop.hooks import STEP_HOOKS
 from trainer.loop.log import is_logged
@@ -29,6 +32,7 @@ class Stretch:
 
     def __init__(self, lean: LeanStep) -> None:
         self.lean, self.trainer = lean, lean.trainer
+        self._update = bare_step(self.trainer.optimizers[0])
         self._is_allowed = watched(self.trainer, STEP_HOOKS) is None and all(
             config.frequency == 1 for config in self.trainer.lr_scheduler_configs if config.interval == "step"
         )
@@ -60,7 +64,7 @@ class Stretch:
         if due:
             lean.log.keep_step(is_logged(self.trainer))
         if loop.boundary.see_losses:
-            loop.boundary.see_losses(torch.stack(losses))
+            loop.boundary.see_losses(losses)
         return due
 
     def _step(self) -> Tensor:
@@ -68,12 +72,11 @@ class Stretch:
         lean.log.batch = batch = lean.next()
         with lean.context():
             loss: Tensor = lean.task.training_step(batch, 0)  # `Supervised` has no use for the batch's number
-        optimizer = self.trainer.optimizers[0]
-        for group in optimizer.param_groups:  # `zero_grad`, without a note for profilers
+        for group in self.trainer.optimizers[0].param_groups:  # `zero_grad`, without a note for profilers
             for weight in group["params"]:
                 weight.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        self._update()
         if lean.steps_schedules:
             lean.loop.update_lr_schedulers("step", update_plateau_schedulers=False)
         if lean.log.lightning_logs:
@@ -83,5 +86,17 @@ class Stretch:
     def _room(self) -> int:
         """How many steps there are before one that is logged, or after which something may be due."""
         lean, every = self.lean, self.trainer.log_every_n_steps
+        if self.trainer.global_step == 0:  # the first step shows its batch, and tells schedules that it was made
+            return 0
         room = lean.room() - 1
         return min(room, every - 1 - lean.loop._batches_that_stepped % every) if every else room
+
+
+def bare_step(optimizer: Optimizer) -> Callable[[], Any]:
+    """The step of an optimizer, without what PyTorch wraps around it: notes for profilers, and hooks if it has some."""
+    before: list[Any] = [optimizer._optimizer_step_pre_hooks, of_torch._global_optimizer_pre_hooks]
+    after: list[Any] = [optimizer._optimizer_step_post_hooks, of_torch._global_optimizer_post_hooks]
+    wrapped: Any = type(optimizer).step
+    if any(before + after) or not getattr(wrapped, "hooked", False):
+        return optimizer.step
+    return partial(wrapped.__wrapped__, optimizer)
