@@ -140,9 +140,13 @@ def curves(x: Sequence[Tensor], y: Sequence[Tensor], names: Sequence[str]) -> Im
         y: True positive rates.
         names: Of the classes; of two, the second alone is drawn, as the first is its mirror image.
     """
+
+    def thin(points: Tensor) -> Tensor:  # a point for each threshold, thousands of them, is more than there are pixels
+        return points.cpu()[torch.linspace(0, len(points) - 1, min(len(points), 2 * CURVES[0])).round().long()]
+
     chance = Line("", SILVER, torch.tensor([0.0, 1.0]), torch.tensor([0.0, 1.0]))
     drawn = [
-        Line(name[:10], COLOURS[place % len(COLOURS)], down.cpu(), along.cpu())
+        Line(name[:10], COLOURS[place % len(COLOURS)], thin(down), thin(along))
         for place, (name, along, down) in enumerate(zip(names, x, y, strict=True))
         if place or len(names) > 2
     ]

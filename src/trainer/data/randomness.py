@@ -1,5 +1,6 @@
 """Randomness that data alone decide on: no global state, so nothing else in a run can shift it."""
 
+from functools import cached_property
 from zlib import crc32
 
 import numpy as np
@@ -25,8 +26,11 @@ class Draws:
     """
 
     def __init__(self, rows: Tensor, *seeds: int) -> None:
-        self._streams = _mixed(rows.long() * _STEP + _number("draws", *seeds))
-        self._drawn = 0
+        self._rows, self._seeds, self._drawn = rows, seeds, 0
+
+    @cached_property
+    def _streams(self) -> Tensor:  # made when something is drawn: many a data set is not augmented
+        return _mixed(self._rows.long() * _STEP + _number("draws", *self._seeds))
 
     def uniform(self, *shape: int) -> Tensor:
         """The next numbers, evenly spread over [0, 1) in steps of 2^-24.
