@@ -37,7 +37,7 @@ def expand(composer: Composer, typed: Sequence[str]) -> list[list[str]]:
     """
     config, _, _ = composer.attempt(first_of(composer, typed))
     settings = config.sweep if config else OmegaConf.structured(Sweep)
-    fixed = [f"{key}={value}" for key, value in _params(config).items()]
+    fixed = [f"{key}={value}" for key, value in params_of(config).items()]
     jobs: list[list[str]] = []
     for grid in settings.grids or [""]:
         axes = composer.axes([*fixed, *typed, *shlex.split(grid)])
@@ -64,7 +64,7 @@ def first_of(composer: Composer, typed: Sequence[str]) -> list[str]:
     ]
 
 
-def _params(config: DictConfig | None) -> dict[str, Any]:
+def params_of(config: DictConfig | None) -> dict[str, Any]:
     """Axes that stand in the config, as Hydra's own sweeper has them."""
     return OmegaConf.select(config, "hydra.sweeper.params") or {} if config else {}
 

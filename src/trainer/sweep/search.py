@@ -15,7 +15,7 @@ from trainer.sweep.enrol import OF_THE_SWEEP
 from trainer.sweep.identity import Identities, key_of
 from trainer.sweep.ledger import Job
 from trainer.sweep.optimizer import Goal, asked, checked, hopeless
-from trainer.sweep.space import Choices, Numbers, Space, space_of
+from trainer.sweep.space import Choices, Numbers, Space, fixed_words, space_of
 from trainer.sweep.table import smaller_is_better
 from trainer.sweep.trials import Trial, Trials
 
@@ -54,8 +54,7 @@ def plan_of(composer: Composer, typed: Sequence[str]) -> Plan | None:
     Raises:
         UserError: The space, the metric, the sampler or the pruner makes no sense.
     """
-    fixed = [each.input_line or "" for each in composer.parsed(typed) if not each.is_sweep_override()]
-    config, _, _ = composer.attempt(fixed)
+    config, _, _ = composer.attempt(fixed_words(composer, typed))
     if config is None or not config.sweep.trials:
         return None
     whole = space_of(composer, typed)

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
-from omegaconf import OmegaConf
 
 from trainer.compose import Composer
 from trainer.errors import UserError
+from trainer.sweep.plan import params_of
 
 NOT_IN_A_SEARCH = ("seeds", "samples", "zip", "grids")  # of `sweep`: other ways to make jobs of axes
 Value = str | int | float
@@ -112,11 +112,11 @@ def space_of(composer: Composer, typed: Sequence[str]) -> Space:
             be made in other ways as well.
         HydraException: A word does not follow Hydra's grammar.
     """
-    config, _, _ = composer.attempt(_first(composer, typed))
+    config, _, _ = composer.attempt(fixed_words(composer, typed))
     asked = [name for name in NOT_IN_A_SEARCH if config and config.sweep[name]]
     if asked:
         raise UserError(f"sweep.{asked[0]}: a search chooses its jobs by itself; leave it or sweep.trials out")
-    params = (OmegaConf.select(config, "hydra.sweeper.params") or {}) if config else {}
+    params = params_of(config)
     fixed: dict[str, str] = {}
     dimensions: dict[str, Numbers | Choices] = {}
     for each in composer.parsed([*(f"{key}={value}" for key, value in params.items()), *typed]):
@@ -133,7 +133,7 @@ def space_of(composer: Composer, typed: Sequence[str]) -> Space:
     return Space((*fixed.values(),), (*dimensions.values(),))
 
 
-def _first(composer: Composer, typed: Sequence[str]) -> list[str]:
+def fixed_words(composer: Composer, typed: Sequence[str]) -> list[str]:
     """The words that vary nothing: enough to see the settings of the sweep."""
     return [each.input_line or "" for each in composer.parsed(typed) if not each.is_sweep_override()]
 
