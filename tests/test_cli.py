@@ -88,20 +88,10 @@ def test_callbacks_are_switched_on_and_off_by_name(command):
     config = yaml.safe_load(
         command("callbacks=[default,early_stopping,gradient_clipping]", "~callbacks.pictures", "--cfg", "job").out
     )
-    assert list(config["callbacks"]) == [
-        "lean_steps",
-        "finite_loss",
-        "checkpoint",
-        "lr_monitor",
-        "progress",
-        "classes",
-        "values",
-        "forecast",
-        "samples",
-        "attention_maps",
-        "early_stopping",
-        "gradient_clipping",
-    ]
+    usual = yaml.safe_load(command("--cfg", "job").out)["callbacks"]
+    assert {"lean_steps", "checkpoint", "progress", "pictures"} <= {*usual}
+    expected = [*(name for name in usual if name != "pictures"), "early_stopping", "gradient_clipping"]
+    assert list(config["callbacks"]) == expected
     assert yaml.safe_load(command("callbacks=none", "--cfg", "job").out)["callbacks"] == {}
 
 
