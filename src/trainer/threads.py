@@ -9,7 +9,7 @@ import torch
 
 from trainer.spec import DataSpec
 
-TINY = 4_000_000  # multiplications: a millisecond's; measured, see docs/speed.md
+TINY = 4_000_000  # multiplications; below it two threads were never faster: docs/speed.md
 
 
 def work(weights: int, spec: DataSpec, examples: int) -> int:
