@@ -38,7 +38,7 @@ docs: install-dev ## build the documentation into site/
 	$(BIN)/mkdocs build --strict
 
 lock: install-dev ## write constraints.txt anew from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --no-annotate pyproject.toml -o constraints.txt
+	$(BIN)/uv pip compile --quiet --system-certs --universal --python-version 3.11 --all-extras --no-header --no-annotate pyproject.toml -o constraints.txt
 
 clean: ## delete what was built and cached; outputs/ and data/ stay
 	rm -rf $(VENV) dist site .mypy_cache .pytest_cache .ruff_cache
@@ -60,7 +60,7 @@ define setup
 	@echo "setting up $(VENV) ($(1)): about 5 GB with PyTorch's CUDA libraries, a minute or more"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.8
-	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '$(1)' \
+	@$(BIN)/uv pip install --quiet --system-certs --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '$(1)' \
 	  || $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '$(1)' # slower, but knows pip's settings
 endef
 
