@@ -10,11 +10,12 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from trainer.artifacts.record import smaller_is_better
+
 REDRAWN = 4  # times a second
 MOST_ROWS = 8
 WIDTH = 32  # characters of a curve
 HEIGHTS = "▁▂▃▄▅▆▇█"
-LOWER = ("loss", "mae", "mse", "error")  # in a name: less of it is better
 
 
 class Curve:
@@ -27,7 +28,7 @@ class Curve:
     def __init__(self, name: str) -> None:
         self.name, self.now = name, float("nan")
         self.best: float | None = None
-        self._lower = any(word in name for word in LOWER)
+        self._lower = smaller_is_better(name)
         self._points: list[float] = []
         self._each = 1  # so many values are one point
         self._gathered: list[float] = []

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from trainer.artifacts.causes import essential_config
-from trainer.artifacts.record import Record, records
+from trainer.artifacts.record import Record, records, smaller_is_better
 from trainer.errors import UserError, did_you_mean
 from trainer.sweep.statistics import Difference, Estimate, difference, estimate, importances
 
 NOT_SWEPT = ("seed=", "data.seed=", "hydra", "callbacks.pruning")
 SEEDS = ("seed", "data.seed")  # in these the runs of a group differ
-LOWER = ("loss", "mae", "mse", "rmse", "error", "seconds")  # metrics that are good when they are small
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def report_of(
     first = _values(grouped[compared], metric)
     said = (with_value[0].nested_config.get("sweep") or {}).get("direction")
     direction = direction or (said[0] if isinstance(said, list) else said)
-    higher = direction == "max" if direction else not any(word in metric for word in LOWER)
+    higher = direction == "max" if direction else not smaller_is_better(metric)
     groups = [
         _group(words, runs, metric, swept, None if words == compared else first) for words, runs in grouped.items()
     ]

@@ -1,7 +1,6 @@
 """Run: the jobs of a sweep that are not done, by one of Hydra's launchers or side by side in processes of their own."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +29,7 @@ from trainer.sweep.search import PRUNING, Search, plan_of
 from trainer.sweep.side_by_side import SideBySide
 from trainer.sweep.table import counts
 from trainer.sweep.trials import Trials
+from trainer.sweep.turns import Turns
 
 log = logging.getLogger(__name__)
 MOST_TOLD = 10  # failed jobs
@@ -73,12 +73,11 @@ def run_sweep(
         log.info(f"sweep  {directory}: {len(jobs)} jobs, {added} of them new, {len(_to_run(jobs))} to run")
     before = {job.number: job.tries for job in jobs}
     number = 0
+    turns = Turns(ledger, config.sweep.retries, config.sweep.fail_fast, _hydra_kept()(search.next) if search else None)
     if engine := engine_of(config, ledger):
-        number = _side_by_side(ledger, engine, config, own, search)
-    elif search:
-        _launch_search(search, ledger, _launcher(ledger, config, context, task, search), config.sweep, batch or 1)
+        number = _side_by_side(turns, engine, config, own, search)
     else:
-        _launch(ledger, _launcher(ledger, config, context, task, search), config.sweep, batch)
+        _launch(turns, _launcher(ledger, config, context, task, search), batch)
     tell(ledger)
     if number:
         raise SystemExit(128 + number)  # as shells have it
@@ -105,37 +104,11 @@ def open_ledger(
     return ledger, None
 
 
-def _launch(ledger: Ledger, launch: Launch, settings: Any, batch: int | None) -> None:
-    """Give the jobs to the launcher, and those that fail once more as often as `sweep.retries` says."""
-    tried = {job.number: job.tries for job in ledger.jobs()}
-    for _ in range(1 + settings.retries):
-        todo = [job for job in _to_run(ledger.jobs()) if job.tries - tried[job.number] <= settings.retries]
-        for start in range(0, len(todo), batch or len(todo) or 1):
-            launch(todo[start : start + (batch or len(todo))], start)
-        if settings.fail_fast:
-            break
-
-
-def _launch_search(search: Search, ledger: Ledger, launch: Launch, settings: Any, batch: int) -> None:
-    """Give the jobs to the launcher, each chosen when those before it have ended."""
-    begun: Counter[int] = Counter()
-    before = {job.number: job.tries for job in ledger.jobs()}
+def _launch(turns: Turns, launch: Launch, batch: int | None) -> None:
+    """Give the jobs to the launcher; those of a search are chosen when those before them have ended."""
     start = 0
-    while True:
-        jobs = ledger.jobs()
-        failed = [job for job in jobs if job.state == "failed"]
-        if settings.fail_fast and any(job.tries > before.get(job.number, 0) for job in failed):
-            return
-        left = [
-            job for job in jobs if job.state in ("planned", "interrupted") and begun[job.number] <= settings.retries
-        ]
-        part = [*left, *(job for job in failed if job.tries <= settings.retries)][:batch]
-        with _hydra_kept():
-            while len(part) < batch and (job := search.next()):
-                part.append(job)
-        if not part:
-            return
-        begun.update(job.number for job in part)
+    while part := turns.next(batch):
+        turns.began(part)
         launch(part, start)
         start += len(part)
 
@@ -154,9 +127,9 @@ def _launcher(
     return launch
 
 
-def _side_by_side(ledger: Ledger, engine: Engine, config: DictConfig, own: list[str], search: Search | None) -> int:
+def _side_by_side(turns: Turns, engine: Engine, config: DictConfig, own: list[str], search: Search | None) -> int:
     """Run each job in a process of its own; the signal that ended it before all had run, else 0."""
-    settings = config.sweep
+    ledger = turns.ledger
     of_hydra = [word for word in config.hydra.overrides.hydra if not key_of(word).startswith(NOT_OF_A_JOB)]
 
     def command(job: Job) -> list[str]:
@@ -164,9 +137,8 @@ def _side_by_side(ledger: Ledger, engine: Engine, config: DictConfig, own: list[
         return [*own, *job.words, *of_hydra, *_beside(job, search), f"hydra.run.dir={place}"]
 
     metric, trials = config.optimized_metric, search.wanted if search else 0
-    board = Board(metric if isinstance(metric, str) else None, settings.direction, engine.places(), trials)
-    more = search.next if search else None
-    return SideBySide(ledger, engine, command, settings.retries, settings.fail_fast, board, more).run()
+    board = Board(metric if isinstance(metric, str) else None, config.sweep.direction, engine.places(), trials)
+    return SideBySide(turns, engine, command, board).run()
 
 
 def tell(ledger: Ledger) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from trainer.artifacts.fingerprint import INCIDENTAL, is_within
+from trainer.artifacts.record import smaller_is_better
 from trainer.compose import Composer
 from trainer.errors import UserError
 from trainer.sweep.enrol import OF_THE_SWEEP
@@ -16,7 +17,6 @@ from trainer.sweep.identity import Identities, key_of
 from trainer.sweep.ledger import Job
 from trainer.sweep.optimizer import Goal, asked, checked, hopeless
 from trainer.sweep.space import Choices, Numbers, Space, fixed_words, space_of
-from trainer.sweep.table import smaller_is_better
 from trainer.sweep.trials import Trial, Trials
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,6 @@ harms no other. What it prints stands in SWEEP/output/7.log.
 """
 
 import signal
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from types import FrameType
 
 from trainer.sweep.board import Board
 from trainer.sweep.engine import Begun, Engine
-from trainer.sweep.ledger import Job, Ledger
+from trainer.sweep.ledger import Job
+from trainer.sweep.turns import Turns
 from trainer.sweep.verdict import conclude
 
 PAUSE = 0.5  # seconds after which signals are answered, if no job ends before
@@ -37,30 +37,15 @@ class SideBySide:
     """Runs the jobs of a sweep that are not done.
 
     Args:
-        ledger: Of the sweep; others may work on it at the same time.
+        turns: Which job is next.
         engine: Where the jobs run.
         command: The words that run a job.
-        retries: How often a failed job is begun once more.
-        fail_fast: Whether to begin no further job once one has failed.
         board: Is told what happens.
-        more: Of a search: chooses a further job; None once there are enough. What has failed is there a trial as any
-            other, and is begun again only as often as `retries` says, whenever that was.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        engine: Engine,
-        command: Callable[[Job], list[str]],
-        retries: int,
-        fail_fast: bool,
-        board: Board,
-        more: Callable[[], Job | None] | None = None,
-    ) -> None:
-        self.ledger, self.engine, self.command, self.board = ledger, engine, command, board
-        self.retries, self.fail_fast, self.more = retries, fail_fast, more
-        self.begun: Counter[int] = Counter()  # tries of this process
-        self.before = {job.number: job.tries for job in ledger.jobs()}
+    def __init__(self, turns: Turns, engine: Engine, command: Callable[[Job], list[str]], board: Board) -> None:
+        self.turns, self.engine, self.command, self.board = turns, engine, command, board
+        self.ledger = turns.ledger
         self.running: list[Running] = []
         self.signals: list[int] = []
 
@@ -94,24 +79,13 @@ class SideBySide:
         if self.signals:
             return None
         self.ledger.notice_the_dead(but={each.job.number for each in self.running})
-        jobs = self.ledger.jobs()
-        self.board.jobs = jobs
-        since = {job.number: job.tries - self.before.get(job.number, 0) for job in jobs}
-        failed = [job for job in jobs if job.state == "failed"]
-        if self.fail_fast and any(since[job.number] for job in failed):
-            return None
-        for job in jobs:
-            if job.state == "planned" or (job.state == "interrupted" and self.begun[job.number] <= self.retries):
-                return job
-        tries = {job.number: job.tries if self.more else since[job.number] for job in failed}
-        again = next((job for job in failed if tries[job.number] <= self.retries), None)
-        if again is None and self.more and (again := self.more()):
-            self.board.jobs = [*jobs, again]
-        return again
+        found = self.turns.next(1)
+        self.board.jobs = self.ledger.jobs()
+        return found[0] if found else None
 
     def _start(self, job: Job) -> None:
         self.running.append(Running(job, self.engine.begin(job, self.command(job))))
-        self.begun[job.number] += 1
+        self.turns.began([job])
         self.board.began(job)
 
     def _end(self, one: Running) -> None:

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import get_args
 
+from trainer.artifacts.record import smaller_is_better
 from trainer.sweep.ledger import TO_RUN, Job, State
-from trainer.sweep.report import LOWER
 
 
 def lines(jobs: Sequence[Job]) -> Iterator[str]:
@@ -65,8 +65,3 @@ def best(jobs: Sequence[Job], metric: str, direction: str | None) -> Job | None:
     valued = [(value, job) for job in jobs if (value := job.metric(metric)) is not None]
     chosen = (min if smaller else max)(valued, key=lambda pair: pair[0], default=None)
     return chosen[1] if chosen else None
-
-
-def smaller_is_better(metric: str) -> bool:
-    """Whether a metric of this name is an error or a loss."""
-    return any(word in metric for word in LOWER)

@@ -83,20 +83,12 @@ class Trials(Ledger):
             found[number].reports[epoch] = math.nan if value is None else value  # SQLite knows no NaN
         return [*found.values()]
 
-    def end(
-        self,
-        number: int,
-        state: State,
-        error: str | None = None,
-        *,
-        seconds: float | None = None,
-        tries: int | None = None,
-    ) -> None:
+    def end(self, number: int, state: State, error: str | None = None, **how: Any) -> None:
         """Write down how a running job ended; one without the number that is searched for has failed."""
         settings = self.settings()
         if settings and state == "done" and values_of(self.result(number), settings["goal"]["metrics"]) is None:
             state, error = "failed", f"{', '.join(settings['goal']['metrics'])}: missing in its result, or no number"
-        super().end(number, state, error, seconds=seconds, tries=tries)
+        super().end(number, state, error, **how)
 
     def add(self, trial: Trial) -> bool:
         """Write down a new trial.
