@@ -23,7 +23,6 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-QUICK = {"first-run.md"}
 FENCE = re.compile(r'^```(\w+)(?: title="([^"\n]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!\!)\[[^\]\n]*\]\(([^)\s]+)\)")
 
@@ -54,10 +53,9 @@ def blocks_of(page):
 
 
 def pages(*, to_run):
-    """The pages as parameters; of those to run, all but the quick ones are marked slow."""
+    """The pages as parameters; those to run are slow."""
     chosen = [page for page in PAGES if not to_run or any(b.is_run and not b.title for b in blocks_of(page))]
-    slow = {page for page in chosen if to_run and page.name not in QUICK}
-    return [pytest.param(page, id=page.name, marks=[pytest.mark.slow] * (page in slow)) for page in chosen]
+    return [pytest.param(page, id=page.name, marks=[pytest.mark.slow] * to_run) for page in chosen]
 
 
 def run(command, directory):

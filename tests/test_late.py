@@ -48,6 +48,7 @@ def test_a_run_on_digits_imports_nothing_that_it_does_not_use(tmp_path):
     assert json.loads(last) == []
 
 
+@pytest.mark.slow
 def test_torchvision_and_its_networks_work_in_a_process_that_did_without(tmp_path):
     pytest.importorskip("torchvision")
     last = after(
@@ -82,6 +83,7 @@ def test_every_metric_of_torchmetrics_is_there_when_it_is_asked_for(tmp_path):
     assert last == "module module"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["torchmetrics.text.BLEUScore", "torchmetrics.functional.bleu_score"])
 def test_a_metric_named_in_a_config_is_found(tmp_path, metric):
     last = after(IMPORT, tmp_path, f"from pkgutil import resolve_name; print(resolve_name('{metric}').__name__)")
@@ -138,6 +140,7 @@ def test_networks_compile_in_a_process_that_did_without_the_compiler(tmp_path):
     assert last == "module"
 
 
+@pytest.mark.slow
 def test_parts_of_the_compiler_can_be_imported_first(tmp_path):
     last = after(
         IMPORT,

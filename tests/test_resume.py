@@ -54,7 +54,7 @@ class Talkative(Supervised):
 '''
 
 GAN = ["model=gan", "model.net.generator=[8]", "model.net.discriminator=[8]"]
-QUICK = ("dropout and augmentation", "a GAN that accumulates", "Lightning's own loop, means over the epoch")
+QUICK = ("dropout and augmentation", "a GAN that accumulates")
 GANS = ("a GAN", "a GAN that accumulates")
 WAYS = {
     "dropout and augmentation": DROPOUT,

@@ -50,24 +50,19 @@ def test_a_judge_of_an_earlier_run_judges_the_test(command):
     assert 0 <= metrics["test/confident_share"] <= 1
 
 
-@pytest.mark.parametrize(
-    ("judge", "message"),
-    [
-        (
-            "nowhere",
-            "no checkpoint and no run directory 'nowhere'\n  name the run directory of a classifier of data 'digits'",
-        ),
-        ("other", "'other' is no classifier of data 'digits', but a Linear of data 'line'"),
-        ("gan", "'gan' is no classifier of data 'digits', but a GAN of data 'digits'"),
-    ],
-)
-def test_what_is_no_judge_is_refused_before_the_training(judge, message, command):
+def test_what_is_no_judge_is_refused_before_the_training(command):
     command("data=line", "model=linear", "trainer.max_epochs=1", "hydra.run.dir=other")
     command(*SMALL, "hydra.run.dir=gan")
-    outcome = command(*JUDGED, f"callbacks.sample_quality.judge={judge}", "hydra.run.dir=mine")
-    assert outcome.code == 1
-    assert f"error: callbacks.sample_quality.judge: {message}" in outcome.err
-    assert "epoch 1" not in outcome.out
+    offer = "name the run directory of a classifier of data 'digits'"
+    for judge, message in {
+        "nowhere": f"no checkpoint and no run directory 'nowhere'\n  {offer}",
+        "other": "'other' is no classifier of data 'digits', but a Linear of data 'line'",
+        "gan": "'gan' is no classifier of data 'digits', but a GAN of data 'digits'",
+    }.items():
+        outcome = command(*JUDGED, f"callbacks.sample_quality.judge={judge}", f"hydra.run.dir=by_{judge}")
+        assert outcome.code == 1
+        assert f"error: callbacks.sample_quality.judge: {message}" in outcome.err
+        assert "epoch 1" not in outcome.out
 
 
 def test_a_network_that_makes_nothing_is_not_judged(command):

@@ -122,8 +122,14 @@ WAYS = {
 }
 
 
+QUICK = {"plain", "schedule", "accumulation", "validation within the epoch", "fewer batches", "early stopping"}
+QUICK |= {"images that are augmented", "a task that logs otherwise"}
 UNWATCHED = ["plain", "fewer batches", "a given number of steps", "autocast", "images that are augmented"]
 UNWATCHED += ["early stopping", "validation within the epoch", "a task that logs otherwise", "accumulation"]
+
+
+def marked(ways, quick):
+    return [pytest.param(way, marks=[pytest.mark.slow] * (way not in quick)) for way in ways]
 
 
 def compared(command, directory, *arguments, recorder="Recorder"):
@@ -151,7 +157,7 @@ def compared(command, directory, *arguments, recorder="Recorder"):
 
 
 @pytest.mark.filterwarnings("ignore:`training_step` returned `None`")
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", marked(WAYS, QUICK))
 def test_a_run_is_the_same_with_lean_steps_and_without(way, command, tmp_path):
     lean, lightning = compared(command, tmp_path, *TINY, *WAYS[way])
     assert lean["calls"] == lightning["calls"]
@@ -171,7 +177,7 @@ def single_steps(monkeypatch):
     return made
 
 
-@pytest.mark.parametrize("way", [*UNWATCHED, "onecycle"])
+@pytest.mark.parametrize("way", marked([*UNWATCHED, "onecycle"], {"plain", "accumulation", "onecycle"}))
 def test_a_run_whose_steps_nobody_watches_is_the_same(way, command, tmp_path, single_steps):
     words = WAYS.get(way, ["scheduler=onecycle"])
     lean, lightning = compared(command, tmp_path, *TINY, *words, recorder="Onlooker")

@@ -26,8 +26,9 @@ def spec_of(data):
 
 def net_of(model, spec):
     """The network, or else the words of its refusal."""
+    narrow = {"width": 16} if model == "resnet" else {}
     try:
-        return instantiate(OmegaConf.load(CONF / f"model/{model}.yaml").net, _convert_="all")(spec)
+        return instantiate(OmegaConf.load(CONF / f"model/{model}.yaml").net, **narrow, _convert_="all")(spec)
     except MismatchError as refusal:
         return str(refusal)
 

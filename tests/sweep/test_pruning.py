@@ -29,7 +29,13 @@ SEARCH = [
 ]
 
 
-@pytest.mark.parametrize("workers", [[], ["sweep.workers=2"]], ids=["in one process", "side by side"])
+@pytest.mark.parametrize(
+    "workers",
+    [
+        pytest.param([], id="in one process"),
+        pytest.param(["sweep.workers=2"], id="side by side", marks=pytest.mark.slow),
+    ],
+)
 def test_a_hopeless_trial_is_ended_early_and_kept(workers, command, tmp_path):
     (tmp_path / "pieces.py").write_text(ORDERED)
     outcome = command(*SEARCH, *workers)
