@@ -46,6 +46,8 @@ class Pair(Protocol):
 class Adversarial(LightningModule):
     """Train two networks against each other: for each batch a step of the discriminator, then one of the generator.
 
+    Both learn from the same made inputs: the generator makes them once a batch.
+
     Logs `train/`, `val/` and `test/` with both losses, and with `real` and `fake`: how real the discriminator holds
     inputs of the data and of the generator, a probability each. What is counted as a *step* is one of the generator.
 
@@ -86,7 +88,7 @@ class Adversarial(LightningModule):
         self.make_optimizers = {"generator": optimizer, "discriminator": discriminator_optimizer or optimizer}
         self.seed = torch.initial_seed()  # the run's
         self._batches_a_step = 1
-        self._owed: list[Tensor] = []  # targets of the batches that the generator has not yet learned from
+        self._owed: list[tuple[Tensor, Tensor]] = []  # fakes that the generator has not yet learned from, and targets
 
     @property
     def logged(self) -> list[str]:
@@ -104,10 +106,9 @@ class Adversarial(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         inputs, targets = batch
         share = 1 / self.trainer.accumulate_grad_batches
-        self._owed.append(targets)
-        with torch.no_grad():
-            fakes = self.net.make(self._noise(inputs, len(inputs), TRAINING, self.current_epoch, batch_idx), targets)
-        on_real, on_fake = self.net.judge(inputs, targets), self.net.judge(fakes, targets)  # (batch, 1) each
+        fakes = self.net.make(self._noise(inputs, len(inputs), TRAINING, self.current_epoch, batch_idx), targets)
+        self._owed.append((fakes, targets))
+        on_real, on_fake = self.net.judge(inputs, targets), self.net.judge(fakes.detach(), targets)  # (batch, 1) each
         loss = discriminator_loss(on_real, on_fake, self.real_label)
         self.manual_backward(share * loss)
         self._log("train", {"discriminator_loss": loss.detach()} | _belief(on_real, on_fake))
@@ -120,9 +121,8 @@ class Adversarial(LightningModule):
         self.trainer.strategy.optimizer_step(discriminator_optimizer.optimizer, lambda: None)
         discriminator_optimizer.zero_grad()
         self.toggle_optimizer(generator_optimizer)  # the discriminator only hands gradients on
-        for number, owed in enumerate(self._owed, start=1):
-            noise = self._noise(inputs, len(owed), TRAINING, self.current_epoch, batch_idx, number)
-            loss = generator_loss(self.net.judge(self.net.make(noise, owed), owed))
+        for owed in self._owed:  # the same fakes: to make others would cost a sixth more
+            loss = generator_loss(self.net.judge(*owed))
             self.manual_backward(share * loss)
         self.untoggle_optimizer(generator_optimizer)
         generator_optimizer.step()
