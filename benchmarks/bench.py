@@ -20,7 +20,7 @@ from pathlib import Path
 import processes
 import sweeps
 from contest import DATA, HERE, Contest
-from table import GROUPS, Round, contestants, lines
+from table import BY_RECIPE, GROUPS, Round, contestants, lines
 from works import WORKS, words_of
 
 LIKE = {"test": "mnist", "small_jobs": "diabetes", "overhead": "diabetes"}  # groups that need another's data
@@ -40,8 +40,11 @@ def measure(group: str, contest: Contest, *, quick: bool) -> Round:
     if group == "test":  # a second or two, so that a short measurement is the same
         words = words_of("mnist", folder, quick=False)
         return {name: contest.measure(name, words, what="test") for name in contestants(group)}
-    words, steps = words_of(group, folder, quick=quick), WORKS[group].template_steps[0 if quick else 1]
-    return {name: contest.measure(name, words, steps=steps) for name in contestants(group)}
+    steps = WORKS[group].template_steps[0 if quick else 1]
+    return {
+        name: contest.measure(name, words_of(group, folder, quick=quick, by_recipe=name == BY_RECIPE), steps=steps)
+        for name in contestants(group)
+    }
 
 
 def measure_all(groups: list[str], rounds: int, folder: Path, *, quick: bool) -> tuple[dict, dict]:

@@ -83,7 +83,7 @@ def _measure(contestant: str, words: list[str], what: str, steps: int, folder: P
     module = importlib.import_module(contestant.split()[0])
     place = Path(tempfile.mkdtemp(prefix=f"{contestant}_", dir=folder))
     try:
-        if contestant == "ours":
+        if module.__name__ == "ours":
             return getattr(module, what)(words, place)
         job = job_of(tuple(words))
         job = replace(job, net=deepcopy(job.net))  # each time from the same weights

@@ -14,6 +14,7 @@ class Work:
         words: Behind `trainer`, in every measurement; `{reviews}` is a file of some film reviews.
         quick: Further words of a short measurement.
         full: Further words of a thorough one.
+        recipe: In place of `words`, those of our own recipe for the same data, if it is measured as well.
         reviews: Film reviews to train on, in a short measurement and in a thorough one.
         needs: What has to lie below TRAINER_DATA_DIR.
         template_steps: Steps of the template's way, which needs but few of its slow ones; 0: as many as the others.
@@ -22,6 +23,7 @@ class Work:
     words: tuple[str, ...]
     quick: tuple[str, ...] = ()
     full: tuple[str, ...] = ()
+    recipe: tuple[str, ...] = ()
     reviews: tuple[int, int] = (0, 0)
     template_steps: tuple[int, int] = (0, 0)
     needs: str = ""
@@ -33,11 +35,14 @@ def _images(*words: str, quick: int, needs: str = "MNIST") -> Work:
     return Work((*words, "trainer.max_epochs=1"), quick=limits, needs=needs)
 
 
-def _reviews(*words: str) -> Work:
+def _reviews(recipe: str, *words: str) -> Work:
     """One epoch of a sample of reviews, long and short ones as in the whole."""
-    sample = ("data.dir={folder}", "data.path={reviews}", "data.vocabulary_size=10000", "data.max_length=500")
+    sample = ("data.dir={folder}", "data.path={reviews}", "data.val_size=128", "data.test_size=64")
+    once = (*sample, "trainer.max_epochs=1")
     return Work(
-        (*words, *sample, "data.val_size=128", "data.test_size=64", "trainer.max_epochs=1"), reviews=(1280, 3200)
+        (*words, *once, "data.vocabulary_size=10000", "data.max_length=500"),
+        recipe=(f"experiment={recipe}", *once),
+        reviews=(1280, 3200),
     )
 
 
@@ -69,20 +74,23 @@ WORKS = {
         needs="cifar-10-batches-py",
     ),
     "gan": _images("experiment=gan_tutorial", quick=100),
-    "imdb_lstm": _reviews("experiment=imdb_lstm_tutorial"),
+    "imdb_lstm": _reviews("imdb_lstm", "experiment=imdb_lstm_tutorial"),
     # a quarter of the tutorials' width of 512, which would take minutes
     "imdb_attention": _reviews(
-        "experiment=imdb_attention_tutorial", "model.net.width=128", "model.net.feed_forward=128"
+        "imdb_attention", "experiment=imdb_attention_tutorial", "model.net.width=128", "model.net.feed_forward=128"
     ),
 }
 
 
-def words_of(work: str, folder: Path, *, quick: bool) -> list[str]:
+def words_of(work: str, folder: Path, *, quick: bool, by_recipe: bool = False) -> list[str]:
     """What ours is told, without the word `trainer`."""
     one = WORKS[work]
     size = one.reviews[0 if quick else 1]
     places = {"folder": str(folder), "reviews": str(some_reviews(size, folder)) if size else ""}
-    return [word.format(**places) for word in (*one.words, *(one.quick if quick else one.full))]
+    return [
+        word.format(**places)
+        for word in (*(one.recipe if by_recipe else one.words), *(one.quick if quick else one.full))
+    ]
 
 
 def some_reviews(size: int, folder: Path) -> Path:
