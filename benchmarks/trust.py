@@ -36,13 +36,12 @@ NETS = {
     "ResNet-18": ["data=cifar10", "data.synthetic=true", "model=resnet", "+trainer.limit_val_batches=1"],
 }
 FEW = ["trainer.max_epochs=1", "+trainer.limit_train_batches=2", "test=false"]
+SAVED: list[dict[str, tuple[float, int]]] = []  # seconds and bytes of each kind
 TIMES = 10  # that each kind of checkpoint is written, in turn
 
 
 class Saves(Callback):
     """Writes checkpoints of the trained network, and notes how long each kind takes and how large it is."""
-
-    found: list[dict[str, tuple[float, int]]] = []
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write them, in turn."""
@@ -63,25 +62,25 @@ class Saves(Callback):
 
         for _ in range(TIMES):
             kinds: dict[str, Callable[[Path], None]] = {"ours": as_ours, "Lightning": as_lightning, "plain": as_plain}
-            self.found.append({})
+            SAVED.append({})
             for name, save in kinds.items():
                 path, began = folder / f"{name}.ckpt", time.perf_counter()
                 save(path)
-                self.found[-1][name] = time.perf_counter() - began, path.stat().st_size
+                SAVED[-1][name] = time.perf_counter() - began, path.stat().st_size
 
 
 def checkpoints(folder: Path) -> list[str]:
     """A row for each network."""
     import ours
-    from trust import Saves  # as the run imports it
+    from trust import SAVED  # of the module that the run imports
 
     lines = []
     for name, words in NETS.items():
-        Saves.found.clear()
+        SAVED.clear()
         sys.argv = ["trainer", *words, *FEW, f"outputs='{folder}'", "+callbacks.saves._target_=trust.Saves"]
         with redirect_stdout(io.StringIO()):
             run(ours.main)
-        counted = Saves.found[1:]
+        counted = SAVED[1:]
         milliseconds = {kind: 1000 * statistics.median(one[kind][0] for one in counted) for kind in counted[0]}
         ratios = [
             statistics.median(one["ours"][0] / one[kind][0] for one in counted) for kind in ("Lightning", "plain")
@@ -121,9 +120,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="trust_") as folder:
         place = Path(folder)
         made = checkpoints(place)
-        print(
-            "| checkpoint | ours, ms | Lightning's | plain | ours / Lightning's | / plain | KiB: ours | Lightning's | plain |"
-        )
+        print("| checkpoint | ours, ms | Lightning's | plain | ratio | ratio | KiB: ours | Lightning's | plain |")
         print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |", *made, sep="\n", flush=True)
         print("| work | steps/s | without | ratio | from .. to |\n| --- | ---: | ---: | ---: | --- |")
         for work in ("xor", "diabetes", "mnist"):
