@@ -54,8 +54,9 @@ def watch(moment: Moment) -> None:
             setattr(task, name, dying_after(getattr(task, name), kind, moment))
     write = seal.write_whole
 
-    def torn(path: Path, content: Any) -> None:
+    def torn(path: Path, *parts: Any) -> None:
         if moment.happens("write"):
+            content = b"".join(parts)
             how = random.choice(["half", "before the new name", "after"])
             partial = path.with_name(path.name + ".part")
             partial.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +64,7 @@ def watch(moment: Moment) -> None:
             if how == "after":
                 partial.replace(path)
             die()
-        write(path, content)
+        write(path, *parts)
 
     seal.write_whole = torn
 

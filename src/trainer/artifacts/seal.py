@@ -30,20 +30,20 @@ class Sealed(TorchCheckpointIO):
             return
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
-        write_whole(Path(path), sealed(buffer.getbuffer()))
+        write_whole(Path(path), *sealed(buffer.getbuffer()))
 
 
-def sealed(content: memoryview) -> bytearray:
-    """What `torch.save` has made, with a seal at its end."""
+def sealed(content: memoryview) -> tuple[memoryview, bytes]:
+    """What `torch.save` has made, all but its last two bytes, and in their place the seal; without a copy."""
     assert bytes(content[-22:-18]) == END
-    whole = bytearray(content)
-    whole[-2:] = (len(MARK) + DIGITS).to_bytes(2, "little")
-    whole += MARK
-    return whole + hashlib.sha256(whole).hexdigest().encode()
+    start, comment = content[:-2], (len(MARK) + DIGITS).to_bytes(2, "little") + MARK
+    digest = hashlib.sha256(start)
+    digest.update(comment)
+    return start, comment + digest.hexdigest().encode()
 
 
-def write_whole(path: Path, content: bytes | bytearray) -> None:
-    """Write a file whole or not at all, and onto the disk: what was there before stays until then.
+def write_whole(path: Path, *parts: bytes | memoryview) -> None:
+    """Write a file, in parts, whole or not at all, and onto the disk: what was there before stays until then.
 
     Raises:
         UserError: The disk is full, or may not be written to; what was there before is untouched.
@@ -52,7 +52,7 @@ def write_whole(path: Path, content: bytes | bytearray) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
-            file.write(content)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
