@@ -16,7 +16,7 @@ from chart import Panel, draw
 from contest import HERE, Contest
 from table import number
 
-DATA = ["data=xor", "data._target_=madeup.MadeUp", "model=mlp"]
+DATA = ["data=xor", "~data.repeats", "data._target_=madeup.MadeUp", "model=mlp"]
 USUAL = {"data.batch_size": 64, "model.net.hidden": "[64]", "+data.rows": 10_000, "objective.metrics": "[accuracy]"}
 EXTRA = "early_stopping,gradient_clipping"
 AXES: dict[str, list[tuple[str, list[str]]]] = {
@@ -29,7 +29,7 @@ AXES: dict[str, list[tuple[str, list[str]]]] = {
         ("5", ["objective.metrics=[accuracy,auroc,f1,precision,recall]"]),
     ],
     "callbacks": [
-        ("checkpoint alone", ["callbacks=[checkpoint]"]),
+        ("checkpoint alone", ["callbacks=[lean_steps,checkpoint]"]),
         ("default", []),
         ("and 2 more", [f"callbacks=[default,{EXTRA}]", "callbacks.early_stopping.patience=1000"]),
     ],
