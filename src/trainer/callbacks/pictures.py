@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from trainer.callbacks.board import show
 from trainer.callbacks.chart import Colour
@@ -129,17 +132,27 @@ def sheet(images: Tensor, titles: Sequence[tuple[str, Colour]], columns: int) ->
     """
     rows = -(-len(titles) // columns)
     width, height = TILE + GAP, TILE + TITLE + GAP
-    drawn = Image.new("RGB", (columns * width + GAP, rows * height + GAP), WHITE)
+    canvas = np.full((rows * height + GAP, columns * width + GAP, 3), 255, np.uint8)
+    corners = [(GAP + place % columns * width, GAP + place // columns * height) for place in range(len(titles))]
+    for (left, top), pixels in zip(corners, thumbnails(images, (TILE, TILE), "nearest-exact"), strict=True):
+        canvas[top + TITLE :, left:][:TILE, :TILE] = pixels
+    drawn = Image.fromarray(canvas)
     pen = ImageDraw.Draw(drawn)
-    for place, (image, (title, colour)) in enumerate(zip(images, titles, strict=True)):
-        left, top = GAP + place % columns * width, GAP + place // columns * height
-        drawn.paste(tile(image).resize((TILE, TILE), Image.Resampling.NEAREST), (left, top + TITLE))
-        pen.text((left, top), title, fill=colour)
+    for corner, (title, colour) in zip(corners, titles, strict=True):
+        pen.text(corner, title, fill=colour)
     return drawn
 
 
-def tile(image: Tensor) -> Image.Image:
-    """One image (channels, height, width) in its own size, stretched to the full range of brightness."""
-    low, high = image.aminmax()
-    pixels = ((image - low) / (high - low).clamp(min=1e-9) * 255).byte().permute(1, 2, 0).numpy()  # (h, w, c)
-    return Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels[..., :3]).convert("RGB")
+def thumbnails(images: Tensor, size: tuple[int, int], how: str) -> NDArray[np.uint8]:
+    """Images (n, channels, height, width) as (n, *size, 3), each stretched to the full range of brightness.
+
+    Args:
+        images: Of one channel, which is drawn grey, or of three.
+        size: Height and width that they get.
+        how: By which `mode` of `torch.nn.functional.interpolate`.
+    """
+    low, high = (edge[:, None, None, None] for edge in images.float().flatten(1).aminmax(dim=1))
+    bright = (images.float() - low) / (high - low).clamp(min=1e-9) * 255  # (n, channels, height, width)
+    if bright.shape[2:] != size:
+        bright = interpolate(bright, size, mode=how, antialias=how == "bilinear")
+    return bright[:, :3].byte().permute(0, 2, 3, 1).expand(-1, -1, -1, 3).numpy()

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from trainer.callbacks.pictures import tile
+from trainer.callbacks.pictures import thumbnails
 
 MOST_PIXELS = 48  # side of a thumbnail; smaller images stay as they are
 
@@ -65,8 +65,8 @@ def sprite(images: Tensor) -> tuple[Image.Image, tuple[int, int]]:
     shrunk = min(1.0, MOST_PIXELS / max(height, width))
     size = (max(1, round(width * shrunk)), max(1, round(height * shrunk)))
     columns = math.ceil(math.sqrt(len(images)))
-    sheet = Image.new("RGB", (columns * size[0], columns * size[1]), (255, 255, 255))
-    for place, image in enumerate(images):
-        drawn = tile(image.float()).resize(size, Image.Resampling.BILINEAR)
-        sheet.paste(drawn, (place % columns * size[0], place // columns * size[1]))
-    return sheet, size
+    drawn = thumbnails(images, size[::-1], "bilinear")  # (n, height, width, 3)
+    sheet = np.full((columns * columns, *drawn.shape[1:]), 255, np.uint8)
+    sheet[: len(drawn)] = drawn
+    rows = sheet.reshape(columns, columns, *drawn.shape[1:]).swapaxes(1, 2)  # (rows, height, columns, width, 3)
+    return Image.fromarray(rows.reshape(columns * size[1], columns * size[0], 3)), size
