@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from trainer.sweep.forms import as_table, write
 from trainer.sweep.front import lines_of_best
 from trainer.sweep.identity import Identities, key_of
 from trainer.sweep.ledger import TO_RUN, Job, Ledger
+from trainer.sweep.loader import SweepLoader
 from trainer.sweep.record import Recorded
 from trainer.sweep.report import report_of
 from trainer.sweep.search import PRUNING, Search, plan_of
@@ -117,10 +119,11 @@ def _launcher(
     ledger: Ledger, config: DictConfig, context: HydraContext, task: Callable[[Any], Any], search: Search | None
 ) -> Launch:
     """Gives jobs to the launcher that `hydra/launcher` names."""
+    quick = replace(context, config_loader=SweepLoader(context.config_loader))
 
     def launch(part: Sequence[Job], start: int) -> None:
         recorded = Recorded(task, ledger.sweep.absolute(), {job.number: job for job in part}, config.sweep.fail_fast)
-        launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=recorded, config=config)
+        launcher = Plugins.instance().instantiate_launcher(hydra_context=quick, task_function=recorded, config=config)
         words = [[*job.words, *_beside(job, search), f"hydra.sweep.subdir={job.number}"] for job in part]
         launcher.launch(words, initial_job_idx=start)
 
