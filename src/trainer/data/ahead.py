@@ -3,15 +3,14 @@
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
-from annotated_types import Ge
 from torch import Tensor
 
 from trainer.errors import UserError, first_line
 
-Workers = Annotated[int, Ge(0)] | Literal["auto"]
+Workers = int | Literal["auto"]
 Names = Sequence[str]
 
 MOST = 16  # workers that are begun unasked; each takes some 100 MB of memory

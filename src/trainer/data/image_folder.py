@@ -86,6 +86,8 @@ class ImageFolder(TensorData):
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
+        if workers != "auto" and workers < 0:
+            raise UserError(f"data.workers: {workers} is less than 0")
         self.root, self.synthetic = Path(dir, path), synthetic
         self.folders = {} if synthetic else folders_of(self.root)
         names = MADE_UP if synthetic else classes_in(self.folders)
