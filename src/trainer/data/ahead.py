@@ -2,13 +2,14 @@
 
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from trainer.errors import UserError, first_line
+from trainer.errors import UserError
 
 Workers = int | Literal["auto"]
 Names = Sequence[str]
@@ -39,25 +40,22 @@ def read_ahead(
         return
     from torch.utils.data import DataLoader
 
-    loader: Any = DataLoader(
-        _Whole(read),  # type: ignore[arg-type]  # no more is asked of it
-        sampler=batches,
-        batch_size=None,  # its sampler names batches, not examples
-        num_workers=min(workers, len(batches)),
-        prefetch_factor=prefetch,
-        pin_memory=pinned,
-        worker_init_fn=_leave_signals_to_the_run,
-        generator=torch.Generator(),  # else it draws a number from the run's own, which dropout would miss
-    )
-    ahead = iter(loader)
+    with warnings.catch_warnings():  # of more workers than cores, which somebody has asked for; of forks beside threads
+        warnings.simplefilter("ignore")
+        loader: Any = DataLoader(
+            _Whole(read),  # type: ignore[arg-type]  # no more is asked of it
+            sampler=batches,
+            batch_size=None,  # its sampler names batches, not examples
+            num_workers=min(workers, len(batches)),
+            prefetch_factor=prefetch,
+            pin_memory=pinned,
+            worker_init_fn=_leave_signals_to_the_run,
+            generator=torch.Generator(),  # else it draws a number from the run's own, which dropout would miss
+        )
+        ahead = iter(loader)
     for left in reversed(range(len(batches))):
-        try:
-            batch = next(ahead)
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise UserError(f"data.workers: {first_line(error)}; fewer of them need less memory, 0 none") from error
-        if not left:
+        batch = next(ahead)
+        if not left or isinstance(batch, UserError):
             del ahead  # ends the workers: who has the last batch does not ask for another
         if isinstance(batch, UserError):
             raise batch
