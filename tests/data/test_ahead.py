@@ -45,6 +45,18 @@ def test_the_workers_end_where_the_rest_is_not_wanted():
     assert multiprocessing.active_children() == []
 
 
+def test_workers_are_forked_where_the_process_itself_was_begun_in_another_way():
+    before = multiprocessing.get_start_method()
+    multiprocessing.set_start_method("forkserver", force=True)  # as in a job that a sweep runs beside others
+    try:
+        batches = ahead()
+        next(batches)
+        assert {type(child).__name__ for child in multiprocessing.active_children()} == {"ForkProcess"}
+        del batches
+    finally:
+        multiprocessing.set_start_method(before, force=True)
+
+
 def test_one_batch_is_read_here():
     assert next(ahead([["1"]])).tolist() == [1]
     assert multiprocessing.active_children() == []

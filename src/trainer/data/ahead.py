@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
@@ -14,6 +15,8 @@ from trainer.errors import UserError
 Workers = int | Literal["auto"]
 Names = Sequence[str]
 
+# a fork is ready at once; what is begun anew, as in a job of a sweep it would be, imports PyTorch first, every epoch
+FORK = "fork" if sys.platform == "linux" else None
 MOST = 16  # workers that are begun unasked; each takes some 100 MB of memory
 
 
@@ -47,6 +50,7 @@ def read_ahead(
             sampler=batches,
             batch_size=None,  # its sampler names batches, not examples
             num_workers=min(workers, len(batches)),
+            multiprocessing_context=FORK,
             prefetch_factor=prefetch,
             pin_memory=pinned,
             worker_init_fn=_leave_signals_to_the_run,
