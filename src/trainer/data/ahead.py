@@ -5,6 +5,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
@@ -43,7 +44,10 @@ def read_ahead(
         return
     from torch.utils.data import DataLoader
 
-    with warnings.catch_warnings():  # of more workers than cores, which somebody has asked for; of forks beside threads
+    with (
+        _left_to_the_run(),
+        warnings.catch_warnings(),
+    ):  # of more workers than cores, which somebody has asked for; of forks beside threads
         warnings.simplefilter("ignore")
         loader: Any = DataLoader(
             _Whole(read),  # type: ignore[arg-type]  # no more is asked of it
@@ -53,7 +57,6 @@ def read_ahead(
             multiprocessing_context=FORK,
             prefetch_factor=prefetch,
             pin_memory=pinned,
-            worker_init_fn=_leave_signals_to_the_run,
             generator=torch.Generator(),  # else it draws a number from the run's own, which dropout would miss
         )
         ahead = iter(loader)
@@ -100,6 +103,11 @@ class _Whole:
             return error
 
 
-def _leave_signals_to_the_run(worker: int) -> None:
-    """Ctrl-C reaches every process of a terminal; the run saves first, and then ends its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _left_to_the_run() -> Iterator[None]:
+    """Processes begun within do not see Ctrl-C, which reaches all of a terminal: the run saves first, then ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
