@@ -105,7 +105,7 @@ class _Whole:
 
 @contextmanager
 def _left_to_the_run() -> Iterator[None]:
-    """Processes begun within do not see Ctrl-C, which reaches all of a terminal: the run saves first, then ends them."""
+    """Processes begun within do not see Ctrl-C, which reaches all of a terminal: the run saves, then ends them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
