@@ -14,6 +14,7 @@ CHOICES = sorted(
     if file.parent.name not in ("experiment", "hparams_search", "debug")
 )
 GIVEN = {  # what a user has to say before some choices can run
+    "data=image_folder": ["data.path=my_pictures"],
     "data=table": ["data.path=my.csv", "data.features=3"],
     "callbacks=unfreezing": ["callbacks.unfreezing.stages={1:[layer4]}"],
     "callbacks=word_vectors": ["callbacks.word_vectors.path=vectors.txt"],
@@ -64,6 +65,7 @@ def test_an_experiment_holds_only_differences(name, command):
 
 # what a choice needs beside it: data that are at hand, a network that can take them
 BESIDE = {
+    "data=image_folder": ["data.synthetic=true"],
     "data=imdb": ["model=lstm"],
     "data=stock": ["data.synthetic=true"],
     "data=table": ["data.synthetic=true"],

@@ -90,7 +90,9 @@ def test_somebody_elses_package_brings_its_own_data_and_model(installed, tmp_pat
 
 @pytest.mark.slow
 def test_an_installed_wheel_describes_what_it_brings_and_what_others_have_installed(installed, tmp_path):
-    assert "goes with  data=cifar10 data=digits data=mnist\n" in run(installed, tmp_path, "describe", "model/cnn")
+    assert "goes with  data=cifar10 data=digits data=image_folder data=mnist\n" in run(
+        installed, tmp_path, "describe", "model/cnn"
+    )
     assert "  width=64   int\n" in run(installed, tmp_path, "describe", "outside.spiral.SineNet")
     run(installed, tmp_path, "schema")
     assert (tmp_path / "schemas/experiment.json").is_file()

@@ -11,7 +11,7 @@ from trainer.commands import is_command
 REPOSITORY = Path(__file__).resolve().parents[1]
 README = (REPOSITORY / "README.md").read_text()
 TABLE = README[README.index("## Superpowers") : README.index("A run leaves this behind")]
-NOT_HERE = ("...", "trainer=gpu", "mnist", "my.csv")  # a checkpoint to fill in, a GPU, a download, a file of yours
+NOT_HERE = ("...", "trainer=gpu", "mnist", "my.csv", "my_pictures")  # a checkpoint to fill in, a GPU, a download, files
 COMMANDS = [
     command
     for command in re.findall(r"`(trainer [^`]+)`", TABLE)

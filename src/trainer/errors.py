@@ -62,7 +62,7 @@ def blamed_on(key: str) -> Iterator[None]:
 
 
 def mendable(error: Exception, config: Mapping[str, Any]) -> UserError | None:
-    """What a user can do about an error of the machine: a full disk, too little memory; None for any other error.
+    """What a user can do about an error of the machine: a full disk, too little memory, a process that was killed.
 
     Args:
         error: From anywhere in a run.
@@ -72,6 +72,8 @@ def mendable(error: Exception, config: Mapping[str, Any]) -> UserError | None:
         where = f" '{error.filename}'" if error.filename else ""
         return UserError(f"cannot write{where}: {error.strerror}\n  make room, then: trainer resume RUN")
     text = str(error)
+    if isinstance(error, RuntimeError) and text.startswith("DataLoader worker"):  # raised wherever the run is just then
+        return UserError(f"data.workers: {first_line(error)}\n  fewer of them need less memory, data.workers=0 none")
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(word in text for word in NO_MEMORY)):
         size = config.get("data", {}).get("batch_size", 0)
         together = config.get("trainer", {}).get("accumulate_grad_batches", 1)

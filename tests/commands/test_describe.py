@@ -8,7 +8,7 @@ import pytest
 def test_a_model_is_told_with_its_fields_and_the_data_that_it_takes(command):
     out = command("describe", "model/cnn").out
     assert "choose it  trainer model=cnn\n" in out
-    assert "goes with  data=cifar10 data=digits data=mnist\n" in out
+    assert "goes with  data=cifar10 data=digits data=image_folder data=mnist\n" in out
     assert "The run adds: spec.\n" in out
     field = "  model.net.hidden=[128]   list of int\n      Widths of the fully connected layers between the blocks and"
     assert field in out
@@ -64,7 +64,7 @@ def test_programs_get_json(command):
         *("name", "summary", "choose", "file", "yours", "claims", "parts", "kinds", "goes_with", "unknown"),
     }
     assert (told["name"], told["kinds"], told["unknown"]) == ("model/cnn", ["image"], [])
-    assert told["goes_with"] == ["cifar10", "digits", "mnist"]
+    assert told["goes_with"] == ["cifar10", "digits", "image_folder", "mnist"]
     field = told["parts"][1]["fields"][0]
     assert {*field} == {"key", "type", "default", "allowed", "doc"}
     assert (field["key"], field["type"], field["default"]) == ("model.net.channels", "list of int", [32, 64])

@@ -18,6 +18,7 @@ from trainer.data.table import Table
 MADE = [
     ("mnist", ["model.net.channels=[4,8]", "trainer.max_epochs=1", "data.val_size=100"]),
     ("cifar10", ["model.net.channels=[4,8]", "trainer.max_epochs=1", "data.val_size=100"]),
+    ("image_folder", ["data.path=no", "data.size=16", "model.net.channels=[4,8]", "trainer.max_epochs=1"]),
     ("diabetes", ["trainer.max_epochs=10"]),
     ("table", ["data.path=no.csv", "data.features=5", "data.classes=3", "trainer.max_epochs=10"]),
     ("table", ["data.path=no.csv", "data.features=5", "data.task=values", "trainer.max_epochs=10"]),
@@ -27,7 +28,7 @@ MADE = [
 
 @pytest.mark.parametrize(("data", "more"), MADE)
 def test_a_run_on_made_up_data_says_so_in_every_output(data, more, command):
-    model = [] if data == "stock" else ["model=cnn" if data in ("mnist", "cifar10") else "model=mlp"]
+    model = [] if data == "stock" else ["model=cnn" if data in ("mnist", "cifar10", "image_folder") else "model=mlp"]
     outcome = command(f"data={data}", "data.synthetic=true", *model, *more)
     assert outcome.code == 0, outcome.err
     assert f"data   {data} (SYNTHETIC: made up, not the real data): " in outcome.out

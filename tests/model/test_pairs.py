@@ -16,7 +16,10 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 MODELS = sorted(file.stem for file in (CONF / "model").glob("*.yaml"))
 DATA = sorted(file.stem for file in (CONF / "data").glob("*.yaml"))
 EXAMPLES = 6
-GIVEN = {"table": {"path": "my.csv", "features": 3}}  # what a user has to say before some data can be used
+GIVEN = {  # what a user has to say before some data can be used
+    "image_folder": {"path": "my_pictures", "synthetic": True},
+    "table": {"path": "my.csv", "features": 3},
+}
 
 
 def spec_of(data):

@@ -14,6 +14,7 @@ CHOICES = {group: sorted(names) for group, names in choices().items()}
 MADE_UP = {
     "cifar10",
     "diabetes",
+    "image_folder",
     "imdb",
     "mnist",
     "stock",
@@ -21,7 +22,7 @@ MADE_UP = {
 }  # sets with files, which synthetic=true stands in for
 VECTORS, IMAGES, WORDS, SERIES = (
     ["diabetes", "line", "table", "threshold", "xor"],
-    ["cifar10", "digits", "mnist"],
+    ["cifar10", "digits", "image_folder", "mnist"],
     ["imdb"],
     ["stock"],
 )
@@ -53,8 +54,8 @@ def alarms(*words):
 
 
 def data_words(data):
-    own = ["data.path=my.csv", "data.features=3"] if data == "table" else []
-    return [f"data={data}", *own, *(["data.synthetic=true"] if data in MADE_UP else [])]
+    own = {"table": ["data.path=my.csv", "data.features=3"], "image_folder": ["data.path=my_pictures"]}
+    return [f"data={data}", *own.get(data, []), *(["data.synthetic=true"] if data in MADE_UP else [])]
 
 
 @pytest.mark.parametrize("experiment", CHOICES["experiment"])

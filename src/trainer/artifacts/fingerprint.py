@@ -10,7 +10,7 @@ from typing import Any
 INCIDENTAL = (
     *("outputs", "task_name", "tags", "logger", "optimized_metric", "data.dir", "data.mirrors", "data.download"),
     *("callbacks.progress", "callbacks.pictures", "callbacks.lr_monitor", "callbacks.forecast"),
-    *("callbacks.classes", "callbacks.values"),
+    *("data.workers", "data.prefetch", "callbacks.classes", "callbacks.values"),
     *("callbacks.samples", "callbacks.sample_quality"),
     *("callbacks.attention_maps", "callbacks.checkpoint.every_minutes", "callbacks.pruning", "resume", "sweep"),
 )

@@ -1,7 +1,7 @@
-"""TensorData: the base of every data set that fits in memory; loads, checks the promise, gives out batches."""
+"""TensorData: the base of every data set; loads, checks the promise, gives out batches."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pytorch_lightning import LightningDataModule
@@ -16,7 +16,7 @@ from trainer.spec import DataSpec
 
 
 class TensorData(LightningDataModule, ABC):
-    """A data set held in memory as tensors. A subclass gives `spec` and `load`, and may give `prepare` and `augment`.
+    """Data held in memory as tensors. A subclass gives `spec` and `load`, and may give `read`, `prepare`, `augment`.
 
     Args:
         batch_size: Training examples a step, in each process.
@@ -44,6 +44,10 @@ class TensorData(LightningDataModule, ABC):
     def load(self) -> dict[Stage, Split]:
         """Read, download or make the data, and split it; called once."""
 
+    def read(self, stored: Sequence[Tensor]) -> Iterable[Tensor]:
+        """Fetch what stored inputs only name, as numbers do files: of many batches, one after the other."""
+        return stored
+
     def prepare(self, inputs: Tensor) -> Tensor:
         """Make stored inputs into what the network takes: (batch, ...) -> (batch, *spec.shape)."""
         return inputs
@@ -60,7 +64,7 @@ class TensorData(LightningDataModule, ABC):
         if not self.splits:
             splits = self.load()
             for name, split in splits.items():
-                promise.check(self.spec, name, split, prepared=self.prepare(split.inputs[:1]))
+                promise.check(self.spec, name, split, self.prepare(next(iter(self.read([split.inputs[:1]])))))
             self.splits = splits
 
     def checksum(self) -> str:
@@ -70,8 +74,7 @@ class TensorData(LightningDataModule, ABC):
 
     def train_dataloader(self) -> TensorLoader:
         overfits = bool(getattr(self.trainer, "overfit_batches", 0))  # then the batches must stay the same
-        done = self.state_dict()["epochs_begun"]
-        self._train = self._loader("train", shuffle=not overfits)
+        done, self._train = self.state_dict()["epochs_begun"], self._loader("train", shuffle=not overfits)
         # Lightning gives a loader its state back only inside an epoch; between two, this says which comes next
         self._train.epoch = done
         return self._train
@@ -95,6 +98,7 @@ class TensorData(LightningDataModule, ABC):
             self.batch_size if stage == "train" else self.eval_batch_size,
             self.prepare,
             self.augment if shuffle and type(self).augment is not TensorData.augment else None,
+            self.read if type(self).read is not TensorData.read else None,
             shuffle=shuffle,
             lengths=self.lengths(self.splits[stage].inputs),
             repeats=self.repeats if stage == "train" else 1,

@@ -14,9 +14,9 @@ from trainer.data.base import TensorData
 from trainer.data.files import DataFile
 from trainer.data.preprocessing.images import Images
 from trainer.data.randomness import Draws
-from trainer.data.split import Split, Stage, cut, first_of_each, of_classes
+from trainer.data.split import Split, Stage, chosen, cut, first_of_each, of_classes
 from trainer.data.synthetic import images
-from trainer.errors import UserError, did_you_mean
+from trainer.errors import UserError
 from trainer.spec import Count, DataSpec
 
 FOLDER = "cifar-10-batches-py"
@@ -85,7 +85,7 @@ class CIFAR10(TensorData):
     ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
         self.root, self.mirrors, self.download = Path(dir), tuple(mirrors), download
-        self.classes = CLASSES if classes is None else chosen(classes)
+        self.classes = CLASSES if classes is None else chosen(classes, CLASSES)
         self.val_size, self.train_size, self.data_seed = val_size, train_size, data_seed
         self.mirror, self.shift_pixels, self.synthetic = mirror, shift_pixels, synthetic
 
@@ -118,20 +118,6 @@ class CIFAR10(TensorData):
         if self.mirror:
             inputs = random_mirror(inputs, random)
         return random_crop(inputs, random, shift_pixels=self.shift_pixels) if self.shift_pixels else inputs
-
-
-def chosen(names: Sequence[str]) -> tuple[str, ...]:
-    """The names of classes, if they can stand together.
-
-    Raises:
-        UserError: One is unknown or comes twice, or there are fewer than two.
-    """
-    for name in names:
-        if name not in CLASSES:
-            raise UserError(f"data.classes: no class '{name}'{did_you_mean(name, CLASSES)}")
-    if len(names) < 2 or len({*names}) < len(names):
-        raise UserError(f"data.classes: {[*names]} is not a list of two classes or more, each named once")
-    return tuple(names)
 
 
 def read_batch(path: Path) -> Split:

@@ -43,8 +43,7 @@ class Digits(TensorData):
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
-        self.val_size, self.test_size = val_size, test_size
-        self.shift_pixels, self.data_seed = shift_pixels, data_seed
+        self.val_size, self.test_size, self.shift_pixels, self.data_seed = val_size, test_size, shift_pixels, data_seed
 
     @property
     def spec(self) -> DataSpec:

@@ -1,17 +1,14 @@
 """TensorLoader: batches of tensors by index, with no Python per example and a position that can be saved."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from trainer.data.order import batches_at_once, epoch_order, share
+from trainer.data.order import batches_at_once, epoch_order, in_parts, share, shared
 from trainer.data.randomness import Draws, generator_for
 from trainer.spec import Batch
-
-Prepare = Callable[[Tensor], Tensor]
-Augment = Callable[[Tensor, Draws], Tensor]
 
 
 class TensorLoader:
@@ -25,6 +22,7 @@ class TensorLoader:
         batch_size: Examples a batch; the last batch of an epoch may be smaller.
         prepare: Makes stored inputs into what the network takes, a whole batch at a time.
         augment: Then changes the batch at random, with all its randomness from the draws it is given.
+        read: Before that, fetches what stored inputs only name, as of files: of all batches that are still to come.
         shuffle: Whether each epoch has its own random order.
         lengths: Of each example, where they differ (examples,): those of like length are then read together.
         repeats: How often an epoch goes through the examples, each time in an order of its own.
@@ -38,8 +36,9 @@ class TensorLoader:
         inputs: Tensor,
         targets: Tensor,
         batch_size: int,
-        prepare: Prepare,
-        augment: Augment | None = None,
+        prepare: Callable[[Tensor], Tensor],
+        augment: Callable[[Tensor, Draws], Tensor] | None = None,
+        read: Callable[[Sequence[Tensor]], Iterable[Tensor]] | None = None,
         *,
         shuffle: bool,
         lengths: Tensor | None = None,
@@ -49,15 +48,14 @@ class TensorLoader:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        self.inputs, self.targets, self.prepare, self.augment = inputs, targets, prepare, augment
+        self.inputs, self.targets, self.prepare, self.augment, self.read = inputs, targets, prepare, augment, read
         self.batch_size, self.shuffle, self.even, self.seed = batch_size, shuffle, even, seed
         self.lengths, self.repeats, self.rank, self.world_size = lengths, repeats, rank, world_size
         self.epoch = self.position = 0  # `position`: batches of this epoch already given out
         self._resumed = False
 
     def __len__(self) -> int:
-        rows = len(self.targets) * self.repeats
-        mine = -(-rows // self.world_size) if self.even else len(range(self.rank, rows, self.world_size))
+        mine = shared(len(self.targets) * self.repeats, self.rank, self.world_size, even=self.even)
         return -(-mine // self.batch_size)  # rounded up
 
     def __iter__(self) -> Iterator[Batch]:
@@ -65,15 +63,15 @@ class TensorLoader:
         if self.position and not self._resumed:
             self.epoch, self.position = self.epoch + 1, 0
         self._resumed = False
-        order, batches = self._order(), batches_at_once(self.inputs, self.batch_size, self.lengths)
-        while self.position < len(self):
-            first, done = self.position - self.position % batches, self.position % batches  # `done`: before a break
-            rows = order[first * self.batch_size :][: batches * self.batch_size]
-            prepared, targets = self.prepare(self.inputs[rows]), self.targets[rows]
+        batches = 1 if self.read else batches_at_once(self.inputs, self.batch_size, self.lengths)
+        parts = in_parts(self._order(), batches * self.batch_size, self.position // batches)
+        stored = map(self.inputs.__getitem__, parts)
+        for rows, inputs in zip(parts, self.read([*stored]) if self.read else stored, strict=True):
+            prepared, targets, given_out = self.prepare(inputs), self.targets[rows], self.position % batches
             if self.augment:
                 prepared = self.augment(prepared, Draws(rows.to(prepared.device), self.seed, self.epoch))
-            parts = (torch.split(part, self.batch_size)[done:] for part in (prepared, targets))
-            for batch in zip(*parts, strict=True):
+            pieces = (torch.split(part, self.batch_size)[given_out:] for part in (prepared, targets))
+            for batch in zip(*pieces, strict=True):
                 self.position += 1
                 yield batch
 

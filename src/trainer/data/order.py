@@ -28,6 +28,11 @@ def batches_at_once(inputs: Tensor, batch_size: int, lengths: Tensor | None) -> 
     return max(1, BYTES_AT_ONCE // max(1, batch_size * inputs[:1].numel() * inputs.element_size()))
 
 
+def in_parts(order: Tensor, size: int, first: int) -> list[Tensor]:
+    """An order cut into parts of so many rows, the last may be smaller; without those before the `first`."""
+    return [order[row : row + size] for row in range(first * size, len(order), size)]
+
+
 def _each_once(rows: int, batch: int, random: Generator | None, lengths: Tensor | None) -> Tensor:
     order = torch.arange(rows) if random is None else torch.randperm(rows, generator=random)
     if lengths is None:
@@ -50,6 +55,10 @@ def share(order: Tensor, rank: int, world_size: int, *, even: bool) -> Tensor:
         world_size: Number of processes.
         even: Whether all read equally many rows.
     """
-    rows = len(order)
-    mine = -(-rows // world_size) if even else len(range(rank, rows, world_size))
-    return order[(rank + world_size * torch.arange(mine)) % rows]
+    mine = shared(len(order), rank, world_size, even=even)
+    return order[(rank + world_size * torch.arange(mine)) % len(order)]
+
+
+def shared(rows: int, rank: int, world_size: int, *, even: bool) -> int:
+    """How many of so many rows one of several processes reads: see `share`."""
+    return -(-rows // world_size) if even else len(range(rank, rows, world_size))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from trainer.data.randomness import generator_for
-from trainer.errors import UserError
+from trainer.errors import UserError, did_you_mean
 
 Stage = Literal["train", "val", "test"]
 
@@ -38,6 +38,49 @@ def cut(examples: Split, *sizes: int, seed: int) -> list[Split]:
     order = torch.randperm(len(examples.targets), generator=generator_for("cut", seed))
     parts = torch.split(order, [*sizes, len(order) - sum(sizes)])
     return [Split(examples.inputs[rows], examples.targets[rows]) for rows in parts]
+
+
+def cut_each(targets: Tensor, *shares: float, seed: int) -> list[Tensor]:
+    """Cut each class as `cut` does all examples, so that it has its share of every part.
+
+    Args:
+        targets: Classes of the examples (examples,).
+        shares: Of each class, rounded, but one example at least; the rest comes last.
+        seed: Of the shuffle.
+
+    Returns:
+        list[Tensor]: Numbers of the examples of each part, in their order.
+
+    Raises:
+        UserError: A class has too few examples.
+    """
+    parts: list[list[Tensor]] = [[] for _ in (*shares, 1)]
+    for number in sorted({*targets.tolist()}):
+        rows = (targets == number).nonzero().flatten()
+        sizes = [max(1, round(share * len(rows))) for share in shares]
+        if sum(sizes) >= len(rows):
+            raise UserError(
+                f"data: one class has {len(rows)} examples alone, which cannot be cut into parts of "
+                f"{', '.join(map(str, sizes))} and a rest to train on; add some, or leave that class out"
+            )
+        order = rows[torch.randperm(len(rows), generator=generator_for("cut", seed, number))]
+        for part, piece in zip(parts, torch.split(order, [*sizes, len(rows) - sum(sizes)]), strict=True):
+            part.append(piece)
+    return [torch.cat(part).sort().values for part in parts]
+
+
+def chosen(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """The names of classes, if they can stand together.
+
+    Raises:
+        UserError: One is not known or comes twice, or there are fewer than two.
+    """
+    for name in names:
+        if name not in known:
+            raise UserError(f"data.classes: no class '{name}'{did_you_mean(name, known)}")
+    if len(names) < 2 or len({*names}) < len(names):
+        raise UserError(f"data.classes: {[*names]} is not a list of two classes or more, each named once")
+    return tuple(names)
 
 
 def of_classes(examples: Split, classes: Sequence[int]) -> Split:

@@ -50,10 +50,11 @@ def mistakes_of(config: DictConfig) -> tuple[list[Mistake], Facts]:
     lacking = [*mistakes_of_devices(values["trainer"])]
     found = [*lacking, *mistakes_of_machine(values), *mistakes_of_plan(values)]
     likeness = json.dumps(_essence(values), default=str)
-    if likeness not in _rehearsed:
-        _rehearsed[likeness] = rehearse(config)
+    if likeness not in _rehearsed or any(each.key.startswith("data") for each in _rehearsed[likeness][0]):
+        _rehearsed[likeness] = rehearse(config)  # folders that were not right may have been mended since
     rehearsed, facts = _rehearsed[likeness]
-    told = {mistake.key.partition(".")[0] for mistake in found if mistake.stops}  # such as a device: once is enough
+    # such as a device: once is enough
+    told = {key for mistake in found if mistake.stops for key in (mistake.key, mistake.key.partition(".")[0])}
     if is_elsewhere(config):  # where the jobs run there may be such devices; each looks for itself
         found = found[len(lacking) :]
     return found + [mistake for mistake in rehearsed if mistake.key not in told], facts

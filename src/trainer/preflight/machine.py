@@ -50,9 +50,11 @@ def _files(values: dict[str, Any]) -> Iterator[Mistake]:
     path = data.get("path")
     if isinstance(path, str) and "://" not in path and not data.get("synthetic") and not data.get("mirrors"):
         file = Path(str(data.get("dir", ".")), path)
-        if "dir" in data and not file.is_file():
+        if "dir" in data and not file.exists():
             yield Mistake(
-                "data.path", f"no file '{file}'", "data.dir is the folder it lies below, or: data.synthetic=true"
+                "data.path",
+                f"no file or folder '{file}'",
+                "data.dir is the folder it lies below, or: data.synthetic=true",
             )
     weights = values["model"]["net"].get("weights")
     begins = values["train"] and checkpoint is None and not values["resume"]  # else they are the checkpoint's

@@ -36,7 +36,7 @@ class Examples(NamedTuple):
 class Preprocessing(ABC):
     """A frozen dataclass whose fields are plain containers and tensors: they are its state.
 
-    A field with the metadata `OPTION` is set for a prediction, has no part in the training, and is not in the state.
+    A field with the metadata `OPTION` may be set for a prediction; it is in the state only where training has set it.
     """
 
     @abstractmethod
@@ -57,7 +57,9 @@ class Preprocessing(ABC):
 
     def state(self) -> dict[str, Any]:
         """Its own class and its fields, for `restored`."""
-        kept = {each.name: getattr(self, each.name) for each in fields(self) if each.metadata != OPTION}
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        usual = {each.name: each.default for each in fields(self) if each.metadata == OPTION}
+        kept = {name: value for name, value in values.items() if name not in usual or value != usual[name]}
         return {"_target_": f"{type(self).__module__}.{type(self).__qualname__}", **kept}
 
 
