@@ -97,9 +97,7 @@ class _Whole:
     def __getitem__(self, names: Names) -> Tensor | UserError:
         try:
             return self.read(names)
-        except (
-            UserError
-        ) as error:  # what a worker raises comes with its traceback; this is raised where it is one's own
+        except UserError as error:  # raised by a worker it would come with its traceback
             return error
 
 

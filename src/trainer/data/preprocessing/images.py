@@ -67,9 +67,7 @@ class Images(Preprocessing):
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
                 if (count := getattr(opened, "n_frames", 1)) > 1:
                     raise UserError(f"{file}: has {count} pictures in it; save the one that is meant")
-                if (
-                    self.fit != "none"
-                ):  # a JPEG of twice the size or more is unpacked smaller at once, which saves most time
+                if self.fit != "none":  # a much larger JPEG is unpacked smaller at once, which saves most of the time
                     opened.draft(None, (2 * max(self.shape[1:]),) * 2)
                 picture = self._coloured(ImageOps.exif_transpose(opened), file)
         except (UnidentifiedImageError, IsADirectoryError):
