@@ -1,10 +1,15 @@
 """`trainer replay`: the same bits again; and where one thing is changed, that is named."""
 
 import json
+import math
 import subprocess
 from pathlib import Path
 
 import pytest
+import torch
+
+from trainer.artifacts.record import Record
+from trainer.commands.replay import _report
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 IN_GIT = subprocess.run(["git", "-C", REPOSITORY, "rev-parse"], capture_output=True).returncode == 0
@@ -106,3 +111,25 @@ def test_a_run_that_did_not_finish_cannot_be_replayed(run, process):
         1,
         "error: replay: 'first' is killed: it has no result to compare with\n",
     )
+
+
+def made(folder, weight):
+    """A run directory as far as its numbers are compared."""
+    (folder / "checkpoints").mkdir(parents=True)
+    torch.save({"state_dict": {"weight": weight}}, folder / "checkpoints/last.ckpt")
+    (folder / "metrics.csv").write_text("epoch,step,val/precision\n0,1,nan\n1,2,0.5\n")
+    (folder / "result.json").write_text(json.dumps({"state": "finished", "metrics": {"val/precision": math.nan}}))
+    (folder / "config.yaml").write_text("seed: 1\n")
+    (folder / "provenance.json").write_text("{}")
+    return Record(folder)
+
+
+@pytest.mark.parametrize(("other", "code"), [([1.0, math.nan], 0), ([math.nan, 1.0], 1), ([1.0, math.inf], 1)])
+def test_a_nan_is_the_same_as_another_in_the_same_place(other, code, tmp_path, capsys):
+    first = made(tmp_path / "first", torch.tensor([1.0, math.nan]))
+    second = made(tmp_path / "second", torch.tensor(other))
+    assert _report(first, second, "first", own_code=True) == code
+    report = capsys.readouterr().out
+    assert line(report, "metrics").endswith("the same, digit for digit")
+    assert line(report, "curves").endswith("the same, digit for digit")
+    assert line(report, "weights").endswith("the same, digit for digit" if code == 0 else "last: weight")

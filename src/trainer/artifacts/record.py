@@ -115,10 +115,10 @@ def flat(values: Mapping[str, Any], key: str = "") -> dict[str, Any]:
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any], absent: Any = "-") -> dict[str, tuple[Any, Any]]:
-    """The keys that two mappings do not agree on, with both values."""
+    """The keys that two mappings do not agree on, with both values; a NaN agrees with another."""
     keys = [*first, *(key for key in second if key not in first)]
     pairs = {key: (first.get(key, absent), second.get(key, absent)) for key in keys}
-    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+    return {key: (a, b) for key, (a, b) in pairs.items() if a != b and not (a != a and b != b)}
 
 
 def smaller_is_better(metric: str) -> bool:

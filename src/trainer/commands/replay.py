@@ -9,6 +9,7 @@ change the config, to see what that does; `trust` declares packages of your own 
 status is 0 if the runs are identical.
 """
 
+import math
 import os
 import subprocess
 import sys
@@ -82,10 +83,7 @@ def _absolute(record: Record) -> list[str]:
 
 def _report(first: Record, second: Record, name: str, *, own_code: bool) -> int:
     results = {"metrics": differences(first.metrics, second.metrics), "weights": _weights(first, second)}
-    results["curves"] = differences(
-        {key: [value for _, value in series] for key, series in first.series().items()},
-        {key: [value for _, value in series] for key, series in second.series().items()},
-    )
+    results["curves"] = differences(curves(first), curves(second))
     found = causes(first, second)
     if own_code:  # it was rebuilt: whatever the checkout says of itself
         found.pop("code", None)
@@ -102,6 +100,11 @@ def _report(first: Record, second: Record, name: str, *, own_code: bool) -> int:
         to_blame = [kind for kind in ("data", "config", "code", "environment", "hardware") if kind in found]
         print(f"what could be to blame: {', '.join(to_blame) or 'nothing recorded: it is not deterministic'}")
     return 0 if same else 1
+
+
+def curves(record: Record) -> dict[str, list[str]]:
+    """The digits of every logged number of a run, by name; as text, so that a NaN is equal to another."""
+    return {key: [repr(value) for _, value in series] for key, series in record.series().items()}
 
 
 def _some(pairs: dict[str, Any], *, values: bool = False) -> str:
@@ -122,6 +125,14 @@ def _weights(first: Record, second: Record) -> dict[str, tuple[str, str]]:
             continue
         ours, theirs = (torch.load(file, map_location="cpu", weights_only=True)["state_dict"] for file in files)
         for key in {*ours, *theirs}:
-            if key not in ours or key not in theirs or not torch.equal(ours[key], theirs[key]):
+            if key not in ours or key not in theirs or not _equal(ours[key], theirs[key]):
                 found[f"{name}: {key}"] = ("", "")
     return found  # type: ignore[return-value]
+
+
+def _equal(first: Any, second: Any) -> bool:
+    """Whether two tensors are the same, where a NaN is equal to another."""
+    if not first.is_floating_point():
+        return bool(first.equal(second))
+    one, other = (each.nan_to_num(0.0, math.inf, -math.inf) for each in (first, second))
+    return bool(first.isnan().equal(second.isnan()) and one.equal(other))
