@@ -101,7 +101,7 @@ def test_what_fits_is_what_can_really_be_built():
     from trainer.errors import MismatchError
 
     said, built = set(), set()
-    given = {"table": {"path": "my.csv", "features": 3}}
+    given = {"table": {"path": "my.csv", "features": 3}, "image_folder": {"path": "mine", "synthetic": True}}
     data = choices()["data"]
     specs = {}
     for name, choice in data.items():
