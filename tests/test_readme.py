@@ -2,16 +2,19 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from trainer.commands import is_command
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 README = (REPOSITORY / "README.md").read_text()
 TABLE = README[README.index("## Superpowers") : README.index("A run leaves this behind")]
-NOT_HERE = ("...", "trainer=gpu", "mnist", "my.csv", "my_pictures")  # a checkpoint to fill in, a GPU, a download, files
+# a checkpoint to fill in, a GPU, a download, files; what serves pages until it is stopped
+NOT_HERE = ("...", "trainer=gpu", "mnist", "my.csv", "my_pictures", "trainer tensorboard")
 COMMANDS = [
     command
     for command in re.findall(r"`(trainer [^`]+)`", TABLE)
@@ -26,6 +29,11 @@ def test_the_table_is_found():
 @pytest.mark.slow
 @pytest.mark.parametrize("typed", COMMANDS)
 def test_a_superpower_runs_as_it_stands(typed, command):
+    if "best.ckpt" in typed:
+        made = command("data=digits", "model=linear", "trainer.max_epochs=1", "hydra.run.dir=run")
+        shutil.copy(made.directory / "run/checkpoints/best.ckpt", made.directory)
+        (made.directory / "photos").mkdir()
+        Image.new("L", (8, 8), 255).save(made.directory / "photos/white.png")
     words = shlex.split(typed)[1:]
     outcome = command(*words, *([] if is_command(words[0]) else ["+trainer.max_time=00:00:00:05"]))
     assert outcome.code == 0, outcome.err
