@@ -80,7 +80,7 @@ class SideBySide:
             return None
         self.ledger.notice_the_dead(but={each.job.number for each in self.running})
         found = self.turns.next(1)
-        self.board.jobs = self.ledger.jobs()
+        self.board.jobs = self.turns.jobs
         return found[0] if found else None
 
     def _start(self, job: Job) -> None:

@@ -24,6 +24,7 @@ class Turns:
         self.ledger, self.retries, self.fail_fast, self.more = ledger, retries, fail_fast, more
         self._before = {job.number: job.tries for job in ledger.jobs()}
         self._begun: Counter[int] = Counter()  # tries of this process
+        self.jobs: list[Job] = []  # of the sweep, when it was last asked which are next
 
     def next(self, count: int | None = None) -> list[Job]:
         """The next jobs.
@@ -31,7 +32,7 @@ class Turns:
         Args:
             count: How many at most; None for all that are known, or the next one of a search.
         """
-        jobs = self.ledger.jobs()
+        jobs = self.jobs = self.ledger.jobs()
         since = {job.number: job.tries - self._before.get(job.number, 0) for job in jobs}
         failed = [job for job in jobs if job.state == "failed"]
         if self.fail_fast and any(since[job.number] for job in failed):
@@ -50,4 +51,5 @@ class Turns:
 
     def _chosen(self) -> Iterator[Job]:
         while self.more and (job := self.more()):
+            self.jobs = [*self.jobs, job]
             yield job
