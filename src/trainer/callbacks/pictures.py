@@ -17,7 +17,7 @@ from trainer.callbacks.chart import Colour
 from trainer.objective import Objective
 from trainer.spec import Batch
 
-GREEN, RED, WHITE = (0, 130, 0), (200, 0, 0), (255, 255, 255)
+GREEN, RED = (0, 130, 0), (200, 0, 0)
 TILE, TITLE, GAP = 64, 14, 4  # pixels: side of an image, height of its title, space around
 
 
@@ -151,8 +151,9 @@ def thumbnails(images: Tensor, size: tuple[int, int], how: str) -> NDArray[np.ui
         size: Height and width that they get.
         how: By which `mode` of `torch.nn.functional.interpolate`.
     """
-    low, high = (edge[:, None, None, None] for edge in images.float().flatten(1).aminmax(dim=1))
-    bright = (images.float() - low) / (high - low).clamp(min=1e-9) * 255  # (n, channels, height, width)
+    images = images.float()
+    low, high = (edge[:, None, None, None] for edge in images.flatten(1).aminmax(dim=1))
+    bright = (images - low) / (high - low).clamp(min=1e-9) * 255  # (n, channels, height, width)
     if bright.shape[2:] != size:
         bright = interpolate(bright, size, mode=how, antialias=how == "bilinear")
     return bright[:, :3].byte().permute(0, 2, 3, 1).expand(-1, -1, -1, 3).numpy()

@@ -44,11 +44,8 @@ def read_ahead(
         return
     from torch.utils.data import DataLoader
 
-    with (
-        _left_to_the_run(),
-        warnings.catch_warnings(),
-    ):  # of more workers than cores, which somebody has asked for; of forks beside threads
-        warnings.simplefilter("ignore")
+    with _left_to_the_run(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of more workers than cores, which somebody has asked for; of forks
         loader: Any = DataLoader(
             _Whole(read),  # type: ignore[arg-type]  # no more is asked of it
             sampler=batches,

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer.data.order import batches_at_once, epoch_order, in_parts, share, shared
+from trainer.data.order import batches_at_once, epoch_order, share, shared
 from trainer.data.randomness import Draws, generator_for
 from trainer.spec import Batch
 
@@ -63,8 +63,8 @@ class TensorLoader:
         if self.position and not self._resumed:
             self.epoch, self.position = self.epoch + 1, 0
         self._resumed = False
-        batches = 1 if self.read else batches_at_once(self.inputs, self.batch_size, self.lengths)
-        parts = in_parts(self._order(), batches * self.batch_size, self.position // batches)
+        order, batches = self._order(), 1 if self.read else batches_at_once(self.inputs, self.batch_size, self.lengths)
+        parts = torch.split(order, batches * self.batch_size)[self.position // batches :] if len(order) else ()
         stored = map(self.inputs.__getitem__, parts)
         for rows, inputs in zip(parts, self.read([*stored]) if self.read else stored, strict=True):
             prepared, targets, given_out = self.prepare(inputs), self.targets[rows], self.position % batches

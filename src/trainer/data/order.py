@@ -28,11 +28,6 @@ def batches_at_once(inputs: Tensor, batch_size: int, lengths: Tensor | None) -> 
     return max(1, BYTES_AT_ONCE // max(1, batch_size * inputs[:1].numel() * inputs.element_size()))
 
 
-def in_parts(order: Tensor, size: int, first: int) -> list[Tensor]:
-    """An order cut into parts of so many rows, the last may be smaller; without those before the `first`."""
-    return [order[row : row + size] for row in range(first * size, len(order), size)]
-
-
 def _each_once(rows: int, batch: int, random: Generator | None, lengths: Tensor | None) -> Tensor:
     order = torch.arange(rows) if random is None else torch.randperm(rows, generator=random)
     if lengths is None:

@@ -64,4 +64,5 @@ class CNN(nn.Module):
             images: (batch, channels, height, width)
             returns: (batch, output_size)
         """
-        return self.head(self.blocks(images.contiguous(memory_format=torch.channels_last)).flatten(1))
+        features = self.blocks(images.contiguous(memory_format=torch.channels_last))
+        return self.head(features.flatten(1))  # (batch, output_size)
