@@ -1,6 +1,7 @@
 """Every recipe and every choice, generated from the folders: a new YAML is tested the moment it exists."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,11 @@ GIVEN = {  # what a user has to say before some choices can run
     "callbacks=word_vectors": ["callbacks.word_vectors.path=vectors.txt"],
     "callbacks=sample_quality": ["callbacks.sample_quality.judge=outputs/mnist_cnn/RUN"],
 }
+
+
+def test_every_experiment_is_killed_and_replayed_by_the_script_for_that():
+    script = runpy.run_path(str(REPOSITORY / "tests/crash/every.py"))
+    assert sorted(script["SHORT"]) == EXPERIMENTS
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
