@@ -1,6 +1,5 @@
 """Provenance: which command, code, packages and machine a run came from."""
 
-import os
 import platform
 import shlex
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import trainer
+from trainer.cores import cores
 
 LARGEST_NEW_FILE = 100_000  # bytes
 MOST_NEW_FILES = 100
@@ -60,7 +60,7 @@ def _machine() -> dict[str, Any]:
         "host": platform.node(),
         "system": platform.platform(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "threads": torch.get_num_threads() if torch else None,
         "gpus": gpus,
         "cuda": torch.version.cuda if torch and gpus else None,

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from trainer.cores import cores
 from trainer.errors import UserError
 
 Workers = int | Literal["auto"]
@@ -75,9 +76,8 @@ def workers_for(workers: Workers, processes: int) -> int:
     """
     if workers != "auto":
         return workers
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     share = os.environ.get("OMP_NUM_THREADS", "")  # of one process: what a sweep gives each of its jobs
-    mine = min(cores // processes, int(share) if share.isdigit() else cores)
+    mine = min(cores() // processes, int(share) if share.isdigit() else cores())
     return max(0, min(MOST, mine - 1))
 
 

@@ -7,6 +7,7 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
+from trainer.cores import cores
 from trainer.sweep.ledger import Job, Ledger
 from trainer.sweep.worker import start
 
@@ -120,8 +121,7 @@ def seats(workers: int | None, jobs_per_gpu: int | None, gpus: Sequence[str]) ->
     devices: list[dict[str, str]] = [{}] * (workers or 1)
     if jobs_per_gpu and gpus:
         devices = [{"CUDA_VISIBLE_DEVICES": gpu} for _ in range(jobs_per_gpu) for gpu in gpus][: workers or None]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = str(max(1, cores // len(devices)))
+    threads = str(max(1, cores() // len(devices)))
     return [{"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads), **device} for device in devices]
 
 

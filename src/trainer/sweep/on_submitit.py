@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from trainer.cores import cores
 from trainer.errors import UserError, first_line
 from trainer.sweep.attendant import Attendant
 from trainer.sweep.engine import Begun, Engine
@@ -33,8 +34,9 @@ class OnSubmitit(Engine):
         from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
 
         self.ledger, self.cluster, self.name = ledger, cluster, settings["name"]
-        cores = (os.cpu_count() or 1) // (settings["cpus_per_task"] or 1)
-        self.at_a_time = at_a_time or settings.get("array_parallelism") or max(1, cores)
+        self.at_a_time = (
+            at_a_time or settings.get("array_parallelism") or max(1, cores() // (settings["cpus_per_task"] or 1))
+        )
         shared = {*BaseQueueConf.__dataclass_fields__} - {"submitit_folder"}
         timeouts = {f"{cluster}_{name}": settings[name] for name in ("max_num_timeout",) if name in settings}
         given = {
