@@ -32,11 +32,11 @@ class Onlooker(Callback):
         known = {name: round(float(value.detach()), 9) for name, value in sorted(trainer.callback_metrics.items())}
         loop = trainer.fit_loop.epoch_loop
         place = (trainer.current_epoch, trainer.global_step, loop.batch_idx, loop.total_batch_idx)
-        place += (trainer.is_last_batch, trainer.training, trainer.validating, task.training)
+        place += (trainer.is_last_batch, trainer.training, trainer.validating, trainer.testing, task.training)
         self.lines.append(f"{name} {place} {known} {[kind(one) for one in more]}")
 
-    def on_train_end(self, trainer, task):
-        self.note("on_train_end", trainer, task)
+    def teardown(self, trainer, task, stage):
+        self.note(f"teardown {stage}", trainer, task)
         with open(self.path, "w") as out:
             out.write("\\n".join(self.lines))
 
@@ -58,7 +58,7 @@ class Recorder(Onlooker):
 
 
 for name in dir(Callback):
-    if name.startswith("on_") and name not in ("on_train_end", "on_save_checkpoint", "on_load_checkpoint"):
+    if name.startswith("on_") and name not in ("on_save_checkpoint", "on_load_checkpoint"):
         if "predict" not in name and "exception" not in name:
             setattr(Recorder if name in STEP_HOOKS else Onlooker, name, recording(name))
 
@@ -83,6 +83,10 @@ class Talkative(Supervised):
         self.log("val/rows", float(len(batch[1])))
         self.log("val/each", float(batch_idx), on_step=True)
         return super().validation_step(batch, batch_idx)
+
+    def test_step(self, batch, batch_idx):
+        self.log("test/worst", batch_idx, reduce_fx="max")
+        return super().test_step(batch, batch_idx)
 
     def on_before_optimizer_step(self, optimizer):
         self.log("train/rate", optimizer.param_groups[0]["lr"])

@@ -6,6 +6,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from trainer.loop.compiled import Compile
+from trainer.loop.evaluation import LeanEvaluation
 from trainer.loop.steps import LeanLoop
 
 
@@ -27,6 +28,10 @@ class LeanSteps(Callback):
             trainer.fit_loop.epoch_loop.step_log.begin()
             # Lightning sets it for processes that are yet to fork; with it each step of Adam loads NVML to count GPUs
             os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
+        elif stage == "validate":
+            trainer.validate_loop = LeanEvaluation(trainer.validate_loop)
+        elif stage == "test":
+            trainer.test_loop = LeanEvaluation(trainer.test_loop)
 
     def on_exception(self, trainer: Trainer, *_: Any) -> None:
         self._end(trainer)

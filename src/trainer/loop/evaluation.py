@@ -1,4 +1,4 @@
-"""LeanEvaluation: Lightning's validation within a training, without the work that only long ones can hide.
+"""LeanEvaluation: Lightning's validation and test, without the work that only long ones can hide.
 
 Hooks, counters and numbers are Lightning's own. Source: `_EvaluationLoop` of pytorch-lightning 2.6.
 """
@@ -12,35 +12,28 @@ from typing import Any
 
 import torch
 from lightning_fabric.utilities.data import _set_sampler_epoch
-from pytorch_lightning import Trainer
 from pytorch_lightning.loops.evaluation_loop import _EvaluationLoop
+from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
 
 from trainer.loop.hooks import Hooks, forward_context, needs_lightning, placed, stays_in_place
-from trainer.loop.log import EpochLog, StepLog
+from trainer.loop.log import EpochLog
 
-HOOKS = (
-    "on_validation_start",
-    "on_validation_epoch_start",
-    "on_validation_batch_start",
-    "on_validation_batch_end",
-    "on_validation_epoch_end",
-    "on_validation_end",
-)
+MOMENTS = ("start", "epoch_start", "batch_start", "batch_end", "epoch_end", "end")
 
 
 class LeanEvaluation(_EvaluationLoop):
-    """Takes over what the `val_loop` of a training holds; where a validation needs more, Lightning's own goes on.
+    """Takes over what a loop of Lightning's holds; where a validation or a test needs more, that one goes on.
 
     Args:
-        trainer: Whose loop it is.
-        step_log: Keeps what is for the loggers.
+        loop: Of the validations of a training, of a validation by itself, or of a test.
     """
 
-    def __init__(self, trainer: Trainer, step_log: StepLog) -> None:
-        vars(self).update(vars(trainer.fit_loop.epoch_loop.val_loop))
-        self.epoch_log = EpochLog(trainer, step_log)
+    def __init__(self, loop: _EvaluationLoop) -> None:
+        vars(self).update(vars(loop))
+        self.epoch_log = EpochLog(loop.trainer)
+        self.name = "test" if self._trainer_fn is TrainerFn.TESTING else "validation"
 
     def run(self) -> list[Any]:
         trainer = self.trainer
@@ -48,30 +41,35 @@ class LeanEvaluation(_EvaluationLoop):
         if self.skip:
             return []
         one_loader = self._combined_loader is not None and len(self._combined_loader.flattened) == 1
-        if trainer.sanity_checking or self.restarting or not one_loader or needs_lightning(trainer):
+        goes_on = self.restarting and self._trainer_fn is TrainerFn.FITTING  # tests begin at their beginning
+        if trainer.sanity_checking or goes_on or not one_loader or needs_lightning(trainer):
             return super().run()
         with torch.no_grad():
-            self._run(Hooks(trainer, HOOKS))
-        return []
+            self._run(Hooks(trainer, [f"on_{self.name}_{moment}" for moment in MOMENTS]))
+        found = [self.epoch_log.metrics]
+        if self.verbose and trainer.is_global_zero:
+            self._print_results(found, self._stage.value)
+        return found
 
     def _run(self, hooks: Hooks) -> None:
         trainer, log, connector = self.trainer, self.epoch_log, self.trainer._logger_connector
         self._has_run = False
+        self.on_iteration_done()  # whatever checkpoint was loaded, this is a beginning
         self.batch_progress.reset_on_run()
         self._on_evaluation_model_eval()
         log.begin()
         try:
-            hooks.call("on_validation_start")
-            hooks.call("on_validation_epoch_start")
+            hooks.call(f"on_{self.name}_start")
+            hooks.call(f"on_{self.name}_epoch_start")
             self._evaluate(hooks)
             connector.epoch_end_reached()
             log.publish()
-            hooks.call("on_validation_epoch_end")
+            hooks.call(f"on_{self.name}_epoch_end")
             log.publish()
         finally:
             log.end()
         log.keep()
-        hooks.call("on_validation_end")
+        hooks.call(f"on_{self.name}_end")
         connector.reset_results()
         hooks.state["_current_fx_name"] = None
         self._on_evaluation_model_train()
@@ -79,25 +77,26 @@ class LeanEvaluation(_EvaluationLoop):
 
     def _evaluate(self, hooks: Hooks) -> None:
         """Every batch."""
-        trainer, progress, log, task = self.trainer, self.batch_progress, self.epoch_log, hooks.task
+        trainer, progress, log, name = self.trainer, self.batch_progress, self.epoch_log, self.name
         assert self._combined_loader is not None
         [loader], [most] = self._combined_loader.flattened, self.max_batches
         _set_sampler_epoch(loader, trainer.fit_loop.epoch_progress.current.processed)
-        in_place, context = stays_in_place(trainer), forward_context(trainer, "val_step_context")
-        takes_index = is_param_in_hook_signature(task.validation_step, "batch_idx", min_args=2)
+        in_place, step = stays_in_place(trainer), getattr(hooks.task, f"{name}_step")
+        context = forward_context(trainer, "test_step_context" if name == "test" else "val_step_context")
+        takes_index = is_param_in_hook_signature(step, "batch_idx", min_args=2)
         for index, batch in enumerate(islice(loader, None if most == math.inf else int(most))):
             if not in_place:
                 batch = placed(batch, trainer)
             progress.is_last_batch = index + 1 == most
             progress.increment_ready()
             trainer._logger_connector._first_loop_iter, log.batch = index == 0, batch
-            hooks.call("on_validation_batch_start", batch, index)
+            hooks.call(f"on_{name}_batch_start", batch, index)
             progress.increment_started()
-            hooks.state["_current_fx_name"] = "validation_step"
+            hooks.state["_current_fx_name"] = f"{name}_step"
             with context():
-                output = task.validation_step(batch, *([index] if takes_index else []))
+                output = step(batch, *([index] if takes_index else []))
             progress.increment_processed()
-            hooks.call("on_validation_batch_end", output, batch, index)
+            hooks.call(f"on_{name}_batch_end", output, batch, index)
             if log.lightning_logs:
                 trainer._logger_connector.on_batch_end()
                 trainer._logger_connector.update_eval_step_metrics(self._seen_batches_per_dataloader[0])

@@ -94,15 +94,14 @@ class StepLog:
 
 
 class EpochLog:
-    """Stands in for `LightningModule.log` within a validation: means over its examples, without a metric for each.
+    """Stands in for `LightningModule.log` in a validation or test: means over its examples, without a metric for each.
 
     Args:
         trainer: Whose metrics these are.
-        step_log: Hands them to the loggers.
     """
 
-    def __init__(self, trainer: Trainer, step_log: StepLog) -> None:
-        self.trainer, self.step_log, self.connector = trainer, step_log, trainer._logger_connector
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer, self.connector = trainer, trainer._logger_connector
         self.batch: Any = None  # that is looked at
         self.lightning_logs = False  # something was left to Lightning
 
@@ -111,7 +110,7 @@ class EpochLog:
         self.lightning_logs = False
         self._sums: dict[str, tuple[Tensor, int]] = {}  # of values times examples, and of examples
         self._shown: set[str] = set()  # in the progress bar
-        self._metrics: Row = {}
+        self.metrics: Row = {}  # means, once they are published
         vars(self.trainer.lightning_module)["log"] = self.note
 
     def end(self) -> None:
@@ -127,7 +126,7 @@ class EpochLog:
         sync_dist: bool = False,
         **how: Any,
     ) -> None:
-        """What `self.log(name, value)` does within a validation; what asks for more is left to Lightning."""
+        """What `self.log(name, value)` does within a validation or test; what asks for more is left to Lightning."""
         if not asks_for_nothing(how) or not isinstance(value, Tensor | float | int):
             self.lightning_logs = True
             how |= {"prog_bar": prog_bar, "batch_size": batch_size, "sync_dist": sync_dist}
@@ -143,15 +142,15 @@ class EpochLog:
         """Let callbacks and bar see the means."""
         means = {name: total / count for name, (total, count) in self._sums.items()}
         own = self.connector.update_eval_epoch_metrics() if self.lightning_logs else {}
-        self._metrics = own | means
+        self.metrics = own | means
         self.connector._callback_metrics.update(means)
         self.connector._logged_metrics.update(means)
         shown: Row = {name: means[name] for name in self._shown}
         self.connector._progress_bar_metrics.update(shown)
 
     def keep(self) -> None:
-        """Keep the means for the loggers."""
-        self.step_log.keep(self._metrics)
+        """Hand the means to the loggers; within a training, to what is kept for them."""
+        self.connector.log_metrics(self.metrics)
 
 
 def is_logged(trainer: Trainer) -> bool:

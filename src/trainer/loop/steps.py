@@ -37,7 +37,7 @@ class LeanLoop(BoundaryLoop):
     def __init__(self, trainer: Trainer, compiled: Compile = False) -> None:
         super().__init__(trainer)
         self.step_log = StepLog(trainer)
-        self.val_loop = LeanEvaluation(trainer, self.step_log)
+        self.val_loop = LeanEvaluation(self.val_loop)
         self.compiled = CompiledSteps(trainer, compiled)
 
     def reset(self) -> None:
