@@ -80,7 +80,7 @@ class CIFAR10(TensorData):
         synthetic: bool = False,
         data_seed: int = 0,
         batch_size: int = 64,
-        eval_batch_size: int = 1000,
+        eval_batch_size: int = 128,
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)

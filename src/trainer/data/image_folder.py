@@ -82,7 +82,7 @@ class ImageFolder(TensorData):
         test_share: Share = 0.2,
         data_seed: int = 0,
         batch_size: int = 64,
-        eval_batch_size: int = 256,
+        eval_batch_size: int = 64,
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)

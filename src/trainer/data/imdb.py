@@ -86,7 +86,7 @@ class IMDB(TensorData):
         test_size: Count = 5000,
         data_seed: int = 0,
         batch_size: int = 64,
-        eval_batch_size: int = 256,
+        eval_batch_size: int = 64,
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
