@@ -30,6 +30,7 @@ from trainer.origin import Layer, file_of, layers
 
 RECIPES = ("experiment=", "hparams_search=", "debug=")
 ROOT = [each.name for each in fields(Config)]
+OF_A_JOB = ("hydra.sweep.dir", "hydra.sweep.subdir")  # of Hydra's own keys, those that Hydra composes nothing by
 
 
 class Composer:
@@ -65,14 +66,14 @@ class Composer:
         """
         parsed = self._parser.parse_overrides([*words])
         self._loader.validate_sweep_overrides_legal(parsed, RunMode.RUN, from_shell=True)
-        choices = tuple(each.input_line or "" for each in parsed if self._is_choice(each))
+        choices = tuple(each.input_line or "" for each in parsed if self._decides(each))
         if choices not in self._bases:  # jobs of a sweep differ in values, mostly
             self._files.found.clear()
             base = self._loader.load_configuration("config", [*choices], RunMode.RUN)
             self._bases[choices] = base, [*self._files.found.values()]
         base, self.found = self._bases[choices]
         config = deepcopy(base)
-        self._loader._apply_overrides_to_config([each for each in parsed if not self._is_choice(each)], config)
+        self._loader._apply_overrides_to_config([each for each in parsed if not self._decides(each)], config)
         own = [each.input_line for each in parsed if not each.is_hydra_override()]
         with read_write(config.hydra), open_dict(config.hydra):
             config.hydra.overrides.task = own
@@ -157,8 +158,7 @@ class Composer:
         override = self._parser.parse_override(f"++{word.lstrip('+')}" if word.startswith("+") else word)
         self._loader._apply_overrides_to_config([override], config)
         parent, _, name = override.key_or_group.rpartition(".")
-        node = OmegaConf.select(config, parent) if parent else config
-        value: Any = node._get_node(name)
+        value: Any = (OmegaConf.select(config, parent) if parent else config)._get_node(name)
         return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value._value()
 
     def layers(self, words: Sequence[str]) -> list[Layer]:
@@ -192,6 +192,10 @@ class Composer:
             return word
         return None
 
+    def _decides(self, override: Override) -> bool:
+        """Whether a word is known before anything is composed; values can be set afterwards."""
+        return self._is_choice(override) or (override.is_hydra_override() and override.key_or_group not in OF_A_JOB)
+
     def _is_choice(self, override: Override) -> bool:
         return override.key_or_group == "hydra.searchpath" or self._is_group(override.key_or_group)
 
@@ -219,8 +223,7 @@ class _Mended(ConfigRepository):
             return ConfigResult("mended", str(file), OmegaConf.create({}), {"package": "_global_"})
         if result and file and result.header.get("package") == "_global_" and isinstance(result.config, DictConfig):
             for key in [*result.config]:
-                mistake = _wrong_at_top(str(key), result.config)
-                if mistake:
+                if mistake := _wrong_at_top(str(key), result.config):
                     self._note(Mistake(str(key), *mistake, Place(shown(file), _line(file, str(key)))))
                     del result.config[key]
         return result

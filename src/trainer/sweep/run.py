@@ -79,7 +79,7 @@ def run_sweep(
     if engine := engine_of(config, ledger):
         number = _side_by_side(turns, engine, config, own, search)
     else:
-        _launch(turns, _launcher(ledger, config, context, task, search), batch)
+        _launch(turns, _launcher(ledger, config, context, composer, task, search), batch)
     tell(ledger)
     if number:
         raise SystemExit(128 + number)  # as shells have it
@@ -116,10 +116,15 @@ def _launch(turns: Turns, launch: Launch, batch: int | None) -> None:
 
 
 def _launcher(
-    ledger: Ledger, config: DictConfig, context: HydraContext, task: Callable[[Any], Any], search: Search | None
+    ledger: Ledger,
+    config: DictConfig,
+    context: HydraContext,
+    composer: Composer,
+    task: Callable[[Any], Any],
+    search: Search | None,
 ) -> Launch:
     """Gives jobs to the launcher that `hydra/launcher` names."""
-    quick = replace(context, config_loader=SweepLoader(context.config_loader))
+    quick = replace(context, config_loader=SweepLoader(context.config_loader, composer))
 
     def launch(part: Sequence[Job], start: int) -> None:
         recorded = Recorded(task, ledger.sweep.absolute(), {job.number: job for job in part}, config.sweep.fail_fast)
