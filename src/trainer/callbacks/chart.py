@@ -72,7 +72,7 @@ def chart(lines: Sequence[Line], days: Sequence[str] | None, title: str, size: t
         points = zip(line.x.tolist(), line.values.double().tolist(), strict=True)
         _draw(pen, line, [(along(x) * FINE, down(value) * FINE) for x, value in points])
     sheet = Image.new("RGB", size, WHITE)
-    sheet.paste(plot.resize((width, height), Image.Resampling.LANCZOS), (LEFT, TOP))
+    sheet.paste(plot.reduce(FINE), (LEFT, TOP))
 
     pen = ImageDraw.Draw(sheet)
     pen.rectangle((LEFT - 1, TOP - 1, LEFT + width, TOP + height), outline=GREY)

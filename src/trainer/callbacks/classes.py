@@ -46,8 +46,10 @@ class ClassReport(Callback):
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         objective = getattr(pl_module, "objective", None)  # a task may have none
         names = self._names(objective.spec) if isinstance(objective, Objective) else ()
-        self._counts = MulticlassConfusionMatrix(len(names)).to(pl_module.device) if names else None
-        self._curves = MulticlassROC(len(names)).to(pl_module.device) if names else None
+        self._counts = self._curves = None
+        if names:
+            self._counts = MulticlassConfusionMatrix(len(names), validate_args=False).to(pl_module.device)
+            self._curves = MulticlassROC(len(names), validate_args=False).to(pl_module.device)
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any

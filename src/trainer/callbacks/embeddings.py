@@ -64,8 +64,8 @@ class Embeddings(Callback):
         found: list[Points] = []
         objective, net, vocabulary = getattr(pl_module, "objective", None), pl_module.net, vocabulary_of(trainer)
         if self._features and isinstance(objective, Objective) and self._features[0].dim() == 2:
-            rows = [row for part in self._kept for row in zip(*part, strict=True)][: self.examples]
-            found.append(examples(torch.cat(self._features), rows, objective.spec, vocabulary))
+            points = examples(torch.cat(self._features), self._kept, objective.spec, vocabulary)
+            found.append(points.first(self.examples))
         table = getattr(net, "embedding", None)
         if vocabulary and isinstance(table, nn.Embedding):
             words = [*vocabulary][: self.words]
@@ -93,13 +93,15 @@ def last_linear(net: nn.Module, spec: DataSpec) -> nn.Linear | None:
 
 
 def examples(
-    features: Tensor, rows: Sequence[tuple[Tensor, Tensor, Tensor]], spec: DataSpec, vocabulary: Sequence[str] | None
+    features: Tensor, batches: Sequence[tuple[Tensor, Tensor, Tensor]], spec: DataSpec, vocabulary: Sequence[str] | None
 ) -> Points:
-    """Features (at least as many as rows, width) of inputs, predictions and targets, with names and thumbnails."""
+    """Features (examples, width) of batches of inputs, predictions and targets, with names and thumbnails."""
     labels: list[tuple[str, ...]] = []
-    for inputs, prediction, target in rows:
-        text = (told_input(inputs, spec, vocabulary)[:LABEL],) if spec.kind == "tokens" else ()
-        labels.append((told_target(target, spec), told_target(prediction, spec), *text))
-    images = torch.stack([inputs for inputs, *_ in rows]) if spec.kind == "image" else None
+    for inputs, predictions, targets in batches:
+        told = [[told_target(one, spec) for one in part] for part in (targets, predictions)]
+        if spec.kind == "tokens":
+            told.append([told_input(one, spec, vocabulary)[:LABEL] for one in inputs])
+        labels += zip(*told, strict=True)
+    images = torch.cat([inputs for inputs, *_ in batches]) if spec.kind == "image" else None
     header = ("truth", "said", "text")[: 2 + (spec.kind == "tokens")]
-    return Points("examples", features[: len(rows)], header, labels, images)
+    return Points("examples", features, header, labels, images)

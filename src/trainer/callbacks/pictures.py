@@ -87,11 +87,13 @@ class PredictionPictures(Callback):
             return
         predictions, targets = objective.predictions(outputs), batch[1]
         judged = Judged(batch[0], predictions, targets, scores_of_truth(objective.scores(outputs), targets))
-        wrong = judged.take(predictions != targets).worst(self.images)
-        for name, new in (("predictions", judged.take(slice(self.images))), ("mistakes", wrong)):
-            self._kept[name] = self._kept[name].join(new) if name in self._kept else new
-        self._kept["predictions"] = self._kept["predictions"].take(slice(self.images))
-        self._kept["mistakes"] = self._kept["mistakes"].worst(self.images)
+        first, wrong = self._kept.get("predictions"), judged.take((predictions != targets).nonzero()[:, 0])
+        if first is None or len(first.targets) < self.images:
+            some = judged.take(slice(self.images))
+            self._kept["predictions"] = first.join(some).take(slice(self.images)) if first else some
+        if "mistakes" in self._kept:
+            wrong = self._kept["mistakes"].join(wrong)
+        self._kept["mistakes"] = wrong.worst(self.images)
 
     def _draw(self, stage: str, trainer: Trainer, pl_module: LightningModule) -> None:
         for name, judged in self._kept.items():

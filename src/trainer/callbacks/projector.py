@@ -31,6 +31,11 @@ class Points(NamedTuple):
     labels: Sequence[Sequence[str]]
     images: Tensor | None = None
 
+    def first(self, count: int) -> "Points":
+        """As many of them at most."""
+        images = None if self.images is None else self.images[:count]
+        return Points(self.name, self.vectors[:count], self.header, self.labels[:count], images)
+
 
 def project(clouds: Sequence[Points], folder: Path) -> None:
     """Write clouds of points beside the events of a run, in place of those that were there.
