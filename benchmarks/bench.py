@@ -20,7 +20,7 @@ from pathlib import Path
 import processes
 import sweeps
 from contest import DATA, HERE, Contest
-from table import BY_RECIPE, GROUPS, Round, contestants, lines
+from table import AND_DRAWING, BY_RECIPE, GROUPS, Round, contestants, lines
 from works import WORKS, words_of
 
 LIKE = {"test": "mnist", "small_jobs": "diabetes", "overhead": "diabetes"}  # groups that need another's data
@@ -39,7 +39,8 @@ def measure(group: str, contest: Contest, *, quick: bool) -> Round:
         return processes.memory(group.removeprefix("memory_"), folder)
     if group == "test":  # a second or two, so that a short measurement is the same
         words = words_of("mnist", folder, quick=False)
-        return {name: contest.measure(name, words, what="test") for name in contestants(group)}
+        whats = dict.fromkeys(contestants(group), "test") | {AND_DRAWING: "whole_test"}
+        return {name: contest.measure(name, words, what=what) for name, what in whats.items()}
     steps = WORKS[group].template_steps[0 if quick else 1]
     return {
         name: contest.measure(name, words_of(group, folder, quick=quick, by_recipe=name == BY_RECIPE), steps=steps)

@@ -22,12 +22,20 @@ def whole(words: list[str], folder: Path) -> tuple[int, float]:
 
 
 def test(words: list[str], folder: Path) -> tuple[int, float]:
-    """Test a checkpoint as the command does, one that a step of training has left: examples and seconds."""
+    """Test a checkpoint as the command does, one that a short training has left: examples and seconds."""
     left = folder / "to_test"
     if not left.exists():
-        run([*words, "test=false", "+trainer.limit_train_batches=1", "+trainer.limit_val_batches=1", STOPWATCH], left)
+        run([*words, "test=false", "+trainer.limit_train_batches=100", "+trainer.limit_val_batches=1", STOPWATCH], left)
     checkpoint = next(left.rglob("last.ckpt"))
     return run([*words, "train=false", f"ckpt_path='{checkpoint}'", STOPWATCH], folder)
+
+
+def whole_test(words: list[str], folder: Path) -> tuple[int, float]:
+    """The same, with what is summed up and drawn after the last batch."""
+    from stopwatch import drawn
+
+    examples, seconds = test(words, folder)
+    return examples, seconds + drawn[-1]
 
 
 def run(words: list[str], folder: Path, laps_of_it: int = 1) -> tuple[int, float]:

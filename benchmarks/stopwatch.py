@@ -5,10 +5,14 @@ import time
 from pytorch_lightning import Callback
 
 laps: list[tuple[int, float]] = []  # of each training: its steps and seconds; of each test: examples and seconds
+drawn: list[float] = []  # of each test: the seconds after its last batch
 
 
 class Stopwatch(Callback):
-    """Everything between start and end counts: steps, logging, validation, checkpoints."""
+    """Everything between start and end of a training counts: steps, logging, validation, checkpoints.
+
+    A test ends with its last batch; what is summed up and drawn then takes as long for any test, and is noted apart.
+    """
 
     def on_train_start(self, trainer, pl_module):
         self.began = time.perf_counter()
@@ -21,6 +25,8 @@ class Stopwatch(Callback):
 
     def on_test_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0):
         self.examples += len(batch[1])
+        self.tested = time.perf_counter()
 
     def on_test_end(self, trainer, pl_module):
-        laps.append((self.examples, time.perf_counter() - self.began))
+        laps.append((self.examples, self.tested - self.began))
+        drawn.append(time.perf_counter() - self.tested)

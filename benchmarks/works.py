@@ -29,10 +29,10 @@ class Work:
     needs: str = ""
 
 
-def _images(*words: str, quick: int, needs: str = "MNIST") -> Work:
-    """One epoch of images; a short measurement takes its first steps and batches of validation alone."""
+def _images(*words: str, quick: int, epochs: int = 1, needs: str = "MNIST") -> Work:
+    """Whole epochs of images; a short measurement takes the first steps of one and a batch of validation alone."""
     limits = (f"+trainer.limit_train_batches={quick}", "+trainer.limit_val_batches=1")
-    return Work((*words, "trainer.max_epochs=1"), quick=limits, needs=needs)
+    return Work(words, (*limits, "trainer.max_epochs=1"), (f"trainer.max_epochs={epochs}",), needs=needs)
 
 
 def _reviews(recipe: str, *words: str) -> Work:
@@ -71,6 +71,7 @@ WORKS = {
         "data.batch_size=64",
         "trainer.log_every_n_steps=50",
         quick=140,
+        epochs=3,
         needs="cifar-10-batches-py",
     ),
     "gan": _images("experiment=gan_tutorial", quick=100),

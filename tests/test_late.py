@@ -48,6 +48,33 @@ def test_a_run_on_digits_imports_nothing_that_it_does_not_use(tmp_path):
     assert json.loads(last) == []
 
 
+SWEEP = """
+import functools, json, sys
+import trainer.cli
+
+before, job = [], trainer.cli.job
+
+@functools.wraps(job)
+def noting(config):
+    before.append({*sys.modules})
+    return job(config)
+
+trainer.cli.job = noting
+sys.argv = ["trainer", "-m", "experiment=xor_mlp", "trainer.max_epochs=1", "trainer=cpu", "seed=1,2,3"]
+try:
+    trainer.cli.main()
+except SystemExit as end:
+    assert not end.code, end.code
+"""
+
+
+def test_the_second_job_of_a_sweep_imports_nothing(tmp_path):
+    last = after(SWEEP, tmp_path, "print(json.dumps([sorted(two - one) for one, two in zip(before, before[1:])]))")
+    first, second = json.loads(last)
+    assert len(first) > 100
+    assert second == []
+
+
 @pytest.mark.slow
 def test_torchvision_and_its_networks_work_in_a_process_that_did_without(tmp_path):
     pytest.importorskip("torchvision")

@@ -30,7 +30,7 @@ from trainer.origin import Layer, file_of, layers
 
 RECIPES = ("experiment=", "hparams_search=", "debug=")
 ROOT = [each.name for each in fields(Config)]
-OF_A_JOB = ("hydra.sweep.dir", "hydra.sweep.subdir")  # of Hydra's own keys, those that Hydra composes nothing by
+OF_A_JOB = ("hydra.mode", "hydra.sweep.dir", "hydra.sweep.subdir")  # of Hydra's own keys: it composes nothing by them
 
 
 class Composer:

@@ -159,14 +159,23 @@ def test_dropout_leaves_units_out_before_the_output_in_training_alone():
 def test_dropout_leaves_units_out_of_the_embedding_and_between_layers(spec, layers, between):
     net = LSTM(spec, embedding=6, hidden=4, bidirectional=True, layers=layers, dropout=0.5)
     widths = []
-    net.dropout.register_forward_hook(lambda _, inputs, output: widths.append(output.shape[2]))
+    net.dropout.register_forward_hook(lambda _, inputs, output: widths.append(output.shape[1]))
     net(tokens(5, 3) if spec is TEXTS else inputs())
     assert widths == between
+
+
+def test_what_dropout_leaves_out_is_left_out_at_all_steps_of_a_sequence_and_not_of_all_sequences():
+    torch.manual_seed(0)
+    dropped = LSTM(TEXTS, dropout=0.5)._drop(torch.ones(4, 7, 50))
+    assert torch.equal(dropped, dropped[:, :1].expand(4, 7, 50))
+    assert {*dropped.unique().tolist()} == {0.0, 2.0}
+    assert len(dropped[:, 0].unique(dim=0)) == 4
 
 
 @pytest.mark.parametrize("pooled", ["last", "mean", "max"])
 @pytest.mark.parametrize("cell", STEPS)
 def test_gradients_reach_every_parameter(cell, pooled):
+    torch.manual_seed(0)  # of some weights the first state is the greatest everywhere
     net = LSTM(SERIES, cell=cell, hidden=4, layers=2, bidirectional=True, pooled=pooled, head=[5], activation="tanh")
     net(inputs()).square().sum().backward()
     assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []

