@@ -20,10 +20,13 @@ from pathlib import Path
 import processes
 import sweeps
 from contest import DATA, HERE, Contest
-from table import AND_DRAWING, BY_RECIPE, GROUPS, Round, contestants, lines
+from table import AND_DRAWING, BY_RECIPE, COMPILED, GROUPS, Round, contestants, lines
 from works import WORKS, words_of
 
-LIKE = {"test": "mnist", "small_jobs": "diabetes", "overhead": "diabetes"}  # groups that need another's data
+# groups that are of another's work
+LIKE = {"test": "mnist", "small_jobs": "diabetes", "overhead": "diabetes"}
+LIKE |= {"memory_mnist": "mnist", "memory_cifar10": "cifar10"}
+LIKE |= {"compiled_xor": "xor", "compiled_diabetes": "diabetes"}
 
 
 def measure(group: str, contest: Contest, *, quick: bool) -> Round:
@@ -36,11 +39,14 @@ def measure(group: str, contest: Contest, *, quick: bool) -> Round:
     if group in sweeps.MEASURES:
         return sweeps.MEASURES[group](folder, quick=quick)
     if group.startswith("memory_"):
-        return processes.memory(group.removeprefix("memory_"), folder)
+        return processes.memory(LIKE[group], folder)
     if group == "test":  # a second or two, so that a short measurement is the same
         words = words_of("mnist", folder, quick=False)
         whats = dict.fromkeys(contestants(group), "test") | {AND_DRAWING: "whole_test"}
         return {name: contest.measure(name, words, what=what) for name, what in whats.items()}
+    if group.startswith("compiled_"):
+        words = words_of(LIKE[group], folder, quick=False)
+        return {COMPILED: contest.measure(COMPILED, words, what="compiled"), "plain": contest.measure("plain", words)}
     steps = WORKS[group].template_steps[0 if quick else 1]
     return {
         name: contest.measure(name, words_of(group, folder, quick=quick, by_recipe=name == BY_RECIPE), steps=steps)
@@ -53,13 +59,13 @@ def measure_all(groups: list[str], rounds: int, folder: Path, *, quick: bool) ->
     found: dict[str, list[Round]] = {}
     failed: dict[str, str] = {}
     for group in groups:
-        work = WORKS.get(LIKE.get(group, group.removeprefix("memory_")))
+        work = WORKS.get(LIKE.get(group, group))
         if work and not (DATA / work.needs).exists():
             failed[group] = f"{work.needs} is not in {DATA}; set TRAINER_DATA_DIR"
             continue
         with Contest(folder) as contest:
             try:
-                if group in (*WORKS, "test"):
+                if group in (*WORKS, "test", "compiled_xor", "compiled_diabetes"):
                     measure(group, contest, quick=quick)  # uncounted: imports, data, first calls
                 for place in range(rounds):
                     found.setdefault(group, []).append(measure(group, contest, quick=quick))

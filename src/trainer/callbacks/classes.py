@@ -35,8 +35,7 @@ class ClassReport(Callback):
 
     def __init__(self, *, most_classes: int = 20) -> None:
         self.most_classes = most_classes
-        self._counts: MulticlassConfusionMatrix | None = None
-        self._curves: MulticlassROC | None = None
+        self._seen: list[tuple[Tensor, Tensor, Tensor]] = []  # predictions, scores and targets of each batch
 
     def logged(self, data: Any) -> list[str]:
         """Names of all metrics that are logged with these data; callbacks may wait for any of them."""
@@ -44,30 +43,27 @@ class ClassReport(Callback):
         return [f"test/{metric}/{name}" for metric in ("accuracy", "precision", "f1") for name in names]
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        objective = getattr(pl_module, "objective", None)  # a task may have none
-        names = self._names(objective.spec) if isinstance(objective, Objective) else ()
-        self._counts = self._curves = None
-        if names:
-            self._counts = MulticlassConfusionMatrix(len(names), validate_args=False).to(pl_module.device)
-            self._curves = MulticlassROC(len(names), validate_args=False).to(pl_module.device)
+        self._seen = []
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any
     ) -> None:
-        if not (self._counts and self._curves):
-            return
-        objective = pl_module.objective
-        if isinstance(objective, Objective):
-            self._counts.update(objective.predictions(outputs), batch[1])
-            scores = objective.scores(outputs)
-            self._curves.update(scores if scores.dim() == 2 else torch.stack([1 - scores, scores], 1), batch[1])
+        objective = getattr(pl_module, "objective", None)  # a task may have none
+        if isinstance(objective, Objective) and self._names(objective.spec):
+            self._seen.append((objective.predictions(outputs), objective.scores(outputs), batch[1]))
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not (self._counts and self._curves):
+        objective = getattr(pl_module, "objective", None)
+        names = self._names(objective.spec) if isinstance(objective, Objective) else ()
+        if not names:
             return
-        objective = pl_module.objective
-        assert isinstance(objective, Objective)
-        names, counts = objective.spec.class_names, self._counts.compute()
+        told = MulticlassConfusionMatrix(len(names), validate_args=False).to(pl_module.device)
+        ranked = MulticlassROC(len(names), validate_args=False).to(pl_module.device)
+        if self._seen:
+            predictions, scores, targets = (torch.cat(part) for part in zip(*self._seen, strict=True))
+            told.update(predictions, targets)
+            ranked.update(scores if scores.dim() == 2 else torch.stack([1 - scores, scores], 1), targets)
+        self._seen, counts = [], told.compute()  # of all processes
         judged = per_class(counts)
         for metric, values in judged.items():
             pl_module.log_dict({f"test/{metric}/{n}": v for n, v in zip(names, values, strict=True)}, sync_dist=True)
@@ -75,12 +71,11 @@ class ClassReport(Callback):
         rows = [(name, *map(number, row)) for name, *row in zip(names, *columns, strict=True)]
         tabulate(("class", "examples", *judged), rows, "test/classes", trainer)
         show(partial(matrix, counts.cpu(), names), "test/confusion", trainer)
-        with self._curves.sync_context():
-            scores, targets = (dim_zero_cat(part).cpu() for part in (self._curves.preds, self._curves.target))
+        with ranked.sync_context():
+            scores, targets = (dim_zero_cat(part).cpu() for part in (ranked.preds, ranked.target))
         _show_precision(scores, targets, names, trainer)
-        x, y, _ = self._curves.compute()
+        x, y, _ = ranked.compute()
         show(partial(curves, [*x], [*y], names), "test/roc", trainer)
-        self._counts = self._curves = None
 
     def _names(self, spec: DataSpec) -> Sequence[str]:
         return spec.class_names if len(spec.class_names) <= self.most_classes else ()

@@ -87,13 +87,16 @@ class PredictionPictures(Callback):
             return
         predictions, targets = objective.predictions(outputs), batch[1]
         judged = Judged(batch[0], predictions, targets, scores_of_truth(objective.scores(outputs), targets))
-        first, wrong = self._kept.get("predictions"), judged.take((predictions != targets).nonzero()[:, 0])
+        first, worst = self._kept.get("predictions"), self._kept.get("mistakes")
         if first is None or len(first.targets) < self.images:
             some = judged.take(slice(self.images))
             self._kept["predictions"] = first.join(some).take(slice(self.images)) if first else some
-        if "mistakes" in self._kept:
-            wrong = self._kept["mistakes"].join(wrong)
-        self._kept["mistakes"] = wrong.worst(self.images)
+        wrong = predictions != targets
+        if worst and len(worst.targets) == self.images:
+            wrong &= judged.scores < worst.scores[-1].to(judged.scores.device)
+        if worst is None or wrong.any():
+            new = judged.take(wrong)
+            self._kept["mistakes"] = (worst.join(new) if worst else new).worst(self.images)
 
     def _draw(self, stage: str, trainer: Trainer, pl_module: LightningModule) -> None:
         for name, judged in self._kept.items():
