@@ -21,12 +21,7 @@ import processes
 import sweeps
 from contest import DATA, HERE, Contest
 from table import AND_DRAWING, BY_RECIPE, COMPILED, GROUPS, Round, contestants, lines
-from works import WORKS, words_of
-
-# groups that are of another's work
-LIKE = {"test": "mnist", "small_jobs": "diabetes", "overhead": "diabetes"}
-LIKE |= {"memory_mnist": "mnist", "memory_cifar10": "cifar10"}
-LIKE |= {"compiled_xor": "xor", "compiled_diabetes": "diabetes"}
+from works import LIKE, WORKS, words_of
 
 
 def measure(group: str, contest: Contest, *, quick: bool) -> Round:
