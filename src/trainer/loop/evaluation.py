@@ -44,7 +44,7 @@ class LeanEvaluation(_EvaluationLoop):
         goes_on = self.restarting and self._trainer_fn is TrainerFn.FITTING  # tests begin at their beginning
         if trainer.sanity_checking or goes_on or not one_loader or needs_lightning(trainer):
             return super().run()
-        with torch.no_grad():
+        with torch.inference_mode() if self.inference_mode else torch.no_grad():
             self._run(Hooks(trainer, [f"on_{self.name}_{moment}" for moment in MOMENTS]))
         found = [self.epoch_log.metrics]
         if self.verbose and trainer.is_global_zero:

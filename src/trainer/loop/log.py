@@ -1,6 +1,7 @@
 """StepLog: what steps log, noted without Lightning's work for each call, and handed to the loggers in bundles."""
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -137,16 +138,20 @@ class EpochLog:
         self._sums[name] = (total + as_tensor(value, self.trainer) * rows, count + rows)
         if prog_bar:
             self._shown.add(name)
+        if self.batch is None:  # what one callback logs at the end, the next one may look at
+            self._tell([name])
 
     def publish(self) -> None:
         """Let callbacks and bar see the means."""
-        means = {name: total / count for name, (total, count) in self._sums.items()}
         own = self.connector.update_eval_epoch_metrics() if self.lightning_logs else {}
-        self.metrics = own | means
+        self.metrics = own | self._tell(self._sums)
+
+    def _tell(self, names: Iterable[str]) -> Row:
+        means: Row = {name: self._sums[name][0] / self._sums[name][1] for name in names}
         self.connector._callback_metrics.update(means)
         self.connector._logged_metrics.update(means)
-        shown: Row = {name: means[name] for name in self._shown}
-        self.connector._progress_bar_metrics.update(shown)
+        self.connector._progress_bar_metrics.update({name: means[name] for name in means.keys() & self._shown})
+        return means
 
     def keep(self) -> None:
         """Hand the means to the loggers; within a training, to what is kept for them."""
