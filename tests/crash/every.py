@@ -85,6 +85,8 @@ def main(words: list[str]) -> int:
     how, *asked = words
     times = next((word for word in asked if word.startswith("times=")), "times=20")
     recipes = [word for word in asked if word != times] or [*SHORT]
+    if how not in ("kill", "replay") or not {*recipes} <= SHORT.keys():
+        raise SystemExit(__doc__)
     with tempfile.TemporaryDirectory(prefix="every_") as folder, ThreadPoolExecutor(2) as pool:
         place = Path(folder)
         for source in {STARTS_FROM[recipe] for recipe in recipes if recipe in STARTS_FROM}:
