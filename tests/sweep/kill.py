@@ -107,7 +107,7 @@ def main() -> None:
             begin(folder, "killed", asked.jobs, asked.workers, search=asked.search) for _ in range(asked.sweepers)
         ]
         last = kills == asked.kills
-        a_try = 2 * asked.jobs / asked.kills * job_seconds  # so that the last kill comes near the end
+        a_try = 2 * asked.jobs / max(1, asked.kills) * job_seconds  # so that the last kill comes near the end
         deadline = time.monotonic() + (3600 if last else dice.uniform(0.5 * start, start + a_try))
         while time.monotonic() < deadline and any(each.poll() is None for each in several):
             time.sleep(0.01)
