@@ -3,33 +3,28 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import fields
 from functools import cache
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
-import yaml
 from hydra import version
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra._internal.utils import create_config_search_path
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.errors import HydraException
-from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from trainer.config import HOME, Config, register
-from trainer.errors import nearest, shown
+from trainer.config import HOME, register
 from trainer.hydra_error import mistake_in
+from trainer.mended import Mended
 from trainer.mistake import Mistake, Place, refuse
-from trainer.origin import Layer, file_of, layers
+from trainer.origin import Layer, layers
 
 RECIPES = ("experiment=", "hparams_search=", "debug=")
-ROOT = [each.name for each in fields(Config)]
 OF_A_JOB = ("hydra.mode", "hydra.sweep.dir", "hydra.sweep.subdir")  # of Hydra's own keys: it composes nothing by them
 
 
@@ -49,7 +44,7 @@ class Composer:
         if folder:
             path.append("command-line", f"file://{folder}")
         self._loader = ConfigLoaderImpl(path)
-        self._loader.repository = self._files = _Mended(path)
+        self._loader.repository = self._files = Mended(path)
         self._parser = OverridesParser.create(config_loader=self._loader)
         self._bases: dict[tuple[str, ...], tuple[DictConfig, list[Mistake]]] = {}
         self.found: list[Mistake] = []  # at the top of the files of the last config, which is without it
@@ -74,9 +69,12 @@ class Composer:
         base, self.found = self._bases[choices]
         config = deepcopy(base)
         self._loader._apply_overrides_to_config([each for each in parsed if not self._decides(each)], config)
-        own = [each.input_line for each in parsed if not each.is_hydra_override()]
+        own = [each for each in parsed if not each.is_hydra_override()]
+        how: Any = config.hydra.job.config.override_dirname
         with read_write(config.hydra), open_dict(config.hydra):
-            config.hydra.overrides.task = own
+            config.hydra.overrides.hydra = [each.input_line for each in parsed if each.is_hydra_override()]
+            config.hydra.overrides.task = [each.input_line for each in own]
+            config.hydra.job.override_dirname = get_overrides_dirname(own, **how)
             config.hydra.job.update(num=number, id=str(number))
             HydraConfig.instance().cfg = config  # type: ignore[assignment]  # as Hydra does it
             config.hydra.runtime.output_dir = "outputs"
@@ -205,46 +203,3 @@ class Composer:
 
     def _options(self, group: str) -> list[str]:
         return self._files.get_group_options(group) if self._is_group(group) else []
-
-
-class _Mended(ConfigRepository):
-    """Hydra's files, without what would end composition at once; that is noted in `found`, by place and key."""
-
-    found: ClassVar[dict[tuple[str, str], Mistake]] = {}  # of the class: Hydra copies a repository for each config
-
-    def load_config(self, config_path: str) -> ConfigResult | None:
-        file = file_of(self.get_sources(), config_path)
-        try:
-            result: ConfigResult | None = super().load_config(config_path)
-        except yaml.MarkedYAMLError as error:
-            assert file is not None
-            line = error.problem_mark.line + 1 if error.problem_mark else 1
-            self._note(Mistake("", f"no YAML: {error.problem}", place=Place(shown(file), line)))
-            return ConfigResult("mended", str(file), OmegaConf.create({}), {"package": "_global_"})
-        if result and file and result.header.get("package") == "_global_" and isinstance(result.config, DictConfig):
-            for key in [*result.config]:
-                if mistake := _wrong_at_top(str(key), result.config):
-                    self._note(Mistake(str(key), *mistake, Place(shown(file), _line(file, str(key)))))
-                    del result.config[key]
-        return result
-
-    def _note(self, mistake: Mistake) -> None:
-        self.found[str(mistake.place), mistake.key] = mistake
-
-
-def _wrong_at_top(key: str, config: DictConfig) -> tuple[str, str] | None:
-    """(problem, what would be right) of a key at the top of a file."""
-    if key in ("hydra", "defaults"):
-        return None
-    if key not in ROOT:
-        return "nothing reads this key", nearest(key, ROOT)
-    try:
-        OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.masked_copy(config, [key]))
-    except OmegaConfBaseException as error:
-        return str(error).splitlines()[0], ""
-    return None
-
-
-def _line(file: Any, key: str) -> int:
-    lines = file.read_text("utf-8").splitlines()
-    return next((number for number, line in enumerate(lines, 1) if line.startswith(f"{key}:")), 1)
