@@ -14,6 +14,8 @@ from trainer.objective import objective_for
 from trainer.schedule import constant
 from trainer.task.supervised import Supervised
 
+ON_CPU = SimpleNamespace(root_device=torch.device("cpu"))
+
 
 class Order(pl.Callback):
     """Notes the inputs of each training batch."""
@@ -107,7 +109,7 @@ def test_training_is_even_between_processes_and_evaluation_repeats_nothing():
     shares = {"train": [], "val": [], "test": []}
     for rank in range(5):
         data = ready(points=12)
-        data.trainer = SimpleNamespace(global_rank=rank, world_size=5)
+        data.trainer = SimpleNamespace(strategy=ON_CPU, global_rank=rank, world_size=5)
         for name, loader in (
             ("train", data.train_dataloader()),
             ("val", data.val_dataloader()),
@@ -121,7 +123,7 @@ def test_overfitted_batches_stay_the_same_and_are_even_too():
     shares = []
     for rank in range(5):
         data = ready(points=12)
-        data.trainer = SimpleNamespace(global_rank=rank, world_size=5, overfit_batches=1)
+        data.trainer = SimpleNamespace(strategy=ON_CPU, global_rank=rank, world_size=5, overfit_batches=1)
         loader = data.train_dataloader()
         first = epoch(loader)
         assert epoch(loader) == first

@@ -38,6 +38,7 @@ def texts_of(tokens):
     """Texts of at most 3 tokens out of 5, all in the test split."""
 
     class Texts(XOR):
+        preprocessing = None
         spec = DataSpec("texts", "tokens", (3,), "classes", 1, class_names=("no", "yes"), vocabulary_size=5)
 
         def load(self):

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from trainer.data import promise
 from trainer.data.loader import TensorLoader
+from trainer.data.place import placed
+from trainer.data.preprocessing.base import Preprocessing
 from trainer.data.randomness import Draws
 from trainer.data.split import Split, Stage
 from trainer.errors import UserError
@@ -16,7 +18,7 @@ from trainer.spec import DataSpec
 
 
 class TensorData(LightningDataModule, ABC):
-    """Data held in memory as tensors. A subclass gives `spec` and `load`, and may give `read`, `prepare`, `augment`.
+    """Data held as tensors. A subclass gives `spec` and `load`, and may give `read`, `prepare` and `augment`.
 
     Args:
         batch_size: Training examples a step, in each process.
@@ -24,6 +26,8 @@ class TensorData(LightningDataModule, ABC):
         seed: Of the order of training examples and of augmentation; conf/data takes the run's seed.
         repeats: How often an epoch goes through the training examples, for sets of a few that make an epoch too short.
     """
+
+    preprocessing: Preprocessing | None = None  # goes into the checkpoint; with it a prediction reads a user's files
 
     def __init__(self, *, batch_size: int, eval_batch_size: int = 1024, seed: int = 0, repeats: int = 1) -> None:
         super().__init__()
@@ -49,8 +53,8 @@ class TensorData(LightningDataModule, ABC):
         return stored
 
     def prepare(self, inputs: Tensor) -> Tensor:
-        """Make stored inputs into what the network takes: (batch, ...) -> (batch, *spec.shape)."""
-        return inputs
+        """Make stored inputs into what the network takes, on their device: (batch, ...) -> (batch, *spec.shape)."""
+        return self.preprocessing.prepare(inputs) if self.preprocessing else inputs
 
     def augment(self, inputs: Tensor, random: Draws) -> Tensor:
         """Change a batch of prepared training inputs at random; every random number comes from `random`."""
@@ -93,12 +97,13 @@ class TensorData(LightningDataModule, ABC):
         self._epochs_begun = state_dict["epochs_begun"]
 
     def _loader(self, stage: Stage, *, shuffle: bool = False) -> TensorLoader:
-        return TensorLoader(
-            *self.splits[stage],
-            self.batch_size if stage == "train" else self.eval_batch_size,
-            self.prepare,
-            self.augment if shuffle and type(self).augment is not TensorData.augment else None,
-            self.read if type(self).read is not TensorData.read else None,
+        return placed(
+            self.splits[stage],
+            self.trainer.strategy.root_device if self.trainer else None,
+            batch_size=self.batch_size if stage == "train" else self.eval_batch_size,
+            prepare=self.prepare,
+            augment=self.augment if shuffle and type(self).augment is not TensorData.augment else None,
+            read=self.read if type(self).read is not TensorData.read else None,
             shuffle=shuffle,
             lengths=self.lengths(self.splits[stage].inputs),
             repeats=self.repeats if stage == "train" else 1,

@@ -109,10 +109,6 @@ class CIFAR10(TensorData):
             rest = first_of_each(rest, self.train_size, len(numbers))
         return {"train": rest, "val": val, "test": of_classes(read_batch(test), numbers)}
 
-    def prepare(self, inputs: Tensor) -> Tensor:
-        """Bytes to floats of mean 0 and deviation 1 in each colour, over the training pixels."""
-        return IMAGES.prepare(inputs)
-
     def augment(self, inputs: Tensor, random: Draws) -> Tensor:
         """Mirror and shift each photograph at random; what comes in from outside is grey."""
         if self.mirror:

@@ -58,10 +58,6 @@ class Digits(TensorData):
         val, test, train = cut(examples, self.val_size, self.test_size, seed=self.data_seed)
         return {"train": train, "val": val, "test": test}
 
-    def prepare(self, inputs: Tensor) -> Tensor:
-        """Scale to [0, 1]."""
-        return self.preprocessing.prepare(inputs)
-
     def augment(self, inputs: Tensor, random: Draws) -> Tensor:
         """Shift each image at random."""
         if not self.shift_pixels:

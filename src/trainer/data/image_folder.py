@@ -3,8 +3,6 @@
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -95,7 +93,7 @@ class ImageFolder(TensorData):
         self.classes = names if wanted is None else chosen(wanted, wanted if synthetic else names)
         means = _of_each("mean", mean, MEAN[channels])
         deviations = _of_each("deviation", deviation, DEVIATION[channels])
-        self.preprocessing = Images((channels, size, size), _as_bytes(means), _as_bytes(deviations), fit=fit)
+        self.preprocessing: Images = Images((channels, size, size), _as_bytes(means), _as_bytes(deviations), fit=fit)
         ends = [(end - m) / d for m, d in zip(means, deviations, strict=True) for end in (0, 1)]
         self.limits = min(ends), max(ends)
         self.mirror, self.degrees, self.shift_pixels, self.scale = mirror, degrees, shift_pixels, scale
@@ -132,24 +130,17 @@ class ImageFolder(TensorData):
         return splits
 
     def read(self, stored: Sequence[Tensor]) -> Iterable[Tensor]:
-        """Pictures as bytes, by the numbers of their files; on a GPU where the network is on one."""
+        """Pictures as bytes, by the numbers of their files."""
         if self.synthetic:
             return stored
         trainer = self.trainer
-        device = trainer.strategy.root_device if trainer else torch.device("cpu")
-        on_gpu = device.type == "cuda"
-        batches = read_ahead(
+        return read_ahead(
             self.preprocessing.pictures,
             [[self.files[number] for number in batch.tolist()] for batch in stored],
             workers=workers_for(self.workers, trainer.num_devices if trainer else 1),
             prefetch=self.prefetch,
-            pinned=on_gpu,
+            pinned=trainer is not None and trainer.strategy.root_device.type == "cuda",
         )
-        return (batch.to(device, non_blocking=True) for batch in batches) if on_gpu else batches
-
-    def prepare(self, inputs: Tensor) -> Tensor:
-        """Bytes to floats; of mean 0 and deviation 1 in each channel, if they are like ImageNet's."""
-        return (self._on_gpu if inputs.is_cuda else self.preprocessing).prepare(inputs)
 
     def augment(self, inputs: Tensor, random: Draws) -> Tensor:
         """Mirror, turn, shift and scale each picture at random; what comes in from outside is grey."""
@@ -159,11 +150,6 @@ class ImageFolder(TensorData):
             return inputs
         amounts = {"degrees": self.degrees, "shift_pixels": self.shift_pixels, "scale": self.scale}
         return random_affine(inputs, random, **amounts, fill=0.0)
-
-    @cached_property
-    def _on_gpu(self) -> Images:
-        mine = self.preprocessing
-        return replace(mine, mean=torch.as_tensor(mine.mean).cuda(), deviation=torch.as_tensor(mine.deviation).cuda())
 
 
 def checksum(root: Path, found: dict[Stage, list[tuple[str, int]]]) -> str:

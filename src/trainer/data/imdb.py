@@ -102,7 +102,7 @@ class IMDB(TensorData):
         self.vocabulary_size, self.max_length, self.keep = vocabulary_size, max_length, keep
         self.val_size, self.test_size, self.data_seed, self.synthetic = val_size, test_size, data_seed, synthetic
         self.vocabulary: list[str] = []  # the words by their number; `load` counts them
-        self.preprocessing = Texts("", max_length, keep, text_column, header, delimiter)
+        self.preprocessing: Texts = Texts("", max_length, keep, text_column, header, delimiter)
 
     @property
     def spec(self) -> DataSpec:
@@ -129,10 +129,6 @@ class IMDB(TensorData):
         rows = torch.split(encoded.rows(self.max_length, self.keep), sizes)
         classes = [torch.tensor(part.classes) for part in parts.values()]
         return {stage: Split(*split) for stage, *split in zip(parts, rows, classes, strict=True)}
-
-    def prepare(self, inputs: Tensor) -> Tensor:
-        """Cut tokens to the longest text of the batch: (batch, max_length) -> (batch, time)."""
-        return self.preprocessing.prepare(inputs)
 
     def lengths(self, inputs: Tensor) -> Tensor:
         return (inputs != PADDING).sum(1)

@@ -10,6 +10,8 @@ from trainer.data.order import batches_at_once, epoch_order, share, shared
 from trainer.data.randomness import Draws, generator_for
 from trainer.spec import Batch
 
+CPU = torch.device("cpu")
+
 
 class TensorLoader:
     """Iterate over (inputs, targets) in batches; each iteration is one epoch.
@@ -22,13 +24,14 @@ class TensorLoader:
         batch_size: Examples a batch; the last batch of an epoch may be smaller.
         prepare: Makes stored inputs into what the network takes, a whole batch at a time.
         augment: Then changes the batch at random, with all its randomness from the draws it is given.
-        read: Before that, fetches what stored inputs only name, as of files: of all batches that are still to come.
+        read: Before that, fetches what stored inputs only name, as of files, into memory: of all batches to come.
         shuffle: Whether each epoch has its own random order.
         lengths: Of each example, where they differ (examples,): those of like length are then read together.
         repeats: How often an epoch goes through the examples, each time in an order of its own.
         even: Whether all processes make equally many steps, as training must; some examples may then come twice.
         seed: Where the randomness of all epochs begins.
         rank, world_size: Which of how many processes this is; each takes every `world_size`-th example.
+        device: Where examples are held and batches made; what `read` is given is held in memory all the same.
     """
 
     def __init__(
@@ -47,8 +50,10 @@ class TensorLoader:
         seed: int,
         rank: int = 0,
         world_size: int = 1,
+        device: torch.device = CPU,
     ) -> None:
-        self.inputs, self.targets, self.prepare, self.augment, self.read = inputs, targets, prepare, augment, read
+        self.inputs, self.targets, self.device = inputs if read else inputs.to(device), targets.to(device), device
+        self.prepare, self.augment, self.read = prepare, augment, read
         self.batch_size, self.shuffle, self.even, self.seed = batch_size, shuffle, even, seed
         self.lengths, self.repeats, self.rank, self.world_size = lengths, repeats, rank, world_size
         self.epoch = self.position = 0  # `position`: batches of this epoch already given out
@@ -64,12 +69,15 @@ class TensorLoader:
             self.epoch, self.position = self.epoch + 1, 0
         self._resumed = False
         order, batches = self._order(), 1 if self.read else batches_at_once(self.inputs, self.batch_size, self.lengths)
-        parts = torch.split(order, batches * self.batch_size)[self.position // batches :] if len(order) else ()
-        stored = map(self.inputs.__getitem__, parts)
-        for rows, inputs in zip(parts, self.read([*stored]) if self.read else stored, strict=True):
+        order = order[self.position // batches * batches * self.batch_size :].to(self.device)
+        parts = torch.split(order, batches * self.batch_size) if len(order) else ()
+        stored: Iterable[Tensor] = (self.inputs[rows.to(self.inputs.device)] for rows in parts)
+        if self.read:  # from memory, into memory
+            stored = (inputs.to(self.device, non_blocking=True) for inputs in self.read([*stored]))
+        for rows, inputs in zip(parts, stored, strict=True):
             prepared, targets, given_out = self.prepare(inputs), self.targets[rows], self.position % batches
             if self.augment:
-                prepared = self.augment(prepared, Draws(rows.to(prepared.device), self.seed, self.epoch))
+                prepared = self.augment(prepared, Draws(rows, self.seed, self.epoch))
             pieces = (torch.split(part, self.batch_size)[given_out:] for part in (prepared, targets))
             for batch in zip(*pieces, strict=True):
                 self.position += 1

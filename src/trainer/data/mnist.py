@@ -100,10 +100,6 @@ class MNIST(TensorData):
         val, train = cut(read("train"), self.val_size, seed=self.data_seed)
         return {"train": train, "val": val, "test": read("t10k")}
 
-    def prepare(self, inputs: Tensor) -> Tensor:
-        """Bytes to floats of mean 0 and deviation 1 over the training pixels."""
-        return IMAGES.prepare(inputs)
-
     def augment(self, inputs: Tensor, random: Draws) -> Tensor:
         """Turn, shift and scale each image at random."""
         if not (self.degrees or self.shift_pixels or self.scale):

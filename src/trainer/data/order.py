@@ -3,7 +3,10 @@
 import torch
 from torch import Generator, Tensor
 
-BYTES_AT_ONCE = 2**17  # of stored inputs
+BYTES_AT_ONCE = {
+    "cpu": 2**17,
+    "cuda": 2**22,
+}  # of stored inputs: what a cache holds; what many threads are kept busy by
 POOL = 50  # batches among which examples of like length are put together: short ones then need not wait for long ones
 
 
@@ -22,10 +25,10 @@ def epoch_order(rows: int, batch: int, random: Generator | None, lengths: Tensor
 
 
 def batches_at_once(inputs: Tensor, batch_size: int, lengths: Tensor | None) -> int:
-    """How many batches are made ready together: as many as a processor's cache holds."""
+    """How many batches are made ready together, on the device that holds the inputs."""
     if lengths is not None:  # each is cut to its longest example
         return 1
-    return max(1, BYTES_AT_ONCE // max(1, batch_size * inputs[:1].numel() * inputs.element_size()))
+    return max(1, BYTES_AT_ONCE[inputs.device.type] // max(1, batch_size * inputs[:1].numel() * inputs.element_size()))
 
 
 def _each_once(rows: int, batch: int, random: Generator | None, lengths: Tensor | None) -> Tensor:

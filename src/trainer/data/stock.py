@@ -74,7 +74,8 @@ class Stock(TensorData):
             raise UserError("data.val_share and data.test_share: must be above 0, and below 1 together")
         self.root, self.path, self.md5 = Path(dir), path, md5
         self.look_back, self.horizon, self.synthetic = look_back, horizon, synthetic
-        self.preprocessing = Windows(look_back, horizon, quantity, date_column, price_column)  # load learns its scales
+        # load learns its scales
+        self.preprocessing: Windows = Windows(look_back, horizon, quantity, date_column, price_column)
         self.val_share, self.test_share = val_share, test_share
 
     @property

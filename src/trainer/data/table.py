@@ -87,7 +87,7 @@ class Table(TensorData):
         self.features, self.drop, self.missing, self.standardise = features, tuple(drop), tuple(missing), standardise
         self.synthetic = synthetic
         self.shares, self.data_seed = (val_share, test_share), data_seed
-        self.preprocessing = Rows(tuple(range(features)), features)  # load learns the rest
+        self.preprocessing: Rows = Rows(tuple(range(features)), features)  # load learns the rest
 
     @property
     def spec(self) -> DataSpec:
@@ -125,10 +125,6 @@ class Table(TensorData):
             place = file.place(columns[empty[0]])
             raise UserError(f"{file.path}, {place}: missing in every training row; leave it out by data.drop")
         return splits
-
-    def prepare(self, inputs: Tensor) -> Tensor:
-        """Numbers as they stand in the file, NaN where missing: fill in the means, and standardise."""
-        return self.preprocessing.prepare(inputs)
 
     def _cut(self, examples: Split, rows: Rows) -> dict[Stage, Split]:
         """Cut the rows; learn each column's mean from the training rows that have it, and its deviation over all."""

@@ -81,7 +81,7 @@ class LeanEvaluation(_EvaluationLoop):
         assert self._combined_loader is not None
         [loader], [most] = self._combined_loader.flattened, self.max_batches
         _set_sampler_epoch(loader, trainer.fit_loop.epoch_progress.current.processed)
-        in_place, step = stays_in_place(trainer), getattr(hooks.task, f"{name}_step")
+        in_place, step = stays_in_place(trainer, [loader]), getattr(hooks.task, f"{name}_step")
         context = forward_context(trainer, "test_step_context" if name == "test" else "val_step_context")
         takes_index = is_param_in_hook_signature(step, "batch_idx", min_args=2)
         for index, batch in enumerate(islice(loader, None if most == math.inf else int(most))):

@@ -66,14 +66,15 @@ def is_idle(callback: Callback, name: str) -> bool:
     return checkpoints and callback._every_n_train_steps < 1 and callback._train_time_interval is None
 
 
-def stays_in_place(trainer: Trainer) -> bool:
-    """Whether a batch needs neither another device nor another type, and nobody else wants to change it."""
+def stays_in_place(trainer: Trainer, loaders: Iterable[Any]) -> bool:
+    """Whether batches need neither another device nor another type, and nobody else wants to change them."""
     task, data = trainer.lightning_module, trainer.datamodule
     changed = [name for name in TRANSFER if getattr(type(task), name) is not getattr(LightningModule, name)]
     changed += [
         name for name in TRANSFER if data and getattr(type(data), name) is not getattr(LightningDataModule, name)
     ]
-    return trainer.strategy.root_device.type == "cpu" and not changed
+    made_on = {getattr(loader, "device", torch.device("cpu")) for loader in loaders}
+    return made_on == {trainer.strategy.root_device} and not changed
 
 
 def placed(batch: Any, trainer: Trainer) -> Any:

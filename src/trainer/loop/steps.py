@@ -80,7 +80,8 @@ class LeanStep:
         self.task, self.log = trainer.lightning_module, loop.step_log
         hooks = Hooks(trainer, STEP_HOOKS)
         self.call, self.state = hooks.call, hooks.state
-        self.in_place, self.context = stays_in_place(trainer), forward_context(trainer, "train_step_context")
+        self.in_place = stays_in_place(trainer, data_fetcher.combined_loader.flattened)
+        self.context = forward_context(trainer, "train_step_context")
         self.takes_index = is_param_in_hook_signature(self.task.training_step, "batch_idx", min_args=2)
         cycle = data_fetcher.combined_loader._iterator
         self.cycle = cycle if isinstance(cycle, _MaxSizeCycle) and len(cycle.iterators) == 1 else None

@@ -43,7 +43,10 @@ class Images(Preprocessing):
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Bytes to floats."""
-        return inputs.float().sub_(self.mean).mul_(1 / self.deviation)
+        mean, deviation = (
+            each.to(inputs.device) if isinstance(each, Tensor) else each for each in (self.mean, self.deviation)
+        )
+        return inputs.float().sub_(mean).mul_(1 / deviation)
 
     def read(self, files: Iterable[Path], at_once: int) -> Iterator[Examples]:
         """A picture from each file, and from each picture in a directory."""

@@ -40,8 +40,9 @@ class Rows(Preprocessing):
         """Fill in the means, and standardise."""
         if self.mean is None:
             return inputs.float()
-        filled = torch.where(inputs.isnan(), self.mean, inputs)
-        return (filled if self.deviation is None else (filled - self.mean) / self.deviation).float()
+        mean = self.mean.to(inputs.device)
+        filled = torch.where(inputs.isnan(), mean, inputs)
+        return (filled if self.deviation is None else (filled - mean) / self.deviation.to(inputs.device)).float()
 
     def read(self, files: Iterable[Path], at_once: int) -> Iterator[Examples]:
         """The rows of CSV files; where the columns have names, other columns may stand between them."""
