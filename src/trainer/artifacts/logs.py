@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 class EventLog(TensorBoardLogger):
     """Lightning's `TensorBoardLogger`, which never ends a training: from a full disk on, events are left out.
 
-    A thread of TensorBoard's writes them.
+    No thread writes them, as TensorBoard's would: each event would wake it, and wait for it.
     """
 
     @property
@@ -34,9 +34,10 @@ class EventLog(TensorBoardLogger):
 
             def forgiving_writer() -> Any:  # a board that was closed opens another file when it is written to again
                 files = writer_of()
-                events = files.event_writer._async_writer
-                if not isinstance(events._writer, _Forgiving):
-                    events._writer = events._worker._record_writer = _Forgiving(events._writer, directory)
+                events = files.event_writer
+                if not isinstance(events._async_writer, _Forgiving):
+                    events._async_writer._worker.stop()
+                    events._async_writer = _Forgiving(events._async_writer._writer, directory)
                 return files
 
             board._get_file_writer = forgiving_writer
