@@ -69,12 +69,11 @@ class TensorLoader:
             self.epoch, self.position = self.epoch + 1, 0
         self._resumed = False
         order, batches = self._order(), 1 if self.read else batches_at_once(self.inputs, self.batch_size, self.lengths)
-        order = order[self.position // batches * batches * self.batch_size :].to(self.device)
-        parts = torch.split(order, batches * self.batch_size) if len(order) else ()
+        parts = torch.split(order, batches * self.batch_size)[self.position // batches :] if len(order) else ()
         stored: Iterable[Tensor] = (self.inputs[rows.to(self.inputs.device)] for rows in parts)
         if self.read:  # from memory, into memory
             stored = (inputs.to(self.device, non_blocking=True) for inputs in self.read([*stored]))
-        for rows, inputs in zip(parts, stored, strict=True):
+        for rows, inputs in zip((rows.to(self.device) for rows in parts), stored, strict=True):
             prepared, targets, given_out = self.prepare(inputs), self.targets[rows], self.position % batches
             if self.augment:
                 prepared = self.augment(prepared, Draws(rows, self.seed, self.epoch))
