@@ -60,3 +60,16 @@ def test_steps_wait_for_nothing(experiment, command, gpu):
         assert answer.code == 0, answer.err
         counts.append(sum(gpu.values()))
     assert counts[0] == counts[1]
+
+
+def test_a_run_goes_on_exactly_there_and_what_a_gpu_saved_goes_on_without_one(command, request):
+    words = ("experiment=digits_cnn", "scheduler=constant", "test=false")
+    assert command(*words, "trainer=cpu", "trainer.max_epochs=3", "hydra.run.dir=outputs/whole").code == 0
+    saved = "ckpt_path=outputs/first/checkpoints/last.ckpt"
+    request.getfixturevalue("gpu")
+    assert command(*words, "trainer=gpu", "trainer.max_epochs=2", "hydra.run.dir=outputs/first").code == 0
+    assert command(*words, "trainer=gpu", "trainer.max_epochs=3", saved, "hydra.run.dir=outputs/there").code == 0
+    answer = command(*words, "trainer=cpu", "trainer.max_epochs=3", saved, "hydra.run.dir=outputs/here")
+    assert answer.code == 0, answer.err
+    whole, there, here = (metrics_of(answer.directory / "outputs" / name) for name in ("whole", "there", "here"))
+    assert whole == there == here
