@@ -3,10 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
-BYTES_AT_ONCE = {
-    "cpu": 2**17,
-    "cuda": 2**22,
-}  # of stored inputs: what a cache holds; what many threads are kept busy by
+BYTES_AT_ONCE = {"cpu": 2**17, "cuda": 2**22}  # of stored inputs: what a cache holds; what keeps a whole GPU busy
 POOL = 50  # batches among which examples of like length are put together: short ones then need not wait for long ones
 
 
