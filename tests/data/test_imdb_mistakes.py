@@ -111,6 +111,9 @@ def test_an_archive_of_other_things_is_refused(tmp_path, monkeypatch):
     archive = tmp_path / "aclImdb_v1.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(__file__, "aclImdb/README")
+        link = tarfile.TarInfo("aclImdb/train/pos/0_7.txt")  # of a name that is wanted, to a file that is not its own
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/hostname"
+        tar.addfile(link)
     monkeypatch.setattr(imdb, "ARCHIVE", DataFile(archive.name, md5_of(archive)))
     assert refused(tmp_path, path="aclImdb").startswith("aclImdb_v1.tar.gz cannot be unpacked: ")
 

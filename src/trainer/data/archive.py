@@ -2,10 +2,11 @@
 
 import logging
 import re
+import shutil
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trainer.data.files import DataFile, find
@@ -41,9 +42,7 @@ def find_all(
                 f"{error}\nOr put its unpacked files into {root / Path(files[0].path).parent}: {needed}"
             ) from None
         try:
-            with tarfile.open(packed) as tar:
-                wanted = {file.path for file in files}
-                tar.extractall(root, [member for member in tar if member.name in wanted], filter="data")
+            _unpack(packed, root, {file.path for file in files}.__contains__)
         except (tarfile.TarError, OSError, EOFError) as error:
             raise UserError(f"{packed} cannot be unpacked: {error}\nDelete it and run again") from error
     return [find(file, root, download=False) for file in files]
@@ -83,12 +82,24 @@ def find_folder(
     log.info("unpacking %s", packed)
     try:
         with tempfile.TemporaryDirectory(dir=root, prefix=f"{folder}.unpacking-") as fresh:
-            with tarfile.open(packed) as tar:
-                # taken one by one as they come: to list them first would mean to unpack everything twice
-                tar.extractall(fresh, (member for member in tar if wanted.fullmatch(member.name)), filter="data")
+            _unpack(packed, Path(fresh), wanted.fullmatch)
             if not target.is_dir():  # else another process was first
                 (Path(fresh) / folder).rename(target)
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         if not target.is_dir():
             raise UserError(f"{packed} cannot be unpacked: {error}\nDelete it and run again") from error
     return target
+
+
+def _unpack(packed: Path, into: Path, wanted: Callable[[str], object]) -> None:
+    """Write the plain files of an archive that are wanted by their whole path; links and devices are passed by.
+
+    One by one as they come: to list them first would mean to unpack everything twice. `extractall` has its filter
+    against links only from Python 3.11.4 on.
+    """
+    with tarfile.open(packed) as tar:
+        for member in tar:
+            if member.isfile() and wanted(member.name):
+                (into / member.name).parent.mkdir(parents=True, exist_ok=True)
+                with (into / member.name).open("wb") as file:
+                    shutil.copyfileobj(tar.extractfile(member), file)  # type: ignore[arg-type]  # plain files have one
