@@ -156,6 +156,7 @@ def test_from_command_to_training_step_a_reader_passes_few_files(command, monkey
 
         monkeypatch.setattr(owner, name, watched)
 
+    watch(Digits, "prepare")
     watch(Digits, "augment")
     watch(CNN, "forward")
     watch(ClassObjective, "loss")

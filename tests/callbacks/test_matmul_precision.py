@@ -35,6 +35,18 @@ def test_a_run_has_the_precision_and_what_follows_has_the_one_before(more, preci
     assert torch.get_float32_matmul_precision() == before != precision
 
 
+def test_a_run_that_fails_leaves_the_one_before_too(seen, command, monkeypatch):
+    before = torch.get_float32_matmul_precision()
+
+    def fails(self):
+        raise RuntimeError("planned")
+
+    monkeypatch.setattr(Supervised, "on_train_epoch_end", fails)
+    assert command(*WORDS).code == 1
+    assert seen == {"high"}
+    assert torch.get_float32_matmul_precision() == before != "high"
+
+
 def test_without_it_all_bits_count(seen, command):
     assert command(*WORDS[:3]).code == 0
     assert seen == {"highest"}

@@ -14,7 +14,6 @@ from trainer.data.digits import Digits
 from trainer.data.image_folder import ImageFolder
 from trainer.data.imdb import IMDB
 from trainer.data.line import Line
-from trainer.data.loader import CPU
 from trainer.data.mnist import MNIST
 from trainer.data.stock import Stock
 from trainer.data.table import Table
@@ -22,7 +21,7 @@ from trainer.data.threshold import Threshold
 from trainer.data.xor import XOR
 from trainer.loop.hooks import stays_in_place
 
-GPU = torch.device("cuda", 0)
+CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 CHANGED = {"degrees": 5.0, "shift_pixels": 1.0, "scale": 0.1}
 SETS = {
     "xor": lambda: XOR(batch_size=4),

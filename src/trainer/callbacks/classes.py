@@ -48,15 +48,14 @@ class ClassReport(Callback):
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any
     ) -> None:
-        objective = getattr(pl_module, "objective", None)  # a task may have none
-        if isinstance(objective, Objective) and self._names(objective.spec):
+        if objective := self._objective(pl_module):
             self._seen.append((objective.predictions(outputs), objective.scores(outputs), batch[1]))
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        objective = getattr(pl_module, "objective", None)
-        names = self._names(objective.spec) if isinstance(objective, Objective) else ()
-        if not names:
+        objective = self._objective(pl_module)
+        if not objective:
             return
+        names = objective.spec.class_names
         told = MulticlassConfusionMatrix(len(names), validate_args=False).to(pl_module.device)
         ranked = MulticlassROC(len(names), validate_args=False).to(pl_module.device)
         if self._seen:
@@ -76,6 +75,11 @@ class ClassReport(Callback):
         _show_precision(scores, targets, names, trainer)
         x, y, _ = ranked.compute()
         show(partial(curves, [*x], [*y], names), "test/roc", trainer)
+
+    def _objective(self, task: LightningModule) -> Objective | None:
+        """A task's, if it has one for classes that are told apart here."""
+        objective = getattr(task, "objective", None)
+        return objective if isinstance(objective, Objective) and self._names(objective.spec) else None
 
     def _names(self, spec: DataSpec) -> Sequence[str]:
         return spec.class_names if len(spec.class_names) <= self.most_classes else ()

@@ -18,12 +18,13 @@ class MatmulPrecision(Callback):
     """
 
     def __init__(self, *, precision: Literal["highest", "high", "medium"] = "high") -> None:
-        self.precision = precision
-        self._before = torch.get_float32_matmul_precision()
+        self.precision, self._before = precision, torch.get_float32_matmul_precision()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        self._before = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision(self.precision)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         torch.set_float32_matmul_precision(self._before)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        torch.set_float32_matmul_precision(self._before)  # Lightning tears nothing down then

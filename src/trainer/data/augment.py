@@ -12,7 +12,7 @@ from trainer.data.randomness import Draws
 def random_affine(
     images: Tensor, random: Draws, *, degrees: float, shift_pixels: float, scale: float, fill: float
 ) -> Tensor:
-    """Turn, shift and scale each image by its own random amount, with bilinear interpolation.
+    """Turn, shift and scale each image by its own random amount, with bilinear interpolation; all 0: no change.
 
     Args:
         images: (batch, channels, height, width).
@@ -25,6 +25,8 @@ def random_affine(
     Returns:
         Tensor like `images`.
     """
+    if not (degrees or shift_pixels or scale):
+        return images
     batch, _, height, width = images.shape
 
     def uniform(*shape: int) -> Tensor:

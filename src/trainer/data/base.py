@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trainer.data import promise
 from trainer.data.loader import TensorLoader
-from trainer.data.place import placed
+from trainer.data.place import loader_near
 from trainer.data.preprocessing.base import Preprocessing
 from trainer.data.randomness import Draws
 from trainer.data.split import Split, Stage
@@ -90,16 +90,15 @@ class TensorData(LightningDataModule, ABC):
         return self._loader("test")
 
     def state_dict(self) -> dict[str, Any]:
-        begun = self._train.epoch + (self._train.position > 0) if self._train else self._epochs_begun
-        return {"epochs_begun": begun}
+        return {"epochs_begun": self._train.epoch + (self._train.position > 0) if self._train else self._epochs_begun}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._epochs_begun = state_dict["epochs_begun"]
 
     def _loader(self, stage: Stage, *, shuffle: bool = False) -> TensorLoader:
-        return placed(
+        return loader_near(
             self.splits[stage],
-            self.trainer.strategy.root_device if self.trainer else None,
+            self.trainer,
             batch_size=self.batch_size if stage == "train" else self.eval_batch_size,
             prepare=self.prepare,
             augment=self.augment if shuffle and type(self).augment is not TensorData.augment else None,
@@ -109,6 +108,4 @@ class TensorData(LightningDataModule, ABC):
             repeats=self.repeats if stage == "train" else 1,
             even=stage == "train",
             seed=self.seed,
-            rank=self.trainer.global_rank if self.trainer else 0,
-            world_size=self.trainer.world_size if self.trainer else 1,
         )

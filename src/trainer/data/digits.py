@@ -60,6 +60,4 @@ class Digits(TensorData):
 
     def augment(self, inputs: Tensor, random: Draws) -> Tensor:
         """Shift each image at random."""
-        if not self.shift_pixels:
-            return inputs
         return random_affine(inputs, random, degrees=0, shift_pixels=self.shift_pixels, scale=0, fill=0.0)

@@ -146,8 +146,6 @@ class ImageFolder(TensorData):
         """Mirror, turn, shift and scale each picture at random; what comes in from outside is grey."""
         if self.mirror:
             inputs = random_mirror(inputs, random)
-        if not (self.degrees or self.shift_pixels or self.scale):
-            return inputs
         amounts = {"degrees": self.degrees, "shift_pixels": self.shift_pixels, "scale": self.scale}
         return random_affine(inputs, random, **amounts, fill=0.0)
 

@@ -10,8 +10,6 @@ from trainer.data.order import batches_at_once, epoch_order, share, shared
 from trainer.data.randomness import Draws, generator_for
 from trainer.spec import Batch
 
-CPU = torch.device("cpu")
-
 
 class TensorLoader:
     """Iterate over (inputs, targets) in batches; each iteration is one epoch.
@@ -50,10 +48,10 @@ class TensorLoader:
         seed: int,
         rank: int = 0,
         world_size: int = 1,
-        device: torch.device = CPU,
+        device: torch.device | str = "cpu",
     ) -> None:
-        self.inputs, self.targets, self.device = inputs if read else inputs.to(device), targets.to(device), device
-        self.prepare, self.augment, self.read = prepare, augment, read
+        self.prepare, self.augment, self.read, self.device = prepare, augment, read, torch.device(device)
+        self.inputs, self.targets = inputs if read else inputs.to(device), targets.to(device)
         self.batch_size, self.shuffle, self.even, self.seed = batch_size, shuffle, even, seed
         self.lengths, self.repeats, self.rank, self.world_size = lengths, repeats, rank, world_size
         self.epoch = self.position = 0  # `position`: batches of this epoch already given out
@@ -70,14 +68,13 @@ class TensorLoader:
         self._resumed = False
         order, batches = self._order(), 1 if self.read else batches_at_once(self.inputs, self.batch_size, self.lengths)
         parts = torch.split(order, batches * self.batch_size)[self.position // batches :] if len(order) else ()
-        stored: Iterable[Tensor] = (self.inputs[rows.to(self.inputs.device)] for rows in parts)
-        if self.read:  # from memory, into memory
-            stored = (inputs.to(self.device, non_blocking=True) for inputs in self.read([*stored]))
-        for rows, inputs in zip((rows.to(self.device) for rows in parts), stored, strict=True):
-            prepared, targets, given_out = self.prepare(inputs), self.targets[rows], self.position % batches
+        stored = (self.inputs[rows.to(self.inputs.device)] for rows in parts)
+        there = (rows.to(self.device) for rows in parts)
+        for rows, inputs in zip(there, self.read([*stored]) if self.read else stored, strict=True):
+            prepared, given_out = self.prepare(inputs.to(self.device, non_blocking=True)), self.position % batches
             if self.augment:
                 prepared = self.augment(prepared, Draws(rows, self.seed, self.epoch))
-            pieces = (torch.split(part, self.batch_size)[given_out:] for part in (prepared, targets))
+            pieces = (torch.split(part, self.batch_size)[given_out:] for part in (prepared, self.targets[rows]))
             for batch in zip(*pieces, strict=True):
                 self.position += 1
                 yield batch

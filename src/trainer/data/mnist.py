@@ -102,8 +102,6 @@ class MNIST(TensorData):
 
     def augment(self, inputs: Tensor, random: Draws) -> Tensor:
         """Turn, shift and scale each image at random."""
-        if not (self.degrees or self.shift_pixels or self.scale):
-            return inputs
         return random_affine(
             inputs,
             random,

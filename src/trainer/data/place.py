@@ -4,9 +4,10 @@ import logging
 from typing import Any
 
 import torch
+from pytorch_lightning import Trainer
 from torch import Tensor
 
-from trainer.data.loader import CPU, TensorLoader
+from trainer.data.loader import TensorLoader
 from trainer.data.split import Split
 
 SHARE = 0.25  # of a GPU's free memory that the examples of one split may take
@@ -14,8 +15,8 @@ SHARE = 0.25  # of a GPU's free memory that the examples of one split may take
 log = logging.getLogger(__name__)
 
 
-def placed(split: Split, wanted: torch.device | None, **how: Any) -> TensorLoader:
-    """A loader of examples, which holds them on the GPU that trains or leaves them in memory.
+def loader_near(split: Split, trainer: Trainer | None, **how: Any) -> TensorLoader:
+    """A loader of examples that holds them as near to the network as can be: on the GPU that trains, or in memory.
 
     Texts stay in memory: to cut each batch to its longest one, a GPU would have to be waited for. So do examples that
     would take too much of its memory, or whose batches cannot be made there, as a `prepare` or an `augment` of a
@@ -23,14 +24,18 @@ def placed(split: Split, wanted: torch.device | None, **how: Any) -> TensorLoade
 
     Args:
         split: The examples, in memory.
-        wanted: Where the network is; None if there is none.
-        how: Arguments of `TensorLoader`.
+        trainer: Says which of how many processes this is, and where its network is; None where nothing is trained.
+        how: Further arguments of `TensorLoader`.
     """
 
-    def loader(inputs: Tensor, targets: Tensor, device: torch.device = CPU) -> TensorLoader:
+    def loader(inputs: Tensor, targets: Tensor, device: torch.device | str = "cpu") -> TensorLoader:
         return TensorLoader(inputs, targets, device=device, **how)
 
-    if wanted is None or wanted.type != "cuda" or how["lengths"] is not None:
+    if trainer is None:
+        return loader(*split)
+    how |= {"rank": trainer.global_rank, "world_size": trainer.world_size}
+    wanted = trainer.strategy.root_device
+    if wanted.type != "cuda" or how["lengths"] is not None:
         return loader(*split)
     size, free = sum(part.numel() * part.element_size() for part in split), torch.cuda.mem_get_info(wanted)[0]
     if size > SHARE * free:
