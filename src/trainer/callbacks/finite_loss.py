@@ -81,7 +81,8 @@ class StopAtBadLoss(Callback):
         """
         if not self._losses:
             return
-        losses = torch.cat([loss.detach().float().reshape(-1) for loss in self._losses])
+        with torch.no_grad():
+            losses = torch.hstack(self._losses)  # numbers and rows
         bad = (~losses.isfinite()).nonzero()
         if len(bad):
             back = len(losses) - int(bad[0])  # batches, the bad one included

@@ -23,7 +23,10 @@ from trainer.loop.compiled import Compile, CompiledSteps
 from trainer.loop.evaluation import LeanEvaluation
 from trainer.loop.hooks import STEP_HOOKS, Hooks, forward_context, needs_lightning, placed, stays_in_place
 from trainer.loop.log import StepLog, is_logged
+from trainer.loop.recorded import RecordedSteps
 from trainer.loop.stretch import Stretch
+
+IN_BETWEEN = ("on_before_zero_grad", "on_before_backward", "on_after_backward")
 
 
 class LeanLoop(BoundaryLoop):
@@ -39,6 +42,7 @@ class LeanLoop(BoundaryLoop):
         self.step_log = StepLog(trainer)
         self.val_loop = LeanEvaluation(self.val_loop)
         self.compiled = CompiledSteps(trainer, compiled)
+        self.recorded = RecordedSteps(trainer)
 
     def reset(self) -> None:
         super().reset()
@@ -94,9 +98,11 @@ class LeanStep:
             or any(config.interval == "step" and config.reduce_on_plateau for config in schedules)
         )
         self.stretch = Stretch(self)
+        self.is_recorded = self.stretch.is_allowed and not any(hooks.hooks[name] for name in IN_BETWEEN)
 
     def until_something_is_due(self) -> None:
         """Train on batches up to one after which a validation may be due, or the end."""
+        self.loop.recorded.is_begun = False
         while not self.loop.compiled.step(self):
             self.loop._batches_that_stepped += self.stepped
 
@@ -133,7 +139,9 @@ class LeanStep:
         try:
             self.call("on_train_batch_start", batch, index)
             progress.increment_started()
-            if self.task.automatic_optimization:
+            if self.is_recorded and self.loop.global_step:
+                output = self._make_recorded(batch)
+            elif self.task.automatic_optimization:
                 output = self._optimize(batch, index)
             else:
                 output = loop.manual_optimization.run(OrderedDict(batch=batch, batch_idx=index))
@@ -181,6 +189,18 @@ class LeanStep:
             optimizer.step()
             progress.step.increment_completed()
         return outputs
+
+    def _make_recorded(self, batch: Any) -> dict[str, Any]:
+        """What `_optimize` does, by operations that were noted, where nobody looks on in between."""
+        recorded, progress = self.loop.recorded, self.loop.automatic_optimization.optim_progress.optimizer
+        recorded.begin(self)
+        self.state["_current_fx_name"] = "training_step"
+        loss = recorded.loss(self, batch)
+        progress.zero_grad.increment_by(1)
+        self.call("on_before_optimizer_step", self.trainer.optimizers[0])
+        recorded.update()
+        progress.step.increment_by(1)
+        return {"loss": loss}
 
     def conclude(self, index: int) -> bool:
         """Keep what a step has logged; returns whether something may be due after it."""

@@ -2,14 +2,10 @@
 # Lightning gives its objects more than it declares
 # mypy: disable-error-code="attr-defined"
 
-from collections.abc import Callable
-from functools import partial
 from time import monotonic
 from typing import Any
 
 from torch import Tensor
-from torch.optim import Optimizer
-from torch.optim import optimizer as of_torch
 
 from trainer.loop.hooks import STEP_HOOKS
 from trainer.loop.log import is_logged
@@ -32,14 +28,13 @@ class Stretch:
 
     def __init__(self, lean: LeanStep) -> None:
         self.lean, self.trainer = lean, lean.trainer
-        self._update = bare_step(self.trainer.optimizers[0])
-        self._is_allowed = watched(self.trainer, STEP_HOOKS) is None and all(
+        self.is_allowed = watched(self.trainer, STEP_HOOKS) is None and all(
             config.frequency == 1 for config in self.trainer.lr_scheduler_configs if config.interval == "step"
         )
 
     def run(self) -> bool:
         """Make these steps, if there are any; returns whether something is due after the last one."""
-        steps = self._room() if self._is_allowed else 0
+        steps = self._room() if self.is_allowed else 0
         if steps < 1:
             return False
         lean, loop, losses = self.lean, self.lean.loop, list[Tensor]()
@@ -47,6 +42,7 @@ class Stretch:
         self.trainer._logger_connector._first_loop_iter = False
         lean.state["_current_fx_name"], lean.state["log"] = "training_step", lean.log.note
         shown_at = monotonic() + SECONDS
+        loop.recorded.begin(lean)
         try:
             while len(losses) < steps and not due:
                 losses.append(self._step())
@@ -70,18 +66,13 @@ class Stretch:
     def _step(self) -> Tensor:
         lean = self.lean
         lean.log.batch = batch = lean.next()
-        with lean.context():
-            loss: Tensor = lean.task.training_step(batch, 0)  # `Supervised` has no use for the batch's number
-        for group in self.trainer.optimizers[0].param_groups:  # `zero_grad`, without a note for profilers
-            for weight in group["params"]:
-                weight.grad = None
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._update()
+        loss = lean.loop.recorded.loss(lean, batch)
+        lean.loop.recorded.update()
         if lean.steps_schedules:
             lean.loop.update_lr_schedulers("step", update_plateau_schedulers=False)
         if lean.log.lightning_logs:
             lean.log.keep_step(due=False)
-        return loss.detach()
+        return loss
 
     def _room(self) -> int:
         """How many steps there are before one that is logged, or after which something may be due."""
@@ -90,13 +81,3 @@ class Stretch:
             return 0
         room = lean.room() - 1
         return min(room, every - 1 - lean.loop._batches_that_stepped % every) if every else room
-
-
-def bare_step(optimizer: Optimizer) -> Callable[[], Any]:
-    """The step of an optimizer, without what PyTorch wraps around it: notes for profilers, and hooks if it has some."""
-    before: list[Any] = [optimizer._optimizer_step_pre_hooks, of_torch._global_optimizer_pre_hooks]
-    after: list[Any] = [optimizer._optimizer_step_post_hooks, of_torch._global_optimizer_post_hooks]
-    wrapped: Any = type(optimizer).step
-    if any(before + after) or not getattr(wrapped, "hooked", False):
-        return optimizer.step
-    return partial(wrapped.__wrapped__, optimizer)

@@ -1,0 +1,285 @@
+"""Recorded: steps of a small network as a list of operations, made without autograd and the optimizer's own code.
+
+A step of a network of a few weights takes some thirty operations of a microsecond's work each. What PyTorch does around
+each of them to differentiate, and before an update to find out what is to be updated, takes longer than they do; and
+it does the same at every step. So the operations are noted once, and then made in a row.
+"""
+# Lightning gives its objects more than it declares
+# mypy: disable-error-code="attr-defined"
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.plugins.precision import Precision
+from torch import Tensor
+from torch.nn.modules import module as of_torch
+from torch.optim import Optimizer
+from torch.optim import optimizer as of_torch_optim
+
+from trainer.loop.functional import UPDATES, constants
+from trainer.loop.qualify import first_line
+from trainer.loop.tape import Again, Tape, copied
+
+LeanStep = Any  # of trainer.loop.steps, which imports this
+
+LONGEST = 1e-3  # seconds; what takes longer is busy with numbers, not with calls
+WATCHED = 10  # times that show how long something takes
+PROOFS = 3  # times that it is made both ways, which may not differ in a bit
+MOST_SHAPES = 8  # of batches
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+HOOKS_OF_ALL = ("_global_forward_hooks", "_global_forward_pre_hooks", "_global_backward_hooks")
+
+log = logging.getLogger(__name__)
+
+
+class Routine:
+    """Something that is done again and again: in its own way at first, then by its operations, where they do the same.
+
+    Args:
+        name: For the log.
+        usual: Does it in its own way, and returns tensors.
+        changes: Whether it changes the tensors that it is given.
+        free: See `Tape.again`.
+    """
+
+    def __init__(
+        self, name: str, usual: Callable[..., list[Tensor | None]], *, changes: bool = False, free: str = ""
+    ) -> None:
+        self.name, self.usual, self.changes, self.free = name, usual, changes, free
+        self.refused = False
+        self._again: Again | None = None
+        self._seconds: list[float] = []
+        self._proofs = 0
+
+    def __call__(self, given: Sequence[Tensor], *more: Any, rates: Sequence[float] = ()) -> list[Any]:
+        """Do it.
+
+        Args:
+            given: The tensors that operations take.
+            more: What `usual` takes.
+            rates: Of this time, the free arguments.
+        """
+        if self._proofs == PROOFS:
+            assert self._again
+            with torch.no_grad():
+                return self._again(*given, *rates)
+        if self.refused:
+            return self.usual(*more)
+        if len(self._seconds) < WATCHED:
+            return self._watch(*more)
+        return self._prove(given, more, rates) if self._again else self._note(given, *more)
+
+    def refuse(self, reason: str) -> None:
+        """Do it in its own way from now on."""
+        self.refused = True
+        log.debug("%s: not recorded: %s", self.name, reason)
+
+    def _watch(self, *more: Any) -> list[Any]:
+        began = time.perf_counter()
+        results = self.usual(*more)
+        self._seconds.append(time.perf_counter() - began)
+        if len(self._seconds) == WATCHED and min(self._seconds) > LONGEST:
+            self.refuse("it takes long")
+        return results
+
+    def _note(self, given: Sequence[Tensor], *more: Any) -> list[Any]:
+        random = torch.get_rng_state()
+        with Tape() as tape:
+            results = self.usual(*more)
+        try:
+            self._again = tape.again(given, results, changes=self.changes, free=self.free)
+        except Exception as error:  # whatever stands against it
+            self.refuse(first_line(error))
+        if not torch.equal(random, torch.get_rng_state()):
+            self.refuse("it draws random numbers")
+        return results
+
+    def _prove(self, given: Sequence[Tensor], more: Sequence[Any], rates: Sequence[float]) -> list[Any]:
+        assert self._again
+        with torch.no_grad():
+            copies = [copied(tensor) for tensor in given]
+        results = self.usual(*more)
+        try:
+            with torch.no_grad():
+                found = self._again(*copies, *rates)
+        except Exception as error:
+            self.refuse(first_line(error))
+            return results
+        if all(map(_equal, [*found, *copies], [*results, *given])):
+            self._proofs += 1
+        else:
+            self.refuse("its operations do not do the same")
+        return results
+
+
+class RecordedSteps:
+    """Makes the passes and the updates of steps in a row; of each run there is one.
+
+    Only networks of PyTorch's own modules and of ours are recorded. One that counts its calls, say, could do something
+    else at the next, and no batch would have shown it.
+
+    Args:
+        trainer: Whose steps these are.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        self.is_begun = False  # since callbacks had an opportunity to change network and optimizer
+        self._state: Any = None  # of network and optimizer, when the routines were made
+
+    def begin(self, lean: LeanStep) -> None:
+        """Before steps in a row: begin anew if network or optimizer is not what it was."""
+        if self.is_begun:
+            return
+        self.is_begun = True
+        task, [optimizer] = lean.task, self.trainer.optimizers
+        if (state := _state(task, optimizer)) == self._state:
+            return
+        self._state, self._passes = state, dict[Any, Routine]()
+        self._learning = [weight for weight in task.net.parameters() if weight.requires_grad]
+        self._held = [*task.net.parameters(), *task.net.buffers()]
+        self._groups = optimizer.param_groups
+        self._states = [one for kept in optimizer.state.values() for one in kept.values() if isinstance(one, Tensor)]
+        self._update = Routine("update", _usual_update(optimizer), changes=True, free="lr")
+        self._reason = _unfit(self.trainer)
+        if reason := self._reason or _unfit_update(self.trainer):
+            self._update.refuse(reason)
+
+    def loss(self, lean: LeanStep, batch: Any) -> Tensor:
+        """Of a batch, which is logged; leaves the gradients in the weights."""
+        inputs, targets = batch
+        if self._reason or not (isinstance(inputs, Tensor) and isinstance(targets, Tensor)):
+            return by_autograd(lean, batch)
+        key = (inputs.shape, inputs.stride(), inputs.dtype, targets.shape, targets.stride(), targets.dtype)
+        routine = self._passes.get(key)
+        if routine is None:
+            routine = self._passes[key] = Routine(f"pass with {[*inputs.shape]}", self._usual_pass)
+            if len(self._passes) > MOST_SHAPES:
+                routine.refuse("batches have many shapes")
+        loss, logged, *gradients = routine([*self._held, inputs, targets], lean, batch)
+        lean.task.log("train/loss", logged, prog_bar=True)
+        for weight, gradient in zip(self._learning, gradients, strict=True):
+            weight.grad = gradient
+        return loss.detach()
+
+    def update(self) -> None:
+        """Of the weights, by their gradients."""
+        gradients = [weight.grad for weight in self._learning if weight.grad is not None]
+        given = [*self._learning, *gradients, *self._states]
+        self._update(given, rates=[group["lr"] for group in self._groups])
+
+    def _usual_pass(self, lean: LeanStep, batch: Any) -> list[Tensor | None]:
+        loss: Tensor = lean.task.training_step(batch, 0)  # `Supervised` has no use for the batch's number
+        for weight in self._learning:
+            weight.grad = None  # makes room for the next one
+        gradients = torch.autograd.grad(loss, self._learning, allow_unused=True)
+        with torch.no_grad():
+            laid_out = [_laid_out(*pair) for pair in zip(gradients, self._learning, strict=True)]
+        return [loss, lean.log.latest["train/loss"], *laid_out]
+
+
+def by_autograd(lean: LeanStep, batch: Any) -> Tensor:
+    """Loss of a batch, which is logged; leaves the gradients in the weights, as any training step does."""
+    with lean.context():
+        loss: Tensor = lean.task.training_step(batch, 0)
+    for group in lean.trainer.optimizers[0].param_groups:  # `zero_grad`, without a note for profilers
+        for weight in group["params"]:
+            weight.grad = None
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.detach()
+
+
+def bare_step(optimizer: Optimizer) -> Callable[[], Any]:
+    """The step of an optimizer, without what PyTorch wraps around it: notes for profilers, and hooks if it has some."""
+    before: list[Any] = [optimizer._optimizer_step_pre_hooks, of_torch_optim._global_optimizer_pre_hooks]
+    after: list[Any] = [optimizer._optimizer_step_post_hooks, of_torch_optim._global_optimizer_post_hooks]
+    wrapped: Any = type(optimizer).step
+    if any(before + after) or not getattr(wrapped, "hooked", False):
+        return optimizer.step
+    return partial(wrapped.__wrapped__, optimizer)
+
+
+def _laid_out(gradient: Tensor | None, weight: Tensor) -> Tensor | None:
+    """A gradient with the strides of its weight, as `backward` leaves it."""
+    if gradient is None or gradient.stride() == weight.stride():
+        return gradient
+    return torch.empty_like(weight).copy_(gradient)
+
+
+def _equal(one: Tensor | None, other: Tensor | None) -> bool:
+    return one is other if one is None or other is None else torch.equal(one, other)
+
+
+def _state(task: Any, optimizer: Optimizer) -> Any:
+    """What steps depend on, beside batches, rates, and the values of tensors."""
+    modules, objective = list(task.net.modules()), task.objective
+    return (
+        [(id(weight), weight.requires_grad, _has_hooks(weight)) for weight in task.net.parameters()],
+        [id(buffer) for buffer in task.net.buffers()],
+        modules,
+        [_settings(part) for part in (*modules, objective, objective.penalty)],
+        [any(getattr(module, name) for name in HOOKS) for module in modules],
+        any(getattr(of_torch, name) for name in HOOKS_OF_ALL),
+        torch.is_anomaly_enabled(),
+        constants(optimizer),
+        [[id(weight) for weight in group["params"]] for group in optimizer.param_groups],
+        [id(one) for kept in optimizer.state.values() for one in kept.values()],
+    )
+
+
+def _settings(part: Any) -> list[Any]:
+    """What an object was told: numbers and words as they are, anything else by its identity."""
+    plain = (int, float, str, tuple)
+    return [value if isinstance(value, plain) else id(value) for value in getattr(part, "__dict__", {}).values()]
+
+
+def _has_hooks(weight: Tensor) -> bool:
+    return bool(weight._backward_hooks or weight._post_accumulate_grad_hooks)
+
+
+def _unfit(trainer: Trainer) -> str | None:
+    """Why passes are left to autograd; None where they can be recorded."""
+    task: Any = trainer.lightning_module
+    modules, own = list(task.net.modules()), {id(weight) for weight in task.net.parameters()}
+    updated = {id(weight) for group in trainer.optimizers[0].param_groups for weight in group["params"]}
+    origins = {type(part).__module__.split(".")[0] for part in (*modules, task.objective)}
+    hooked = [name for name in HOOKS if any(getattr(module, name) for module in modules)]
+    reasons = {
+        "they are made on the CPU only": trainer.strategy.root_device.type != "cpu",
+        "trainer.precision is not 32-true": type(trainer.precision_plugin) is not Precision,
+        "network or objective are the user's": not origins <= {"torch", "trainer"},
+        "the network is compiled": any(module._compiled_call_impl for module in modules),
+        "the optimizer has weights that are not the network's": not updated <= own,
+        "there are hooks in the network": hooked or any(getattr(of_torch, name) for name in HOOKS_OF_ALL),
+        "there are hooks on weights": any(map(_has_hooks, task.net.parameters())),
+        "anomalies are looked for": torch.is_anomaly_enabled(),
+    }
+    return next((reason for reason, applies in reasons.items() if applies), None)
+
+
+def _unfit_update(trainer: Trainer) -> str | None:
+    """Why updates are left to the optimizer; None where they can be recorded."""
+    [optimizer] = trainer.optimizers
+    schedules = [config.scheduler for config in trainer.lr_scheduler_configs]
+    reasons = {
+        "the optimizer is not SGD, Adam or AdamW": type(optimizer) not in UPDATES,
+        "the optimizer is not fused": not all(group.get("fused") for group in optimizer.param_groups),
+        "the optimizer's rate is a tensor": any(isinstance(group["lr"], Tensor) for group in optimizer.param_groups),
+        "the schedule changes more than the rate": any(getattr(one, "cycle_momentum", False) for one in schedules),
+    }
+    return next((reason for reason, applies in reasons.items() if applies), None)
+
+
+def _usual_update(optimizer: Optimizer) -> Callable[[], list[Tensor | None]]:
+    step = bare_step(optimizer)
+
+    def update() -> list[Tensor | None]:
+        step()
+        return []
+
+    return update
