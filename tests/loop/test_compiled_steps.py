@@ -97,8 +97,8 @@ def test_a_run_that_is_to_be_deterministic_is_not_compiled_by_itself(command, mo
 
 
 def test_compiling_pays_where_the_steps_left_save_more_than_it_takes():
-    assert not pays(200e-6, 124_999)  # 0.8 x 200 us x 125,000 = 20 s
-    assert pays(200e-6, 125_001)
+    assert not pays(200e-6, 166_666)  # 0.6 x 200 us x 166,667 = 20 s
+    assert pays(200e-6, 166_667)
     assert pays(200e-6, float("inf"))
     assert not pays(2e-3, 1e9)  # such a step is not short
 

@@ -6,13 +6,14 @@ import sys
 import pytest
 import torch
 
-from trainer.loop import recorded
-from trainer.loop.recorded import Routine, bare_step
+from trainer.loop import routine
+from trainer.loop.recorded import bare_step
+from trainer.loop.routine import Routine
 
 RUN = ["trainer.max_epochs=5", "trainer.accelerator=cpu", "trainer.log_every_n_steps=4"]
 RUN += ["callbacks.lean_steps.compile=false", "logger=csv"]
 DIGITS = [*RUN, "data=digits", "model=mlp", "model.net.hidden=[4]", "model.net.dropout=0"]
-OWN = ["model.net._target_=users.Own", "~model.net.hidden", "~model.net.activation", "~model.net.batch_norm"]
+OWN = ["~model.net.hidden", "~model.net.activation", "~model.net.batch_norm"]
 OWN += ["~model.net.dropout", "~model.net.residual", "~model.net.initialisation"]
 
 USERS = """
@@ -30,6 +31,11 @@ class Own(torch.nn.Module):
     def forward(self, inputs):
         self.calls += 1
         return self.layer(inputs.flatten(1)) * (1 if self.calls < 60 else -1)
+
+
+class Composed(torch.nn.Sequential):
+    def __init__(self, spec):
+        super().__init__(torch.nn.Flatten(), torch.nn.Linear(64, 10))
 
 
 def cycling(optimizer, total_steps, warmup_share=0, start_factor=0, final_factor=0):
@@ -96,6 +102,8 @@ WAYS = {
     "smoothing and a penalty": ["objective.label_smoothing=0.1", "objective.penalty.l1=0.001"],
     "every step logged": ["trainer.log_every_n_steps=1"],
     "augmented": ["data.shift_pixels=1"],
+    "dropout": ["model.net.dropout=0.5"],
+    "batch norm": ["model.net.batch_norm=true"],
     "validation within the epoch": ["+trainer.val_check_interval=7"],
 }
 OTHERS = {
@@ -111,7 +119,7 @@ def made(monkeypatch):
     counts, call = {}, Routine.__call__
 
     def counted(self, *given, **more):
-        ready = self._proofs == recorded.PROOFS
+        ready = self._proofs == routine.PROOFS
         counts[self.name] = counts.get(self.name, 0) + ready
         return call(self, *given, **more)
 
@@ -124,7 +132,7 @@ def both(command, directory, monkeypatch, *words):
     (directory / "users.py").write_text(USERS)
     left = []
     for name, longest in (("recorded", 1.0), ("usual", -1.0)):
-        monkeypatch.setattr(recorded, "LONGEST", longest)
+        monkeypatch.setattr(routine, "LONGEST", longest)
         sys.modules.pop("users", None)
         outcome = command(*words, f"hydra.run.dir={name}")
         assert outcome.code == 0, outcome.err
@@ -157,10 +165,12 @@ def test_what_callbacks_change_is_seen(what, command, tmp_path, monkeypatch, mad
     assert sum(made.values()) > 20
 
 
-def test_a_network_of_ones_own_is_left_to_autograd(command, tmp_path, monkeypatch, made):
-    ours, usual = both(command, tmp_path, monkeypatch, *RUN, "data=digits", "model=mlp", *OWN)
+@pytest.mark.parametrize("name", ["Own", "Composed"])
+def test_a_network_with_code_of_ones_own_is_left_to_autograd(name, command, tmp_path, monkeypatch, made):
+    words = ["data=digits", "model=mlp", *OWN, f"model.net._target_=users.{name}"]
+    ours, usual = both(command, tmp_path, monkeypatch, *RUN, *words)
     assert ours == usual
-    assert not sum(made.values())
+    assert bool(sum(made.values())) == (name == "Composed")
 
 
 def spoiled(again):
@@ -169,12 +179,12 @@ def spoiled(again):
 
 
 def test_operations_that_do_not_do_the_same_are_not_taken(command, tmp_path, monkeypatch, made):
-    plain = recorded.Tape.again
+    plain = routine.Tape.again
 
     def again(tape, given, wanted, **more):
         return spoiled(plain(tape, given, wanted, **more)) if wanted else plain(tape, given, wanted, **more)
 
-    monkeypatch.setattr(recorded.Tape, "again", again)
+    monkeypatch.setattr(routine.Tape, "again", again)
     ours, usual = both(command, tmp_path, monkeypatch, *DIGITS)
     assert ours == usual
     assert made.pop("update") > 50
@@ -192,13 +202,13 @@ def test_an_update_that_is_off_is_not_taken_either():
             weight.mul_(factor[0])  # which is not in the list of operations
         return []
 
-    routine = Routine("update", usual, changes=True, free="lr")
-    for time in range(recorded.WATCHED + 1 + recorded.PROOFS):
+    update = Routine("update", usual, free="lr")
+    for time in range(routine.WATCHED + 1 + routine.PROOFS):
         weight.grad = torch.full((2,), 0.125)
-        if time == recorded.WATCHED + 1:  # after they were noted
+        if time == routine.WATCHED + 1:  # after they were noted
             factor[0] = 0.5
-        routine([weight, weight.grad], rates=[0.5])
-    assert routine.refused
+        update([weight, weight.grad], rates=[0.5])
+    assert update.refused
 
 
 @pytest.mark.parametrize("words", [["trainer.precision=64-true"], ["trainer.precision=bf16-mixed"], ["compile=true"]])

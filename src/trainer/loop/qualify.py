@@ -16,7 +16,7 @@ from trainer.loop.hooks import is_idle
 from trainer.task.supervised import Supervised
 
 SECONDS_TO_COMPILE = 20.0  # on a slow or busy machine; where the kernels are known from an earlier run, a few
-SHARE_SAVED = 0.8  # of a step's time; measured: see docs/running.md
+SHARE_SAVED = 0.6  # of a step's time; measured: see docs/running.md
 LONGEST_STEP = 1e-3  # seconds; a longer one is busy with numbers, not with calls, and gains less
 
 

@@ -7,9 +7,7 @@ it does the same at every step. So the operations are noted once, and then made 
 # Lightning gives its objects more than it declares
 # mypy: disable-error-code="attr-defined"
 
-import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -22,106 +20,20 @@ from torch.optim import Optimizer
 from torch.optim import optimizer as of_torch_optim
 
 from trainer.loop.functional import UPDATES, constants
-from trainer.loop.qualify import first_line
-from trainer.loop.tape import Again, Tape, copied
+from trainer.loop.routine import Routine
 
 LeanStep = Any  # of trainer.loop.steps, which imports this
 
-LONGEST = 1e-3  # seconds; what takes longer is busy with numbers, not with calls
-WATCHED = 10  # times that show how long something takes
-PROOFS = 3  # times that it is made both ways, which may not differ in a bit
 MOST_SHAPES = 8  # of batches
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 HOOKS_OF_ALL = ("_global_forward_hooks", "_global_forward_pre_hooks", "_global_backward_hooks")
-
-log = logging.getLogger(__name__)
-
-
-class Routine:
-    """Something that is done again and again: in its own way at first, then by its operations, where they do the same.
-
-    Args:
-        name: For the log.
-        usual: Does it in its own way, and returns tensors.
-        changes: Whether it changes the tensors that it is given.
-        free: See `Tape.again`.
-    """
-
-    def __init__(
-        self, name: str, usual: Callable[..., list[Tensor | None]], *, changes: bool = False, free: str = ""
-    ) -> None:
-        self.name, self.usual, self.changes, self.free = name, usual, changes, free
-        self.refused = False
-        self._again: Again | None = None
-        self._seconds: list[float] = []
-        self._proofs = 0
-
-    def __call__(self, given: Sequence[Tensor], *more: Any, rates: Sequence[float] = ()) -> list[Any]:
-        """Do it.
-
-        Args:
-            given: The tensors that operations take.
-            more: What `usual` takes.
-            rates: Of this time, the free arguments.
-        """
-        if self._proofs == PROOFS:
-            assert self._again
-            with torch.no_grad():
-                return self._again(*given, *rates)
-        if self.refused:
-            return self.usual(*more)
-        if len(self._seconds) < WATCHED:
-            return self._watch(*more)
-        return self._prove(given, more, rates) if self._again else self._note(given, *more)
-
-    def refuse(self, reason: str) -> None:
-        """Do it in its own way from now on."""
-        self.refused = True
-        log.debug("%s: not recorded: %s", self.name, reason)
-
-    def _watch(self, *more: Any) -> list[Any]:
-        began = time.perf_counter()
-        results = self.usual(*more)
-        self._seconds.append(time.perf_counter() - began)
-        if len(self._seconds) == WATCHED and min(self._seconds) > LONGEST:
-            self.refuse("it takes long")
-        return results
-
-    def _note(self, given: Sequence[Tensor], *more: Any) -> list[Any]:
-        random = torch.get_rng_state()
-        with Tape() as tape:
-            results = self.usual(*more)
-        try:
-            self._again = tape.again(given, results, changes=self.changes, free=self.free)
-        except Exception as error:  # whatever stands against it
-            self.refuse(first_line(error))
-        if not torch.equal(random, torch.get_rng_state()):
-            self.refuse("it draws random numbers")
-        return results
-
-    def _prove(self, given: Sequence[Tensor], more: Sequence[Any], rates: Sequence[float]) -> list[Any]:
-        assert self._again
-        with torch.no_grad():
-            copies = [copied(tensor) for tensor in given]
-        results = self.usual(*more)
-        try:
-            with torch.no_grad():
-                found = self._again(*copies, *rates)
-        except Exception as error:
-            self.refuse(first_line(error))
-            return results
-        if all(map(_equal, [*found, *copies], [*results, *given])):
-            self._proofs += 1
-        else:
-            self.refuse("its operations do not do the same")
-        return results
 
 
 class RecordedSteps:
     """Makes the passes and the updates of steps in a row; of each run there is one.
 
-    Only networks of PyTorch's own modules and of ours are recorded. One that counts its calls, say, could do something
-    else at the next, and no batch would have shown it.
+    Only networks whose modules run code of PyTorch's or ours are recorded. One that counts its calls, say, could do
+    something else at the next, and no batch would have shown it.
 
     Args:
         trainer: Whose steps these are.
@@ -145,13 +57,14 @@ class RecordedSteps:
         self._held = [*task.net.parameters(), *task.net.buffers()]
         self._groups = optimizer.param_groups
         self._states = [one for kept in optimizer.state.values() for one in kept.values() if isinstance(one, Tensor)]
-        self._update = Routine("update", _usual_update(optimizer), changes=True, free="lr")
+        self._usual_update = bare_step(optimizer)
+        self._update = Routine("update", self._usual, free="lr")
         self._reason = _unfit(self.trainer)
-        if reason := self._reason or _unfit_update(self.trainer):
+        if reason := _unfit_update(self.trainer):
             self._update.refuse(reason)
 
     def loss(self, lean: LeanStep, batch: Any) -> Tensor:
-        """Of a batch, which is logged; leaves the gradients in the weights."""
+        """Of a batch, within `torch.no_grad`; `leave` lets others see what comes with it."""
         inputs, targets = batch
         if self._reason or not (isinstance(inputs, Tensor) and isinstance(targets, Tensor)):
             return by_autograd(lean, batch)
@@ -161,31 +74,47 @@ class RecordedSteps:
             routine = self._passes[key] = Routine(f"pass with {[*inputs.shape]}", self._usual_pass)
             if len(self._passes) > MOST_SHAPES:
                 routine.refuse("batches have many shapes")
-        loss, logged, *gradients = routine([*self._held, inputs, targets], lean, batch)
-        lean.task.log("train/loss", logged, prog_bar=True)
-        for weight, gradient in zip(self._learning, gradients, strict=True):
-            weight.grad = gradient
-        return loss.detach()
+        loss, self._logged, *self._gradients = routine([*self._held, inputs, targets], lean, batch)
+        return loss
+
+    def leave(self, lean: LeanStep) -> None:
+        """Log the last loss, and leave the gradients in the weights, where `backward` leaves them."""
+        if not self._reason:
+            lean.task.log("train/loss", self._logged, prog_bar=True)
+            self._leave_gradients()
 
     def update(self) -> None:
-        """Of the weights, by their gradients."""
-        gradients = [weight.grad for weight in self._learning if weight.grad is not None]
+        """Of the weights by the last gradients, within `torch.no_grad`."""
+        if self._reason:
+            self._usual_update()
+            return
+        if not self._update.is_proven:
+            self._leave_gradients()
+        gradients = [gradient for gradient in self._gradients if gradient is not None]
         given = [*self._learning, *gradients, *self._states]
         self._update(given, rates=[group["lr"] for group in self._groups])
 
+    def _leave_gradients(self) -> None:
+        for weight, gradient in zip(self._learning, self._gradients, strict=True):
+            weight.grad = gradient
+
     def _usual_pass(self, lean: LeanStep, batch: Any) -> list[Tensor | None]:
-        loss: Tensor = lean.task.training_step(batch, 0)  # `Supervised` has no use for the batch's number
+        with torch.enable_grad():
+            loss: Tensor = lean.task.training_step(batch, 0)  # `Supervised` has no use for the batch's number
         for weight in self._learning:
             weight.grad = None  # makes room for the next one
         gradients = torch.autograd.grad(loss, self._learning, allow_unused=True)
-        with torch.no_grad():
-            laid_out = [_laid_out(*pair) for pair in zip(gradients, self._learning, strict=True)]
-        return [loss, lean.log.latest["train/loss"], *laid_out]
+        laid_out = [_laid_out(*pair) for pair in zip(gradients, self._learning, strict=True)]
+        return [loss.detach(), lean.log.latest["train/loss"], *laid_out]
+
+    def _usual(self) -> list[Tensor | None]:
+        self._usual_update()
+        return []
 
 
 def by_autograd(lean: LeanStep, batch: Any) -> Tensor:
     """Loss of a batch, which is logged; leaves the gradients in the weights, as any training step does."""
-    with lean.context():
+    with torch.enable_grad(), lean.context():
         loss: Tensor = lean.task.training_step(batch, 0)
     for group in lean.trainer.optimizers[0].param_groups:  # `zero_grad`, without a note for profilers
         for weight in group["params"]:
@@ -209,10 +138,6 @@ def _laid_out(gradient: Tensor | None, weight: Tensor) -> Tensor | None:
     if gradient is None or gradient.stride() == weight.stride():
         return gradient
     return torch.empty_like(weight).copy_(gradient)
-
-
-def _equal(one: Tensor | None, other: Tensor | None) -> bool:
-    return one is other if one is None or other is None else torch.equal(one, other)
 
 
 def _state(task: Any, optimizer: Optimizer) -> Any:
@@ -247,7 +172,8 @@ def _unfit(trainer: Trainer) -> str | None:
     task: Any = trainer.lightning_module
     modules, own = list(task.net.modules()), {id(weight) for weight in task.net.parameters()}
     updated = {id(weight) for group in trainer.optimizers[0].param_groups for weight in group["params"]}
-    origins = {type(part).__module__.split(".")[0] for part in (*modules, task.objective)}
+    codes = [*(module.forward for module in modules), type(task.objective)]
+    origins = {getattr(code, "__module__", "").split(".")[0] for code in codes}
     hooked = [name for name in HOOKS if any(getattr(module, name) for module in modules)]
     reasons = {
         "they are made on the CPU only": trainer.strategy.root_device.type != "cpu",
@@ -273,13 +199,3 @@ def _unfit_update(trainer: Trainer) -> str | None:
         "the schedule changes more than the rate": any(getattr(one, "cycle_momentum", False) for one in schedules),
     }
     return next((reason for reason, applies in reasons.items() if applies), None)
-
-
-def _usual_update(optimizer: Optimizer) -> Callable[[], list[Tensor | None]]:
-    step = bare_step(optimizer)
-
-    def update() -> list[Tensor | None]:
-        step()
-        return []
-
-    return update

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from time import monotonic
 from typing import Any
 
+import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.loops.fetchers import _DataFetcher, _PrefetchDataFetcher
 from pytorch_lightning.loops.optimization.automatic import Closure, ClosureResult
@@ -195,10 +196,13 @@ class LeanStep:
         recorded, progress = self.loop.recorded, self.loop.automatic_optimization.optim_progress.optimizer
         recorded.begin(self)
         self.state["_current_fx_name"] = "training_step"
-        loss = recorded.loss(self, batch)
+        with torch.no_grad():
+            loss = recorded.loss(self, batch)
+        recorded.leave(self)
         progress.zero_grad.increment_by(1)
         self.call("on_before_optimizer_step", self.trainer.optimizers[0])
-        recorded.update()
+        with torch.no_grad():
+            recorded.update()
         progress.step.increment_by(1)
         return {"loss": loss}
 

@@ -5,6 +5,7 @@
 from time import monotonic
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from trainer.loop.hooks import STEP_HOOKS
@@ -27,7 +28,7 @@ class Stretch:
     """
 
     def __init__(self, lean: LeanStep) -> None:
-        self.lean, self.trainer = lean, lean.trainer
+        self.lean, self.trainer, self.recorded = lean, lean.trainer, lean.loop.recorded
         self.is_allowed = watched(self.trainer, STEP_HOOKS) is None and all(
             config.frequency == 1 for config in self.trainer.lr_scheduler_configs if config.interval == "step"
         )
@@ -39,10 +40,10 @@ class Stretch:
             return False
         lean, loop, losses = self.lean, self.lean.loop, list[Tensor]()
         due = False
+        self.recorded.begin(lean)
         self.trainer._logger_connector._first_loop_iter = False
         lean.state["_current_fx_name"], lean.state["log"] = "training_step", lean.log.note
         shown_at = monotonic() + SECONDS
-        loop.recorded.begin(lean)
         try:
             while len(losses) < steps and not due:
                 losses.append(self._step())
@@ -50,6 +51,7 @@ class Stretch:
                 if now > shown_at:
                     steps = len(losses)
                 due = self.trainer.should_stop or self.trainer.received_sigterm or now >= loop.boundary.due_at
+            self.recorded.leave(lean)
         finally:
             del lean.state["log"]
             progress = loop.automatic_optimization.optim_progress.optimizer
@@ -66,8 +68,9 @@ class Stretch:
     def _step(self) -> Tensor:
         lean = self.lean
         lean.log.batch = batch = lean.next()
-        loss = lean.loop.recorded.loss(lean, batch)
-        lean.loop.recorded.update()
+        with torch.no_grad():
+            loss = self.recorded.loss(lean, batch)
+            self.recorded.update()
         if lean.steps_schedules:
             lean.loop.update_lr_schedulers("step", update_plateau_schedulers=False)
         if lean.log.lightning_logs:

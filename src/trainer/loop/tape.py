@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 Again = Callable[..., list[Any]]
 SAME = (torch.ops.aten.detach.default, torch.ops.aten.alias.default)  # but for autograd, which is not there again
 TURN = torch.ops.aten.t.default
-UNSTEADY = (torch.Tag.nondeterministic_seeded, torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
+UNSTEADY = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
 PUBLIC = {"_to_copy": "to"}  # operations whose function in PyTorch has another name
 
 
@@ -52,22 +52,20 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.calls.append(Call(func, args, kwargs or {}, result))
         return result
 
-    def again(
-        self, given: Sequence[Tensor], wanted: Sequence[Tensor | None], *, changes: bool = False, free: str = ""
-    ) -> Again:
+    def again(self, given: Sequence[Tensor], wanted: Sequence[Tensor | None], *, free: str = "") -> Again:
         """A function that makes the operations with other tensors of the same shapes, within `torch.no_grad`.
+
+        It changes those that the operations have changed, and draws random numbers where they did.
 
         Args:
             given: Tensors that were there before; the function takes as many, in this order.
             wanted: Of the results, those that it returns; None for None.
-            changes: Whether operations may change what they are given.
             free: A named argument of operations, which the function takes for each of them in turn, after the tensors.
 
         Raises:
-            RepeatError: An operation draws random numbers, depends on values, changes what was given, or takes a
-                tensor from elsewhere.
+            RepeatError: What is done depends on values, or takes a tensor from elsewhere.
         """
-        graph, theirs = fx.Graph(), set() if changes else {tensor.untyped_storage().data_ptr() for tensor in given}
+        graph = fx.Graph()
         nodes: dict[int, Any] = {id(tensor): graph.placeholder(f"given_{at}") for at, tensor in enumerate(given)}
         rates = [graph.placeholder(f"{free}_{at}") for at in range(sum(free in call.named for call in self.calls))]
         turned: dict[int, Tensor] = {}  # matrices that are others turned, and those
@@ -82,8 +80,7 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return nodes[id(value)]
 
         for call in self.calls:
-            if reason := _unsteady(call, theirs):
-                raise RepeatError(reason)
+            _refuse_values(call)
             if call.operation is TURN:  # autograd turns most of them twice
                 turned[id(call.result)], source = call.arguments[0], turned.get(id(call.arguments[0]))
                 if source is not None:
@@ -106,19 +103,10 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return fx.GraphModule({}, graph).forward
 
 
-def _unsteady(call: Call, theirs: set[int]) -> str | None:
-    """Why an operation would not do the same again; None where it would."""
-    schema = call.operation._schema
-    if {*UNSTEADY} & {*call.operation.tags}:
-        return f"{schema.name} depends on values or on random numbers"
-    if not all(part is None or isinstance(part, Tensor) for part in tree_leaves(call.result)):
-        return f"{schema.name} gives more than tensors"
-    written = [one.name for one in schema.arguments if one.alias_info and one.alias_info.is_write]
-    values = {one.name: value for one, value in zip(schema.arguments, call.arguments, strict=False)} | call.named
-    changed = tree_leaves([values.get(name) for name in written])
-    if any(isinstance(one, Tensor) and one.untyped_storage().data_ptr() in theirs for one in changed):
-        return f"{schema.name} changes what it was given"
-    return None
+def _refuse_values(call: Call) -> None:
+    numbers = [part for part in tree_leaves(call.result) if part is not None and not isinstance(part, Tensor)]
+    if numbers or {*UNSTEADY} & {*call.operation.tags}:
+        raise RepeatError(f"what is done depends on values, by {call.operation}")
 
 
 def _quickly(call: Call) -> tuple[Callable[..., Any], tuple[Any, ...]]:
