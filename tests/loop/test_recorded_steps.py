@@ -53,6 +53,11 @@ class Changing(Callback):
         self.calls += 1
         return 0.5 if self.calls > 40 else 1.0
 
+    def halve(self, optimizer, *_):
+        for group in optimizer.param_groups:
+            for weight in group["params"]:
+                weight.grad = weight.grad * 0.5
+
     def on_train_epoch_end(self, trainer, task):
         if trainer.current_epoch != 1:
             return
@@ -72,6 +77,8 @@ class Changing(Callback):
             trainer.optimizers[0].load_state_dict(deepcopy(trainer.optimizers[0].state_dict()))
         elif self.what == "betas":
             trainer.optimizers[0].param_groups[0]["betas"] = (0.5, 0.9)
+        elif self.what == "a hook on the optimizer":
+            trainer.optimizers[0].register_step_pre_hook(self.halve)
         elif self.what == "the place of a weight":
             first.weight.data = first.weight.data * 0.5
 """
@@ -84,6 +91,7 @@ CHANGES = [
     "states",
     "betas",
     "the place of a weight",
+    "a hook on the optimizer",
 ]
 
 WAYS = {

@@ -66,7 +66,9 @@ class RecordedSteps:
     def loss(self, lean: LeanStep, batch: Any) -> Tensor:
         """Of a batch, within `torch.no_grad`; `leave` lets others see what comes with it."""
         inputs, targets = batch
-        if self._reason or not (isinstance(inputs, Tensor) and isinstance(targets, Tensor)):
+        if not (isinstance(inputs, Tensor) and isinstance(targets, Tensor)):
+            self._reason = "batches are not pairs of tensors"
+        if self._reason:
             return by_autograd(lean, batch)
         key = (inputs.shape, inputs.stride(), inputs.dtype, targets.shape, targets.stride(), targets.dtype)
         routine = self._passes.get(key)
@@ -125,10 +127,8 @@ def by_autograd(lean: LeanStep, batch: Any) -> Tensor:
 
 def bare_step(optimizer: Optimizer) -> Callable[[], Any]:
     """The step of an optimizer, without what PyTorch wraps around it: notes for profilers, and hooks if it has some."""
-    before: list[Any] = [optimizer._optimizer_step_pre_hooks, of_torch_optim._global_optimizer_pre_hooks]
-    after: list[Any] = [optimizer._optimizer_step_post_hooks, of_torch_optim._global_optimizer_post_hooks]
     wrapped: Any = type(optimizer).step
-    if any(before + after) or not getattr(wrapped, "hooked", False):
+    if _has_step_hooks(optimizer) or not getattr(wrapped, "hooked", False):
         return optimizer.step
     return partial(wrapped.__wrapped__, optimizer)
 
@@ -152,6 +152,7 @@ def _state(task: Any, optimizer: Optimizer) -> Any:
         any(getattr(of_torch, name) for name in HOOKS_OF_ALL),
         torch.is_anomaly_enabled(),
         constants(optimizer),
+        _has_step_hooks(optimizer),
         [[id(weight) for weight in group["params"]] for group in optimizer.param_groups],
         [id(one) for kept in optimizer.state.values() for one in kept.values()],
     )
@@ -165,6 +166,12 @@ def _settings(part: Any) -> list[Any]:
 
 def _has_hooks(weight: Tensor) -> bool:
     return bool(weight._backward_hooks or weight._post_accumulate_grad_hooks)
+
+
+def _has_step_hooks(optimizer: Optimizer) -> bool:
+    before: list[Any] = [optimizer._optimizer_step_pre_hooks, of_torch_optim._global_optimizer_pre_hooks]
+    after: list[Any] = [optimizer._optimizer_step_post_hooks, of_torch_optim._global_optimizer_post_hooks]
+    return any(before + after)
 
 
 def _unfit(trainer: Trainer) -> str | None:
@@ -194,6 +201,7 @@ def _unfit_update(trainer: Trainer) -> str | None:
     schedules = [config.scheduler for config in trainer.lr_scheduler_configs]
     reasons = {
         "the optimizer is not SGD, Adam or AdamW": type(optimizer) not in UPDATES,
+        "the optimizer has hooks": _has_step_hooks(optimizer),
         "the optimizer is not fused": not all(group.get("fused") for group in optimizer.param_groups),
         "the optimizer's rate is a tensor": any(isinstance(group["lr"], Tensor) for group in optimizer.param_groups),
         "the schedule changes more than the rate": any(getattr(one, "cycle_momentum", False) for one in schedules),
