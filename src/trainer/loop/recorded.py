@@ -7,6 +7,7 @@ it does the same at every step. So the operations are noted once, and then made 
 # Lightning gives its objects more than it declares
 # mypy: disable-error-code="attr-defined"
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -27,6 +28,8 @@ LeanStep = Any  # of trainer.loop.steps, which imports this
 MOST_SHAPES = 8  # of batches
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 HOOKS_OF_ALL = ("_global_forward_hooks", "_global_forward_pre_hooks", "_global_backward_hooks")
+
+log = logging.getLogger(__name__)
 
 
 class RecordedSteps:
@@ -60,6 +63,8 @@ class RecordedSteps:
         self._usual_update = bare_step(optimizer)
         self._update = Routine("update", self._usual, free="lr")
         self._reason = _unfit(self.trainer)
+        if self._reason:
+            log.debug("steps are not recorded: %s", self._reason)
         if reason := _unfit_update(self.trainer):
             self._update.refuse(reason)
 
