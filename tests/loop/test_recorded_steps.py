@@ -119,6 +119,7 @@ OTHERS = {
     "two classes": [*RUN, "data=xor", "model=mlp", "model.net.dropout=0"],
     "convolutions": [*RUN, "data=digits", "model=cnn", "model.net.dropout=0"],
 }
+SLOW = {"adamw", "sgd", "a rate for each epoch", "every step logged", "augmented", "two classes"}
 
 
 @pytest.fixture
@@ -157,7 +158,7 @@ def both(command, directory, monkeypatch, *words):
     return left
 
 
-@pytest.mark.parametrize("way", [*WAYS, *OTHERS])
+@pytest.mark.parametrize("way", [pytest.param(way, marks=[pytest.mark.slow] * (way in SLOW)) for way in WAYS | OTHERS])
 def test_a_run_is_the_same_with_recorded_steps_and_without(way, command, tmp_path, monkeypatch, made):
     ours, usual = both(command, tmp_path, monkeypatch, *OTHERS.get(way, DIGITS), *WAYS.get(way, []))
     assert ours == usual
