@@ -15,6 +15,11 @@ class Bad(Supervised):
     def training_step(self, batch, batch_idx):
         loss = super().training_step(batch, batch_idx)
         return loss * float("nan") if self.trainer.fit_loop.total_batch_idx == 26 else loss
+
+
+class Boxed(Bad):
+    def training_step(self, batch, batch_idx):
+        return super().training_step(batch, batch_idx).reshape(1, 1)
 """
 
 
@@ -34,6 +39,12 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_place(more, bad, 
     assert last["global_step"] == 20
     assert all(value.isfinite().all() for value in last["state_dict"].values())
     assert json.loads((tmp_path / "run/result.json").read_text())["state"] == "failed"
+
+
+def test_a_loss_of_one_number_may_have_any_shape(bad):
+    outcome = bad("model.task._target_=users.Boxed")
+    assert outcome.code == 1
+    assert "error: the loss is nan at step 27: epoch 2, batch 7, examples " in outcome.err
 
 
 def test_the_examples_are_those_of_the_batch(bad, tmp_path):

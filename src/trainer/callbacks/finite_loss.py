@@ -82,7 +82,7 @@ class StopAtBadLoss(Callback):
         if not self._losses:
             return
         with torch.no_grad():
-            losses = torch.hstack(self._losses)  # numbers and rows
+            losses = torch.hstack(self._losses).flatten()  # numbers and rows
         bad = (~losses.isfinite()).nonzero()
         if len(bad):
             back = len(losses) - int(bad[0])  # batches, the bad one included
