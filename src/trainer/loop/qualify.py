@@ -1,4 +1,4 @@
-"""What a run must be like for its steps to be compiled, and when that pays."""
+"""What a run must be like for its steps to be made in a row, recorded or compiled, and when compiling pays."""
 # Lightning gives its objects more than it declares
 # mypy: disable-error-code="attr-defined"
 
@@ -10,6 +10,7 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.plugins.precision import Precision
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim import optimizer as of_torch
 
 from trainer.loop.functional import UPDATES, constants, learning, state_names
 from trainer.loop.hooks import is_idle
@@ -58,31 +59,58 @@ def unfit(trainer: Trainer, hooks: Iterable[str]) -> str | None:
     if reason := watched(trainer, hooks):
         return reason
     task, [optimizer] = trainer.lightning_module, trainer.optimizers
+    if reason := unfit_kind(trainer) or unfit_rates(trainer):
+        return reason
+    if type(task).lr_scheduler_step is not LightningModule.lr_scheduler_step:
+        return "the schedule has a step of its own"
+    return unfit_steps(optimizer) or unfit_optimizer(optimizer)
+
+
+def unfit_kind(trainer: Trainer) -> str | None:
+    """Why the steps of a run can be neither recorded nor compiled, by where and how it calculates."""
+    if trainer.strategy.root_device.type != "cpu":
+        return "they are made on the CPU only"
+    return None if type(trainer.precision_plugin) is Precision else "trainer.precision is not 32-true"
+
+
+def unfit_rates(trainer: Trainer) -> str | None:
+    """Why updates can be neither recorded nor compiled, by what changes from one to the next."""
     schedules = [config.scheduler for config in trainer.lr_scheduler_configs]
-    reasons = {
-        "they are made on the CPU only": trainer.strategy.root_device.type != "cpu",
-        "trainer.precision is not 32-true": type(trainer.precision_plugin) is not Precision,
-        "the schedule changes more than the rate": any(getattr(one, "cycle_momentum", False) for one in schedules),
-        "the schedule has a step of its own": type(task).lr_scheduler_step is not LightningModule.lr_scheduler_step,
-    }
-    return next((reason for reason, applies in reasons.items() if applies), None) or unfit_optimizer(optimizer)
+    if any(getattr(one, "cycle_momentum", False) for one in schedules):
+        return "the schedule changes more than the rate"
+    if any(isinstance(group["lr"], Tensor) for optimizer in trainer.optimizers for group in optimizer.param_groups):
+        return "the optimizer's rate is a tensor"
+    return None
+
+
+def unfit_steps(optimizer: Optimizer) -> str | None:
+    """Why updates can be neither recorded nor compiled, by what makes them."""
+    if type(optimizer) not in UPDATES:
+        return "the optimizer is not SGD, Adam or AdamW"
+    return "the optimizer has hooks" if has_step_hooks(optimizer) else None
 
 
 def unfit_optimizer(optimizer: Optimizer) -> str | None:
-    """Why the updates of an optimizer cannot be compiled; None where they can."""
-    if type(optimizer) not in UPDATES:
-        return "the optimizer is not SGD, Adam or AdamW"
+    """Why the updates of an optimizer of a known kind cannot be compiled; None where they can."""
     for group in optimizer.param_groups:
         special = [name for name in ("amsgrad", "maximize", "differentiable") if group.get(name)]
         if special:
             return f"optimizer.{special[0]} is set"
-        if isinstance(group["lr"], Tensor):
-            return "the optimizer's rate is a tensor"
         if any(weight.dtype is not torch.float32 for weight in group["params"]):
             return "not all weights are float32"
-    if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
-        return "the optimizer has hooks"
     return None
+
+
+def has_step_hooks(optimizer: Optimizer) -> bool:
+    """Whether something is called before or after its steps, or those of all optimizers."""
+    before: list[Any] = [optimizer._optimizer_step_pre_hooks, of_torch._global_optimizer_pre_hooks]
+    after: list[Any] = [optimizer._optimizer_step_post_hooks, of_torch._global_optimizer_post_hooks]
+    return any(before + after)
+
+
+def has_hooks(weight: Tensor) -> bool:
+    """Whether something is called with its gradients."""
+    return bool(weight._backward_hooks or weight._post_accumulate_grad_hooks)
 
 
 def unfit_after_a_step(net: nn.Module, optimizer: Optimizer) -> str | None:
@@ -94,7 +122,7 @@ def unfit_after_a_step(net: nn.Module, optimizer: Optimizer) -> str | None:
             return "the optimizer has weights that are not the network's"
         if any(weight.grad is None for weight in weights):
             return "some weights had no gradient"
-        if any(weight._backward_hooks or weight._post_accumulate_grad_hooks for weight in weights):
+        if any(map(has_hooks, weights)):
             return "some weights have hooks"
         states = [optimizer.state[weight] for weight in weights]
         if any(state.get(name) is None for state in states for name in state_names(optimizer, fixed)):

@@ -14,13 +14,12 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Trainer
-from pytorch_lightning.plugins.precision import Precision
 from torch import Tensor
 from torch.nn.modules import module as of_torch
 from torch.optim import Optimizer
-from torch.optim import optimizer as of_torch_optim
 
-from trainer.loop.functional import UPDATES, constants
+from trainer.loop.functional import constants
+from trainer.loop.qualify import has_hooks, has_step_hooks, unfit_kind, unfit_rates, unfit_steps
 from trainer.loop.routine import Routine
 
 LeanStep = Any  # of trainer.loop.steps, which imports this
@@ -60,8 +59,8 @@ class RecordedSteps:
         self._held = [*task.net.parameters(), *task.net.buffers()]
         self._groups = optimizer.param_groups
         self._states = [one for kept in optimizer.state.values() for one in kept.values() if isinstance(one, Tensor)]
-        self._usual_update = bare_step(optimizer)
-        self._update = Routine("update", self._usual, free="lr")
+        self._step = bare_step(optimizer)
+        self._update = Routine("update", self._usual_update, free="lr")
         self._reason = _unfit(self.trainer)
         if self._reason:
             log.debug("steps are not recorded: %s", self._reason)
@@ -93,7 +92,7 @@ class RecordedSteps:
     def update(self) -> None:
         """Of the weights by the last gradients, within `torch.no_grad`."""
         if self._reason:
-            self._usual_update()
+            self._step()
             return
         if not self._update.is_proven:
             self._leave_gradients()
@@ -114,8 +113,8 @@ class RecordedSteps:
         laid_out = [_laid_out(*pair) for pair in zip(gradients, self._learning, strict=True)]
         return [loss.detach(), lean.log.latest["train/loss"], *laid_out]
 
-    def _usual(self) -> list[Tensor | None]:
-        self._usual_update()
+    def _usual_update(self) -> list[Tensor | None]:
+        self._step()
         return []
 
 
@@ -133,7 +132,7 @@ def by_autograd(lean: LeanStep, batch: Any) -> Tensor:
 def bare_step(optimizer: Optimizer) -> Callable[[], Any]:
     """The step of an optimizer, without what PyTorch wraps around it: notes for profilers, and hooks if it has some."""
     wrapped: Any = type(optimizer).step
-    if _has_step_hooks(optimizer) or not getattr(wrapped, "hooked", False):
+    if has_step_hooks(optimizer) or not getattr(wrapped, "hooked", False):
         return optimizer.step
     return partial(wrapped.__wrapped__, optimizer)
 
@@ -149,7 +148,7 @@ def _state(task: Any, optimizer: Optimizer) -> Any:
     """What steps depend on, beside batches, rates, and the values of tensors."""
     modules, objective = list(task.net.modules()), task.objective
     return (
-        [(id(weight), weight.requires_grad, _has_hooks(weight)) for weight in task.net.parameters()],
+        [(id(weight), weight.requires_grad, has_hooks(weight)) for weight in task.net.parameters()],
         [id(buffer) for buffer in task.net.buffers()],
         modules,
         [_settings(part) for part in (*modules, objective, objective.penalty)],
@@ -157,7 +156,7 @@ def _state(task: Any, optimizer: Optimizer) -> Any:
         any(getattr(of_torch, name) for name in HOOKS_OF_ALL),
         torch.is_anomaly_enabled(),
         constants(optimizer),
-        _has_step_hooks(optimizer),
+        has_step_hooks(optimizer),
         [[id(weight) for weight in group["params"]] for group in optimizer.param_groups],
         [id(one) for kept in optimizer.state.values() for one in kept.values()],
     )
@@ -169,16 +168,6 @@ def _settings(part: Any) -> list[Any]:
     return [value if isinstance(value, plain) else id(value) for value in getattr(part, "__dict__", {}).values()]
 
 
-def _has_hooks(weight: Tensor) -> bool:
-    return bool(weight._backward_hooks or weight._post_accumulate_grad_hooks)
-
-
-def _has_step_hooks(optimizer: Optimizer) -> bool:
-    before: list[Any] = [optimizer._optimizer_step_pre_hooks, of_torch_optim._global_optimizer_pre_hooks]
-    after: list[Any] = [optimizer._optimizer_step_post_hooks, of_torch_optim._global_optimizer_post_hooks]
-    return any(before + after)
-
-
 def _unfit(trainer: Trainer) -> str | None:
     """Why passes are left to autograd; None where they can be recorded."""
     task: Any = trainer.lightning_module
@@ -188,27 +177,19 @@ def _unfit(trainer: Trainer) -> str | None:
     origins = {getattr(code, "__module__", "").split(".")[0] for code in codes}
     hooked = [name for name in HOOKS if any(getattr(module, name) for module in modules)]
     reasons = {
-        "they are made on the CPU only": trainer.strategy.root_device.type != "cpu",
-        "trainer.precision is not 32-true": type(trainer.precision_plugin) is not Precision,
         "network or objective are the user's": not origins <= {"torch", "trainer"},
         "the network is compiled": any(module._compiled_call_impl for module in modules),
         "the optimizer has weights that are not the network's": not updated <= own,
         "there are hooks in the network": hooked or any(getattr(of_torch, name) for name in HOOKS_OF_ALL),
-        "there are hooks on weights": any(map(_has_hooks, task.net.parameters())),
+        "there are hooks on weights": any(map(has_hooks, task.net.parameters())),
         "anomalies are looked for": torch.is_anomaly_enabled(),
     }
-    return next((reason for reason, applies in reasons.items() if applies), None)
+    return unfit_kind(trainer) or next((reason for reason, applies in reasons.items() if applies), None)
 
 
 def _unfit_update(trainer: Trainer) -> str | None:
     """Why updates are left to the optimizer; None where they can be recorded."""
     [optimizer] = trainer.optimizers
-    schedules = [config.scheduler for config in trainer.lr_scheduler_configs]
-    reasons = {
-        "the optimizer is not SGD, Adam or AdamW": type(optimizer) not in UPDATES,
-        "the optimizer has hooks": _has_step_hooks(optimizer),
-        "the optimizer is not fused": not all(group.get("fused") for group in optimizer.param_groups),
-        "the optimizer's rate is a tensor": any(isinstance(group["lr"], Tensor) for group in optimizer.param_groups),
-        "the schedule changes more than the rate": any(getattr(one, "cycle_momentum", False) for one in schedules),
-    }
-    return next((reason for reason, applies in reasons.items() if applies), None)
+    if not all(group.get("fused") for group in optimizer.param_groups):
+        return "the optimizer is not fused"
+    return unfit_rates(trainer) or unfit_steps(optimizer)

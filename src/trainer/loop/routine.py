@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trainer.loop.qualify import first_line
-from trainer.loop.tape import Again, Tape, copied
+from trainer.loop.tape import Again, Tape
 
 LONGEST = 1e-3  # seconds; what takes longer is busy with numbers, not with calls
 WATCHED = 10  # times that show how long something takes
@@ -47,7 +47,7 @@ class Routine:
             more: What `usual` takes.
             rates: Of this time, the free arguments.
         """
-        if self._proofs == PROOFS:
+        if self.is_proven:
             assert self._again
             return self._again(*given, *rates)
         if self.refused:
@@ -81,7 +81,7 @@ class Routine:
 
     def _prove(self, given: Sequence[Tensor], more: Sequence[Any], rates: Sequence[float]) -> list[Any]:
         assert self._again
-        copies = [copied(tensor) for tensor in given]
+        copies = [tensor.clone() for tensor in given]
         before = torch.get_rng_state()
         results = self.usual(*more)
         after = torch.get_rng_state()

@@ -67,7 +67,7 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """
         graph = fx.Graph()
         nodes: dict[int, Any] = {id(tensor): graph.placeholder(f"given_{at}") for at, tensor in enumerate(given)}
-        rates = [graph.placeholder(f"{free}_{at}") for at in range(sum(free in call.named for call in self.calls))]
+        slots = [graph.placeholder(f"{free}_{at}") for at in range(sum(free in call.named for call in self.calls))]
         turned: dict[int, Tensor] = {}  # matrices that are others turned, and those
 
         def node_of(value: Any) -> Any:
@@ -91,7 +91,7 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 nodes[id(call.result)] = arguments[0]
                 continue
             if free in named:
-                named = {**named, free: rates.pop(0)}
+                named = {**named, free: slots.pop(0)}
             function, rest = _quickly(call)
             node = graph.call_function(function, (*arguments, *rest), named)
             if isinstance(call.result, Tensor):
@@ -119,7 +119,7 @@ def _quickly(call: Call) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     name = schema.name.removeprefix("aten::")
     rest = tuple(one.default_value for one in schema.arguments[len(call.arguments) :] if not one.kwarg_only)
     # tried with copies: an operation may change what it is given
-    arguments, named = map_aggregate((call.arguments, call.named), copied)
+    arguments, named = map_aggregate((call.arguments, call.named), _copied)
     for home in (torch, torch._C._nn, Tensor):
         function: Any = getattr(home, PUBLIC.get(name, name), None)
         for more in ((), rest) if function else ():
@@ -134,8 +134,7 @@ def _quickly(call: Call) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     return call.operation, ()
 
 
-def copied(value: Any) -> Any:
-    """A tensor of one's own; anything else is left as it is."""
+def _copied(value: Any) -> Any:
     return value.clone() if isinstance(value, Tensor) else value
 
 
