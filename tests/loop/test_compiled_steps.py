@@ -33,8 +33,8 @@ class Own(Supervised):
 
 UNFIT = {
     "a callback that looks on": (["+callbacks.watcher._target_=users.Watcher"], "Watcher is called at every step"),
-    "clipping": (["callbacks=[default,gradient_clipping]"], "GradientClipping is called at every step"),
-    "clipping by the trainer": (["+trainer.gradient_clip_val=1.0"], "trainer.gradient_clip_val is set"),
+    "clipping": (["callbacks=[default,gradient_clipping]"], "GradientClipping clips gradients"),
+    "clipping by the trainer": (["+trainer.gradient_clip_val=1.0"], "trainer.gradient_clip_val clips gradients"),
     "accumulation": (["trainer.accumulate_grad_batches=2"], "trainer.accumulate_grad_batches is not 1"),
     "precision": (["trainer.precision=64-true"], "with this precision Lightning's own loop makes them"),
     "autocast": (["trainer.precision=bf16-mixed"], "trainer.precision is not 32-true"),

@@ -18,8 +18,11 @@ import torch
 from pytorch_lightning import Callback
 from torchmetrics import MeanMetric
 
+from trainer.callbacks.gradient_clipping import GradientClipping
 from trainer.loop.hooks import STEP_HOOKS
 from trainer.task.supervised import Supervised
+
+CALLS = []
 
 
 class Onlooker(Callback):
@@ -92,6 +95,17 @@ class Talkative(Supervised):
         self.log("train/rate", optimizer.param_groups[0]["lr"])
 
 
+class Halving(GradientClipping):
+    """Halves every gradient, but for each twentieth time."""
+
+    def bound(self, optimizer):
+        CALLS.append(1)
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        for weight in weights:
+            weight.grad = weight.grad * (0.5 if len(CALLS) % 20 else 1)
+        return weights[0].grad.norm()
+
+
 class Skipping(Supervised):
     """Has no loss for some batches."""
 
@@ -99,9 +113,10 @@ class Skipping(Supervised):
         return None if len(batch[1]) % 2 else super().training_step(batch, 0)
 '''
 
+CLIPPED = ["callbacks=[default,gradient_clipping]", "callbacks.gradient_clipping.limit=0.1"]
 WAYS = {
     "plain": [],
-    "schedule": ["scheduler=cosine", "optimizer=sgd", "callbacks=[default,gradient_clipping]"],
+    "schedule": ["scheduler=cosine", "optimizer=sgd", *CLIPPED],
     "plateau": ["scheduler=plateau", "+trainer.val_check_interval=5"],
     "accumulation": ["trainer.accumulate_grad_batches=3", "scheduler=onecycle", "+trainer.gradient_clip_val=0.1"],
     "clip by value": ["+trainer.gradient_clip_val=0.01", "+trainer.gradient_clip_algorithm=value"],
@@ -115,6 +130,8 @@ WAYS = {
         *["callbacks.early_stopping.min_delta=9", "trainer.max_epochs=9"],
     ],
     "autocast": ["trainer.precision=bf16-mixed"],
+    "clipping in autocast": ["trainer.precision=bf16-mixed", *CLIPPED],
+    "clipping of one's own": ["+callbacks.halving._target_=users.Halving"],
     "double": ["trainer.precision=64-true"],
     "checkpoints by steps": ["+callbacks.checkpoint.every_n_train_steps=6", "callbacks.checkpoint.monitor=null"],
     "an optimizer with a closure": [
@@ -130,6 +147,8 @@ QUICK = {"plain", "schedule", "accumulation", "validation within the epoch", "fe
 QUICK |= {"images that are augmented", "a task that logs otherwise"}
 UNWATCHED = ["plain", "fewer batches", "a given number of steps", "autocast", "images that are augmented"]
 UNWATCHED += ["early stopping", "validation within the epoch", "a task that logs otherwise", "accumulation"]
+UNWATCHED += ["schedule", "clip by value", "clipping in autocast", "clipping of one's own"]
+UNWATCHED_QUICK = {"plain", "accumulation", "onecycle", "schedule", "clipping in autocast", "clipping of one's own"}
 
 
 def marked(ways, quick):
@@ -181,7 +200,7 @@ def single_steps(monkeypatch):
     return made
 
 
-@pytest.mark.parametrize("way", marked([*UNWATCHED, "onecycle"], {"plain", "accumulation", "onecycle"}))
+@pytest.mark.parametrize("way", marked([*UNWATCHED, "onecycle"], UNWATCHED_QUICK))
 def test_a_run_whose_steps_nobody_watches_is_the_same(way, command, tmp_path, single_steps):
     words = WAYS.get(way, ["scheduler=onecycle"])
     lean, lightning = compared(command, tmp_path, *TINY, *words, recorder="Onlooker")
@@ -192,7 +211,7 @@ def test_a_run_whose_steps_nobody_watches_is_the_same(way, command, tmp_path, si
     assert len(single_steps) >= steps if watched else len(single_steps) < steps / 2
 
 
-@pytest.mark.parametrize("more", [[], ["~callbacks.lean_steps"]])
+@pytest.mark.parametrize("more", [["callbacks=[default,gradient_clipping]"], ["~callbacks.lean_steps"]])
 def test_a_stretch_of_steps_ends_where_the_run_is_to_stop(more, command, tmp_path, monkeypatch):
     made = []
 
@@ -207,6 +226,7 @@ def test_a_stretch_of_steps_ends_where_the_run_is_to_stop(more, command, tmp_pat
     assert json.loads((tmp_path / "run/result.json").read_text())["steps"] == 6
     rows = list(csv.DictReader((tmp_path / "run/metrics.csv").read_text().splitlines()))
     assert [row["step"] for row in rows if row["train/loss"]] == ["3", "5"]
+    assert more[0].startswith("~") or len({row["train/grad_norm"] for row in rows if row["train/loss"]}) == 2
 
 
 @pytest.mark.parametrize("more", [[], ["trainer.accumulate_grad_batches=3", "scheduler=cosine"]])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trainer.loop import routine
-from trainer.loop.recorded import bare_step
+from trainer.loop.recorded import laid_out
 from trainer.loop.routine import Routine
 
 RUN = ["trainer.max_epochs=5", "trainer.accelerator=cpu", "trainer.log_every_n_steps=4"]
@@ -21,6 +21,8 @@ from copy import deepcopy
 
 import torch
 from pytorch_lightning import Callback
+
+from trainer.callbacks.gradient_clipping import GradientClipping
 
 
 class Own(torch.nn.Module):
@@ -64,6 +66,10 @@ class Changing(Callback):
         first = next(module for module in task.net.modules() if isinstance(module, torch.nn.Linear))
         if self.what == "frozen":
             first.requires_grad_(False)
+        elif self.what == "a limit":
+            next(one for one in trainer.callbacks if isinstance(one, GradientClipping)).limit = 0.01
+        elif self.what == "a limit of the trainer":
+            trainer.gradient_clip_val = 0.01
         elif self.what == "smoothing":
             task.objective.label_smoothing = 0.3
         elif self.what == "a hook":
@@ -92,8 +98,11 @@ CHANGES = [
     "betas",
     "the place of a weight",
     "a hook on the optimizer",
+    "a limit",
+    "a limit of the trainer",
 ]
 
+CLIPPED = "callbacks=[default,gradient_clipping]"
 WAYS = {
     "adam": [],
     "adamw": ["optimizer=adamw"],
@@ -109,6 +118,13 @@ WAYS = {
     "a rate for each epoch": ["scheduler=cosine"],
     "smoothing and a penalty": ["objective.label_smoothing=0.1", "objective.penalty.l1=0.001"],
     "every step logged": ["trainer.log_every_n_steps=1"],
+    "clipped by a callback": [CLIPPED, "callbacks.gradient_clipping.limit=0.1"],
+    "values clipped by a callback": [
+        CLIPPED,
+        "callbacks.gradient_clipping.limit=0.01",
+        "callbacks.gradient_clipping.by=value",
+    ],
+    "clipped by the trainer": ["+trainer.gradient_clip_val=0.1"],
     "augmented": ["data.shift_pixels=1"],
     "dropout": ["model.net.dropout=0.5"],
     "batch norm": ["model.net.batch_norm=true"],
@@ -162,13 +178,14 @@ def test_a_run_is_the_same_with_recorded_steps_and_without(way, command, tmp_pat
     ours, usual = both(command, tmp_path, monkeypatch, *OTHERS.get(way, DIGITS), *WAYS.get(way, []))
     assert ours == usual
     assert sum(count for name, count in made.items() if name.startswith("pass")) > 20
+    assert (made.get("bounds", 0) > 50) == ("clipped" in way)
     assert (made["update"] > 50) == (way != "momentum for each step")
 
 
 @pytest.mark.parametrize("what", CHANGES)
 def test_what_callbacks_change_is_seen(what, command, tmp_path, monkeypatch, made):
     words = ["+callbacks.changing._target_=users.Changing", f"+callbacks.changing.what={what}"]
-    ours, usual = both(command, tmp_path, monkeypatch, *DIGITS, *words)
+    ours, usual = both(command, tmp_path, monkeypatch, *DIGITS, *words, *([CLIPPED] if what == "a limit" else []))
     assert ours == usual
     assert sum(made.values()) > 20
 
@@ -199,29 +216,22 @@ def test_operations_that_do_not_do_the_same_are_not_taken(command, tmp_path, mon
     assert not sum(made.values())
 
 
-def test_an_update_that_is_off_is_not_taken_either():
-    weight = torch.nn.Parameter(torch.ones(2))
-    optimizer = torch.optim.SGD([weight], lr=0.5, fused=True)
-    factor = [1.0]
-
-    def usual():
-        bare_step(optimizer)()
-        with torch.no_grad():
-            weight.mul_(factor[0])  # which is not in the list of operations
-        return []
-
-    update = Routine("update", usual, free="lr")
-    for time in range(routine.WATCHED + 1 + routine.PROOFS):
-        weight.grad = torch.full((2,), 0.125)
-        if time == routine.WATCHED + 1:  # after they were noted
-            factor[0] = 0.5
-        update([weight, weight.grad], rates=[0.5])
-    assert update.refused
-
-
 @pytest.mark.parametrize("words", [["trainer.precision=64-true"], ["trainer.precision=bf16-mixed"], ["compile=true"]])
 def test_where_a_run_is_of_another_kind_autograd_makes_its_steps(words, command, tmp_path, monkeypatch, made):
     if words == ["compile=true"]:
         monkeypatch.setattr(torch, "compile", lambda function, **_: function)
     assert command(*DIGITS, *words, "trainer.max_epochs=2").code == 0
     assert not sum(made.values())
+
+
+def test_a_gradient_has_the_strides_of_its_weight_and_a_place_of_its_own():
+    weight, gradient = torch.zeros(2, 3), torch.arange(6.0).reshape(3, 2).T
+    taken = {weight.data_ptr()}
+    first = laid_out(gradient, weight, taken)
+    assert first.stride() == weight.stride()
+    again = laid_out(first, weight, taken)  # as two biases that are added to the same have it
+    assert torch.equal(first, gradient)
+    assert torch.equal(again, gradient)
+    assert len({first.data_ptr(), again.data_ptr(), gradient.data_ptr()}) == 3
+    assert laid_out(again, weight, set()) is again
+    assert laid_out(None, weight, taken) is None

@@ -1,24 +1,17 @@
 """Gradient clipping as a callback: the same for every task, manual optimisation included."""
 
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Literal
 
-import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_, get_total_norm
 from torch.optim import Optimizer
 
 from trainer.errors import UserError
+from trainer.loop.bounds import BoundsGradients
 
 
-@runtime_checkable
-class NamesOptimizers(Protocol):
-    """A task of several networks, each with its own optimizer."""
-
-    def name_of(self, optimizer: Optimizer) -> str:
-        """The network that an optimizer is for."""
-        ...
-
-
-class GradientClipping(Callback):
+class GradientClipping(BoundsGradients):
     """Bound the gradients before each optimizer step, and log their norm before that as `train/grad_norm`.
 
     Where a task has several optimizers, each network is bounded by itself: `train/grad_norm_generator` and so on.
@@ -42,16 +35,15 @@ class GradientClipping(Callback):
             raise UserError(f"callbacks.gradient_clipping.limit: {limit} is not greater than 0")
         self.by, self.limit = by, limit
 
-    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
-        if scaled and getattr(optimizer, "_step_supports_amp_scaling", False):  # it would undo the scaling after this
+        if scaled and any(getattr(one, "_step_supports_amp_scaling", False) for one in trainer.optimizers):
             raise UserError("callbacks.gradient_clipping: with precision 16-mixed set optimizer.fused=false")
-        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        norm: Any
+
+    def bound(self, optimizer: Optimizer) -> Tensor:
+        weights = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         if self.by == "norm":
-            norm = torch.nn.utils.clip_grad_norm_(parameters, self.limit)
-        else:
-            norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-            torch.nn.utils.clip_grad_value_(parameters, self.limit)
-        name = f"_{pl_module.name_of(optimizer)}" if isinstance(pl_module, NamesOptimizers) else ""
-        pl_module.log(f"train/grad_norm{name}", norm)
+            return clip_grad_norm_(weights, self.limit)
+        norm = get_total_norm([p.grad for p in weights])
+        clip_grad_value_(weights, self.limit)
+        return norm

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim import optimizer as of_torch
 
+from trainer.loop.bounds import Bounds, is_bound
 from trainer.loop.functional import UPDATES, constants, learning, state_names
 from trainer.loop.hooks import is_idle
 from trainer.task.supervised import Supervised
@@ -43,7 +44,6 @@ def watched(trainer: Trainer, hooks: Iterable[str]) -> str | None:
     reasons = {
         f"{called[0] if called else ''} is called at every step": bool(called),
         "trainer.accumulate_grad_batches is not 1": trainer.accumulate_grad_batches != 1,
-        "trainer.gradient_clip_val is set": bool(trainer.gradient_clip_val),
         "the trainer has a fast_dev_run": bool(trainer.fast_dev_run),
     }
     return next((reason for reason, applies in reasons.items() if applies), None)
@@ -56,8 +56,13 @@ def unfit(trainer: Trainer, hooks: Iterable[str]) -> str | None:
         trainer: About to train.
         hooks: That are called within a step.
     """
+    bounds = Bounds(trainer)
     if reason := watched(trainer, hooks):
         return reason
+    if bounds:
+        return (
+            f"{type(bounds.callbacks[0]).__name__ if bounds.callbacks else 'trainer.gradient_clip_val'} clips gradients"
+        )
     task, [optimizer] = trainer.lightning_module, trainer.optimizers
     if reason := unfit_kind(trainer) or unfit_rates(trainer):
         return reason
@@ -174,5 +179,6 @@ class Unmoved:
 
 
 def _looks_on(callback: object, name: str) -> bool:
-    """Whether a callback is to be called at every single step; some of ours say that they need not be."""
-    return not is_idle(callback, name) and not getattr(callback, "skips_steps", False)  # type: ignore[arg-type]
+    """Whether a callback is to be called at every single step; some of ours need not be."""
+    unneeded = is_idle(callback, name) or is_bound(callback, name)  # type: ignore[arg-type]
+    return not unneeded and not getattr(callback, "skips_steps", False)

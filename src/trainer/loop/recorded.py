@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.modules import module as of_torch
 from torch.optim import Optimizer
 
+from trainer.loop.bounds import Bounds
 from trainer.loop.functional import constants
 from trainer.loop.qualify import has_hooks, has_step_hooks, unfit_kind, unfit_rates, unfit_steps
 from trainer.loop.routine import Routine
@@ -51,24 +52,29 @@ class RecordedSteps:
         if self.is_begun:
             return
         self.is_begun = True
-        task, [optimizer] = lean.task, self.trainer.optimizers
-        if (state := _state(task, optimizer)) == self._state:
+        task, [optimizer], bounds = lean.task, self.trainer.optimizers, Bounds(self.trainer)
+        if (state := _state(task, optimizer, bounds)) == self._state:
             return
         self._state, self._passes = state, dict[Any, Routine]()
+        self.optimizer, self.bounds = optimizer, bounds
         self._learning = [weight for weight in task.net.parameters() if weight.requires_grad]
         self._held = [*task.net.parameters(), *task.net.buffers()]
         self._groups = optimizer.param_groups
         self._states = [one for kept in optimizer.state.values() for one in kept.values() if isinstance(one, Tensor)]
         self._step = bare_step(optimizer)
+        self._bound = Routine("bounds", self._usual_bound)
         self._update = Routine("update", self._usual_update, free="lr")
         self._reason = _unfit(self.trainer)
         if self._reason:
             log.debug("steps are not recorded: %s", self._reason)
+        if not all(_is_known(one.bound) for one in bounds.callbacks):
+            self._bound.refuse("they are the user's")
         if reason := _unfit_update(self.trainer):
             self._update.refuse(reason)
 
     def loss(self, lean: LeanStep, batch: Any) -> Tensor:
         """Of a batch, within `torch.no_grad`; `leave` lets others see what comes with it."""
+        self._norms: list[Tensor] = []
         inputs, targets = batch
         if not (isinstance(inputs, Tensor) and isinstance(targets, Tensor)):
             self._reason = "batches are not pairs of tensors"
@@ -88,6 +94,23 @@ class RecordedSteps:
         if not self._reason:
             lean.task.log("train/loss", self._logged, prog_bar=True)
             self._leave_gradients()
+        if self._norms:
+            self.bounds.log(self.optimizer, self._norms)
+
+    def bound(self) -> None:
+        """Bound the last gradients, within `torch.no_grad`, as callbacks do where they are called."""
+        if not self.bounds:
+            return
+        if self._reason:
+            self._norms = self.bounds.keep(self.optimizer)
+            return
+        if not self._bound.is_proven:
+            self._leave_gradients()
+        self._norms = self._bound(self._given_gradients())
+
+    def take_gradients(self) -> None:
+        """Those that callbacks have left in the weights."""
+        self._gradients = [weight.grad for weight in self._learning]
 
     def update(self) -> None:
         """Of the weights by the last gradients, within `torch.no_grad`."""
@@ -96,9 +119,11 @@ class RecordedSteps:
             return
         if not self._update.is_proven:
             self._leave_gradients()
-        gradients = [gradient for gradient in self._gradients if gradient is not None]
-        given = [*self._learning, *gradients, *self._states]
+        given = [*self._learning, *self._given_gradients(), *self._states]
         self._update(given, rates=[group["lr"] for group in self._groups])
+
+    def _given_gradients(self) -> list[Tensor]:
+        return [gradient for gradient in self._gradients if gradient is not None]
 
     def _leave_gradients(self) -> None:
         for weight, gradient in zip(self._learning, self._gradients, strict=True):
@@ -110,8 +135,14 @@ class RecordedSteps:
         for weight in self._learning:
             weight.grad = None  # makes room for the next one
         gradients = torch.autograd.grad(loss, self._learning, allow_unused=True)
-        laid_out = [_laid_out(*pair) for pair in zip(gradients, self._learning, strict=True)]
-        return [loss.detach(), lean.log.latest["train/loss"], *laid_out]
+        taken = {tensor.data_ptr() for tensor in (*self._held, *batch)}
+        left = [laid_out(*pair, taken) for pair in zip(gradients, self._learning, strict=True)]
+        return [loss.detach(), lean.log.latest["train/loss"], *left]
+
+    def _usual_bound(self) -> list[Tensor | None]:
+        norms: list[Tensor | None] = self.bounds.keep(self.optimizer)
+        self.take_gradients()
+        return norms
 
     def _usual_update(self) -> list[Tensor | None]:
         self._step()
@@ -137,14 +168,23 @@ def bare_step(optimizer: Optimizer) -> Callable[[], Any]:
     return partial(wrapped.__wrapped__, optimizer)
 
 
-def _laid_out(gradient: Tensor | None, weight: Tensor) -> Tensor | None:
-    """A gradient with the strides of its weight, as `backward` leaves it."""
-    if gradient is None or gradient.stride() == weight.stride():
-        return gradient
-    return torch.empty_like(weight).copy_(gradient)
+def laid_out(gradient: Tensor | None, weight: Tensor, taken: set[int]) -> Tensor | None:
+    """A gradient as `backward` leaves it: with the strides of its weight, and in a place of its own.
+
+    Args:
+        gradient: As `torch.autograd.grad` gives it.
+        weight: That it is of.
+        taken: Places of other tensors; that of this gradient is added.
+    """
+    if gradient is None:
+        return None
+    if gradient.stride() != weight.stride() or gradient.data_ptr() in taken:
+        gradient = torch.empty_like(weight).copy_(gradient)
+    taken.add(gradient.data_ptr())
+    return gradient
 
 
-def _state(task: Any, optimizer: Optimizer) -> Any:
+def _state(task: Any, optimizer: Optimizer, bounds: Bounds) -> Any:
     """What steps depend on, beside batches, rates, and the values of tensors."""
     modules, objective = list(task.net.modules()), task.objective
     return (
@@ -159,6 +199,7 @@ def _state(task: Any, optimizer: Optimizer) -> Any:
         has_step_hooks(optimizer),
         [[id(weight) for weight in group["params"]] for group in optimizer.param_groups],
         [id(one) for kept in optimizer.state.values() for one in kept.values()],
+        [bounds.limit, bounds.algorithm, *map(_settings, bounds.callbacks)],
     )
 
 
@@ -174,10 +215,9 @@ def _unfit(trainer: Trainer) -> str | None:
     modules, own = list(task.net.modules()), {id(weight) for weight in task.net.parameters()}
     updated = {id(weight) for group in trainer.optimizers[0].param_groups for weight in group["params"]}
     codes = [*(module.forward for module in modules), type(task.objective)]
-    origins = {getattr(code, "__module__", "").split(".")[0] for code in codes}
     hooked = [name for name in HOOKS if any(getattr(module, name) for module in modules)]
     reasons = {
-        "network or objective are the user's": not origins <= {"torch", "trainer"},
+        "network or objective are the user's": not all(map(_is_known, codes)),
         "the network is compiled": any(module._compiled_call_impl for module in modules),
         "the optimizer has weights that are not the network's": not updated <= own,
         "there are hooks in the network": hooked or any(getattr(of_torch, name) for name in HOOKS_OF_ALL),
@@ -185,6 +225,11 @@ def _unfit(trainer: Trainer) -> str | None:
         "anomalies are looked for": torch.is_anomaly_enabled(),
     }
     return unfit_kind(trainer) or next((reason for reason, applies in reasons.items() if applies), None)
+
+
+def _is_known(code: Any) -> bool:
+    """Whether a function or a class is PyTorch's or ours."""
+    return getattr(code, "__module__", "").split(".")[0] in ("torch", "trainer")
 
 
 def _unfit_update(trainer: Trainer) -> str | None:

@@ -200,8 +200,10 @@ class LeanStep:
             loss = recorded.loss(self, batch)
         recorded.leave(self)
         progress.zero_grad.increment_by(1)
-        self.call("on_before_optimizer_step", self.trainer.optimizers[0])
+        self.call("on_before_optimizer_step", recorded.optimizer)
         with torch.no_grad():
+            recorded.bounds.clip(recorded.optimizer)
+            recorded.take_gradients()
             recorded.update()
         progress.step.increment_by(1)
         return {"loss": loss}

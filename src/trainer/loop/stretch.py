@@ -70,6 +70,7 @@ class Stretch:
         lean.log.batch = batch = lean.next()
         with torch.no_grad():
             loss = self.recorded.loss(lean, batch)
+            self.recorded.bound()
             self.recorded.update()
         if lean.steps_schedules:
             lean.loop.update_lr_schedulers("step", update_plateau_schedulers=False)
