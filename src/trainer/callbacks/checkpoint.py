@@ -5,7 +5,6 @@
 import logging
 import time
 from contextlib import suppress
-from copy import deepcopy
 from inspect import Signature, signature
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -22,7 +21,7 @@ from trainer.artifacts.resume import PREVIOUS, found_in
 from trainer.artifacts.seal import Sealed, keep_as
 from trainer.errors import UserError
 from trainer.loop.boundary import AT_ONCE, NEVER, Place, boundary_of
-from trainer.loop.state import State, go_on_from, limits, show_again, state_at
+from trainer.loop.state import State, as_it_is, go_on_from, limits, show_again, state_at
 from trainer.signals import Interrupted, answer_signals, stop
 
 SECONDS_BETWEEN_WRITES = 1.0
@@ -177,7 +176,7 @@ class Checkpoint(ModelCheckpoint):
             if path == last:
                 continue
             if _alone(trainer) and time.monotonic() - self._written.get(path, NEVER * -1) < SECONDS_BETWEEN_WRITES:
-                self._held[path] = deepcopy(checkpoint)
+                self._held[path] = as_it_is(checkpoint)
             else:
                 self._held.pop(path, None)
                 trainer.strategy.save_checkpoint(checkpoint, path)

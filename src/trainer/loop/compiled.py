@@ -26,7 +26,6 @@ from trainer.loop.functional import (
     losses_of,
     state_names,
 )
-from trainer.loop.hooks import STEP_HOOKS
 from trainer.loop.qualify import Unmoved, first_line, pays, shapes, unfit, unfit_after_a_step, unfit_batch
 from trainer.losses import NONE
 
@@ -79,7 +78,7 @@ class CompiledSteps:
     def _watch(self, lean: LeanStep) -> bool:
         """A plain step, of which is learned whether those to come can be compiled and whether that pays."""
         first, batch = not self._seconds, lean.next()
-        if first and (reason := unfit(self.trainer, STEP_HOOKS) or unfit_batch(batch, lean)):
+        if first and (reason := unfit(self.trainer, lean.loop.hooks) or unfit_batch(batch, lean)):
             self.refuse(reason)
             return lean.step(batch)
         before = Unmoved(lean.task.net) if first else None

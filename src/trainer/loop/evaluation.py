@@ -15,9 +15,8 @@ from lightning_fabric.utilities.data import _set_sampler_epoch
 from pytorch_lightning.loops.evaluation_loop import _EvaluationLoop
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
-from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
 
-from trainer.loop.hooks import Hooks, forward_context, needs_lightning, placed, stays_in_place
+from trainer.loop.hooks import Hooks, forward_context, needs_lightning, placed, stays_in_place, takes_index
 from trainer.loop.log import EpochLog
 
 MOMENTS = ("start", "epoch_start", "batch_start", "batch_end", "epoch_end", "end")
@@ -34,6 +33,8 @@ class LeanEvaluation(_EvaluationLoop):
         vars(self).update(vars(loop))
         self.epoch_log = EpochLog(loop.trainer)
         self.name = "test" if self._trainer_fn is TrainerFn.TESTING else "validation"
+        self.hooks = Hooks(loop.trainer, [f"on_{self.name}_{moment}" for moment in MOMENTS])
+        self.takes_index = takes_index(getattr(self.hooks.task, f"{self.name}_step"))
 
     def run(self) -> list[Any]:
         trainer = self.trainer
@@ -45,7 +46,8 @@ class LeanEvaluation(_EvaluationLoop):
         if trainer.sanity_checking or goes_on or not one_loader or needs_lightning(trainer):
             return super().run()
         with torch.inference_mode() if self.inference_mode else torch.no_grad():
-            self._run(Hooks(trainer, [f"on_{self.name}_{moment}" for moment in MOMENTS]))
+            self.hooks = self.hooks.renewed()
+            self._run(self.hooks)
         found = [self.epoch_log.metrics]
         if self.verbose and trainer.is_global_zero:
             self._print_results(found, self._stage.value)
@@ -83,7 +85,6 @@ class LeanEvaluation(_EvaluationLoop):
         _set_sampler_epoch(loader, trainer.fit_loop.epoch_progress.current.processed)
         in_place, step = stays_in_place(trainer, [loader]), getattr(hooks.task, f"{name}_step")
         context = forward_context(trainer, "test_step_context" if name == "test" else "val_step_context")
-        takes_index = is_param_in_hook_signature(step, "batch_idx", min_args=2)
         for index, batch in enumerate(islice(loader, None if most == math.inf else int(most))):
             if not in_place:
                 batch = placed(batch, trainer)
@@ -94,7 +95,7 @@ class LeanEvaluation(_EvaluationLoop):
             progress.increment_started()
             hooks.state["_current_fx_name"] = f"{name}_step"
             with context():
-                output = step(batch, *([index] if takes_index else []))
+                output = step(batch, *([index] if self.takes_index else []))
             progress.increment_processed()
             hooks.call(f"on_{name}_batch_end", output, batch, index)
             if log.lightning_logs:

@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.precision import MixedPrecision, Precision
 from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.strategies import SingleDeviceStrategy
+from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
 
 Hook = Callable[..., Any]
 Context = Callable[[], AbstractContextManager[Any]]
@@ -37,9 +38,16 @@ class Hooks:
     """
 
     def __init__(self, trainer: Trainer, names: Iterable[str]) -> None:
-        self.task = trainer.lightning_module
+        self.trainer, self.task = trainer, trainer.lightning_module
         self.state = vars(self.task)  # written without `Module.__setattr__`, which looks for parameters
-        self.hooks = {name: _called(trainer, self.task, name) for name in names}
+        self.known = list(trainer.callbacks)
+        self.callbacks = {name: [one for one in self.known if not is_idle(one, name)] for name in names}
+        self.own = [name for name in names if getattr(type(self.task), name) is not getattr(LightningModule, name)]
+        self.hooks = {name: self._called(name) for name in names}
+
+    def renewed(self) -> "Hooks":
+        """These, or those of now, if there are other callbacks than there were."""
+        return self if self.known == self.trainer.callbacks else Hooks(self.trainer, self.hooks)
 
     def call(self, name: str, *arguments: Any) -> None:
         """Call a hook wherever it is; `self.log` knows by its name what may be logged there."""
@@ -47,11 +55,9 @@ class Hooks:
             self.state["_current_fx_name"] = name
             hook(*arguments)
 
-
-def _called(trainer: Trainer, task: LightningModule, name: str) -> list[Hook]:
-    callbacks = [callback for callback in trainer.callbacks if not is_idle(callback, name)]
-    own = [] if getattr(type(task), name) is getattr(LightningModule, name) else [getattr(task, name)]
-    return [_bound(getattr(callback, name), trainer, task) for callback in callbacks] + own
+    def _called(self, name: str) -> list[Hook]:
+        own = [getattr(self.task, name)] if name in self.own else []
+        return [_bound(getattr(one, name), self.trainer, self.task) for one in self.callbacks[name]] + own
 
 
 def _bound(hook: Hook, trainer: Trainer, task: LightningModule) -> Hook:
@@ -64,6 +70,11 @@ def is_idle(callback: Callback, name: str) -> bool:
         return True
     checkpoints = isinstance(callback, ModelCheckpoint) and name == "on_train_batch_end"
     return checkpoints and callback._every_n_train_steps < 1 and callback._train_time_interval is None
+
+
+def takes_index(step: Hook) -> bool:
+    """Whether a task's step takes the number of its batch."""
+    return is_param_in_hook_signature(step, "batch_idx", min_args=2)
 
 
 def stays_in_place(trainer: Trainer, loaders: Iterable[Any]) -> bool:

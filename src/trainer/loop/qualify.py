@@ -2,7 +2,6 @@
 # Lightning gives its objects more than it declares
 # mypy: disable-error-code="attr-defined"
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from torch.optim import optimizer as of_torch
 
 from trainer.loop.bounds import Bounds, is_bound
 from trainer.loop.functional import UPDATES, constants, learning, state_names
-from trainer.loop.hooks import is_idle
+from trainer.loop.hooks import Hooks
 from trainer.task.supervised import Supervised
 
 SECONDS_TO_COMPILE = 20.0  # on a slow or busy machine; where the kernels are known from an earlier run, a few
@@ -27,7 +26,7 @@ def pays(seconds_a_step: float, steps_left: float) -> bool:
     return seconds_a_step <= LONGEST_STEP and seconds_a_step * SHARE_SAVED * steps_left > SECONDS_TO_COMPILE
 
 
-def watched(trainer: Trainer, hooks: Iterable[str]) -> str | None:
+def watched(trainer: Trainer, hooks: Hooks) -> str | None:
     """Why each step of a run has to be made by itself; None where many can be made in a row.
 
     Args:
@@ -39,8 +38,8 @@ def watched(trainer: Trainer, hooks: Iterable[str]) -> str | None:
         getattr(type(task), name) is not getattr(Supervised, name) for name in ("training_step", "forward")
     ):
         return "the task has a training step of its own"
-    called = [type(one).__name__ for one in trainer.callbacks for name in hooks if _looks_on(one, name)]
-    called += [name for name in hooks if getattr(type(task), name) is not getattr(LightningModule, name)]
+    called = [type(one).__name__ for name, some in hooks.callbacks.items() for one in some if _looks_on(one, name)]
+    called += hooks.own
     reasons = {
         f"{called[0] if called else ''} is called at every step": bool(called),
         "trainer.accumulate_grad_batches is not 1": trainer.accumulate_grad_batches != 1,
@@ -49,7 +48,7 @@ def watched(trainer: Trainer, hooks: Iterable[str]) -> str | None:
     return next((reason for reason, applies in reasons.items() if applies), None)
 
 
-def unfit(trainer: Trainer, hooks: Iterable[str]) -> str | None:
+def unfit(trainer: Trainer, hooks: Hooks) -> str | None:
     """Why the steps of a run cannot be compiled, as far as can be told before the first; None where they can.
 
     Args:
@@ -180,5 +179,4 @@ class Unmoved:
 
 def _looks_on(callback: object, name: str) -> bool:
     """Whether a callback is to be called at every single step; some of ours need not be."""
-    unneeded = is_idle(callback, name) or is_bound(callback, name)  # type: ignore[arg-type]
-    return not unneeded and not getattr(callback, "skips_steps", False)
+    return not is_bound(callback, name) and not getattr(callback, "skips_steps", False)

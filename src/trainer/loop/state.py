@@ -7,7 +7,9 @@ Lightning's guesses. Everything is of plain containers and tensors: it loads und
 # mypy: disable-error-code="attr-defined,method-assign"
 
 import random
+from collections import OrderedDict
 from collections.abc import Iterator
+from copy import copy, deepcopy
 from typing import Any
 
 import numpy as np
@@ -15,11 +17,13 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.loops.loop import _Loop
 from pytorch_lightning.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
+from torch import Tensor
 from torchmetrics import Metric
 
 from trainer.loop.boundary import Place
 
 State = dict[str, Any]
+NEVER_CHANGED = (int, float, str, bool, type(None))
 SHOWN = ("_callback_metrics", "_logged_metrics", "_progress_bar_metrics")
 LOGGED = (  # of a value's metadata, what is plain already
     *("fx", "name", "prog_bar", "logger", "on_step", "on_epoch", "enable_graph"),
@@ -101,6 +105,29 @@ def _put_back(trainer: Trainer, state: State) -> None:
     if hasattr(loop, "compiled"):
         loop.compiled.go_on(state["compiled"])
     set_random_states(state["random"])
+
+
+def as_it_is(value: Any, copied: dict[Any, Tensor] | None = None) -> Any:
+    """A copy of a checkpoint that stays as it is; what `deepcopy` gives, in a quarter of its time.
+
+    Args:
+        value: Of plain containers, numbers and tensors, of which those in the same place share one copy again.
+        copied: By their places.
+    """
+    copied = {} if copied is None else copied
+    kind = type(value)
+    if kind in NEVER_CHANGED:
+        return value
+    if kind is Tensor:
+        place = (value.data_ptr(), value.shape, value.stride(), value.dtype, value.device)
+        if place not in copied:
+            copied[place] = value.detach().clone()
+        return copied[place]
+    if kind in (dict, OrderedDict):
+        again = copy(value)  # with what PyTorch notes beside the weights of a network
+        again.update((key, as_it_is(item, copied)) for key, item in value.items())
+        return again
+    return kind(as_it_is(item, copied) for item in value) if kind in (list, tuple) else deepcopy(value)
 
 
 def random_states() -> State:

@@ -16,13 +16,12 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.loops.fetchers import _DataFetcher, _PrefetchDataFetcher
 from pytorch_lightning.loops.optimization.automatic import Closure, ClosureResult
 from pytorch_lightning.utilities.combined_loader import _MaxSizeCycle
-from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
 from torch import Tensor
 
 from trainer.loop.boundary import BoundaryLoop
 from trainer.loop.compiled import Compile, CompiledSteps
 from trainer.loop.evaluation import LeanEvaluation
-from trainer.loop.hooks import STEP_HOOKS, Hooks, forward_context, needs_lightning, placed, stays_in_place
+from trainer.loop.hooks import STEP_HOOKS, Hooks, forward_context, needs_lightning, placed, stays_in_place, takes_index
 from trainer.loop.log import StepLog, is_logged
 from trainer.loop.recorded import RecordedSteps
 from trainer.loop.stretch import Stretch
@@ -44,6 +43,8 @@ class LeanLoop(BoundaryLoop):
         self.val_loop = LeanEvaluation(self.val_loop)
         self.compiled = CompiledSteps(trainer, compiled)
         self.recorded = RecordedSteps(trainer)
+        self.hooks = Hooks(trainer, STEP_HOOKS)
+        self.takes_index = takes_index(trainer.lightning_module.training_step)
 
     def reset(self) -> None:
         super().reset()
@@ -83,11 +84,10 @@ class LeanStep:
         trainer = loop.trainer
         self.loop, self.trainer, self.fetcher = loop, trainer, data_fetcher
         self.task, self.log = trainer.lightning_module, loop.step_log
-        hooks = Hooks(trainer, STEP_HOOKS)
+        loop.hooks = hooks = loop.hooks.renewed()
         self.call, self.state = hooks.call, hooks.state
         self.in_place = stays_in_place(trainer, data_fetcher.combined_loader.flattened)
         self.context = forward_context(trainer, "train_step_context")
-        self.takes_index = is_param_in_hook_signature(self.task.training_step, "batch_idx", min_args=2)
         cycle = data_fetcher.combined_loader._iterator
         self.cycle = cycle if isinstance(cycle, _MaxSizeCycle) and len(cycle.iterators) == 1 else None
         self.stepped = True  # whether the last batch was the last of those that one step is made of
@@ -163,7 +163,7 @@ class LeanStep:
         optimizer, batches_a_step = trainer.optimizers[0], trainer.accumulate_grad_batches
         self.state["_current_fx_name"] = "training_step"
         with self.context():
-            output = self.task.training_step(batch, *([index] if self.takes_index else []))
+            output = self.task.training_step(batch, *([index] if self.loop.takes_index else []))
         loss: Tensor | None
         if isinstance(output, Tensor) and batches_a_step == 1:
             loss, outputs = output, {"loss": output.detach()}

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer.loop.hooks import STEP_HOOKS
 from trainer.loop.log import is_logged
 from trainer.loop.qualify import watched
 
@@ -29,7 +28,7 @@ class Stretch:
 
     def __init__(self, lean: LeanStep) -> None:
         self.lean, self.trainer, self.recorded = lean, lean.trainer, lean.loop.recorded
-        self.is_allowed = watched(self.trainer, STEP_HOOKS) is None and all(
+        self.is_allowed = watched(self.trainer, lean.loop.hooks) is None and all(
             config.frequency == 1 for config in self.trainer.lr_scheduler_configs if config.interval == "step"
         )
 
