@@ -4,6 +4,8 @@ import sys
 import time
 from pathlib import Path
 
+from laps import drawn, laps
+
 from trainer.cli import main
 
 STOPWATCH = "+callbacks.stopwatch._target_=stopwatch.Stopwatch"
@@ -38,16 +40,12 @@ def test(words: list[str], folder: Path) -> tuple[int, float]:
 
 def whole_test(words: list[str], folder: Path) -> tuple[int, float]:
     """The same, with what is summed up and drawn after the last batch."""
-    from stopwatch import drawn
-
     examples, seconds = test(words, folder)
     return examples, seconds + drawn[-1]
 
 
 def run(words: list[str], folder: Path, laps_of_it: int = 1) -> tuple[int, float]:
     """Run the command; what its stopwatch noted."""
-    from stopwatch import laps  # it imports Lightning, which the command imports when it needs it
-
     sys.argv = ["trainer", *words, f"outputs='{folder}'"]
     before, path = len(laps), sys.path[:]
     try:

@@ -2,10 +2,8 @@
 
 import time
 
+from laps import drawn, laps
 from pytorch_lightning import Callback
-
-laps: list[tuple[int, float]] = []  # of each training: its steps and seconds; of each test: examples and seconds
-drawn: list[float] = []  # of each test: the seconds after its last batch
 
 
 class Stopwatch(Callback):

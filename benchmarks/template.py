@@ -9,11 +9,12 @@ from pathlib import Path
 
 import torch
 from jobs import Job
+from laps import laps
 from plain import LOSSES
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, RichModelSummary, RichProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
-from stopwatch import Stopwatch, laps
+from stopwatch import Stopwatch
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchmetrics import MaxMetric, MeanMetric, MeanSquaredError, MinMetric
 from torchmetrics.classification import Accuracy

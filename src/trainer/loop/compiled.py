@@ -2,6 +2,7 @@
 # Lightning gives its objects more than it declares
 # mypy: disable-error-code="attr-defined"
 
+import gc
 import logging
 import math
 import time
@@ -129,6 +130,7 @@ class CompiledSteps:
             return
         self.function = function
         optimizer.zero_grad()  # those of compiled steps are not kept
+        gc.collect()  # of all that the compiler has left; else soon, in the midst of steps
         log.info("steps are compiled, up to %d in a call (%.1f s)", MOST, time.monotonic() - began)
 
     def refuse(self, reason: str, *, said: bool = False) -> None:
