@@ -16,6 +16,7 @@ GAN = [*TINY[:1], "model=gan", "model.net.generator=[8]", "model.net.discriminat
 USERS = '''
 import torch
 from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import LambdaCallback
 from torchmetrics import MeanMetric
 
 from trainer.callbacks.gradient_clipping import GradientClipping
@@ -104,6 +105,16 @@ class Halving(GradientClipping):
         for weight in weights:
             weight.grad = weight.grad * (0.5 if len(CALLS) % 20 else 1)
         return weights[0].grad.norm()
+
+
+def noting(path):
+    """Writes down steps and validations, by hooks of its own and none of its class."""
+
+    def note(trainer, *_):
+        with open(path, "a") as file:
+            print(trainer.global_step, trainer.validating, file=file)
+
+    return LambdaCallback(on_train_batch_end=note, on_validation_end=note)
 
 
 class Skipping(Supervised):
@@ -209,6 +220,12 @@ def test_a_run_whose_steps_nobody_watches_is_the_same(way, command, tmp_path, si
     steps = lean["result"] and json.loads((tmp_path / "lean/result.json").read_text())["steps"]
     watched = way in ("a task that logs otherwise", "accumulation")
     assert len(single_steps) >= steps if watched else len(single_steps) < steps / 2
+
+
+def test_hooks_that_no_class_has_are_called(command, tmp_path):
+    lean, lightning = compared(command, tmp_path, *TINY, recorder="noting")
+    assert len(lean["calls"]) > 40
+    assert lean == lightning
 
 
 @pytest.mark.parametrize("more", [["callbacks=[default,gradient_clipping]"], ["~callbacks.lean_steps"]])

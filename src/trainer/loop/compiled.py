@@ -79,7 +79,7 @@ class CompiledSteps:
     def _watch(self, lean: LeanStep) -> bool:
         """A plain step, of which is learned whether those to come can be compiled and whether that pays."""
         first, batch = not self._seconds, lean.next()
-        if first and (reason := unfit(self.trainer, lean.loop.hooks) or unfit_batch(batch, lean)):
+        if first and (reason := unfit(self.trainer, lean.hooks) or unfit_batch(batch, lean)):
             self.refuse(reason)
             return lean.step(batch)
         before = Unmoved(lean.task.net) if first else None

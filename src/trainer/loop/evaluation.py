@@ -33,8 +33,8 @@ class LeanEvaluation(_EvaluationLoop):
         vars(self).update(vars(loop))
         self.epoch_log = EpochLog(loop.trainer)
         self.name = "test" if self._trainer_fn is TrainerFn.TESTING else "validation"
-        self.hooks = Hooks(loop.trainer, [f"on_{self.name}_{moment}" for moment in MOMENTS])
-        self.takes_index = takes_index(getattr(self.hooks.task, f"{self.name}_step"))
+        self.hooks: Hooks | None = None
+        self.takes_index = takes_index(getattr(loop.trainer.lightning_module, f"{self.name}_step"))
 
     def run(self) -> list[Any]:
         trainer = self.trainer
@@ -46,7 +46,7 @@ class LeanEvaluation(_EvaluationLoop):
         if trainer.sanity_checking or goes_on or not one_loader or needs_lightning(trainer):
             return super().run()
         with torch.inference_mode() if self.inference_mode else torch.no_grad():
-            self.hooks = self.hooks.renewed()
+            self.hooks = Hooks.of_now(trainer, [f"on_{self.name}_{moment}" for moment in MOMENTS], self.hooks)
             self._run(self.hooks)
         found = [self.epoch_log.metrics]
         if self.verbose and trainer.is_global_zero:

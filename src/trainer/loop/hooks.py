@@ -42,12 +42,13 @@ class Hooks:
         self.state = vars(self.task)  # written without `Module.__setattr__`, which looks for parameters
         self.known = list(trainer.callbacks)
         self.callbacks = {name: [one for one in self.known if not is_idle(one, name)] for name in names}
-        self.own = [name for name in names if getattr(type(self.task), name) is not getattr(LightningModule, name)]
+        self.own = [name for name in names if _has(self.task, name, LightningModule)]
         self.hooks = {name: self._called(name) for name in names}
 
-    def renewed(self) -> "Hooks":
-        """These, or those of now, if there are other callbacks than there were."""
-        return self if self.known == self.trainer.callbacks else Hooks(self.trainer, self.hooks)
+    @classmethod
+    def of_now(cls, trainer: Trainer, names: Iterable[str], before: "Hooks | None") -> "Hooks":
+        """Those from before, unless there are other callbacks now."""
+        return before if before and before.known == trainer.callbacks else cls(trainer, names)
 
     def call(self, name: str, *arguments: Any) -> None:
         """Call a hook wherever it is; `self.log` knows by its name what may be logged there."""
@@ -66,10 +67,15 @@ def _bound(hook: Hook, trainer: Trainer, task: LightningModule) -> Hook:
 
 def is_idle(callback: Callback, name: str) -> bool:
     """Whether a callback does nothing in a hook."""
-    if getattr(type(callback), name) is getattr(Callback, name):
+    if not _has(callback, name, Callback):
         return True
     checkpoints = isinstance(callback, ModelCheckpoint) and name == "on_train_batch_end"
     return checkpoints and callback._every_n_train_steps < 1 and callback._train_time_interval is None
+
+
+def _has(one: Any, name: str, base: type) -> bool:
+    """Whether somebody has written a hook for it: in its class, or for it alone, as for a `LambdaCallback`."""
+    return getattr(type(one), name) is not getattr(base, name) or name in vars(one)
 
 
 def takes_index(step: Hook) -> bool:

@@ -43,7 +43,7 @@ class LeanLoop(BoundaryLoop):
         self.val_loop = LeanEvaluation(self.val_loop)
         self.compiled = CompiledSteps(trainer, compiled)
         self.recorded = RecordedSteps(trainer)
-        self.hooks = Hooks(trainer, STEP_HOOKS)
+        self.hooks: Hooks | None = None
         self.takes_index = takes_index(trainer.lightning_module.training_step)
 
     def reset(self) -> None:
@@ -84,7 +84,7 @@ class LeanStep:
         trainer = loop.trainer
         self.loop, self.trainer, self.fetcher = loop, trainer, data_fetcher
         self.task, self.log = trainer.lightning_module, loop.step_log
-        loop.hooks = hooks = loop.hooks.renewed()
+        self.hooks = loop.hooks = hooks = Hooks.of_now(trainer, STEP_HOOKS, loop.hooks)
         self.call, self.state = hooks.call, hooks.state
         self.in_place = stays_in_place(trainer, data_fetcher.combined_loader.flattened)
         self.context = forward_context(trainer, "train_step_context")

@@ -28,7 +28,7 @@ class Stretch:
 
     def __init__(self, lean: LeanStep) -> None:
         self.lean, self.trainer, self.recorded = lean, lean.trainer, lean.loop.recorded
-        self.is_allowed = watched(self.trainer, lean.loop.hooks) is None and all(
+        self.is_allowed = watched(self.trainer, lean.hooks) is None and all(
             config.frequency == 1 for config in self.trainer.lr_scheduler_configs if config.interval == "step"
         )
 
