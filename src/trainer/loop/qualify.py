@@ -55,13 +55,11 @@ def unfit(trainer: Trainer, hooks: Hooks) -> str | None:
         trainer: About to train.
         hooks: That are called within a step.
     """
-    bounds = Bounds(trainer)
     if reason := watched(trainer, hooks):
         return reason
-    if bounds:
-        return (
-            f"{type(bounds.callbacks[0]).__name__ if bounds.callbacks else 'trainer.gradient_clip_val'} clips gradients"
-        )
+    if bounds := Bounds(trainer):
+        who = type(bounds.callbacks[0]).__name__ if bounds.callbacks else "trainer.gradient_clip_val"
+        return f"{who} clips gradients"
     task, [optimizer] = trainer.lightning_module, trainer.optimizers
     if reason := unfit_kind(trainer) or unfit_rates(trainer):
         return reason
