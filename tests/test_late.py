@@ -31,7 +31,14 @@ torch.use_deterministic_algorithms(True)
 """
 UNUSED = (
     *("torchvision", "scipy", "matplotlib", "pandas", "sklearn", "tensorflow", "transformers", "tokenizers"),
-    *("torch._dynamo.utils", "torch._inductor.utils", "sympy", "torchmetrics.image", "torchmetrics.functional.audio"),
+    *(
+        "torch._dynamo.utils",
+        "torch._inductor.utils",
+        "triton",
+        "sympy",
+        "torchmetrics.image",
+        "torchmetrics.functional.audio",
+    ),
 )
 
 
@@ -165,6 +172,35 @@ def test_networks_compile_in_a_process_that_did_without_the_compiler(tmp_path):
         """,
     )
     assert last == "module"
+
+
+def test_operations_can_be_counted_in_a_process_that_did_without(tmp_path):
+    last = after(
+        IMPORT,
+        tmp_path,
+        """
+        import torch
+        from torch.utils.flop_counter import FlopCounterMode
+        with FlopCounterMode(display=False) as counter:
+            torch.ones(2, 3) @ torch.ones(3, 4)
+        class Mine(FlopCounterMode):
+            pass
+        assert isinstance(counter, FlopCounterMode) and issubclass(Mine, type(counter))
+        assert not isinstance(1, FlopCounterMode)
+        print(counter.get_total_flops())
+        """,
+    )
+    assert last == "48"
+
+
+@pytest.mark.parametrize("more", ["", ", triton"])
+@pytest.mark.parametrize("later", ["", "import triton"])
+def test_nothing_is_said_of_what_is_not_collected_at_the_end(more, later, tmp_path):
+    if more or later:
+        pytest.importorskip("triton")
+    script = IMPORT.replace("trainer.metrics", f"trainer.metrics{more}") + later
+    run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 @pytest.mark.slow

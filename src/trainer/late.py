@@ -7,6 +7,7 @@ module into that same object, as an import does. It saves more than `import torc
   plots) and transformers (for texts), wherever these are installed. Lightning needs two classes of it, we a few more.
 - `torch._dynamo`, the compiler, is imported by every optimizer, for two functions which then do nothing, by Lightning
   for one class, to ask whether a network is compiled, and by `trainer.deterministic`, to note that for the compiler.
+- `torch.utils.flop_counter` brings Triton, and Lightning imports it in case somebody wants operations counted.
 """
 
 import atexit
@@ -25,8 +26,9 @@ from typing import Any
 
 METRICS, PLOTS = "torchmetrics", "torchmetrics.utilities.plot"
 COMPILER, CONFIG = "torch._dynamo", "torch._inductor.config"
+COUNTER = "torch.utils.flop_counter"
 LATE_METRICS = (METRICS, f"{METRICS}.functional", PLOTS)
-LATE_COMPILER = (COMPILER, "torch._inductor", CONFIG)
+LATE_OF_TORCH = (COMPILER, "torch._inductor", CONFIG, COUNTER)
 TRIED = "1.9."  # versions of torchmetrics whose light parts are known; another one is imported as a whole
 # parts of torchmetrics that import one another and nothing else; whoever imports another part gets the whole first
 LIGHT = ("__about__", "metric", "collections", "aggregation", "utilities", "classification", "regression")
@@ -58,7 +60,8 @@ def late_imports() -> Iterator[None]:
         yield
     finally:
         gc.freeze()
-        atexit.register(gc.unfreeze)  # Triton complains of what is not collected at the end
+        if "triton" in sys.modules:  # else all of it goes with the process, which ends a second sooner
+            atexit.register(gc.unfreeze)  # Triton complains of what is not collected at the end
         gc.enable()
 
 
@@ -70,7 +73,7 @@ class _Finder(MetaPathFinder):
     """
 
     def __init__(self, metrics: bool) -> None:
-        self.late = (*LATE_METRICS, *LATE_COMPILER) if metrics else LATE_COMPILER
+        self.late = (*LATE_METRICS, *LATE_OF_TORCH) if metrics else LATE_OF_TORCH
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name in self.late:
@@ -104,6 +107,8 @@ class _LateLoader(Loader):
         module.__loader__ = module.__spec__.loader = self.own
         if module.__name__ == COMPILER:
             vars(module).update(graph_break=_graph_break, disable=_disable, OptimizedModule=_OptimizedModule)
+        if module.__name__ == COUNTER:
+            vars(module).update(FlopCounterMode=_FlopCounterMode())
         module.__class__ = _Late
         if module.__name__ == METRICS:
             vars(module).update(_logger=logging.getLogger(METRICS))
@@ -178,6 +183,19 @@ def _disable(function: Function | None = None, *args: Any, **more: Any) -> Any:
 
     _left_alone.append(tell)
     return call
+
+
+class _FlopCounterMode:
+    """Stands for the class of that name, for whoever has imported it in case it is needed."""
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        return _read(sys.modules[COUNTER]).FlopCounterMode(*given, **named)
+
+    def __instancecheck__(self, instance: Any) -> bool:
+        return isinstance(instance, _read(sys.modules[COUNTER]).FlopCounterMode)
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
+        return (_read(sys.modules[COUNTER]).FlopCounterMode,)
 
 
 class _Compiled(type):
