@@ -188,14 +188,19 @@ def _disable(function: Function | None = None, *args: Any, **more: Any) -> Any:
 class _FlopCounterMode:
     """Stands for the class of that name, for whoever has imported it in case it is needed."""
 
+    @property
+    def own(self) -> Any:
+        """The class itself."""
+        return _read(sys.modules[COUNTER]).FlopCounterMode
+
     def __call__(self, *given: Any, **named: Any) -> Any:
-        return _read(sys.modules[COUNTER]).FlopCounterMode(*given, **named)
+        return self.own(*given, **named)
 
     def __instancecheck__(self, instance: Any) -> bool:
-        return isinstance(instance, _read(sys.modules[COUNTER]).FlopCounterMode)
+        return isinstance(instance, self.own)
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
-        return (_read(sys.modules[COUNTER]).FlopCounterMode,)
+        return (self.own,)
 
 
 class _Compiled(type):

@@ -52,8 +52,8 @@ for name in dir(Callback):
         setattr(Recorder if name in STEP_HOOKS else Onlooker, name, recording(name))
 
 
-class Talkative(Supervised):
-    """Logs in ways that need Lightning's own bookkeeping."""
+class Gathering(Supervised):
+    """Gathers means through the epoch, in both of Lightning's ways."""
 
     def __init__(self, *given):
         super().__init__(*given)
@@ -64,6 +64,14 @@ class Talkative(Supervised):
         self.seen(loss.detach())
         self.log("train/seen", self.seen, on_step=False, on_epoch=True)
         self.log("train/both", loss, on_step=True, on_epoch=True)
+        return loss
+
+
+class Talkative(Gathering):
+    """Logs in further ways that need Lightning's own bookkeeping."""
+
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
         self.log_dict({"train/plain": loss.detach() * 2, "train/number": batch_idx})
         return {"loss": loss, "more": loss.detach()}
 

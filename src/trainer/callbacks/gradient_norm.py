@@ -1,12 +1,10 @@
 """Gradient norm: how steep the loss is, beside it."""
 
-from typing import Any
-
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
-from trainer.loop.log import is_logged
+from trainer.loop.log import is_logged, log_by_network
 
 
 class GradientNorm(Callback):
@@ -23,5 +21,4 @@ class GradientNorm(Callback):
             return
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
-        name_of: Any = getattr(pl_module, "name_of", None)
-        pl_module.log(f"grad_norm_{name_of(optimizer)}" if name_of else "grad_norm", get_total_norm(gradients))
+        log_by_network(pl_module, "grad_norm", optimizer, get_total_norm(gradients))

@@ -9,6 +9,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 
+from trainer.loop.log import log_by_network
+
 
 class BoundsGradients(Callback, ABC):
     """A callback that bounds gradients before an update, and logs their norm before that as `train/grad_norm`.
@@ -27,8 +29,7 @@ class BoundsGradients(Callback, ABC):
 
     def log_norm(self, task: LightningModule, optimizer: Optimizer, norm: Tensor) -> None:
         """Log what `bound` has returned."""
-        name_of: Any = getattr(task, "name_of", None)
-        task.log(f"train/grad_norm_{name_of(optimizer)}" if name_of else "train/grad_norm", norm)
+        log_by_network(task, "train/grad_norm", optimizer, norm)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         self.log_norm(pl_module, optimizer, self.bound(optimizer))

@@ -86,10 +86,8 @@ def takes_index(step: Hook) -> bool:
 def stays_in_place(trainer: Trainer, loaders: Iterable[Any]) -> bool:
     """Whether batches need neither another device nor another type, and nobody else wants to change them."""
     task, data = trainer.lightning_module, trainer.datamodule
-    changed = [name for name in TRANSFER if getattr(type(task), name) is not getattr(LightningModule, name)]
-    changed += [
-        name for name in TRANSFER if data and getattr(type(data), name) is not getattr(LightningDataModule, name)
-    ]
+    changed = [name for name in TRANSFER if _has(task, name, LightningModule)]
+    changed += [name for name in TRANSFER if data and _has(data, name, LightningDataModule)]
     made_on = {getattr(loader, "device", torch.device("cpu")) for loader in loaders}
     return made_on == {trainer.strategy.root_device} and not changed
 
@@ -115,7 +113,7 @@ def needs_lightning(trainer: Trainer) -> str | None:
         "strategy": type(trainer.strategy) is not SingleDeviceStrategy or trainer.strategy.model is not task,
         "precision": not plain,
         "profiler": not isinstance(trainer.profiler, PassThroughProfiler),
-        "task": any(getattr(type(task), name) is not getattr(LightningModule, name) for name in PASSED_BY),
+        "task": any(_has(task, name, LightningModule) for name in PASSED_BY),
         "optimizer": not all(
             type(optimizer).__module__.startswith("torch.optim") and not isinstance(optimizer, torch.optim.LBFGS)
             for optimizer in trainer.optimizers

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from pytorch_lightning import Trainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.utilities.data import extract_batch_size
 from torch import Tensor
+from torch.optim import Optimizer
 
 SECONDS_BETWEEN_WRITES = 1.0
 # arguments of `LightningModule.log` that ask for nothing; `sync_dist` never does, as there is one process
@@ -156,6 +157,12 @@ class EpochLog:
     def keep(self) -> None:
         """Hand the means to the loggers; within a training, to what is kept for them."""
         self.connector.log_metrics(self.metrics)
+
+
+def log_by_network(task: LightningModule, name: str, optimizer: Optimizer, value: Tensor) -> None:
+    """Log what was found at an optimizer's step; where several networks learn by turns, by its network."""
+    name_of: Any = getattr(task, "name_of", None)
+    task.log(f"{name}_{name_of(optimizer)}" if name_of else name, value)
 
 
 def is_logged(trainer: Trainer) -> bool:

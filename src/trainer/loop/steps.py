@@ -84,8 +84,8 @@ class LeanStep:
         trainer = loop.trainer
         self.loop, self.trainer, self.fetcher = loop, trainer, data_fetcher
         self.task, self.log = trainer.lightning_module, loop.step_log
-        self.hooks = loop.hooks = hooks = Hooks.of_now(trainer, STEP_HOOKS, loop.hooks)
-        self.call, self.state = hooks.call, hooks.state
+        self.hooks = loop.hooks = Hooks.of_now(trainer, STEP_HOOKS, loop.hooks)
+        self.call, self.state = self.hooks.call, self.hooks.state
         self.in_place = stays_in_place(trainer, data_fetcher.combined_loader.flattened)
         self.context = forward_context(trainer, "train_step_context")
         cycle = data_fetcher.combined_loader._iterator
@@ -99,7 +99,7 @@ class LeanStep:
             or any(config.interval == "step" and config.reduce_on_plateau for config in schedules)
         )
         self.stretch = Stretch(self)
-        self.is_recorded = self.stretch.is_allowed and not any(hooks.hooks[name] for name in IN_BETWEEN)
+        self.is_recorded = self.stretch.is_allowed and not any(self.hooks.hooks[name] for name in IN_BETWEEN)
 
     def until_something_is_due(self) -> None:
         """Train on batches up to one after which a validation may be due, or the end."""

@@ -20,7 +20,8 @@ class Stretch:
     """Makes the steps before one that is logged, or after which something may be due.
 
     Weights, counters, schedules and logged values are those of `LeanStep.step`. No hook is called: those of the
-    callbacks that a run has by default do nothing at such steps, and any other makes every step a single one.
+    callbacks that a run has by default do nothing at such steps, those that bound gradients are done by their parts
+    (`trainer.loop.bounds`), and any other makes every step a single one.
 
     Args:
         lean: Makes single steps.
