@@ -62,7 +62,7 @@ def sweep(folder: Path) -> Round:
         own = json.loads(next(Path(alone).rglob("result.json")).read_text())["seconds"]
     seeds = "seed=1,2,3,4,5,6,7,8"
     serial, _ = process([*TRAINER, "-m", *TINY, seeds], folder)
-    beside, _ = process([*TRAINER, "-m", *TINY, seeds, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"], folder)
+    beside, _ = process([*TRAINER, "-m", *TINY, seeds, "sweep.workers=2"], folder)
     return {
         "ours": serial,
         "8 x one run": 8 * one,

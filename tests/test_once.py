@@ -1,6 +1,7 @@
 """The config of a run is composed once, and is what Hydra composes by itself."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -41,16 +42,35 @@ def jobs(monkeypatch):
     return found
 
 
+def as_ever(monkeypatch):
+    """Let Hydra compose by itself from now on."""
+    monkeypatch.setattr(once, "compose_once", lambda: None)
+    monkeypatch.setattr(once.of_hydra, "Hydra", once.Once.__base__)
+
+
 @pytest.mark.parametrize("more", [[], ["hydra.mode=RUN"], ["seed=3", "tags=[a]"]])
 def test_a_run_is_composed_once_to_what_hydra_makes_of_it(more, command, composed, jobs, monkeypatch):
     assert command(*RUN, *more).code == 0
     assert len(composed) == 1
     shutil.rmtree("run")
-    monkeypatch.setattr(once, "compose_once", lambda: None)
-    monkeypatch.setattr(once.of_hydra, "Hydra", once.Once.__base__)
+    as_ever(monkeypatch)
     assert command(*RUN, *more).code == 0
     assert len(composed) == 3
     assert jobs[0] == jobs[1]
+
+
+@pytest.mark.parametrize("more", [[], ["hydra.mode=MULTIRUN"], ["hydra.sweeper.params={seed: '1,2'}"]])
+def test_so_is_a_sweep(more, command, composed, jobs, monkeypatch):
+    sweep = ["-m", *RUN[:2], "hydra.sweep.dir=sweep", "trainer.max_epochs=1,2", *more]
+    assert command(*sweep).code == 0
+    ours, once_composed = Path("sweep/multirun.yaml").read_text(), len(composed)
+    shutil.rmtree("sweep")
+    composed.clear()
+    as_ever(monkeypatch)
+    assert command(*sweep).code == 0
+    assert len(composed) == once_composed + 1
+    assert Path("sweep/multirun.yaml").read_text() == ours
+    assert jobs[: len(jobs) // 2] == jobs[len(jobs) // 2 :]
 
 
 def test_a_mode_that_a_config_names_is_heeded(command, jobs):

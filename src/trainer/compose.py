@@ -18,10 +18,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from trainer.config import HOME, register
+from trainer.config import HOME, KEYS, register
 from trainer.hydra_error import mistake_in
 from trainer.mended import Mended
-from trainer.mistake import Mistake, Place, refuse
+from trainer.mistake import NEEDED, Mistake, Place, refuse
 from trainer.origin import Layer, layers
 
 RECIPES = ("experiment=", "hparams_search=", "debug=")
@@ -103,7 +103,12 @@ class Composer:
                 below = (f"{group}.", f"+{group}.", f"++{group}.", f"~{group}.") if self._is_group(group) else "\0"
                 good = [each for each in good if each != word and not each.startswith(below)]
                 continue
-            return config, good, found
+            lost = {word: word[1:].partition("=")[0] for word in good if word.startswith("~")}
+            lost = {word: key for word, key in lost.items() if key in KEYS and key not in config}
+            if not lost:
+                return config, good, found
+            found += [Mistake(key, NEEDED, f"leave {word} out", Place(word)) for word, key in lost.items()]
+            good = [word for word in good if word not in lost]
 
     def config_of(self, words: Sequence[str]) -> DictConfig:
         """Compose.

@@ -5,7 +5,7 @@
 `experiments/` in the working directory joins in behind them. This module imports no torch.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,9 @@ class Config:
     callbacks: dict[str, Any] | None = field(default_factory=dict)
     logger: dict[str, Any] | None = field(default_factory=dict)
     trainer: Any = MISSING
+
+
+KEYS = [each.name for each in fields(Config)]
 
 
 class ExperimentSource(ConfigSource):

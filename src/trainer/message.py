@@ -43,4 +43,4 @@ def refuse_wrong(words: Sequence[str]) -> None:
     with late_imports():
         from trainer.preflight.jobs import check_words
 
-        refuse(check_words(words).mistakes)
+        refuse(check_words(words, to_run=True).mistakes)

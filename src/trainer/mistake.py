@@ -10,6 +10,8 @@ from rich.text import Text
 
 from trainer.errors import UserError
 
+NEEDED = "every config needs it"
+
 
 @dataclass(frozen=True)
 class Place:

@@ -76,3 +76,16 @@ def test_of_a_large_sweep_each_value_is_in_a_job_that_is_checked(here):
     assert found.jobs == 31 * 32
     assert found.checked < 100
     assert [mistake.key for mistake in found.mistakes] == ["trainer.max_epochs"]
+
+
+SEARCH = ["-m", "experiment=xor_mlp", "hparams_search=xor_mlp"]
+
+
+@pytest.mark.parametrize("key", ["sweep", "optimized_metric", "seed", "data", "test"])
+@pytest.mark.parametrize("words", [["experiment=xor_mlp"], ["-m", "experiment=xor_mlp", "seed=1,2"], SEARCH])
+def test_a_key_that_was_taken_out_is_missed_by_name(words, key, command):
+    outcome = command(*words, f"~{key}")
+    assert outcome.code == 1
+    assert f"{key}: " in outcome.err
+    assert f"~{key}" in outcome.err
+    assert "Traceback" not in outcome.err

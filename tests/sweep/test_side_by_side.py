@@ -2,12 +2,18 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from trainer.errors import UserError
+from trainer.message import refuse_wrong
+from trainer.sweep import nursery
 from trainer.sweep.engine import seats
 from trainer.sweep.ledger import Ledger
 
@@ -96,6 +102,46 @@ def test_a_job_uses_the_threads_of_its_seat(command, jobs, pieces, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")  # others than those that the processes it is forked from began with
     assert command("-m", *TINY, WAIT, "hydra.sweep.dir=s", "sweep.workers=1").code == 0
     assert "3 threads" in (pieces / "s/output/0.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "begun"),
+    [
+        (["-m", "data=xor", "seed=1,2", "sweep.workers=2"], 1),
+        (["-m", "data=xor", "seed=1,2"], 0),
+        (["-m", "data=xor", "seed=1,2", "sweep.workers=2", "hydra/launcher=ray"], 0),
+        (["data=xor", "sweep.workers=2"], 0),
+        (["-m", "data=xo", "seed=1,2", "sweep.workers=2"], 0),
+        (["-m", "~sweep", "seed=1,2"], 0),
+    ],
+)
+def test_what_jobs_are_forked_from_begins_before_they_are_checked(words, begun, monkeypatch):
+    expected: list[list[str]] = []
+    monkeypatch.setattr(nursery, "open_nursery", lambda modules: expected.append([*modules]))
+    with suppress(UserError):
+        refuse_wrong(words)
+    assert len(expected) == begun
+    assert all({"trainer.data.xor", "trainer.model.mlp"} <= {*modules} for modules in expected)
+
+
+FORKED = """
+from multiprocessing import get_context
+from trainer.sweep.nursery import METHOD, open_nursery
+def known():
+    import sys
+    return [name in sys.modules for name in ("torch", "trainer.run", "trainer.data.xor", "trainer.data.mnist")]
+if __name__ == "__main__":
+    open_nursery(["trainer.data.xor"])
+    with get_context(METHOD).Pool(1) as pool:
+        print(pool.apply(known))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere processes are begun anew")
+def test_what_jobs_are_forked_from_has_imported_what_they_need(tmp_path):
+    (tmp_path / "forked.py").write_text(FORKED)
+    outcome = subprocess.run([sys.executable, "forked.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert outcome.stdout == "[True, True, True, False]\n"
 
 
 def test_cores_are_shared_out(monkeypatch):

@@ -4,14 +4,14 @@ import json
 import logging
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from omegaconf import DictConfig
 
-from trainer.config import OF_MODEL, Config
+from trainer.config import KEYS, OF_MODEL
 from trainer.errors import nearest
-from trainer.mistake import Mistake, refuse
+from trainer.mistake import NEEDED, Mistake, refuse
 from trainer.origin import Layer, layers_of_this_run, place_of
 from trainer.preflight.calls import mistakes_of_calls
 from trainer.preflight.machine import mistakes_of_devices, mistakes_of_machine
@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 
 Facts = dict[str, Any]
 
-KEYS = [field.name for field in fields(Config)]
 # whether things fit does not depend on these, wherever they stand; jobs that differ in nothing else are alike
 INDIFFERENT = {"seed", "data_seed", "tags", "task_name", "outputs", "dir", "dirpath", "save_dir"}
 _rehearsed: dict[str, tuple[list[Mistake], Facts]] = {}  # in this process: a sweep's jobs are checked before the first
@@ -41,7 +40,7 @@ def mistakes_of(config: DictConfig) -> tuple[list[Mistake], Facts]:
         dict: What the rehearsal said of the network; empty where there was none.
     """
     values, found = resolved(config)
-    if absent := [Mistake(key, "every config needs it", f"leave ~{key} out") for key in KEYS if key not in values]:
+    if absent := [Mistake(key, NEEDED, f"leave ~{key} out") for key in KEYS if key not in values]:
         return found + absent, {}
     found += [*_no_objects(values), *_unknown_keys(values)]
     found += mistakes_of_calls("", values)

@@ -10,6 +10,7 @@ from trainer.compose import Composer
 from trainer.errors import UserError
 from trainer.mistake import Mistake
 from trainer.quiet import quieten
+from trainer.sweep.nursery import expect
 from trainer.sweep.plan import expand
 from trainer.sweep.search import plan_of
 
@@ -38,11 +39,12 @@ class Findings:
         return any(mistake.stops for mistake in self.mistakes)
 
 
-def check_words(words: Sequence[str]) -> Findings:
+def check_words(words: Sequence[str], *, to_run: bool = False) -> Findings:
     """Check what a command line would run.
 
     Args:
         words: As behind `trainer`: choices, values, `--multirun`, `--config-dir`.
+        to_run: Whether it is run next: what a sweep's jobs are forked from makes itself ready meanwhile.
     """
     options = get_args_parser().parse_args([*words])
     composer, found = Composer(options.config_dir), Findings()
@@ -60,6 +62,9 @@ def check_words(words: Sequence[str]) -> Findings:
     except Exception:  # Hydra's own errors, and what its code stumbles over
         good = composer.parsable(typed)[0] if sweeps else typed  # each job tells what is wrong
         jobs, numbered = jobs_to_check(composer, good) if sweeps else ([typed], False)
+    else:
+        if to_run and sweeps and not composer.found:
+            expect(config)
     found.jobs = len(jobs)
     seen: dict[Mistake, list[int]] = {}
     for number in _looked_at(jobs):

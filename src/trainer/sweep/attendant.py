@@ -13,9 +13,10 @@ from trainer.artifacts.hold import is_first_process
 from trainer.errors import UserError
 from trainer.sweep.alive import born
 from trainer.sweep.ledger import Job, Ledger
+from trainer.sweep.nursery import METHOD
 from trainer.sweep.trials import Trials
 from trainer.sweep.verdict import conclude
-from trainer.sweep.worker import METHOD, start
+from trainer.sweep.worker import start
 
 PAUSE = 0.2  # seconds after which it is seen that Ray has cancelled a task
 

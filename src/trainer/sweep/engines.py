@@ -6,7 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from trainer.errors import UserError
 from trainer.sweep.engine import Engine, Here, seats, visible_gpus
-from trainer.sweep.launchers import LOCAL, RAY, SLURM
+from trainer.sweep.launchers import LOCAL, RAY, SLURM, is_side_by_side
 from trainer.sweep.ledger import Ledger
 
 
@@ -23,11 +23,11 @@ def engine_of(config: DictConfig, ledger: Ledger) -> Engine | None:
     settings = config.sweep
     launcher: dict[str, Any] = OmegaConf.to_container(config.hydra.launcher, resolve=True)  # type: ignore[assignment]
     target = launcher.pop("_target_")
-    if target not in (RAY, SLURM, LOCAL):
-        if not (settings.workers or settings.jobs_per_gpu):
-            return None
+    if is_side_by_side(config):
         gpus = visible_gpus() if settings.jobs_per_gpu else []
         return Here(ledger, seats(settings.workers, settings.jobs_per_gpu, gpus))
+    if target not in (RAY, SLURM, LOCAL):
+        return None
     if settings.jobs_per_gpu:
         offer = "hydra.launcher.num_gpus=0.5 has two share one" if target == RAY else "it is the cluster's to say"
         raise UserError(f"sweep.jobs_per_gpu is for the GPUs of this machine; leave it out: {offer}")

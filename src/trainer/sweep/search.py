@@ -12,6 +12,7 @@ from trainer.artifacts.fingerprint import INCIDENTAL, is_within
 from trainer.artifacts.record import smaller_is_better
 from trainer.compose import Composer
 from trainer.errors import UserError
+from trainer.mistake import refuse
 from trainer.sweep.enrol import OF_THE_SWEEP
 from trainer.sweep.identity import Identities, key_of
 from trainer.sweep.ledger import Job
@@ -52,9 +53,10 @@ def plan_of(composer: Composer, typed: Sequence[str]) -> Plan | None:
     """What the words of a command line want to be searched; None where they make a sweep of another kind.
 
     Raises:
-        UserError: The space, the metric, the sampler or the pruner makes no sense.
+        UserError: The space, the metric, the sampler or the pruner makes no sense, or `sweep` has been taken out.
     """
-    config, _, _ = composer.attempt(fixed_words(composer, typed))
+    config, _, found = composer.attempt(fixed_words(composer, typed))
+    refuse([mistake for mistake in found if mistake.key == "sweep"])
     if config is None or not config.sweep.trials:
         return None
     whole = space_of(composer, typed)

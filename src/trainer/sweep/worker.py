@@ -12,17 +12,7 @@ from threading import Thread
 from types import ModuleType
 from typing import Any
 
-# a fork of a process that has imported everything, and done nothing else, begins at once; macOS does not bear it
-METHOD = "forkserver" if sys.platform == "linux" else "spawn"
-# rooms of which jobs need some modules, and others not
-NEEDED = (
-    "trainer.callbacks.",
-    "trainer.data.",
-    "trainer.loop.",
-    "trainer.model.",
-    "trainer.preflight.",
-    "trainer.task.",
-)
+from trainer.sweep.nursery import METHOD, open_nursery
 
 
 def start(
@@ -45,9 +35,8 @@ def start(
         leashed: Whether it is to die with this process.
     """
     context: Any = get_context(method)
-    if method == "forkserver":
-        ours = [name for name in sys.modules if name.startswith(NEEDED)]  # this process has checked all jobs with them
-        context.set_forkserver_preload(["trainer.sweep.warm", *ours])
+    if method == METHOD:
+        open_nursery()
     whole = ([*words], dict(environment), str(output.absolute()), str(place or Path.cwd()), leashed)
     process: BaseProcess = context.Process(target=_work, args=whole)
     with _without_main():

@@ -1,0 +1,33 @@
+"""Nursery: the process that those of jobs are forked from, which has imported everything and done nothing else."""
+
+import re
+import sys
+from collections.abc import Iterable
+from multiprocessing import forkserver, get_context
+
+from omegaconf import DictConfig, OmegaConf
+
+from trainer.sweep.launchers import is_side_by_side
+
+METHOD = "forkserver" if sys.platform == "linux" else "spawn"  # macOS does not bear such forks
+
+
+def open_nursery(modules: Iterable[str] = ()) -> None:
+    """Begin it, if it is not there yet, and return at once.
+
+    Args:
+        modules: That it imports beside what every job needs.
+    """
+    if METHOD == "forkserver":
+        get_context(METHOD).set_forkserver_preload(["trainer.sweep.warm", *modules])
+        forkserver.ensure_running()
+
+
+def expect(config: DictConfig) -> None:
+    """Begin it for a sweep that is to be run, if its jobs are forked on this machine: to be ready takes a while.
+
+    Args:
+        config: Of one of the jobs; what it names and is ours is imported once for all of them.
+    """
+    if is_side_by_side(config):
+        open_nursery(dict.fromkeys(re.findall(r"_target_: *(trainer\.\S+)\.", OmegaConf.to_yaml(config))))
