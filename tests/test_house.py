@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "compose": {"config", "errors", "hydra_error", "mended", "mistake", "origin"},
     "mended": {"config", "errors", "mistake", "origin"},
     "preflight": {"build", "compose", "config", "mistake", "origin", "quiet", "sweep", "threads", *SPEC},
-    "sweep": {"artifacts", "cli", "compose", "config", "cores", "errors", "late", "mistake", "run"},
+    "sweep": {"artifacts", "cli", "compose", "config", "cores", "errors", "late", "mistake", "preflight", "run"},
     "build": {"config", *SPEC},
     "run": {"build", "preflight", "artifacts", "processes", "quiet", "signals", "threads", *SPEC},
     "threads": SPEC,

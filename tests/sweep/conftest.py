@@ -15,6 +15,7 @@ from pytorch_lightning import Callback
 class Wait(Callback):
     """Sleeps, and fails as it is told, once or always; `gone` is a file that heals it."""
     def __init__(self, seconds=0.0, fails="", healed_by="healed"):
+        print("a callback is built")
         self.seconds, self.fails, self.healed_by = seconds, fails, healed_by
     def on_fit_start(self, trainer, pl_module):
         print(f"{torch.get_num_threads()} threads")

@@ -104,6 +104,12 @@ def test_a_job_uses_the_threads_of_its_seat(command, jobs, pieces, monkeypatch):
     assert "3 threads" in (pieces / "s/output/0.log").read_text()
 
 
+def test_a_job_that_the_sweep_has_rehearsed_is_not_rehearsed_again(command, pieces):
+    assert command("-m", *TINY, WAIT, "seed=1,2", *SWEEP).code == 0
+    for number in (0, 1):
+        assert (pieces / f"s/output/{number}.log").read_text().count("a callback is built") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "begun"),
     [

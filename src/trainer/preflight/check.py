@@ -15,6 +15,7 @@ from trainer.mistake import NEEDED, Mistake, refuse
 from trainer.origin import Layer, layers_of_this_run, place_of
 from trainer.preflight.calls import mistakes_of_calls
 from trainer.preflight.machine import mistakes_of_devices, mistakes_of_machine
+from trainer.preflight.memory import Facts, rehearsed
 from trainer.preflight.plan import mistakes_of_plan
 from trainer.preflight.rehearsal import rehearse
 from trainer.preflight.values import MISSING, resolved
@@ -22,11 +23,8 @@ from trainer.sweep.launchers import is_elsewhere
 
 log = logging.getLogger(__name__)
 
-Facts = dict[str, Any]
-
 # whether things fit does not depend on these, wherever they stand; jobs that differ in nothing else are alike
 INDIFFERENT = {"seed", "data_seed", "tags", "task_name", "outputs", "dir", "dirpath", "save_dir"}
-_rehearsed: dict[str, tuple[list[Mistake], Facts]] = {}  # in this process: a sweep's jobs are checked before the first
 
 
 def mistakes_of(config: DictConfig) -> tuple[list[Mistake], Facts]:
@@ -48,15 +46,15 @@ def mistakes_of(config: DictConfig) -> tuple[list[Mistake], Facts]:
         return found, {}  # what has the wrong type can be neither compared nor built
     lacking = [*mistakes_of_devices(values["trainer"])]
     found = [*lacking, *mistakes_of_machine(values), *mistakes_of_plan(values)]
-    likeness = json.dumps(_essence(values), default=str)
-    if likeness not in _rehearsed or any(each.key.startswith("data") for each in _rehearsed[likeness][0]):
-        _rehearsed[likeness] = rehearse(config)  # folders that were not right may have been mended since
-    rehearsed, facts = _rehearsed[likeness]
+    likeness = json.dumps(_essence({**values, "sweep": None}), default=str)  # nothing that is built hangs on it
+    if likeness not in rehearsed or any(each.key.startswith("data") for each in rehearsed[likeness][0]):
+        rehearsed[likeness] = rehearse(config)  # folders that were not right may have been mended since
+    of_rehearsal, facts = rehearsed[likeness]
     # such as a device: once is enough
     told = {key for mistake in found if mistake.stops for key in (mistake.key, mistake.key.partition(".")[0])}
     if is_elsewhere(config):  # where the jobs run there may be such devices; each looks for itself
         found = found[len(lacking) :]
-    return found + [mistake for mistake in rehearsed if mistake.key not in told], facts
+    return found + [mistake for mistake in of_rehearsal if mistake.key not in told], facts
 
 
 def _essence(value: Any) -> Any:

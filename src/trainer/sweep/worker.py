@@ -12,6 +12,7 @@ from threading import Thread
 from types import ModuleType
 from typing import Any
 
+from trainer.preflight.memory import rehearsed
 from trainer.sweep.nursery import METHOD, open_nursery
 
 
@@ -37,14 +38,14 @@ def start(
     context: Any = get_context(method)
     if method == METHOD:
         open_nursery()
-    whole = ([*words], dict(environment), str(output.absolute()), str(place or Path.cwd()), leashed)
+    whole = ([*words], dict(environment), str(output.absolute()), str(place or Path.cwd()), leashed, rehearsed)
     process: BaseProcess = context.Process(target=_work, args=whole)
     with _without_main():
         process.start()
     return process
 
 
-def _work(words: list[str], environment: dict[str, str], output: str, place: str, leashed: bool) -> None:
+def _work(words: list[str], environment: dict[str, str], output: str, place: str, leashed: bool, known: Any) -> None:
     os.setpgid(0, 0)  # Ctrl-C in a terminal reaches the sweep, which tells its jobs
     if leashed:
         Thread(target=_die_with_parent, daemon=True).start()
@@ -57,6 +58,7 @@ def _work(words: list[str], environment: dict[str, str], output: str, place: str
     sys.argv = [sys.argv[0], *words]
     if (torch := sys.modules.get("torch")) and (threads := environment.get("OMP_NUM_THREADS", "")).isdigit():
         torch.set_num_threads(int(threads))  # it has read the variable where it was imported, before the fork
+    rehearsed.update(known)
     from trainer.cli import main
 
     main()
