@@ -35,7 +35,7 @@ class AUROC(Metric):
     there are none (torchmetrics' own takes such a class for 0).
 
     Source:
-        Hanley and McNeil 1982; Mann and Whitney 1947 for the ranks by which it is taken.
+        Hanley and McNeil 1982; Mann and Whitney 1947 for the pairs by which it is counted.
     """
 
     scores: list[Tensor]
@@ -59,11 +59,10 @@ class AUROC(Metric):
 
 
 def _area(scores: Tensor, positive: Tensor) -> Tensor:
-    """From the sum of the ranks of the positive examples; NaN, as 0 / 0, where only one kind is there."""
-    _, place, ties = torch.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (ties.cumsum(0) - (ties - 1) / 2.0)[place]
-    many, few = positive.sum(), (~positive).sum()
-    return (ranks[positive].double().sum() - many * (many + 1) / 2.0) / (many * few)
+    """How many pairs the positive examples win; NaN, as 0 / 0, where only one kind is there."""
+    above, below = scores[positive], scores[~positive].sort().values
+    won = torch.searchsorted(below, above) + torch.searchsorted(below, above, right=True)  # twice: ties count half
+    return won.sum().double() / 2 / (len(above) * len(below))
 
 
 def asked_for(spec: DataSpec, names: Names) -> list[str]:

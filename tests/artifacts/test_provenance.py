@@ -54,6 +54,23 @@ def test_the_diff_restores_changed_and_new_code(checkout, tmp_path):
     assert (tmp_path / "new code.py").read_text() == "y = 3\n"
 
 
+def test_new_code_is_in_the_diff_also_where_git_does_not_show_it(checkout, tmp_path):
+    checkout("config", "status.showUntrackedFiles", "no")
+    (tmp_path / "new.py").write_text("y = 3\n")
+    assert "+y = 3" in provenance()[1]
+
+
+def test_a_checkout_without_a_commit_has_its_new_code(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "-q"], check=True)
+    (tmp_path / "new.py").write_text("y = 3\n")
+    subprocess.run(["git", "add", "new.py"], check=True)
+    (tmp_path / "newer.py").write_text("z = 4\n")
+    origin, diff = provenance()
+    assert here(origin, tmp_path)["commit"] is None
+    assert "+z = 4" in diff
+
+
 def test_a_directory_outside_git_has_no_place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     origin, _ = provenance()

@@ -1,8 +1,9 @@
 """Lean validations and tests: what they return, and that it is they which run; test_lean_steps.py compares the rest."""
 
 import pytest
-from pytorch_lightning import Trainer
+from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loops.evaluation_loop import _EvaluationLoop
+from torch import nn
 from torch.optim import Adam
 
 from trainer.callbacks.lean_steps import LeanSteps
@@ -26,6 +27,57 @@ def lightnings_batches(monkeypatch):
 
     monkeypatch.setattr(_EvaluationLoop, "_evaluation_step", counted)
     return seen
+
+
+class KeepsItsHead(MLP):
+    def train(self, mode=True):
+        super().train(mode)
+        self.head = getattr(self, "head", None) or nn.Dropout()
+        self.head.train()  # whatever the rest is
+        return self
+
+
+class Evaluates(Supervised):
+    def on_validation_model_eval(self):
+        self.net.eval()
+
+
+class GoesOn(Supervised):
+    def on_validation_model_train(self):
+        self.train()  # all of it, also what was not
+
+
+class Modes(Callback):
+    """Notes which modules are in training, in validations and after them; one is not, from the beginning."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_train_start(self, trainer, pl_module):
+        next(one for one in pl_module.net.modules() if isinstance(one, nn.Linear)).eval()
+
+    def note(self, trainer, pl_module, *_):
+        self.seen.append([(name, module.training) for name, module in pl_module.named_modules()])
+
+    on_validation_batch_start = on_validation_end = on_train_batch_start = on_train_epoch_end = note
+
+
+@pytest.mark.parametrize("net", [MLP, KeepsItsHead])
+@pytest.mark.parametrize("kind", [Supervised, Evaluates, GoesOn])
+def test_modules_are_set_to_evaluation_and_back_as_lightning_does_it(kind, net, lightnings_batches):
+    def outcome(*callbacks):
+        data, modes = Digits(val_size=100, test_size=100), Modes()
+        task = kind(net(data.spec, hidden=[4], dropout=0.1), objective_for(data.spec), Adam, constant)
+        settings = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
+        limits = {"max_epochs": 2, "limit_train_batches": 2, "num_sanity_val_steps": 0}
+        Trainer(accelerator="cpu", callbacks=[*callbacks, modes], **limits, **settings).fit(task, data)
+        return modes.seen
+
+    lean = outcome(LeanSteps())
+    assert lightnings_batches == []
+    assert lean == outcome()
+    assert lightnings_batches
+    assert {training for moment in lean for _, training in moment} == {True, False}
 
 
 @pytest.mark.parametrize("what", ["validate", "test"])

@@ -104,12 +104,9 @@ def _git(directory: Path) -> dict[str, Any] | None:
         root = ask("rev-parse", "--show-toplevel").strip()
         if not root or not ask("ls-files", "--", str(directory)):  # the checkout must hold what lies here
             return None
-        return {
-            "root": root,
-            "commit": ask("rev-parse", "HEAD").strip() or None,
-            "branch": ask("rev-parse", "--abbrev-ref", "HEAD").strip(),
-            "changed": ask("status", "--porcelain").splitlines(),
-            "diff": ask("diff", "HEAD", "--binary") + new_files(root),
-        }
+        commit, _, branch = ask("rev-parse", "HEAD", "--abbrev-ref", "HEAD").strip().partition("\n")
+        changed = ask("status", "--porcelain", "--untracked-files=normal").splitlines()
+        diff = ask("diff", "HEAD", "--binary") + new_files(root) if changed else ""
+        return {"root": root, "commit": commit or None, "branch": branch, "changed": changed, "diff": diff}
     except (OSError, subprocess.TimeoutExpired):  # no git on this machine, or a checkout too large to ask
         return None

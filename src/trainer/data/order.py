@@ -50,6 +50,8 @@ def share(order: Tensor, rank: int, world_size: int, *, even: bool) -> Tensor:
         world_size: Number of processes.
         even: Whether all read equally many rows.
     """
+    if world_size == 1:
+        return order
     mine = shared(len(order), rank, world_size, even=even)
     return order[(rank + world_size * torch.arange(mine)) % len(order)]
 

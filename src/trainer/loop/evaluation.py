@@ -16,8 +16,17 @@ from pytorch_lightning.loops.evaluation_loop import _EvaluationLoop
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from trainer.loop.hooks import Hooks, forward_context, needs_lightning, placed, stays_in_place, takes_index
+from trainer.loop.hooks import (
+    Hooks,
+    forward_context,
+    needs_lightning,
+    placed,
+    sets_modes,
+    stays_in_place,
+    takes_index,
+)
 from trainer.loop.log import EpochLog
+from trainer.loop.modes import Modes, evaluate, restore
 
 MOMENTS = ("start", "epoch_start", "batch_start", "batch_end", "epoch_end", "end")
 
@@ -34,6 +43,7 @@ class LeanEvaluation(_EvaluationLoop):
         self.epoch_log = EpochLog(loop.trainer)
         self.name = "test" if self._trainer_fn is TrainerFn.TESTING else "validation"
         self.hooks: Hooks | None = None
+        self._modes: Modes | None = None  # of all modules, before this evaluation
         self.takes_index = takes_index(getattr(loop.trainer.lightning_module, f"{self.name}_step"))
 
     def run(self) -> list[Any]:
@@ -76,6 +86,19 @@ class LeanEvaluation(_EvaluationLoop):
         hooks.state["_current_fx_name"] = None
         self._on_evaluation_model_train()
         trainer._last_val_time = time.monotonic()
+
+    def _on_evaluation_model_eval(self) -> None:
+        task = self.trainer.lightning_module
+        usual = self.trainer.model is task and not sets_modes(task, self.name)
+        self._modes = evaluate(task) if usual else None
+        if self._modes is None:
+            super()._on_evaluation_model_eval()
+
+    def _on_evaluation_model_train(self) -> None:
+        if self._modes is None:
+            super()._on_evaluation_model_train()
+        else:
+            restore(self._modes)
 
     def _evaluate(self, hooks: Hooks) -> None:
         """Every batch."""

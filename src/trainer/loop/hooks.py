@@ -78,6 +78,11 @@ def _has(one: Any, name: str, base: type) -> bool:
     return getattr(type(one), name) is not getattr(base, name) or name in vars(one)
 
 
+def sets_modes(task: LightningModule, stage: str) -> bool:
+    """Whether a task has its own way to set its modules to evaluation, or back."""
+    return any(_has(task, f"on_{stage}_model_{mode}", LightningModule) for mode in ("eval", "train"))
+
+
 def takes_index(step: Hook) -> bool:
     """Whether a task's step takes the number of its batch."""
     return is_param_in_hook_signature(step, "batch_idx", min_args=2)
