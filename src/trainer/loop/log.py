@@ -1,8 +1,8 @@
 """StepLog: what steps log, noted without Lightning's work for each call, and handed to the loggers in bundles."""
 
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from pytorch_lightning import LightningModule, Trainer
@@ -16,6 +16,15 @@ NOTHING = {"logger": None, "on_step": None, "on_epoch": None, "reduce_fx": "mean
 NOTHING |= {"sync_dist_group": None, "add_dataloader_idx": True, "metric_attribute": None, "rank_zero_only": False}
 
 Row = dict[str, Any]
+
+
+@runtime_checkable
+class LogsRows(Protocol):
+    """A logger that takes many rows at once."""
+
+    def log_rows(self, rows: Sequence[tuple[int, Row]]) -> None:
+        """Log these numbers by name, each row at its step."""
+        ...
 
 
 class StepLog:
@@ -90,8 +99,11 @@ class StepLog:
             for step, row in rows
         ]
         for logger in self.trainer.loggers:
-            for step, row in plain:
-                logger.log_metrics(metrics=row, step=step)
+            if isinstance(logger, LogsRows):
+                logger.log_rows(plain)
+            else:
+                for step, row in plain:
+                    logger.log_metrics(metrics=row, step=step)
             logger.save()
 
 
