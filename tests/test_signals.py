@@ -1,7 +1,11 @@
 """A signal ends a run, or a sweep, cleanly; what the machine refuses is told with what to type."""
 
+import os
 import signal
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -84,3 +88,16 @@ def test_out_of_memory_names_the_batch_size_and_what_to_type(command, tmp_path):
     assert "error: out of memory with data.batch_size=64: " in outcome.err
     assert "data.batch_size=32 trainer.accumulate_grad_batches=2" in outcome.err
     sys.modules.pop("users", None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells what a process has loaded")
+@pytest.mark.parametrize("words", [["data=xor"], ["check", "data=xor"]])
+def test_ctrl_c_while_pytorch_is_imported_ends_the_command_without_a_traceback(words, tmp_path):
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    begun = subprocess.Popen([sys.executable, "-m", "trainer", *words], cwd=tmp_path, **pipes)
+    while "libtorch_python" not in Path(f"/proc/{begun.pid}/maps").read_text():
+        assert begun.poll() is None
+        time.sleep(0.001)
+    os.kill(begun.pid, signal.SIGINT)
+    said, _ = begun.communicate(timeout=60)
+    assert (begun.returncode, said) == (130, "")

@@ -8,27 +8,26 @@ from typing import Any
 
 from trainer import __version__
 from trainer.commands import in_full, is_command, run_command
+from trainer.errors import leaving_quietly
 from trainer.late import late_imports
 
 
 def main() -> None:
     """Run the command line; ends the process with 0 if all went well, 1 or 2 if not."""
     arguments = in_full(sys.argv[1:])
-    if "--version" in arguments:
-        print(f"trainer {__version__}")
-    elif {"-m", "--multirun"} & {*arguments} and {"-c", "--cfg"} & {*arguments}:
-        sys.exit("error: --cfg shows the config of one job; leave --multirun and all values but one out")
-    elif arguments and is_command(arguments[0]):
-        sys.exit(run_command(arguments[0], arguments[1:]))
-    elif "-h" in arguments or "--help" in arguments:
-        from trainer.usage import usage
+    with leaving_quietly():
+        if "--version" in arguments:
+            print(f"trainer {__version__}")
+        elif {"-m", "--multirun"} & {*arguments} and {"-c", "--cfg"} & {*arguments}:
+            sys.exit("error: --cfg shows the config of one job; leave --multirun and all values but one out")
+        elif arguments and is_command(arguments[0]):
+            sys.exit(run_command(arguments[0], arguments[1:]))
+        elif "-h" in arguments or "--help" in arguments:
+            from trainer.usage import usage
 
-        print(usage())
-    else:
-        try:
+            print(usage())
+        else:
             sys.exit(compose_and_run())
-        except BrokenPipeError:  # whoever read our output has enough: trainer --cfg job | head
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def compose_and_run() -> int:

@@ -2,6 +2,8 @@
 
 import difflib
 import errno
+import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +35,22 @@ class Pruned(SystemExit):
 
     def __str__(self) -> str:
         return "others were better by then"
+
+
+@contextmanager
+def leaving_quietly() -> Iterator[None]:
+    """End a command without a traceback where nobody wants more of it.
+
+    Raises:
+        SystemExit: 130 after Ctrl-C, as shells have it; 0 where whoever reads has enough: `trainer list | head`.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+    except KeyboardInterrupt:  # a run that can save answers by itself
+        raise SystemExit(130) from None
 
 
 @contextmanager

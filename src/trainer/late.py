@@ -24,6 +24,8 @@ from threading import RLock
 from types import FunctionType, ModuleType
 from typing import Any
 
+from trainer.signals import ctrl_c_held
+
 METRICS, PLOTS = "torchmetrics", "torchmetrics.utilities.plot"
 COMPILER, CONFIG = "torch._dynamo", "torch._inductor.config"
 COUNTER = "torch.utils.flop_counter"
@@ -46,7 +48,8 @@ def late_imports() -> Iterator[None]:
     """Import what a run needs within: from now on these modules are read when they are used.
 
     Meanwhile no garbage is looked for, nor later among what was imported: looking through it takes a sixth of the time.
-    A module that is imported already stays as it is.
+    Ctrl-C waits until all is there: PyTorch does not bear it while it is imported. A module that is there already stays
+    as it is.
     """
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         from importlib.metadata import version  # takes a while, and --help needs none of this
@@ -57,7 +60,8 @@ def late_imports() -> Iterator[None]:
         return
     gc.disable()
     try:
-        yield
+        with ctrl_c_held():
+            yield
     finally:
         gc.freeze()
         if "triton" in sys.modules:  # else all of it goes with the process, which ends a second sooner

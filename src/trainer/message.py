@@ -8,7 +8,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from trainer.errors import UserError
 from trainer.hydra_error import plain
-from trainer.late import late_imports
 from trainer.mistake import refuse
 
 
@@ -40,7 +39,6 @@ def refuse_wrong(words: Sequence[str]) -> None:
     Raises:
         UserError: Names all that is wrong, in all jobs.
     """
-    with late_imports():
-        from trainer.preflight.jobs import check_words
+    from trainer.preflight.jobs import check_words
 
-        refuse(check_words(words, to_run=True).mistakes)
+    refuse(check_words(words, to_run=True).mistakes)

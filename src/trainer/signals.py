@@ -10,6 +10,19 @@ from types import FrameType
 ANSWERED = (signal.SIGTERM, signal.SIGINT)
 
 
+@contextmanager
+def ctrl_c_held() -> Iterator[None]:
+    """Ctrl-C waits for the end of this, and a process that begins within never gets it; Windows lets it through."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Interrupted(SystemExit):
     """The run was told to stop. The exit status is the shell's for that signal: 143 for SIGTERM, 130 for Ctrl-C.
 

@@ -150,6 +150,22 @@ def test_what_jobs_are_forked_from_has_imported_what_they_need(tmp_path):
     assert outcome.stdout == "[True, True, True, False]\n"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere processes are begun anew")
+@pytest.mark.parametrize("seconds", [0.0, 0.7])
+def test_ctrl_c_while_jobs_are_checked_ends_the_command_and_what_was_begun(seconds, tmp_path):
+    words = [sys.executable, "-m", "trainer", "-m", "data=xor", "seed=1,2", "sweep.workers=2"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    begun = subprocess.Popen(words, cwd=tmp_path, text=True, start_new_session=True, **pipes)
+    children = Path(f"/proc/{begun.pid}/task/{begun.pid}/children")
+    while len(children.read_text().split()) < 2:  # what jobs are forked from, and multiprocessing's own
+        assert begun.poll() is None
+        time.sleep(0.01)
+    time.sleep(seconds)
+    os.killpg(begun.pid, signal.SIGINT)
+    said, _ = begun.communicate(timeout=60)  # all have left who might write
+    assert (begun.returncode, said) == (130, "")
+
+
 def test_cores_are_shared_out(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {*range(8)})

@@ -56,9 +56,6 @@ def run_command(name: str, words: list[str]) -> int:
         command = import_module(f"{__name__}.{name}")
     try:
         return int(command.main(words))
-    except BrokenPipeError:  # whoever read our output has enough: trainer list | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

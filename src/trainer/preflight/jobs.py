@@ -8,6 +8,7 @@ from hydra._internal.utils import get_args_parser
 
 from trainer.compose import Composer
 from trainer.errors import UserError
+from trainer.late import late_imports
 from trainer.mistake import Mistake
 from trainer.quiet import quieten
 from trainer.sweep.nursery import expect
@@ -103,7 +104,8 @@ def _of_job(composer: Composer, words: list[str], number: int, found: Findings, 
     mistakes += composer.found
     if only_words:
         return mistakes
-    from trainer.preflight.check import mistakes_of, placed  # imports torch, which mistakes in the words do not need
+    with late_imports():
+        from trainer.preflight.check import mistakes_of, placed  # brings torch, which mistakes in words do not need
 
     quieten()
     spoilt = [mistake.key for mistake in mistakes]  # what hangs on these cannot be judged

@@ -3,10 +3,11 @@
 import re
 import sys
 from collections.abc import Iterable
-from multiprocessing import forkserver, get_context
+from multiprocessing import forkserver, get_context, resource_tracker
 
 from omegaconf import DictConfig, OmegaConf
 
+from trainer.signals import ctrl_c_held
 from trainer.sweep.launchers import is_side_by_side
 
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"  # macOS does not bear such forks
@@ -20,7 +21,11 @@ def open_nursery(modules: Iterable[str] = ()) -> None:
     """
     if METHOD == "forkserver":
         get_context(METHOD).set_forkserver_preload(["trainer.sweep.warm", *modules])
-        forkserver.ensure_running()
+        # Ctrl-C in a terminal reaches all its processes; that one leaves it to this one, and hands that on to the jobs
+        with ctrl_c_held():
+            resource_tracker.ensure_running()  # in the end it lets it through
+            with ctrl_c_held():
+                forkserver.ensure_running()
 
 
 def expect(config: DictConfig) -> None:
