@@ -47,7 +47,7 @@ def start(
 
 def _work(words: list[str], environment: dict[str, str], output: str, place: str, leashed: bool, known: Any) -> None:
     os.setpgid(0, 0)  # Ctrl-C in a terminal reaches the sweep, which tells its jobs
-    if METHOD == "forkserver":
+    if METHOD == "forkserver":  # which holds it back
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if leashed:
         Thread(target=_die_with_parent, daemon=True).start()
