@@ -102,6 +102,7 @@ CHANGES = [
     "a limit of the trainer",
 ]
 
+SERIES = [*RUN, "data=stock", "model=lstm", "model.net.dropout=0.2", "data.synthetic=true", "trainer.max_epochs=8"]
 CLIPPED = "callbacks=[default,gradient_clipping]"
 WAYS = {
     "adam": [],
@@ -134,6 +135,9 @@ OTHERS = {
     "values": [*RUN, "data=line", "model=linear", "trainer.max_epochs=200"],
     "two classes": [*RUN, "data=xor", "model=mlp", "model.net.dropout=0"],
     "convolutions": [*RUN, "data=digits", "model=cnn", "model.net.dropout=0"],
+    "lstm": SERIES,
+    "layers of lstm, in both directions": [*SERIES, "model.net.layers=2", "model.net.bidirectional=true"],
+    "gru": [*SERIES, "model.net.cell=gru"],
 }
 SLOW = {"adamw", "sgd", "a rate for each epoch", "every step logged", "augmented", "two classes"}
 

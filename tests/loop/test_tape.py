@@ -14,6 +14,15 @@ from trainer.loop.tape import RepeatError, Tape
 IMAGES, TABLE = torch.rand(6, 1, 8, 8), torch.rand(6, 5)
 WORDS, CLASSES = torch.randint(0, 7, (6, 4)), torch.tensor([0, 1, 2, 0, 1, 2])
 
+
+class Series(nn.LSTM):
+    """The state at some step of each."""
+
+    def forward(self, inputs):
+        states, _ = super().forward(inputs)
+        return states[torch.arange(len(states)), torch.full((len(states),), 3)]
+
+
 NETS = {
     "linear": (lambda: nn.Linear(5, 3), TABLE),
     "layers": (
@@ -26,6 +35,7 @@ NETS = {
         IMAGES,
     ),
     "words": (lambda: nn.Sequential(nn.Embedding(7, 4), nn.Flatten(), nn.Linear(16, 3)), WORDS),
+    "a series": (lambda: Series(1, 4, batch_first=True), TABLE[:, :, None]),
     "a weight used twice": (lambda: twice(nn.Linear(5, 5)), TABLE),
 }
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from trainer.loop.qualify import first_line
 from trainer.loop.tape import Again, Tape
 
-LONGEST = 1e-3  # seconds; what takes longer is busy with numbers, not with calls
+LONGEST = 4e-3  # seconds; what takes longer is busy with numbers, not with calls
 WATCHED = 10  # times that show how long something takes
 PROOFS = 3  # times that it is done both ways, which may not differ in a bit
 

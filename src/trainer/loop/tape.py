@@ -17,6 +17,8 @@ from torch.utils._pytree import tree_leaves
 Again = Callable[..., list[Any]]
 SAME = (torch.ops.aten.detach.default, torch.ops.aten.alias.default)  # but for autograd, which is not there again
 TURN = torch.ops.aten.t.default
+RECURRENT = torch.ops.aten.mkldnn_rnn_layer.default
+PICK = torch.ops.aten.index.Tensor  # by numbers as many as there are; by a mask as many as it has
 UNSTEADY = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
 PUBLIC = {"_to_copy": "to"}  # operations whose function in PyTorch has another name
 
@@ -105,8 +107,19 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def _refuse_values(call: Call) -> None:
     numbers = [part for part in tree_leaves(call.result) if part is not None and not isinstance(part, Tensor)]
-    if numbers or {*UNSTEADY} & {*call.operation.tags}:
+    picks = call.operation is PICK and not any(_is_mask(part) for part in tree_leaves(call.arguments[1]))
+    if numbers or ({*UNSTEADY} & {*call.operation.tags} and not picks):
         raise RepeatError(f"what is done depends on values, by {call.operation}")
+
+
+def _as_in_training(*arguments: Any, **named: Any) -> Any:
+    """The layer that keeps what its backward pass needs only where gradients are wanted."""
+    with torch.enable_grad(), torch._C._AutoDispatchBelowAutograd():
+        return RECURRENT(*arguments, **named)
+
+
+def _is_mask(index: Tensor | None) -> bool:
+    return index is not None and index.dtype in (torch.bool, torch.uint8)
 
 
 def _quickly(call: Call) -> tuple[Callable[..., Any], tuple[Any, ...]]:
@@ -115,6 +128,8 @@ def _quickly(call: Call) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     Returns:
         The function, or the operation itself; and what its arguments are to be followed by.
     """
+    if call.operation is RECURRENT:
+        return _as_in_training, ()
     schema = call.operation._schema
     name = schema.name.removeprefix("aten::")
     rest = tuple(one.default_value for one in schema.arguments[len(call.arguments) :] if not one.kwarg_only)
