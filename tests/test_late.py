@@ -31,14 +31,8 @@ torch.use_deterministic_algorithms(True)
 """
 UNUSED = (
     *("torchvision", "scipy", "matplotlib", "pandas", "sklearn", "tensorflow", "transformers", "tokenizers"),
-    *(
-        "torch._dynamo.utils",
-        "torch._inductor.utils",
-        "triton",
-        "sympy",
-        "torchmetrics.image",
-        "torchmetrics.functional.audio",
-    ),
+    *("torch._dynamo.utils", "torch._inductor.utils", "triton", "sympy"),
+    *("torchmetrics.image", "torchmetrics.functional.audio"),
 )
 
 

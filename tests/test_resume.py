@@ -111,9 +111,8 @@ def stopped_and_resumed(command, directory, arguments, stops):
     (directory / "users.py").write_text(USERS)
     shutil.copy(Path(__file__).with_name("loop") / "onlookers.py", directory)
     (directory / "stops.txt").write_text("")
-    event_file_writer._global_uid = AtomicCounter(
-        0
-    )  # as a new process has it: TensorBoard reads .10 before .9 of the same second
+    # as a new process has it: TensorBoard reads .10 before .9 of the same second
+    event_file_writer._global_uid = AtomicCounter(0)
     left = []
     for name in ("through", "stopped"):
         words = [*arguments, "+callbacks.stop._target_=users.StopAt", f"hydra.run.dir={name}"]

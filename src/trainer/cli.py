@@ -13,7 +13,7 @@ from trainer.late import late_imports
 
 
 def main() -> None:
-    """Run the command line; ends the process with 0 if all went well, 1 or 2 if not."""
+    """Run the command line; ends the process with 0 if all went well, 1 or 2 if not, 130 after Ctrl-C."""
     arguments = in_full(sys.argv[1:])
     with leaving_quietly():
         if "--version" in arguments:

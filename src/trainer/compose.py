@@ -99,16 +99,16 @@ class Composer:
                 found.append(mistake_in(error, word, self._options))
                 if word is None or word.lstrip("+").startswith(RECIPES):  # much hangs on these
                     return None, good, [*found, *self.found]
-                group = word.lstrip("+~").partition("=")[0]
+                group = key_of(word)
                 below = (f"{group}.", f"+{group}.", f"++{group}.", f"~{group}.") if self._is_group(group) else "\0"
                 good = [each for each in good if each != word and not each.startswith(below)]
                 continue
-            lost = {word: word[1:].partition("=")[0] for word in good if word.startswith("~")}
-            lost = {word: key for word, key in lost.items() if key in KEYS and key not in config}
-            if not lost:
+            taken_out = [word for word in good if word.startswith("~") and key_of(word) in KEYS]
+            missed = [word for word in taken_out if key_of(word) not in config]
+            if not missed:
                 return config, good, found
-            found += [Mistake(key, NEEDED, f"leave {word} out", Place(word)) for word, key in lost.items()]
-            good = [word for word in good if word not in lost]
+            found += [Mistake(key_of(word), NEEDED, f"leave {word} out", Place(word)) for word in missed]
+            good = [word for word in good if word not in missed]
 
     def config_of(self, words: Sequence[str]) -> DictConfig:
         """Compose.
@@ -184,7 +184,7 @@ class Composer:
         """The word without which this error is gone; None where it lies in a file."""
 
         def named(word: str) -> bool:  # the likely ones first
-            return word not in str(error) and f"'{word.lstrip('+~').partition('=')[0]}'" not in str(error)
+            return word not in str(error) and f"'{key_of(word)}'" not in str(error)
 
         for word in sorted(words, key=named):
             try:
@@ -208,3 +208,8 @@ class Composer:
 
     def _options(self, group: str) -> list[str]:
         return self._files.get_group_options(group) if self._is_group(group) else []
+
+
+def key_of(word: str) -> str:
+    """The key that a word of the command line sets or chooses for."""
+    return word.lstrip("+~").partition("=")[0]

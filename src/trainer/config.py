@@ -5,6 +5,7 @@
 `experiments/` in the working directory joins in behind them. This module imports no torch.
 """
 
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,11 @@ def shadowed() -> list[Path]:
         for file in sorted(folder.glob("*.yaml" if folder.name == "experiments" else "*/*.yaml"))
         if (HOME / folder.name / file.relative_to(folder)).is_file()
     ]
+
+
+def named_in(config: DictConfig) -> list[str]:
+    """Dotted names of all that a config, or a part of it, has built."""
+    return re.findall(r"_target_: *(\S+)", OmegaConf.to_yaml(config))
 
 
 def register() -> None:

@@ -30,9 +30,12 @@ def lightnings_batches(monkeypatch):
 
 
 class KeepsItsHead(MLP):
+    def __init__(self, *given, **named):
+        super().__init__(*given, **named)
+        self.head = nn.Dropout()
+
     def train(self, mode=True):
         super().train(mode)
-        self.head = getattr(self, "head", None) or nn.Dropout()
         self.head.train()  # whatever the rest is
         return self
 

@@ -27,14 +27,14 @@ from rich.console import Console
 from trainer.artifacts.hold import LEDGER
 from trainer.cli import compose_and_run
 from trainer.commands import split_words
-from trainer.compose import Composer
+from trainer.compose import Composer, key_of
 from trainer.errors import UserError, did_you_mean
 from trainer.mistake import refuse
 from trainer.preflight.jobs import ALL_OF, check_words
 from trainer.sweep.enrol import cells, refuse_changes
 from trainer.sweep.forms import as_csv, as_markdown, as_table, write
 from trainer.sweep.front import lines_of_best
-from trainer.sweep.identity import Identities, key_of
+from trainer.sweep.identity import Identities
 from trainer.sweep.ledger import TO_RUN, Job, Ledger
 from trainer.sweep.plan import first_of
 from trainer.sweep.report import report_of

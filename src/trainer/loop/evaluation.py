@@ -16,15 +16,7 @@ from pytorch_lightning.loops.evaluation_loop import _EvaluationLoop
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from trainer.loop.hooks import (
-    Hooks,
-    forward_context,
-    needs_lightning,
-    placed,
-    sets_modes,
-    stays_in_place,
-    takes_index,
-)
+from trainer.loop.hooks import Hooks, forward_context, needs_lightning, placed, sets_modes, stays_in_place, takes_index
 from trainer.loop.log import EpochLog
 from trainer.loop.modes import Modes, evaluate, restore
 

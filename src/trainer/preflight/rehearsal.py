@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from trainer.build import build, build_net
-from trainer.config import Config
+from trainer.config import Config, named_in
 from trainer.errors import UserError, first_line
 from trainer.mistake import Mistake
 from trainer.preflight.monitors import mistakes_of_monitors
@@ -176,8 +176,7 @@ def _configure(task: Any) -> None:
 
 def _is_known(config: DictConfig, key: str) -> bool:
     """Whether all that is built at a key is code of ours or of our dependencies."""
-    named = re.findall(r"_target_: *(\S+)", OmegaConf.to_yaml(OmegaConf.select(config, key)))
-    return all(name.startswith(KNOWN) for name in named)
+    return all(name.startswith(KNOWN) for name in named_in(OmegaConf.select(config, key)))
 
 
 def rehearse(config: DictConfig) -> tuple[list[Mistake], dict[str, Any]]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from trainer.artifacts.fingerprint import INCIDENTAL, essence, is_within, placeless
 from trainer.artifacts.record import Record, flat
-from trainer.compose import Composer
+from trainer.compose import Composer, key_of
 from trainer.errors import UserError
-from trainer.sweep.identity import Identities, composed, key_of
+from trainer.sweep.identity import Identities, composed
 from trainer.sweep.ledger import Job, Ledger
 from trainer.sweep.plan import expand
 

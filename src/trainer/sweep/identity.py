@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from trainer.artifacts.fingerprint import digest, essence
-from trainer.compose import Composer
+from trainer.compose import Composer, key_of
 
 NAMED = re.compile(r"[\w.]+")  # in a reference: names of keys, and of resolvers
 Steps = tuple[str, ...]
@@ -100,11 +100,6 @@ def _own(composer: Composer, words: Sequence[str]) -> DictConfig:
     config = composer.compose(words)
     config.hydra.runtime.output_dir = "."
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-
-
-def key_of(word: str) -> str:
-    """The key that a word of the command line sets or chooses for."""
-    return word.lstrip("+~").partition("=")[0]
 
 
 def _overlap(key: str, other: str) -> bool:

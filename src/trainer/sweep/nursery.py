@@ -1,12 +1,12 @@
 """Nursery: the process that those of jobs are forked from, which has imported everything and done nothing else."""
 
-import re
 import sys
 from collections.abc import Iterable
 from multiprocessing import forkserver, get_context, resource_tracker
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from trainer.config import named_in
 from trainer.signals import ctrl_c_held
 from trainer.sweep.launchers import is_side_by_side
 
@@ -35,4 +35,4 @@ def expect(config: DictConfig) -> None:
         config: Of one of the jobs; what it names and is ours is imported once for all of them.
     """
     if is_side_by_side(config):
-        open_nursery(dict.fromkeys(re.findall(r"_target_: *(trainer\.\S+)\.", OmegaConf.to_yaml(config))))
+        open_nursery(dict.fromkeys(name.rpartition(".")[0] for name in named_in(config) if name.startswith("trainer.")))

@@ -7,6 +7,7 @@ from typing import Any
 
 from trainer.artifacts.causes import essential_config
 from trainer.artifacts.record import Record, records, smaller_is_better
+from trainer.compose import key_of
 from trainer.errors import UserError, did_you_mean
 from trainer.sweep.statistics import Difference, Estimate, difference, estimate, importances
 
@@ -136,7 +137,7 @@ def _words(record: Record, swept: Sequence[str], common: set[str]) -> str:
 
 
 def _is_about(word: str, key: str) -> bool:
-    name = word.lstrip("+~").partition("=")[0]
+    name = key_of(word)
     return key == name or key.startswith(f"{name}.") or name == "experiment"
 
 

@@ -14,7 +14,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from trainer.compose import Composer
+from trainer.compose import Composer, key_of
 from trainer.errors import UserError
 from trainer.sweep.board import Board
 from trainer.sweep.engine import Engine
@@ -22,7 +22,7 @@ from trainer.sweep.engines import engine_of
 from trainer.sweep.enrol import cells, enrol
 from trainer.sweep.forms import as_table, write
 from trainer.sweep.front import lines_of_best
-from trainer.sweep.identity import Identities, key_of
+from trainer.sweep.identity import Identities
 from trainer.sweep.ledger import TO_RUN, Job, Ledger
 from trainer.sweep.loader import SweepLoader
 from trainer.sweep.record import Recorded

@@ -10,11 +10,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from trainer.artifacts.fingerprint import INCIDENTAL, is_within
 from trainer.artifacts.record import smaller_is_better
-from trainer.compose import Composer
+from trainer.compose import Composer, key_of
 from trainer.errors import UserError
 from trainer.mistake import refuse
 from trainer.sweep.enrol import OF_THE_SWEEP
-from trainer.sweep.identity import Identities, key_of
+from trainer.sweep.identity import Identities
 from trainer.sweep.ledger import Job
 from trainer.sweep.optimizer import Goal, asked, checked, hopeless
 from trainer.sweep.space import Choices, Numbers, Space, fixed_words, space_of
