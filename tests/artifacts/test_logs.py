@@ -72,4 +72,4 @@ def test_an_error_amid_the_rows_leaves_the_logger_as_it_was(kind, tmp_path):
     if kind is CsvLog:
         assert logger._flush_logs_every_n_steps == 100
     else:
-        assert len(events(tmp_path)) == 1 + len(ROWS)
+        assert events(tmp_path)[-len(ROWS) :] == events(tmp_path) != []

@@ -4,9 +4,8 @@ import csv
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from io import BytesIO
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.utilities import rank_zero_only
 
+from trainer.artifacts.records import framed
 from trainer.errors import shown
 
 CSV, EVENTS = "metrics.csv", "tensorboard/**/events.out.tfevents.*"
@@ -49,20 +49,24 @@ class EventLog(TensorBoardLogger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Write a row of numbers as one event, where Lightning writes one for each number."""
-        if not all(isinstance(value, float | int) for value in metrics.values()):
+        if _are_numbers(metrics):
+            self.log_rows([(step or 0, metrics)])
+        else:
             super().log_metrics(metrics, step)
-            return
-        from tensorboard.compat.proto.summary_pb2 import Summary  # the first event of a run is soon enough
-
-        row = [Summary.Value(tag=name, simple_value=value) for name, value in metrics.items()]
-        self.experiment._get_file_writer().add_summary(Summary(value=row), step)
 
     @rank_zero_only
     def log_rows(self, rows: Sequence[tuple[int, Mapping[str, float]]]) -> None:
         """Write many rows, of a step each: TensorBoard's own writer opens the file for every one."""
-        with self.experiment._get_file_writer().event_writer._async_writer.together():
-            for step, row in rows:
-                self.log_metrics(row, step)
+        from tensorboard.compat.proto.event_pb2 import Event  # the first event of a run is soon enough
+
+        events, now = [], time.time()
+        for step, row in rows:
+            if not _are_numbers(row):
+                super().log_metrics(row, step)
+                continue
+            values = [{"tag": name, "simple_value": value} for name, value in row.items()]
+            events.append(Event(step=step, wall_time=now, summary={"value": values}).SerializeToString())
+        self.experiment._get_file_writer().event_writer._async_writer.write_all(events)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
@@ -90,16 +94,9 @@ class _Forgiving:
     def write(self, data: bytes) -> None:
         self._unless_lost(self.records.write, data)
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """What is written within this goes into the file at once, in the end."""
-        file, gathered = self.records._writer, BytesIO()
-        self.records._writer = gathered
-        try:
-            yield
-        finally:
-            self.records._writer = file
-            self._unless_lost(file.write, gathered.getvalue())
+    def write_all(self, records: Sequence[bytes]) -> None:
+        """Write many at once."""
+        self._unless_lost(self.records._writer.write, framed(records))
 
     def flush(self) -> None:
         self._unless_lost(self.records.flush)
@@ -151,6 +148,10 @@ class _Writer(ExperimentWriter):
         with file.open(newline="") as lines:
             rows = list(csv.DictReader(lines))
         _write(file, fieldnames, rows)
+
+
+def _are_numbers(row: Mapping[str, Any]) -> bool:
+    return all(isinstance(value, float | int) for value in row.values())
 
 
 def position(run: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
@@ -187,7 +188,7 @@ class CompiledSteps:
         inputs, targets = (torch.stack(part) for part in zip(*batches, strict=True))
         with torch.no_grad():
             try:
-                losses = self.function(self._tensors(), inputs, targets, torch.tensor(rows))
+                losses = self.function(self._tensors(), inputs, targets, torch.from_numpy(np.array(rows, np.float32)))
             except Exception as error:  # the network is not what it was, and what it is now cannot be compiled
                 raise UserError(
                     "callbacks.lean_steps.compile: steps could not be compiled anew after something changed the"

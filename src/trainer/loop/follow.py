@@ -30,9 +30,8 @@ def follow(lean: LeanStep, batches: list[Any], losses: Tensor, rates: list[list[
     lean.log.latest.clear()  # what plain steps alone can log, such as their gradients' norm
     lean.state["log"] = lean.log.note
     try:
-        for place, batch in enumerate(batches):
-            if place != last and (first + place + 1) % every:
-                continue
+        for place in (*range((-first - 1) % every, last, every), last):
+            batch = batches[place]
             loop._batches_that_stepped = first + place
             is_last_batch = place == last and lean.fetcher.done and not another
             progress.increment_by(place - counted, is_last_batch)
