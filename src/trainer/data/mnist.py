@@ -118,9 +118,9 @@ def read_idx(path: Path) -> Tensor:
     Raises:
         UserError: The header or the length is not that of such a file.
     """
-    raw = path.read_bytes()
-    axes = raw[3] if len(raw) > 3 else 0
+    raw = np.fromfile(path, np.uint8)
+    axes = int(raw[3]) if len(raw) > 3 else 0
     shape = np.frombuffer(raw, ">u4", count=axes, offset=4).tolist() if len(raw) >= 4 + 4 * axes else []
-    if raw[:3] != b"\0\0\x08" or len(raw) != 4 + 4 * axes + int(np.prod(shape)):
+    if raw[:3].tobytes() != b"\0\0\x08" or len(raw) != 4 + 4 * axes + int(np.prod(shape)):
         raise UserError(f"{path}: not an IDX file of bytes; delete it and run again, so that it is fetched anew")
-    return torch.from_numpy(np.frombuffer(raw, np.uint8, offset=4 + 4 * axes).reshape(shape).copy())
+    return torch.from_numpy(raw[4 + 4 * axes :].reshape(shape))
