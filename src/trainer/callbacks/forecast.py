@@ -54,6 +54,9 @@ class PriceForecast(Callback):
         names = ("mae_price", "rmse_price", "naive_mae_price", "naive_rmse_price", "rmse_to_naive")
         return [f"{stage}/{name}" for stage in ("val", "test") for name in names if isinstance(data, PriceSeries)]
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._in_prices = isinstance(trainer.datamodule, PriceSeries)  # type: ignore[attr-defined]
+
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any
     ) -> None:
@@ -73,7 +76,7 @@ class PriceForecast(Callback):
             show(partial(draw, forecast, self.last_days), "test/forecast", trainer)
 
     def _keep(self, trainer: Trainer, pl_module: LightningModule, outputs: Any) -> None:
-        if outputs is not None and isinstance(trainer.datamodule, PriceSeries):  # type: ignore[attr-defined]
+        if outputs is not None and self._in_prices:
             objective = pl_module.objective
             assert isinstance(objective, Objective)
             self._outputs.append(objective.predictions(outputs).detach())
