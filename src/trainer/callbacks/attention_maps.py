@@ -73,13 +73,13 @@ class AttentionPictures(Callback):
     def _keep(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int, batches: Any
     ) -> None:
-        net = getattr(pl_module, "net", None)
-        if outputs is None or not isinstance(net, Attentive) or not trainer.is_global_zero:
-            return
-        objective = pl_module.objective
-        assert isinstance(objective, Objective)
         count = sum(place * batches[0] // self.examples == batch_idx for place in range(self.examples))
-        if count:
+        if not count or outputs is None or not trainer.is_global_zero:
+            return
+        net = getattr(pl_module, "net", None)
+        if isinstance(net, Attentive):
+            objective = pl_module.objective
+            assert isinstance(objective, Objective)
             inputs, targets = (tensor[:count] for tensor in batch)
             maps = net.attention_maps(inputs).transpose(0, 1)  # (count, layers, heads, queries, keys)
             rows = (inputs, maps, objective.predictions(outputs[:count]), targets)
