@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from trainer.errors import MismatchError, UserError
 from trainer.model.layers import Activation, dense
 from trainer.model.multi_head import Block
+from trainer.model.onednn import Linear
 from trainer.model.padding import DEVIATION, lengths_of, pool, real_steps, token_vectors
 from trainer.model.positions import AddPositions, Positions
 from trainer.spec import DataSpec
@@ -157,7 +158,7 @@ def vectors_of(spec: DataSpec, width: int, patch_size: int) -> tuple[nn.Module, 
     if spec.kind == "tokens":
         return token_vectors(spec.vocabulary_size, width), spec.shape[0]
     if spec.kind == "sequence":
-        return nn.Linear(spec.shape[1], width), spec.shape[0]
+        return Linear(spec.shape[1], width), spec.shape[0]
     channels, height, across = spec.shape
     fitting = [side for side in range(1, min(height, across) + 1) if height % side == across % side == 0]
     if patch_size not in fitting:

@@ -7,6 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from trainer.errors import UserError
+from trainer.model.onednn import Linear
 
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh"]
 Initialisation = Literal[
@@ -63,14 +64,14 @@ def dense(
     *hidden, last = pairwise(widths)
     layers: list[nn.Module] = []
     for before, after in hidden:
-        layer: list[nn.Module] = [nn.Linear(before, after, bias=not batch_norm)]
+        layer: list[nn.Module] = [Linear(before, after, bias=not batch_norm)]
         if batch_norm:
             layer.append(nn.BatchNorm1d(after))
         layer.append(ACTIVATIONS[activation]())
         if dropout:
             layer.append(nn.Dropout(dropout))
         layers += [Residual(*layer)] if residual and before == after else layer
-    return nn.Sequential(*layers, nn.Linear(*last))
+    return nn.Sequential(*layers, Linear(*last))
 
 
 def initialise(net: nn.Module, how: Initialisation) -> None:

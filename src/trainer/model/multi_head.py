@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer.model.layers import Activation, dense
+from trainer.model.onednn import Linear
 
 
 class MultiHeadAttention(nn.Module):
@@ -25,8 +26,8 @@ class MultiHeadAttention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.project = nn.Linear(width, 3 * width)  # queries, keys and values in one product
-        self.output = nn.Linear(width, width)
+        self.project = Linear(width, 3 * width)  # queries, keys and values in one product
+        self.output = Linear(width, width)
 
     def forward(self, states: Tensor, real: Tensor | None = None) -> Tensor:
         """Gather.
