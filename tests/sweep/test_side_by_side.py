@@ -155,7 +155,8 @@ def test_what_jobs_are_forked_from_has_imported_what_they_need(tmp_path):
 def test_ctrl_c_while_jobs_are_checked_ends_the_command_and_what_was_begun(seconds, tmp_path):
     words = [sys.executable, "-m", "trainer", "-m", "data=xor", "seed=1,2", "sweep.workers=2"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    begun = subprocess.Popen(words, cwd=tmp_path, text=True, start_new_session=True, **pipes)
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # these tests may run behind a `nohup`
+    begun = subprocess.Popen(words, cwd=tmp_path, text=True, start_new_session=True, **heard, **pipes)
     children = Path(f"/proc/{begun.pid}/task/{begun.pid}/children")
     while len(children.read_text().split()) < 2:  # what jobs are forked from, and multiprocessing's own
         assert begun.poll() is None
