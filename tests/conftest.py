@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -100,6 +101,14 @@ def root_with(file: str) -> Path:
     if not (root / file).is_file():
         pytest.skip(f"no {file} below '{root}': set TRAINER_DATA_DIR to a data root that has it")
     return root.resolve()
+
+
+@pytest.fixture
+def as_in_a_terminal() -> Iterator[None]:
+    """What a shell starts in the background ignores Ctrl-C; these tests may be run so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

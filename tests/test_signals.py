@@ -12,19 +12,13 @@ import torch
 
 from trainer.artifacts.hold import state_of
 
+pytestmark = pytest.mark.usefixtures("as_in_a_terminal")
+
 
 @pytest.fixture(autouse=True)
 def own_code(monkeypatch):
     """A run's config may name the module that these tests write."""
     monkeypatch.setenv("TRAINER_TRUST", "users")
-
-
-@pytest.fixture(autouse=True)
-def as_in_a_terminal():
-    """What a shell starts in the background ignores Ctrl-C; these tests may be run so."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 TINY = ["data=digits", "model=mlp", "model.net.hidden=[4]", "model.net.dropout=0.5", "trainer.max_epochs=3"]

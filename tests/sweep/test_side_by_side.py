@@ -152,11 +152,10 @@ def test_what_jobs_are_forked_from_has_imported_what_they_need(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere processes are begun anew")
 @pytest.mark.parametrize("seconds", [0.0, 0.7])
-def test_ctrl_c_while_jobs_are_checked_ends_the_command_and_what_was_begun(seconds, tmp_path):
+def test_ctrl_c_while_jobs_are_checked_ends_the_command_and_what_was_begun(seconds, tmp_path, as_in_a_terminal):
     words = [sys.executable, "-m", "trainer", "-m", "data=xor", "seed=1,2", "sweep.workers=2"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # these tests may run behind a `nohup`
-    begun = subprocess.Popen(words, cwd=tmp_path, text=True, start_new_session=True, **heard, **pipes)
+    begun = subprocess.Popen(words, cwd=tmp_path, text=True, start_new_session=True, **pipes)
     children = Path(f"/proc/{begun.pid}/task/{begun.pid}/children")
     while len(children.read_text().split()) < 2:  # what jobs are forked from, and multiprocessing's own
         assert begun.poll() is None

@@ -4,8 +4,8 @@ import csv
 import logging
 import os
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,24 +49,20 @@ class EventLog(TensorBoardLogger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Write a row of numbers as one event, where Lightning writes one for each number."""
-        if _are_numbers(metrics):
-            self.log_rows([(step or 0, metrics)])
-        else:
+        if not all(isinstance(value, float | int) for value in metrics.values()):
             super().log_metrics(metrics, step)
+            return
+        from tensorboard.compat.proto.event_pb2 import Event  # the first event of a run is soon enough
+
+        row = [{"tag": name, "simple_value": value} for name, value in metrics.items()]
+        self.experiment._get_file_writer().add_event(Event(summary={"value": row}), step)
 
     @rank_zero_only
     def log_rows(self, rows: Sequence[tuple[int, Mapping[str, float]]]) -> None:
         """Write many rows, of a step each: TensorBoard's own writer opens the file for every one."""
-        from tensorboard.compat.proto.event_pb2 import Event  # the first event of a run is soon enough
-
-        events, now = [], time.time()
-        for step, row in rows:
-            if not _are_numbers(row):
-                super().log_metrics(row, step)
-                continue
-            values = [{"tag": name, "simple_value": value} for name, value in row.items()]
-            events.append(Event(step=step, wall_time=now, summary={"value": values}).SerializeToString())
-        self.experiment._get_file_writer().event_writer._async_writer.write_all(events)
+        with self.experiment._get_file_writer().event_writer._async_writer.together():
+            for step, row in rows:
+                self.log_metrics(row, step)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
@@ -90,13 +86,24 @@ class _Forgiving:
 
     def __init__(self, records: Any, directory: str) -> None:
         self.records, self.directory, self.lost = records, directory, False
+        self._gathered: list[bytes] | None = None  # what is to be written together
 
     def write(self, data: bytes) -> None:
-        self._unless_lost(self.records.write, data)
+        if self._gathered is None:
+            self._unless_lost(self.records.write, data)
+        else:
+            self._gathered.append(data)
 
-    def write_all(self, records: Sequence[bytes]) -> None:
-        """Write many at once."""
-        self._unless_lost(self.records._writer.write, framed(records))
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is written within this goes into the file at once, in the end."""
+        gathered: list[bytes] = []
+        self._gathered = gathered
+        try:
+            yield
+        finally:
+            self._gathered = None
+            self._unless_lost(self.records._writer.write, framed(gathered))
 
     def flush(self) -> None:
         self._unless_lost(self.records.flush)
@@ -148,10 +155,6 @@ class _Writer(ExperimentWriter):
         with file.open(newline="") as lines:
             rows = list(csv.DictReader(lines))
         _write(file, fieldnames, rows)
-
-
-def _are_numbers(row: Mapping[str, Any]) -> bool:
-    return all(isinstance(value, float | int) for value in row.values())
 
 
 def position(run: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-POLYNOMIAL, MASK = 0x82F63B78, 0xA282EAD8  # of CRC-32C, its lowest bit first; what a record's sum is masked with
+MASK = 0xA282EAD8  # that a record's sum is masked with
 FEW = 16  # records, of which TensorBoard's own function sums one after another as fast
 
 
@@ -17,12 +17,15 @@ def framed(records: Sequence[bytes]) -> bytes:
     all records of a length are one step. Source: `tensorboard.summary.writer.record_writer`.
     """
     lengths = [struct.pack("<Q", len(record)) for record in records]
-    parts = zip(lengths, checksums(lengths), records, checksums(records), strict=True)
+    parts = zip(lengths, _checksums(lengths), records, _checksums(records), strict=True)
     return b"".join(part for record in parts for part in record)
 
 
-def checksums(texts: Sequence[bytes]) -> list[bytes]:
+def _checksums(texts: Sequence[bytes]) -> list[bytes]:
     """The masked CRC-32C of each text, as 4 bytes."""
+    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import CRC_TABLE, masked_crc32c
+
+    table = np.array(CRC_TABLE, np.uint32)
     alike: dict[int, list[int]] = {}  # places, by length
     for place, text in enumerate(texts):
         alike.setdefault(len(text), []).append(place)
@@ -30,20 +33,16 @@ def checksums(texts: Sequence[bytes]) -> list[bytes]:
     for length, places in alike.items():
         chosen = [texts[place] for place in places]
         if len(places) < FEW:
-            from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
-
             found[places] = [masked_crc32c(text) for text in chosen]
         else:
-            found[places] = _of_one_length(np.frombuffer(b"".join(chosen), np.uint8).reshape(len(places), length))
+            columns = np.frombuffer(b"".join(chosen), np.uint8).reshape(len(places), length).T
+            found[places] = _by_columns(columns, table)
     return [each.tobytes() for each in found]
 
 
-def _of_one_length(texts: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    table = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        table = np.where(table & 1, table >> 1 ^ POLYNOMIAL, table >> 1)
-    sums = np.full(len(texts), 0xFFFFFFFF, np.uint32)
-    for column in texts.T:
+def _by_columns(columns: NDArray[np.uint8], table: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    sums = np.full(columns.shape[1], 0xFFFFFFFF, np.uint32)
+    for column in columns:
         sums = table[(sums ^ column) & 0xFF] ^ sums >> 8
     sums = ~sums
     return (sums >> np.uint32(15) | sums << np.uint32(17)) + np.uint32(MASK)

@@ -48,6 +48,7 @@ class PriceForecast(Callback):
     def __init__(self, *, last_days: int = 60) -> None:
         self.last_days = last_days
         self._outputs: list[Tensor] = []
+        self._in_prices = False
 
     def logged(self, data: Any) -> list[str]:
         """Names of all metrics that are logged with these data; callbacks may wait for any of them."""

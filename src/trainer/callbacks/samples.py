@@ -36,14 +36,17 @@ class SamplePictures(Callback):
 
     def __init__(self, *, images: int = 64, columns: int = 8, every_epochs: int = 1, seed: int = 1) -> None:
         self.images, self.columns, self.every_epochs, self.seed = images, columns, every_epochs, seed
+        self._draws = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         net = getattr(pl_module, "net", None)
-        self._net = net if isinstance(net, Generative) and net.spec.kind == "image" else None
+        self._draws = isinstance(net, Generative) and net.spec.kind == "image"
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        net, epoch = self._net, trainer.current_epoch + 1
-        if net is not None and (epoch % self.every_epochs == 0 or epoch == trainer.max_epochs):
+        epoch = trainer.current_epoch + 1
+        if self._draws and (epoch % self.every_epochs == 0 or epoch == trainer.max_epochs):
+            net = pl_module.net
+            assert isinstance(net, Generative)
             show(lambda: tiles(drawn(net, self.images, self.seed), net.spec, self.columns), "samples", trainer)
 
 

@@ -4,7 +4,7 @@ PyTorch multiplies matrices of float32 on x86 by MKL, which uses no AVX-512 on p
 by which PyTorch makes convolutions, does. So on AMD's processors with AVX-512 a product takes half the time.
 """
 # PyTorch leaves much of this without types
-# mypy: disable-error-code="no-untyped-call,no-untyped-def,misc"
+# mypy: disable-error-code="no-untyped-call,misc"
 
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,8 @@ FEWEST_PRODUCTS = 2**22  # of numbers; with fewer, the calls take as long as wha
 class Linear(nn.Linear):
     """PyTorch's linear layer, with the same weights under the same names; numbers differ by rounding.
 
-    The environment variable `ATEN_CPU_CAPABILITY=avx2` has everything made by PyTorch's own library.
+    The environment variable `ATEN_CPU_CAPABILITY=avx2` switches it off, and with it all that PyTorch itself does by
+    AVX-512.
     """
 
     def forward(self, inputs: Tensor) -> Tensor:
