@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.utilities import rank_zero_only
 
-from trainer.artifacts.records import framed
+from trainer.artifacts.checksum import quicken
 from trainer.errors import shown
 
 CSV, EVENTS = "metrics.csv", "tensorboard/**/events.out.tfevents.*"
@@ -33,6 +34,7 @@ class EventLog(TensorBoardLogger):
     def experiment(self) -> Any:
         new, board = self._experiment is None, super().experiment
         if new:
+            quicken()
             writer_of, directory = board._get_file_writer, self.log_dir
 
             def forgiving_writer() -> Any:  # a board that was closed opens another file when it is written to again
@@ -86,24 +88,20 @@ class _Forgiving:
 
     def __init__(self, records: Any, directory: str) -> None:
         self.records, self.directory, self.lost = records, directory, False
-        self._gathered: list[bytes] | None = None  # what is to be written together
 
     def write(self, data: bytes) -> None:
-        if self._gathered is None:
-            self._unless_lost(self.records.write, data)
-        else:
-            self._gathered.append(data)
+        self._unless_lost(self.records.write, data)
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """What is written within this goes into the file at once, in the end."""
-        gathered: list[bytes] = []
-        self._gathered = gathered
+        file, gathered = self.records._writer, BytesIO()
+        self.records._writer = gathered
         try:
             yield
         finally:
-            self._gathered = None
-            self._unless_lost(self.records._writer.write, framed(gathered))
+            self.records._writer = file
+            self._unless_lost(file.write, gathered.getvalue())
 
     def flush(self) -> None:
         self._unless_lost(self.records.flush)

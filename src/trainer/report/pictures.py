@@ -4,6 +4,7 @@ import base64
 import logging
 from pathlib import Path
 
+from trainer.artifacts.checksum import quicken
 from trainer.report.content import Picture
 
 FORMATS = {b"\x89PNG": "image/png", b"GIF8": "image/gif", b"\xff\xd8\xff": "image/jpeg"}
@@ -21,6 +22,7 @@ def pictures(run: Path, *, test_alone: bool = False) -> list[Picture]:
         return []
     from tensorboard.backend.event_processing import event_accumulator
 
+    quicken()
     logging.getLogger("tensorboard").setLevel(logging.ERROR)  # a file that a killed run left half-written
     kinds = {event_accumulator.IMAGES: 1, event_accumulator.SCALARS: 1, event_accumulator.TENSORS: 1}
     board = event_accumulator.EventAccumulator(str(events), size_guidance=kinds)
