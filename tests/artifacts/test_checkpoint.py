@@ -1,15 +1,19 @@
 """What a checkpoint holds, and what is refused as one."""
 
+import json
 import shutil
 import struct
 import zipfile
 from dataclasses import asdict
+from pathlib import Path
+from threading import current_thread, main_thread
 
 import pytest
 import torch
 
 import trainer
 from trainer.artifacts.restore import restore
+from trainer.data.base import TensorData
 from trainer.data.digits import Digits
 from trainer.errors import UserError
 
@@ -37,6 +41,15 @@ def test_it_holds_all_that_its_use_needs_and_no_pickled_object(checkpoint):
     assert origin["command"].startswith("trainer model=linear")
     assert origin["packages"]["torch"] == torch.__version__.split("+")[0]
     assert len(origin["data_sha256"]) == 64
+
+
+def test_no_step_waits_until_the_data_are_summed_up(command, monkeypatch):
+    summed, sum_up = [], TensorData.checksum
+    monkeypatch.setattr(TensorData, "checksum", lambda data: summed.append(current_thread()) or sum_up(data))
+    assert command("model=linear", *QUICK).code == 0
+    assert summed[0] is not main_thread()
+    origin = torch.load("run/checkpoints/last.ckpt", weights_only=True)["provenance"]
+    assert origin["data_sha256"] == json.loads(Path("run/result.json").read_text())["data_sha256"]
 
 
 def test_what_comes_back_is_the_same_network_and_the_same_promise(checkpoint):

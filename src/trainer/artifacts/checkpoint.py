@@ -1,5 +1,6 @@
 """What our checkpoints hold beyond Lightning's, and which of them is the best."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
@@ -32,11 +33,20 @@ class SelfContained(Callback):
     def __init__(self, directory: RunDirectory) -> None:
         self.directory = directory
         self._origin: dict[str, Any] = {}  # the same for all checkpoints of a run
+        self._checksum: Future[str] | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to sum up the data beside the first steps: 0.1 seconds for CIFAR-10, and no step waits for it."""
+        beside = ThreadPoolExecutor(1)
+        self._checksum = beside.submit(trainer.datamodule.checksum)  # type: ignore[attr-defined]
+        beside.shutdown(wait=False)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         made = getattr(data, "preprocessing", None)
-        self._origin = self._origin or {**origin(self.directory), "data_sha256": data.checksum()}
+        if not self._origin:
+            checksum = self._checksum.result() if self._checksum else data.checksum()
+            self._origin = {**origin(self.directory), "data_sha256": checksum}
         checkpoint |= {
             "config": self.directory.config,
             "spec": asdict(data.spec),
