@@ -60,7 +60,9 @@ def test_the_wheel_carries_every_config_and_nothing_else(wheel):
             assert f"trainer/_data/{file.relative_to(REPOSITORY)}" in names
     assert "trainer/data/digits.csv.gz" in names
     assert "trainer/py.typed" in names
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"trainer"}
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"trainer", "hydra_plugins"}
+    plugins = {name for name in names if name.startswith("hydra_plugins/")}
+    assert plugins == {"hydra_plugins/trainer_sweeper/__init__.py"}
 
 
 @pytest.mark.slow

@@ -63,7 +63,7 @@ def agree(command, model, data, files, rows=slice(None)):
     assert outcome.code == 0, outcome.err
     records, classes, probabilities = read(outcome.directory / "said.jsonl")
     assert classes == names
-    assert (probabilities - scores).abs().max() < 1e-6
+    assert (probabilities - scores).abs().max() < 1e-5  # batches of other sizes: other orders of summing
     return records
 
 

@@ -92,6 +92,20 @@ def test_a_worker_that_was_killed_is_told_with_what_to_type():
     )
 
 
+@pytest.mark.parametrize("error", [ConnectionResetError, ConnectionRefusedError, EOFError])
+def test_a_worker_that_was_killed_as_it_handed_over_a_batch_is_told_too(error, monkeypatch):
+    def broken_off(*_):
+        raise error
+
+    batches = ahead()
+    next(batches)
+    monkeypatch.setattr("multiprocessing.queues._ForkingPickler.loads", broken_off)
+    with pytest.raises(RuntimeError) as told:
+        list(batches)
+    del batches
+    assert "data.workers=0" in str(mendable(told.value, {}))
+
+
 def test_the_runs_own_random_numbers_are_left_alone():
     state = torch.get_rng_state()
     list(ahead())

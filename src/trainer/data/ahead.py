@@ -39,6 +39,7 @@ def read_ahead(
 
     Raises:
         UserError: Raised by `read`, here as in a worker.
+        RuntimeError: A worker was killed; `trainer.errors.mendable` knows it.
     """
     if not workers or len(batches) < 2:  # a worker's unit of work is a batch
         yield from map(read, batches)
@@ -59,7 +60,10 @@ def read_ahead(
         )
         ahead = iter(loader)
     for left in reversed(range(len(batches))):
-        batch = next(ahead)
+        try:
+            batch = next(ahead)
+        except (ConnectionError, EOFError) as error:  # PyTorch looks whether one has ended, and may look too early
+            raise RuntimeError("DataLoader worker was killed while it handed over a batch") from error
         if not left or isinstance(batch, UserError):
             del ahead  # ends the workers: who has the last batch does not ask for another
         if isinstance(batch, UserError):
