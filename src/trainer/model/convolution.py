@@ -7,6 +7,7 @@ from torch import nn
 
 from trainer.errors import MismatchError, UserError
 from trainer.model.layers import ACTIVATIONS, Activation
+from trainer.model.pooling import MaxPool2d
 from trainer.spec import DataSpec
 
 
@@ -57,7 +58,7 @@ def convolution_blocks(
             if batch_norm:
                 layers.append(nn.BatchNorm2d(target))
             layers.append(ACTIVATIONS[activation]())
-        layers.insert(-1, nn.MaxPool2d(2))
+        layers.insert(-1, MaxPool2d())
         last = after
     return layers, (last, height, width)
 

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
+from trainer.model.eager import is_eager
+
 FEWEST_PRODUCTS = 2**22  # of numbers; with fewer, the calls take as long as what is saved
 
 
@@ -26,25 +28,21 @@ class Linear(nn.Linear):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(..., in_features) -> (..., out_features)."""
-        if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
-            return super().forward(inputs)
-        if inputs.numel() * self.out_features < FEWEST_PRODUCTS or not is_fit(inputs, self.weight):
+        is_large = is_eager(inputs) and inputs.numel() * self.out_features >= FEWEST_PRODUCTS
+        if not is_large or not is_fit(inputs, self.weight):
             return super().forward(inputs)
         outputs: Tensor = _Product.apply(inputs.flatten(0, -2), self.weight, self.bias)
         return outputs.unflatten(0, inputs.shape[:-1])
 
 
 def is_fit(inputs: Tensor, weight: Tensor) -> bool:
-    """Whether a product is one of plain tensors of float32, on a processor where oneDNN is faster."""
+    """Whether a product is one of float32, on a processor where oneDNN is faster."""
     return (
-        inputs.dim() > 1
-        and inputs.device.type == weight.device.type == "cpu"
+        is_eager(weight)
+        and inputs.dim() > 1
         and inputs.dtype == weight.dtype == torch.float32
-        and type(inputs) is Tensor
-        and type(weight) in (Tensor, nn.Parameter)
         and is_faster()
         and not torch.is_autocast_enabled("cpu")
-        and not torch._C._are_functorch_transforms_active()
     )
 
 
