@@ -1,6 +1,7 @@
 """Metrics by name. A metric says by the parameters of its `update` what it looks at: `preds`, `scores`, `target`."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,6 +27,37 @@ Make = Callable[[], Metric]
 
 OF_CLASSES = ("accuracy", "precision", "recall", "f1", "auroc")
 OF_VALUES = ("mae", "rmse", "r2")
+AT_ONCE = 1024  # examples
+
+
+class Metrics(MetricCollection):
+    """Metrics that sum up many examples at a time, as that takes as long for a few.
+
+    `update` takes preds, scores and target by keyword, each (examples, ...); each metric gets what it takes.
+    """
+
+    def __init__(self, metrics: dict[str, Metric | MetricCollection]) -> None:
+        super().__init__(metrics)
+        self._waiting: list[dict[str, Tensor]] = []
+
+    def update(self, **given: Tensor) -> None:  # type: ignore[override]  # all by keyword
+        self._waiting.append(given)
+        if sum(len(each["target"]) for each in self._waiting) >= AT_ONCE:
+            self._sum_up()
+
+    def compute(self) -> dict[str, Any]:
+        self._sum_up()
+        return super().compute()
+
+    def reset(self) -> None:
+        self._waiting.clear()
+        super().reset()
+
+    def _sum_up(self) -> None:
+        if self._waiting:
+            names = self._waiting[0]
+            super().update(**{name: torch.cat([given[name] for given in self._waiting]) for name in names})
+            self._waiting.clear()
 
 
 class AUROC(Metric):
@@ -84,8 +116,8 @@ def asked_for(spec: DataSpec, names: Names) -> list[str]:
     return list(asked)
 
 
-def metrics_for(spec: DataSpec, names: Names) -> MetricCollection:
-    """New metrics; `update` takes preds, scores and target by keyword, and each metric gets what it takes.
+def metrics_for(spec: DataSpec, names: Names) -> Metrics:
+    """New metrics.
 
     On two classes told by one logit, precision, recall and f1 are those of the second; otherwise the mean over
     the classes (macro), in which each class counts alike.
@@ -113,4 +145,4 @@ def metrics_for(spec: DataSpec, names: Names) -> MetricCollection:
         "auroc": AUROC,
         **(of_two if count == 1 else of_several),
     }
-    return MetricCollection({name: make[name]() for name in asked_for(spec, names)})
+    return Metrics({name: make[name]() for name in asked_for(spec, names)})

@@ -116,7 +116,9 @@ def test_tensorboard_gets_predictions_and_mistakes_of_validation_and_test(tmp_pa
     assert [event.step for events in board.values() for event in events] == [2, 2, 2, 2]
 
 
-def test_the_pictures_hold_the_first_images_and_the_worst_mistakes(tmp_path):
+@pytest.mark.parametrize("at_once", [1, 2000, 2**20], ids=["each_batch", "some", "all"])
+def test_the_pictures_hold_the_first_images_and_the_worst_mistakes(at_once, tmp_path, monkeypatch):
+    monkeypatch.setattr("trainer.callbacks.pictures.AT_ONCE", at_once)
     task, data, board = fit(tmp_path, PredictionPictures(images=25, columns=5))
     images, targets = data.splits["test"]
     images = data.prepare(images)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch.optim import SGD, Adam
 from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, OneCycleLR, ReduceLROnPlateau, StepLR
 
+from trainer.callbacks.lean_steps import LeanSteps
 from trainer.data.base import TensorData
 from trainer.data.line import Line
 from trainer.data.split import Split
@@ -91,8 +92,14 @@ def test_values_are_logged_by_these_names():
     assert set(numbers(trainer)) == {"train/loss", "val/loss", "val/mae", "val/rmse", "val/r2"}
 
 
-def test_the_loss_and_metrics_of_a_split_are_those_of_all_its_examples_whatever_the_batches():
-    data, trainer = Line(points=25, val_share=0.2, eval_batch_size=2), lightning(2)  # batches of 2, 2 and 1
+@pytest.mark.parametrize("at_once", [1, 3, 1024], ids=["each_batch", "some", "all"])
+@pytest.mark.parametrize("callbacks", [[], [LeanSteps()]], ids=["lightning", "lean"])
+def test_the_loss_and_metrics_of_a_split_are_those_of_all_its_examples_whatever_the_batches(
+    at_once, callbacks, monkeypatch
+):
+    monkeypatch.setattr("trainer.metrics.AT_ONCE", at_once)
+    data = Line(points=25, val_share=0.2, eval_batch_size=2)  # batches of 2, 2 and 1
+    trainer = lightning(2, callbacks=callbacks)
     task = supervised(data)
     trainer.fit(task, data)
     inputs, targets = data.splits["val"]
@@ -122,6 +129,8 @@ def test_the_metrics_begin_anew_with_each_evaluation():
     torch.nn.init.eye_(task.net.layer.weight).data.neg_()
     trainer.validate(task, data, verbose=False)
     assert numbers(trainer)["val/accuracy"] == pytest.approx(0.2)  # of 0.8 before; only the fourth is right now
+    inputs, targets = data.splits["val"]
+    assert numbers(trainer)["val/loss"] == pytest.approx(F.cross_entropy(-inputs, targets).item(), rel=1e-6)
 
 
 def test_the_training_loss_is_that_before_the_step():

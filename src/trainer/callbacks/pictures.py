@@ -19,6 +19,7 @@ from trainer.spec import Batch
 
 GREEN, RED = (0, 130, 0), (200, 0, 0)
 TILE, TITLE, GAP = 64, 14, 4  # pixels: side of an image, height of its title, space around
+AT_ONCE = 2**20  # numbers of images that are looked at together: a look takes as long for a few
 
 
 class Judged(NamedTuple):
@@ -59,6 +60,7 @@ class PredictionPictures(Callback):
     def __init__(self, *, images: int = 40, columns: int = 10, every_epochs: int = 5) -> None:
         self.images, self.columns, self.every_epochs = images, columns, every_epochs
         self._kept: dict[str, Judged] = {}
+        self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []  # images, outputs and targets not yet looked at
 
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any
@@ -85,8 +87,15 @@ class PredictionPictures(Callback):
         assert isinstance(objective, Objective)
         if objective.spec.kind != "image" or objective.spec.target != "classes" or not trainer.is_global_zero:
             return
-        predictions, targets = objective.predictions(outputs), batch[1]
-        judged = Judged(batch[0], predictions, targets, scores_of_truth(objective.scores(outputs), targets))
+        self._waiting.append((batch[0], outputs, batch[1]))
+        if sum(images.numel() for images, *_ in self._waiting) >= AT_ONCE:
+            self._look(objective)
+
+    def _look(self, objective: Objective) -> None:
+        images, outputs, targets = (torch.cat(parts) for parts in zip(*self._waiting, strict=True))
+        self._waiting.clear()
+        predictions = objective.predictions(outputs)
+        judged = Judged(images, predictions, targets, scores_of_truth(objective.scores(outputs), targets))
         first, worst = self._kept.get("predictions"), self._kept.get("mistakes")
         if first is None or len(first.targets) < self.images:
             some = judged.take(slice(self.images))
@@ -99,10 +108,11 @@ class PredictionPictures(Callback):
             self._kept["mistakes"] = (worst.join(new) if worst else new).worst(self.images)
 
     def _draw(self, stage: str, trainer: Trainer, pl_module: LightningModule) -> None:
+        objective: Any = getattr(pl_module, "objective", None)  # a task may have none
+        if self._waiting:
+            self._look(objective)
         for name, judged in self._kept.items():
             if len(judged.targets):
-                objective = pl_module.objective
-                assert isinstance(objective, Objective)
                 show(partial(grid, judged, objective.spec.class_names, self.columns), f"{stage}/{name}", trainer)
         self._kept = {}
 
