@@ -117,7 +117,7 @@ def test_a_metric_that_does_not_exist_or_fit_is_refused_before_anything_is_train
 
 
 def test_what_was_noted_before_a_reset_does_not_count():
-    metrics = metrics_for(DataSpec("two", "vector", (1,), "classes", 1, ("a", "b")), "accuracy")
+    metrics = metrics_for(TWO, "accuracy")
     right, wrong = torch.tensor([0, 1]), torch.tensor([1, 0])
     metrics.update(preds=wrong, scores=wrong.float(), target=right)
     metrics.reset()
