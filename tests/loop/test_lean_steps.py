@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils import deterministic
 
+from trainer.loop.evaluation import LeanEvaluation
 from trainer.loop.steps import LeanStep
 from trainer.task.supervised import Supervised
 
@@ -142,3 +144,20 @@ def test_a_gan_is_the_same_with_lean_steps_and_without(more, command, tmp_path):
     lean, lightning = compared(command, tmp_path, *GAN, *more)
     assert lean["calls"] == lightning["calls"]
     assert lean == lightning
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_memory_is_not_filled_before_it_is_written_and_all_is_as_it_was_after_the_run(failing, command, monkeypatch):
+    filled, evaluate = [], LeanEvaluation.run
+
+    def watched(loop):
+        filled.append(deterministic.fill_uninitialized_memory)
+        if failing:
+            raise ValueError("broken")
+        return evaluate(loop)
+
+    monkeypatch.setattr(LeanEvaluation, "run", watched)
+    outcome = command("model=linear", "trainer.max_epochs=1", "callbacks=[lean_steps,progress]", "logger=none")
+    assert (outcome.code != 0) == failing
+    assert filled == ([False] if failing else [False, False])  # a validation and a test
+    assert deterministic.fill_uninitialized_memory
