@@ -33,16 +33,19 @@ AT_ONCE = 1024  # examples
 class Metrics(MetricCollection):
     """Metrics that sum up many examples at a time, as that takes as long for a few.
 
-    `update` takes preds, scores and target by keyword, each (examples, ...); each metric gets what it takes.
+    `update` takes preds, scores and target by keyword, each (examples, ...), and each metric gets what it takes; or by
+    position what all of them take.
     """
 
     def __init__(self, metrics: dict[str, Metric | MetricCollection]) -> None:
         super().__init__(metrics)
-        self._waiting: list[dict[str, Tensor]] = []
+        self._waiting: list[tuple[tuple[Tensor, ...], dict[str, Tensor]]] = []
+        self._examples = 0
 
-    def update(self, **given: Tensor) -> None:  # type: ignore[override]  # all by keyword
-        self._waiting.append(given)
-        if sum(len(each["target"]) for each in self._waiting) >= AT_ONCE:
+    def update(self, *given: Tensor, **named: Tensor) -> None:  # type: ignore[override]  # wider than a dict's
+        self._waiting.append((given, named))
+        self._examples += len([*given, *named.values()][-1])
+        if self._examples >= AT_ONCE:
             self._sum_up()
 
     def compute(self) -> dict[str, Any]:
@@ -50,14 +53,14 @@ class Metrics(MetricCollection):
         return super().compute()
 
     def reset(self) -> None:
-        self._waiting.clear()
+        self._waiting, self._examples = [], 0
         super().reset()
 
     def _sum_up(self) -> None:
-        if self._waiting:
-            names = self._waiting[0]
-            super().update(**{name: torch.cat([given[name] for given in self._waiting]) for name in names})
-            self._waiting.clear()
+        waiting, self._waiting, self._examples = self._waiting, [], 0
+        if waiting:
+            given = [torch.cat(parts) for parts in zip(*(given for given, _ in waiting), strict=True)]
+            super().update(*given, **{name: torch.cat([named[name] for _, named in waiting]) for name in waiting[0][1]})
 
 
 class AUROC(Metric):
