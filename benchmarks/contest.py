@@ -69,7 +69,10 @@ class Contest:
 
 
 def _begin(log: Path) -> None:
-    """What a contestant prints goes into a file."""
+    """What a contestant prints goes into a file; memory that it frees it keeps, as ours does."""
+    from trainer.memory import keep_freed_memory
+
+    keep_freed_memory()
     os.environ["PYTHONWARNINGS"] = "ignore"
     stream = log.open("a")
     for number in (1, 2):

@@ -1,7 +1,6 @@
 """Metrics by name. A metric says by the parameters of its `update` what it looks at: `preds`, `scores`, `target`."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,40 +26,6 @@ Make = Callable[[], Metric]
 
 OF_CLASSES = ("accuracy", "precision", "recall", "f1", "auroc")
 OF_VALUES = ("mae", "rmse", "r2")
-AT_ONCE = 1024  # examples
-
-
-class Metrics(MetricCollection):
-    """Metrics that sum up many examples at a time, as that takes as long for a few.
-
-    `update` takes preds, scores and target by keyword, each (examples, ...), and each metric gets what it takes; or by
-    position what all of them take.
-    """
-
-    def __init__(self, metrics: dict[str, Metric | MetricCollection]) -> None:
-        super().__init__(metrics)
-        self._waiting: list[tuple[tuple[Tensor, ...], dict[str, Tensor]]] = []
-        self._examples = 0
-
-    def update(self, *given: Tensor, **named: Tensor) -> None:  # type: ignore[override]  # wider than a dict's
-        self._waiting.append((given, named))
-        self._examples += len([*given, *named.values()][-1])
-        if self._examples >= AT_ONCE:
-            self._sum_up()
-
-    def compute(self) -> dict[str, Any]:
-        self._sum_up()
-        return super().compute()
-
-    def reset(self) -> None:
-        self._waiting, self._examples = [], 0
-        super().reset()
-
-    def _sum_up(self) -> None:
-        waiting, self._waiting, self._examples = self._waiting, [], 0
-        if waiting:
-            given = [torch.cat(parts) for parts in zip(*(given for given, _ in waiting), strict=True)]
-            super().update(*given, **{name: torch.cat([named[name] for _, named in waiting]) for name in waiting[0][1]})
 
 
 class AUROC(Metric):
@@ -119,8 +84,8 @@ def asked_for(spec: DataSpec, names: Names) -> list[str]:
     return list(asked)
 
 
-def metrics_for(spec: DataSpec, names: Names) -> Metrics:
-    """New metrics.
+def metrics_for(spec: DataSpec, names: Names) -> MetricCollection:
+    """New metrics; `update` takes preds, scores and target by keyword, and each metric gets what it takes.
 
     On two classes told by one logit, precision, recall and f1 are those of the second; otherwise the mean over
     the classes (macro), in which each class counts alike.
@@ -148,4 +113,4 @@ def metrics_for(spec: DataSpec, names: Names) -> Metrics:
         "auroc": AUROC,
         **(of_two if count == 1 else of_several),
     }
-    return Metrics({name: make[name]() for name in asked_for(spec, names)})
+    return MetricCollection({name: make[name]() for name in asked_for(spec, names)})

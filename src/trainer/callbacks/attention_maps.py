@@ -1,5 +1,6 @@
 """Attention maps: where a network looks, over images, behind words, or day by day, in TensorBoard."""
 
+from collections import Counter
 from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -51,18 +52,25 @@ class AttentionPictures(Callback):
 
     def __init__(self, *, examples: int = 4) -> None:
         self.examples = examples
+        self._wanted: Counter[int] = Counter()  # how many examples of a batch
         self._kept: list[Example] = []
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        last = not trainer.sanity_checking and trainer.current_epoch + 1 == trainer.max_epochs
+        self._choose(trainer.num_val_batches if last else [0], pl_module)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._choose(trainer.num_test_batches, pl_module)
 
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int, *_: Any
     ) -> None:
-        if not trainer.sanity_checking and trainer.current_epoch + 1 == trainer.max_epochs:
-            self._keep(trainer, pl_module, outputs, batch, batch_idx, trainer.num_val_batches)
+        self._keep(trainer, pl_module, outputs, batch, batch_idx)
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int, *_: Any
     ) -> None:
-        self._keep(trainer, pl_module, outputs, batch, batch_idx, trainer.num_test_batches)
+        self._keep(trainer, pl_module, outputs, batch, batch_idx)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._draw("val", trainer, pl_module)
@@ -70,20 +78,22 @@ class AttentionPictures(Callback):
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._draw("test", trainer, pl_module)
 
-    def _keep(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int, batches: Any
-    ) -> None:
-        count = sum(place * batches[0] // self.examples == batch_idx for place in range(self.examples))
+    def _choose(self, batches: Any, pl_module: LightningModule) -> None:
+        """Which examples are looked at in an evaluation of so many batches: a list, with an entry for each loader."""
+        looks = batches[0] and isinstance(getattr(pl_module, "net", None), Attentive)
+        self._wanted = Counter(place * batches[0] // self.examples for place in range(self.examples) if looks)
+
+    def _keep(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        count = self._wanted[batch_idx]
         if not count or outputs is None or not trainer.is_global_zero:
             return
-        net = getattr(pl_module, "net", None)
-        if isinstance(net, Attentive):
-            objective = pl_module.objective
-            assert isinstance(objective, Objective)
-            inputs, targets = (tensor[:count] for tensor in batch)
-            maps = net.attention_maps(inputs).transpose(0, 1)  # (count, layers, heads, queries, keys)
-            rows = (inputs, maps, objective.predictions(outputs[:count]), targets)
-            self._kept += [Example(*row) for row in zip(*(tensor.cpu() for tensor in rows), strict=True)]
+        net, objective = pl_module.net, pl_module.objective
+        assert isinstance(net, Attentive)
+        assert isinstance(objective, Objective)
+        inputs, targets = (tensor[:count] for tensor in batch)
+        maps = net.attention_maps(inputs).transpose(0, 1)  # (count, layers, heads, queries, keys)
+        rows = (inputs, maps, objective.predictions(outputs[:count]), targets)
+        self._kept += [Example(*row) for row in zip(*(tensor.cpu() for tensor in rows), strict=True)]
 
     def _draw(self, stage: str, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._kept:

@@ -35,7 +35,7 @@ class ClassReport(Callback):
 
     def __init__(self, *, most_classes: int = 20) -> None:
         self.most_classes = most_classes
-        self._seen: list[tuple[Tensor, Tensor, Tensor]] = []  # predictions, scores and targets of each batch
+        self._seen: list[tuple[Tensor, Tensor]] = []  # outputs and targets of each batch
 
     def logged(self, data: Any) -> list[str]:
         """Names of all metrics that are logged with these data; callbacks may wait for any of them."""
@@ -48,8 +48,8 @@ class ClassReport(Callback):
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any
     ) -> None:
-        if objective := self._objective(pl_module):
-            self._seen.append((objective.predictions(outputs), objective.scores(outputs), batch[1]))
+        if self._objective(pl_module):
+            self._seen.append((outputs, batch[1]))
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         objective = self._objective(pl_module)
@@ -59,8 +59,9 @@ class ClassReport(Callback):
         told = MulticlassConfusionMatrix(len(names), validate_args=False).to(pl_module.device)
         ranked = MulticlassROC(len(names), validate_args=False).to(pl_module.device)
         if self._seen:
-            predictions, scores, targets = (torch.cat(part) for part in zip(*self._seen, strict=True))
-            told.update(predictions, targets)
+            outputs, targets = (torch.cat(part) for part in zip(*self._seen, strict=True))
+            scores = objective.scores(outputs)
+            told.update(objective.predictions(outputs), targets)
             ranked.update(scores if scores.dim() == 2 else torch.stack([1 - scores, scores], 1), targets)
         self._seen, counts = [], told.compute()  # of all processes
         judged = per_class(counts)

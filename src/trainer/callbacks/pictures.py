@@ -19,7 +19,7 @@ from trainer.spec import Batch
 
 GREEN, RED = (0, 130, 0), (200, 0, 0)
 TILE, TITLE, GAP = 64, 14, 4  # pixels: side of an image, height of its title, space around
-AT_ONCE = 2**20  # numbers of images that are looked at together: a look takes as long for a few
+AT_ONCE = 2**21  # numbers of images that are looked at together: a look takes as long for a few
 
 
 class Judged(NamedTuple):
@@ -30,17 +30,14 @@ class Judged(NamedTuple):
     targets: Tensor
     scores: Tensor
 
-    def take(self, which: Tensor | slice) -> "Judged":
-        """The chosen ones, on the CPU."""
-        return Judged(*(tensor[which].cpu() for tensor in self))
-
     def join(self, more: "Judged") -> "Judged":
         """These and then those."""
         return Judged(*(torch.cat(pair) for pair in zip(self, more, strict=True)))
 
     def worst(self, at_most: int) -> "Judged":
         """Those whose truth has the lowest score, the worst first."""
-        return self.take(self.scores.argsort(stable=True)[:at_most])
+        order = self.scores.argsort(stable=True)[:at_most]
+        return Judged(*(tensor[order] for tensor in self))
 
 
 class PredictionPictures(Callback):
@@ -88,23 +85,32 @@ class PredictionPictures(Callback):
         if objective.spec.kind != "image" or objective.spec.target != "classes" or not trainer.is_global_zero:
             return
         self._waiting.append((batch[0], outputs, batch[1]))
-        if sum(images.numel() for images, *_ in self._waiting) >= AT_ONCE:
+        if len(self._waiting) * batch[0].numel() >= AT_ONCE:
             self._look(objective)
 
     def _look(self, objective: Objective) -> None:
-        images, outputs, targets = (torch.cat(parts) for parts in zip(*self._waiting, strict=True))
+        images, *judged = zip(*self._waiting, strict=True)
+        outputs, targets = map(torch.cat, judged)
         self._waiting.clear()
         predictions = objective.predictions(outputs)
-        judged = Judged(images, predictions, targets, scores_of_truth(objective.scores(outputs), targets))
+        scores = scores_of_truth(objective.scores(outputs), targets)
+
+        def take(which: Tensor) -> Judged:
+            """Those that are marked, on the CPU: of the images themselves no more than these are looked at."""
+            marked = torch.split(which, [*map(len, images)])
+            chosen = torch.cat([some[own] for some, own in zip(images, marked, strict=True)])
+            return Judged(*(each.cpu() for each in (chosen, predictions[which], targets[which], scores[which])))
+
         first, worst = self._kept.get("predictions"), self._kept.get("mistakes")
-        if first is None or len(first.targets) < self.images:
-            some = judged.take(slice(self.images))
-            self._kept["predictions"] = first.join(some).take(slice(self.images)) if first else some
+        lacking = self.images - (len(first.targets) if first else 0)
+        if lacking:
+            new = take(torch.arange(len(targets), device=targets.device) < lacking)
+            self._kept["predictions"] = first.join(new) if first else new
         wrong = predictions != targets
         if worst and len(worst.targets) == self.images:
-            wrong &= judged.scores < worst.scores[-1].to(judged.scores.device)
+            wrong &= scores < worst.scores[-1].to(scores.device)
         if worst is None or wrong.any():
-            new = judged.take(wrong)
+            new = take(wrong)
             self._kept["mistakes"] = (worst.join(new) if worst else new).worst(self.images)
 
     def _draw(self, stage: str, trainer: Trainer, pl_module: LightningModule) -> None:

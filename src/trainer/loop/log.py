@@ -122,7 +122,7 @@ class EpochLog:
     def begin(self) -> None:
         """From now on the task's `log` is `note`."""
         self.lightning_logs = False
-        self._sums: dict[str, tuple[Tensor, int]] = {}  # of values times examples, and of examples
+        self._noted: dict[str, list[tuple[Tensor, int]]] = {}  # values times examples, and examples
         self._shown: set[str] = set()  # in the progress bar
         self.metrics: Row = {}  # means, once they are published
         vars(self.trainer.lightning_module)["log"] = self.note
@@ -147,8 +147,7 @@ class EpochLog:
             leave_to_lightning(self.trainer, self.batch, name, value, **how)
             return
         rows = batch_size or (1 if self.batch is None else extract_batch_size(self.batch))
-        total, count = self._sums.get(name, (0.0, 0))
-        self._sums[name] = (total + as_tensor(value, self.trainer) * rows, count + rows)
+        self._noted.setdefault(name, []).append((as_tensor(value, self.trainer) * rows, rows))
         if prog_bar:
             self._shown.add(name)
         if self.batch is None:  # what one callback logs at the end, the next one may look at
@@ -157,10 +156,14 @@ class EpochLog:
     def publish(self) -> None:
         """Let callbacks and bar see the means."""
         own = self.connector.update_eval_epoch_metrics() if self.lightning_logs else {}
-        self.metrics = own | self._tell(self._sums)
+        self.metrics = own | self._tell(self._noted)
 
     def _tell(self, names: Iterable[str]) -> Row:
-        means: Row = {name: self._sums[name][0] / self._sums[name][1] for name in names}
+        means: Row = {}
+        for name in names:
+            values, rows = zip(*self._noted[name], strict=True)
+            total, count = sum(values[1:], values[0]), sum(rows)  # one after the other, as Lightning adds them
+            means[name], self._noted[name] = total / count, [(total, count)]
         self.connector._callback_metrics.update(means)
         self.connector._logged_metrics.update(means)
         self.connector._progress_bar_metrics.update({name: means[name] for name in means.keys() & self._shown})

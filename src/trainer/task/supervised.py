@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -14,6 +15,8 @@ from trainer.schedule import MakeSchedule, lightning_schedule
 from trainer.spec import Batch
 
 MakeOptimizer = Callable[..., Optimizer]
+
+AT_ONCE = 4096  # examples that metrics are told of together, as they take as long for a few
 
 
 class Supervised(LightningModule):
@@ -35,6 +38,7 @@ class Supervised(LightningModule):
         self.make_optimizer, self.make_schedule = optimizer, scheduler
         self.metrics = {"val": objective.metrics(), "test": objective.metrics()}
         self.metric_modules = nn.ModuleList(self.metrics.values())  # so that they move to the device with the rest
+        self._untold: list[tuple[Tensor, Tensor]] = []  # outputs and targets that the metrics do not know of yet
 
     @property
     def logged(self) -> list[str]:
@@ -71,16 +75,25 @@ class Supervised(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def _judge(self, stage: str, batch: Batch) -> Tensor:
-        """Log the loss of a batch and note its predictions; returns the outputs, for callbacks to look at."""
+        """Log the loss of a batch and note its outputs; returns them, for callbacks to look at."""
         inputs, targets = batch
         outputs = self(inputs)
         loss = self.objective.loss(outputs, targets)
         self.log(f"{stage}/loss", loss, batch_size=len(targets), prog_bar=stage == "val", sync_dist=True)
-        predictions, scores = self.objective.predictions(outputs), self.objective.scores(outputs)
-        self.metrics[stage].update(preds=predictions, scores=scores, target=targets)
+        self._untold.append((outputs, targets))
+        if len(targets) * len(self._untold) >= AT_ONCE:
+            self._tell_metrics(stage)
         return outputs
 
+    def _tell_metrics(self, stage: str) -> None:
+        outputs, targets = (torch.cat(parts) for parts in zip(*self._untold, strict=True))
+        self._untold = []
+        predictions, scores = self.objective.predictions(outputs), self.objective.scores(outputs)
+        self.metrics[stage].update(preds=predictions, scores=scores, target=targets)
+
     def _log_metrics(self, stage: str) -> None:
+        if self._untold:
+            self._tell_metrics(stage)
         for name, value in self.metrics[stage].compute().items():  # equal in all processes: Lightning need not know
             self.log(f"{stage}/{name}", value, prog_bar=stage == "val", sync_dist=True)
         self.metrics[stage].reset()
