@@ -93,13 +93,15 @@ class PredictionPictures(Callback):
         outputs, targets = map(torch.cat, judged)
         self._waiting.clear()
         predictions = objective.predictions(outputs)
-        scores = scores_of_truth(objective.scores(outputs), targets)
+
+        def scores(which: Tensor) -> Tensor:
+            return scores_of_truth(objective.scores(outputs[which]), targets[which])
 
         def take(which: Tensor) -> Judged:
             """Those that are marked, on the CPU: of the images themselves no more than these are looked at."""
             marked = torch.split(which, [*map(len, images)])
             chosen = torch.cat([some[own] for some, own in zip(images, marked, strict=True)])
-            return Judged(*(each.cpu() for each in (chosen, predictions[which], targets[which], scores[which])))
+            return Judged(*(each.cpu() for each in (chosen, predictions[which], targets[which], scores(which))))
 
         first, worst = self._kept.get("predictions"), self._kept.get("mistakes")
         lacking = self.images - (len(first.targets) if first else 0)
@@ -108,7 +110,7 @@ class PredictionPictures(Callback):
             self._kept["predictions"] = first.join(new) if first else new
         wrong = predictions != targets
         if worst and len(worst.targets) == self.images:
-            wrong &= scores < worst.scores[-1].to(scores.device)
+            wrong = wrong.masked_scatter(wrong, scores(wrong) < worst.scores[-1].to(wrong.device))
         if worst is None or wrong.any():
             new = take(wrong)
             self._kept["mistakes"] = (worst.join(new) if worst else new).worst(self.images)
