@@ -97,7 +97,7 @@ def test_values_are_logged_by_these_names():
 def test_the_loss_and_metrics_of_a_split_are_those_of_all_its_examples_whatever_the_batches(
     at_once, callbacks, monkeypatch
 ):
-    monkeypatch.setattr("trainer.task.supervised.AT_ONCE", at_once)
+    monkeypatch.setattr("trainer.task.judge.AT_ONCE", at_once)
     data = Line(points=25, val_share=0.2, eval_batch_size=2)  # batches of 2, 2 and 1
     trainer = lightning(2, callbacks=callbacks)
     task = supervised(data)

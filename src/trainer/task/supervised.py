@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -13,10 +12,9 @@ from trainer.losses import NONE
 from trainer.objective import Objective
 from trainer.schedule import MakeSchedule, lightning_schedule
 from trainer.spec import Batch
+from trainer.task.judge import Judge
 
 MakeOptimizer = Callable[..., Optimizer]
-
-AT_ONCE = 4096  # examples that metrics are told of together, as they take as long for a few
 
 
 class Supervised(LightningModule):
@@ -36,9 +34,8 @@ class Supervised(LightningModule):
         super().__init__()
         self.net, self.objective = net, objective
         self.make_optimizer, self.make_schedule = optimizer, scheduler
-        self.metrics = {"val": objective.metrics(), "test": objective.metrics()}
-        self.metric_modules = nn.ModuleList(self.metrics.values())  # so that they move to the device with the rest
-        self._untold: list[tuple[Tensor, Tensor]] = []  # outputs and targets that the metrics do not know of yet
+        self.judges = {"val": Judge(objective), "test": Judge(objective)}
+        self.judge_modules = nn.ModuleList(self.judges.values())  # so that they move to the device with the rest
 
     @property
     def logged(self) -> list[str]:
@@ -80,20 +77,9 @@ class Supervised(LightningModule):
         outputs = self(inputs)
         loss = self.objective.loss(outputs, targets)
         self.log(f"{stage}/loss", loss, batch_size=len(targets), prog_bar=stage == "val", sync_dist=True)
-        self._untold.append((outputs, targets))
-        if len(targets) * len(self._untold) >= AT_ONCE:
-            self._tell_metrics(stage)
+        self.judges[stage].note(outputs, targets)
         return outputs
 
-    def _tell_metrics(self, stage: str) -> None:
-        outputs, targets = (torch.cat(parts) for parts in zip(*self._untold, strict=True))
-        self._untold = []
-        predictions, scores = self.objective.predictions(outputs), self.objective.scores(outputs)
-        self.metrics[stage].update(preds=predictions, scores=scores, target=targets)
-
     def _log_metrics(self, stage: str) -> None:
-        if self._untold:
-            self._tell_metrics(stage)
-        for name, value in self.metrics[stage].compute().items():  # equal in all processes: Lightning need not know
+        for name, value in self.judges[stage].verdict().items():  # equal in all processes: Lightning need not know
             self.log(f"{stage}/{name}", value, prog_bar=stage == "val", sync_dist=True)
-        self.metrics[stage].reset()
