@@ -69,10 +69,7 @@ class Contest:
 
 
 def _begin(log: Path) -> None:
-    """What a contestant prints goes into a file; memory that it frees it keeps, as ours does."""
-    from trainer.memory import keep_freed_memory
-
-    keep_freed_memory()
+    """What a contestant prints goes into a file."""
     os.environ["PYTHONWARNINGS"] = "ignore"
     stream = log.open("a")
     for number in (1, 2):

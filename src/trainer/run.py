@@ -12,7 +12,6 @@ from trainer.artifacts.hold import is_first_process
 from trainer.artifacts.report import announce, log_hyperparameters, report
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.build import build, build_all, build_net, without_unasked
-from trainer.memory import keep_freed_memory
 from trainer.preflight.check import check
 from trainer.processes import processes_of_this_run
 from trainer.quiet import quieten
@@ -31,7 +30,6 @@ def run(config: DictConfig) -> Any:
     """
     hydra = HydraConfig.get()
     directory = RunDirectory(Path(hydra.runtime.output_dir))
-    keep_freed_memory()
     with interruptible(), directory.session() as result:
         quieten()
         with threads_for(check(config)):
