@@ -3,7 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
-BYTES_AT_ONCE = {"cpu": 2**20, "cuda": 2**22}  # of stored inputs: an operation costs little then; a GPU is kept busy
+BYTES_AT_ONCE = {"cpu": 2**19, "cuda": 2**22}  # of stored inputs: an operation costs little then; a GPU is kept busy
 POOL = 50  # batches among which examples of like length are put together: short ones then need not wait for long ones
 
 
