@@ -8,7 +8,7 @@ from typing import Any
 
 from trainer import __version__
 from trainer.commands import in_full, is_command, run_command
-from trainer.errors import leaving_quietly
+from trainer.errors import UserError, leaving_quietly
 from trainer.late import late_imports
 
 
@@ -62,8 +62,6 @@ def job(config: Any) -> Any:
     """One job of a run or a sweep; what the user can mend is told without a traceback."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
-
-    from trainer.errors import UserError
 
     with late_imports():
         from trainer.run import run

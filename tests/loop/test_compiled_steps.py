@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 
+from trainer.data.order import BYTES_AT_ONCE
 from trainer.loop.functional import coefficients
 from trainer.loop.qualify import pays
 
@@ -55,6 +56,13 @@ def test_where_steps_cannot_be_compiled_it_says_why(way, command, tmp_path):
     assert outcome.code == 1
     assert f"error: callbacks.lean_steps.compile: steps cannot be compiled: {reason}" in outcome.err
     assert "set it to auto or false" in outcome.err
+
+
+def test_steps_with_batches_that_come_one_at_a_time_cannot_be_compiled(command, monkeypatch):
+    monkeypatch.setitem(BYTES_AT_ONCE, "cpu", 1)
+    outcome = command(*TINY, *SHORT, *COMPILED)
+    assert outcome.code == 1
+    assert "steps cannot be compiled: batches come one at a time; set it to auto or false" in outcome.err
 
 
 def test_auto_takes_a_run_that_cannot_be_compiled_as_it_is(command, monkeypatch):

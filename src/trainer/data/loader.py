@@ -54,6 +54,7 @@ class TensorLoader:
         self.inputs, self.targets = inputs if read else inputs.to(device), targets.to(device)
         self.batch_size, self.shuffle, self.even, self.seed = batch_size, shuffle, even, seed
         self.lengths, self.repeats, self.rank, self.world_size = lengths, repeats, rank, world_size
+        self.at_once = 1 if read else batches_at_once(self.inputs, batch_size, lengths)
         self.epoch = self.position = 0  # `position`: batches of this epoch already given out
         self._resumed = False
 
@@ -62,22 +63,25 @@ class TensorLoader:
         return -(-mine // self.batch_size)  # rounded up
 
     def __iter__(self) -> Iterator[Batch]:
+        for examples, given_out in self.ready():
+            for batch in zip(*(torch.split(part, self.batch_size)[given_out:] for part in examples), strict=True):
+                self.position += 1
+                yield batch
+
+    def ready(self) -> Iterator[tuple[Batch, int]]:
+        """The examples of an epoch, of `at_once` batches at a time, and how many of these are given out already."""
         # Lightning stops after len(self) batches without exhausting the iterator, so the next epoch begins here
         if self.position and not self._resumed:
             self.epoch, self.position = self.epoch + 1, 0
         self._resumed = False
-        order, batches = self._order(), 1 if self.read else batches_at_once(self.inputs, self.batch_size, self.lengths)
+        order, batches = self._order(), self.at_once
         parts = torch.split(order, batches * self.batch_size)[self.position // batches :] if len(order) else ()
         stored = (self.inputs[rows.to(self.inputs.device)] for rows in parts)
-        there = (rows.to(self.device) for rows in parts)
-        for rows, inputs in zip(there, self.read([*stored]) if self.read else stored, strict=True):
-            prepared, given_out = self.prepare(inputs.to(self.device, non_blocking=True)), self.position % batches
+        for part, inputs in zip(parts, self.read([*stored]) if self.read else stored, strict=True):
+            rows, prepared = part.to(self.device), self.prepare(inputs.to(self.device, non_blocking=True))
             if self.augment:
                 prepared = self.augment(prepared, Draws(rows, self.seed, self.epoch))
-            pieces = (torch.split(part, self.batch_size)[given_out:] for part in (prepared, self.targets[rows]))
-            for batch in zip(*pieces, strict=True):
-                self.position += 1
-                yield batch
+            yield (prepared, self.targets[rows]), self.position % batches
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader stands; plain numbers, so that a checkpoint with it loads under `weights_only`."""

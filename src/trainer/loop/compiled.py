@@ -153,50 +153,38 @@ class CompiledSteps:
         changed = self._groups != constants(optimizer) or self._weights != self._learning()
         if changed or self.trainer.accumulate_grad_batches != 1:
             return lean.step()
-        batches: list[Any] = []
-        odd = None  # the last batch of an epoch may be smaller
-        for _ in range(self._room(lean)):
-            batch = lean.next()
-            if shapes(batch) != self._shapes:
-                odd = batch
-                break
-            batches.append(batch)
-        due = False
-        if len(batches) == 1:
-            due = lean.step(batches[0], another=odd is not None)
-        elif batches:
-            due = self._call(lean, batches, another=odd is not None)
-        if odd is None:
-            return due
-        lean.loop._batches_that_stepped += bool(batches)
-        return lean.step(odd)
+        most = self._room(lean)
+        batches = lean.bulk.many(most) if most > 1 else None
+        return self._call(lean, *batches) if batches else lean.step()
 
-    def _call(self, lean: LeanStep, batches: list[Any], another: bool) -> bool:
+    def _call(self, lean: LeanStep, inputs: Tensor, targets: Tensor) -> bool:
         assert self.function
-        rates = list(self._rates(lean, len(batches)))
+        steps = len(targets)
+        lean.count(steps)
+        rates = list(self._rates(lean, steps))
         [optimizer] = self.trainer.optimizers
         weights = [learning(group) for group in optimizer.param_groups]
         counts = [optimizer.state[weight].get("step") for group in weights for weight in group]
         done = [int(optimizer.state[group[0]].get("step", 0)) if group else 0 for group in weights]
         rows = [
             [
-                coefficients(group, rate, steps + place)
-                for group, rate, steps in zip(self._groups, now, done, strict=True)
+                coefficients(group, rate, before + place)
+                for group, rate, before in zip(self._groups, now, done, strict=True)
             ]
             for place, now in enumerate(rates, start=1)
         ]
-        inputs, targets = (torch.stack(part) for part in zip(*batches, strict=True))
+        given = (inputs.contiguous(), targets.contiguous(), torch.from_numpy(np.array(rows, np.float32)))
         with torch.no_grad():
             try:
-                losses = self.function(self._tensors(), inputs, targets, torch.from_numpy(np.array(rows, np.float32)))
+                losses = self.function(self._tensors(), *given)
             except Exception as error:  # the network is not what it was, and what it is now cannot be compiled
                 raise UserError(
                     "callbacks.lean_steps.compile: steps could not be compiled anew after something changed the"
                     f" network: {first_line(error)}; go on from the last checkpoint with false"
                 ) from error
             if counts and counts[0] is not None:
-                torch._foreach_add_(counts, len(batches))
-        return follow(lean, batches, losses, rates, another=another)
+                torch._foreach_add_(counts, steps)
+        return follow(lean, (inputs, targets), losses, rates)
 
     def _room(self, lean: LeanStep) -> int:
         """How many steps can be made until something may be due."""

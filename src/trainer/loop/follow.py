@@ -9,19 +9,18 @@ from torch import Tensor
 LeanStep = Any  # of trainer.loop.steps, which imports this
 
 
-def follow(lean: LeanStep, batches: list[Any], losses: Tensor, rates: list[list[float]], *, another: bool) -> bool:
+def follow(lean: LeanStep, batches: tuple[Tensor, Tensor], losses: Tensor, rates: list[list[float]]) -> bool:
     """Count steps that were made in one call; hooks and logs see those that are logged, and the last.
 
     Args:
         lean: Whose steps they were.
-        batches: What they were made with, at least two.
+        batches: What they were made with, at least two: (steps, batch, ...) of each.
         losses: As logged, one for each.
         rates: Of each step, for each group of weights.
-        another: Whether one more batch was taken.
     """
     loop, progress = lean.loop, lean.loop.batch_progress
     optimizer = loop.automatic_optimization.optim_progress.optimizer
-    groups, last = lean.trainer.optimizers[0].param_groups, len(batches) - 1
+    groups, last = lean.trainer.optimizers[0].param_groups, len(losses) - 1
     after, first = [group["lr"] for group in groups], loop._batches_that_stepped
     every = lean.trainer.log_every_n_steps or last + 2
     lean.trainer._logger_connector._first_loop_iter = False
@@ -31,9 +30,9 @@ def follow(lean: LeanStep, batches: list[Any], losses: Tensor, rates: list[list[
     lean.state["log"] = lean.log.note
     try:
         for place in (*range((-first - 1) % every, last, every), last):
-            batch = batches[place]
+            batch = (batches[0][place], batches[1][place])
             loop._batches_that_stepped = first + place
-            is_last_batch = place == last and lean.fetcher.done and not another
+            is_last_batch = place == last and lean.fetcher.done
             progress.increment_by(place - counted, is_last_batch)
             index, lean.log.batch = progress.current.ready, batch
             _set_rates(groups, rates[place])

@@ -139,7 +139,7 @@ def unfit_batch(batch: Any, step: Any) -> str | None:
     pair = isinstance(batch, list | tuple) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch)
     if not pair or step.cycle is None or not step.in_place:
         return "batches are not pairs of tensors from one loader"
-    return None
+    return None if step.bulk else "batches come one at a time"
 
 
 def shapes(batch: Any) -> list[Any]:

@@ -19,6 +19,7 @@ from pytorch_lightning.utilities.combined_loader import _MaxSizeCycle
 from torch import Tensor
 
 from trainer.loop.boundary import BoundaryLoop
+from trainer.loop.bulk import Bulk
 from trainer.loop.compiled import Compile, CompiledSteps
 from trainer.loop.evaluation import LeanEvaluation
 from trainer.loop.hooks import STEP_HOOKS, Hooks, forward_context, needs_lightning, placed, stays_in_place, takes_index
@@ -90,6 +91,10 @@ class LeanStep:
         self.context = forward_context(trainer, "train_step_context")
         cycle = data_fetcher.combined_loader._iterator
         self.cycle = cycle if isinstance(cycle, _MaxSizeCycle) and len(cycle.iterators) == 1 else None
+        [loader, *_] = data_fetcher.combined_loader.flattened
+        self.bulk = Bulk.of(loader) if self.cycle and not loop.compiled.gone else None
+        if self.cycle and self.bulk:
+            self.cycle.iterators[0] = self.bulk  # in place of one that has not begun
         self.stepped = True  # whether the last batch was the last of those that one step is made of
         schedules = trainer.lr_scheduler_configs
         self.steps_schedules = any(config.interval == "step" for config in schedules)
@@ -121,18 +126,17 @@ class LeanStep:
         """A step, and before it those that nobody looks at; returns whether something may be due after the last."""
         return self.stretch.run() or self.step()
 
-    def step(self, batch: Any = None, *, another: bool = False) -> bool:
+    def step(self, batch: Any = None) -> bool:
         """Train on the next batch; returns whether something may be due after it.
 
         Args:
             batch: That was taken by `next` already; None for none.
-            another: Whether one more was taken.
         """
         loop, progress = self.loop, self.loop.batch_progress
         if batch is None:
             batch = self.next()
         index = progress.current.ready
-        progress.is_last_batch = self.fetcher.done and not another
+        progress.is_last_batch = self.fetcher.done
         progress.increment_ready()
         connector = self.trainer._logger_connector
         connector._first_loop_iter = connector._first_loop_iter is None
@@ -226,12 +230,16 @@ class LeanStep:
 
     def next(self) -> Any:
         """The next batch, where and as the task needs it; straight from the loader where there is one alone."""
-        fetcher, cycle = self.fetcher, self.cycle
-        if cycle is None:
-            batch, _, _ = next(fetcher)
+        if self.cycle is None:
+            batch, _, _ = next(self.fetcher)
         else:
-            batch = next(cycle.iterators[0])
-            cycle._idx += 1
-            fetcher.fetched += 1
-            fetcher.done = fetcher.fetched >= (fetcher.length or 0)
+            batch = next(self.cycle.iterators[0])
+            self.count(1)
         return batch if self.in_place else placed(batch, self.trainer)
+
+    def count(self, batches: int) -> None:
+        """Note that so many batches were taken straight from the loader."""
+        assert self.cycle
+        self.cycle._idx += batches
+        self.fetcher.fetched += batches
+        self.fetcher.done = self.fetcher.fetched >= (self.fetcher.length or 0)
