@@ -56,7 +56,19 @@ def test_many_at_a_time_are_those_that_come_one_by_one(most):
 
 @pytest.mark.parametrize(
     ("given_out", "most", "many"),
-    [(0, 9, 4), (0, 3, 3), (0, 1, 0), (1, 9, 3), (2, 9, 2), (3, 9, 0), (4, 2, 2), (8, 9, 2), (9, 9, 0), (10, 9, 0)],
+    [
+        (0, 9, 4),
+        (0, 3, 3),
+        (0, 1, 0),
+        (1, 9, 3),
+        (1, 2, 2),
+        (2, 9, 2),
+        (3, 9, 0),
+        (4, 2, 2),
+        (8, 9, 2),
+        (9, 9, 0),
+        (10, 9, 0),
+    ],
 )
 def test_many_are_the_whole_ones_that_are_at_hand_and_two_at_least(given_out, most, many):
     some, meant = loader(), [*loader()]

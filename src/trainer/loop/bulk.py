@@ -20,7 +20,7 @@ class Bulk(Iterator[Pair]):
     def __init__(self, loader: Loader) -> None:
         self.loader, self.size, self.ready = loader, loader.batch_size, loader.ready()
         self._at = self._of = 0  # batches of the examples at hand that are given out, and that there are
-        self._singly: list[Pair] = []  # these batches, where they are given out one by one
+        self._singly: Iterator[Pair] | None = None  # the rest of these batches, where they are given out one by one
 
     @classmethod
     def of(cls, loader: Loader) -> "Bulk | None":
@@ -29,10 +29,11 @@ class Bulk(Iterator[Pair]):
 
     def __next__(self) -> Pair:
         self._fetch()
-        if not self._singly:
-            self._singly = [*zip(*(torch.split(part, self.size) for part in self._examples), strict=True)]
+        if self._singly is None:
+            begin = self._at * self.size
+            self._singly = zip(*(torch.split(part[begin:], self.size) for part in self._examples), strict=True)
         self._count(1)
-        return self._singly[self._at - 1]
+        return next(self._singly)
 
     def many(self, most: int) -> Pair | None:
         """The next batches, as many of the full size as are at hand; None for less than two.
@@ -49,6 +50,7 @@ class Bulk(Iterator[Pair]):
         if batches < 2:
             return None
         self._count(batches)
+        self._singly = None
         own, shape = slice(begin, self._at * self.size), (batches, self.size)
         return inputs[own].view(*shape, *inputs.shape[1:]), targets[own].view(*shape, *targets.shape[1:])
 
@@ -57,7 +59,7 @@ class Bulk(Iterator[Pair]):
         if self._at == self._of:
             self._examples, self._at = next(self.ready)
             self._of = -(-len(self._examples[1]) // self.size)  # rounded up
-            self._singly = []
+            self._singly = None
 
     def _count(self, batches: int) -> None:
         self._at += batches
