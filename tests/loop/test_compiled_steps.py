@@ -2,6 +2,7 @@
 
 import csv
 import os
+import subprocess
 import sys
 
 import pytest
@@ -18,13 +19,20 @@ COMPILED = ["callbacks.lean_steps.compile=true", "logger=csv", "trainer.accelera
 
 USERS = """
 from pytorch_lightning import Callback
+from torch.nn.functional import dropout
 
+from trainer.model.mlp import MLP
 from trainer.task.supervised import Supervised
 
 
 class Watcher(Callback):
     def on_before_zero_grad(self, trainer, task, optimizer):
         pass
+
+
+class Dropping(MLP):
+    def forward(self, inputs):
+        return dropout(super().forward(inputs), 0.1, self.training)
 
 
 class Own(Supervised):
@@ -177,6 +185,46 @@ def test_a_run_is_the_same_with_compiled_steps_and_it_can_be_gone_on_with(way, c
         outcome = command(*words, *more, f"hydra.run.dir='{name}'")
         assert outcome.code == 0, outcome.err
     assert_same(tmp_path / "compiled on", tmp_path / "plain on")
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """A checkpoint of a run whose steps were compiled."""
+    folder = tmp_path_factory.mktemp("begun")
+    words = [*TINY, *COMPILED, FREE, "test=false", f"hydra.run.dir='{folder}'"]
+    subprocess.run([sys.executable, "-m", "trainer", *words], check=True, cwd=folder)
+    return folder / "checkpoints/last.ckpt"
+
+
+LATER = {way: UNFIT[way] for way in UNFIT if way.startswith(("a ", "clipping", "accumulation"))}
+LATER["dropout"] = (["model.net._target_=users.Dropping"], "a step draws random numbers")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", LATER)
+def test_where_steps_cannot_be_compiled_they_are_not_behind_a_checkpoint_either(way, begun, command, tmp_path):
+    (tmp_path / "users.py").write_text(USERS)
+    sys.modules.pop("users", None)
+    words, reason = LATER[way]
+    on = [*TINY, FREE, "logger=csv", "trainer.max_epochs=4", f"ckpt_path='{begun}'", "test=false", *words]
+    outcome = command(*on, "callbacks.lean_steps.compile=true")
+    assert outcome.code == 1
+    assert f"error: callbacks.lean_steps.compile: steps cannot be compiled: {reason}" in outcome.err
+    for name, compiled in {"plain": "false", "asked": "auto"}.items():
+        assert command(*on, f"callbacks.lean_steps.compile={compiled}", f"hydra.run.dir={name}").code == 0
+    made, meant = checkpoint_of(tmp_path / "asked"), checkpoint_of(tmp_path / "plain")
+    assert made["state_dict"].keys() == meant["state_dict"].keys()
+    assert all(torch.equal(made["state_dict"][name], weights) for name, weights in meant["state_dict"].items())
+
+
+@pytest.mark.slow
+def test_batches_that_come_one_at_a_time_behind_a_checkpoint_are_not_compiled(begun, command, monkeypatch):
+    monkeypatch.setitem(BYTES_AT_ONCE, "cpu", 1)
+    on = [*TINY, FREE, *COMPILED, "trainer.max_epochs=4", f"ckpt_path='{begun}'", "test=false"]
+    outcome = command(*on)
+    assert outcome.code == 1
+    assert "steps cannot be compiled: batches come one at a time; set it to auto or false" in outcome.err
+    assert command(*on, "callbacks.lean_steps.compile=auto").code == 0
 
 
 @pytest.mark.slow

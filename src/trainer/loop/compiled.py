@@ -58,9 +58,13 @@ class CompiledSteps:
         self.function: Steps | None = None
         self._seconds: list[float] = []
         self._shapes: list[Any] = []
+        self._unasked: list[Tensor] | None = None  # a batch as compiled steps had them before the checkpoint
 
     def step(self, lean: LeanStep) -> bool:
         """Make a step, or as many as can be made in one call; returns whether something may be due after it."""
+        if self._unasked:
+            batch, self._unasked = self._unasked, None
+            self._ask(lean, batch)
         if self.gone:
             return bool(lean.steps())
         return self._many(lean) if self.function else self._watch(lean)
@@ -75,14 +79,26 @@ class CompiledSteps:
             self.gone = self.gone or state
         elif not self.gone:
             self._shapes = [(tuple(shape), getattr(torch, dtype.removeprefix("torch."))) for shape, dtype in state]
-            self._compile([torch.zeros(shape, dtype=dtype) for shape, dtype in self._shapes])
+            batch = [torch.zeros(shape, dtype=dtype) for shape, dtype in self._shapes]
+            task: Any = self.trainer.lightning_module
+            before = Unmoved(task.net)
+            self._compile(batch)
+            if self.function and (reason := before.reason()):
+                self.refuse(reason)
+            self._unasked = batch if self.function else None
+
+    def _ask(self, lean: LeanStep, batch: Any) -> bool:
+        """Whether this run allows steps with such batches to be compiled; refuse where it does not."""
+        reason = unfit(self.trainer, lean.hooks) or unfit_batch(batch, lean)
+        if reason:
+            self.refuse(reason)
+        return not reason
 
     def _watch(self, lean: LeanStep) -> bool:
         """A plain step, of which is learned whether those to come can be compiled and whether that pays."""
         first, batch = not self._seconds, lean.next()
-        if first and (reason := unfit(self.trainer, lean.hooks) or unfit_batch(batch, lean)):
-            self.refuse(reason)
-            return lean.step(batch)
+        if first and not self._ask(lean, batch):
+            return bool(lean.step(batch))
         before = Unmoved(lean.task.net) if first else None
         began = time.perf_counter()
         due = lean.step(batch)
@@ -144,7 +160,7 @@ class CompiledSteps:
             raise UserError(
                 f"callbacks.lean_steps.compile: steps cannot be compiled: {reason}; set it to auto or false"
             )
-        self.gone = True
+        self.gone, self.function = True, None
         log.log(logging.INFO if said else logging.DEBUG, "steps are not compiled: %s", reason)
 
     def _many(self, lean: LeanStep) -> bool:
