@@ -20,7 +20,7 @@ from pathlib import Path
 import processes
 import sweeps
 from contest import DATA, HERE, Contest
-from table import AND_DRAWING, BY_RECIPE, COMPILED, GROUPS, Round, contestants, lines
+from table import AND_DRAWING, BY_RECIPE, GROUPS, Round, contestants, lines
 from works import LIKE, WORKS, words_of
 
 
@@ -39,9 +39,6 @@ def measure(group: str, contest: Contest, *, quick: bool) -> Round:
         words = words_of("mnist", folder, quick=False)
         whats = dict.fromkeys(contestants(group), "test") | {AND_DRAWING: "whole_test"}
         return {name: contest.measure(name, words, what=what) for name, what in whats.items()}
-    if group.startswith("compiled_"):
-        words = words_of(LIKE[group], folder, quick=False)
-        return {COMPILED: contest.measure(COMPILED, words, what="compiled"), "plain": contest.measure("plain", words)}
     steps = WORKS[group].template_steps[0 if quick else 1]
     return {
         name: contest.measure(name, words_of(group, folder, quick=quick, by_recipe=name == BY_RECIPE), steps=steps)
@@ -60,7 +57,7 @@ def measure_all(groups: list[str], rounds: int, folder: Path, *, quick: bool) ->
             continue
         with Contest(folder) as contest:
             try:
-                if group in (*WORKS, "test", "compiled_xor", "compiled_diabetes"):
+                if group in (*WORKS, "test"):
                     measure(group, contest, quick=quick)  # uncounted: imports, data, first calls
                 for place in range(rounds):
                     found.setdefault(group, []).append(measure(group, contest, quick=quick))

@@ -52,7 +52,7 @@ class Contest:
         Args:
             contestant: ours, plain, tutorial or template.
             words: What ours is told; it says what the others have to do.
-            what: train or test; of ours, compiled and whole_test as well.
+            what: train or test; of ours, whole_test as well.
             steps: Of the template's way alone, if not as many as the words say.
         """
         if contestant not in self.processes:

@@ -16,12 +16,6 @@ def train(words: list[str], folder: Path) -> tuple[int, float]:
     return run([*words, "test=false", STOPWATCH], folder)
 
 
-def compiled(words: list[str], folder: Path) -> tuple[int, float]:
-    """Train by compiled steps: steps and seconds from the third epoch on, when all is compiled."""
-    words = [*words, "test=false", "callbacks.lean_steps.compile=true", "trainer.deterministic=false"]
-    return run([*words, STOPWATCH, "+callbacks.stopwatch.from_epoch=2"], folder)
-
-
 def whole(words: list[str], folder: Path) -> tuple[int, float]:
     """One run with its test, from the config to the last file: 1, and its seconds."""
     began = time.perf_counter()

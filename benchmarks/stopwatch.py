@@ -9,24 +9,14 @@ from pytorch_lightning import Callback
 class Stopwatch(Callback):
     """Everything between start and end of a training counts: steps, logging, validation, checkpoints.
 
-    Args:
-        from_epoch: Training counts from the beginning of this epoch on; 0 is the first.
-
     A test ends with its last batch; what is summed up and drawn then takes as long for any test, and is noted apart.
     """
 
-    def __init__(self, from_epoch: int = 0):
-        self.from_epoch = from_epoch
-
     def on_train_start(self, trainer, pl_module):
-        self.began, self.before = time.perf_counter(), 0
-
-    def on_train_epoch_start(self, trainer, pl_module):
-        if trainer.current_epoch == self.from_epoch > 0:
-            self.began, self.before = time.perf_counter(), trainer.global_step
+        self.began = time.perf_counter()
 
     def on_train_end(self, trainer, pl_module):
-        laps.append((trainer.global_step - self.before, time.perf_counter() - self.began))
+        laps.append((trainer.global_step, time.perf_counter() - self.began))
 
     def on_test_start(self, trainer, pl_module):
         self.began, self.examples = time.perf_counter(), 0

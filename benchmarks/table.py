@@ -42,17 +42,14 @@ class Row:
 
 BY_RECIPE = "ours by recipe"  # our own net for the same data, which is as accurate or better
 AND_DRAWING = "ours and its drawing"
-COMPILED = "ours compiled"
 SECONDS = {"unit": "s", "at_least": False}
 MILLISECONDS = {"unit": "ms", "at_least": False}
 ROWS = [
     Row("xor", "XOR, full batch", "plain", 0.9),
     Row("xor", "XOR", "template", 50),
     Row("xor", "XOR", "template in epochs of 1,000 steps", None),
-    Row("compiled_xor", "XOR, compiled steps after the first call", "plain", 5, own=COMPILED),
     Row("diabetes", "diabetes 8-6-4-1, batches of 16", "plain", 0.9),
     Row("diabetes", "diabetes", "template", 15),
-    Row("compiled_diabetes", "diabetes, compiled steps after the first call", "plain", 5, own=COMPILED),
     Row("stock", "stock windows, LSTM 10x1 to 32, batches of 64", "plain", 0.9),
     Row("stock", "stock windows", "template", 4),
     Row("mnist", "MNIST CNN, batches of 64", "plain", 0.95),

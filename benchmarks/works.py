@@ -84,7 +84,6 @@ WORKS = {
 # groups of rows that are of another's work
 LIKE = {"test": "mnist", "small_jobs": "diabetes", "overhead": "diabetes"}
 LIKE |= {"memory_mnist": "mnist", "memory_cifar10": "cifar10"}
-LIKE |= {"compiled_xor": "xor", "compiled_diabetes": "diabetes"}
 
 
 def words_of(work: str, folder: Path, *, quick: bool, by_recipe: bool = False) -> list[str]:

@@ -152,8 +152,6 @@ def named_in(config: DictConfig) -> list[str]:
 
 def register() -> None:
     """Make all this known to Hydra; call it before `hydra.main` or `hydra.compose`."""
-    from trainer.once import compose_once  # parts of Hydra that other commands do not need
-
     for plugin in (ExperimentSource, TrainerSearchPath):
         Plugins.instance().register(plugin)
     store = ConfigStore.instance()
@@ -161,4 +159,3 @@ def register() -> None:
     # in the place of Hydra's own, which the line above has read: the same grammar, with a ledger
     sweeper = {"_target_": "hydra_plugins.trainer_sweeper.LedgerSweeper", "max_batch_size": None, "params": None}
     store.store("basic", sweeper, "hydra/sweeper")
-    compose_once()

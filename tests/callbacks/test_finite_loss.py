@@ -69,7 +69,7 @@ def test_a_step_with_a_bad_loss_is_left_out_by_choice(bad, tmp_path):
     assert all(value.isfinite().all() for value in last["state_dict"].values())
 
 
-def test_compiled_steps_are_looked_at_as_well(command):
+def test_a_loss_that_diverges_between_two_logged_steps_ends_the_run(command):
     words = ["data=line", "model=linear", "optimizer=sgd", "optimizer.lr=50", "trainer.max_epochs=300"]
     plain = command(*words)
     assert plain.code == 1

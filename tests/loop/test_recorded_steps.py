@@ -11,7 +11,7 @@ from trainer.loop.recorded import laid_out
 from trainer.loop.routine import Routine
 
 RUN = ["trainer.max_epochs=5", "trainer.accelerator=cpu", "trainer.log_every_n_steps=4"]
-RUN += ["callbacks.lean_steps.compile=false", "logger=csv"]
+RUN += ["logger=csv"]
 DIGITS = [*RUN, "data=digits", "model=mlp", "model.net.hidden=[4]", "model.net.dropout=0"]
 OWN = ["~model.net.hidden", "~model.net.activation", "~model.net.batch_norm"]
 OWN += ["~model.net.dropout", "~model.net.residual", "~model.net.initialisation"]

@@ -64,7 +64,6 @@ TYPED = [
         "int",
     ),
     ("objective.loss=l3", "objective.loss", "'l3' is not one of"),
-    ("callbacks.lean_steps.compile=maybe", "callbacks.lean_steps.compile", "'maybe' is not"),
     ("model.net.hidden=[64],[128]", "model.net.hidden", "--multirun"),
     ("model.net._target_=trainer.model.mlp.MPL", "model.net._target_", "cannot import"),
     ("optimizer._target_=torch.optim.Adamm", "optimizer._target_", "cannot import"),

@@ -48,7 +48,7 @@ class StopAtBadLoss(Callback):
 
     def __init__(self, every_n_steps: int) -> None:
         self.every_n_steps = every_n_steps
-        self._losses: list[Tensor] = []  # of the last batches: numbers, or several in a row
+        self._losses: list[Tensor] = []  # of the last batches
         self._boundary = Boundary()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -59,8 +59,7 @@ class StopAtBadLoss(Callback):
             self._boundary.see_losses = lambda losses: self._see(losses, trainer)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
-        if not self._boundary.in_one_call:
-            self._see([loss_of(outputs, trainer)], trainer)
+        self._see([loss_of(outputs, trainer)], trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.look(trainer)
@@ -70,7 +69,7 @@ class StopAtBadLoss(Callback):
 
     def _see(self, losses: Sequence[Tensor], trainer: Trainer) -> None:
         self._losses.extend(losses)
-        if len(self._losses) >= self.every_n_steps or losses[0].dim():
+        if len(self._losses) >= self.every_n_steps:
             self.look(trainer)
 
     def look(self, trainer: Trainer) -> None:
@@ -81,8 +80,7 @@ class StopAtBadLoss(Callback):
         """
         if not self._losses:
             return
-        with torch.no_grad():
-            losses = torch.hstack(self._losses).flatten()  # numbers and rows
+        losses = torch.hstack(self._losses).flatten()  # one element each, of any shape
         bad = (~losses.isfinite()).nonzero()
         if len(bad):
             back = len(losses) - int(bad[0])  # batches, the bad one included

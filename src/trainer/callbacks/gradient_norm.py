@@ -11,7 +11,7 @@ class GradientNorm(Callback):
     """Log the norm of all gradients together for the steps whose loss is logged, and in the same row.
 
     Its name is `grad_norm`, and with it that of the network where several learn by turns: `grad_norm_generator`. It is
-    the norm before any clipping. Steps that are made many in one compiled call keep no gradients, so they have none.
+    the norm before any clipping.
     """
 
     skips_steps = True  # those that are not logged; `trainer.loop` need not call it there

@@ -6,7 +6,6 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.utils import deterministic
 
-from trainer.loop.compiled import Compile
 from trainer.loop.evaluation import LeanEvaluation
 from trainer.loop.steps import LeanLoop
 
@@ -16,21 +15,15 @@ class LeanSteps(Callback):
 
     With `trainer.deterministic` PyTorch also fills memory that it takes with NaN, in case somebody reads what nobody
     has written. That takes up to a twentieth of a pass, and is left out meanwhile.
-
-    Args:
-        compile: Whether many steps of a small network are made in one compiled call. True: wherever a run allows it,
-            and an error says why where it does not; `"auto"`: where a run allows it, is so long that it pays, and need
-            not be `deterministic`.
     """
 
-    def __init__(self, *, compile: Compile = "auto") -> None:  # noqa: A002  the word users type
-        self.compile: Compile = compile
+    def __init__(self) -> None:
         self._fills = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         if stage == "fit":
-            trainer.fit_loop.epoch_loop = LeanLoop(trainer, self.compile)
+            trainer.fit_loop.epoch_loop = LeanLoop(trainer)
             trainer.fit_loop.epoch_loop.step_log.begin()
             # Lightning sets it for processes that are yet to fork; with it each step of Adam loads NVML to count GPUs
             os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)

@@ -63,13 +63,6 @@ class TensorLoader:
         return -(-mine // self.batch_size)  # rounded up
 
     def __iter__(self) -> Iterator[Batch]:
-        for examples, given_out in self.ready():
-            for batch in zip(*(torch.split(part, self.batch_size)[given_out:] for part in examples), strict=True):
-                self.position += 1
-                yield batch
-
-    def ready(self) -> Iterator[tuple[Batch, int]]:
-        """The examples of an epoch, of `at_once` batches at a time, and how many of these are given out already."""
         # Lightning stops after len(self) batches without exhausting the iterator, so the next epoch begins here
         if self.position and not self._resumed:
             self.epoch, self.position = self.epoch + 1, 0
@@ -81,7 +74,10 @@ class TensorLoader:
             rows, prepared = part.to(self.device), self.prepare(inputs.to(self.device, non_blocking=True))
             if self.augment:
                 prepared = self.augment(prepared, Draws(rows, self.seed, self.epoch))
-            yield (prepared, self.targets[rows]), self.position % batches
+            examples, given_out = (prepared, self.targets[rows]), self.position % batches
+            for batch in zip(*(torch.split(part, self.batch_size)[given_out:] for part in examples), strict=True):
+                self.position += 1
+                yield batch
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader stands; plain numbers, so that a checkpoint with it loads under `weights_only`."""

@@ -26,8 +26,8 @@ class Boundary:
 
     due_at = NEVER
     reached: Callable[[Place], None] | None = None
-    in_one_call = False  # steps were made in one call, and callbacks are called for some of them
-    see_losses: Callable[[Sequence[Tensor]], None] | None = None  # then gets the losses of all: one each, or in rows
+    # called with the losses of the steps that ran without hooks
+    see_losses: Callable[[Sequence[Tensor]], None] | None = None
 
     def tell(self, place: Place) -> None:
         """A boundary is reached."""

@@ -19,7 +19,6 @@ from torch.nn.modules import module as of_torch
 from torch.optim import Optimizer
 
 from trainer.loop.bounds import Bounds
-from trainer.loop.functional import constants
 from trainer.loop.qualify import has_hooks, has_step_hooks, unfit_kind, unfit_rates, unfit_steps
 from trainer.loop.routine import Routine
 
@@ -27,6 +26,8 @@ LeanStep = Any  # of trainer.loop.steps, which imports this
 
 MOST_SHAPES = 8  # of batches
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+# keys of a parameter group that do not change an update
+VARYING = ("params", "lr", "initial_lr", "foreach", "fused", "capturable")
 HOOKS_OF_ALL = ("_global_forward_hooks", "_global_forward_pre_hooks", "_global_backward_hooks")
 
 log = logging.getLogger(__name__)
@@ -195,7 +196,7 @@ def _state(task: Any, optimizer: Optimizer, bounds: Bounds) -> Any:
         [any(getattr(module, name) for name in HOOKS) for module in modules],
         any(getattr(of_torch, name) for name in HOOKS_OF_ALL),
         torch.is_anomaly_enabled(),
-        constants(optimizer),
+        [{key: group[key] for key in group if key not in VARYING} for group in optimizer.param_groups],
         has_step_hooks(optimizer),
         [[id(weight) for weight in group["params"]] for group in optimizer.param_groups],
         [id(one) for kept in optimizer.state.values() for one in kept.values()],

@@ -43,7 +43,6 @@ def state_at(place: Place, trainer: Trainer) -> State:
         "results": list(_gathered(loop._results)) if inside else [],
         "metrics": _metric_states(trainer.lightning_module),
         "validated": dict(loop.val_loop._seen_batches_per_dataloader),
-        "compiled": loop.compiled.state() if hasattr(loop, "compiled") else True,
         "should_stop": trainer.should_stop,
         "limits": limits(trainer),
     }
@@ -102,8 +101,6 @@ def _put_back(trainer: Trainer, state: State) -> None:
     for name, (values, count) in state["metrics"].items():
         vars(modules[name]).update(values, _update_count=count, _computed=None)
     loop.val_loop._seen_batches_per_dataloader.update(state["validated"])
-    if hasattr(loop, "compiled"):
-        loop.compiled.go_on(state["compiled"])
     set_random_states(state["random"])
 
 

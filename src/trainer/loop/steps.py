@@ -19,8 +19,6 @@ from pytorch_lightning.utilities.combined_loader import _MaxSizeCycle
 from torch import Tensor
 
 from trainer.loop.boundary import BoundaryLoop
-from trainer.loop.bulk import Bulk
-from trainer.loop.compiled import Compile, CompiledSteps
 from trainer.loop.evaluation import LeanEvaluation
 from trainer.loop.hooks import STEP_HOOKS, Hooks, forward_context, needs_lightning, placed, stays_in_place, takes_index
 from trainer.loop.log import StepLog, is_logged
@@ -35,14 +33,12 @@ class LeanLoop(BoundaryLoop):
 
     Args:
         trainer: Whose loop it is.
-        compiled: Whether many steps are made in one compiled call; `"auto"` where it pays.
     """
 
-    def __init__(self, trainer: Trainer, compiled: Compile = False) -> None:
+    def __init__(self, trainer: Trainer) -> None:
         super().__init__(trainer)
         self.step_log = StepLog(trainer)
         self.val_loop = LeanEvaluation(self.val_loop)
-        self.compiled = CompiledSteps(trainer, compiled)
         self.recorded = RecordedSteps(trainer)
         self.hooks: Hooks | None = None
         self.takes_index = takes_index(trainer.lightning_module.training_step)
@@ -52,9 +48,8 @@ class LeanLoop(BoundaryLoop):
         self.step_log.latest.clear()
 
     def run(self, data_fetcher: _DataFetcher) -> None:
-        reason = needs_lightning(self.trainer)
-        if reason or type(data_fetcher) is not _PrefetchDataFetcher or data_fetcher.length is None:
-            self.compiled.refuse(f"with this {reason or 'loader'} Lightning's own loop makes them")
+        is_usual_loader = type(data_fetcher) is _PrefetchDataFetcher and data_fetcher.length is not None
+        if needs_lightning(self.trainer) or not is_usual_loader:
             return super().run(data_fetcher)
         self.reset()
         self.on_run_start(data_fetcher)
@@ -91,10 +86,6 @@ class LeanStep:
         self.context = forward_context(trainer, "train_step_context")
         cycle = data_fetcher.combined_loader._iterator
         self.cycle = cycle if isinstance(cycle, _MaxSizeCycle) and len(cycle.iterators) == 1 else None
-        [loader, *_] = data_fetcher.combined_loader.flattened
-        self.bulk = Bulk.of(loader) if self.cycle and not loop.compiled.gone else None
-        if self.cycle and self.bulk:
-            self.cycle.iterators[0] = self.bulk  # in place of one that has not begun
         self.stepped = True  # whether the last batch was the last of those that one step is made of
         schedules = trainer.lr_scheduler_configs
         self.steps_schedules = any(config.interval == "step" for config in schedules)
@@ -109,7 +100,7 @@ class LeanStep:
     def until_something_is_due(self) -> None:
         """Train on batches up to one after which a validation may be due, or the end."""
         self.loop.recorded.is_begun = False
-        while not self.loop.compiled.step(self):
+        while not self.steps():
             self.loop._batches_that_stepped += self.stepped
 
     def room(self) -> int:
