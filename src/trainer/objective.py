@@ -6,9 +6,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import MetricCollection
 
+from trainer.errors import UserError
 from trainer.losses import DISTANCES, NONE, Distance, Loss, Penalty, meant
 from trainer.metrics import Names, asked_for, metrics_for
 from trainer.spec import DataSpec
+from trainer.target_scale import TargetScale
 
 
 class Objective(ABC):
@@ -17,6 +19,7 @@ class Objective(ABC):
     spec: DataSpec
     asked: Names = "auto"  # metrics, by name
     penalty = NONE  # of the network's weights; training adds it to the loss
+    target_scale: TargetScale | None = None  # standardizes outputs and targets of values for the loss alone
 
     @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -71,17 +74,22 @@ class ClassObjective(Objective):
 
 
 class ValueObjective(Objective):
-    """Distance to the true values.
+    """Distance to the true values, in units of their standard deviation if the data set standardizes its targets.
 
     Args:
         spec: The data set's promise.
-        distance: Mean over (outputs, targets); the mean squared error where none is given.
+        distance: Mean over (outputs, targets), both standardized; the mean squared error where none is given.
     """
 
     def __init__(self, spec: DataSpec, distance: Distance | None = None) -> None:
         self.spec, self.distance = spec, distance or F.mse_loss
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        if outputs.shape != targets.shape:  # PyTorch would broadcast them
+            raise UserError(f"model.net: outputs of shape {(*outputs.shape,)}; expected {(*targets.shape,)}")
+        if self.target_scale:
+            outputs = self.target_scale.standardize(outputs)
+            targets = self.target_scale.standardize(targets)
         return self.distance(outputs, targets)
 
     def predictions(self, outputs: Tensor) -> Tensor:
