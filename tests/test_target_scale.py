@@ -115,7 +115,7 @@ def test_test_predict_export_and_resume_have_the_units_of_the_file(command, tmp_
     assert resumed["test/rmse"] == pytest.approx(metrics["test/rmse"], rel=0.05)
 
 
-def test_a_network_that_learned_from_one_file_keeps_its_units_on_another(command, tmp_path):
+def test_a_network_that_learned_from_one_file_keeps_its_units_and_means_on_another(command, tmp_path):
     table(tmp_path, 450_000, 150_000)
     assert command(*RUN).code == 0
     (tmp_path / "other.csv").write_text("a,b,y\n" + "".join(f"{n / 9 - 1},0.0,{150_000 * n}\n" for n in range(20)))
@@ -123,6 +123,11 @@ def test_a_network_that_learned_from_one_file_keeps_its_units_on_another(command
     saved = torch.load("run/checkpoints/best.ckpt", weights_only=True)["target_scale"]
     assert saved["mean"] == pytest.approx([450_000], rel=0.1)
     metrics = json.loads((tmp_path / "tested/result.json").read_text())["metrics"]
+    other, model = Table(path="other.csv", dir=".", features=2, task="values"), trainer.load("run")
+    other.setup("test")
+    inputs, targets = other.splits["test"]
+    said = [each.value for each in model.predict(model.preprocessing.prepare(inputs))]  # as `trainer predict` does
+    assert metrics["test/rmse"] == pytest.approx(np.sqrt(np.mean((said - targets[:, 0].numpy()) ** 2)), rel=1e-6)
     rmse_in_std = metrics["test/rmse"] / saved["std"][0]
     assert metrics["test/loss"] == pytest.approx(rmse_in_std**2, rel=1e-5)
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -129,6 +130,22 @@ class Table(TensorData):
             place = file.place(columns[empty[0]])
             raise UserError(f"{file.path}, {place}: missing in every training row; leave it out by data.drop")
         return splits
+
+    def state_dict(self) -> dict[str, Any]:
+        made = self.preprocessing
+        return super().state_dict() | {"names": made.names, "mean": made.mean, "deviation": made.deviation}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the means and deviations that the checkpoint's network learned with, of whatever file they are."""
+        super().load_state_dict(state_dict)
+        names = state_dict.get("names", self.preprocessing.names)
+        if names != self.preprocessing.names:
+            found = ", ".join(self.preprocessing.names)
+            raise UserError(
+                f"data.path: '{self.path}' has the columns {found}; expected {', '.join(names)}, as in training"
+            )
+        learned = {name: state_dict[name] for name in ("mean", "deviation") if name in state_dict}
+        self.preprocessing = replace(self.preprocessing, **learned)
 
     def _cut(self, examples: Split, rows: Rows) -> dict[Stage, Split]:
         """Cut the rows; learn each column's mean from the training rows that have it, and its deviation over all."""
