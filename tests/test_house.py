@@ -43,7 +43,10 @@ MAY_IMPORT = {
     "origin": {"config", "errors", "mistake"},
     "compose": {"config", "errors", "hydra_error", "mended", "mistake", "origin"},
     "mended": {"config", "errors", "mistake", "origin"},
-    "preflight": {"build", "compose", "config", "late", "mistake", "origin", "quiet", "sweep", "threads", *SPEC},
+    "preflight": {
+        *("build", "compose", "config", "late", "mistake", "objective", "origin", "quiet", "sweep", "task", "threads"),
+        *SPEC,
+    },
     "sweep": {
         *("artifacts", "cli", "compose", "config", "cores", "errors", "late", "mistake", "preflight"),
         *("run", "signals"),

@@ -39,6 +39,21 @@ class Objective(ABC):
         """How sure it is: of the second class (batch,), or of each class (batch, classes), in [0, 1]; or the values."""
         return self.predictions(outputs)
 
+    def require_shape(self, outputs: Tensor, examples: int) -> None:
+        """Refuse outputs of a network that are not (examples, spec.output_size).
+
+        Raises:
+            UserError: Names the actual and the expected shape.
+        """
+        expected = (examples, self.spec.output_size)
+        is_tensor = isinstance(outputs, Tensor)
+        if not is_tensor or outputs.shape != expected:
+            found = f"outputs of shape {(*outputs.shape,)}" if is_tensor else f"outputs are a {type(outputs).__name__}"
+            meaning = "a value" if self.spec.target == "values" else "a logit for each class"
+            if self.spec.class_names and self.spec.output_size == 1:
+                meaning = "one logit for two classes"
+            raise UserError(f"model.net: {found}; data '{self.spec.name}' expects {expected}: examples, {meaning}")
+
     def metrics(self) -> MetricCollection:
         """New metrics, to be updated with preds=predictions, scores=scores, target=targets."""
         return metrics_for(self.spec, self.asked)
@@ -58,6 +73,7 @@ class ClassObjective(Objective):
         self.label_smoothing, self.distance = label_smoothing, distance
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        self.require_shape(outputs, len(targets))  # PyTorch would take more outputs than there are classes
         if self.distance:
             return self.distance(outputs, targets)
         if self.binary:
@@ -85,8 +101,7 @@ class ValueObjective(Objective):
         self.spec, self.distance = spec, distance or F.mse_loss
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        if outputs.shape != targets.shape:  # PyTorch would broadcast them
-            raise UserError(f"model.net: outputs of shape {(*outputs.shape,)}; expected {(*targets.shape,)}")
+        self.require_shape(outputs, len(targets))  # PyTorch would broadcast outputs (batch,)
         if self.target_scale:
             outputs = self.target_scale.standardize(outputs)
             targets = self.target_scale.standardize(targets)
