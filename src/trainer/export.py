@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from trainer.errors import UserError
+from trainer.extras import install_command
 from trainer.model.gan import GAN
 from trainer.predictor import Predictor
 from trainer.spec import PADDING, DataSpec
@@ -83,9 +84,7 @@ def export(predictor: Predictor, file: Path) -> Exported:
             if not isinstance(shape[0], str):
                 raise UserError(f"export: the batch of '{name}' came out fixed at {shape[0]}: a fault of the exporter")
         if not difference <= LARGEST:
-            raise UserError(
-                f"export: the outputs differ from the original's by {difference:.1e}: a fault of the exporter"
-            )
+            raise UserError(f"export: the outputs differ from the original's by {difference:.1e}: an exporter fault")
         unchecked.replace(file)
     except OSError as error:
         raise UserError(f"export: cannot write to '{file}': {error.strerror or error}") from error
@@ -123,7 +122,7 @@ def to_onnx(net: nn.Module, inputs: dict[str, Tensor], sizes: Sizes, note: str, 
         import onnxruntime
         import onnxscript  # noqa: F401  the exporter needs it
     except ImportError as error:
-        raise UserError("export: ONNX needs three packages; install them: pip install 'trainer[onnx]'") from error
+        raise UserError(f"export: ONNX needs three packages; install them: {install_command('onnx')}") from error
     named = tuple({axis: dim.__name__ for axis, dim in each.items()} for each in sizes)
     with refused_in_one_line():
         made: Any = torch.onnx.export(
@@ -191,14 +190,15 @@ def metadata(predictor: Predictor, names: list[str]) -> dict[str, Any]:
     """What someone who has only the file needs to know, for JSON."""
     spec, made = predictor.spec, predictor.preprocessing
     logits = "one logit: sigmoid of it" if spec.output_size == 1 else "a logit for each class: softmax of them"
-    values = "values in the units of the targets; standardized by preprocessing.target_scale if there is one"
-    meaning = f"{logits} gives probabilities" if spec.target == "classes" else values
+    meaning = f"{logits} gives probabilities"
+    if spec.target == "values":
+        meaning = "values in the units of the targets; standardized by preprocessing.target_scale if there is one"
     if not predictor.is_sure:
         meaning = "scores of a hinge loss: the greatest wins, or the sign of a single one"
     if names[0] == "noise":
         meaning = "images, in the numbers that preprocessing makes"
-    state = made.state().items() if made else ()
-    plain = {name: value.tolist() if isinstance(value, Tensor) else value for name, value in state}
+    state = made.state() if made else {}
+    plain = {name: value.tolist() if isinstance(value, Tensor) else value for name, value in state.items()}
     return {
         "data": spec.title,
         "inputs": {"names": names, "kind": spec.kind, "shape": [*spec.shape], "padding": PADDING},
