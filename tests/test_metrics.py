@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trainer.errors import UserError
-from trainer.metrics import AUROC, asked_for, metrics_for
+from trainer.metrics import AUROC, R2, asked_for, metrics_for
 from trainer.objective import objective_for
 from trainer.spec import DataSpec
 
@@ -82,6 +82,52 @@ def test_the_area_is_not_a_number_where_one_class_alone_was_seen():
 
 def test_a_class_that_was_not_seen_has_no_part_in_the_mean_area():
     assert area([[0.9, 0.1, 0.0], [0.2, 0.7, 0.1]], [0, 1]) == 1
+
+
+def r2(preds, target, batch=2, dtype=torch.float32):
+    metric = R2(len(target[0])).set_dtype(dtype)
+    pairs = zip(
+        torch.tensor(preds, dtype=dtype).split(batch), torch.tensor(target, dtype=dtype).split(batch), strict=True
+    )
+    for some, true in pairs:
+        metric.update(some, true)
+    return metric.compute().item()
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-4, 1e4])
+@pytest.mark.parametrize("offset", [0.0, 2000.0])
+def test_the_variance_explained_depends_neither_on_the_unit_of_the_targets_nor_on_their_distance_from_0(unit, offset):
+    target, errors = [1.0, 2.0, 3.0, 4.0, 5.0], [0.5, -0.5, 0.5, -0.5, 0.0]
+    true = [[unit * (offset + value)] for value in target]
+    said = [[unit * (offset + value + error)] for value, error in zip(target, errors, strict=True)]
+    assert r2(said, true) == pytest.approx(1 - 1.0 / 10.0, abs=1e-3)
+
+
+def test_targets_far_from_0_are_judged_in_float64():
+    target = [[123456789.1], [123456789.2], [123456789.3]]
+    said = [[value + 0.05] for [value] in target]
+    assert r2(said, target, dtype=torch.float64) == pytest.approx(1 - 3 * 0.05**2 / 0.02, abs=1e-4)
+
+
+def test_the_variance_explained_of_several_values_is_the_mean_of_each():
+    assert r2([[1.0, 0.0], [2.0, 0.0]], [[1.0, -1.0], [2.0, 1.0]]) == pytest.approx((1 + 0) / 2)
+
+
+def test_of_a_constant_target_everything_is_explained_by_exact_predictions_alone():
+    assert r2([[0.1]] * 3, [[0.1]] * 3) == 1
+    assert r2([[0.2]] * 3, [[0.1]] * 3) == 0
+    assert math.isnan(r2([[0.2]], [[0.1]]))  # of one example
+
+
+def test_the_variance_explained_is_that_of_the_examples_of_all_processes():
+    parts = R2(1), R2(1)
+    parts[0].update(torch.tensor([[1.5], [1.5]]), torch.tensor([[1.0], [2.0]]))
+    parts[1].update(torch.tensor([[3.5], [3.5], [5.0]]), torch.tensor([[3.0], [4.0], [5.0]]))
+    whole = R2(1)
+    for name in ("count", "mean", "deviations", "errors"):  # as torchmetrics leaves them when processes exchange them
+        setattr(whole, name, torch.stack([getattr(part, name) for part in parts]))
+    whole._update_count = 1  # else torchmetrics warns
+    assert whole.compute().item() == pytest.approx(1 - 1.0 / 10.0)
 
 
 def test_the_usual_metrics_are_those_that_fit():

@@ -12,6 +12,7 @@ from typing import Any
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 # CUDA's and the CPU's ways to say so
 NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+ONE_LEFT = "the last batch of an epoch may have one; another data.batch_size, or model.net.batch_norm=false, avoids it"
 
 
 class UserError(Exception):
@@ -80,7 +81,7 @@ def blamed_on(key: str) -> Iterator[None]:
 
 
 def mendable(error: Exception, config: Mapping[str, Any]) -> UserError | None:
-    """What a user can do about an error of the machine: a full disk, too little memory, a process that was killed.
+    """What a user can do about an error of the machine, such as a full disk, or about a batch of one example.
 
     Args:
         error: From anywhere in a run.
@@ -90,6 +91,8 @@ def mendable(error: Exception, config: Mapping[str, Any]) -> UserError | None:
         where = f" '{error.filename}'" if error.filename else ""
         return UserError(f"cannot write{where}: {error.strerror}\n  make room, then: trainer resume RUN")
     text = str(error)
+    if isinstance(error, ValueError) and text.startswith("Expected more than 1 value per channel"):
+        return UserError(f"data.batch_size: batch norm needs two examples; {first_line(error)}\n  {ONE_LEFT}")
     if isinstance(error, RuntimeError) and text.startswith("DataLoader worker"):  # raised wherever the run is just then
         return UserError(f"data.workers: {first_line(error)}\n  fewer of them need less memory, data.workers=0 none")
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(word in text for word in NO_MEMORY)):

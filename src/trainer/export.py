@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from trainer.errors import UserError
+from trainer.extras import install_command
 from trainer.model.gan import GAN
 from trainer.predictor import Predictor
 from trainer.spec import PADDING, DataSpec
@@ -78,14 +79,12 @@ def export(predictor: Predictor, file: Path) -> Exported:
     try:
         with quiet(), torch.no_grad():
             run, shapes = make(net, inputs(EXAMPLES, TIME), open_sizes(predictor.spec, net), note, unchecked)
-            difference, checked = compared(net, run, inputs, predictor.spec)
+            difference, checked = compared(net, run, inputs, predictor)
         for name, shape in shapes.items():
             if not isinstance(shape[0], str):
                 raise UserError(f"export: the batch of '{name}' came out fixed at {shape[0]}: a fault of the exporter")
         if not difference <= LARGEST:
-            raise UserError(
-                f"export: the outputs differ from the original's by {difference:.1e}: a fault of the exporter"
-            )
+            raise UserError(f"export: the outputs differ from the original's by {difference:.1e}: an exporter fault")
         unchecked.replace(file)
     except OSError as error:
         raise UserError(f"export: cannot write to '{file}': {error.strerror or error}") from error
@@ -123,7 +122,7 @@ def to_onnx(net: nn.Module, inputs: dict[str, Tensor], sizes: Sizes, note: str, 
         import onnxruntime
         import onnxscript  # noqa: F401  the exporter needs it
     except ImportError as error:
-        raise UserError("export: ONNX needs three packages; install them: pip install 'trainer[onnx]'") from error
+        raise UserError(f"export: ONNX needs three packages; install them: {install_command('onnx')}") from error
     named = tuple({axis: dim.__name__ for axis, dim in each.items()} for each in sizes)
     with refused_in_one_line():
         made: Any = torch.onnx.export(
@@ -169,9 +168,10 @@ def compared(
     net: nn.Module,
     run: Callable[[dict[str, Tensor]], Tensor],
     inputs: Callable[[int, int], dict[str, Tensor]],
-    spec: DataSpec,
+    predictor: Predictor,
 ) -> tuple[float, list[tuple[int, ...]]]:
-    """The largest difference of the outputs, at other sizes than those of the example; and these sizes."""
+    """Return the largest difference of the outputs at other sizes than the example's, and these sizes."""
+    spec, scale = predictor.spec, predictor.target_scale
     timed = spec.kind == "tokens" and not isinstance(net, Maker)
     longest = spec.shape[0]
     sizes: list[tuple[int, ...]] = [(1, 1), (5, longest), (2, longest // 2 + 1)] if timed else [(1,), (5,), (2,)]
@@ -181,8 +181,8 @@ def compared(
         expected, found = net(*given.values()), run(given)
         if found.shape != expected.shape:
             raise UserError(f"export: outputs came out {(*found.shape,)}, not {(*expected.shape,)}")
-        scale = max(1.0, expected.abs().max().item())
-        differences.append((found - expected).abs().max() / scale)
+        expected, found = (scale.standardize(each) if scale else each for each in (expected, found))
+        differences.append((found - expected).abs().max() / max(1.0, expected.abs().max().item()))
     return torch.stack(differences).max().item(), sizes  # NaN if one is
 
 
@@ -190,15 +190,15 @@ def metadata(predictor: Predictor, names: list[str]) -> dict[str, Any]:
     """What someone who has only the file needs to know, for JSON."""
     spec, made = predictor.spec, predictor.preprocessing
     logits = "one logit: sigmoid of it" if spec.output_size == 1 else "a logit for each class: softmax of them"
-    meaning = (
-        f"{logits} gives probabilities" if spec.target == "classes" else "values; see target_scale where there is one"
-    )
+    meaning = f"{logits} gives probabilities"
+    if spec.target == "values":
+        meaning = "values in the units of the targets; standardized by preprocessing.target_scale if there is one"
     if not predictor.is_sure:
         meaning = "scores of a hinge loss: the greatest wins, or the sign of a single one"
     if names[0] == "noise":
         meaning = "images, in the numbers that preprocessing makes"
-    state = made.state().items() if made else ()
-    plain = {name: value.tolist() if isinstance(value, Tensor) else value for name, value in state}
+    state = made.state() if made else {}
+    plain = {name: value.tolist() if isinstance(value, Tensor) else value for name, value in state.items()}
     return {
         "data": spec.title,
         "inputs": {"names": names, "kind": spec.kind, "shape": [*spec.shape], "padding": PADDING},

@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from trainer.errors import nearest
+from trainer.extras import install_command
 from trainer.mistake import Mistake, Place
 
 # launchers that others have written, and our extras that bring them
@@ -29,7 +30,7 @@ def mistake_in(error: Exception, word: str | None, options: Callable[[str], list
     if missing := re.search(r"Could not (?:find|load) '([^']+)/([^'/]+)'", str(error)):
         extra = EXTRAS.get(missing[2]) if missing[1] == "hydra/launcher" else None
         near = nearest(missing[2], sorted(options(missing[1])), all_of=100)
-        near = f"it comes with: pip install 'trainer[{extra}]'" if extra else near
+        near = f"it comes with: {install_command(extra)}" if extra else near
         return Mistake(missing[1], f"there is no '{missing[1]}/{missing[2]}'", near, place)
     if isinstance(cause, ValidationError):
         return Mistake(key or str(cause.full_key), str(cause).splitlines()[0], place=place)

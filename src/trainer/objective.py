@@ -6,9 +6,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import MetricCollection
 
+from trainer.errors import UserError
 from trainer.losses import DISTANCES, NONE, Distance, Loss, Penalty, meant
 from trainer.metrics import Names, asked_for, metrics_for
 from trainer.spec import DataSpec
+from trainer.target_scale import TargetScale
 
 
 class Objective(ABC):
@@ -17,6 +19,7 @@ class Objective(ABC):
     spec: DataSpec
     asked: Names = "auto"  # metrics, by name
     penalty = NONE  # of the network's weights; training adds it to the loss
+    target_scale: TargetScale | None = None  # standardizes outputs and targets of values for the loss alone
 
     @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -35,6 +38,21 @@ class Objective(ABC):
     def scores(self, outputs: Tensor) -> Tensor:
         """How sure it is: of the second class (batch,), or of each class (batch, classes), in [0, 1]; or the values."""
         return self.predictions(outputs)
+
+    def require_shape(self, outputs: Tensor, examples: int) -> None:
+        """Refuse outputs of a network that are not (examples, spec.output_size).
+
+        Raises:
+            UserError: Names the actual and the expected shape.
+        """
+        expected = (examples, self.spec.output_size)
+        is_tensor = isinstance(outputs, Tensor)
+        if not is_tensor or outputs.shape != expected:
+            found = f"outputs of shape {(*outputs.shape,)}" if is_tensor else f"outputs are a {type(outputs).__name__}"
+            meaning = "a value" if self.spec.target == "values" else "a logit for each class"
+            if self.spec.class_names and self.spec.output_size == 1:
+                meaning = "one logit for two classes"
+            raise UserError(f"model.net: {found}; data '{self.spec.name}' expects {expected}: examples, {meaning}")
 
     def metrics(self) -> MetricCollection:
         """New metrics, to be updated with preds=predictions, scores=scores, target=targets."""
@@ -55,6 +73,7 @@ class ClassObjective(Objective):
         self.label_smoothing, self.distance = label_smoothing, distance
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        self.require_shape(outputs, len(targets))  # PyTorch would take more outputs than there are classes
         if self.distance:
             return self.distance(outputs, targets)
         if self.binary:
@@ -71,17 +90,21 @@ class ClassObjective(Objective):
 
 
 class ValueObjective(Objective):
-    """Distance to the true values.
+    """Distance to the true values, in units of their standard deviation if the data set standardizes its targets.
 
     Args:
         spec: The data set's promise.
-        distance: Mean over (outputs, targets); the mean squared error where none is given.
+        distance: Mean over (outputs, targets), both standardized; the mean squared error where none is given.
     """
 
     def __init__(self, spec: DataSpec, distance: Distance | None = None) -> None:
         self.spec, self.distance = spec, distance or F.mse_loss
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        self.require_shape(outputs, len(targets))  # PyTorch would broadcast outputs (batch,)
+        if self.target_scale:
+            outputs = self.target_scale.standardize(outputs)
+            targets = self.target_scale.standardize(targets)
         return self.distance(outputs, targets)
 
     def predictions(self, outputs: Tensor) -> Tensor:

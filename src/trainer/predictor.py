@@ -67,7 +67,7 @@ class Predictor:
     def __init__(self, restored: Restored) -> None:
         self.file, self.net, self.spec = restored.file, restored.net, restored.spec
         self.config, self.metrics, self.provenance = restored.config, restored.metrics, restored.provenance
-        self.preprocessing = restored.preprocessing
+        self.preprocessing, self.target_scale = restored.preprocessing, restored.target_scale
         self.objective: Objective = instantiate(self.config["objective"], _convert_="all")(self.spec)
 
     def predict(self, inputs: Tensor | Files, *, at_once: int = AT_ONCE, **options: Any) -> list[Prediction]:
@@ -105,7 +105,7 @@ class Predictor:
 
     @torch.inference_mode()
     def outputs(self, inputs: Tensor) -> Tensor:
-        """What the network gives for inputs that are ready for it: (batch, output_size)."""
+        """Return what the network gives for inputs that are ready for it: (batch, output_size); logits, or values."""
         if hasattr(self.net, "generator"):
             raise UserError(f"'{self.file}' holds a {type(self.net).__name__}, which makes images: trainer sample")
         outputs: Tensor = self.net(inputs)

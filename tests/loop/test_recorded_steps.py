@@ -133,6 +133,7 @@ WAYS = {
 }
 OTHERS = {
     "values": [*RUN, "data=line", "model=linear", "trainer.max_epochs=200"],
+    "standardized values": [*RUN, "data=line", "data.standardize_target=true", "model=mlp", "trainer.max_epochs=200"],
     "two classes": [*RUN, "data=xor", "model=mlp", "model.net.dropout=0"],
     "convolutions": [*RUN, "data=digits", "model=cnn", "model.net.dropout=0"],
     "lstm": SERIES,

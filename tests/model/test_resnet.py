@@ -128,5 +128,5 @@ def test_what_cannot_train_or_is_misspelt_is_refused():
 
 def test_without_torchvision_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchvision.models", None)
-    with pytest.raises(UserError, match=r"install it: pip install 'trainer\[vision\]'$"):
+    with pytest.raises(UserError, match=r"install it: .*pip install -e '\.\[vision\]'$"):
         ResNet(images())

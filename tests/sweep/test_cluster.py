@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hydra.errors import ConfigCompositionException
 
+from trainer.extras import install_command
 from trainer.hydra_error import mistake_in
 from trainer.sweep.attendant import Attendant
 from trainer.sweep.ledger import Ledger
@@ -27,7 +28,7 @@ LOCAL = ["hydra/launcher=submitit_local", "sweep.workers=2"]
 @pytest.fixture(scope="module")
 def cluster():
     """The address of a Ray cluster of two nodes, a core each, on this machine."""
-    pytest.importorskip("ray", reason="Ray is not installed: pip install 'trainer[ray]'")
+    pytest.importorskip("ray", reason="Ray is not installed: make install-dev")
     program = (
         "import sys; from ray.cluster_utils import Cluster\n"
         "cluster = Cluster(initialize_head=True, head_node_args={'num_cpus': 1})\n"
@@ -59,7 +60,7 @@ def engine(request, tmp_path, monkeypatch):
 
 
 def local():
-    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="pip install 'trainer[slurm]'")
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="not installed: make install-dev")
     return LOCAL
 
 
@@ -188,7 +189,7 @@ def test_a_job_that_was_begun_anew_by_another_sweep_is_left_alone(tmp_path, jobs
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["hydra/launcher=ray"], "hydra/launcher=ray needs Ray: pip install 'trainer[ray]'"),
+        (["hydra/launcher=ray"], "&& pip install -e '.[ray]'"),
         (["hydra/launcher=ray", "sweep.jobs_per_gpu=2"], "hydra.launcher.num_gpus=0.5 has two share one"),
     ],
     ids=["not-installed", "gpus"],
@@ -202,7 +203,7 @@ def test_what_ray_cannot_do_is_told(words, told, command, monkeypatch):
 
 
 def test_no_cluster_at_the_address_is_told_at_once(command):
-    pytest.importorskip("ray", reason="Ray is not installed: pip install 'trainer[ray]'")
+    pytest.importorskip("ray", reason="Ray is not installed: make install-dev")
     outcome = command("-m", *TINY, "seed=1", SWEEP, "hydra/launcher=ray", "hydra.launcher.address=127.0.0.1:1")
     assert outcome.code == 1
     assert "hydra.launcher.address=127.0.0.1:1: no Ray cluster that lets us in:" in outcome.err
@@ -221,4 +222,4 @@ def test_where_there_is_no_slurm_that_is_told(command, monkeypatch):
 def test_a_launcher_that_is_not_installed_is_named_with_the_extra_that_brings_it():
     missing = ConfigCompositionException("Could not find 'hydra/launcher/submitit_slurm'")
     told = mistake_in(missing, "hydra/launcher=submitit_slurm", lambda group: ["basic", "ray"])
-    assert "it comes with: pip install 'trainer[slurm]'" in str(told)
+    assert f"it comes with: {install_command('slurm')}" in str(told)

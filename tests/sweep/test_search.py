@@ -6,6 +6,7 @@ import sqlite3
 
 import pytest
 
+from trainer.extras import install_command
 from trainer.sweep.trials import Trials
 
 TINY = ["data=xor", "callbacks=none", "logger=none", "trainer.max_epochs=1", "+trainer.limit_train_batches=2"]
@@ -198,7 +199,7 @@ def test_a_search_is_a_study_of_optuna_too(command, trials):
 
 def test_a_search_without_optuna_says_what_to_install(command, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "optuna", None)
-    assert "a search needs Optuna: pip install 'trainer[search]'" in command(*SEARCH, "sweep.trials=1").err
+    assert f"a search needs Optuna: {install_command('search')}" in command(*SEARCH, "sweep.trials=1").err
 
 
 def test_one_run_of_a_search_says_that_it_searches_nothing(command):

@@ -14,6 +14,7 @@ from trainer.data.preprocessing.base import Preprocessing, restored
 from trainer.errors import UserError, first_line
 from trainer.model.pretrained import weights_given_later
 from trainer.spec import DataSpec
+from trainer.target_scale import TargetScale
 from trainer.trust import require
 
 FOREIGN = "it is not a checkpoint of this trainer"
@@ -31,6 +32,7 @@ class Restored:
         config: Every value that its run used.
         metrics: Those logged when it was saved.
         provenance: Command, commit, versions, run directory, checksum of the data.
+        target_scale: The scale by which the network's outputs are in the units of the targets; None if it has none.
     """
 
     file: Path
@@ -40,6 +42,7 @@ class Restored:
     config: dict[str, Any]
     metrics: dict[str, float]
     provenance: dict[str, Any]
+    target_scale: TargetScale | None = None
 
 
 def restore(path: Path, checkpoint: str = "best", trusted: str = "") -> Restored:
@@ -62,13 +65,18 @@ def restore(path: Path, checkpoint: str = "best", trusted: str = "") -> Restored
             net: nn.Module = instantiate(content["config"]["model"]["net"], _convert_="all")(spec)
         net.load_state_dict({name[4:]: weights[name] for name in weights if name.startswith("net.")})
         preprocessing = restored(state) if state else None
+        learned_in = content.get("target_scale")  # Supervised alone writes it
+        scale = TargetScale.from_state(learned_in) if learned_in else None
+        if scale:
+            scale.attach(net)
     except UserError:
         raise
     except Exception as error:  # whatever code of another version raises
         cause: BaseException = error.__cause__ or error
         reason = "\n  ".join(line.strip() for line in str(cause).splitlines()[:3])
         raise UserError(f"'{file}' does not fit this version of the code:\n  {reason}") from error
-    return Restored(file, net.eval(), spec, preprocessing, content["config"], content["metrics"], content["provenance"])
+    config, metrics, provenance = (content[name] for name in ("config", "metrics", "provenance"))
+    return Restored(file, net.eval(), spec, preprocessing, config, metrics, provenance, scale)
 
 
 def checkpoint_file(path: Path, checkpoint: str = "best") -> Path:

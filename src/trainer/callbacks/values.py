@@ -38,7 +38,7 @@ class ValuePictures(Callback):
         if sum(len(targets) for *_, targets in self._kept) < self.examples:
             inputs, targets = batch
             kept = (inputs.flatten(1), objective.predictions(outputs), targets)
-            self._kept.append(tuple(tensor.detach().float().cpu() for tensor in kept))  # type: ignore[arg-type]
+            self._kept.append(tuple(tensor.detach().double().cpu() for tensor in kept))  # type: ignore[arg-type]
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not self._kept:

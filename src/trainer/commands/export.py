@@ -3,7 +3,7 @@
 trainer export CHECKPOINT [format=onnx] [to=FILE.onnx] [trust=my_package]
 
 CHECKPOINT  a .ckpt file, or a run directory, whose best checkpoint is taken
-format      onnx (needs: pip install 'trainer[onnx]'), or torch for a .pt2 file
+format      onnx (needs the extra onnx: pip install -e '.[onnx]' in the checkout), or torch for a .pt2 file
 to          where it goes; ends in .onnx or .pt2. Without it: the checkpoint's name, in the working directory
 trust       packages of your own whose code the checkpoint names, with commas between them
 

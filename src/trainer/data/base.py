@@ -15,6 +15,7 @@ from trainer.data.randomness import Draws
 from trainer.data.split import Split, Stage
 from trainer.errors import UserError
 from trainer.spec import DataSpec
+from trainer.target_scale import TargetScale
 
 
 class TensorData(LightningDataModule, ABC):
@@ -28,6 +29,7 @@ class TensorData(LightningDataModule, ABC):
     """
 
     preprocessing: Preprocessing | None = None  # goes into the checkpoint; with it a prediction reads a user's files
+    standardize_target = True  # of values: the network learns them with mean 0 and standard deviation 1
 
     def __init__(self, *, batch_size: int, eval_batch_size: int = 1024, seed: int = 0, repeats: int = 1) -> None:
         super().__init__()
@@ -70,6 +72,12 @@ class TensorData(LightningDataModule, ABC):
             for name, split in splits.items():
                 promise.check(self.spec, name, split, self.prepare(next(iter(self.read([split.inputs[:1]])))))
             self.splits = splits
+
+    @property
+    def target_scale(self) -> TargetScale | None:
+        """Mean and standard deviation of the training targets, known after `setup`; None if they stay as they are."""
+        is_scaled = self.spec.target == "values" and self.standardize_target
+        return TargetScale.of(self.splits["train"].targets) if is_scaled else None
 
     def checksum(self) -> str:
         """SHA-256 over the examples of all splits, in order: equal when two runs saw the same data."""

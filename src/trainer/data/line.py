@@ -22,6 +22,8 @@ class Line(TensorData):
         x_max: Greatest x.
         val_share: Share of the points, below 0.5, kept for validation, and as many for test. At 0 both read the
             training points, for sets too small to be cut.
+        standardize_target: Whether the network learns y with mean 0 and standard deviation 1. By default it learns y
+            as it is, and a linear network's weights are slope and intercept.
         data_seed: Of the noise and of the cut; not the run's seed, so that runs compare.
         batch_size, eval_batch_size, seed: See `TensorData`.
     """
@@ -38,6 +40,7 @@ class Line(TensorData):
         x_min: float = 0.0,
         x_max: float = 1.0,
         val_share: float = 0.2,
+        standardize_target: bool = False,
         data_seed: int = 0,
         batch_size: int = 16,
         eval_batch_size: int = 1024,
@@ -47,6 +50,7 @@ class Line(TensorData):
         if points < 2:
             raise UserError(f"data.points: {points} points make no line; use at least 2")
         self.points, self.slope, self.intercept, self.noise = points, slope, intercept, noise
+        self.standardize_target = standardize_target
         self.x_min, self.x_max, self.val_share, self.data_seed = x_min, x_max, val_share, data_seed
 
     @property

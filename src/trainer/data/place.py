@@ -35,6 +35,8 @@ def loader_near(split: Split, trainer: Trainer | None, **how: Any) -> TensorLoad
         return loader(*split)
     how |= {"rank": trainer.global_rank, "world_size": trainer.world_size}
     wanted = trainer.strategy.root_device
+    if wanted.type == "mps" and split.targets.dtype == torch.float64:
+        split = split._replace(targets=split.targets.float())  # Apple's GPUs have no float64
     if wanted.type != "cuda" or how["lengths"] is not None:
         return loader(*split)
     size, free = sum(part.numel() * part.element_size() for part in split), torch.cuda.mem_get_info(wanted)[0]

@@ -1,6 +1,7 @@
 """Promises kept: whether loaded data are what their DataSpec said, and which data they were."""
 
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from torch import Tensor
 from trainer.data.split import Split
 from trainer.errors import UserError
 from trainer.spec import PADDING, DataSpec
+
+log = logging.getLogger(__name__)
 
 
 def check(spec: DataSpec, name: str, split: Split, prepared: Tensor) -> None:
@@ -40,6 +43,13 @@ def check(spec: DataSpec, name: str, split: Split, prepared: Tensor) -> None:
             raise UserError(f"{where}: it has one example, and r2 needs two; keep more for it")
         if (found := tuple(targets.shape[1:])) != (spec.output_size,):
             raise UserError(f"{where}: promised {spec.output_size} values an example, found shape {found}")
+        if not targets.is_floating_point():
+            raise UserError(f"{where}: promised values, floating-point numbers; found {targets.dtype}")
+        if not targets.isfinite().all():
+            row = int((~targets.isfinite()).any(1).nonzero()[0])
+            raise UserError(f"{where}: the target of example {row} is {targets[row].tolist()}; expected finite numbers")
+        if name == "train" and (targets == targets[0]).all():
+            log.warning(f"warning: {where}: every target is {targets[0].tolist()}; there is nothing to learn")
         return
     if targets.dim() != 1 or targets.dtype != torch.int64:
         raise UserError(

@@ -49,6 +49,8 @@ class Stock(TensorData):
         batch_size, eval_batch_size, seed: See `TensorData`.
     """
 
+    standardize_target = False  # `load` scales inputs and targets; `to_prices` takes that back
+
     def __init__(
         self,
         *,

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,6 +42,8 @@ class Table(TensorData):
         drop: Columns to leave out, by name or number.
         missing: What stands for a missing number. A target may not be missing.
         standardise: Whether columns are brought to mean 0 and deviation 1.
+        standardize_target: Whether the network learns values with mean 0 and standard deviation 1. Losses are then in
+            these units; metrics and predictions are in those of the file.
         synthetic: Whether made-up rows stand in for the file, which is not read then.
         val_share, test_share: Shares of the rows kept for validation and for the test.
         data_seed: Of the cut; not the run's seed, so that runs compare.
@@ -65,6 +68,7 @@ class Table(TensorData):
         drop: Sequence[str | int] = (),
         missing: Sequence[str] = ("", "NA", "NaN", "nan", "?"),
         standardise: bool = True,
+        standardize_target: bool = True,
         synthetic: bool = False,
         val_share: Share = 0.2,
         test_share: Share = 0.2,
@@ -85,6 +89,7 @@ class Table(TensorData):
         self.header, self.delimiter, self.target, self.task = header, delimiter, target, task
         self.named, self.class_names = bool(names), names or tuple(str(n) for n in range(classes or 2))
         self.features, self.drop, self.missing, self.standardise = features, tuple(drop), tuple(missing), standardise
+        self.standardize_target = standardize_target
         self.synthetic = synthetic
         self.shares, self.data_seed = (val_share, test_share), data_seed
         self.preprocessing: Rows = Rows(tuple(range(features)), features)  # load learns the rest
@@ -103,7 +108,7 @@ class Table(TensorData):
         """Find the file, fetching it if need be, read it, cut it, and learn the means from the training rows."""
         if self.synthetic:
             inputs, values = rows(self.features)
-            answers = values[:, None].float() if self.task == "values" else classes_of(values, len(self.class_names))
+            answers = values[:, None] if self.task == "values" else classes_of(values, len(self.class_names))
             return self._cut(Split(inputs, answers), self.preprocessing)
         path = find_csv(self.path, self.root, self.md5, self.mirrors, self.download)
         file = read_csv(path, header=self.header, delimiter=self.delimiter)
@@ -126,6 +131,22 @@ class Table(TensorData):
             raise UserError(f"{file.path}, {place}: missing in every training row; leave it out by data.drop")
         return splits
 
+    def state_dict(self) -> dict[str, Any]:
+        made = self.preprocessing
+        return super().state_dict() | {"names": made.names, "mean": made.mean, "deviation": made.deviation}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the means and deviations that the checkpoint's network learned with, of whatever file they are."""
+        super().load_state_dict(state_dict)
+        names = state_dict.get("names", self.preprocessing.names)
+        if names != self.preprocessing.names:
+            found = ", ".join(self.preprocessing.names)
+            raise UserError(
+                f"data.path: '{self.path}' has the columns {found}; expected {', '.join(names)}, as in training"
+            )
+        learned = {name: state_dict[name] for name in ("mean", "deviation") if name in state_dict}
+        self.preprocessing = replace(self.preprocessing, **learned)
+
     def _cut(self, examples: Split, rows: Rows) -> dict[Stage, Split]:
         """Cut the rows; learn each column's mean from the training rows that have it, and its deviation over all."""
         sizes = [max(1, round(share * len(examples.targets))) if share > 0 else 0 for share in self.shares]
@@ -138,11 +159,11 @@ class Table(TensorData):
         return {"train": train, "val": val, "test": test}
 
     def _values(self, file: CsvFile, target: int) -> Tensor:
-        """The target as values (rows, 1)."""
+        """The target as values (rows, 1), in float64."""
         values = file.numbers([target], self.missing)
         if len(gaps := np.isnan(values).nonzero()[0]):
             raise UserError(f"{file.where(gaps[0], target)}: the target is missing; take the row out of the file")
-        return torch.from_numpy(values).float()
+        return torch.from_numpy(values)
 
     def _classes(self, file: CsvFile, target: int) -> Tensor:
         """The target as classes (rows,): by name where the first row has one of the names, else by number."""

@@ -59,7 +59,8 @@ class RecordedSteps:
         self._state, self._passes = state, dict[Any, Routine]()
         self.optimizer, self.bounds = optimizer, bounds
         self._learning = [weight for weight in task.net.parameters() if weight.requires_grad]
-        self._held = [*task.net.parameters(), *task.net.buffers()]
+        scale = task.objective.target_scale
+        self._held = [*task.net.parameters(), *task.net.buffers(), *(scale.tensors if scale else ())]
         self._groups = optimizer.param_groups
         self._states = [one for kept in optimizer.state.values() for one in kept.values() if isinstance(one, Tensor)]
         self._step = bare_step(optimizer)
@@ -216,7 +217,9 @@ def _unfit(trainer: Trainer) -> str | None:
     modules, own = list(task.net.modules()), {id(weight) for weight in task.net.parameters()}
     updated = {id(weight) for group in trainer.optimizers[0].param_groups for weight in group["params"]}
     codes = [*(module.forward for module in modules), type(task.objective)]
-    hooked = [name for name in HOOKS if any(getattr(module, name) for module in modules)]
+    hooks = [hook for module in modules for name in HOOKS for hook in getattr(module, name).values()]
+    scale = task.objective.target_scale
+    hooked = [hook for hook in hooks if not (scale and scale.is_hook(hook))]
     reasons = {
         "network or objective are the user's": not all(map(_is_known, codes)),
         "the network is compiled": any(module._compiled_call_impl for module in modules),

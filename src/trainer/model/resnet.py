@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.errors import UserError, did_you_mean
+from trainer.extras import install_command
 from trainer.model.pretrained import are_given_later, load, read
 from trainer.spec import DataSpec
 
@@ -106,7 +107,7 @@ class ResNet(nn.Module):
         try:
             from torchvision.models import resnet  # takes a second to import, and only this network needs it
         except ImportError as error:
-            raise UserError("model.net: ResNets need torchvision; install it: pip install 'trainer[vision]'") from error
+            raise UserError(f"model.net: ResNets need torchvision; install it: {install_command('vision')}") from error
 
         block = resnet.BasicBlock if depth < 50 else resnet.Bottleneck
         net = resnet.ResNet(block, BLOCKS[depth])

@@ -3,13 +3,16 @@
 import json
 import logging
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from omegaconf import DictConfig
 
-from trainer.config import KEYS, OF_MODEL
+from trainer.config import KEYS, OF_MODEL, named_in
 from trainer.errors import nearest
 from trainer.mistake import NEEDED, Mistake, refuse
 from trainer.origin import Layer, layers_of_this_run, place_of
@@ -17,14 +20,19 @@ from trainer.preflight.calls import mistakes_of_calls
 from trainer.preflight.machine import mistakes_of_devices, mistakes_of_machine
 from trainer.preflight.memory import Facts, rehearsed
 from trainer.preflight.plan import mistakes_of_plan
-from trainer.preflight.rehearsal import rehearse
+from trainer.preflight.rehearsal import KNOWN, rehearse
 from trainer.preflight.values import MISSING, resolved
 from trainer.sweep.launchers import is_elsewhere
 
 log = logging.getLogger(__name__)
 
-# whether things fit does not depend on these, wherever they stand; jobs that differ in nothing else are alike
-INDIFFERENT = {"seed", "data_seed", "tags", "task_name", "outputs", "dir", "dirpath", "save_dir"}
+# keys, at the top ("") or in a group, on which the rehearsal does not depend; jobs that differ in no other are alike
+INDIFFERENT = {
+    "": {"seed", "tags", "task_name", "outputs", "sweep"},
+    "data": {"seed", "data_seed"},
+    "callbacks": {"dirpath"},
+    "logger": {"save_dir"},
+}
 
 
 def mistakes_of(config: DictConfig) -> tuple[list[Mistake], Facts]:
@@ -46,9 +54,9 @@ def mistakes_of(config: DictConfig) -> tuple[list[Mistake], Facts]:
         return found, {}  # what has the wrong type can be neither compared nor built
     lacking = [*mistakes_of_devices(values["trainer"])]
     found = [*lacking, *mistakes_of_machine(values), *mistakes_of_plan(values)]
-    likeness = json.dumps(_essence({**values, "sweep": None}), default=str)  # nothing that is built hangs on it
-    if likeness not in rehearsed or any(each.key.startswith("data") for each in rehearsed[likeness][0]):
-        rehearsed[likeness] = rehearse(config)  # folders that were not right may have been mended since
+    likeness = json.dumps([_essence(values), [*_versions(config)]], default=str)
+    if likeness not in rehearsed or any(each.stops for each in rehearsed[likeness][0]):
+        rehearsed[likeness] = rehearse(config)  # what was not right may have been corrected since
     of_rehearsal, facts = rehearsed[likeness]
     # such as a device: once is enough
     told = {key for mistake in found if mistake.stops for key in (mistake.key, mistake.key.partition(".")[0])}
@@ -57,10 +65,25 @@ def mistakes_of(config: DictConfig) -> tuple[list[Mistake], Facts]:
     return found + [mistake for mistake in of_rehearsal if mistake.key not in told], facts
 
 
-def _essence(value: Any) -> Any:
+def _essence(values: dict[str, Any]) -> dict[str, Any]:
+    """Return all values of a config on which the rehearsal depends."""
+    top = {name: node for name, node in values.items() if name not in INDIFFERENT[""]}
+    return {name: _without(node, INDIFFERENT.get(name, set())) for name, node in top.items()}
+
+
+def _without(value: Any, names: set[str]) -> Any:
     if isinstance(value, dict):
-        return {str(name): _essence(child) for name, child in value.items() if name not in INDIFFERENT}
+        return {str(name): _without(child, names) for name, child in value.items() if name not in names}
     return value
+
+
+def _versions(config: DictConfig) -> Iterator[int]:
+    """Yield a number for each part of the user's own code that changes when it does, as in a notebook."""
+    for name in named_in(config):
+        if not name.startswith(KNOWN):
+            found = resolve_name(name)
+            file = getattr(sys.modules.get(getattr(found, "__module__", "")), "__file__", None)
+            yield Path(file).stat().st_mtime_ns if file else id(found)
 
 
 def check(config: DictConfig) -> float:

@@ -24,12 +24,14 @@ from trainer.config import Config, named_in
 from trainer.errors import UserError, first_line
 from trainer.mistake import Mistake
 from trainer.preflight.monitors import mistakes_of_monitors
+from trainer.preflight.outputs import OutputCheck
 from trainer.spec import PADDING, Batch, DataSpec
 from trainer.threads import work
 
 log = logging.getLogger(__name__)
 
 EXAMPLES, LONGEST = 2, 16  # of the made-up batch: batch norms need two; tokens
+LONGEST_ALONE = 1024  # tokens of a single text that is passed forward
 SMALL = 2_000_000  # weights of a network that is tried on real tensors: some 20 ms; shapes alone need sympy, 500 ms
 MEDIUM = 20_000_000  # ... that is tried on real ones if it cannot be tried on shapes, as it looks at numbers: 200 ms
 STEPS = 1000  # a length of training to make schedules with; theirs is known when the data are
@@ -61,6 +63,7 @@ class Rehearsal:
     def run(self) -> None:
         """Build and step; `found` and `facts` say how it went."""
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            torch.manual_seed(0)  # what is found once is found again
             warnings.simplefilter("ignore")  # the run says it again
             self._run()
 
@@ -85,7 +88,7 @@ class Rehearsal:
                 self._tried(f"callbacks.{name}", partial(callback.check, task.net))
         self._tried("optimizer", lambda: _configure(task))
         self.found += mistakes_of_monitors(config, task, [each for each in callbacks if each is not None], data)
-        self._tried("model", lambda: self._step(task, data.spec))
+        self._tried("model", lambda: self._step(task, data))
 
     def _builder(self, key: str) -> Callable[[], Any]:
         return partial(build, self.config, key)
@@ -114,41 +117,71 @@ class Rehearsal:
             self.found.append(Mistake(key, f"{type(error).__name__}: {first_line(error)}"))
         return None
 
-    def _step(self, task: Any, spec: DataSpec) -> None:
+    def _step(self, task: Any, data: Any) -> None:
+        spec: DataSpec = data.spec
         weights = sum(weight.numel() for weight in task.parameters())
         self.facts = {"net": type(getattr(task, "net", task)).__name__, "parameters": weights}
-        examples = self.config.data.get("batch_size")
-        if isinstance(examples, int):
-            self.facts["work"] = work(weights, spec, examples)
+        batch_size = self.config.data.get("batch_size")
+        examples = EXAMPLES
+        if isinstance(batch_size, int):
+            self.facts["work"] = work(weights, spec, batch_size)
+            examples = min(batch_size, EXAMPLES)
         if weights > SMALL:
             try:
                 with torch.device("meta"):
-                    _forward_and_backward(task, made_up(spec))
+                    self._try(task, data, examples)
                 return
+            except UserError:
+                raise
             except Exception as error:  # numbers were looked at, or something is really wrong: real tensors tell
                 if weights > MEDIUM:
                     log.debug("a step on shapes: %s", error)
                     return
         real = self._task(spec)
         try:
-            _forward_and_backward(real, made_up(spec))
+            self._try(real, data, examples)
         except (RuntimeError, ValueError, IndexError) as error:
             left_to_the_run = ("alloc", "not attached to a `Trainer`")  # a lack of memory; a task that asks its trainer
             if any(words in str(error) for words in left_to_the_run) or isinstance(error, torch.OutOfMemoryError):
                 return
             raise UserError(f"model.net: a step on data '{spec.name}' fails: {first_line(error)}") from error
 
+    def _try(self, task: Any, data: Any, examples: int) -> None:
+        """Make a step of so many examples."""
+        spec: DataSpec = data.spec
+        check = OutputCheck(task, spec, getattr(data, "standardize_target", False))
+        handle = task.net.register_forward_hook(check) if check.applies else None
+        try:
+            _forward_and_backward(task, made_up(spec, examples))
+        finally:
+            if handle:
+                handle.remove()
+        if check.applies and spec.kind == "tokens" and not torch.zeros(0).is_meta:
+            with torch.no_grad():  # a text of the full length; on shapes recurrent networks take seconds for it
+                task.net.eval()(made_up(spec, 1, longest=LONGEST_ALONE)[0])
+        self.found += check.warnings()
 
-def made_up(spec: DataSpec) -> Batch:
-    """A batch of a few examples that keep the promise: on the default device, of zeros."""
+
+def made_up(spec: DataSpec, examples: int, longest: int = LONGEST) -> Batch:
+    """Return a batch that keeps the promise to its limits, on the default device.
+
+    Args:
+        spec: The promise.
+        examples: The first one is of the highest class, and its tokens are the highest; the others are of class 0.
+        longest: Tokens of the first text, at most; the others have one.
+    """
     if spec.kind == "tokens":
-        inputs = torch.ones(EXAMPLES, min(LONGEST, spec.shape[0]), dtype=torch.int64)
-        inputs[-1, 1:] = PADDING
+        inputs = torch.full((examples, min(longest, spec.shape[0])), spec.vocabulary_size - 1)
+        inputs[1:, 0] = 1
+        inputs[1:, 1:] = PADDING
     else:
-        inputs = torch.zeros(EXAMPLES, *spec.shape)
+        low, high = spec.value_range or (0.0, 1.0)
+        inputs = low + (high - low) * torch.rand(examples, *spec.shape)
     if spec.target == "values":
-        return inputs, torch.zeros(EXAMPLES, spec.output_size)
-    return inputs, torch.zeros(EXAMPLES, dtype=torch.int64)
+        return inputs, torch.zeros(examples, spec.output_size)
+    targets = torch.zeros(examples, dtype=torch.int64)
+    targets[0] = (len(spec.class_names) or max(spec.output_size, 2)) - 1
+    return inputs, targets
 
 
 def _forward_and_backward(task: Any, batch: Batch) -> None:

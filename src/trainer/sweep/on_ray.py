@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.errors import UserError, first_line
+from trainer.extras import install_command
 from trainer.sweep.attendant import Attendant
 from trainer.sweep.engine import Begun, Engine
 from trainer.sweep.ledger import Job, Ledger
@@ -44,7 +45,7 @@ class OnRay(Engine):
         try:
             import ray
         except ImportError:
-            raise UserError("hydra/launcher=ray needs Ray: pip install 'trainer[ray]'") from None
+            raise UserError(f"hydra/launcher=ray needs Ray: {install_command('ray')}") from None
         self.ray: Any = ray
         self.ledger, self.at_a_time = ledger, at_a_time
         self.needs = {"CPU": num_cpus, "GPU": num_gpus}

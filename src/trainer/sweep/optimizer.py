@@ -13,6 +13,7 @@ from typing import Any
 from hydra.utils import instantiate
 
 from trainer.errors import UserError, did_you_mean, first_line
+from trainer.extras import install_command
 from trainer.sweep.space import Choices, Numbers, Space, Value
 from trainer.sweep.trials import Trial, values_of
 
@@ -139,7 +140,7 @@ def optuna() -> Any:
     try:
         import optuna
     except ImportError:
-        raise UserError("sweep.trials: a search needs Optuna: pip install 'trainer[search]'") from None
+        raise UserError(f"sweep.trials: a search needs Optuna: {install_command('search')}") from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
 

@@ -38,4 +38,6 @@ class Judge(nn.Module):
         outputs, targets = map(torch.cat, zip(*self._noted, strict=True))
         self._noted = []
         predictions, scores = self.objective.predictions(outputs), self.objective.scores(outputs)
+        if predictions.dtype == torch.float64:  # values far from 0 would lose their digits
+            self.metrics.set_dtype(torch.float64)
         self.metrics.update(preds=predictions, scores=scores, target=targets)
