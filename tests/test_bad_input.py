@@ -1,5 +1,6 @@
 """Mistakes of a user: one clear message, an exit code that is not 0, no traceback, nothing lost."""
 
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -114,14 +115,15 @@ def test_missing_data_without_a_network_say_what_to_do(command, tmp_path):
         assert part in outcome.err
 
 
-def test_a_corrupt_data_file_is_named_with_both_checksums(command, tmp_path):
+def test_a_data_file_with_another_content_is_named_with_both_checksums_and_kept(command, tmp_path):
     file = tmp_path / "data/MNIST/raw/train-images-idx3-ubyte"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"not images")
     outcome = command("data=mnist", "data.mirrors=[]")
     assert outcome.code == 1
     assert "Traceback" not in outcome.err
-    assert "data/MNIST/raw/train-images-idx3-ubyte is corrupt" in outcome.err
+    assert "data/MNIST/raw/train-images-idx3-ubyte is not the published file" in outcome.err
+    assert "elete" not in outcome.err
     assert mnist.FILES["train-images-idx3-ubyte"].md5 in outcome.err
     assert file.read_bytes() == b"not images"
 
@@ -145,3 +147,18 @@ def test_a_fault_in_a_users_own_code_keeps_its_traceback(command, tmp_path):
     assert outcome.code == 1
     assert "IndexError: list index out of range" in outcome.err
     assert "broken_code.py" in outcome.err
+
+
+def test_prices_of_a_users_own_are_not_compared_with_the_checksum_of_another_file(command, tmp_path):
+    start = date(2020, 1, 1)
+    rows = [f"{start + timedelta(number)},{100 + number % 7}" for number in range(60)]
+    (tmp_path / "mine.csv").write_text("\n".join(["Date,Close", *rows]))
+    words = ["experiment=stock_lstm", "data.dir=.", "trainer.max_epochs=1", "callbacks=none", "logger=none"]
+    outcome = command(*words, "data.path=mine.csv")
+    assert outcome.code == 0, outcome.err
+    (tmp_path / "stocks").mkdir()
+    (tmp_path / "mine.csv").rename(tmp_path / "stocks/GOOG.csv")
+    outcome = command(*words)
+    assert outcome.code == 1
+    assert "stocks/GOOG.csv is not the published file: its MD5 is " in outcome.err
+    assert outcome.err.endswith("To read the present file on purpose: data.md5=''\n")

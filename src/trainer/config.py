@@ -21,6 +21,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 _PACKAGE = Path(__file__).resolve().parent
 # an installed wheel carries both folders in trainer/_data; a checkout has them at its top
 HOME = _PACKAGE / "_data" if (_PACKAGE / "_data").is_dir() else _PACKAGE.parents[1]
+YAML_FILES = "[!.]*.yaml"  # macOS and editors leave hidden copies: ._cnn.yaml
 # the keys of `model`, which is no dataclass: networks and tasks are anybody's
 OF_MODEL = {
     "task": "The training procedure.",
@@ -103,7 +104,7 @@ class ExperimentSource(ConfigSource):
             return [] if results_filter == ObjectType.CONFIG else ["experiment"]
         if config_path != "experiment" or results_filter == ObjectType.GROUP:
             return []
-        return sorted(path.stem for path in Path(self.path).glob("*.yaml"))
+        return sorted(path.stem for path in Path(self.path).glob(YAML_FILES))
 
     def load_config(self, config_path: str) -> ConfigResult:
         file = self._file(config_path)
@@ -140,7 +141,7 @@ def shadowed() -> list[Path]:
     return [
         file
         for folder in user_folders()
-        for file in sorted(folder.glob("*.yaml" if folder.name == "experiments" else "*/*.yaml"))
+        for file in sorted(folder.glob(YAML_FILES if folder.name == "experiments" else f"[!.]*/{YAML_FILES}"))
         if (HOME / folder.name / file.relative_to(folder)).is_file()
     ]
 

@@ -83,7 +83,7 @@ def test_a_missing_file_without_the_archive_says_what_to_put_where(tiny):
 def test_a_truncated_file_is_named_before_it_is_unpickled(tiny):
     file = tiny / FOLDER / "data_batch_2"
     file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(UserError, match="data_batch_2 is corrupt: its MD5 is"):
+    with pytest.raises(UserError, match="data_batch_2 is not the published file: its MD5 is"):
         ready(tiny)
 
 

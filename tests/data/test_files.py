@@ -23,9 +23,13 @@ PACKED = gzip.compress(DATA)
 PLAIN = DataFile("SET/raw/data.bin", MD5)
 ZIPPED = DataFile("SET/raw/data.bin", MD5, "data.bin.gz", hashlib.md5(PACKED).hexdigest())
 CORRUPT = {  # a packed file, the MD5 it should have, what is said of it
-    "wrong": (b"x", "0" * 32, "its MD5 is 9dd4e461268c8034f5c8564e155c67a6, expected 0+"),
-    "cut short": (PACKED[:-9], hashlib.md5(PACKED[:-9]).hexdigest(), "not a whole gzip file"),
-    "of other content": (PACKED, ZIPPED.download_md5, f"unpacked, its MD5 is {MD5}, expected f+"),
+    "wrong": (b"x", "0" * 32, "not the published file: its MD5 is 9dd4e461268c8034f5c8564e155c67a6, expected 0+"),
+    "cut short": (PACKED[:-9], hashlib.md5(PACKED[:-9]).hexdigest(), "not a complete gzip file"),
+    "of other content": (
+        PACKED,
+        ZIPPED.download_md5,
+        f"not the published file: unpacked, its MD5 is {MD5}, expected f+",
+    ),
 }
 RESUMED = {  # what an earlier run left, the faults of the server, what it is asked for
     "resumes where it stopped": (DATA[:1000], [], ["a:1000-"]),
@@ -115,11 +119,12 @@ def test_a_file_that_stands_there_is_found_without_lock_or_request(tmp_path, ser
     assert_only_the_file_stands(tmp_path)
 
 
-def test_a_corrupt_file_is_refused_by_name_and_left_alone(tmp_path, server):
+def test_a_file_with_another_content_is_refused_by_name_and_left_alone(tmp_path, server):
     path = lay(tmp_path, "data.bin", b"x")
-    fault = f"{path} is corrupt: its MD5 is 9dd4e461268c8034f5c8564e155c67a6, expected {MD5}.\nDelete it and run"
-    with pytest.raises(UserError, match=f"^{fault} again, so that it is fetched anew.$"):
+    fault = f"{path} is not the published file: its MD5 is 9dd4e461268c8034f5c8564e155c67a6, expected {MD5}."
+    with pytest.raises(UserError) as refusal:
         find(PLAIN, tmp_path, [server.a])
+    assert str(refusal.value) == f"{fault}\nMove it elsewhere and run again to download the published file."
     assert path.read_bytes() == b"x"
 
 
@@ -132,7 +137,7 @@ def test_a_packed_file_that_lies_there_is_unpacked_and_kept(tmp_path):
 @pytest.mark.parametrize(("content", "md5", "fault"), CORRUPT.values(), ids=CORRUPT)
 def test_a_corrupt_packed_file_is_refused_by_name_and_unpacks_to_nothing(tmp_path, content, md5, fault):
     path = lay(tmp_path, "data.bin.gz", content)
-    with pytest.raises(UserError, match=f"^{path} is corrupt: {fault}.*\nDelete it and run again"):
+    with pytest.raises(UserError, match=f"^{path} is {fault}.*\nMove it elsewhere and put the published file there"):
         find(DataFile(ZIPPED.path, "f" * 32, "data.bin.gz", md5), tmp_path)
     assert {found.suffix for found in path.parent.iterdir()} == {".gz", ".lock"}
 

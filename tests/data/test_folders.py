@@ -1,6 +1,11 @@
 """Folders of pictures: which split and class each belongs to; what is not right is told by its path."""
 
+import os
+from collections import Counter
+from pathlib import Path
+
 import pytest
+from PIL import Image
 
 from trainer.data.folders import classes_in, folders_of, pictures_of
 from trainer.errors import UserError
@@ -65,3 +70,149 @@ def test_what_is_not_right_is_told_by_its_path(made, files, said):
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(UserError, match=r"^data.path: no folder '.*/none'\n  data.dir .*TRAINER_DATA_DIR"):
         folders_of(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Train", "Val", "Test"),
+        ("TRAINING", "Validation", "testing"),
+        ("Training_set", "dev-set", "test set"),
+        ("train2017", "val2017", "test2017"),
+        ("train_images", "ValidData", "Tests"),
+    ],
+)
+def test_folders_of_splits_are_known_in_any_case_and_by_the_usual_words(made, names):
+    root = made(*(f"{name}/{kind}/1.jpg" for name in names for kind in "ab"))
+    folders = folders_of(root)
+    assert [*folders.items()] == [("train", root / names[0]), ("val", root / names[1]), ("test", root / names[2])]
+    assert classes_in(folders) == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (
+            ["Train/a/1.jpg", "training/a/1.jpg"],
+            "data.path: 'ROOT/Train' and 'ROOT/training' are the same split; move one elsewhere",
+        ),
+        (
+            ["red/1.jpg", "blue/1.jpg", "Test/1.jpg"],
+            "data.path: 'ROOT/Test' has the name of a split, but no folders of classes in it\n"
+            "  if it is a class, list it: 'data.classes=[Test,blue,red]'\n"
+            "  if not, move it elsewhere or leave it out: 'data.classes=[blue,red]'",
+        ),
+        (
+            ["train/1.jpg", "test/1.jpg"],
+            "data.path: 'ROOT/test' has the name of a split, but no folders of classes in it\n"
+            "  if it is a class, list it: 'data.classes=[test,train]'\n  if not, move it elsewhere",
+        ),
+        (
+            ["learn/a/1.jpg", "learn/b/1.jpg", "check/a/1.jpg", "check/b/1.jpg"],
+            "data.path: 'ROOT/check' and 'ROOT/learn' have the same folders in them: a, b\n"
+            "  if they are splits, name them train, val and test; if they are classes, list them: "
+            "'data.classes=[check,learn]'",
+        ),
+        (
+            ["train/a/1.jpg", "train/b/1.jpg", "Eval/a/1.jpg", "Eval/b/1.jpg"],
+            "data.path: 'ROOT/Eval' has folders of classes, as 'ROOT/train' has; if it is a split, name it train, val "
+            "or test, if not, move it elsewhere",
+        ),
+        (
+            ["train/steam/1.jpg", "train/diesel/1.jpg", "car/1.jpg", "ship/1.jpg"],
+            "data.path: 'ROOT/train' may be a split or a class, as 'ROOT/car' has pictures\n"
+            "  if it is a class, list them: 'data.classes=[car,ship,train]'; if not, data.path=ROOT/train",
+        ),
+        (
+            ["cat/1.jpg", "Cat/1.jpg", "dog/1.jpg"],
+            "data.path: 'Cat' and 'cat' in 'ROOT' are nearly the same name; make them one folder, or list both: "
+            "'data.classes=[Cat,cat,dog]'",
+        ),
+    ],
+)
+def test_a_folder_that_may_be_a_split_or_a_class_is_refused_by_name(made, files, said):
+    root = made(*files)
+    with pytest.raises(UserError) as refusal:
+        classes_in(folders_of(root))
+    assert str(refusal.value).replace(str(root), "ROOT") == said
+
+
+def test_folders_that_the_user_lists_are_classes_whatever_their_names(made):
+    root = made("train/x/1.jpg", "train/y/1.jpg", "test/1.jpg", "ship/1.jpg")
+    assert folders_of(root, ["train", "test"]) == {"train": root}
+    assert classes_in(folders_of(root, ["train", "test"]), listed=True) == ("ship", "test", "train")
+
+
+def paths(found, root):
+    return [(file.removeprefix(f"{root}/"), number) for file, number in found]
+
+
+def test_what_systems_leave_behind_is_no_picture_and_no_class(made):
+    left = [
+        ".ipynb_checkpoints/1-checkpoint.jpg",
+        "._1.jpg",
+        "Thumbs.db",
+        ".DS_Store",
+        "__MACOSX/a/1.jpg",
+        "desktop.ini",
+    ]
+    root = made(
+        "a/1.jpg", "b/1.jpg", "b/more/2.jpg", *left, *(f"{name}/{file}" for name in ("a", "b/more") for file in left)
+    )
+    skipped = Counter()
+    found = pictures_of(root, classes_in(folders_of(root)), skipped)
+    assert paths(found, root) == [("a/1.jpg", 0), ("b/1.jpg", 1), ("b/more/2.jpg", 1)]
+    assert skipped == {"hidden": 18}
+
+
+def test_links_are_followed_once_and_never_in_circles(made, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "3.jpg").touch()
+    root = made("a/1.jpg", "a/deep/2.jpg", "b/1.jpg")
+    (root / "a/deep/up").symlink_to("..")
+    (root / "a/again").symlink_to("deep")
+    (root / "b/linked").symlink_to(elsewhere)
+    (root / "all").symlink_to(".")
+    skipped = Counter()
+    found = pictures_of(root, classes_in(folders_of(root)), skipped)
+    names = sorted((Path(file).name, number) for file, number in found)
+    assert names == [("1.jpg", 0), ("1.jpg", 1), ("2.jpg", 0), ("3.jpg", 1)]
+    assert skipped["linked again"] == 2
+
+
+def test_files_of_other_kinds_are_counted_and_pictures_without_an_ending_are_known_by_their_content(made):
+    root = made("a/1.heic", "a/2.HEIC", "a/notes.txt", "a/raw", "b/1.jpg", "README.md", "stray.png")
+    picture = Image.new("RGB", (2, 2))
+    for name, kind in (("1", "PNG"), ("2", "JPEG"), ("IMG.2024.01.31", "WEBP"), ("3.PPM", "PPM"), ("4.jfif", "JPEG")):
+        picture.save(root / "a" / name, kind)
+    picture.save(root / "a/1.jpg.bak", "JPEG")  # a copy
+    skipped = Counter()
+    found = pictures_of(root, ("a", "b"), skipped)
+    assert paths(found, root) == [(f"a/{name}", 0) for name in ("1", "2", "3.PPM", "4.jfif", "IMG.2024.01.31")] + [
+        ("b/1.jpg", 1)
+    ]
+    assert skipped == {
+        ".heic": 2,
+        ".txt": 1,
+        ".bak": 1,
+        ".md": 1,
+        "without an ending": 1,
+        "pictures outside of the classes": 1,
+    }
+
+
+def test_a_class_without_a_readable_picture_is_refused_with_what_was_skipped(made):
+    with pytest.raises(
+        UserError, match=r"^data.path: no picture in '.*/b' \(a file that ends in .*; skipped: 2 .heic, 1 hidden\)"
+    ):
+        pictures_of(made("a/1.jpg", "b/1.heic", "b/2.heic", "b/.x.jpg"), ("a", "b"))
+
+
+def test_a_link_to_no_file_and_a_name_that_is_no_text_are_refused_by_name(made):
+    root = made("a/1.jpg", "b/1.jpg")
+    (root / "b/2.jpg").symlink_to("nothing.jpg")
+    with pytest.raises(UserError, match=r"/b/2.jpg: a link to a file that does not exist; remove it$"):
+        pictures_of(root, ("a", "b"))
+    os.mkdir(os.fsencode(root) + b"/gr\xfcn")
+    with pytest.raises(UserError, match=r"the name 'gr\\udcfcn' in it is not in UTF-8; rename it$"):
+        folders_of(root)

@@ -77,8 +77,8 @@ def test_a_folder_without_reviews_is_named(tree):
 def test_the_published_folder_must_be_whole(tree):
     (tree / "mine").rename(tree / "aclImdb")
     assert refused(tree, path="aclImdb") == (
-        "aclImdb/train/neg: 2 reviews, but there should be 12500. Delete aclImdb and run again, so that it is "
-        "unpacked anew; if these are reviews of your own, rename it and set data.path"
+        "aclImdb/train/neg: 2 reviews, expected 12500. Move aclImdb elsewhere and run again to unpack the published "
+        "reviews; to read these reviews, rename the directory and set data.path"
     )
 
 

@@ -1,5 +1,6 @@
 """MNIST: the real reading code on tiny files in the real format, and, where they are, on the real ones."""
 
+import gzip
 import hashlib
 import struct
 
@@ -145,13 +146,46 @@ def test_an_idx_file_of_any_number_of_axes_is_read(tmp_path):
     }.items(),
     ids=lambda item: item[0],
 )
-def test_a_file_that_is_not_idx_is_refused_with_what_to_do(tmp_path, raw):
+def test_a_file_that_is_not_idx_is_refused(tmp_path, raw):
     file = tmp_path / "some-ubyte"
     file.write_bytes(raw[1])
     with pytest.raises(UserError) as refusal:
         read_idx(file)
-    advice = "delete it and run again, so that it is fetched anew"
-    assert str(refusal.value) == f"{file}: not an IDX file of bytes; {advice}"
+    assert str(refusal.value) == f"{file}: not an IDX file of bytes"
+
+
+def test_files_with_another_checksum_are_refused_without_advice_to_delete_them(tmp_path, monkeypatch):
+    published = mnist.FILES["train-images-idx3-ubyte"]
+    write(tmp_path, monkeypatch)
+    monkeypatch.setattr(mnist, "FILES", {"train-images-idx3-ubyte": published})
+    images = tmp_path / "MNIST/raw/train-images-idx3-ubyte"
+    found = hashlib.md5(images.read_bytes()).hexdigest()
+    with pytest.raises(UserError) as refusal:
+        MNIST(dir=str(tmp_path), download=False).setup("fit")
+    assert str(refusal.value) == (
+        f"{images} is not the published file: its MD5 is {found}, expected 6bbc9ace898e44ae57da46a324031adb.\n"
+        "Move it elsewhere and put the published file there.\n"
+        "To read the present file on purpose: data.verify_checksums=false (Fashion-MNIST and other data sets use the "
+        "same file names)"
+    )
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_files_with_another_checksum_are_read_on_request_and_nothing_is_downloaded(tmp_path, monkeypatch, packed):
+    published = mnist.FILES
+    write(tmp_path, monkeypatch)
+    monkeypatch.setattr(mnist, "FILES", published)
+    for file in [*(tmp_path / "MNIST/raw").iterdir()] if packed else []:
+        file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+        file.unlink()
+    settings = {"dir": str(tmp_path), "val_size": 5, "verify_checksums": False, "mirrors": ["http://127.0.0.1:9/"]}
+    data = MNIST(**settings)
+    data.setup("fit")
+    assert numbers(data.splits["test"]) == [100, 101, 102, 103, 104, 105]
+    (tmp_path / "MNIST/raw/t10k-labels-idx1-ubyte").unlink()
+    (tmp_path / "MNIST/raw/t10k-labels-idx1-ubyte.gz").unlink(missing_ok=True)
+    with pytest.raises(UserError, match=r"t10k-labels-idx1-ubyte is missing, and no mirror is known for it\.\nPut the"):
+        MNIST(**settings).setup("fit")
 
 
 @pytest.mark.real_data

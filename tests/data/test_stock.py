@@ -161,8 +161,24 @@ def test_the_checksum_is_checked_where_one_is_given(stock, tmp_path):
     stock()
     right = hashlib.md5((tmp_path / "stocks/GOOG.csv").read_bytes()).hexdigest()
     stock(md5=right)
-    with pytest.raises(UserError, match=rf"GOOG\.csv is corrupt: its MD5 is {right}, expected 0{{32}}"):
+    with pytest.raises(UserError, match=rf"GOOG\.csv is not the published file: its MD5 is {right}, expected 0{{32}}"):
         stock(md5="0" * 32)
+
+
+def test_the_checksum_of_a_named_file_is_checked_for_this_file_alone(stock, tmp_path):
+    stock()
+    wrong = "0" * 32
+    (tmp_path / "mine.csv").write_bytes((tmp_path / "stocks/GOOG.csv").read_bytes())
+    for name in ("mine.csv", f"{tmp_path}/mine.csv"):
+        stock(path=name, md5=f"{wrong} stocks/GOOG.csv")
+    for named in (f"{wrong}  stocks/GOOG.csv", f"{wrong} *./stocks/GOOG.csv"):  # as md5sum prints it
+        for name in ("stocks/GOOG.csv", f"{tmp_path}/stocks/GOOG.csv"):
+            with pytest.raises(UserError) as refusal:
+                stock(path=name, md5=named)
+            assert str(refusal.value).endswith(
+                f"expected {wrong}.\nMove it elsewhere and put the published file there.\n"
+                "To read the present file on purpose: data.md5=''"
+            )
 
 
 @pytest.mark.parametrize(

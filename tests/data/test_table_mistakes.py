@@ -76,12 +76,6 @@ def test_names_that_are_read_as_numbers_are_told(tmp_path):
     )
 
 
-def test_numbers_that_are_read_as_names_are_warned_of(tmp_path, caplog):
-    (tmp_path / "some.csv").write_text("\n".join(ROWS))
-    Table(path="some.csv", dir=str(tmp_path), features=2).setup("fit")
-    assert "its first line holds numbers, but is read as names; data.header=false reads all lines" in caplog.text
-
-
 def test_a_column_that_no_training_row_has_is_refused(tmp_path):
     message = refused(tmp_path, [NAMES, *(f"{n},?,{n % 2}" for n in range(10))])
     assert message == "some.csv, column 'y': missing in every training row; leave it out by data.drop"

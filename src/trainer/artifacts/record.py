@@ -100,8 +100,9 @@ def record_of(path: str) -> Record:
 
 
 def records(folder: Path) -> Iterator[Record]:
-    """All runs below a folder, the oldest first; sweeps' jobs are runs."""
-    found = (file.parent for file in folder.rglob("provenance.json") if (file.parent / "config.yaml").is_file())
+    """Return all runs below a directory, the oldest first; jobs of sweeps are runs, and hidden copies are none."""
+    files = (file for file in folder.rglob("provenance.json") if "/." not in f"/{file.relative_to(folder).as_posix()}")
+    found = (file.parent for file in files if (file.parent / "config.yaml").is_file())
     yield from (Record(path) for path in sorted(found, key=lambda path: (path.parent, _number(path.name))))
 
 

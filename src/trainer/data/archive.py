@@ -44,7 +44,7 @@ def find_all(
         try:
             _unpack(packed, root, {file.path for file in files}.__contains__)
         except (tarfile.TarError, OSError, EOFError) as error:
-            raise UserError(f"{packed} cannot be unpacked: {error}\nDelete it and run again") from error
+            raise UserError(f"{packed} cannot be unpacked: {error}") from error
     return [find(file, root, download=False) for file in files]
 
 
@@ -87,7 +87,7 @@ def find_folder(
                 (Path(fresh) / folder).rename(target)
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         if not target.is_dir():
-            raise UserError(f"{packed} cannot be unpacked: {error}\nDelete it and run again") from error
+            raise UserError(f"{packed} cannot be unpacked: {error}") from error
     return target
 
 

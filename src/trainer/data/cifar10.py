@@ -138,5 +138,5 @@ def read_batch(path: Path) -> Split:
         images = np.require(batch[b"data"], np.uint8, ["C", "W"]).reshape(-1, 3, 32, 32)
         labels = torch.tensor(batch[b"labels"], dtype=torch.int64)
     except (pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path}: not a batch of CIFAR-10 ({error}); delete it and run again") from error
+        raise UserError(f"{path}: not a batch of CIFAR-10 ({error})") from error
     return Split(torch.from_numpy(images), labels)

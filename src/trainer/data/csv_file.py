@@ -2,13 +2,15 @@
 
 import csv
 import gzip
-import logging
 import math
+import os
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from unicodedata import digit
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -17,7 +19,8 @@ from numpy.typing import NDArray
 from trainer.data.files import DataFile, find
 from trainer.errors import UserError, did_you_mean
 
-log = logging.getLogger(__name__)
+DELIMITERS = (";", "\t", "|", ",")
+CELL_BYTES = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,17 @@ class CsvFile:
             raise UserError(f"{key}: {self.path} has {why}")
         return self.names.index(column)
 
+    def name_or_index(self, column: int) -> str | int:
+        """Return the name of a column, by which other files are read as well; its index if that is not unique."""
+        name = self.names[column] if self.names else ""
+        return name if name and self.names.count(name) == 1 else column
+
+    def is_row_index(self, column: int) -> bool:
+        """Return whether a column counts the rows from 0 or 1, and has no name where the others have one."""
+        if not self.names or self.names[column]:
+            return False
+        return any(self.cells(column) == [str(first + row) for row in range(len(self.rows))] for first in (0, 1))
+
     def cells(self, column: int) -> list[str]:
         """All of a column."""
         return [row[column] for row in self.rows]
@@ -99,6 +113,8 @@ class CsvFile:
             if math.isfinite(value):
                 return value
             why = "is missing" if cell == "" else f"has {cell!r}, where a number belongs"
+            if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", cell, re.IGNORECASE):
+                why = f"has {cell!r}, which is out of the range of 64-bit floats"
             hint = f"write it into data.missing if it stands for a missing number, or leave out {self.place(column)} "
             if self.lines[row] == self.first:
                 hint = "if this line names the columns, set data.header=true; else " + hint
@@ -109,29 +125,44 @@ class CsvFile:
 
 
 def number_or_nan(cell: str) -> float:
-    """The number that a cell spells, or NaN."""
+    """Return the number in a cell, or NaN; one that is too large for a 64-bit float is infinite, one too small NaN."""
     try:
-        return math.nan if "_" in cell else float(cell)  # Python's own spelling of thousands is not CSV's
+        value = math.nan if "_" in cell else float(cell)  # Python's own spelling of thousands is not CSV's
     except ValueError:
         return math.nan
+    mantissa = cell.lower().partition("e")[0]
+    return math.nan if value == 0 and any(digit(character, 0) for character in mantissa) else value
 
 
-def find_csv(path: str, root: Path, md5: str, mirrors: Sequence[str] = (), download: bool = True) -> Path:
-    """Where a file lies; fetched there first if it may be.
+def find_csv(
+    path: str,
+    root: Path,
+    md5: str,
+    mirrors: Sequence[str] = (),
+    download: bool = True,
+    other: str = "data.md5=''",
+) -> Path:
+    """Return the path of a file; download it first if it is missing.
 
     Args:
-        path: Below `root`, or absolute; or an http(s) URL, which is fetched into `root` once.
+        path: Path below `root`, an absolute path, or an http(s) URL that is downloaded into `root` once.
         root: The data root.
-        md5: Of the file; `""` takes any, save from the network.
+        md5: Checksum of the file, or `CHECKSUM FILE` as md5sum prints it: the checksum of this one file, which is not
+            applied if `path` names another one. `""` accepts any content, except from the network.
         mirrors: http or https folders which have the file.
-        download: Whether it may be fetched.
+        download: Whether the file may be downloaded.
+        other: The setting that reads a file with another checksum, for the error message.
 
     Raises:
-        UserError: It is missing, is not the file that `md5` tells, or cannot be fetched.
+        UserError: The file is missing, has another checksum, or cannot be downloaded.
     """
+    md5, _, checked = md5.strip().partition(" ")
+    checked = checked.strip(" *")  # md5sum prints an asterisk before the name in binary mode
+    if checked and os.path.abspath(root / checked) != os.path.abspath(root / path):
+        md5 = ""
     if not path.lower().startswith(("http://", "https://")):
         if md5:
-            return find(DataFile(path, md5), root, mirrors, download)
+            return find(DataFile(path, md5, other=other), root, mirrors, download)
         if (file := root / path).is_file():
             return file
         raise UserError(
@@ -143,7 +174,7 @@ def find_csv(path: str, root: Path, md5: str, mirrors: Sequence[str] = (), downl
         raise UserError("data.md5: a file from the network is taken only if its MD5 is right; give it: md5sum FILE")
     if not name or urlsplit(path).query:
         raise UserError(f"data.path: '{path}' does not end in the name of a file; fetch it by hand")
-    return find(DataFile(unquote(name), md5), root, [folder, *mirrors], download)
+    return find(DataFile(unquote(name), md5, other=other), root, [folder, *mirrors], download)
 
 
 def read_csv(path: Path, *, header: bool, delimiter: str) -> CsvFile:
@@ -154,9 +185,8 @@ def read_csv(path: Path, *, header: bool, delimiter: str) -> CsvFile:
     """
     [file] = csv_parts(path, header=header, delimiter=delimiter)
     if file.width == 1:
-        raise UserError(f"{path}, line {file.first}: only one column; is data.delimiter={delimiter!r} right?")
-    if header and not any(math.isnan(number_or_nan(name)) for name in file.names):
-        log.warning("%s: its first line holds numbers, but is read as names; data.header=false reads all lines", path)
+        wrong = f"{path}, line {file.first}: only one column; is data.delimiter={delimiter!r} right?"
+        raise UserError(wrong + _other_delimiter(file.first, file.names or file.rows[0]))
     return file
 
 
@@ -182,11 +212,18 @@ def csv_parts(path: Path, *, header: bool, delimiter: str, rows: int | None = No
     while part := list(islice(ahead, rows)):
         for line, cells in part:
             if len(cells) != len(names):
-                raise UserError(f"{path}, line {line}: {len(cells)} cells, but line {first} has {len(names)}")
+                wrong = f"{path}, line {line}: {len(cells)} cells, but line {first} has {len(names)}"
+                raise UserError(wrong + _other_delimiter(first, names))
         empty = False
         yield CsvFile(path, tuple(names) if header else (), [row for _, row in part], [line for line, _ in part], first)
     if empty:
         raise UserError(f"{path}: it has no rows" + (" after the line of names" if names else ""))
+
+
+def _other_delimiter(line: int, cells: Sequence[str]) -> str:
+    """Return what to add to an error if the only cell of a line contains delimiters of another kind."""
+    other = max(DELIMITERS, key=cells[0].count)
+    return f" (line {line} has {cells[0].count(other)} of {other!r})" if len(cells) == 1 and other in cells[0] else ""
 
 
 def _lines(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -194,6 +231,7 @@ def _lines(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     try:
         opened = gzip.open if path.name.endswith(".gz") else open
         with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
+            csv.field_size_limit(CELL_BYTES)  # Python's default of 128 KiB is too small for long texts
             reader = csv.reader(stream, delimiter=delimiter, strict=True)
             for row in reader:
                 cells = [cell.strip() for cell in row]

@@ -25,6 +25,8 @@ class Diabetes(Table):
         diabetes mellitus; the file is that of Sung Kim's PyTorchZeroToAll.
     """
 
+    other_file = "data=table data.path=diabetes/diabetes.csv.gz data.features=8 data.header=false"
+
     def __init__(
         self,
         *,

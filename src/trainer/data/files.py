@@ -33,12 +33,21 @@ RESUMES = 3
 
 @dataclass(frozen=True)
 class DataFile:
-    """One file of a data set: where it lies below the data root, and what must be in it."""
+    """One file of a data set: its path below the data root, and its content.
 
-    path: str  # relative to the data root
-    md5: str  # of the final (unpacked) file
-    download: str = ""  # name appended to a mirror's URL; "" means the last part of path
-    download_md5: str = ""  # of the file as downloaded when it differs (packed .gz); "" means md5
+    Args:
+        path: Path below the data root.
+        md5: Checksum of the final (unpacked) file; `""` accepts any content, but then nothing is downloaded.
+        download: Name appended to a mirror's URL. Defaults to the last part of `path`.
+        download_md5: Checksum of the file as downloaded if it differs (packed .gz). Defaults to `md5`.
+        other: The setting that reads another file in its place, for the error message.
+    """
+
+    path: str
+    md5: str
+    download: str = ""
+    download_md5: str = ""
+    other: str = ""
 
 
 class _UnusableError(Exception):
@@ -58,7 +67,7 @@ def find(file: DataFile, root: Path, mirrors: Sequence[str] = (), download: bool
         The path of the file below `root`; its MD5 is the expected one.
 
     Raises:
-        UserError: The file is missing and cannot be had, is corrupt, or its folder cannot be used.
+        UserError: The file is missing and cannot be downloaded, has another checksum, or its folder cannot be used.
     """
     target = root / file.path
     is_packed = file.download.endswith(".gz") and not file.path.endswith(".gz")
@@ -77,7 +86,10 @@ def find(file: DataFile, root: Path, mirrors: Sequence[str] = (), download: bool
                 else:
                     _download(file, target, packed is not None, urls, download)
     except _UnusableError as error:
-        raise UserError(f"{error}.\nDelete it and run again, so that it is fetched anew.") from error
+        # A download is verified before it gets this name, so another content was stored here by the user: keep it.
+        remedy = "and run again to download the published file" if urls else "and put the published file there"
+        other = f"\nTo read the present file on purpose: {file.other}" if file.other else ""
+        raise UserError(f"{error}.\nMove it elsewhere {remedy}.{other}") from error
     except OSError as error:
         raise UserError(
             f"The data folder {target.parent} cannot be used: {error}.\nMend that, or point data.dir "
@@ -96,9 +108,9 @@ def md5_of(path: Path) -> str:
 
 
 def _stands(path: Path, md5: str) -> bool:
-    """Say whether a file lies there, and refuse it when it is not the expected one."""
-    if path.exists() and (found := md5_of(path)) != md5:
-        raise _UnusableError(f"{path} is corrupt: its MD5 is {found}, expected {md5}")
+    """Return whether the file exists; raise an error if its content is not the expected one."""
+    if md5 and path.exists() and (found := md5_of(path)) != md5:
+        raise _UnusableError(f"{path} is not the published file: its MD5 is {found}, expected {md5}")
     return path.exists()
 
 
@@ -127,11 +139,11 @@ def _unpack(packed: Path, target: Path, md5: str) -> None:
         with gzip.open(packed) as source, fresh.open("wb") as out:
             while chunk := source.read(CHUNK_BYTES):
                 out.write(chunk)
-        if (found := md5_of(fresh)) != md5:
-            raise _UnusableError(f"{packed} is corrupt: unpacked, its MD5 is {found}, expected {md5}")
+        if md5 and (found := md5_of(fresh)) != md5:
+            raise _UnusableError(f"{packed} is not the published file: unpacked, its MD5 is {found}, expected {md5}")
         os.replace(fresh, target)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise _UnusableError(f"{packed} is corrupt: not a whole gzip file ({error})") from error
+        raise _UnusableError(f"{packed} is not a complete gzip file ({error})") from error
     finally:
         fresh.unlink(missing_ok=True)
 
@@ -156,8 +168,9 @@ def _download(file: DataFile, target: Path, packed: bool, urls: Sequence[str], d
     why = asked if download else "data.download=false forbade fetching it."
     raise UserError(
         "\n  ".join([f"{target} is missing, and {why}", *failures])
-        + f"\nExpected MD5: {file.md5}\nPut the file there, or point data.dir (or the environment variable "
-        f"TRAINER_DATA_DIR) at a folder which has {file.path}."
+        + (f"\nExpected MD5: {file.md5}" if file.md5 else "")
+        + "\nPut the file there, or point data.dir (or the environment variable TRAINER_DATA_DIR) at a folder which "
+        f"has {file.path}."
     )
 
 

@@ -1,90 +1,183 @@
-"""Folders: pictures that lie in a folder for each class, and perhaps in one for each split above that."""
+"""Directories of pictures: one for each class, in one for each split if there are any."""
 
-import os
+import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
-from trainer.data.preprocessing.images import ENDINGS
+from trainer.data.labels import near_duplicates, typed
+from trainer.data.preprocessing.images import ENDINGS, is_picture
 from trainer.data.split import Stage
+from trainer.data.walk import HIDDEN, counts, entries, files_below, is_hidden, kind_of, subdirectories
 from trainer.errors import UserError, did_you_mean
 
-CALLED: dict[Stage, tuple[str, ...]] = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
+SPLITS: dict[str, Stage] = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "validating", "dev", "development"), "val"),
+    **dict.fromkeys(("test", "tests", "testing"), "test"),
+}
+SUFFIX = r"((data)?sets?|data|images?|imgs?|pictures|split|folder)$"  # test_set, TrainingData, val-images
 
 
-def folders_of(root: Path) -> dict[Stage, Path]:
-    """The folder of each split, as far as there are any; else all is to train on, and is cut later.
+def split_named(name: str) -> Stage | None:
+    """Return the split that a directory is named after, whatever the case, or None: `Training_set`, `val2017`."""
+    word = re.sub(r"[\W_\d]+", "", name.casefold())
+    return SPLITS.get(word) or SPLITS.get(re.sub(SUFFIX, "", word))
+
+
+def folders_of(root: Path, classes: Sequence[str] | None = None) -> dict[Stage, Path]:
+    """Return the directory of each split, if there are any; else all pictures are for training, and are cut later.
+
+    Args:
+        root: The directory of the data set.
+        classes: Names of the classes, if the user has listed them: directories of these names in `root` are no splits.
 
     Raises:
-        UserError: There is no such folder, it has no folders of classes, or there is nothing to train on.
+        UserError: There is no such directory, it has no classes, nothing to train on, or a directory that may be a
+            split or a class.
     """
     if not root.is_dir():
         raise UserError(
             f"data.path: no folder '{root}'\n  data.dir (or the environment variable TRAINER_DATA_DIR) is the folder "
             "it lies below; without pictures at hand: data.synthetic=true"
         )
-    if not subfolders(root):
+    names = subdirectories(root)
+    if not names:
         raise UserError(
             f"data.path: no folders of classes in '{root}'\n  pictures lie in a folder for each class: "
             f"{root}/cat/1.jpg {root}/dog/1.jpg, or {root}/train/cat/1.jpg ..."
         )
-    found = {
-        stage: root / name for stage, names in CALLED.items() for name in reversed(names) if subfolders(root / name)
-    }
-    if found and "train" not in found:
+    if classes is not None and {*classes} <= {*names}:
+        return {"train": root}
+    found: dict[Stage, Path] = {}
+    for name in names:
+        stage = split_named(name)
+        if stage is None or not subdirectories(root / name):
+            continue
+        if stage in found:
+            raise UserError(f"data.path: '{found[stage]}' and '{root / name}' are the same split; move one elsewhere")
+        found[stage] = root / name
+    if not found:
+        _check_classes(root, names)
+        return {"train": root}
+    found = {stage: found[stage] for stage in get_args(Stage) if stage in found}
+    if "train" not in found:
         raise UserError(f"data.path: '{root}' has {', '.join(found)} with folders of classes, but no such train")
-    return found or {"train": root}
+    _check_others(root, unused(root, found), found)
+    return found
 
 
-def subfolders(folder: Path) -> list[str]:
-    """Names of the folders in one, sorted; without hidden ones, which programs leave behind."""
-    if not folder.is_dir():
-        return []
-    return sorted(each.name for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
+def unused(root: Path, folders: dict[Stage, Path]) -> list[str]:
+    """Return the names of the directories beside those of splits."""
+    splits = folders.values()
+    return [] if root in splits else [name for name in subdirectories(root) if root / name not in splits]
 
 
-def classes_in(folders: dict[Stage, Path]) -> tuple[str, ...]:
-    """The classes to be learnt: the names of the folders to train on.
+def classes_in(folders: dict[Stage, Path], listed: bool = False) -> tuple[str, ...]:
+    """Return the classes: the names of the directories to train on.
+
+    Args:
+        folders: The directory of each split.
+        listed: Whether the user has listed the classes; similar names are meant then.
 
     Raises:
-        UserError: There are fewer than two, or another split has one more.
+        UserError: There are fewer than two, two are nearly the same, or another split has one more.
     """
-    names = subfolders(folders["train"])
+    names = subdirectories(folders["train"])
     if len(names) < 2:
+        only = f", '{names[0]}'" if names else ""
         raise UserError(
-            f"data.path: '{folders['train']}' has one folder alone, '{names[0]}', and there must be one for each of "
+            f"data.path: '{folders['train']}' has one folder alone{only}, and there must be one for each of "
             "two classes or more"
         )
+    if not listed and (alike := near_duplicates(names)):
+        raise UserError(
+            f"data.path: '{alike[0]}' and '{alike[1]}' in '{folders['train']}' are nearly the same name; make them one "
+            f"folder, or list both: {typed('data.classes', names)}"
+        )
     for folder in folders.values():
-        for name in subfolders(folder):
+        for name in subdirectories(folder):
             if name not in names:
                 there = did_you_mean(name, names)
                 raise UserError(f"data.path: '{folder / name}' is a class that '{folders['train']}' has not{there}")
     return tuple(names)
 
 
-def pictures_of(folder: Path, classes: Sequence[str]) -> list[tuple[str, int]]:
-    """The pictures of each class in turn, sorted, those in folders below as well.
+def pictures_of(folder: Path, classes: Sequence[str], skipped: Counter[str] | None = None) -> list[tuple[str, int]]:
+    """Return the pictures of each class in turn, sorted, those in directories below as well.
+
+    Args:
+        folder: The directory of a split.
+        classes: Names of the classes.
+        skipped: Receives the number of files that are no pictures, by kind.
 
     Returns:
         list[tuple[str, int]]: Path and class of each.
 
     Raises:
-        UserError: A class that has a folder here has no picture in it.
+        UserError: A class that has a directory here has no picture in it.
     """
-    found = []
+    found: list[tuple[str, int]] = []
+    skipped = Counter() if skipped is None else skipped
+    for entry in entries(folder):
+        if is_hidden(entry.name):
+            skipped[HIDDEN] += 1
+        elif entry.is_file():
+            skipped["pictures outside of the classes" if is_picture(entry) else kind_of(entry.name)] += 1
     for number, name in enumerate(classes):
         if not (folder / name).is_dir():  # of validation and test, which need not have all
             continue
-        pictures = sorted(
-            os.path.join(place, file)
-            for place, _, files in os.walk(folder / name, followlinks=True)
-            for file in files
-            if file.lower().endswith(ENDINGS) and not file.startswith(".")
-        )
+        passed: Counter[str] = Counter()
+        pictures: list[str] = []
+        for file in files_below(folder / name, passed):
+            if is_picture(file):
+                pictures.append(file)
+            else:
+                passed[kind_of(file)] += 1
         if not pictures:
+            skips = f"; skipped: {counts(passed)}" if passed else ""
             raise UserError(
-                f"data.path: no picture in '{folder / name}' (a file that ends in {', '.join(ENDINGS)}); put some "
-                "there, or leave the class out by data.classes"
+                f"data.path: no picture in '{folder / name}' (a file that ends in {', '.join(ENDINGS)}{skips}); put "
+                "some there, or leave the class out by data.classes"
             )
-        found += [(picture, number) for picture in pictures]
+        found += [(picture, number) for picture in sorted(pictures)]
+        skipped.update(passed)
     return found
+
+
+def _check_classes(root: Path, names: Sequence[str]) -> None:
+    """Raise an error if directories may be splits, where there are no splits that are known as such."""
+    splits = [name for name in names if split_named(name)]
+    if splits:
+        others = [name for name in names if name not in splits]
+        leave_out = f" or leave it out: {typed('data.classes', others)}" if len(others) > 1 else ""
+        raise UserError(
+            f"data.path: '{root / splits[0]}' has the name of a split, but no folders of classes in it\n"
+            f"  if it is a class, list it: {typed('data.classes', names)}\n  if not, move it elsewhere{leave_out}"
+        )
+    inside = {name: subdirectories(root / name) for name in names}
+    for name in names:
+        twins = [other for other in names if inside[other] == inside[name]]
+        if len(twins) > 1 and len(inside[name]) > 1:
+            raise UserError(
+                f"data.path: '{root / twins[0]}' and '{root / twins[1]}' have the same folders in them: "
+                f"{', '.join(inside[name][:5])}\n  if they are splits, name them train, val and test; if they are "
+                f"classes, list them: {typed('data.classes', names)}"
+            )
+
+
+def _check_others(root: Path, names: Sequence[str], found: dict[Stage, Path]) -> None:
+    """Raise an error if a directory beside those of splits may be another split, or a class."""
+    classes = {*subdirectories(found["train"])}
+    for name in names:
+        if len(classes & {*subdirectories(root / name)}) > 1:
+            raise UserError(
+                f"data.path: '{root / name}' has folders of classes, as '{found['train']}' has; if it is a split, name "
+                "it train, val or test, if not, move it elsewhere"
+            )
+        if len(found) == 1 and split_named(name) is None and any(map(is_picture, (root / name).iterdir())):
+            raise UserError(
+                f"data.path: '{found['train']}' may be a split or a class, as '{root / name}' has pictures\n  if it is "
+                f"a class, list them: {typed('data.classes', subdirectories(root))}; if not, data.path={found['train']}"
+            )

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -12,11 +13,12 @@ from torch import Tensor
 from trainer.data.ahead import Workers, read_ahead, workers_for
 from trainer.data.augment import random_affine, random_mirror
 from trainer.data.base import TensorData
-from trainer.data.folders import classes_in, folders_of, pictures_of
+from trainer.data.folders import classes_in, folders_of, pictures_of, unused
 from trainer.data.preprocessing.images import Fit, Images
 from trainer.data.randomness import Draws
 from trainer.data.split import Split, Stage, chosen, cut_each
 from trainer.data.synthetic import images
+from trainer.data.walk import log_skipped
 from trainer.errors import UserError
 from trainer.spec import Count, DataSpec, Share
 
@@ -87,9 +89,9 @@ class ImageFolder(TensorData):
         if workers != "auto" and workers < 0:
             raise UserError(f"data.workers: {workers} is less than 0")
         self.root, self.synthetic = Path(dir, path), synthetic
-        self.folders = {} if synthetic else folders_of(self.root)
-        names = MADE_UP if synthetic else classes_in(self.folders)
         wanted = None if classes is None else [str(name) for name in classes]
+        self.folders = {} if synthetic else folders_of(self.root, wanted)
+        names = MADE_UP if synthetic else classes_in(self.folders, listed=wanted is not None)
         self.classes = names if wanted is None else chosen(wanted, wanted if synthetic else names)
         means = _of_each("mean", mean, MEAN[channels])
         deviations = _of_each("deviation", deviation, DEVIATION[channels])
@@ -114,7 +116,10 @@ class ImageFolder(TensorData):
         """Find the pictures of each split, and cut those that have no folder from the training ones."""
         if self.synthetic:
             return images(self.spec, VAL_MADE_UP)
-        found = {stage: pictures_of(folder, self.classes) for stage, folder in self.folders.items()}
+        skipped: Counter[str] = Counter()
+        found = {stage: pictures_of(folder, self.classes, skipped) for stage, folder in self.folders.items()}
+        skipped.update(f"directory '{name}'" for name in unused(self.root, self.folders))
+        log_skipped(self.root, skipped)
         self._checksum = checksum(self.root, found)
         self.files = [file for pictures in found.values() for file, _ in pictures]
         splits, first = {}, 0

@@ -16,6 +16,7 @@ from trainer.data.base import TensorData
 from trainer.data.cache import Arrays, digest, made_once
 from trainer.data.csv_file import find_csv, read_csv
 from trainer.data.files import DataFile
+from trainer.data.labels import check_names
 from trainer.data.preprocessing.texts import Texts
 from trainer.data.reviews import Reviews, cut_run, read_rows, read_tree, without_repeats
 from trainer.data.split import Split, Stage, cut
@@ -50,7 +51,8 @@ class IMDB(TensorData):
         mirrors: URLs that the archive of `aclImdb` is fetched from, in turn.
         download: Whether it may be fetched.
         text_column, label_column: Of a CSV file, by name or number.
-        class_names: What stands for each class there; numbers from 0 do as well. Folders have two classes.
+        class_names: Labels of the classes there, in upper or lower case; a label that is not listed is an error. If
+            none of the names is a number, the column may hold the numbers 0, 1, ... instead. Folders have two classes.
         header: Whether the first line of a CSV file names the columns.
         delimiter: Between its cells, one character.
         vocabulary_size: Words that have a number, padding and the unknown word included.
@@ -98,7 +100,8 @@ class IMDB(TensorData):
             raise UserError("data.class_names: there must be at least 2")
         self.root, self.path, self.mirrors, self.download = Path(dir), path, tuple(mirrors), download
         self.text_column, self.label_column, self.header, self.delimiter = text_column, label_column, header, delimiter
-        self.class_names = tuple(str(name) for name in class_names)
+        self.class_names = tuple(str(name).strip() for name in class_names)
+        check_names(self.class_names)
         self.vocabulary_size, self.max_length, self.keep = vocabulary_size, max_length, keep
         self.val_size, self.test_size, self.data_seed, self.synthetic = val_size, test_size, data_seed, synthetic
         self.vocabulary: list[str] = []  # the words by their number; `load` counts them
@@ -153,6 +156,8 @@ class IMDB(TensorData):
             val, train = cut_run(rest, self.val_size, self.data_seed)
             return {"train": train, "val": val, "test": test}
         file = read_csv(find_csv(self.path, self.root, md5=""), header=self.header, delimiter=self.delimiter)
+        text = file.name_or_index(file.index("data.text_column", self.text_column))
+        self.preprocessing = replace(self.preprocessing, text_column=text)
         reviews = without_repeats(read_rows(file, self.text_column, self.label_column, self.class_names))
         val, test, train = self._cut(reviews, self.val_size, self.test_size)
         return {"train": train, "val": val, "test": test}

@@ -1,6 +1,7 @@
 """MNIST: 70,000 handwritten digits of 28x28 pixels."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,10 @@ from trainer.data.synthetic import images
 from trainer.errors import UserError
 from trainer.spec import Count, DataSpec
 
+OTHER = "data.verify_checksums=false (Fashion-MNIST and other data sets use the same file names)"
 # torchvision's layout and checksums: of the unpacked file, and of the .gz as downloaded
 FILES = {
-    name: DataFile(f"MNIST/raw/{name}", md5, f"{name}.gz", packed_md5)
+    name: DataFile(f"MNIST/raw/{name}", md5, f"{name}.gz", packed_md5, OTHER)
     for name, md5, packed_md5 in [
         ("train-images-idx3-ubyte", "6bbc9ace898e44ae57da46a324031adb", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
         ("train-labels-idx1-ubyte", "a25bea736e30d166cdddb491f175f624", "d53e105ee54ea40749a09fcbcd1e9432"),
@@ -38,6 +40,8 @@ class MNIST(TensorData):
         dir: Root of the data sets; the files lie in `MNIST/raw` below it, as torchvision puts them.
         mirrors: URLs that the files are fetched from, in turn, where they are missing.
         download: Whether missing files may be fetched.
+        verify_checksums: Whether files must be the published MNIST. If false, any files with these names and in this
+            format are read, e.g. Fashion-MNIST; nothing is downloaded then.
         val_size: Training images kept for validation.
         degrees: Training images are turned at random by up to this much either way.
         shift_pixels: ... shifted by up to this much along each axis.
@@ -58,6 +62,7 @@ class MNIST(TensorData):
         dir: str = "data",  # noqa: A002  the word users type: data.dir
         mirrors: Sequence[str] = (),
         download: bool = True,
+        verify_checksums: bool = True,
         val_size: Count = 5000,
         degrees: float = 0.0,
         shift_pixels: float = 0.0,
@@ -70,6 +75,7 @@ class MNIST(TensorData):
     ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
         self.root, self.mirrors, self.download = Path(dir), tuple(mirrors), download
+        self.verify_checksums = verify_checksums
         self.val_size, self.data_seed = val_size, data_seed
         self.degrees, self.shift_pixels, self.scale, self.synthetic = degrees, shift_pixels, scale, synthetic
 
@@ -88,10 +94,10 @@ class MNIST(TensorData):
         )
 
     def load(self) -> dict[Stage, Split]:
-        """Find the four files, fetching what is missing, and read them."""
+        """Find the four files, downloading the missing ones, and read them."""
         if self.synthetic:
             return images(self.spec, self.val_size)
-        paths = {name: find(file, self.root, self.mirrors, self.download) for name, file in FILES.items()}
+        paths = {name: self._find(file) for name, file in FILES.items()}
 
         def read(part: str) -> Split:
             inputs = read_idx(paths[f"{part}-images-idx3-ubyte"])[:, None]  # (images, 1, 28, 28)
@@ -99,6 +105,12 @@ class MNIST(TensorData):
 
         val, train = cut(read("train"), self.val_size, seed=self.data_seed)
         return {"train": train, "val": val, "test": read("t10k")}
+
+    def _find(self, file: DataFile) -> Path:
+        """Return the path of one of the four files."""
+        if self.verify_checksums:
+            return find(file, self.root, self.mirrors, self.download)
+        return find(replace(file, md5="", download_md5=""), self.root)
 
     def augment(self, inputs: Tensor, random: Draws) -> Tensor:
         """Turn, shift and scale each image at random."""
@@ -122,5 +134,5 @@ def read_idx(path: Path) -> Tensor:
     axes = int(raw[3]) if len(raw) > 3 else 0
     shape = np.frombuffer(raw, ">u4", count=axes, offset=4).tolist() if len(raw) >= 4 + 4 * axes else []
     if raw[:3].tobytes() != b"\0\0\x08" or len(raw) != 4 + 4 * axes + int(np.prod(shape)):
-        raise UserError(f"{path}: not an IDX file of bytes; delete it and run again, so that it is fetched anew")
+        raise UserError(f"{path}: not an IDX file of bytes")
     return torch.from_numpy(raw[4 + 4 * axes :].reshape(shape))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from trainer.data.csv_file import CsvFile, number_or_nan, read_csv
+from trainer.data.header import ADD_NAMES, check_header
 from trainer.errors import UserError
 
 
@@ -49,6 +50,8 @@ def prices_of(
     Raises:
         UserError: See `read_prices`.
     """
+    if after is None:
+        check_header(file, {"data.price_column": [price_column], "data.date_column": [date_column]}, ADD_NAMES)
     when, what = file.index("data.date_column", date_column), file.index("data.price_column", price_column)
     days: list[date] = []
     for row, cell in enumerate(file.cells(when)):

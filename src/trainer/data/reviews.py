@@ -7,10 +7,13 @@ from typing import NamedTuple
 
 import torch
 
-from trainer.data.csv_file import CsvFile, number_or_nan
+from trainer.data.csv_file import CsvFile
+from trainer.data.header import check_header
+from trainer.data.labels import class_indices
 from trainer.data.randomness import generator_for
 from trainer.data.text import is_empty, same
-from trainer.errors import UserError, did_you_mean
+from trainer.data.walk import files_of
+from trainer.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -48,11 +51,11 @@ def read_tree(folder: Path, promised: int | None) -> Reviews:
                 f"{part} is missing. Reviews lie as .txt files in train/neg, train/pos, test/neg and test/pos; "
                 "mend that, or say by data.path where they are"
             )
-        files = sorted(part.glob("*.txt"), key=_in_order)
+        files = sorted(files_of(part, lambda file: file.suffix == ".txt"), key=_in_order)
         if promised and len(files) != promised:
             raise UserError(
-                f"{part}: {len(files)} reviews, but there should be {promised}. Delete {folder.parent} and run again, "
-                "so that it is unpacked anew; if these are reviews of your own, rename it and set data.path"
+                f"{part}: {len(files)} reviews, expected {promised}. Move {folder.parent} elsewhere and run again to "
+                "unpack the published reviews; to read these reviews, rename the directory and set data.path"
             )
         if not files:
             raise UserError(f"{part}: no review in it, that is no .txt file")
@@ -91,30 +94,26 @@ def read_rows(file: CsvFile, text_column: str | int, label_column: str | int, cl
         file: The file.
         text_column: Of the texts, by name or number.
         label_column: Of the classes.
-        class_names: What stands for each class, in any case; `neg` and `pos` and numbers from 0 do as well.
+        class_names: Labels of the classes, in upper or lower case; `neg` and `pos` stand for `negative` and `positive`.
+            If none of the names is a number, the column may hold the numbers 0, 1, ... of the classes instead.
 
     Raises:
         UserError: There is no such column, a text is empty, a label is unknown, or all are the same; says the line.
     """
-    text, label = file.index("data.text_column", text_column), file.index("data.label_column", label_column)
-    names = {name.lower(): number for number, name in enumerate(class_names)}
-    known = names | {short: names[name] for short, name in SHORT.items() if name in names and short not in names}
-    reviews = Reviews([], [])
-    for row, cell in enumerate(file.cells(label)):
-        number = known.get(cell.lower(), number_or_nan(cell))
-        if number not in range(len(class_names)):
-            raise UserError(
-                f"{file.where(row, label)}: '{cell}' is not in data.class_names{did_you_mean(cell, class_names)}"
-            )
-        content = file.rows[row][text]
+    check_header(file, {"data.label_column": [label_column], "data.text_column": [text_column]})
+    text = file.index("data.text_column", text_column)
+    label = file.index("data.label_column", label_column)
+    if text == label:
+        raise UserError(f"data.label_column: {file.path}, {file.place(label)} is data.text_column too")
+    classes = class_indices(file, label, class_names, any_case=True, short=SHORT)
+    texts = file.cells(text)
+    for row, content in enumerate(texts):
         if is_empty(content):
             raise UserError(f"{file.where(row, text)}: the text is empty; take the row out of the file")
-        reviews.texts.append(content)
-        reviews.classes.append(int(number))
-    if len(set(reviews.classes)) == 1:
-        only = class_names[reviews.classes[0]]
+    if len(set(classes)) == 1:
+        only = class_names[classes[0]]
         raise UserError(f"{file.path}, {file.place(label)}: every review is {only}; need at least two classes")
-    return reviews
+    return Reviews(texts, classes)
 
 
 def cut_run(reviews: Reviews, size: int, seed: int) -> tuple[Reviews, Reviews]:
@@ -150,9 +149,13 @@ def cut_run(reviews: Reviews, size: int, seed: int) -> tuple[Reviews, Reviews]:
 def without_repeats(reviews: Reviews, elsewhere: Sequence[str] = ()) -> Reviews:
     """Each text once, the first, and none that stands `elsewhere`; what was left out is told in the log."""
     held_back = {same(text) for text in elsewhere}
+    keys = [same(text) for text in reviews.texts]
     first: dict[str, int] = {}
-    for row, text in enumerate(reviews.texts):
-        first.setdefault(same(text), row)
+    for row, key in enumerate(keys):
+        first.setdefault(key, row)
+    differ = sum(reviews.classes[row] != reviews.classes[first[key]] for row, key in enumerate(keys))
+    if differ:
+        log.warning("%d reviews repeat the text of another with another label; the first label is kept", differ)
     kept = [row for text, row in first.items() if text not in held_back]
     repeats, leaks = len(reviews.texts) - len(first), len(first) - len(kept)
     if repeats or leaks:

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from trainer.data.base import TensorData
-from trainer.data.csv_file import find_csv
+from trainer.data.csv_file import CsvFile, find_csv, read_csv
+from trainer.data.precision import mean_and_std, unusable_number
 from trainer.data.preprocessing.prices import Quantity, Windows
-from trainer.data.prices import Prices, read_prices
+from trainer.data.prices import Prices, prices_of
 from trainer.data.split import Split, Stage
 from trainer.data.synthetic import prices
 from trainer.errors import UserError
@@ -36,7 +37,7 @@ class Stock(TensorData):
     Args:
         dir: Root of the data sets.
         path: The CSV file, with a header, plain or `.gz`: below `dir`, absolute, or an http(s) URL.
-        md5: Of the file; checked where it is given. A URL needs it.
+        md5: Checksum of the file, or `CHECKSUM FILE` as md5sum prints it: checked for this file alone. A URL needs it.
         date_column: Name, or index from 0, of the column of the days.
         price_column: Name or index of the column of the prices.
         quantity: What the network reads and gives: the `"prices"`, or log-`"returns"`: day to day as input, from
@@ -87,16 +88,16 @@ class Stock(TensorData):
 
     def load(self) -> dict[Stage, Split]:
         """Read the file, learn the scales on the training days, and cut windows."""
-        if self.synthetic:
-            self.table = prices()
-        else:
-            file = find_csv(self.path, self.root, self.md5)
-            made = self.preprocessing
-            self.table = read_prices(file, made.date_column, made.price_column, positive=made.returns)
+        file = None
+        if not self.synthetic:
+            file = read_csv(find_csv(self.path, self.root, self.md5), header=True, delimiter=",")
+        self.table = prices() if file is None else self._read(file)
         self.asked = self._days_asked(self.table)
         trained = self.asked["train"].stop
         scale = mean, deviation = self._scale(self.horizon, trained)
         self.preprocessing = replace(self.preprocessing, input_scale=self._scale(1, trained), target_scale=scale)
+        if file is not None:
+            self._check_precision(file)
         targets = (self.preprocessing.changes(self.table.prices, self.horizon) - mean) / deviation
 
         def windows(days: range) -> Split:
@@ -119,6 +120,24 @@ class Stock(TensorData):
         forecast = self.preprocessing.in_prices(outputs, today)
         return PriceForecast([str(self.table.days[day]) for day in days], forecast, today, actual)
 
+    def _read(self, file: CsvFile) -> Prices:
+        """Return days and prices of a file; predictions find its column of prices by the same name."""
+        made = self.preprocessing
+        column = file.index("data.price_column", made.price_column)
+        self.preprocessing = replace(made, price_column=file.name_or_index(column))
+        return prices_of(file, made.date_column, made.price_column, positive=made.returns)
+
+    def _check_precision(self, file: CsvFile) -> None:
+        """Raise an error if a price leaves no digits for the others: one that is missing may be written as 1e30."""
+        first = int(self.preprocessing.returns)  # the first day has no return
+        values = self.preprocessing.changes(self.table.prices, 1)[first:, None]
+        mean, std = self.preprocessing.input_scale
+        if lost := unusable_number(values, ((values - mean) / std).float()):
+            row, _, fault = lost
+            column = file.index("data.price_column", self.preprocessing.price_column)
+            where = file.where(row + first, column)
+            raise UserError(f"{where}: {file.rows[row + first][column]} {fault}; mend or remove the line")
+
     def _days_asked(self, table: Prices) -> dict[Stage, range]:
         """The rows that each split's windows are to forecast."""
         rows = len(table.days)
@@ -136,5 +155,5 @@ class Stock(TensorData):
     def _scale(self, step: int, trained: int) -> tuple[float, float]:
         """Mean and deviation of the quantity, taken over `step` days, in the first `trained` days."""
         values = self.preprocessing.changes(self.table.prices, step)[:trained]
-        known = values[values.isfinite()]
-        return known.mean().item(), known.std(correction=0).item() or 1.0  # a constant price has no deviation
+        mean, std = mean_and_std(values[values.isfinite(), None])
+        return mean.item(), std.item()

@@ -1,7 +1,6 @@
 """Table: the rows of any CSV file as vectors of numbers, with one column to be told from the others."""
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +12,13 @@ from torch import Tensor
 
 from trainer.data.base import TensorData
 from trainer.data.csv_file import CsvFile, find_csv, number_or_nan, read_csv
+from trainer.data.header import check_header
+from trainer.data.labels import LABELS_SHOWN, check_names, class_indices, in_order, label_key, listing
+from trainer.data.precision import mean_and_std, unusable_number
 from trainer.data.preprocessing.rows import Rows
 from trainer.data.split import Split, Stage, cut
 from trainer.data.synthetic import classes_of, rows
-from trainer.errors import UserError, did_you_mean
+from trainer.errors import UserError
 from trainer.spec import DataSpec, Share, Target
 
 
@@ -30,7 +32,7 @@ class Table(TensorData):
         path: The file, plain or .gz, below `dir`, or absolute; or an http(s) URL, which is fetched into `dir` once.
         features: Number of columns that the network gets: all but the target and those in `drop`.
         dir: Root of the data sets.
-        md5: Of the file; checked where it is given. A URL needs it.
+        md5: Checksum of the file, or `CHECKSUM FILE` as md5sum prints it: checked for this file alone. A URL needs it.
         mirrors: http or https folders which have the file, tried in turn where it is missing.
         download: Whether a missing file may be fetched.
         header: Whether the first line names the columns.
@@ -38,7 +40,8 @@ class Table(TensorData):
         target: The column to be told: its name, or its number, from 0, or from the end where negative.
         task: Whether the target holds `"classes"` or `"values"`.
         classes: How many, numbered 0, 1, ... in the file; with `class_names` it need not be told.
-        class_names: What stands for each class in the file or, where that has numbers from 0, what they are called.
+        class_names: Labels of the classes in the file; a label that is not listed is an error. If none of these names
+            is a number, the file may hold the numbers 0, 1, ... of the classes instead.
         drop: Columns to leave out, by name or number.
         missing: What stands for a missing number. A target may not be missing.
         standardise: Whether columns are brought to mean 0 and deviation 1.
@@ -49,6 +52,8 @@ class Table(TensorData):
         data_seed: Of the cut; not the run's seed, so that runs compare.
         batch_size, eval_batch_size, seed: See `TensorData`.
     """
+
+    other_file = "data.md5=''"  # the setting that reads a file with another checksum
 
     def __init__(
         self,
@@ -78,7 +83,8 @@ class Table(TensorData):
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
-        names = tuple(str(name) for name in class_names)
+        names = tuple(str(name).strip() for name in class_names)
+        check_names(names)
         if task == "classes" and names and classes not in (None, len(names)):
             raise UserError(f"data.classes: {classes}, but data.class_names has {len(names)}; leave out one of them")
         if task == "classes" and ((2 if classes is None else classes) < 2 or len(names) == 1):
@@ -110,11 +116,18 @@ class Table(TensorData):
             inputs, values = rows(self.features)
             answers = values[:, None] if self.task == "values" else classes_of(values, len(self.class_names))
             return self._cut(Split(inputs, answers), self.preprocessing)
-        path = find_csv(self.path, self.root, self.md5, self.mirrors, self.download)
+        path = find_csv(self.path, self.root, self.md5, self.mirrors, self.download, self.other_file)
         file = read_csv(path, header=self.header, delimiter=self.delimiter)
+        check_header(file, {"data.target": [self.target], "data.drop": self.drop})
         target = file.index("data.target", self.target)
         left_out = {target, *(file.index("data.drop", column) for column in self.drop)}
         columns = [column for column in range(file.width) if column not in left_out]
+        for column in columns:
+            if file.is_row_index(column):
+                raise UserError(
+                    f"{file.path}, {file.place(column)}: has no name and only counts the rows, as pandas writes an "
+                    f"index; leave it out: 'data.drop=[{column}]'"
+                )
         if len(columns) != self.features:
             raise UserError(
                 f"data.features: {self.features} promised, but {file.path} has {len(columns)} columns beside the "
@@ -129,6 +142,7 @@ class Table(TensorData):
         if empty := self.preprocessing.mean.isnan().nonzero().flatten().tolist():
             place = file.place(columns[empty[0]])
             raise UserError(f"{file.path}, {place}: missing in every training row; leave it out by data.drop")
+        self._check_precision(file, columns, inputs)
         return splits
 
     def state_dict(self) -> dict[str, Any]:
@@ -147,15 +161,32 @@ class Table(TensorData):
         learned = {name: state_dict[name] for name in ("mean", "deviation") if name in state_dict}
         self.preprocessing = replace(self.preprocessing, **learned)
 
+    def _check_precision(self, file: CsvFile, columns: Sequence[int], inputs: Tensor) -> None:
+        """Raise an error if numbers of the file become equal, or infinite, on the way into the network."""
+        for column, values in zip(columns, inputs.T, strict=True):
+            known = values[~values.isnan()]
+            constant = len(known) > 0 and known.min() == known.max()
+            if constant and len({label_key(cell) for cell in file.cells(column) if cell not in self.missing}) > 1:
+                raise UserError(
+                    f"{file.path}, {file.place(column)}: its numbers differ only in digits that 64-bit floats do not "
+                    "have; leave it out by data.drop"
+                )
+        lost = unusable_number(inputs, self.preprocessing.prepare(inputs))
+        if lost is None:
+            return
+        row, column, fault = lost[0], columns[lost[1]], lost[2]
+        other = "" if self.standardise else "set data.standardise=true, or "
+        raise UserError(
+            f"{file.where(row, column)}: {file.rows[row][column]} {fault}; {other}write it into data.missing if it "
+            f"stands for a missing number, or leave out {file.place(column)} by data.drop"
+        )
+
     def _cut(self, examples: Split, rows: Rows) -> dict[Stage, Split]:
-        """Cut the rows; learn each column's mean from the training rows that have it, and its deviation over all."""
+        """Cut the rows; learn mean and standard deviation of each column from the training rows."""
         sizes = [max(1, round(share * len(examples.targets))) if share > 0 else 0 for share in self.shares]
         val, test, train = cut(examples, *sizes, seed=self.data_seed)
-        mean = train.inputs.nanmean(0)
-        spread = torch.where(train.inputs.isnan(), mean, train.inputs).std(0, correction=0)
-        # a column that never changes: rounding of the mean must not be blown up to 1
-        deviation = torch.where(spread > 1e-12 * mean.abs(), spread, 1.0) if self.standardise else None
-        self.preprocessing = replace(rows, mean=mean, deviation=deviation)
+        mean, std = mean_and_std(train.inputs)
+        self.preprocessing = replace(rows, mean=mean, deviation=std if self.standardise else None)
         return {"train": train, "val": val, "test": test}
 
     def _values(self, file: CsvFile, target: int) -> Tensor:
@@ -166,43 +197,27 @@ class Table(TensorData):
         return torch.from_numpy(values)
 
     def _classes(self, file: CsvFile, target: int) -> Tensor:
-        """The target as classes (rows,): by name where the first row has one of the names, else by number."""
+        """Return the target as class indices (rows,)."""
         cells, names = file.cells(target), self.class_names
         for row, cell in enumerate(cells):  # a number can stand for a class even where, elsewhere, it means missing
             if cell in self.missing and cell not in names and math.isnan(number_or_nan(cell)):
                 raise UserError(f"{file.where(row, target)}: the target is missing; take the row out of the file")
-        found = sorted(set(cells), key=_in_order)
-        known = {name: number for number, name in enumerate(names)}
-        if not (self.named and cells[0] in known):
-            known = {cell: int(n) for cell in found if (n := number_or_nan(cell)).is_integer() and 0 <= n < len(names)}
-        if len({known.get(cell, cell) for cell in found}) == 1:
+        found = sorted(set(cells), key=in_order)
+        if len({label_key(cell) for cell in found}) == 1:
             raise UserError(f"{file.path}, {file.place(target)}: every row is of class '{found[0]}'; need at least two")
-        if not self.named and (len(known) < len(found) or len(set(known.values())) < len(names)):
+        if not self.named and {number_or_nan(cell) for cell in found} != {*range(len(names))}:
             raise UserError(_other_classes(file, target, found, len(names)))
-        for row, cell in enumerate(cells):
-            if cell not in known:
-                raise UserError(
-                    f"{file.where(row, target)}: '{cell}' is not in data.class_names{did_you_mean(cell, names)}"
-                )
-        return torch.tensor([known[cell] for cell in cells])
-
-
-def _in_order(cell: str) -> tuple[bool, float, str]:
-    """A key that sorts numbers by their size, and then words."""
-    number = number_or_nan(cell)
-    return math.isnan(number), 0.0 if math.isnan(number) else number, cell
+        return torch.tensor(class_indices(file, target, names))
 
 
 def _other_classes(file: CsvFile, target: int, found: Sequence[str], promised: int) -> str:
-    """What to type where the file has other classes than 0 to `promised` - 1."""
+    """Return what to set if the file has other classes than 0 to `promised` - 1."""
     numbers = sorted({number_or_nan(cell) for cell in found})
     seen = ", ".join(found[:10]) + (", ..." if len(found) > 10 else "")
     wrong = f"{promised} promised, but {file.path}, {file.place(target)}, has {len(found)}: {seen}"
-    hint = "; or is this a column of values? (data.task=values)" if len(found) > 20 else ""
+    hint = "; or is this a column of values? (data.task=values)" if len(found) > LABELS_SHOWN else ""
     if numbers == list(range(len(numbers))):
         return f"data.classes: {wrong}; set data.classes={len(numbers)}{hint}"
     if hint:
         return f"data.classes: {wrong}{hint}"
-    plain = re.compile(r"(?!(true|false|null)$)[a-z_][\w.-]*|0|[1-9]\d*", re.IGNORECASE)  # Hydra takes it for itself
-    names = ",".join(name if plain.fullmatch(name) else f'"{name}"' for name in found)
-    return f"data.class_names: {file.path}, {file.place(target)}, has {seen}; set 'data.class_names=[{names}]'"
+    return f"data.class_names: {file.path}, {file.place(target)}, has {seen}; {listing(file, target)}"

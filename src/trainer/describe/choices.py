@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from trainer.config import HOME, user_folders
+from trainer.config import HOME, YAML_FILES, user_folders
 from trainer.errors import UserError, did_you_mean
 
 EXPERIMENT = "experiment"
@@ -103,7 +103,7 @@ def choices() -> dict[str, Group]:
     found: dict[str, Group] = {}
     for folder in [HOME / "conf", HOME / "experiments", *user_folders()]:
         experiments = folder.name == "experiments"
-        for file in sorted(folder.glob("*.yaml" if experiments else "*/*.yaml")):
+        for file in sorted(folder.glob(YAML_FILES if experiments else f"[!.]*/{YAML_FILES}")):
             group = EXPERIMENT if experiments else file.parent.name
             choice = Choice(group, file.stem, file, yours=folder.parent != HOME)
             found.setdefault(group, {}).setdefault(file.stem, choice)

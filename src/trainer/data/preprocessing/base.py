@@ -1,7 +1,7 @@
 """Preprocessing: what every kind of it can do, and how it goes into a checkpoint and comes back."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor
 
+from trainer.data.walk import files_of
 from trainer.errors import UserError
 
 Thing = TypeVar("Thing")
@@ -76,15 +77,22 @@ def in_parts(things: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
         yield part
 
 
-def files_in(paths: Iterable[Path], endings: tuple[str, ...]) -> Iterator[Path]:
-    """The files themselves, and of a directory those with one of the endings, in the order of their names.
+def files_in(
+    paths: Iterable[Path], endings: tuple[str, ...], wanted: Callable[[Path], bool] | None = None
+) -> Iterator[Path]:
+    """Yield the files themselves and, of a directory, those that are wanted, in the order of their names.
+
+    Args:
+        paths: Files and directories.
+        endings: Of the names of wanted files.
+        wanted: Returns whether a file in a directory is wanted. Defaults to those with one of the endings.
 
     Raises:
         UserError: There is no such file, or a directory has none.
     """
     for path in paths:
         if path.is_dir():
-            found = sorted(file for file in path.iterdir() if file.name.lower().endswith(endings))
+            found = files_of(path, wanted or (lambda file: file.name.lower().endswith(endings)))
             if not found:
                 raise UserError(f"{path}: no file in it that ends in {' or '.join(endings)}")
             yield from found

@@ -16,7 +16,26 @@ from trainer.errors import UserError
 
 Fit = Literal["none", "crop", "pad", "stretch"]
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+ENDINGS = (
+    *(".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
+    *(".jpe", ".jfif", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
+# recognized in files without an ending; not TIFF, in which cameras store raw pictures that Pillow cannot read
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM")
+
+
+def is_picture(file: str | Path) -> bool:
+    """Return whether a file is a picture: by the ending of its name, or by its content if there is no ending."""
+    ending = Path(file).suffix.lower()
+    if ending in ENDINGS or (ending and not ending[1:].isdecimal()):  # IMG_2024.01.31 has no ending either
+        return ending in ENDINGS
+    try:
+        with warnings.catch_warnings(), Image.open(file, formats=FORMATS):
+            return True
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # so large that reading it will be refused
+        return True
+    except (OSError, SyntaxError, ValueError):
+        return False
 
 
 @dataclass(frozen=True)
@@ -52,7 +71,7 @@ class Images(Preprocessing):
         """A picture from each file, and from each picture in a directory."""
         if self.fit not in get_args(Fit):
             raise UserError(f"fit: '{self.fit}' is not one of {', '.join(get_args(Fit))}")
-        for some in in_parts(files_in(files, ENDINGS), at_once):
+        for some in in_parts(files_in(files, ENDINGS, is_picture), at_once):
             yield Examples([str(file) for file in some], [None] * len(some), self.pictures(some))
 
     def pictures(self, files: Iterable[str | Path]) -> Tensor:

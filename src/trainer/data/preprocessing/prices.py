@@ -88,9 +88,12 @@ class Windows(Preprocessing):
     def windows(self, prices: Tensor, last: Tensor) -> Tensor:
         """Windows (windows, look_back, 1), scaled, that end with the rows `last` of prices (days,)."""
         mean, deviation = self.input_scale
-        scaled = (self.changes(prices, 1) - mean) / deviation
+        scaled = ((self.changes(prices, 1) - mean) / deviation).float()
+        if scaled.isinf().any():
+            price = prices[scaled.isinf()][0].item()
+            raise UserError(f"data.price_column: {price} is too far from the training prices for a 32-bit float")
         rows = last[:, None] + torch.arange(1 - self.look_back, 1)  # (windows, look_back)
-        return scaled[rows][:, :, None].float()
+        return scaled[rows][:, :, None]
 
     def in_prices(self, outputs: Tensor, today: Tensor) -> Tensor:
         """What a network says (windows, 1) of windows that end with the price of `today` (windows,), as prices."""

@@ -1,6 +1,6 @@
 """Rows: numbers from CSV files; missing ones filled in, and each column brought to one scale."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +48,16 @@ class Rows(Preprocessing):
         """The rows of CSV files; where the columns have names, other columns may stand between them."""
         for path in files_in(files, ENDINGS):
             for part in csv_parts(path, header=bool(self.names), delimiter=self.delimiter, rows=at_once):
-                numbers = torch.from_numpy(part.numbers(self._columns(part), self.missing, "mend or remove the line"))
+                columns = self._columns(part)
+                numbers = torch.from_numpy(part.numbers(columns, self.missing, "mend or remove the line"))
+                self._check_range(part, columns, numbers)
                 yield Examples([str(path)] * len(part.rows), [*part.lines], numbers)
+
+    def _check_range(self, file: CsvFile, columns: Sequence[int], numbers: Tensor) -> None:
+        """Raise an error if a number does not fit into the 32-bit floats of a network."""
+        for row, column in (~self.prepare(numbers).isfinite()).nonzero().tolist():
+            cell = file.rows[row][columns[column]]
+            raise UserError(f"{file.where(row, columns[column])}: {cell} does not fit into a 32-bit float")
 
     def _columns(self, file: CsvFile) -> list[int]:
         """Where the network's columns stand in a file."""
@@ -58,16 +66,19 @@ class Rows(Preprocessing):
             if absent:
                 near = did_you_mean(absent[0], file.names)
                 many = f", of {len(absent)} that are missing: {', '.join(absent)}" if len(absent) > 1 else ""
-                raise UserError(f"{file.path}, line {file.first}: no column '{absent[0]}'{near}{many}")
+                unnamed = "; the first line must name the columns" if len(absent) == len(self.names) else ""
+                raise UserError(f"{file.path}, line {file.first}: no column '{absent[0]}'{many}{near}{unnamed}")
             return [file.index("FILES", name) for name in self.names]
-        if file.width == self.width:
-            return [*self.columns]
-        if file.width == len(self.columns):  # the rest was left out: nobody knows it yet
-            return [*range(file.width)]
-        training = "" if self.width == len(self.columns) else f", or {self.width} as in the training file"
-        raise UserError(
-            f"{file.path}, line {file.first}: {file.width} columns, but the network takes {len(self.columns)}{training}"
-        )
+        # the target may be left out
+        columns = [*self.columns] if file.width == self.width else [*range(file.width)]
+        if len(columns) != len(self.columns):
+            training = "" if self.width == len(self.columns) else f", or {self.width} as in the training file"
+            wrong = f"{file.width} columns, but the network takes {len(self.columns)}{training}"
+            raise UserError(f"{file.path}, line {file.first}: {wrong}")
+        if self.names and [*self.names] != [file.names[column] for column in columns]:
+            wrong = f"the columns of the training are named {', '.join(self.names)}; here {', '.join(file.names)}"
+            raise UserError(f"{file.path}, line {file.first}: {wrong}")
+        return columns
 
 
 def plain(features: int) -> Rows:

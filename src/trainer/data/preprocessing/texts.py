@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from trainer.data.csv_file import csv_parts
+from trainer.data.header import ADD_NAMES, check_header
 from trainer.data.preprocessing.base import Examples, Preprocessing, files_in, in_parts
 from trainer.data.reviews import read_text
 from trainer.data.text import RULES, Keep, encode, is_empty, tokenizer
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TABLES = (".csv", ".csv.gz")
+TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 
 Line = tuple[str, int | None, str]  # file, line from 1 or None, text
 
@@ -81,8 +82,10 @@ class Texts(Preprocessing):
             yield from self._rows(file, at_once) if file.name.lower().endswith(TABLES) else lines_of(file)
 
     def _rows(self, file: Path, at_once: int) -> Iterator[Line]:
-        for part in csv_parts(file, header=self.header, delimiter=self.delimiter, rows=at_once):
-            column = part.index("data.text_column", self.text_column)
+        for number, part in enumerate(csv_parts(file, header=self.header, delimiter=self.delimiter, rows=at_once)):
+            if number == 0 and isinstance(self.text_column, int):
+                check_header(part, {}, ADD_NAMES)
+            column = part.index("column of texts", self.text_column)
             for row, text in enumerate(part.cells(column)):
                 if is_empty(text):
                     raise UserError(f"{part.where(row, column)}: the text is empty; take the row out of the file")
