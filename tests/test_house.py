@@ -43,7 +43,10 @@ MAY_IMPORT = {
     "origin": {"config", "errors", "mistake"},
     "compose": {"config", "errors", "hydra_error", "mended", "mistake", "origin"},
     "mended": {"config", "errors", "mistake", "origin"},
-    "preflight": {"build", "compose", "config", "late", "mistake", "origin", "quiet", "sweep", "threads", *SPEC},
+    "preflight": {
+        *("build", "compose", "config", "custom_metrics", "late", "mistake", "origin", "quiet", "sweep", "threads"),
+        *SPEC,
+    },
     "sweep": {
         *("artifacts", "cli", "compose", "config", "cores", "errors", "late", "mistake", "preflight"),
         *("run", "signals"),
@@ -60,7 +63,8 @@ MAY_IMPORT = {
     "spec": {"errors"},
     "objective": {"losses", "metrics", *SPEC},
     "losses": SPEC,
-    "metrics": SPEC,
+    "metrics": {"custom_metrics", *SPEC},
+    "custom_metrics": SPEC,
     "schedule": {"errors"},
     "data": {"cores", *SPEC},
     "model": SPEC,

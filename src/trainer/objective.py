@@ -7,7 +7,7 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from trainer.losses import DISTANCES, NONE, Distance, Loss, Penalty, meant
-from trainer.metrics import Names, asked_for, metrics_for
+from trainer.metrics import Names, metrics_for, selected
 from trainer.spec import DataSpec
 
 
@@ -15,7 +15,7 @@ class Objective(ABC):
     """What a network is trained to do, and by which numbers it is judged."""
 
     spec: DataSpec
-    asked: Names = "auto"  # metrics, by name
+    asked: Names = "auto"  # metrics: names, or objects
     penalty = NONE  # of the network's weights; training adds it to the loss
 
     @abstractmethod
@@ -55,7 +55,7 @@ class ClassObjective(Objective):
         self.label_smoothing, self.distance = label_smoothing, distance
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        if self.distance:
+        if self.distance is not None:
             return self.distance(outputs, targets)
         if self.binary:
             wanted, spread = targets.to(outputs.dtype), self.label_smoothing
@@ -79,7 +79,7 @@ class ValueObjective(Objective):
     """
 
     def __init__(self, spec: DataSpec, distance: Distance | None = None) -> None:
-        self.spec, self.distance = spec, distance or F.mse_loss
+        self.spec, self.distance = spec, F.mse_loss if distance is None else distance
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return self.distance(outputs, targets)
@@ -97,7 +97,7 @@ def objective_for(
         spec: The data set's promise.
         loss: `"auto"` takes bce for two classes, cross_entropy for more, mse for values.
         label_smoothing: See `ClassObjective`; hinge and values have none.
-        metrics: Names, or `"auto"`: accuracy for classes; mae, rmse and r2 for values.
+        metrics: Names, metrics of torchmetrics, or `"auto"`: accuracy for classes; mae, rmse and r2 for values.
         penalty: On large weights.
 
     Raises:
@@ -105,5 +105,5 @@ def objective_for(
     """
     given = DISTANCES.get(meant(spec, loss, label_smoothing))  # none for the cross-entropies: ClassObjective's own
     made = ClassObjective(spec, label_smoothing, given) if spec.target == "classes" else ValueObjective(spec, given)
-    made.asked, made.penalty = asked_for(spec, metrics), penalty
+    made.asked, made.penalty = selected(spec, metrics), penalty
     return made

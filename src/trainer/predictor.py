@@ -145,4 +145,4 @@ class Predictor:
     @property
     def is_sure(self) -> bool:
         """Whether `probabilities` are that: a hinge loss gives scores in [0, 1] that only rank."""
-        return not (isinstance(self.objective, ClassObjective) and self.objective.distance)
+        return not isinstance(self.objective, ClassObjective) or self.objective.distance is None

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from trainer.build import build, build_net
 from trainer.config import Config, named_in
+from trainer.custom_metrics import try_custom_metrics
 from trainer.errors import UserError, first_line
 from trainer.mistake import Mistake
 from trainer.preflight.monitors import mistakes_of_monitors
@@ -76,6 +77,7 @@ class Rehearsal:
         if data is None:  # of what needs its promise nothing can be said
             self._tried("optimizer", lambda: build(config, "optimizer", [nn.Parameter(torch.zeros(1))]))
             return
+        self._tried("objective", lambda: _check_metrics(build(config, "objective", data.spec), data.spec))
         with torch.device("meta"):
             task = self._tried("model", lambda: self._task(data.spec))
         if task is None:
@@ -107,7 +109,9 @@ class Rehearsal:
                 rest = rest.removeprefix(f"{blamed}: ")
             at, problem = (blamed, rest) if known else (key, text)
             problem, _, offer = problem.partition("\n  ")
-            self.found.append(Mistake(at, problem, offer))
+            mistake = Mistake(at, problem, offer)
+            if mistake not in self.found:  # the task is built from the objective, which was tried by itself
+                self.found.append(mistake)
         except Exception as error:
             if not _is_known(self.config, key):  # a fault in code of the user's, who needs its traceback
                 raise
@@ -162,6 +166,12 @@ def _forward_and_backward(task: Any, batch: Batch) -> None:
     for each in losses:
         if isinstance(each, Tensor) and each.requires_grad:
             torch.autograd.backward(each, retain_graph=True)
+
+
+def _check_metrics(objective: Any, spec: DataSpec) -> None:
+    """Try metrics that are objects; an objective of the user's need not be an `Objective`."""
+    if hasattr(objective, "metrics") and hasattr(objective, "scores"):
+        try_custom_metrics(spec, objective.metrics(), objective.scores)
 
 
 def _configure(task: Any) -> None:
