@@ -8,6 +8,7 @@ from torch.utils import deterministic
 
 from trainer.loop.compiled import Compile
 from trainer.loop.evaluation import LeanEvaluation
+from trainer.loop.log import log_through_task
 from trainer.loop.steps import LeanLoop
 
 
@@ -29,6 +30,7 @@ class LeanSteps(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        log_through_task(trainer)
         if stage == "fit":
             trainer.fit_loop.epoch_loop = LeanLoop(trainer, self.compile)
             trainer.fit_loop.epoch_loop.step_log.begin()
