@@ -83,6 +83,8 @@ class Predictor:
         """
         if not isinstance(inputs, Tensor):
             return [*self.stream(inputs, at_once=at_once, **options)]
+        if options:
+            raise UserError(f"{', '.join(options)}: no setting for a tensor, which is not read from files")
         parts = torch.split(inputs, at_once)
         places = torch.split(torch.arange(len(inputs)), at_once)
         pairs = zip(parts, places, strict=True)
