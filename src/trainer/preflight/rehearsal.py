@@ -24,6 +24,7 @@ from trainer.config import Config, named_in
 from trainer.custom_metrics import try_custom_metrics
 from trainer.errors import UserError, first_line
 from trainer.mistake import Mistake
+from trainer.preflight.effects import Uses, unused
 from trainer.preflight.monitors import mistakes_of_monitors
 from trainer.spec import PADDING, Batch, DataSpec
 from trainer.threads import work
@@ -58,6 +59,8 @@ class Rehearsal:
         self.config = config
         self.found: list[Mistake] = []
         self.facts: dict[str, Any] = {}  # of the step, for whoever wants to see that it was made
+        self.uses = Uses()
+        self._stepped = False
 
     def run(self) -> None:
         """Build and step; `found` and `facts` say how it went."""
@@ -82,20 +85,25 @@ class Rehearsal:
             task = self._tried("model", lambda: self._task(data.spec))
         if task is None:
             return
+        net = self._net
         for name, callback in zip(config.callbacks or {}, callbacks, strict=True):
             if isinstance(callback, LooksAtNet) and isinstance(getattr(task, "net", None), nn.Module):
                 self._tried(f"callbacks.{name}", partial(callback.check, task.net))
-        self._tried("optimizer", lambda: _configure(task))
+        configured = bool(self._tried("optimizer", lambda: _configure(task)))
         self.found += mistakes_of_monitors(config, task, [each for each in callbacks if each is not None], data)
         self._tried("model", lambda: self._step(task, data.spec))
+        self.facts["unused"] = unused(self.uses, task, net, configured=configured, stepped=self._stepped)
 
     def _builder(self, key: str) -> Callable[[], Any]:
         return partial(build, self.config, key)
 
     def _task(self, spec: DataSpec) -> Any:
         config = self.config
-        net, objective = build_net(config, spec), build(config, "objective", spec)
-        return build(config, "model.task", net, objective, build(config, "optimizer"), build(config, "scheduler"))
+        self._net = net = build_net(config, spec)
+        net.register_forward_pre_hook(lambda *_: self.uses.noted.add("compile"))
+        given = {"objective": build(config, "objective", spec)}
+        given |= {name: build(config, name) for name in ("optimizer", "scheduler")}
+        return build(config, "model.task", net, *(self.uses.watch(name, each) for name, each in given.items()))
 
     def _tried(self, key: str, make: Callable[[], Any]) -> Any:
         """What `make` makes; None where it refuses, which is noted under the key that its message begins with."""
@@ -128,6 +136,7 @@ class Rehearsal:
             try:
                 with torch.device("meta"):
                     _forward_and_backward(task, made_up(spec))
+                self._stepped = True
                 return
             except Exception as error:  # numbers were looked at, or something is really wrong: real tensors tell
                 if weights > MEDIUM:
@@ -136,6 +145,7 @@ class Rehearsal:
         real = self._task(spec)
         try:
             _forward_and_backward(real, made_up(spec))
+            self._stepped = True
         except (RuntimeError, ValueError, IndexError) as error:
             left_to_the_run = ("alloc", "not attached to a `Trainer`")  # a lack of memory; a task that asks its trainer
             if any(words in str(error) for words in left_to_the_run) or isinstance(error, torch.OutOfMemoryError):
@@ -174,14 +184,17 @@ def _check_metrics(objective: Any, spec: DataSpec) -> None:
         try_custom_metrics(spec, objective.metrics(), objective.scores)
 
 
-def _configure(task: Any) -> None:
-    """Optimizers and schedules, for a training whose length is not known yet."""
+def _configure(task: Any) -> bool:
+    """Optimizers and schedules, for a training whose length is not known yet; returns whether all were made."""
     task._trainer = SimpleNamespace(
         estimated_stepping_batches=STEPS, check_val_every_n_epoch=1, strategy=SimpleNamespace(), max_epochs=1
     )
     with contextlib.suppress(AttributeError):  # a task of the user's may ask the trainer for more
         task.configure_optimizers()
+        task._trainer = None
+        return True
     task._trainer = None
+    return False
 
 
 def _is_known(config: DictConfig, key: str) -> bool:
