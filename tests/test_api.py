@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 import trainer
 from trainer.errors import UserError
@@ -66,6 +67,45 @@ def test_a_directory_that_is_taken_is_a_user_error_too(here):
 def test_a_config_and_words_are_not_mixed(here):
     with pytest.raises(UserError, match="a config or the words for one, not both"):
         trainer.train(trainer.configure(), "model=cnn")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            [torch.nn.Linear(1, 1), "data=xor"],
+            "trainer.train: cannot use an argument of type Linear; expected a config",
+        ),
+        ([{"data": "xor"}], "trainer.train: cannot use an argument of type dict; expected a config"),
+        ([["data=xor"]], "trainer.train: cannot use an argument of type list; expected a config"),
+        (
+            [OmegaConf.create({"seed": 1})],
+            "the config has no task_name, tags, train, .* expected one that trainer.conf",
+        ),
+        ([OmegaConf.create({}), torch.nn.Linear(1, 1)], "a config or the words for one, not both"),
+    ],
+)
+def test_nothing_is_trained_if_an_argument_would_have_no_effect(arguments, message, here):
+    with pytest.raises(UserError, match=message):
+        trainer.train(*arguments)
+    assert [*here.iterdir()] == []
+
+
+@pytest.mark.parametrize("name", ["configure", "test", "load"])
+def test_every_function_refuses_an_argument_of_a_type_that_it_cannot_use(name, here):
+    with pytest.raises(UserError, match=rf"^trainer.{name}: cannot use an argument of type dict; expected"):
+        getattr(trainer, name)({"data": "xor"})
+
+
+def test_words_for_a_test_are_words(here):
+    with pytest.raises(UserError, match=r"^trainer.test: cannot use an argument of type int; expected words"):
+        trainer.test("best.ckpt", 3)
+
+
+def test_how_files_are_read_is_no_setting_for_a_tensor(here):
+    model = trainer.load(trainer.train(*QUICK).directory)
+    with pytest.raises(UserError, match=r"^fit: no setting for a tensor"):
+        model.predict(torch.zeros(3, 1, 8, 8), fit="pad")
 
 
 def test_importing_trainer_imports_nothing_heavy():

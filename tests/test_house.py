@@ -44,7 +44,8 @@ MAY_IMPORT = {
     "compose": {"config", "errors", "hydra_error", "mended", "mistake", "origin"},
     "mended": {"config", "errors", "mistake", "origin"},
     "preflight": {
-        *("build", "compose", "config", "late", "mistake", "objective", "origin", "quiet", "sweep", "task", "threads"),
+        *("build", "compose", "config", "custom_metrics", "late", "mistake", "objective", "origin", "quiet", "sweep"),
+        *("task", "threads"),
         *SPEC,
     },
     "sweep": {
@@ -65,14 +66,15 @@ MAY_IMPORT = {
     "target_scale": set(),
     "objective": {"losses", "metrics", "target_scale", *SPEC},
     "losses": SPEC,
-    "metrics": SPEC,
+    "metrics": {"custom_metrics", *SPEC},
+    "custom_metrics": SPEC,
     "schedule": {"errors"},
     "data": {"cores", "target_scale", *SPEC},
     "model": {"extras", *SPEC},
     "task": {"objective", "losses", "schedule", "target_scale", *SPEC},
     "callbacks": {"objective", "artifacts", "data", "loop", "signals", *SPEC},
     "loop": {"task", "losses", "errors"},
-    "artifacts": {"cores", "data", "model", "target_scale", "trust", *SPEC},
+    "artifacts": {"config", "cores", "data", "model", "target_scale", "trust", *SPEC},
     "report": {"artifacts", "sweep", "errors"},
 }
 

@@ -29,7 +29,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer.compose import Composer
-from trainer.config import HOME, register
+from trainer.config import HOME, KEYS, register
 from trainer.errors import UserError
 from trainer.hydra_error import mistake_in
 from trainer.late import late_imports
@@ -70,7 +70,7 @@ def configure(*words: str) -> DictConfig:
     Raises:
         UserError: A word names no key, no choice or no value.
     """
-    config = Composer().config_of(words)
+    config = Composer().config_of(_checked_words("trainer.configure", words))
     OmegaConf.set_readonly(config.hydra, False)
     return config
 
@@ -84,11 +84,16 @@ def train(*config: DictConfig | str) -> Run:
     Raises:
         UserError: Something in it cannot be.
     """
-    words = [word for word in config if isinstance(word, str)]
     given = [each for each in config if isinstance(each, DictConfig)]
-    if given and (words or len(given) > 1):
+    if not given:
+        return _run(configure(*_checked_words("trainer.train", config, "a config of trainer.configure, or ")))
+    if len(config) > 1:
         raise UserError("trainer.train takes a config or the words for one, not both")
-    return _run(given[0].copy() if given else configure(*words))
+    if missing := [key for key in (*KEYS, "hydra") if key not in given[0]]:
+        raise UserError(
+            f"trainer.train: the config has no {', '.join(missing)}; expected one that trainer.configure returned"
+        )
+    return _run(given[0].copy())
 
 
 def test(path: str | Path, *words: str, trust: str = "") -> Run:  # noqa: PT028  no test of pytest's
@@ -106,7 +111,8 @@ def test(path: str | Path, *words: str, trust: str = "") -> Run:  # noqa: PT028 
         from trainer.artifacts.restore import checkpoint_file, read_checkpoint
         from trainer.model.pretrained import weights_given_later
 
-    file = checkpoint_file(Path(path))
+    _checked_words("trainer.test", words)
+    file = checkpoint_file(_checked_path("trainer.test", path))
     content = read_checkpoint(file, trust)
     register()
     ConfigStore.instance().store(
@@ -130,7 +136,23 @@ def load(path: str | Path, *, trust: str = "") -> "Predictor":
         from trainer.artifacts.restore import restore
         from trainer.predictor import Predictor
 
-    return Predictor(restore(Path(path), trusted=trust))
+    return Predictor(restore(_checked_path("trainer.load", path), trusted=trust))
+
+
+def _checked_words(function: str, words: tuple[Any, ...], instead: str = "") -> tuple[str, ...]:
+    """Return the words; raise a `UserError` if one is no text, as it would have no effect."""
+    for word in words:
+        if not isinstance(word, str):
+            wanted = f"{instead}words of a command line, such as 'data=xor', 'optimizer.lr=0.1'"
+            raise UserError(f"{function}: cannot use an argument of type {type(word).__name__}; expected {wanted}")
+    return words
+
+
+def _checked_path(function: str, path: Any) -> Path:
+    if not isinstance(path, str | Path):
+        wanted = "the path of a checkpoint or of a run directory"
+        raise UserError(f"{function}: cannot use an argument of type {type(path).__name__}; expected {wanted}")
+    return Path(path)
 
 
 def config_of_test(config: dict[str, Any], run: str, file: Path) -> dict[str, Any]:

@@ -35,10 +35,11 @@ def build_all(config: DictConfig, group: str) -> list[Any]:
     return [build(config, f"{group}.{name}") for name in config[group] or {}]
 
 
-def without_unasked(callbacks: list[Any]) -> dict[str, bool]:
+def without_unasked(config: DictConfig, callbacks: list[Any]) -> dict[str, bool]:
     """The Trainer's arguments that keep Lightning from adding a progress bar or a checkpoint that nobody asked for."""
     asked = {"enable_progress_bar": ProgressBar, "enable_checkpointing": Checkpoint}
-    return {name: False for name, kind in asked.items() if not any(isinstance(c, kind) for c in callbacks)}
+    unset = {name: kind for name, kind in asked.items() if name not in config.trainer}
+    return {name: False for name, kind in unset.items() if not any(isinstance(c, kind) for c in callbacks)}
 
 
 def build_net(config: DictConfig, spec: DataSpec) -> nn.Module:

@@ -1,7 +1,9 @@
 """Metrics by name. A metric says by the parameters of its `update` what it looks at: `preds`, `scores`, `target`."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,10 +21,11 @@ from torchmetrics.classification import (
 from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
 from torchmetrics.utilities import dim_zero_cat
 
+from trainer.custom_metrics import CustomMetric
 from trainer.errors import UserError, did_you_mean
 from trainer.spec import DataSpec
 
-Names = str | Sequence[str]
+Names = str | Metric | Sequence[str | Metric] | Mapping[str, str | Metric]
 Make = Callable[[], Metric]
 Sums = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -120,7 +123,61 @@ def _together(one: Sums, other: Sums) -> Sums:
     return count, one[1] + apart * share, deviations, one[3] + other[3]
 
 
-def asked_for(spec: DataSpec, names: Names) -> list[str]:
+def selected(spec: DataSpec, metrics: Names) -> dict[str, str | Metric]:
+    """Return the selected metrics by the name that they are logged under.
+
+    Args:
+        spec: Of the data.
+        metrics: Names, metrics, a list of both, or a mapping from the name to be logged to a name or a metric. A metric
+            without a name is logged under the name of its class.
+
+    Raises:
+        UserError: One is neither a name nor a metric, a name does not fit the data, or two metrics have the same name.
+    """
+    if isinstance(metrics, Mapping | MetricCollection):
+        pairs = [(str(name), _one(spec, str(name), metric)) for name, metric in metrics.items()]
+    else:
+        pairs = [pair for each in _listed(metrics) for pair in _named(spec, each)]
+    kinds = Counter(name for name, metric in dict.fromkeys(pairs))  # a name that is given twice counts once
+    for name, count in kinds.items():
+        if count > 1:
+            offer = "give each a name: objective.metrics={first: {_target_: ...}, second: {_target_: ...}}"
+            raise UserError(f"objective.metrics: two metrics are called '{name}'\n  {offer}")
+        if not name or {"/", "."} & {*name} or name == "loss" or hasattr(MetricCollection, name):
+            told = "expected a name without '/' and '.' that is neither 'loss' nor a method of PyTorch's modules"
+            raise UserError(f"objective.metrics: invalid name '{name}'; {told}")
+    return dict(pairs)
+
+
+def _listed(metrics: str | Metric | Sequence[str | Metric]) -> Iterable[str | Metric]:
+    return metrics if isinstance(metrics, Sequence) and not isinstance(metrics, str) else [metrics]
+
+
+def _named(spec: DataSpec, metric: str | Metric) -> list[tuple[str, str | Metric]]:
+    if isinstance(metric, str):
+        return [(name, name) for name in asked_for(spec, metric)]
+    if isinstance(metric, MetricCollection):
+        return [*selected(spec, metric).items()]
+    return [(type(metric).__name__, _metric(metric))]
+
+
+def _one(spec: DataSpec, name: str, metric: str | Metric) -> str | Metric:
+    if not isinstance(metric, str):
+        return _metric(metric)
+    [found, *more] = asked_for(spec, metric)
+    if more:
+        raise UserError(f"objective.metrics.{name}: '{metric}' stands for several metrics; use one of them")
+    return found
+
+
+def _metric(metric: Any) -> Metric:
+    if isinstance(metric, Metric):
+        return metric
+    offer = "expected a name, or a mapping with the _target_ of a torchmetrics.Metric"
+    raise UserError(f"objective.metrics: {metric!r} is no metric; {offer}")
+
+
+def asked_for(spec: DataSpec, names: str | Sequence[str]) -> list[str]:
     """The metrics that are meant: a name, several, or `"auto"`, which is accuracy, or mae, rmse and r2.
 
     Raises:
@@ -146,7 +203,7 @@ def metrics_for(spec: DataSpec, names: Names) -> MetricCollection:
     the classes (macro), in which each class counts alike.
 
     Raises:
-        UserError: See `asked_for`.
+        UserError: See `selected`.
     """
     count = spec.output_size  # nothing is validated: the loss has looked at all targets already
     of_several: dict[str, Make] = {
@@ -168,4 +225,7 @@ def metrics_for(spec: DataSpec, names: Names) -> MetricCollection:
         "auroc": AUROC,
         **(of_two if count == 1 else of_several),
     }
-    return MetricCollection({name: make[name]() for name in asked_for(spec, names)})
+    chosen = selected(spec, names)
+    return MetricCollection(
+        {name: make[each]() if isinstance(each, str) else CustomMetric(each) for name, each in chosen.items()}
+    )

@@ -8,7 +8,7 @@ from torchmetrics import MetricCollection
 
 from trainer.errors import UserError
 from trainer.losses import DISTANCES, NONE, Distance, Loss, Penalty, meant
-from trainer.metrics import Names, asked_for, metrics_for
+from trainer.metrics import Names, metrics_for, selected
 from trainer.spec import DataSpec
 from trainer.target_scale import TargetScale
 
@@ -17,7 +17,7 @@ class Objective(ABC):
     """What a network is trained to do, and by which numbers it is judged."""
 
     spec: DataSpec
-    asked: Names = "auto"  # metrics, by name
+    asked: Names = "auto"  # metrics: names, or objects
     penalty = NONE  # of the network's weights; training adds it to the loss
     target_scale: TargetScale | None = None  # standardizes outputs and targets of values for the loss alone
 
@@ -74,7 +74,7 @@ class ClassObjective(Objective):
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         self.require_shape(outputs, len(targets))  # PyTorch would take more outputs than there are classes
-        if self.distance:
+        if self.distance is not None:
             return self.distance(outputs, targets)
         if self.binary:
             wanted, spread = targets.to(outputs.dtype), self.label_smoothing
@@ -98,7 +98,7 @@ class ValueObjective(Objective):
     """
 
     def __init__(self, spec: DataSpec, distance: Distance | None = None) -> None:
-        self.spec, self.distance = spec, distance or F.mse_loss
+        self.spec, self.distance = spec, F.mse_loss if distance is None else distance
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         self.require_shape(outputs, len(targets))  # PyTorch would broadcast outputs (batch,)
@@ -120,7 +120,7 @@ def objective_for(
         spec: The data set's promise.
         loss: `"auto"` takes bce for two classes, cross_entropy for more, mse for values.
         label_smoothing: See `ClassObjective`; hinge and values have none.
-        metrics: Names, or `"auto"`: accuracy for classes; mae, rmse and r2 for values.
+        metrics: Names, metrics of torchmetrics, or `"auto"`: accuracy for classes; mae, rmse and r2 for values.
         penalty: On large weights.
 
     Raises:
@@ -128,5 +128,5 @@ def objective_for(
     """
     given = DISTANCES.get(meant(spec, loss, label_smoothing))  # none for the cross-entropies: ClassObjective's own
     made = ClassObjective(spec, label_smoothing, given) if spec.target == "classes" else ValueObjective(spec, given)
-    made.asked, made.penalty = asked_for(spec, metrics), penalty
+    made.asked, made.penalty = selected(spec, metrics), penalty
     return made

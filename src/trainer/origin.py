@@ -1,7 +1,7 @@
 """Origin: where each value of a config was written, file and line, and which word was the last. Imports no torch."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigSource
 from hydra.types import RunMode
 
-from trainer.config import ExperimentSource
+from trainer.config import HOME, ExperimentSource
 from trainer.errors import shown
 from trainer.mistake import Place
 
@@ -109,6 +109,33 @@ def place_of(made: Sequence[Layer], key: str) -> Place | None:
                 return layer.entries[inner].place
         key = key.rpartition(".")[0]
     return None
+
+
+def written_by_user(made: Sequence[Layer], parent: str) -> list[Entry]:
+    """Return the last value or choice of each key at `parent` and below it that is not written in a packaged file.
+
+    Of a file with several such keys there is one entry, with `parent` as its key.
+
+    Args:
+        made: As `layers` gives them.
+        parent: Dotted, e.g. `"optimizer"`.
+    """
+    found: dict[str, Entry] = {}
+    for layer in made:
+        entries = [
+            entry
+            for key, entry in layer.entries.items()
+            if f"{key}.".startswith(f"{parent}.") and (entry.value or entry.choice) and not _is_packaged(entry.place)
+        ]
+        if entries:
+            entry = entries[0] if len(entries) == 1 else replace(entries[0], key=parent)
+            found[entry.key] = entry
+    return [*found.values()]
+
+
+def _is_packaged(place: Place) -> bool:
+    file = Path(place.text).resolve()
+    return bool(place.line) and any(file.is_relative_to(HOME / folder) for folder in ("conf", "experiments"))
 
 
 def file_of(sources: Sequence[ConfigSource], name: str) -> Path | None:

@@ -83,6 +83,8 @@ class Predictor:
         """
         if not isinstance(inputs, Tensor):
             return [*self.stream(inputs, at_once=at_once, **options)]
+        if options:
+            raise UserError(f"{', '.join(options)}: no setting for a tensor, which is not read from files")
         parts = torch.split(inputs, at_once)
         places = torch.split(torch.arange(len(inputs)), at_once)
         pairs = zip(parts, places, strict=True)
@@ -145,4 +147,4 @@ class Predictor:
     @property
     def is_sure(self) -> bool:
         """Whether `probabilities` are that: a hinge loss gives scores in [0, 1] that only rank."""
-        return not (isinstance(self.objective, ClassObjective) and self.objective.distance)
+        return not isinstance(self.objective, ClassObjective) or self.objective.distance is None

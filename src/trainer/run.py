@@ -62,7 +62,7 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
         callbacks=[*callbacks, SelfContained(directory)],
         logger=build_all(config, "logger"),
         default_root_dir=str(directory.path),
-        **without_unasked(callbacks),
+        **without_unasked(config, callbacks),
     )
     announce(data.spec, net, trainer, directory.path)
 

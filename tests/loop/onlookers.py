@@ -115,3 +115,51 @@ class Skipping(Supervised):
 
     def training_step(self, batch):
         return None if len(batch[1]) % 2 else super().training_step(batch, 0)
+
+
+class LogsEverywhere(Recorder):
+    """Logs in every hook in which Lightning allows it, in all the ways that there are; notes what the bar shows."""
+
+    def note(self, name, trainer, task, *more):
+        super().note(name, trainer, task, *more)
+        shown = {one: round(float(value), 9) for one, value in sorted(trainer.progress_bar_metrics.items())}
+        self.lines.append(str(shown))
+
+
+def logging_in(hook):
+    of_batch = "batch" in hook or "before" in hook or "after" in hook
+
+    def log(self, trainer, task, *more):
+        number, rare = float(trainer.global_step), trainer.fit_loop.epoch_loop.batch_idx % 3 == 0
+        self.log(f"{hook}/plain", number)
+        self.log(f"{hook}/shown", torch.tensor([number]), prog_bar=True, sync_dist=True)
+        self.log(f"{hook}/hidden", number, logger=False)
+        self.log(f"{hook}/epoch", number, on_step=False, on_epoch=True, reduce_fx="max")
+        self.log_dict({f"{hook}/one": 1, f"{hook}/two": number + 2}, batch_size=2)
+        task.log(f"{hook}/task", number)
+        if of_batch:
+            self.log(f"{hook}/step", number, on_step=True, on_epoch=False)
+            self.log(f"{hook}/both", number, on_step=True, on_epoch=True)
+        if of_batch and rare:
+            self.log(f"{hook}/rare", number, on_step=True, on_epoch=True)
+            self.log(f"{hook}/seldom", number)
+        self.note(hook, trainer, task, *more)
+
+    return log
+
+
+for name in (
+    *("on_train_start", "on_train_epoch_start", "on_train_epoch_end", *STEP_HOOKS),
+    *("on_validation_start", "on_validation_epoch_start", "on_validation_batch_start", "on_validation_batch_end"),
+    *("on_validation_epoch_end", "on_test_start", "on_test_epoch_start", "on_test_batch_start", "on_test_batch_end"),
+    "on_test_epoch_end",
+):
+    setattr(LogsEverywhere, name, logging_in(name))
+
+
+class LogsAtBoundaries(Onlooker):
+    """Logs in the hooks that are not called at every step: steps are made in a row beside it."""
+
+
+for name in ("on_train_start", "on_train_epoch_start", "on_train_epoch_end", "on_validation_epoch_end"):
+    setattr(LogsAtBoundaries, name, logging_in(name))

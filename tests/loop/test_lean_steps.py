@@ -91,6 +91,17 @@ def test_a_run_is_the_same_with_lean_steps_and_without(way, command, tmp_path):
     assert lean == lightning
 
 
+@pytest.mark.parametrize("recorder", ["LogsEverywhere", "LogsAtBoundaries"])
+@pytest.mark.parametrize("way", marked(["validation within the epoch", "accumulation"], QUICK - {"accumulation"}))
+def test_what_a_callback_logs_is_logged_with_lean_steps_as_without(way, recorder, command, tmp_path):
+    small = ["data.eval_batch_size=50", "data.val_size=120", "data.test_size=120"]
+    lean, lightning = compared(command, tmp_path, *TINY, *small, *WAYS[way], recorder=recorder)
+    hooks = {name.split("/")[0] for name in lean["result"] if name.startswith("on_")}
+    assert len(hooks) == (19 if recorder == "LogsEverywhere" else 4)
+    assert lean["calls"] == lightning["calls"]
+    assert lean == lightning
+
+
 @pytest.fixture
 def single_steps(monkeypatch):
     """The steps that are made one by one, by number."""

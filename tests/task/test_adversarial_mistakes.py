@@ -34,6 +34,7 @@ def adversarial(**settings):
         ({"label_smoothing": 1.0}, r"^model.task.label_smoothing: 1.0 is not in \[0, 1\)$"),
         ({"objective": {"label_smoothing": 0.1}}, "^objective.label_smoothing: .* set model.task.label_smoothing$"),
         ({"objective": {"loss": "hinge"}}, "^objective: .* leave loss and penalty as they are$"),
+        ({"objective": {"metrics": ["f1"]}}, "^objective.metrics: .* has metrics of its own; leave it as it is$"),
         ({"objective": {"penalty": Penalty(l2=1.0)}}, "^objective: .* leave loss and penalty as they are$"),
     ],
 )

@@ -1,6 +1,7 @@
 """Claim: no two runs ever share a directory. Hydra calls it before anything else, so it imports no torch."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from trainer.artifacts.hold import LEDGER, is_first_process
+from trainer.config import Sweep
 
 
 class ClaimDirectory(Callback):
@@ -20,8 +22,13 @@ class ClaimDirectory(Callback):
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Claim the directory of a single run."""
         claim(config, "hydra.run.dir")
-        if config.sweep.trials and not (Path(config.hydra.run.dir).parent / LEDGER).is_file() and is_first_process():
-            print("warning: one run searches nothing: a search is begun with trainer -m", file=sys.stderr)
+        if (Path(config.hydra.run.dir).parent / LEDGER).is_file() or not is_first_process():  # a job of a sweep
+            return
+        if keys := [f"sweep.{name}" for name, usual in asdict(Sweep()).items() if config.sweep[name] != usual]:
+            print(
+                f"warning: {', '.join(keys)}: no effect in a single run; start a sweep with: trainer -m",
+                file=sys.stderr,
+            )
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Claim the directory of a sweep; Hydra numbers its jobs below it."""

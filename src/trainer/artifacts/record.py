@@ -122,6 +122,20 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any], absent: Any
     return {key: (a, b) for key, (a, b) in pairs.items() if a != b and not (a != a and b != b)}
 
 
+def moments(metrics: Mapping[str, Any], checkpoint: str | None) -> str:
+    """Return when the metrics of each stage were measured, e.g. `"train: last step; test: best checkpoint"`.
+
+    Args:
+        metrics: Of a run, by name.
+        checkpoint: That was tested; None if no checkpoint was kept.
+    """
+    chosen = any(name.endswith("_best") for name in metrics)
+    tested = "last weights" if checkpoint is None else "best checkpoint" if chosen else Path(checkpoint).name
+    when = {"train": "last step", "val": "last epoch", "test": tested}
+    stages = {name.partition("/")[0] for name in metrics}
+    return "; ".join(f"{stage}: {moment}" for stage, moment in when.items() if stage in stages)
+
+
 def smaller_is_better(metric: str) -> bool:
     """Whether a metric of this name is an error, a loss or a time."""
     return any(word in metric for word in ("loss", "mae", "mse", "error", "seconds"))

@@ -14,6 +14,7 @@ from rich.table import Table
 from torch import nn
 
 from trainer.artifacts.board import complete
+from trainer.artifacts.record import moments
 from trainer.errors import shown
 from trainer.spec import DataSpec
 
@@ -39,7 +40,8 @@ def report(result: dict[str, Any], directory: Path) -> None:
         console.print(table)
     if result.get("synthetic"):
         log.warning("SYNTHETIC data: made up, in place of the real ones; these numbers say nothing about those")
-    log.info("(train: last step; val: last epoch; test: best checkpoint)")
+    if told := moments(metrics, result["checkpoint"]):
+        log.info(f"({told})")
     log.info(f"{result['steps']:,} step(s) in {result['seconds']:.1f} s")
     command = shutil.which("trainer") or str(Path(sys.executable).with_name("trainer"))
     log.info(f"results      {shown(directory / 'result.json')}")

@@ -19,7 +19,7 @@ def show(draw: Callable[[], Image.Image], tag: str, trainer: Trainer) -> None:
     """Draw a picture for every TensorBoard of a run, at the present step; where there is none, it is not drawn."""
     data = getattr(trainer, "datamodule", None)
     if found := boards(trainer):
-        picture = np.asarray(_stamped(draw()) if data and data.spec.synthetic else draw())
+        picture = np.asarray(_stamped(draw()) if data is not None and data.spec.synthetic else draw())
         for board in found:
             board.add_image(tag, picture, trainer.global_step, dataformats="HWC")
 

@@ -7,6 +7,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.utils import deterministic
 
 from trainer.loop.evaluation import LeanEvaluation
+from trainer.loop.log import log_through_task
 from trainer.loop.steps import LeanLoop
 
 
@@ -22,6 +23,7 @@ class LeanSteps(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        log_through_task(trainer)
         if stage == "fit":
             trainer.fit_loop.epoch_loop = LeanLoop(trainer)
             trainer.fit_loop.epoch_loop.step_log.begin()

@@ -17,7 +17,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from trainer.loop.hooks import Hooks, forward_context, needs_lightning, placed, sets_modes, stays_in_place, takes_index
-from trainer.loop.log import EpochLog
+from trainer.loop.log import EpochLog, lightning_logs
 from trainer.loop.modes import Modes, evaluate, restore
 
 MOMENTS = ("start", "epoch_start", "batch_start", "batch_end", "epoch_end", "end")
@@ -113,7 +113,7 @@ class LeanEvaluation(_EvaluationLoop):
                 output = step(batch, *([index] if self.takes_index else []))
             progress.increment_processed()
             hooks.call(f"on_{name}_batch_end", output, batch, index)
-            if log.lightning_logs:
+            if lightning_logs(trainer):
                 trainer._logger_connector.on_batch_end()
                 trainer._logger_connector.update_eval_step_metrics(self._seen_batches_per_dataloader[0])
             progress.increment_completed()

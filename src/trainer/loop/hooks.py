@@ -92,7 +92,7 @@ def stays_in_place(trainer: Trainer, loaders: Iterable[Any]) -> bool:
     """Whether batches need neither another device nor another type, and nobody else wants to change them."""
     task, data = trainer.lightning_module, trainer.datamodule
     changed = [name for name in TRANSFER if _has(task, name, LightningModule)]
-    changed += [name for name in TRANSFER if data and _has(data, name, LightningDataModule)]
+    changed += [name for name in TRANSFER if data is not None and _has(data, name, LightningDataModule)]
     made_on = {getattr(loader, "device", torch.device("cpu")) for loader in loaders}
     return made_on == {trainer.strategy.root_device} and not changed
 

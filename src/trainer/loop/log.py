@@ -41,7 +41,6 @@ class StepLog:
         self.trainer, self.connector = trainer, trainer._logger_connector
         self.latest: Row = {}  # of this epoch, by name
         self.batch: Any = None  # of this step
-        self.lightning_logs = False  # something in this step was left to Lightning
         self._rows: list[tuple[int, Row]] = []
         self._written = time.monotonic()
 
@@ -56,8 +55,7 @@ class StepLog:
 
     def note(self, name: str, value: Any, prog_bar: bool = False, sync_dist: bool = False, **how: Any) -> None:
         """What `self.log(name, value)` does within a step; whatever asks for more than that is left to Lightning."""
-        if not asks_for_nothing(how) or not isinstance(value, Tensor | float | int):
-            self.lightning_logs = True
+        if not asks_for_nothing(how) or not is_number(value):
             leave_to_lightning(self.trainer, self.batch, name, value, prog_bar=prog_bar, sync_dist=sync_dist, **how)
             return
         held = as_tensor(value, self.trainer)
@@ -67,12 +65,12 @@ class StepLog:
 
     def keep_step(self, due: bool) -> None:
         """At the end of a step: keep what is known of it for the loggers, if it is one that they are to have."""
-        if self.lightning_logs:
+        if lightning_logs(self.trainer):
             self.connector.on_batch_end()
         if due:
-            own = self.connector.metrics["log"] if self.lightning_logs else {}
+            own = self.connector.metrics["log"] if lightning_logs(self.trainer) else {}
             self.keep({name: value.clone() for name, value in self.latest.items()} | own)
-        self.lightning_logs, self.batch = False, None
+        self.batch = None
 
     def keep(self, metrics: Row, step: int | None = None) -> None:
         """What the trainer's own way to its loggers does, save that they get the values later."""
@@ -117,11 +115,9 @@ class EpochLog:
     def __init__(self, trainer: Trainer) -> None:
         self.trainer, self.connector = trainer, trainer._logger_connector
         self.batch: Any = None  # that is looked at
-        self.lightning_logs = False  # something was left to Lightning
 
     def begin(self) -> None:
         """From now on the task's `log` is `note`."""
-        self.lightning_logs = False
         self._noted: dict[str, list[tuple[Tensor, int]]] = {}  # values times examples, and examples
         self._shown: set[str] = set()  # in the progress bar
         self.metrics: Row = {}  # means, once they are published
@@ -141,8 +137,7 @@ class EpochLog:
         **how: Any,
     ) -> None:
         """What `self.log(name, value)` does within a validation or test; what asks for more is left to Lightning."""
-        if not asks_for_nothing(how) or not isinstance(value, Tensor | float | int):
-            self.lightning_logs = True
+        if not asks_for_nothing(how) or not is_number(value):
             how |= {"prog_bar": prog_bar, "batch_size": batch_size, "sync_dist": sync_dist}
             leave_to_lightning(self.trainer, self.batch, name, value, **how)
             return
@@ -150,12 +145,12 @@ class EpochLog:
         self._noted.setdefault(name, []).append((as_tensor(value, self.trainer) * rows, rows))
         if prog_bar:
             self._shown.add(name)
-        if self.batch is None:  # what one callback logs at the end, the next one may look at
+        if self.connector._first_loop_iter is None:  # what one callback logs at the end, the next one may look at
             self._tell([name])
 
     def publish(self) -> None:
         """Let callbacks and bar see the means."""
-        own = self.connector.update_eval_epoch_metrics() if self.lightning_logs else {}
+        own = self.connector.update_eval_epoch_metrics() if lightning_logs(self.trainer) else {}
         self.metrics = own | self._tell(self._noted)
 
     def _tell(self, names: Iterable[str]) -> Row:
@@ -189,6 +184,26 @@ def is_logged(trainer: Trainer) -> bool:
 def asks_for_nothing(how: Row) -> bool:
     """Whether further arguments of `log` leave it at a number, its name and the usual mean."""
     return not how or all(NOTHING.get(name, how) == value for name, value in how.items() if name != "batch_size")
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a single number; Lightning knows what to do with anything else."""
+    return value.numel() == 1 if isinstance(value, Tensor) else isinstance(value, float | int)
+
+
+def lightning_logs(trainer: Trainer) -> bool:
+    """Return whether Lightning holds logged values of the loop under way, in this epoch or an earlier one."""
+    return bool(trainer._results)
+
+
+def log_through_task(trainer: Trainer) -> None:
+    """Let `self.log` of each callback be the `log` that the task has when it is called.
+
+    Lightning hands callbacks the method that the task has before the run, which `StepLog` and `EpochLog` replace.
+    """
+    task = trainer.lightning_module
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        vars(callback)["log"] = lambda *given, **how: task.log(*given, **how)
 
 
 def as_tensor(value: Tensor | float, trainer: Trainer) -> Tensor:

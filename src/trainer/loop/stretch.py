@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer.loop.log import is_logged
+from trainer.loop.log import is_logged, lightning_logs
 from trainer.loop.qualify import watched
 
 LeanStep = Any  # of trainer.loop.steps, which imports this
@@ -74,7 +74,7 @@ class Stretch:
             self.recorded.update()
         if lean.steps_schedules:
             lean.loop.update_lr_schedulers("step", update_plateau_schedulers=False)
-        if lean.log.lightning_logs:
+        if lightning_logs(self.trainer):
             lean.log.keep_step(due=False)
         return loss
 

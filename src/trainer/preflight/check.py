@@ -17,6 +17,7 @@ from trainer.errors import nearest
 from trainer.mistake import NEEDED, Mistake, refuse
 from trainer.origin import Layer, layers_of_this_run, place_of
 from trainer.preflight.calls import mistakes_of_calls
+from trainer.preflight.effects import without_effect
 from trainer.preflight.machine import mistakes_of_devices, mistakes_of_machine
 from trainer.preflight.memory import Facts, rehearsed
 from trainer.preflight.plan import mistakes_of_plan
@@ -99,8 +100,9 @@ def check(config: DictConfig) -> float:
         UserError: Lists every mistake: the key, what is wrong, what to type instead and where it was written.
     """
     found, facts = mistakes_of(config)
-    if found:
-        found = placed(found, layers_of_this_run())
+    if found or facts.get("unused"):
+        layers = layers_of_this_run()
+        found = [*placed(found, layers), *without_effect(facts.get("unused", {}), layers)]
     refuse(found)
     for warning in found:
         log.warning(f"warning: {warning}")

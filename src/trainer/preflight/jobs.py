@@ -106,9 +106,14 @@ def _of_job(composer: Composer, words: list[str], number: int, found: Findings, 
         return mistakes
     with late_imports():
         from trainer.preflight.check import mistakes_of, placed  # brings torch, which mistakes in words do not need
+        from trainer.preflight.effects import without_effect
 
     quieten()
     spoilt = [mistake.key for mistake in mistakes]  # what hangs on these cannot be judged
     checked, found.facts = mistakes_of(config)
     own = [each for each in checked if not any(each.key.startswith(f"{key}.") for key in spoilt if "." not in key)]
-    return mistakes + (placed(own, composer.layers(good)) if own else [])
+    unused = found.facts.get("unused", {})
+    if not own and not unused:
+        return mistakes
+    layers = composer.layers(good)
+    return [*mistakes, *placed(own, layers), *without_effect(unused, layers)]

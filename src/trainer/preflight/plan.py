@@ -5,6 +5,13 @@ from typing import Any
 
 from trainer.mistake import Mistake
 
+# arguments of Lightning's Trainer that are made from other keys of the config, and which
+SET_BY_RUN = {
+    "callbacks": "choose or add one: callbacks=[default,NAME], +callbacks.NAME._target_=...",
+    "logger": "choose or add one: logger=[tensorboard,NAME], +logger.NAME._target_=...",
+    "default_root_dir": "hydra.run.dir=DIRECTORY",
+}
+
 
 def mistakes_of_plan(values: dict[str, Any]) -> Iterator[Mistake]:
     """Settings that contradict one another, and waits that are longer than the training.
@@ -15,6 +22,12 @@ def mistakes_of_plan(values: dict[str, Any]) -> Iterator[Mistake]:
     trainer, callbacks = values["trainer"], values["callbacks"] or {}
     if values["train"] is True:
         yield from _too_long(values["scheduler"], callbacks, trainer)
+    for name, instead in SET_BY_RUN.items():
+        if name in trainer:
+            yield Mistake(f"trainer.{name}", "has no effect: the run sets it", instead)
+    if values["train"] is True and callbacks and not any(_keeps(node) for node in callbacks.values()):
+        offer = "callbacks=[default,...] adds to the default callbacks"
+        yield _warning("callbacks", "no checkpoint is kept, and the last weights are tested", offer)
     if trainer.get("gradient_clip_val") and "gradient_clipping" in callbacks:
         offer = "leave one of them out: ~trainer.gradient_clip_val"
         yield Mistake("trainer.gradient_clip_val", "callbacks.gradient_clipping clips already", offer)
@@ -29,10 +42,14 @@ def mistakes_of_plan(values: dict[str, Any]) -> Iterator[Mistake]:
             yield Mistake("optimized_metric", f"'{name}' is measured by the test, and test=false", "test=true")
     if trainer.get("limit_val_batches") == 0 and values["train"] is True:
         for name, node in callbacks.items():
-            keeps = "Checkpoint" in str((node or {}).get("_target_"))  # it makes do without
-            if not keeps and str((node or {}).get("monitor")).startswith("val/"):
+            if not _keeps(node) and str((node or {}).get("monitor")).startswith("val/"):
                 key = f"callbacks.{name}.monitor"
                 yield Mistake(key, "without validation (trainer.limit_val_batches=0) nobody logs it", "train/loss")
+
+
+def _keeps(node: Any) -> bool:
+    """Whether a callback keeps checkpoints; it makes do without validation."""
+    return "Checkpoint" in str((node or {}).get("_target_"))
 
 
 def _too_long(scheduler: dict[str, Any], callbacks: dict[str, Any], trainer: dict[str, Any]) -> Iterator[Mistake]:

@@ -21,8 +21,10 @@ from torch import Tensor, nn
 
 from trainer.build import build, build_net
 from trainer.config import Config, named_in
+from trainer.custom_metrics import try_custom_metrics
 from trainer.errors import UserError, first_line
 from trainer.mistake import Mistake
+from trainer.preflight.effects import Uses, unused
 from trainer.preflight.monitors import mistakes_of_monitors
 from trainer.preflight.outputs import OutputCheck
 from trainer.spec import PADDING, Batch, DataSpec
@@ -59,6 +61,8 @@ class Rehearsal:
         self.config = config
         self.found: list[Mistake] = []
         self.facts: dict[str, Any] = {}  # of the step, for whoever wants to see that it was made
+        self.uses = Uses()
+        self._stepped = False
 
     def run(self) -> None:
         """Build and step; `found` and `facts` say how it went."""
@@ -79,24 +83,30 @@ class Rehearsal:
         if data is None:  # of what needs its promise nothing can be said
             self._tried("optimizer", lambda: build(config, "optimizer", [nn.Parameter(torch.zeros(1))]))
             return
+        self._tried("objective", lambda: _check_metrics(build(config, "objective", data.spec), data.spec))
         with torch.device("meta"):
             task = self._tried("model", lambda: self._task(data.spec))
         if task is None:
             return
+        net = self._net
         for name, callback in zip(config.callbacks or {}, callbacks, strict=True):
             if isinstance(callback, LooksAtNet) and isinstance(getattr(task, "net", None), nn.Module):
                 self._tried(f"callbacks.{name}", partial(callback.check, task.net))
-        self._tried("optimizer", lambda: _configure(task))
+        configured = bool(self._tried("optimizer", lambda: _configure(task)))
         self.found += mistakes_of_monitors(config, task, [each for each in callbacks if each is not None], data)
         self._tried("model", lambda: self._step(task, data))
+        self.facts["unused"] = unused(self.uses, task, net, configured=configured, stepped=self._stepped)
 
     def _builder(self, key: str) -> Callable[[], Any]:
         return partial(build, self.config, key)
 
     def _task(self, spec: DataSpec) -> Any:
         config = self.config
-        net, objective = build_net(config, spec), build(config, "objective", spec)
-        return build(config, "model.task", net, objective, build(config, "optimizer"), build(config, "scheduler"))
+        self._net = net = build_net(config, spec)
+        net.register_forward_pre_hook(lambda *_: self.uses.noted.add("compile"))
+        given = {"objective": build(config, "objective", spec)}
+        given |= {name: build(config, name) for name in ("optimizer", "scheduler")}
+        return build(config, "model.task", net, *(self.uses.watch(name, each) for name, each in given.items()))
 
     def _tried(self, key: str, make: Callable[[], Any]) -> Any:
         """What `make` makes; None where it refuses, which is noted under the key that its message begins with."""
@@ -110,7 +120,9 @@ class Rehearsal:
                 rest = rest.removeprefix(f"{blamed}: ")
             at, problem = (blamed, rest) if known else (key, text)
             problem, _, offer = problem.partition("\n  ")
-            self.found.append(Mistake(at, problem, offer))
+            mistake = Mistake(at, problem, offer)
+            if mistake not in self.found:  # the task is built from the objective, which was tried by itself
+                self.found.append(mistake)
         except Exception as error:
             if not _is_known(self.config, key):  # a fault in code of the user's, who needs its traceback
                 raise
@@ -130,6 +142,7 @@ class Rehearsal:
             try:
                 with torch.device("meta"):
                     self._try(task, data, examples)
+                    self._stepped = True
                 return
             except UserError:
                 raise
@@ -140,6 +153,7 @@ class Rehearsal:
         real = self._task(spec)
         try:
             self._try(real, data, examples)
+            self._stepped = True
         except (RuntimeError, ValueError, IndexError) as error:
             left_to_the_run = ("alloc", "not attached to a `Trainer`")  # a lack of memory; a task that asks its trainer
             if any(words in str(error) for words in left_to_the_run) or isinstance(error, torch.OutOfMemoryError):
@@ -197,14 +211,23 @@ def _forward_and_backward(task: Any, batch: Batch) -> None:
             torch.autograd.backward(each, retain_graph=True)
 
 
-def _configure(task: Any) -> None:
-    """Optimizers and schedules, for a training whose length is not known yet."""
+def _check_metrics(objective: Any, spec: DataSpec) -> None:
+    """Try metrics that are objects; an objective of the user's need not be an `Objective`."""
+    if hasattr(objective, "metrics") and hasattr(objective, "scores"):
+        try_custom_metrics(spec, objective.metrics(), objective.scores)
+
+
+def _configure(task: Any) -> bool:
+    """Optimizers and schedules, for a training whose length is not known yet; returns whether all were made."""
     task._trainer = SimpleNamespace(
         estimated_stepping_batches=STEPS, check_val_every_n_epoch=1, strategy=SimpleNamespace(), max_epochs=1
     )
     with contextlib.suppress(AttributeError):  # a task of the user's may ask the trainer for more
         task.configure_optimizers()
+        task._trainer = None
+        return True
     task._trainer = None
+    return False
 
 
 def _is_known(config: DictConfig, key: str) -> bool:

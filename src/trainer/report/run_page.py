@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer.artifacts.record import Record
+from trainer.artifacts.record import Record, moments
 from trainer.artifacts.settings import settings
 from trainer.report.content import Block, Code, Facts, Page, Section, Table, number
 from trainer.report.curves import Line, chart
@@ -19,7 +19,7 @@ def run_page(record: Record) -> Page:
     """Everything that the run directory tells."""
     ended = f" after {record.seconds:.1f} s" if record.seconds is not None else ""
     sections = [
-        Section("Results", _results(record.metrics)),
+        Section("Results", _results(record.metrics, record.result.get("checkpoint"))),
         Section("Curves", curves(record)),
         Section("Pictures", pictures(record.path)),
         Section("What ran", [what_ran(record)]),
@@ -104,7 +104,7 @@ def curves(record: Record) -> list[Block]:
     return [chart(metric, sorted(lines, key=lambda line: line.colour or 0)) for metric, lines in order]
 
 
-def _results(metrics: dict[str, float]) -> list[Block]:
+def _results(metrics: dict[str, float], checkpoint: str | None) -> list[Block]:
     whole = {name: value for name, value in metrics.items() if name.count("/") == 1}
     stages = [stage for stage in STAGES if any(name.startswith(f"{stage}/") for name in whole)]
     names = dict.fromkeys(name.partition("/")[2] for name in whole if name.partition("/")[0] in stages)
@@ -112,8 +112,10 @@ def _results(metrics: dict[str, float]) -> list[Block]:
     classes = [name.split("/", 2)[1:] for name in metrics if name.count("/") == 2]
     measures, labels = (dict.fromkeys(each[place] for each in classes) for place in (0, 1))
     of_classes = [[label, *(number(metrics.get(f"test/{each}/{label}")) for each in measures)] for label in labels]
-    note = "train: last step; val: last epoch; test: best checkpoint"
-    found = [Table(["metric", *stages], rows, note), Table(["class", *measures], of_classes, "of the test")]
+    found = [
+        Table(["metric", *stages], rows, moments(metrics, checkpoint)),
+        Table(["class", *measures], of_classes, "of the test"),
+    ]
     return [table for table in found if table.rows]
 
 

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from trainer.errors import UserError, blamed_on
 from trainer.losses import NONE
-from trainer.objective import ClassObjective, Objective
+from trainer.objective import ClassObjective, Objective, objective_for
 from trainer.schedule import MakeSchedule, lightning_schedule
 from trainer.spec import Batch
 
@@ -224,5 +224,8 @@ def _refuse_settings(objective: Objective) -> None:
     """Refuse what the user has set of the objective and what would have no effect."""
     if isinstance(objective, ClassObjective) and objective.label_smoothing:
         raise UserError("objective.label_smoothing: not of an adversarial training; set model.task.label_smoothing")
-    if objective.penalty != NONE or (isinstance(objective, ClassObjective) and objective.distance):
+    usual: Any = objective_for(objective.spec)
+    if {*objective.metrics()} != {*usual.metrics()}:
+        raise UserError("objective.metrics: an adversarial training has metrics of its own; leave it as it is")
+    if objective.penalty != NONE or getattr(objective, "distance", None) is not usual.distance:
         raise UserError("objective: an adversarial training has losses of its own; leave loss and penalty as they are")

@@ -1,0 +1,161 @@
+"""Settings that would have no effect are refused before the run, with the reason."""
+
+import json
+
+import pytest
+
+MINE = '''
+import torch
+from pytorch_lightning import LightningModule
+from torch.nn.functional import cross_entropy
+
+from trainer.task.supervised import Supervised
+
+
+class OwnOptimizer(Supervised):
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+class OwnSchedule(Supervised):
+    def configure_optimizers(self):
+        return self.make_optimizer(self.parameters())
+
+
+class NoPenalty(Supervised):
+    def training_step(self, batch, batch_idx):
+        inputs, targets = batch
+        return self.objective.loss(self.net(inputs), targets)
+
+
+class Own(LightningModule):
+    """Takes what trainer gives to every task, and uses the network alone."""
+
+    def __init__(self, net, *_):
+        super().__init__()
+        self.net = net
+
+    def training_step(self, batch, batch_idx):
+        inputs, targets = batch
+        return cross_entropy(self.net(inputs), targets)
+
+    def validation_step(self, batch, batch_idx):
+        inputs, targets = batch
+        self.log("val/loss", cross_entropy(self.net(inputs), targets))
+
+    test_step = validation_step
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+class OwnNetwork(Own):
+    def __init__(self, *_):
+        super().__init__(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10)))
+
+
+class Layers(Own):
+    """Calls the layers of the network, and not the network."""
+
+    def __init__(self, net, *_):
+        super().__init__(net)
+
+    def training_step(self, batch, batch_idx):
+        inputs, targets = batch
+        return cross_entropy(self.net.layers(inputs.flatten(1)), targets)
+'''
+SHORT = ("data=digits", "model=mlp", "trainer.max_epochs=1")
+
+
+@pytest.fixture
+def mine(tmp_path):
+    (tmp_path / "mine.py").write_text(MINE)
+
+
+@pytest.mark.usefixtures("mine")
+@pytest.mark.parametrize(
+    ("task", "word", "reason"),
+    [
+        ("OwnOptimizer", "optimizer.lr=0.1", "mine.OwnOptimizer configures its own optimizer, or none"),
+        ("OwnOptimizer", "scheduler=cosine", "mine.OwnOptimizer configures its own scheduler, or none"),
+        ("OwnSchedule", "scheduler=cosine", "mine.OwnSchedule configures its own scheduler, or none"),
+        ("NoPenalty", "objective.penalty.l2=0.1", "mine.NoPenalty does not add the penalty to its loss"),
+        ("Own", "optimizer=sgd", "mine.Own configures its own optimizer, or none"),
+        ("Own", "objective.label_smoothing=0.1", "mine.Own does not use the objective of the config"),
+        ("OwnNetwork", "model.net.hidden=[3]", "mine.OwnNetwork does not use the network of the config"),
+        ("OwnNetwork", "compile=true", "mine.OwnNetwork does not use the network of the config"),
+        (
+            "Layers",
+            "compile=true",
+            "mine.Layers calls parts of the network, and only a network that is called itself is compiled",
+        ),
+    ],
+)
+def test_a_setting_that_the_task_does_not_use_is_refused(task, word, reason, command):
+    words = (*SHORT, f"model.task._target_=mine.{task}")
+    done = command("check", *words, word, "--json")
+    key = word.partition("=")[0]
+    [mistake] = json.loads(done.out)["mistakes"]
+    expected = {"key": key, "problem": f"has no effect: {reason}", "instead": "leave it out", "typed": word}
+    assert mistake.items() >= {**expected, "stops": True}.items()
+    assert json.loads(command("check", *words, "--json").out)["ok"]  # nothing is wrong without it
+
+
+@pytest.mark.usefixtures("mine")
+@pytest.mark.parametrize("task", ["OwnSchedule", "NoPenalty"])
+def test_a_setting_that_the_task_uses_is_no_mistake(task, command):
+    done = command("check", *SHORT, f"model.task._target_=mine.{task}", "optimizer.lr=0.1", "compile=true")
+    assert done.code == 0, done.out
+
+
+@pytest.mark.usefixtures("mine")
+def test_a_sweep_over_a_rate_that_the_task_does_not_use_is_refused(command):
+    done = command("-m", *SHORT, "model.task._target_=mine.Own", "optimizer.lr=0.1,0.01")
+    assert done.code == 1
+    assert "(command line: optimizer.lr=0.1)  (job 0)\n" in done.err
+    assert "(command line: optimizer.lr=0.01)  (job 1)\n" in done.err
+
+
+@pytest.mark.usefixtures("mine")
+def test_a_setting_in_an_experiment_of_the_user_s_is_refused_with_its_place(command, tmp_path):
+    (tmp_path / "experiments").mkdir()
+    text = "optimizer:\n  lr: 0.1\nmodel:\n  task:\n    _target_: mine.Own\n"
+    (tmp_path / "experiments/own.yaml").write_text(text)
+    done = command("experiment=own", *SHORT)
+    assert "optimizer.lr: has no effect: mine.Own configures its own optimizer" in done.err
+    assert "(in experiments/own.yaml:2)" in done.err
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("+trainer.callbacks=[]", "trainer.callbacks: has no effect: the run sets it; choose or add one: callbacks="),
+        ("+trainer.logger=true", "trainer.logger: has no effect: the run sets it; choose or add one: logger="),
+        ("+trainer.default_root_dir=a", "trainer.default_root_dir: has no effect: the run sets it; hydra.run.dir="),
+        ("objective.metrics=[f1]", "objective.metrics: an adversarial training has metrics of its own"),
+    ],
+)
+def test_what_the_run_itself_decides_is_refused(word, message, command):
+    words = ("data=digits", "model=gan") if "metrics" in word else SHORT
+    done = command(*words, word)
+    assert done.code == 1
+    assert message in done.err
+
+
+def test_checkpoints_of_lightning_are_kept_if_they_are_asked_for_without_a_callback(command):
+    done = command(*SHORT, "callbacks=[lean_steps]", "+trainer.enable_checkpointing=true", "hydra.run.dir=run")
+    assert done.code == 0, done.err
+    assert [*(done.directory / "run").rglob("*.ckpt")]
+
+
+def test_callbacks_that_replace_the_checkpoint_are_told_and_the_table_says_what_was_tested(command):
+    done = command(*SHORT, "callbacks=early_stopping", "callbacks.early_stopping.patience=0", "trainer.max_epochs=2")
+    assert "callbacks: no checkpoint is kept, and the last weights are tested" in done.out
+    assert "callbacks=[default,...] adds to the default callbacks" in done.out
+    assert "(train: last step; val: last epoch; test: last weights)" in done.out
+
+
+def test_settings_of_a_sweep_are_told_to_have_no_effect_in_a_single_run(command):
+    done = command(*SHORT, "+trainer.fast_dev_run=true", "sweep.seeds=3", "sweep.retries=1")
+    expected = "warning: sweep.seeds, sweep.retries: no effect in a single run; start a sweep with: trainer -m\n"
+    assert expected in done.err
