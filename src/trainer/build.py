@@ -5,7 +5,9 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
+from pytorch_lightning.trainer.connectors import accelerator_connector
 from torch import nn
 
 from trainer.config import HOME, user_folders
@@ -39,6 +41,22 @@ def without_unasked(callbacks: list[Any]) -> dict[str, bool]:
     """The Trainer's arguments that keep Lightning from adding a progress bar or a checkpoint that nobody asked for."""
     asked = {"enable_progress_bar": ProgressBar, "enable_checkpointing": Checkpoint}
     return {name: False for name, kind in asked.items() if not any(isinstance(c, kind) for c in callbacks)}
+
+
+def build_trainer(config: DictConfig, **more: Any) -> Trainer:
+    """The Trainer, in a notebook as in a script: there Lightning refuses `ddp`, whose processes it starts by a script.
+
+    Args:
+        config: The whole config.
+        **more: Added to the node's own arguments.
+    """
+    connector: Any = accelerator_connector
+    interactive, connector._IS_INTERACTIVE = connector._IS_INTERACTIVE, False
+    try:
+        made: Trainer = build(config, "trainer", **more)
+    finally:
+        connector._IS_INTERACTIVE = interactive
+    return made
 
 
 def build_net(config: DictConfig, spec: DataSpec) -> nn.Module:
