@@ -21,17 +21,17 @@ TESTS = sorted((REPOSITORY / "tests").rglob("*.py"))
 # room -> rooms it may import; a room is a module of the package or a folder in it
 SPEC = {"errors", "spec"}
 MAY_IMPORT = {
-    "cli": {"commands", "usage", "config", "message", "errors", "late", "run"},
+    "cli": {"commands", "usage", "config", "message", "errors", "late", "ranks", "run"},
     "commands": {
         *("api", "artifacts", "callbacks", "compose", "config", "describe", "export", "late", "mistake", "origin"),
-        *("predictor", "preflight", "quiet", "report", "run", "trust", *SPEC),
+        *("predictor", "preflight", "quiet", "ranks", "report", "run", "trust", *SPEC),
         *("cli", "sweep"),  # `trainer sweep resume` is short for a command line
     },
     "describe": {"config", "errors"},
     "usage": {"commands", "describe"},
     "api": {
-        *("artifacts", "compose", "config", "hydra_error", "late", "message", "mistake", "model", "predictor", "run"),
-        *SPEC,
+        *("artifacts", "compose", "config", "hydra_error", "late", "message", "mistake", "model", "predictor"),
+        *("processes", "ranks", "run", *SPEC),
     },
     "predictor": {"artifacts", "data", "objective", *SPEC},
     "export": {"extras", "model", "predictor", *SPEC},
@@ -50,12 +50,17 @@ MAY_IMPORT = {
     },
     "sweep": {
         *("artifacts", "cli", "compose", "config", "cores", "errors", "extras", "late", "mistake", "preflight"),
-        *("run", "signals"),
+        *("ranks", "run", "signals"),
     },
     "build": {"config", *SPEC},
-    "run": {"build", "preflight", "artifacts", "processes", "quiet", "signals", "threads", *SPEC},
+    "run": {"build", "job", "preflight", "artifacts", "processes", "quiet", "ranks", "signals", "threads", *SPEC},
     "threads": SPEC,
-    "processes": set(),
+    "processes": {"artifacts", "build", "errors", "job", "local_ranks", "ranks", "rendezvous", "signals"},
+    "local_ranks": {"config", "errors", "job", "rank", "ranks", "rendezvous"},
+    "rendezvous": {"errors", "ranks"},
+    "job": {"artifacts", "model", "quiet", "ranks"},
+    "rank": {"errors", "late", "signals"},
+    "ranks": {"late"},
     "signals": set(),
     "cores": set(),
     "late": {"signals"},

@@ -35,6 +35,7 @@ from trainer.hydra_error import mistake_in
 from trainer.late import late_imports
 from trainer.message import message
 from trainer.mistake import refuse
+from trainer.ranks import is_first_process
 
 if TYPE_CHECKING:  # they import torch
     from trainer.predictor import Predictor
@@ -192,7 +193,22 @@ def _composed(name: str, words: tuple[str, ...]) -> DictConfig:
 
 
 def _run(config: DictConfig) -> Run:
-    """What Hydra does for a command line, with a config that is there already."""
+    """Do what Hydra does for a command line, with a config that is there already."""
+    with late_imports():
+        from trainer.artifacts.run_directory import finite
+        from trainer.processes import join, leading
+
+    if is_first_process():
+        with leading():
+            return _run_first(config)
+    joined = join()
+    if joined is None:
+        raise UserError("the first process of the run has started none")
+    directory, result = joined
+    return Run(directory, finite(result["metrics"]), Path(result["checkpoint"]) if result["checkpoint"] else None)
+
+
+def _run_first(config: DictConfig) -> Run:
     from hydra._internal.callbacks import Callbacks
 
     with late_imports():

@@ -5,7 +5,9 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
+from pytorch_lightning.trainer.connectors import accelerator_connector
 from torch import nn
 
 from trainer.config import HOME, YAML_FILES, user_folders
@@ -40,6 +42,22 @@ def without_unasked(config: DictConfig, callbacks: list[Any]) -> dict[str, bool]
     asked = {"enable_progress_bar": ProgressBar, "enable_checkpointing": Checkpoint}
     unset = {name: kind for name, kind in asked.items() if name not in config.trainer}
     return {name: False for name, kind in unset.items() if not any(isinstance(c, kind) for c in callbacks)}
+
+
+def build_trainer(config: DictConfig, **more: Any) -> Trainer:
+    """The Trainer, in a notebook as in a script: there Lightning refuses `ddp`, whose processes it starts by a script.
+
+    Args:
+        config: The whole config.
+        **more: Added to the node's own arguments.
+    """
+    connector: Any = accelerator_connector
+    interactive, connector._IS_INTERACTIVE = connector._IS_INTERACTIVE, False
+    try:
+        made: Trainer = build(config, "trainer", **more)
+    finally:
+        connector._IS_INTERACTIVE = interactive
+    return made
 
 
 def build_net(config: DictConfig, spec: DataSpec) -> nn.Module:

@@ -10,6 +10,7 @@ from trainer import __version__
 from trainer.commands import in_full, is_command, run_command
 from trainer.errors import UserError, leaving_quietly
 from trainer.late import late_imports
+from trainer.ranks import is_alone, lead
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def main() -> None:
 
             print(usage())
         else:
-            sys.exit(compose_and_run())
+            sys.exit(compose_and_run() if is_alone() else lead(compose_and_run))
 
 
 def compose_and_run() -> int:
@@ -38,8 +39,7 @@ def compose_and_run() -> int:
     from trainer.message import message, refuse_wrong
 
     sys.path.append(os.getcwd())  # `_target_: my_code.Net` works for a file in the working directory
-    if "LOCAL_RANK" not in os.environ:  # Lightning's further processes write where the first one does
-        os.environ["TRAINER_RUN_SUFFIX"] = secrets.token_hex(3)
+    os.environ["TRAINER_RUN_SUFFIX"] = secrets.token_hex(3)
     # threads that wait give their core up soon: beside other work a run on all cores is then not many times slower
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     wants_traceback = "HYDRA_FULL_ERROR" in os.environ

@@ -67,9 +67,7 @@ def blamed_on(key: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        cause: BaseException = error
-        while type(cause).__name__ == "InstantiationException" and cause.__cause__:
-            cause = cause.__cause__
+        cause = cause_of(error)
         if isinstance(cause, UserError):
             raise cause from None
         if (
@@ -78,6 +76,13 @@ def blamed_on(key: str) -> Iterator[None]:
         ):
             raise UserError(f"{key}: {cause}\n  (HYDRA_FULL_ERROR=1 shows where it was raised)") from error
         raise
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """Return what Hydra's instantiation has failed with; the error itself if that is not what failed."""
+    while type(error).__name__ == "InstantiationException" and error.__cause__:
+        error = error.__cause__
+    return error
 
 
 def mendable(error: Exception, config: Mapping[str, Any]) -> UserError | None:

@@ -1,41 +1,136 @@
-"""Several processes in one run (`trainer=ddp`): what Lightning needs to start them from a Hydra job."""
+"""The processes of a run: how many there are, and how each gets its job (`trainer=ddp`, torchrun, Slurm).
+
+A run on several devices has a process for each. Lightning would start them by the command line of the first one, which
+may be a script, a notebook, a sweep or another command. Here the process that composes the config starts them all as
+`trainer.rank`, gives them their job, and waits: whatever happens to one of them, it ends the others and says why.
+Where torchrun or Slurm has started them, they meet at `trainer.rendezvous`.
+"""
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-import torch.distributed
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, read_write
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from omegaconf import DictConfig
+from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
+
+from trainer.artifacts.run_directory import RunDirectory
+from trainer.build import build_trainer
+from trainer.errors import UserError, blamed_on
+from trainer.job import Job
+from trainer.local_ranks import execute_here
+from trainer.ranks import World, is_first_process, processes_started
+from trainer.rendezvous import SECONDS_TO_BE_DISMISSED, Rendezvous, cluster_environment, rendezvous
+from trainer.signals import interruptible
+
+
+def world_of(config: DictConfig) -> World:
+    """Return the processes that a config asks for.
+
+    Raises:
+        UserError: Something else has started another number of processes, or the strategy cannot be used.
+    """
+    asked = config.trainer
+    if asked.get("devices") in (1, "1") and asked.get("num_nodes", 1) == 1 and processes_started() == 1:
+        return World()
+    planned = build_trainer(config, logger=False, callbacks=[], enable_checkpointing=False)
+    if isinstance(planned.strategy.launcher, _MultiProcessingLauncher):
+        raise UserError(
+            f"trainer.strategy: '{asked.get('strategy')}' trains in copies of this process, and what they have learned"
+            " of steps and epochs is lost; expected trainer.strategy=ddp"
+        )
+    devices, nodes = planned.num_devices, planned.num_nodes
+    if devices * nodes == processes_started() == 1:
+        return World()
+    environment = getattr(planned.strategy, "cluster_environment", None) or cluster_environment()
+    if not environment.creates_processes_externally:
+        return World(devices * nodes, devices)
+    started = devices * nodes if isinstance(environment, LightningEnvironment) else environment.world_size()
+    if started != devices * nodes:
+        raise UserError(_another_number(devices, nodes, started))
+    with blamed_on("trainer.devices"):
+        environment.validate_settings(devices, nodes)
+    return World(devices * nodes)
+
+
+def execute_in_all(function: Callable[..., Any], directory: RunDirectory, world: World) -> dict[str, Any]:
+    """Call a function in all processes of a run, of which this is the first, and return the result of rank 0.
+
+    Args:
+        function: Of a module; called with the config and the run directory.
+        directory: The run directory, begun.
+        world: The processes.
+
+    Raises:
+        UserError: A process was killed, or some did not come.
+    """
+    job = Job.of(function, directory, world)
+    if not world.local:
+        rendezvous().share(job, world.size - 1)
+        return job.execute()
+    if world.size == world.local:
+        return execute_here(job, 0, Rendezvous(os.environ.get("MASTER_ADDR", "127.0.0.1"), 0, hosts=True))
+    rendezvous().share(job, world.size // world.local - 1)
+    return execute_here(job, 0, rendezvous())
 
 
 @contextmanager
-def processes_of_this_run(directory: Path) -> Iterator[None]:
-    """Let Lightning start further processes for this job, and leave no trace of them for the next job.
-
-    Lightning starts them with this process's own command line. In a sweep that line describes all jobs, so it
-    is replaced by this job's; and what Lightning leaves in the environment would make the next job wait for
-    processes that nobody starts.
-
-    Args:
-        directory: The run directory; the further processes log there too.
-    """
-    hydra = HydraConfig.get()
-    environment, arguments = dict(os.environ), sys.argv
-    if hydra.mode == RunMode.MULTIRUN:
-        sys.argv = [arguments[0], *hydra.overrides.task]
-        node = HydraConfig.instance().cfg
-        assert isinstance(node, DictConfig)
-        with read_write(node.hydra):
-            OmegaConf.update(node, "hydra.run.dir", str(directory))
+def leading() -> Iterator[None]:
+    """Within this, the first process may start a run; if it does not, the other processes are told so."""
+    others = processes_started() - 1
+    before = rendezvous().count if others else 0
     try:
         yield
     finally:
-        sys.argv = arguments
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
-        os.environ.clear()
-        os.environ.update(environment)
+        if others and rendezvous().count == before:
+            with suppress(UserError):  # the others have failed before
+                rendezvous().share(None, others, SECONDS_TO_BE_DISMISSED)
+
+
+def lead(command: Callable[[], int]) -> int:
+    """Run a command in the first process, and in any other one take part in its run; return the exit status."""
+    try:
+        if not is_first_process():
+            join()
+            return 0
+        with leading():
+            return command()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def join() -> tuple[Path, dict[str, Any]] | None:
+    """Take part in the run that the first process starts.
+
+    Returns:
+        The run directory, and the result of this process; None if the first process starts no run.
+
+    Raises:
+        UserError: The first process has ended before, or something in the run is wrong.
+    """
+    job: Job | None = rendezvous().receive()
+    if job is None:
+        return None
+    if job.world.local:
+        return job.directory.path, execute_here(job, int(os.environ["NODE_RANK"]), rendezvous())
+    with interruptible():
+        job.prepare()
+        return job.directory.path, job.execute()
+
+
+def _another_number(devices: int, nodes: int, started: int) -> str:
+    """Return the message if the number of processes that were started is not the number that is asked for."""
+    if "RANK" in os.environ:
+        who, how = "torchrun", f"torchrun --nnodes={nodes} --nproc-per-node={devices} -m trainer ..."
+    else:
+        who, how = "Slurm", f"srun --nodes={nodes} --ntasks-per-node={devices} trainer ..."
+        how += f", or in a sweep hydra.launcher.nodes={nodes} hydra.launcher.tasks_per_node={devices}"
+    offer = f"; or trainer=ddp trainer.devices={started}" if started > devices * nodes else ""
+    return (
+        f"trainer.devices: {devices} device(s) on {nodes} node(s) need {devices * nodes} process(es), and {who} has"
+        f" started {started}; expected the same number\n  {how}{offer}"
+    )

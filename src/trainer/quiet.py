@@ -16,6 +16,8 @@ USELESS = {
     r"Checkpoint directory .* exists and is not empty.*": UserWarning,
     # a class of which a small test set has no example; its row of the table says nan
     r"No (?:positive|negative) samples in targets.*": UserWarning,
+    # a run of one process needs no srun; of several, trainer itself counts those that have come
+    r"The `srun` command is available on your system but is not used.*": UserWarning,
     # nothing but trainer=cpu leaves a GPU alone
     r"GPU available but not used.*": UserWarning,
     # frozen parts of a network are in evaluation mode on purpose

@@ -8,12 +8,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from trainer.artifacts.checkpoint import SelfContained, best
-from trainer.artifacts.hold import is_first_process
 from trainer.artifacts.report import announce, log_hyperparameters, report
 from trainer.artifacts.run_directory import RunDirectory
-from trainer.build import build, build_all, build_net, without_unasked
+from trainer.build import build, build_all, build_net, build_trainer, without_unasked
+from trainer.job import process_restored
 from trainer.preflight.check import check
-from trainer.processes import processes_of_this_run
+from trainer.processes import execute_in_all, world_of
 from trainer.quiet import quieten
 from trainer.signals import interruptible
 from trainer.threads import threads_for
@@ -32,16 +32,17 @@ def run(config: DictConfig) -> Any:
     directory = RunDirectory(Path(hydra.runtime.output_dir))
     with interruptible(), directory.session() as result:
         quieten()
-        with threads_for(check(config)):
+        work, world = check(config), world_of(config)
+        with threads_for(work, world.local):
             if directory.begin(config, list(hydra.overrides.task), result):
-                with processes_of_this_run(directory.path):
-                    result |= execute(config, directory)
-    if is_first_process():
-        report(result, directory.path)
+                alone = world.size == 1
+                result |= execute(config, directory) if alone else execute_in_all(execute, directory, world)
+    report(result, directory.path)
     found, metric = result["metrics"].get, config.optimized_metric
     return found(metric) if isinstance(metric, str | None) else [found(name) for name in metric]
 
 
+@process_restored()
 def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
     """Build, train, test.
 
@@ -56,9 +57,8 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
     objective = build(config, "objective", data.spec)
     task = build(config, "model.task", net, objective, build(config, "optimizer"), build(config, "scheduler"))
     callbacks = build_all(config, "callbacks")
-    trainer: pl.Trainer = build(
+    trainer = build_trainer(
         config,
-        "trainer",
         callbacks=[*callbacks, SelfContained(directory)],
         logger=build_all(config, "logger"),
         default_root_dir=str(directory.path),

@@ -25,15 +25,16 @@ def work(weights: int, spec: DataSpec, examples: int) -> int:
 
 
 @contextmanager
-def threads_for(work: float) -> Iterator[None]:
+def threads_for(work: float, processes: int = 1) -> Iterator[None]:
     """Within this, PyTorch makes little work by one thread; `OMP_NUM_THREADS` in the environment wins.
 
     Args:
         work: Multiplications in a forward pass, as `work` has them.
+        processes: Number of processes on this machine that share its cores. Defaults to 1; 0 is the same.
     """
     usual = torch.get_num_threads()
-    if work <= TINY and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(1)
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1 if work <= TINY else max(1, usual // max(1, processes)))
     try:
         yield
     finally:

@@ -7,7 +7,8 @@ from hydra.conf import HydraConf
 from omegaconf import OmegaConf
 
 from trainer.artifacts.claim import claim
-from trainer.artifacts.run_directory import fingerprint, is_first_process, write
+from trainer.artifacts.run_directory import fingerprint, write
+from trainer.ranks import is_first_process
 
 CONFIG = {
     "seed": 1,
@@ -59,10 +60,14 @@ def test_the_run_directory_is_no_part_of_the_fingerprint():
         ({"RANK": "2", "LOCAL_RANK": "0"}, False),
         ({"SLURM_PROCID": "0"}, True),
         ({"SLURM_PROCID": "3"}, False),
+        ({"NODE_RANK": "1", "MASTER_ADDR": "a", "MASTER_PORT": "1"}, False),
+        ({"NODE_RANK": "0", "MASTER_ADDR": "a", "MASTER_PORT": "1"}, True),
+        ({"NODE_RANK": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "a", "MASTER_PORT": "1"}, False),
+        ({"NODE_RANK": "1"}, True),
     ],
 )
 def test_one_process_of_a_run_owns_its_directory(variables, first, monkeypatch):
-    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
+    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

@@ -30,8 +30,12 @@ class SelfContained(Callback):
         directory: Of the run, begun.
     """
 
+    skips_steps = True  # `trainer.loop` may call it after several steps at once
+
     def __init__(self, directory: RunDirectory) -> None:
         self.directory = directory
+        if directory.is_resumed:  # a new run has nothing to be called for at each step
+            self.on_train_batch_end = self._go_on  # type: ignore[assignment]
         self._origin: dict[str, Any] = {}  # the same for all checkpoints of a run
         self._checksum: Future[str] | None = None
 
@@ -41,7 +45,14 @@ class SelfContained(Callback):
         self._checksum = beside.submit(trainer.datamodule.checksum)  # type: ignore[attr-defined]
         beside.shutdown(wait=False)
 
+    def _go_on(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        if trainer.is_global_zero:
+            self.directory.go_on()
+
+    on_test_end = _go_on
+
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        self._go_on(trainer, pl_module)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         made = getattr(data, "preprocessing", None)
         if not self._origin:

@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from trainer.artifacts.hold import LEDGER, is_first_process
+from trainer.artifacts.hold import LEDGER
 from trainer.config import Sweep
 
 
@@ -22,7 +22,7 @@ class ClaimDirectory(Callback):
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Claim the directory of a single run."""
         claim(config, "hydra.run.dir")
-        if (Path(config.hydra.run.dir).parent / LEDGER).is_file() or not is_first_process():  # a job of a sweep
+        if (Path(config.hydra.run.dir).parent / LEDGER).is_file():  # a job of a sweep
             return
         if keys := [f"sweep.{name}" for name, usual in asdict(Sweep()).items() if config.sweep[name] != usual]:
             print(
@@ -41,8 +41,6 @@ def claim(config: DictConfig, key: str) -> None:
     An empty directory that exists already is taken as meant. (An exception would not do: Hydra makes warnings of
     those that its callbacks raise.)
     """
-    if not is_first_process():
-        return
     HydraConfig.instance().set_config(config)  # Hydra has not done it yet, and `${hydra:...}` needs it
     directory = Path(OmegaConf.select(config, key))
     if key == "hydra.sweep.dir" and (directory / LEDGER).is_file():  # the same sweep goes on

@@ -1,7 +1,6 @@
 """Hold: one process at a time works in a run directory, and others can tell how the run in it stands."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,15 +13,6 @@ LOCK = ".lock"
 LEDGER = "sweep.sqlite"  # in the directory of a sweep, by which it is known: see `trainer.sweep.ledger`
 
 
-def is_first_process() -> bool:
-    """Whether this process owns the run directory; the others of a run on several devices do not.
-
-    Reads the variables that launchers set, as Lightning does: torchrun's, Lightning's own, Slurm's.
-    """
-    ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
-    return next((rank for rank in ranks if rank is not None), "0") == "0"
-
-
 @contextmanager
 def held(run: Path) -> Iterator[None]:
     """Hold a run directory; the system lets go of it when the process ends, however that ends.
@@ -30,9 +20,6 @@ def held(run: Path) -> Iterator[None]:
     Raises:
         UserError: Another process holds it.
     """
-    if not is_first_process():
-        yield
-        return
     lock = FileLock(run / LOCK)
     try:
         lock.acquire(timeout=0)

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 def announce(spec: DataSpec, net: nn.Module, trainer: Trainer, directory: Path) -> None:
     """Say what is about to be trained, on what, and where it will lie."""
     parameters = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
-    device = f"{trainer.num_devices} x {trainer.strategy.root_device.type}"
+    device = f"{trainer.world_size} x {trainer.strategy.root_device.type}"
     shape = " x ".join(map(str, spec.shape))
     log.info(f"data   {spec.title}: {spec.kind} {shape} -> {spec.target} ({spec.output_size} outputs)")
     log.info(f"model  {type(net).__name__}: {parameters:,} trainable parameters, on {device}")

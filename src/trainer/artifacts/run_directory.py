@@ -12,7 +12,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,17 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from trainer.artifacts.fingerprint import fingerprint
-from trainer.artifacts.hold import held, is_first_process
+from trainer.artifacts.hold import held
+from trainer.artifacts.logs import event_files, go_back
 from trainer.artifacts.provenance import provenance
-from trainer.artifacts.resume import go_back, is_over, last_good, refuse_changes
+from trainer.artifacts.resume import is_finished, is_over, latest, refuse_changes
 from trainer.errors import Pruned, mendable
 
 log = logging.getLogger(__name__)
 
 
 class RunDirectory:
-    """Writes what a run leaves behind beside its checkpoints and logs; only the first process writes.
+    """Writes what a run leaves behind beside its checkpoints and logs, in the first process.
 
     Args:
         path: An existing directory.
@@ -38,7 +39,10 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config: dict[str, Any] = {}  # resolved, of plain containers; filled by `begin`
-        self.provenance: dict[str, Any] = {}  # filled by `begin`, in the first process
+        self.provenance: dict[str, Any] = {}  # filled by `begin`
+        self._origin: dict[str, Any] = {}  # what `provenance.json` is to say
+        self._diff = ""  # what `code.diff` is to say
+        self._resumes_at: tuple[dict[str, Any], list[Path]] | None = None  # how far the logs were, and which there are
         self.checkpoint: str | None = None  # that the run goes on from; filled by `begin`
 
     @contextmanager
@@ -85,46 +89,75 @@ class RunDirectory:
         resolved = OmegaConf.to_container(config, resolve=True)
         assert isinstance(resolved, dict)
         self.config = {str(key): value for key, value in resolved.items()}
-        if not self._is_mine:
-            refuse_changes(self.path, self.config)
-            if is_over(self.path, self.config):
-                result |= json.loads((self.path / "result.json").read_text())
-                log.info(f"'{self.path}' is finished; to go on longer: trainer resume {self.path} trainer.max_epochs=N")
-                return False
-            first = is_first_process()
-            self.checkpoint = go_back(self.path) if first else str(last_good(self.path) or "") or None
-        if is_first_process():
-            self._write_beginning(overrides)
+        self.provenance, self._diff = provenance()
+        self._origin = self.provenance | {"overrides": overrides, "run": str(self.path.absolute())}
+        if self._is_mine:
+            self._write_beginning()
+            return True
+        refuse_changes(self.path, self.config)
+        if is_over(self.path, self.config):
+            result |= json.loads((self.path / "result.json").read_text())
+            log.info(f"'{self.path}' is finished; to go on longer: trainer resume {self.path} trainer.max_epochs=N")
+            return False
+        self._is_mine = True
+        self.checkpoint, position = latest(self.path)
+        self._resumes_at = position, event_files(self.path)
+        before = json.loads((self.path / "provenance.json").read_text())
+        self._origin = before | {
+            "run": self._origin["run"],
+            "resumed": [*before.get("resumed", []), self._origin],
+        }
+        if not is_finished(self.path):
+            (self.path / "result.json").unlink(missing_ok=True)
         return True
 
-    def _write_beginning(self, overrides: list[str]) -> None:
-        self.provenance, diff = provenance()
-        origin = self.provenance | {"overrides": overrides, "run": str(self.path.absolute())}
-        if not self._is_mine:
-            before = json.loads((self.path / "provenance.json").read_text())
-            origin = before | {"run": origin["run"], "resumed": [*before.get("resumed", []), origin]}
-            (self.path / "result.json").unlink(missing_ok=True)
-        self._is_mine = True
-        write(self.path / "provenance.json", json.dumps(origin, indent=2) + "\n")
+    def go_on(self) -> None:
+        """Take out what a resumed run had logged after its checkpoint, and its old result, and write what it is now.
+
+        Called by the first process once the first new step has been made: a run that cannot be resumed keeps its
+        finished result. It does nothing in a run that is new, or if it was called before.
+        """
+        if self._resumes_at is None:
+            return
+        position, events = self._resumes_at
+        self._resumes_at = None
+        missing = go_back(self.path, position, events)
+        if missing:
+            log.warning(f"missing in '{self.path}', and lost from the curves: {', '.join(missing)}")
+        (self.path / "result.json").unlink(missing_ok=True)
+        self._write_beginning()
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether the run is resumed and has made no new step."""
+        return self._resumes_at is not None
+
+    def _write_beginning(self) -> None:
+        write(self.path / "provenance.json", json.dumps(self._origin, indent=2) + "\n")
         # last of these two: by it a directory is known to hold a run that was begun
         write(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(self.config)))
-        if diff and not (self.path / "code.diff").exists():
-            write(self.path / "code.diff", diff)
+        if self._diff and not (self.path / "code.diff").exists():
+            write(self.path / "code.diff", self._diff)
 
     def _end(self, result: dict[str, Any], seconds: float) -> None:
         """Write `result.json`; without it the run is going on, or was killed."""
+        if result["state"] != "finished" and is_finished(self.path):  # it could not be resumed
+            return
         result["seconds"] = round(seconds, 3)
         if self.config:
             result |= {"seed": self.config["seed"], "fingerprint": fingerprint(self.config, self.path)}
-        if is_first_process():
-            # JSON knows no NaN: what diverged has no value
-            finite = {name: value if math.isfinite(value) else None for name, value in result["metrics"].items()}
-            try:
-                write(self.path / "result.json", json.dumps({**result, "metrics": finite}, indent=2) + "\n")
-            except OSError as error:  # the disk is full: what is under way says so already
-                log.error(f"cannot write result.json: {error.strerror}")
+        try:
+            whole = {**result, "metrics": finite(result["metrics"])}
+            write(self.path / "result.json", json.dumps(whole, indent=2) + "\n")
+        except OSError as error:  # the disk is full: what is under way says so already
+            log.error(f"cannot write result.json: {error.strerror}")
         if result["state"] in ("failed", "interrupted") and (self.path / "checkpoints/last.ckpt").is_file():
             log.info(f"go on with it: trainer resume {self.path}")
+
+
+def finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """Return metrics for JSON, which has no NaN: those that are not finite have no value."""
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
 
 
 def write(path: Path, text: str) -> None:

@@ -90,9 +90,10 @@ class Checkpoint(ModelCheckpoint):
         super().on_train_start(trainer, pl_module)
         self._began = time.monotonic()
         self._plan(trainer)
-        if _alone(trainer) and not trainer.fast_dev_run and self.save_last:
+        if not trainer.fast_dev_run and self.save_last:
             answer_signals()  # in place of Lightning, which would leave without saving
-            stop.wait = self._hurry
+            if _alone(trainer):  # several processes would have to agree on a step
+                stop.wait = self._hurry
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *more: Any) -> None:
         super().on_train_batch_end(trainer, pl_module, *more)

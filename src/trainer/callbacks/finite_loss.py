@@ -81,13 +81,14 @@ class StopAtBadLoss(Callback):
         if not self._losses:
             return
         losses = torch.hstack(self._losses).flatten()  # one element each, of any shape
+        self._losses.clear()
         bad = (~losses.isfinite()).nonzero()
+        own = None
         if len(bad):
             back = len(losses) - int(bad[0])  # batches, the bad one included
-            value = float(losses[int(bad[0])])
-            self._losses.clear()
-            raise UserError(f"the loss is {value} {place(trainer, back)}\n{advice(trainer)}")
-        self._losses.clear()
+            own = f"the loss is {float(losses[int(bad[0])])} {place(trainer, back)}\n{advice(trainer)}"
+        if problem := first_of_all(own, trainer):
+            raise UserError(problem)
 
 
 class SkipBadLoss(Callback):
@@ -98,26 +99,27 @@ class SkipBadLoss(Callback):
 
     def __init__(self) -> None:
         self.skipped = 0
-        self._bad = False
+        self._problem: str | None = None  # of the batches of the next step
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
-        self._bad = self._bad or not bool(loss.isfinite())
+        problem = None if bool(loss.isfinite()) else f"left out: the loss is not finite {place(trainer, 0)}"
+        self._problem = self._problem or first_of_all(problem, trainer)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        if not self._bad:
+        if not self._problem:
             return
         optimizer.zero_grad()  # a step without gradients changes nothing
         self.skipped += 1
-        if self.skipped <= MOST_TOLD:
-            log.warning(f"left out: the loss is not finite {place(trainer, 0)}")
+        if self.skipped <= MOST_TOLD and trainer.is_global_zero:
+            log.warning(self._problem)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         loop: Any = trainer.fit_loop.epoch_loop
         if not loop._should_accumulate():
-            self._bad = False
+            self._problem = None
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.skipped:
+        if self.skipped and trainer.is_global_zero:
             log.warning(f"{self.skipped} step(s) with a loss that is not finite were left out")
 
     def state_dict(self) -> dict[str, Any]:
@@ -125,6 +127,15 @@ class SkipBadLoss(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.skipped = state_dict["skipped"]
+
+
+def first_of_all(problem: str | None, trainer: Trainer) -> str | None:
+    """Return the first problem in any process of a run: their gradients are put together, so all must do the same."""
+    if trainer.world_size == 1:
+        return problem
+    problems: list[str | None] = [None] * trainer.world_size
+    torch.distributed.all_gather_object(problems, problem)
+    return next(filter(None, problems), None)
 
 
 def loss_of(outputs: Any, trainer: Trainer) -> Tensor:

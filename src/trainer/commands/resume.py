@@ -24,6 +24,7 @@ from trainer.artifacts.resume import LENGTHS
 from trainer.commands import trusted
 from trainer.config import Config
 from trainer.errors import UserError, did_you_mean
+from trainer.ranks import lead
 from trainer.trust import require
 
 USAGE = "trainer resume RUN_DIRECTORY [trainer.max_epochs=N]"
@@ -35,10 +36,14 @@ def main(words: list[str]) -> int:
     Raises:
         UserError: There is no such run, it cannot go on so, or something in it is to be mended.
     """
-    from trainer.run import run  # after the config is known to be there: this imports Lightning
-
     if not words or "=" in words[0]:
         raise UserError(f"resume: name the directory of a run\n  {USAGE}")
+    return lead(lambda: _resume(words))
+
+
+def _resume(words: list[str]) -> int:
+    from trainer.run import run  # only for a run that is to go on: this imports Lightning
+
     directory = Path(words[0]).absolute()
     values, trust = trusted(words[1:])
     config = composed(directory, values)

@@ -31,6 +31,7 @@ from trainer.compose import Composer, key_of
 from trainer.errors import UserError, did_you_mean
 from trainer.mistake import refuse
 from trainer.preflight.jobs import ALL_OF, check_words
+from trainer.ranks import lead
 from trainer.sweep.enrol import cells, refuse_changes
 from trainer.sweep.forms import as_csv, as_markdown, as_table, write
 from trainer.sweep.front import lines_of_best
@@ -139,7 +140,7 @@ def resume(words: list[str], flags: set[str]) -> int:
         directory = str(Path(words[0]).absolute())
         os.chdir(place)
     sys.argv = [sys.argv[0], "--multirun", *same, *new.values(), f"hydra.sweep.dir={directory}"]
-    return compose_and_run()
+    return lead(compose_and_run)
 
 
 def report(words: list[str], flags: set[str]) -> int:

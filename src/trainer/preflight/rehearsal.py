@@ -19,10 +19,10 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
-from trainer.build import build, build_net
+from trainer.build import build, build_net, build_trainer
 from trainer.config import Config, named_in
 from trainer.custom_metrics import try_custom_metrics
-from trainer.errors import UserError, first_line
+from trainer.errors import UserError, cause_of, first_line
 from trainer.mistake import Mistake
 from trainer.preflight.effects import Uses, unused
 from trainer.preflight.monitors import mistakes_of_monitors
@@ -79,7 +79,7 @@ class Rehearsal:
         ]
         for name in config.logger or {}:
             self._tried(f"logger.{name}", self._builder(f"logger.{name}"))
-        self._tried("trainer", lambda: build(config, "trainer", logger=False, callbacks=[], enable_checkpointing=False))
+        self._tried("trainer", lambda: build_trainer(config, logger=False, callbacks=[], enable_checkpointing=False))
         if data is None:  # of what needs its promise nothing can be said
             self._tried("optimizer", lambda: build(config, "optimizer", [nn.Parameter(torch.zeros(1))]))
             return
@@ -126,7 +126,8 @@ class Rehearsal:
         except Exception as error:
             if not _is_known(self.config, key):  # a fault in code of the user's, who needs its traceback
                 raise
-            self.found.append(Mistake(key, f"{type(error).__name__}: {first_line(error)}"))
+            cause = cause_of(error)
+            self.found.append(Mistake(key, f"{type(cause).__name__}: {first_line(cause)}"))
         return None
 
     def _step(self, task: Any, data: Any) -> None:

@@ -9,8 +9,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from trainer.artifacts.hold import is_first_process
 from trainer.errors import UserError
+from trainer.ranks import is_first_process
 from trainer.sweep.alive import born
 from trainer.sweep.ledger import Job, Ledger
 from trainer.sweep.nursery import METHOD

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from trainer.compose import Composer, key_of
 from trainer.errors import UserError
+from trainer.ranks import processes_started
 from trainer.sweep.board import Board
 from trainer.sweep.engine import Engine
 from trainer.sweep.engines import engine_of
@@ -52,8 +53,13 @@ def run_sweep(
         batch: Jobs that are given to a launcher at a time; None for all.
 
     Raises:
-        UserError: A job has failed; the others have been run.
+        UserError: A job has failed; the others have been run. Or torchrun or srun has started several processes.
     """
+    if (started := processes_started()) > 1:
+        raise UserError(
+            f"--multirun: {started} processes were started for a sweep; expected one, which starts those of each job"
+            "\n  on Slurm: hydra/launcher=submitit_slurm hydra.launcher.tasks_per_node=N"
+        )
     directory = Path(config.hydra.sweep.dir)
     directory.mkdir(parents=True, exist_ok=True)
     folder = _folder(context)
