@@ -13,7 +13,8 @@ from typing import Any
 from hydra.utils import instantiate
 
 from trainer.errors import UserError, did_you_mean, first_line
-from trainer.sweep.space import Choices, Numbers, Space, Value
+from trainer.sweep.dimensions import Choices, Numbers, Value
+from trainer.sweep.space import Space
 from trainer.sweep.trials import Trial, values_of
 
 SAMPLERS = {

@@ -13,11 +13,13 @@ from trainer.artifacts.record import smaller_is_better
 from trainer.compose import Composer, key_of
 from trainer.errors import UserError
 from trainer.mistake import refuse
+from trainer.sweep.dimensions import Choices, Numbers
 from trainer.sweep.enrol import OF_THE_SWEEP
 from trainer.sweep.identity import Identities
 from trainer.sweep.ledger import Job
 from trainer.sweep.optimizer import Goal, asked, checked, hopeless
-from trainer.sweep.space import Choices, Numbers, Space, fixed_words, space_of
+from trainer.sweep.plan import refuse_counts
+from trainer.sweep.space import Space, fixed_words, space_of
 from trainer.sweep.trials import Trial, Trials
 
 log = logging.getLogger(__name__)
@@ -53,11 +55,14 @@ def plan_of(composer: Composer, typed: Sequence[str]) -> Plan | None:
     """What the words of a command line want to be searched; None where they make a sweep of another kind.
 
     Raises:
-        UserError: The space, the metric, the sampler or the pruner makes no sense, or `sweep` has been taken out.
+        UserError: The space, the metric, the sampler, the pruner or a count is invalid, or `sweep` has been removed.
     """
     config, _, found = composer.attempt(fixed_words(composer, typed))
     refuse([mistake for mistake in found if mistake.key == "sweep"])
-    if config is None or not config.sweep.trials:
+    if config is None:
+        return None
+    refuse_counts(config)
+    if config.sweep.trials is None:
         return None
     whole = space_of(composer, typed)
     words = tuple(word for word in whole.fixed if not is_within(key_of(word), OF_THE_SWEEP))

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from trainer.errors import UserError
+from trainer.sweep.dimensions import Value
 from trainer.sweep.ledger import Job, Ledger, State
-from trainer.sweep.space import Value
 
 TABLES = (
     "CREATE TABLE IF NOT EXISTS search (number INTEGER PRIMARY KEY CHECK (number = 0), settings TEXT NOT NULL)",
