@@ -11,7 +11,7 @@ from trainer.artifacts.checkpoint import SelfContained, best
 from trainer.artifacts.hold import is_first_process
 from trainer.artifacts.report import announce, log_hyperparameters, report
 from trainer.artifacts.run_directory import RunDirectory
-from trainer.build import build, build_all, build_net, without_unasked
+from trainer.build import build, build_all, build_net, build_objective, without_unasked
 from trainer.preflight.check import check
 from trainer.processes import processes_of_this_run
 from trainer.quiet import quieten
@@ -53,7 +53,7 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
     net = build_net(config, data.spec)
     if config.compile:
         net.compile()
-    objective = build(config, "objective", data.spec)
+    objective, config = build_objective(config, data.spec)
     task = build(config, "model.task", net, objective, build(config, "optimizer"), build(config, "scheduler"))
     callbacks = build_all(config, "callbacks")
     trainer: pl.Trainer = build(

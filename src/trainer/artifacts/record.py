@@ -121,11 +121,6 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any], absent: Any
     return {key: (a, b) for key, (a, b) in pairs.items() if a != b and not (a != a and b != b)}
 
 
-def smaller_is_better(metric: str) -> bool:
-    """Whether a metric of this name is an error, a loss or a time."""
-    return any(word in metric for word in ("loss", "mae", "mse", "error", "seconds"))
-
-
 def _number(name: str) -> tuple[int, str]:
     return (int(name), "") if name.isdecimal() else (0, name)
 

@@ -23,7 +23,8 @@ from trainer.build import build, build_net
 from trainer.config import Config, named_in
 from trainer.errors import UserError, first_line
 from trainer.mistake import Mistake
-from trainer.preflight.monitors import mistakes_of_monitors
+from trainer.monitors import with_modes
+from trainer.preflight.monitors import measured_directions, mistakes_in_code, mistakes_of_modes, mistakes_of_monitors
 from trainer.spec import PADDING, Batch, DataSpec
 from trainer.threads import work
 
@@ -62,11 +63,16 @@ class Rehearsal:
         """Build and step; `found` and `facts` say how it went."""
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the run says it again
-            self._run()
+            data = self._tried("data", lambda: build(self.config, "data"))
+            self.measured = {} if data is None else measured_directions(self.config, data)
+            modes = [] if data is None else [*mistakes_of_modes(self.config, self.measured)]
+            self.config = with_modes(self.config, self.measured)
+            self._run(data)
+        told = {each.key for each in self.found}
+        self.found += [each for each in modes if each.key.removesuffix("mode") + "monitor" not in told]
 
-    def _run(self) -> None:
+    def _run(self, data: Any) -> None:
         config = self.config
-        data = self._tried("data", lambda: build(config, "data"))
         callbacks = [
             self._tried(f"callbacks.{name}", self._builder(f"callbacks.{name}")) for name in config.callbacks or {}
         ]
@@ -83,8 +89,11 @@ class Rehearsal:
         for name, callback in zip(config.callbacks or {}, callbacks, strict=True):
             if isinstance(callback, LooksAtNet) and isinstance(getattr(task, "net", None), nn.Module):
                 self._tried(f"callbacks.{name}", partial(callback.check, task.net))
-        self._tried("optimizer", lambda: _configure(task))
+        schedules = self._tried("optimizer", lambda: _configure(task))
         self.found += mistakes_of_monitors(config, task, [each for each in callbacks if each is not None], data)
+        made = {f"callbacks.{name}": each for name, each in zip(config.callbacks or {}, callbacks, strict=True)}
+        of_task = "scheduler" if type(task).__module__.startswith("trainer.") else "model.task"
+        self.found += mistakes_in_code({**made, of_task: schedules}, self.measured)
         self._tried("model", lambda: self._step(task, data.spec))
 
     def _builder(self, key: str) -> Callable[[], Any]:
@@ -164,14 +173,16 @@ def _forward_and_backward(task: Any, batch: Batch) -> None:
             torch.autograd.backward(each, retain_graph=True)
 
 
-def _configure(task: Any) -> None:
-    """Optimizers and schedules, for a training whose length is not known yet."""
+def _configure(task: Any) -> Any:
+    """Return what `configure_optimizers` returns, for a training whose length is not known yet."""
     task._trainer = SimpleNamespace(
         estimated_stepping_batches=STEPS, check_val_every_n_epoch=1, strategy=SimpleNamespace(), max_epochs=1
     )
+    made = None
     with contextlib.suppress(AttributeError):  # a task of the user's may ask the trainer for more
-        task.configure_optimizers()
+        made = task.configure_optimizers()
     task._trainer = None
+    return made
 
 
 def _is_known(config: DictConfig, key: str) -> bool:

@@ -16,8 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from trainer.compose import Composer
 from trainer.config import Sweep
+from trainer.direction import Direction
 from trainer.errors import UserError, did_you_mean
 from trainer.sweep.dimensions import numbers_of_interval
+from trainer.sweep.optimized import optimized
 
 Axes = list[
     list[tuple[str, ...]] | IntervalSweep
@@ -34,11 +36,14 @@ def expand(composer: Composer, typed: Sequence[str]) -> list[list[str]]:
         typed: The words of the command line.
 
     Raises:
-        UserError: An axis is empty, or the settings of the sweep do not go with the axes.
+        UserError: An axis is empty, the settings of the sweep do not go with the axes, or it is unknown whether the
+            optimized metric is to be small or large.
         HydraException: A word does not follow Hydra's grammar.
     """
     config, _, _ = composer.attempt(first_of(composer, typed))
     settings = config.sweep if config else OmegaConf.structured(Sweep)
+    refuse_counts(settings)
+    optimized(config)
     fixed = [f"{key}={value}" for key, value in params_of(config).items()]
     jobs: list[list[str]] = []
     for grid in settings.grids or [""]:
@@ -66,18 +71,27 @@ def first_of(composer: Composer, typed: Sequence[str]) -> list[str]:
     ]
 
 
-def refuse_counts(config: DictConfig) -> None:
-    """Refuse counts that ask for nothing: 0 is not the same as null.
+def optimized_by(composer: Composer, typed: Sequence[str]) -> dict[str, Direction]:
+    """Return the optimized metrics of a sweep that is no search, each with its direction.
+
+    Raises:
+        UserError: See `optimized`.
+    """
+    return optimized(composer.attempt(first_of(composer, typed))[0])
+
+
+def refuse_counts(settings: Any) -> None:
+    """Refuse counts in the settings of a sweep that ask for nothing: 0 is not the same as null.
 
     Raises:
         UserError: A count is too small.
     """
     for name in COUNTS:
-        count = config.sweep[name]
+        count = settings[name]
         if count is not None and count < 1:
             raise UserError(f"sweep.{name}: {count} is too small; expected null or a whole number of at least 1")
-    if config.sweep.retries < 0:
-        raise UserError(f"sweep.retries: {config.sweep.retries} is too small; expected a whole number of at least 0")
+    if settings.retries < 0:
+        raise UserError(f"sweep.retries: {settings.retries} is too small; expected a whole number of at least 0")
 
 
 def params_of(config: DictConfig | None) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from trainer.artifacts.fingerprint import INCIDENTAL, is_within
-from trainer.artifacts.record import smaller_is_better
 from trainer.compose import Composer, key_of
 from trainer.errors import UserError
 from trainer.mistake import refuse
@@ -17,6 +16,7 @@ from trainer.sweep.dimensions import Choices, Numbers
 from trainer.sweep.enrol import OF_THE_SWEEP
 from trainer.sweep.identity import Identities
 from trainer.sweep.ledger import Job
+from trainer.sweep.optimized import optimized
 from trainer.sweep.optimizer import Goal, asked, checked, hopeless
 from trainer.sweep.plan import refuse_counts
 from trainer.sweep.space import Space, fixed_words, space_of
@@ -61,7 +61,7 @@ def plan_of(composer: Composer, typed: Sequence[str]) -> Plan | None:
     refuse([mistake for mistake in found if mistake.key == "sweep"])
     if config is None:
         return None
-    refuse_counts(config)
+    refuse_counts(config.sweep)
     if config.sweep.trials is None:
         return None
     whole = space_of(composer, typed)
@@ -78,23 +78,16 @@ def epochs_of(config: DictConfig) -> int | None:
 
 
 def _goal(config: DictConfig) -> Goal:
-    plain: Any = OmegaConf.to_container(config.sweep)
-    metrics = several(OmegaConf.to_container(OmegaConf.create({"it": config.optimized_metric}))["it"])  # type: ignore[index, call-overload]
-    if not metrics:
+    directions = optimized(config)
+    if not directions:
         raise UserError("optimized_metric: a search needs to know what is to be optimized: optimized_metric=val/loss")
-    directions = several(plain["direction"]) or ["min" if smaller_is_better(name) else "max" for name in metrics]
-    if len(directions) != len(metrics) or not {*directions} <= {"min", "max"}:
-        raise UserError(f"sweep.direction: say min or max for each of {', '.join(metrics)}, not {plain['direction']}")
-    goal = Goal(tuple(metrics), tuple(directions), plain["sampler"], plain["pruner"], plain["sample_seed"])
+    plain: Any = OmegaConf.to_container(config.sweep)
+    metrics = tuple(directions)
+    goal = Goal(metrics, tuple(directions.values()), plain["sampler"], plain["pruner"], plain["sample_seed"])
     if goal.prunes and metrics[0].startswith("test/"):
         offer = "optimize a metric of the validation, or sweep.pruner=none"
         raise UserError(f"sweep.pruner: '{metrics[0]}' is not known before the training has ended; {offer}")
     return goal
-
-
-def several(value: Any) -> list[str]:
-    """One name or a list of them as a list."""
-    return [] if value is None else [str(each) for each in value] if isinstance(value, list) else [str(value)]
 
 
 class Search:
