@@ -8,6 +8,7 @@ test accuracy, and the epochs and seconds that they took, as a share of those wi
 """
 
 import argparse
+import math
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from trainer.sweep.front import front
+from trainer.sweep.ledger import Job
 from trainer.sweep.search import read
 from trainer.sweep.trials import Trials
 
@@ -42,12 +44,17 @@ def found(place: Path) -> dict[str, float]:
     _, goal = read(settings)
     best = front(jobs, goal)[0]
     return {
-        "best": best.metric(goal.metrics[0]) or 0.0,
-        "test": best.metric("test/accuracy") or 0.0,
+        "best": _number(best, goal.metrics[0]),
+        "test": _number(best, "test/accuracy"),
         "epochs": sum((job.result or {}).get("epochs", 0) for job in jobs),
         "seconds": sum(job.seconds for job in jobs),
         "pruned": sum(job.state == "pruned" for job in jobs),
     }
+
+
+def _number(job: Job, metric: str) -> float:
+    value = job.metric(metric)
+    return math.nan if value is None else value
 
 
 def main() -> None:

@@ -11,7 +11,9 @@ from pytorch_lightning.trainer.connectors import accelerator_connector
 from torch import nn
 
 from trainer.config import HOME, YAML_FILES, user_folders
+from trainer.direction import measured_by
 from trainer.errors import MismatchError, UserError, blamed_on
+from trainer.monitors import with_modes
 from trainer.spec import DataSpec
 
 
@@ -72,6 +74,12 @@ def build_net(config: DictConfig, spec: DataSpec) -> nn.Module:
         fitting = ", ".join(f"model={name}" for name in models_that_take(spec)) or "no model here"
         blamed = "model: " if str(error).startswith("model '") else ""  # else it names a key by itself
         raise UserError(f"{blamed}{error}\n  data '{spec.name}' goes with: {fitting}") from None
+
+
+def build_objective(config: DictConfig, spec: DataSpec) -> tuple[Any, DictConfig]:
+    """Return the objective, and the config with the modes that go with its metrics, where these are left to them."""
+    objective = build(config, "objective", spec)
+    return objective, with_modes(config, measured_by(objective))
 
 
 def models_that_take(spec: DataSpec) -> list[str]:

@@ -43,6 +43,7 @@ class AUROC(Metric):
         Hanley and McNeil 1982; Mann and Whitney 1947 for the pairs by which it is counted.
     """
 
+    higher_is_better = True
     scores: list[Tensor]
     target: list[Tensor]
 

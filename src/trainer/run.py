@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from trainer.artifacts.checkpoint import SelfContained, best
 from trainer.artifacts.report import announce, log_hyperparameters, report
 from trainer.artifacts.run_directory import RunDirectory
-from trainer.build import build, build_all, build_net, build_trainer, without_unasked
+from trainer.build import build, build_all, build_net, build_objective, build_trainer, without_unasked
 from trainer.job import process_restored
 from trainer.preflight.check import check
 from trainer.processes import execute_in_all, world_of
@@ -54,7 +54,7 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
     net = build_net(config, data.spec)
     if config.compile:
         net.compile()
-    objective = build(config, "objective", data.spec)
+    objective, config = build_objective(config, data.spec)
     task = build(config, "model.task", net, objective, build(config, "optimizer"), build(config, "scheduler"))
     callbacks = build_all(config, "callbacks")
     trainer = build_trainer(

@@ -15,6 +15,7 @@ from pytorch_lightning import Trainer
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau, StepLR
 
+from trainer.direction import AUTO, mode_of
 from trainer.errors import UserError
 
 NEVER = sys.maxsize  # epochs
@@ -114,10 +115,22 @@ def plateau(
     optimizer: Optimizer,
     *,
     monitor: str = "val/loss",
-    mode: str = "min",
+    mode: str = AUTO,
     factor: float = 0.1,
     patience: int = 5,
 ) -> Config:
-    """Multiply the rate by `factor` once `monitor` has not improved for more than `patience` validations."""
-    scheduler = ReduceLROnPlateau(optimizer, mode, factor, patience)  # type: ignore[arg-type]
+    """Multiply the rate by `factor` once `monitor` has not improved for more than `patience` validations.
+
+    Args:
+        optimizer: Whose rate is set.
+        monitor: Metric that is to improve.
+        mode: Whether it improves by falling, `min`, or by rising, `max`. Defaults to the direction of the metric.
+        factor: Of the rate.
+        patience: Validations without an improvement that are put up with.
+
+    Raises:
+        UserError: The mode is `auto`, and the direction of the metric is unknown.
+    """
+    kind = mode_of("scheduler.mode", monitor, mode)
+    scheduler = ReduceLROnPlateau(optimizer, kind, factor, patience)  # type: ignore[arg-type]
     return {"scheduler": scheduler, "interval": "epoch", "monitor": monitor}

@@ -84,7 +84,7 @@ def test_an_experiment_tells_what_it_sets_and_what_it_would_be_without():
     assert overridden(experiment) == {"data": "mnist", "model": "cnn", "optimizer": "adamw", "scheduler": "onecycle"}
     settings = {each.key: each for each in settings_of(experiment)}
     assert (settings["model.net.channels"].value, settings["model.net.channels"].default) == ([32, 64, 128], [32, 64])
-    assert settings["callbacks.checkpoint.mode"].default == "min"
+    assert settings["callbacks.checkpoint.mode"].default == "auto"
     assert usual_choices()["logger"] == ["tensorboard", "csv"]
 
 

@@ -82,6 +82,13 @@ def test_more_samples_begin_with_the_fewer_ones_and_keep_to_their_range(jobs):
     assert jobs(*axes, "sweep.samples=5", "sweep.sample_seed=2") != few
 
 
+def test_samples_of_whole_numbers_keep_to_a_logarithmic_scale(jobs):
+    many = jobs("data.batch_size=int(tag(log,interval(1,1000)))", "sweep.samples=60")
+    sizes = [int(word.partition("=")[2]) for (word,) in many]
+    assert all(1 <= size <= 1000 for size in sizes)
+    assert 15 < sum(size < 32 for size in sizes) < 45  # half of them are below the geometric mean
+
+
 def test_a_small_space_has_no_more_samples_than_points(jobs):
     assert len(jobs("model=mlp,linear", "seed=1,2", "sweep.samples=20")) == 4
 
@@ -95,11 +102,21 @@ def test_a_small_space_has_no_more_samples_than_points(jobs):
         (["seed=1,2", "sweep.zip=[seed,modle]", "model=a,b"], "sweep.zip: 'modle' has no list.*did you mean 'model'"),
         (["seed=1,2,3", "model=mlp,cnn", "sweep.zip=[seed,model]"], "seed has 3, model has 2"),
         (["seed=1,2", "sweep.seeds=3"], "sweep.seeds: seed is an axis by itself"),
+        (["optimizer.lr=interval(1,0.1)", "sweep.samples=2"], "optimizer.lr: 1 to 0.1 holds no number"),
+        (["optimizer.lr=tag(log,interval(0,1))", "sweep.samples=2"], "optimizer.lr: a logarithmic scale begins above"),
     ],
 )
 def test_a_plan_that_makes_no_sense_is_refused(words, told, jobs):
     with pytest.raises(UserError, match=told.replace("(", r"\(") if ".*" not in told else told):
         jobs(*words)
+
+
+@pytest.mark.parametrize("key", ["seeds", "samples", "trials", "workers", "jobs_per_gpu"])
+def test_a_count_of_0_is_refused_and_is_not_taken_for_null(key, command):
+    outcome = command("-m", "data=xor", "optimizer.lr=0.1,0.2", f"sweep.{key}=0", "hydra.sweep.dir=s")
+    told = f"error: sweep.{key}: 0 is too small; expected null or a whole number of at least 1\n"
+    assert (outcome.code, outcome.err) == (1, told)
+    assert not (outcome.directory / "s").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """From axes to a space of a search, and spaces that make no sense."""
 
+import re
+
 import pytest
 
 from trainer.compose import Composer
@@ -21,6 +23,9 @@ def plan(tmp_path, monkeypatch):
     [
         ("optimizer.lr=interval(0.1,1)", Numbers("optimizer.lr", 0.1, 1, None, False, False)),
         ("optimizer.lr=tag(log,interval(1e-4,1))", Numbers("optimizer.lr", 1e-4, 1, None, True, False)),
+        ("model.net.dropout=interval(0,0.5)", Numbers("model.net.dropout", 0.0, 0.5, None, False, False)),
+        ("optimizer.lr=interval(-1,0)", Numbers("optimizer.lr", -1.0, 0.0, None, False, False)),
+        ("data.shift_pixels=int(interval(0,2))", Numbers("data.shift_pixels", 0, 2, 1, False, True)),
         ("data.batch_size=int(interval(4,64))", Numbers("data.batch_size", 4, 64, 1, False, True)),
         ("data.batch_size=int(tag(log,interval(4,64)))", Numbers("data.batch_size", 4, 64, None, True, True)),
         ("data.batch_size=range(16,65,16)", Numbers("data.batch_size", 16, 64, 16, False, True)),
@@ -31,6 +36,15 @@ def plan(tmp_path, monkeypatch):
 )
 def test_an_axis_is_a_dimension(word, expected, plan):
     assert plan(word).space.dimensions == (expected,)
+
+
+def test_a_search_tries_real_numbers_between_0_and_the_upper_end_of_an_interval(command):
+    words = ["-m", "data=xor", *SEARCH, "hydra.sweep.dir=s", "model.net.dropout=interval(0,0.5)", "--plan"]
+    outcome = command(*words)
+    assert outcome.code == 0, outcome.err
+    tried = [float(value) for value in re.findall(r"model.net.dropout=(\S+)", outcome.out)]
+    assert len({*tried}) == 5
+    assert all(0 < value < 0.5 for value in tried)
 
 
 def test_axes_may_stand_in_a_file_and_the_command_line_wins(plan):
@@ -64,6 +78,16 @@ def test_each_end_and_each_choice_is_in_a_corner(plan):
         (["optimizer.lr=tag(log,interval(0,1))"], "optimizer.lr: a logarithmic scale begins above 0, not at 0"),
         (["optimizer.lr=interval(0,inf)"], "optimizer.lr: an interval needs two finite ends, not 0 and inf"),
         (["data.batch_size=tag(log,range(1,9,2))"], "data.batch_size: a range with a step cannot be logarithmic"),
+        (["optimizer.lr=tag(log,range(1.0,5.0))"], "optimizer.lr: a range with a step cannot be logarithmic"),
+        (
+            ["model=mlp,cnn", "sweep.trials=0"],
+            "sweep.trials: 0 is too small; expected null or a whole",
+        ),
+        (["model=mlp,cnn", "sweep.workers=0"], "sweep.workers: 0 is too small"),
+        (
+            ["model=mlp,cnn", "sweep.retries=-1"],
+            "sweep.retries: -1 is too small; expected a whole number",
+        ),
         (["model=mlp,cnn", "sweep.seeds=3"], "sweep.seeds: a search chooses its jobs by itself"),
         (
             ["model=mlp,cnn", "optimized_metric=null"],

@@ -136,11 +136,6 @@ def moments(metrics: Mapping[str, Any], checkpoint: str | None) -> str:
     return "; ".join(f"{stage}: {moment}" for stage, moment in when.items() if stage in stages)
 
 
-def smaller_is_better(metric: str) -> bool:
-    """Whether a metric of this name is an error, a loss or a time."""
-    return any(word in metric for word in ("loss", "mae", "mse", "error", "seconds"))
-
-
 def _number(name: str) -> tuple[int, str]:
     return (int(name), "") if name.isdecimal() else (0, name)
 

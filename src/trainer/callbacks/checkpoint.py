@@ -19,6 +19,7 @@ from torch import Tensor
 from trainer.artifacts import logs
 from trainer.artifacts.resume import PREVIOUS, found_in
 from trainer.artifacts.seal import Sealed, keep_as
+from trainer.direction import AUTO, mode_of
 from trainer.errors import UserError
 from trainer.loop.boundary import AT_ONCE, NEVER, Place, boundary_of
 from trainer.loop.state import State, as_it_is, go_on_from, limits, show_again, state_at
@@ -45,13 +46,16 @@ class Checkpoint(ModelCheckpoint):
 
     Args:
         every_minutes: How often the last state is written within a long epoch; greater than 0.
+        monitor: Metric that the best is chosen by; None keeps the last.
+        mode: `min` or `max`. Defaults to the direction of the metric, where that is known.
         **more: Of `ModelCheckpoint`.
     """
 
-    def __init__(self, *, every_minutes: float = 10.0, **more: Any) -> None:
+    def __init__(self, *, every_minutes: float = 10, monitor: str | None = None, mode: str = AUTO, **more: Any) -> None:
         if every_minutes <= 0:
             raise UserError(f"callbacks.checkpoint.every_minutes: {every_minutes} is not greater than 0")
-        super().__init__(**more)
+        kind = "min" if monitor is None else mode_of("callbacks.checkpoint.mode", monitor, mode)
+        super().__init__(monitor=monitor, mode=kind, **more)
         self.every_minutes = every_minutes
         self._held: dict[str, dict[str, Any]] = {}  # checkpoints by path, not yet written
         self._due: dict[str, None] = {}  # paths to be filled at the next boundary
@@ -231,7 +235,8 @@ class Checkpoint(ModelCheckpoint):
 
 
 # preflight reads names and types from here: a misspelt argument is told, whichever class takes it
-_ARGUMENTS = {**signature(Checkpoint).parameters, **signature(ModelCheckpoint).parameters}
+_OWN = signature(Checkpoint).parameters
+_ARGUMENTS = {**_OWN, **signature(ModelCheckpoint).parameters, **_OWN}
 Checkpoint.__signature__ = Signature(
     [one.replace(kind=one.KEYWORD_ONLY) for name, one in _ARGUMENTS.items() if name != "more"]
 )

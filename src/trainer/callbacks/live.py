@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from trainer.artifacts.record import smaller_is_better
+from trainer.direction import direction_of
 
 REDRAWN = 4  # times a second
 MOST_ROWS = 8
@@ -28,7 +28,7 @@ class Curve:
     def __init__(self, name: str) -> None:
         self.name, self.now = name, float("nan")
         self.best: float | None = None
-        self._lower = smaller_is_better(name)
+        self._direction = None if name.startswith("train/") else direction_of(name)  # train/: of single batches
         self._points: list[float] = []
         self._each = 1  # so many values are one point
         self._gathered: list[float] = []
@@ -38,8 +38,9 @@ class Curve:
         self.now = value
         if not math.isfinite(value):  # it has no height
             return
-        if not self.name.startswith("train/"):  # of single batches
-            self.best = value if self.best is None else (min if self._lower else max)(self.best, value)
+        if self._direction:
+            better = min if self._direction == "min" else max
+            self.best = value if self.best is None else better(self.best, value)
         self._gathered.append(value)
         if len(self._gathered) == self._each:
             self._points.append(fmean(self._gathered))

@@ -1,6 +1,6 @@
 """A report of a run, or of all runs below a folder, as one file that opens without a server.
 
-trainer report RUN|FOLDER [to=FILE] [metric=NAME] [baseline=WORDS] [--markdown]
+trainer report RUN|FOLDER [to=FILE] [metric=NAME] [baseline=WORDS] [direction=min|max] [--markdown]
 
     trainer report outputs/digits_cnn/...                       one run: results, curves, pictures, how to run it again
     trainer report outputs/sweep metric=test/accuracy           many: groups over seeds, intervals, what mattered
@@ -15,7 +15,7 @@ from pathlib import Path
 from trainer.artifacts.record import Record
 from trainer.errors import UserError, did_you_mean
 
-SETTINGS = ("to", "metric", "baseline")
+SETTINGS = ("to", "metric", "baseline", "direction")
 
 
 def main(words: list[str]) -> int:
@@ -28,12 +28,12 @@ def main(words: list[str]) -> int:
 
     record = Record(folder)
     if record.config and record.provenance:
-        unused = [name for name in ("metric", "baseline") if name in given]
+        unused = [name for name in ("metric", "baseline", "direction") if name in given]
         if unused:
             raise UserError(f"report: '{folder}' is one run; {' and '.join(unused)} compare the runs of a folder")
         page = run_page(record)
     else:
-        page = sweep_page(folder, given.get("metric"), given.get("baseline"))
+        page = sweep_page(folder, *(given.get(name) for name in ("metric", "baseline", "direction")))
     file = Path(given.get("to", folder / ("page.md" if as_markdown else "report.html")))
     try:
         file.write_text(markdown(page) if as_markdown else html(page), encoding="utf-8")

@@ -149,16 +149,13 @@ def report(words: list[str], flags: set[str]) -> int:
     names, settings = split_words(words, ["metric", "baseline", "direction"], usage)
     if len(names) != 1:
         raise UserError(f"sweep report: name the directory of a sweep\n  {usage}")
-    if settings.get("direction") not in (None, "min", "max"):
-        raise UserError(f"sweep report: direction={settings['direction']} is neither min nor max")
     made = report_of(Path(names[0]), **settings)
     if "--csv" in flags or "--markdown" in flags:
         print((as_csv if "--csv" in flags else as_markdown)(made), end="")
         return 0
     best = [*lines_of_best(Trials(Path(names[0])))] if (Path(names[0]) / LEDGER).is_file() else []
     Console().print(as_table(made, searched=bool(best)))
-    for state, count in made.left_out.items():
-        print(f"left out: {count} {state} run(s)")
+    print("".join(f"{line}\n" for line in [*made.tests, *made.notes]), end="")
     print("".join(f"{line}\n" for line in best), end="")
     print("written: " + ", ".join(map(str, write(made, Path(names[0])))))
     return 0

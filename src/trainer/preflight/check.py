@@ -13,6 +13,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from trainer.config import KEYS, OF_MODEL, named_in
+from trainer.direction import Direction
 from trainer.errors import nearest
 from trainer.mistake import NEEDED, Mistake, refuse
 from trainer.origin import Layer, layers_of_this_run, place_of
@@ -20,9 +21,11 @@ from trainer.preflight.calls import mistakes_of_calls
 from trainer.preflight.effects import without_effect
 from trainer.preflight.machine import mistakes_of_devices, mistakes_of_machine
 from trainer.preflight.memory import Facts, rehearsed
+from trainer.preflight.monitors import measured_directions
 from trainer.preflight.plan import mistakes_of_plan
 from trainer.preflight.rehearsal import KNOWN, rehearse
 from trainer.preflight.values import MISSING, resolved
+from trainer.quiet import quieten
 from trainer.sweep.launchers import is_elsewhere
 
 log = logging.getLogger(__name__)
@@ -107,6 +110,17 @@ def check(config: DictConfig) -> float:
     for warning in found:
         log.warning(f"warning: {warning}")
     return float(facts.get("work", math.inf))
+
+
+def directions_stated_in(config: DictConfig) -> dict[str, Direction]:
+    """Return the directions that the objective of a config states of its metrics, by their names.
+
+    Raises:
+        UserError: An optimized metric is not logged, so that its direction does not matter.
+    """
+    quieten()
+    refuse(each for each in mistakes_of(config)[0] if each.key == "optimized_metric")
+    return measured_directions(config)
 
 
 def placed(found: Sequence[Mistake], layers: Sequence[Layer]) -> list[Mistake]:

@@ -1,12 +1,16 @@
-"""Monitors: whether what callbacks, schedules and sweeps wait for is a metric that anybody logs."""
+"""Monitors: whether the metrics that a config names are logged, and whether each mode goes with its metric."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from trainer.build import build
+from trainer.direction import Direction, direction_of, measured_by, refused_mode
 from trainer.errors import nearest
 from trainer.mistake import Mistake
+from trainer.monitors import monitors
 
 
 def mistakes_of_monitors(config: DictConfig, task: Any, callbacks: list[Any], data: Any) -> Iterator[Mistake]:
@@ -23,14 +27,68 @@ def mistakes_of_monitors(config: DictConfig, task: Any, callbacks: list[Any], da
     if not known or not hasattr(task, "logged"):
         return
     logged = [*task.logged, *(name for each in callbacks if hasattr(each, "logged") for name in each.logged(data))]
-    monitors = {f"callbacks.{name}.monitor": node.get("monitor") for name, node in (config.callbacks or {}).items()}
-    monitors["scheduler.monitor"] = config.scheduler.get("monitor")
+    waited = {f"callbacks.{name}.monitor": node.get("monitor") for name, node in (config.callbacks or {}).items()}
+    waited["scheduler.monitor"] = config.scheduler.get("monitor")
     asked = config.optimized_metric
     optimized = [("optimized_metric", metric) for metric in (asked if isinstance(asked, ListConfig) else [asked])]
-    chosen_by = monitors.get("callbacks.checkpoint.monitor")  # the run adds its best value
-    for key, metric in [*monitors.items(), *optimized]:
+    chosen_by = waited.get("callbacks.checkpoint.monitor")  # the run adds its best value
+    for key, metric in [*waited.items(), *optimized]:
         known_by_then = [*logged, f"{chosen_by}_best"] if key == "optimized_metric" and chosen_by else logged
         if metric is not None and metric not in known_by_then:
             near = nearest(str(metric), known_by_then)
             offer = f"{near} " if near.startswith("did") else ""
             yield Mistake(key, f"no metric '{metric}' is logged", f"{offer}there are: {', '.join(known_by_then)}")
+
+
+def measured_directions(config: DictConfig, data: Any = None) -> dict[str, Direction]:
+    """Return the directions that the objective of a config states of its metrics; none if it cannot be built.
+
+    Args:
+        config: The whole config.
+        data: The data module; None builds it.
+    """
+    try:
+        return measured_by(build(config, "objective", (build(config, "data") if data is None else data).spec))
+    except Exception:  # the rehearsal reports it
+        return {}
+
+
+def mistakes_of_modes(config: DictConfig, measured: Mapping[str, Direction]) -> Iterator[Mistake]:
+    """Modes of callbacks and of the scheduler that contradict their metric, or that are missing.
+
+    Args:
+        config: The whole config.
+        measured: Directions of the objective's metrics.
+    """
+    for each in monitors(config):
+        direction = direction_of(each.metric, measured) if each.metric else None
+        if each.metric and (refused := refused_mode(each.metric, each.mode, direction)):
+            yield Mistake(f"{each.key}.mode", *refused)
+
+
+def mistakes_in_code(built: Mapping[str, Any], measured: Mapping[str, Direction]) -> Iterator[Mistake]:
+    """Modes that contradict their metric and that no config names.
+
+    Args:
+        built: Callbacks, and results of `configure_optimizers`, by key.
+        measured: Directions of the objective's metrics.
+    """
+    found = {key: (getattr(each, "monitor", None), getattr(each, "mode", None)) for key, each in built.items()}
+    found |= {key: (metric, plateau.mode) for key, each in built.items() for metric, plateau in _plateaus(each)}
+    for key, (metric, mode) in found.items():
+        if not isinstance(metric, str) or mode not in ("min", "max"):
+            continue
+        if refused := refused_mode(metric, mode, direction_of(metric, measured)):
+            yield Mistake(key, *refused)
+
+
+def _plateaus(found: Any) -> Iterator[tuple[str | None, ReduceLROnPlateau]]:
+    """Yield the plateau schedulers in the result of `configure_optimizers`, each with its metric."""
+    if isinstance(found, dict):
+        metric = found.get("monitor")
+        inner = [found.get("lr_scheduler"), found.get("scheduler")]
+        yield from ((metric, each) for each in inner if isinstance(each, ReduceLROnPlateau))
+        yield from _plateaus([each for each in inner if isinstance(each, dict)])
+    elif isinstance(found, list | tuple):
+        for each in found:
+            yield from _plateaus(each)

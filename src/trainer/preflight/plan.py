@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from trainer.direction import direction_of
 from trainer.mistake import Mistake
 
 # arguments of Lightning's Trainer that are made from other keys of the config, and which
@@ -36,7 +37,8 @@ def mistakes_of_plan(values: dict[str, Any]) -> Iterator[Mistake]:
     ):
         offer = "'callbacks=[default,gradient_clipping]' clips each network"
         yield Mistake("trainer.gradient_clip_val", "Lightning cannot clip two networks that take turns", offer)
-    metric = values["optimized_metric"]
+    metric, direction = values["optimized_metric"], (values["sweep"] or {}).get("direction")
+    yield from _reversed_directions(metric, direction)
     for name in metric if isinstance(metric, list) else [metric]:
         if values["test"] is False and str(name).startswith("test/"):
             yield Mistake("optimized_metric", f"'{name}' is measured by the test, and test=false", "test=true")
@@ -50,6 +52,15 @@ def mistakes_of_plan(values: dict[str, Any]) -> Iterator[Mistake]:
 def _keeps(node: Any) -> bool:
     """Whether a callback keeps checkpoints; it makes do without validation."""
     return "Checkpoint" in str((node or {}).get("_target_"))
+
+
+def _reversed_directions(metric: Any, direction: Any) -> Iterator[Mistake]:
+    """Yield warnings of a sweep that looks for the worst value of a metric."""
+    metrics, directions = (each if isinstance(each, list) else [each] for each in (metric, direction))
+    for name, chosen in zip(metrics, directions, strict=False):
+        known = None if name is None else direction_of(str(name))
+        if known and chosen in ("min", "max") and chosen != known:
+            yield _warning("sweep.direction", f"{chosen} looks for the worst '{name}'", f"the best has {known}")
 
 
 def _too_long(scheduler: dict[str, Any], callbacks: dict[str, Any], trainer: dict[str, Any]) -> Iterator[Mistake]:

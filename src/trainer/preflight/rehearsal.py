@@ -24,8 +24,9 @@ from trainer.config import Config, named_in
 from trainer.custom_metrics import try_custom_metrics
 from trainer.errors import UserError, cause_of, first_line
 from trainer.mistake import Mistake
+from trainer.monitors import with_modes
 from trainer.preflight.effects import Uses, unused
-from trainer.preflight.monitors import mistakes_of_monitors
+from trainer.preflight.monitors import measured_directions, mistakes_in_code, mistakes_of_modes, mistakes_of_monitors
 from trainer.preflight.outputs import OutputCheck
 from trainer.spec import PADDING, Batch, DataSpec
 from trainer.threads import work
@@ -69,11 +70,16 @@ class Rehearsal:
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             torch.manual_seed(0)  # what is found once is found again
             warnings.simplefilter("ignore")  # the run says it again
-            self._run()
+            data = self._tried("data", lambda: build(self.config, "data"))
+            self.measured = {} if data is None else measured_directions(self.config, data)
+            modes = [] if data is None else [*mistakes_of_modes(self.config, self.measured)]
+            self.config = with_modes(self.config, self.measured)
+            self._run(data)
+        told = {each.key for each in self.found}
+        self.found += [each for each in modes if each.key.removesuffix("mode") + "monitor" not in told]
 
-    def _run(self) -> None:
+    def _run(self, data: Any) -> None:
         config = self.config
-        data = self._tried("data", lambda: build(config, "data"))
         callbacks = [
             self._tried(f"callbacks.{name}", self._builder(f"callbacks.{name}")) for name in config.callbacks or {}
         ]
@@ -92,8 +98,11 @@ class Rehearsal:
         for name, callback in zip(config.callbacks or {}, callbacks, strict=True):
             if isinstance(callback, LooksAtNet) and isinstance(getattr(task, "net", None), nn.Module):
                 self._tried(f"callbacks.{name}", partial(callback.check, task.net))
-        configured = bool(self._tried("optimizer", lambda: _configure(task)))
+        schedules, configured = self._tried("optimizer", lambda: _configure(task)) or (None, False)
         self.found += mistakes_of_monitors(config, task, [each for each in callbacks if each is not None], data)
+        made = {f"callbacks.{name}": each for name, each in zip(config.callbacks or {}, callbacks, strict=True)}
+        of_task = "scheduler" if type(task).__module__.startswith("trainer.") else "model.task"
+        self.found += mistakes_in_code({**made, of_task: schedules}, self.measured)
         self._tried("model", lambda: self._step(task, data))
         self.facts["unused"] = unused(self.uses, task, net, configured=configured, stepped=self._stepped)
 
@@ -218,17 +227,18 @@ def _check_metrics(objective: Any, spec: DataSpec) -> None:
         try_custom_metrics(spec, objective.metrics(), objective.scores)
 
 
-def _configure(task: Any) -> bool:
-    """Optimizers and schedules, for a training whose length is not known yet; returns whether all were made."""
+def _configure(task: Any) -> tuple[Any, bool]:
+    """Return what `configure_optimizers` returns without a trainer, and whether it finished."""
     task._trainer = SimpleNamespace(
         estimated_stepping_batches=STEPS, check_val_every_n_epoch=1, strategy=SimpleNamespace(), max_epochs=1
     )
+    made = None
+    finished = False
     with contextlib.suppress(AttributeError):  # a task of the user's may ask the trainer for more
-        task.configure_optimizers()
-        task._trainer = None
-        return True
+        made = task.configure_optimizers()
+        finished = True
     task._trainer = None
-    return False
+    return made, finished
 
 
 def _is_known(config: DictConfig, key: str) -> bool:

@@ -8,43 +8,57 @@ from trainer.report.content import Block, Chart, Code, Page, Section, Table, num
 from trainer.report.curves import COLOURS, Line, chart, intervals
 from trainer.report.pictures import pictures
 from trainer.report.run_page import again, what_ran
-from trainer.sweep.forms import best_recipe, rows, shown
-from trainer.sweep.report import SEEDS, Report, report_of
+from trainer.sweep.forms import IMPORTANCE, rows, shown
+from trainer.sweep.groups import SEEDS
+from trainer.sweep.recipe import best_recipe
+from trainer.sweep.report import Report, report_of
 from trainer.sweep.statistics import importances
 
 MOST_RUNS = 200  # in the table of all
+BETTER = {True: "Higher is better. ", False: "Lower is better. ", None: ""}
 
 
-def sweep_page(folder: Path, metric: str | None = None, baseline: str | None = None) -> Page:
+def sweep_page(
+    folder: Path, metric: str | None = None, baseline: str | None = None, direction: str | None = None
+) -> Page:
     """Group and compare the runs below a folder.
 
     Args:
         folder: Of a sweep, or of several.
         metric: What is compared; None takes what `trainer.sweep.report.report_of` takes.
         baseline: Words of the group that the others are compared with; None takes the first that was run.
+        direction: `min` or `max`; None takes what `trainer.sweep.report.report_of` takes.
 
     Raises:
-        UserError: There is nothing to report, or no such metric or group.
+        UserError: There is nothing to report, or no such metric, group or direction.
     """
-    report = report_of(folder, metric, baseline)
-    best = report.groups[0]
+    report = report_of(folder, metric, baseline, direction)
     count = sum(len(group.runs) for group in report.groups)
     seconds = sum(group.seconds for group in report.groups)
-    left = [f"{number} {state} run(s) without {report.metric} left out" for state, number in report.left_out.items()]
     made_up = any(run.result.get("synthetic") for group in report.groups for run in group.runs)
     warnings = ["SYNTHETIC data: some or all of these runs learnt made-up data."] if made_up else []
     sections = [
         Section("Groups", _groups(report)),
         Section("What mattered", _importances(report)),
         Section("Curves", _curves(report)),
+        *_best(report),
+        Section("All runs", [_runs(report, folder)]),
+    ]
+    lead = f"{count} runs of {len(report.groups)} configs in {seconds:.0f} s, by {report.metric}"
+    return Page(folder.absolute().name, lead, [*warnings, *report.notes], sections)
+
+
+def _best(report: Report) -> list[Section]:
+    """Return what is known of the best group; nothing if none is the best."""
+    best = report.best
+    if best is None:
+        return []
+    return [
         Section(f"The best: {best.words}".removesuffix(": "), [*pictures(best.runs[0].path, test_alone=True)]),
         Section("The best as a recipe", [Code(best_recipe(report), "yaml")]),
         Section("What ran", [what_ran(best.runs[0])]),
         Section("Run it again", again(best.runs[0])),
-        Section("All runs", [_runs(report, folder)]),
     ]
-    lead = f"{count} runs of {len(report.groups)} configs in {seconds:.0f} s, by {report.metric}"
-    return Page(folder.absolute().name, lead, [*warnings, *left], sections)
 
 
 def _groups(report: Report) -> list[Block]:
@@ -53,8 +67,8 @@ def _groups(report: Report) -> list[Block]:
     table = Table(
         header,
         [[str(place), *map(shown, row.values())] for place, row in enumerate(made, start=1)],
-        f"{'Higher' if report.higher else 'Lower'} is better. Mean and 95 % interval (Student's t) over seeds; "
-        "differences from the baseline in pairs of equal seeds.",
+        f"{BETTER[report.higher]}Mean and 95 % interval (Student's t) over seeds; differences from the baseline in "
+        f"pairs of equal seeds, each with its own 95 % interval. {''.join(report.tests).capitalize()}".strip(),
     )
     means = [(group.estimate.mean, group.estimate.half_width) for group in report.groups]
     drawn = intervals(report.metric, means, [[*group.values.values()] for group in report.groups])
@@ -67,7 +81,7 @@ def _importances(report: Report) -> list[Block]:
     alike = all(each.keys() == typed[0].keys() for each in typed)  # then by what was typed: a choice is one parameter
     shares = importances(typed, [run.metrics[report.metric] for run in runs]) if alike else report.importances
     told = [[name, f"{share:.0%}"] for name, share in shares.items()]
-    return [Table(["parameter", "share of the variance"], told, "that it explains by itself")] if told else []
+    return [Table(["parameter", "share of the variance"], told, IMPORTANCE)] if told else []
 
 
 def _curves(report: Report) -> list[Block]:

@@ -1,7 +1,7 @@
 """Board: how a sweep goes, live in a terminal, in plain lines elsewhere."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from rich.box import SIMPLE_HEAD
@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from trainer.direction import Direction
 from trainer.sweep.ledger import Job
 from trainer.sweep.table import best, counts, duration, seconds_left
 
@@ -18,14 +19,14 @@ class Board:
     """Tells what happens to the jobs of a sweep.
 
     Args:
-        metric: Whose best value is told; None for none.
-        direction: `min` or `max`; None for what its name says.
+        optimized: The optimized metrics, each with its direction. The best value is shown of a single one.
         at_a_time: Jobs that run side by side.
         wanted: Of a search: how many jobs there are to be.
     """
 
-    def __init__(self, metric: str | None, direction: str | None, at_a_time: int, wanted: int = 0) -> None:
-        self.metric, self.direction, self.at_a_time, self.wanted = metric, direction, at_a_time, wanted
+    def __init__(self, optimized: Mapping[str, Direction], at_a_time: int, wanted: int = 0) -> None:
+        self.optimized = optimized
+        self.at_a_time, self.wanted = at_a_time, wanted
         self.jobs: list[Job] = []
         self._console = Console()
         self._live = Live(console=self._console, refresh_per_second=4) if self._console.is_terminal else None
@@ -48,8 +49,8 @@ class Board:
     def ended(self, job: Job) -> None:
         """A job has ended."""
         self.jobs = [job if each.number == job.number else each for each in self.jobs]
-        value = job.metric(self.metric)
-        shown = f"  {self.metric} {value:.4g}" if value is not None else ""
+        values = {metric: job.metric(metric) for metric in self.optimized}
+        shown = "".join(f"  {metric} {value:.4g}" for metric, value in values.items() if value is not None)
         told = f"\n       {job.error}" if job.error else ""
         if job.error or not self._live:
             self.say(f"#{job.number} {job.state} in {job.seconds:.1f} s{shown}  [{self._standing()}]{told}")
@@ -69,8 +70,9 @@ class Board:
 
     def _standing(self) -> str:
         parts = [counts(self.jobs)]
-        if self.metric and (first := best(self.jobs, self.metric, self.direction)):
-            parts.append(f"best {self.metric} {first.metric(self.metric):.4g} (#{first.number})")
+        for metric, direction in self.optimized.items() if len(self.optimized) == 1 else ():
+            if first := best(self.jobs, metric, direction):
+                parts.append(f"best {metric} {first.metric(metric):.4g} (#{first.number})")
         left = seconds_left(self.jobs, self.at_a_time, self.wanted)
         if left:
             parts.append(f"about {duration(left)} left")

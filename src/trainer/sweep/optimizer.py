@@ -12,9 +12,11 @@ from typing import Any
 
 from hydra.utils import instantiate
 
+from trainer.direction import Direction
 from trainer.errors import UserError, did_you_mean, first_line
 from trainer.extras import install_command
-from trainer.sweep.space import Choices, Numbers, Space, Value
+from trainer.sweep.dimensions import Choices, Numbers, Value
+from trainer.sweep.space import Space
 from trainer.sweep.trials import Trial, values_of
 
 SAMPLERS = {
@@ -47,16 +49,20 @@ class Goal:
     """
 
     metrics: tuple[str, ...]
-    directions: tuple[str, ...]
+    directions: tuple[Direction, ...]
     sampler: Any
     pruner: Any
     seed: int
 
     def __str__(self) -> str:
-        pairs = zip(self.metrics, self.directions, strict=True)
         said = [each if isinstance(each, str) else str(each.get("_target_")) for each in (self.sampler, self.pruner)]
-        what = ", ".join(f"{name} ({direction})" for name, direction in pairs)
+        what = ", ".join(f"{name} ({direction})" for name, direction in self.optimized.items())
         return f"{said[0]} for {what}" + (f", pruned by {said[1]}" if self.prunes else "")
+
+    @property
+    def optimized(self) -> dict[str, Direction]:
+        """The metrics in their order, each with its direction."""
+        return dict(zip(self.metrics, self.directions, strict=True))
 
     @property
     def prunes(self) -> bool:

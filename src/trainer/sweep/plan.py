@@ -16,12 +16,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from trainer.compose import Composer
 from trainer.config import Sweep
+from trainer.direction import Direction
 from trainer.errors import UserError, did_you_mean
+from trainer.sweep.dimensions import numbers_of_interval
+from trainer.sweep.optimized import optimized
 
 Axes = list[
     list[tuple[str, ...]] | IntervalSweep
 ]  # of each axis, the words that go together; an interval has any number
 ENOUGH = 100  # draws for each sample, after which no new ones are expected
+COUNTS = ("seeds", "samples", "trials", "workers", "jobs_per_gpu")  # settings that are null or at least 1
 
 
 def expand(composer: Composer, typed: Sequence[str]) -> list[list[str]]:
@@ -32,11 +36,14 @@ def expand(composer: Composer, typed: Sequence[str]) -> list[list[str]]:
         typed: The words of the command line.
 
     Raises:
-        UserError: An axis is empty, or the settings of the sweep do not go with the axes.
+        UserError: An axis is empty, the settings of the sweep do not go with the axes, or it is unknown whether the
+            optimized metric is to be small or large.
         HydraException: A word does not follow Hydra's grammar.
     """
     config, _, _ = composer.attempt(first_of(composer, typed))
     settings = config.sweep if config else OmegaConf.structured(Sweep)
+    refuse_counts(settings)
+    optimized(config)
     fixed = [f"{key}={value}" for key, value in params_of(config).items()]
     jobs: list[list[str]] = []
     for grid in settings.grids or [""]:
@@ -51,7 +58,7 @@ def _jobs(axes: dict[str, list[str] | IntervalSweep], settings: Any, seeds: list
             raise UserError(f"{key}: this axis of the sweep has no value; leave it out, or give it some")
     bundles = _zipped(axes, settings.zip)
     repeats = [[seed] for seed in seeds] or [[]]
-    combinations = _drawn(bundles, axes, settings) if settings.samples else _all(bundles, axes)
+    combinations = _drawn(bundles, axes, settings) if settings.samples is not None else _all(bundles, axes)
     for words, seed in itertools.product(combinations, repeats):
         yield [*words, *seed]
 
@@ -64,13 +71,36 @@ def first_of(composer: Composer, typed: Sequence[str]) -> list[str]:
     ]
 
 
+def optimized_by(composer: Composer, typed: Sequence[str]) -> dict[str, Direction]:
+    """Return the optimized metrics of a sweep that is no search, each with its direction.
+
+    Raises:
+        UserError: See `optimized`.
+    """
+    return optimized(composer.attempt(first_of(composer, typed))[0])
+
+
+def refuse_counts(settings: Any) -> None:
+    """Refuse counts in the settings of a sweep that ask for nothing: 0 is not the same as null.
+
+    Raises:
+        UserError: A count is too small.
+    """
+    for name in COUNTS:
+        count = settings[name]
+        if count is not None and count < 1:
+            raise UserError(f"sweep.{name}: {count} is too small; expected null or a whole number of at least 1")
+    if settings.retries < 0:
+        raise UserError(f"sweep.retries: {settings.retries} is too small; expected a whole number of at least 0")
+
+
 def params_of(config: DictConfig | None) -> dict[str, Any]:
     """Axes that stand in the config, as Hydra's own sweeper has them."""
     return OmegaConf.select(config, "hydra.sweeper.params") or {} if config else {}
 
 
 def _seeds(settings: Any, config: DictConfig | None, axes: dict[str, list[str] | IntervalSweep]) -> list[str]:
-    if not settings.seeds or config is None:
+    if settings.seeds is None or config is None:
         return []
     if len(axes.get("seed") or ()) > 1:  # type: ignore[arg-type]
         raise UserError("sweep.seeds: seed is an axis by itself; leave one of them out")
@@ -133,11 +163,13 @@ def _drawn(bundles: Axes, axes: dict[str, list[str] | IntervalSweep], settings: 
 def _draw(dice: random.Random, key: str, source: list[tuple[str, ...]] | IntervalSweep) -> tuple[str, ...]:
     if isinstance(source, list):
         return dice.choice(source)
-    low, high = source.start, source.end
-    assert low is not None
-    assert high is not None
-    if isinstance(low, int) and isinstance(high, int):
-        return (f"{key}={dice.randint(low, high)}",)
-    if "log" in source.tags:
+    numbers = numbers_of_interval(key, source)
+    low, high = numbers.low, numbers.high
+    if numbers.whole and not numbers.log:
+        return (f"{key}={dice.randint(int(low), int(high))}",)
+    if numbers.whole:  # each whole number stands for the interval of half a unit around it
+        drawn = math.exp(dice.uniform(math.log(low - 0.5), math.log(high + 0.5)))
+        return (f"{key}={min(max(round(drawn), int(low)), int(high))}",)
+    if numbers.log:
         return (f"{key}={math.exp(dice.uniform(math.log(low), math.log(high))):.6g}",)
     return (f"{key}={dice.uniform(low, high):.6g}",)

@@ -1,41 +1,18 @@
-"""Report: the runs of a sweep grouped by config, seeds put together, as tables and as the file of the best config."""
+"""Report: the runs of a sweep grouped by config, seeds put together, and compared with a baseline."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trainer.artifacts.causes import essential_config
-from trainer.artifacts.record import Record, records, smaller_is_better
-from trainer.compose import key_of
+from trainer.artifacts.hold import LEDGER
+from trainer.artifacts.record import Record, records
+from trainer.direction import UNKNOWN, Direction, base_name, direction_of
 from trainer.errors import UserError, did_you_mean
-from trainer.sweep.statistics import Difference, Estimate, difference, estimate, importances
-
-NOT_SWEPT = ("seed=", "data.seed=", "hydra", "callbacks.pruning")
-SEEDS = ("seed", "data.seed")  # in these the runs of a group differ
-
-
-@dataclass(frozen=True)
-class Group:
-    """Runs of one config with several seeds.
-
-    Args:
-        words: What is typed for it, of what not all groups have.
-        settings: The swept values.
-        values: The metric by seed.
-        seconds: Of all its runs together.
-        runs: Their records.
-        estimate: Of the metric.
-        against: The comparison with the baseline; None for the baseline itself.
-    """
-
-    words: str
-    settings: dict[str, Any]
-    values: dict[int, float]
-    seconds: float
-    runs: list[Record]
-    estimate: Estimate
-    against: Difference | None = None
+from trainer.sweep.groups import Group, apart, configs_of, group_of, grouped, swept_in
+from trainer.sweep.optimized import several
+from trainer.sweep.statistics import corrected, difference, importances
+from trainer.sweep.trials import Trials
 
 
 @dataclass(frozen=True)
@@ -44,19 +21,44 @@ class Report:
 
     Args:
         metric: Which number was looked at.
-        higher: Whether more of it is better.
-        groups: The best first.
+        higher: Whether more of it is better; None if that is unknown, and then no group is the best.
+        groups: The best first; in the order in which they were run if none is the best.
         baseline: Which one the others are compared with.
         importances: Share of the variance that each swept parameter explains by itself.
         left_out: Runs without that number, by their state.
+        not_compared: Further optimized metrics.
     """
 
     metric: str
-    higher: bool
+    higher: bool | None
     groups: list[Group]
     baseline: str
     importances: dict[str, float]
     left_out: dict[str, int]
+    not_compared: tuple[str, ...] = ()
+
+    @property
+    def best(self) -> Group | None:
+        """The best group; None if it is unknown which values are good."""
+        return None if self.higher is None else self.groups[0]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader must know of the groups, a line each."""
+        found = [f"{count} {state} run(s) without {self.metric} left out" for state, count in self.left_out.items()]
+        if self.higher is None:
+            offer = "to name the best config: direction=min or direction=max"
+            found.append(f"no config is called the best: {UNKNOWN.format(self.metric)}; {offer}")
+        if self.not_compared:
+            found.append(f"compared by {self.metric} alone, not by {', '.join(self.not_compared)}")
+        return found
+
+    @property
+    def tests(self) -> list[str]:
+        """How the verdicts were reached, in a line; none if nothing was tested."""
+        count = sum(group.against is not None and group.against.pairs > 1 for group in self.groups)
+        corrected_for = f", corrected for {count} comparisons (Holm-Bonferroni)" * (count > 1)
+        return [f"verdicts: Student's t test of the pairs at 5 %{corrected_for}"] if count else []
 
 
 def report_of(
@@ -68,94 +70,90 @@ def report_of(
         folder: Of a sweep, or of several.
         metric: By its name; None takes the sweep's `optimized_metric`, or the best of what checkpoints were chosen by.
         baseline: Words of one group, e.g. `"optimizer.lr=0.1"`; None takes the first that was run.
-        direction: `"min"` or `"max"`; None for what the sweep, or else the metric's name, says.
+        direction: `"min"` or `"max"`; None for what the sweep, or else the metric, says.
 
     Raises:
-        UserError: There is nothing to report, or no such metric or group.
+        UserError: There is nothing to report, or no such metric, group or direction.
     """
+    if direction not in (None, "min", "max"):
+        raise UserError(f"direction: '{direction}' is not a direction; expected min or max")
     found = [*records(folder)] if folder.is_dir() else []
     if not found:
         raise UserError(f"no runs below '{folder}'")
     finished = [record for record in found if record.state == "finished"]
-    metric = metric or _usual_metric(finished)
+    optimized = _optimized(finished)
+    metric = metric or next(iter(optimized), None) or _chosen_by(finished)
     known = sorted({name for record in finished for name in record.metrics})
     if metric not in known:
         raise UserError(f"metric: no finished run has '{metric}'{did_you_mean(str(metric), known)}")
     with_value = [record for record in finished if metric in record.metrics]
-    swept = _swept(with_value)
-    common = set.intersection(*(set(record.overrides) for record in with_value))
-    grouped: dict[str, list[Record]] = {}
-    for record in with_value:
-        grouped.setdefault(_words(record, swept, common), []).append(record)
-    compared = _baseline(grouped, baseline)
-    first = _values(grouped[compared], metric)
-    said = (with_value[0].nested_config.get("sweep") or {}).get("direction")
-    direction = direction or (said[0] if isinstance(said, list) else said)
-    higher = direction == "max" if direction else not smaller_is_better(metric)
-    groups = [
-        _group(words, runs, metric, swept, None if words == compared else first) for words, runs in grouped.items()
-    ]
-    groups.sort(key=lambda group: group.estimate.mean, reverse=higher)
-    settings = [{key: record.config.get(key) for key in _apart(with_value, swept)} for record in with_value]
+    configs = configs_of(with_value)
+    swept = swept_in(configs)
+    runs_of = grouped(with_value, configs, swept)
+    compared = _baseline(runs_of, baseline)
+    groups = _compared([group_of(words, runs, metric, swept) for words, runs in runs_of.items()], compared)
+    higher = {"max": True, "min": False, None: None}[direction or _direction(metric, optimized, with_value)]
+    if higher is not None:
+        groups.sort(key=lambda group: group.estimate.mean, reverse=higher)
+    settings = [{key: config.get(key) for key in apart(configs, swept)} for config in configs]
     shares = importances(settings, [record.metrics[metric] for record in with_value]) if swept else {}
     shares = {key.removesuffix("._target_"): share for key, share in shares.items()}
     states = [record.state for record in found if record not in with_value]
-    return Report(
-        metric, higher, groups, compared, shares, {state: states.count(state) for state in dict.fromkeys(states)}
-    )
+    left_out = {state: states.count(state) for state in dict.fromkeys(states)}
+    others = tuple(name for name in optimized if name != metric) if metric in optimized else ()
+    return Report(metric, higher, groups, compared, shares, left_out, others)
 
 
-def _usual_metric(finished: Sequence[Record]) -> str | None:
-    for record in finished:
-        best = [name for name in record.metrics if name.endswith("_best")]
-        wanted = record.nested_config.get("optimized_metric") or next(iter(best), None)
-        return wanted[0] if isinstance(wanted, list) else wanted
-    return None
+def _optimized(found: Sequence[Record]) -> dict[str, Direction | None]:
+    """Return the optimized metrics of sweeps, as their ledgers state them, and of single runs; each with its direction.
+
+    The direction is None if nothing states it, or if sweeps contradict one another.
+    """
+    sweeps = dict.fromkeys(record.path.parent for record in found)
+    stated = {sweep: Trials(sweep).optimized() for sweep in sweeps if (sweep / LEDGER).is_file()}
+    merged: dict[str, Direction | None] = {}
+    for record in found:
+        own = stated.get(record.path.parent) or _of_run(record)
+        for metric, direction in own.items():
+            merged[metric] = direction if merged.get(metric, direction) == direction else None
+    return merged
 
 
-def _swept(found: Sequence[Record]) -> list[str]:
-    """Keys of the config that not all runs agree on, seeds left out."""
-    configs = [essential_config(record) for record in found]
-    keys = dict.fromkeys(key for config in configs for key in config)
-    return [key for key in keys if key not in SEEDS and len({str(config.get(key)) for config in configs}) > 1]
+def _of_run(record: Record) -> dict[str, Any]:
+    metrics = several(record.nested_config.get("optimized_metric"))
+    directions = several((record.nested_config.get("sweep") or {}).get("direction"))
+    return dict(zip(metrics, directions if len(directions) == len(metrics) else [None] * len(metrics), strict=True))
 
 
-def _apart(found: Sequence[Record], swept: Sequence[str]) -> list[str]:
-    """Of keys that change together, as those of a choice do, the first."""
-    first: dict[tuple[int, ...], str] = {}
-    for key in swept:
-        values = [str(record.config.get(key)) for record in found]
-        first.setdefault(tuple(map(values.index, values)), key)
-    return [*first.values()]
+def _chosen_by(finished: Sequence[Record]) -> str | None:
+    """Return the best value of the metric that checkpoints were chosen by, of the first run."""
+    return next((name for record in finished[:1] for name in record.metrics if name.endswith("_best")), None)
 
 
-def _words(record: Record, swept: Sequence[str], common: set[str]) -> str:
-    """The words that were typed for what is swept; its values, where it was not typed word for word."""
-    typed = [word for word in record.overrides if not word.lstrip("+").startswith(NOT_SWEPT)]
-    told = [word for word in typed if word not in common and any(_is_about(word, key) for key in swept)]
-    return " ".join(told) or " ".join(f"{key}={record.config.get(key)}" for key in swept)
+def _direction(metric: str, optimized: Mapping[str, Direction | None], found: Sequence[Record]) -> Direction | None:
+    """Return the direction of a metric: as its sweep states it, as its name does, or as its checkpoints were chosen."""
+    base = base_name(metric)
+    of_sweep = [optimized.get(metric), *(stated for name, stated in optimized.items() if base_name(name) == base)]
+    stated = next((each for each in of_sweep if each), None) or direction_of(metric)
+    if stated:
+        return stated
+    kept = [(record.nested_config.get("callbacks") or {}).get("checkpoint") or {} for record in found]
+    modes = {each.get("mode") for each in kept if base_name(str(each.get("monitor"))) == base}
+    return "min" if modes == {"min"} else "max" if modes == {"max"} else None
 
 
-def _is_about(word: str, key: str) -> bool:
-    name = key_of(word)
-    return key == name or key.startswith(f"{name}.") or name == "experiment"
-
-
-def _values(found: Sequence[Record], metric: str) -> dict[int, float]:
-    return {int(record.config.get("seed", number)): record.metrics[metric] for number, record in enumerate(found)}
-
-
-def _group(words: str, runs: list[Record], metric: str, swept: Sequence[str], first: dict[int, float] | None) -> Group:
-    values = _values(runs, metric)
-    settings = {key: runs[0].config.get(key) for key in swept}
-    against = difference(values, first) if first is not None else None
-    seconds = sum(record.seconds or 0.0 for record in runs)
-    return Group(words, settings, values, seconds, runs, estimate([*values.values()]), against)
+def _compared(groups: list[Group], baseline: str) -> list[Group]:
+    """Compare each group with the baseline; the verdicts hold for all comparisons together."""
+    first = next(group.values for group in groups if group.words == baseline)
+    others = [group for group in groups if group.words != baseline]
+    against = corrected([difference(group.values, first) for group in others])
+    made = {group.words: replace(group, against=one) for group, one in zip(others, against, strict=True)}
+    return [made.get(group.words, group) for group in groups]
 
 
 def _baseline(grouped: dict[str, list[Record]], asked: str | None) -> str:
-    if asked is None:
-        return next(iter(grouped))
+    if asked is None or asked in grouped:
+        return next(iter(grouped)) if asked is None else asked
     wanted = set(asked.split())
     fitting = [words for words in grouped if wanted <= set(words.split())]
     if len(fitting) != 1:

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from trainer.compose import Composer, key_of
+from trainer.direction import direction_of
 from trainer.errors import UserError
 from trainer.ranks import processes_started
 from trainer.sweep.board import Board
@@ -26,6 +27,7 @@ from trainer.sweep.front import lines_of_best
 from trainer.sweep.identity import Identities
 from trainer.sweep.ledger import TO_RUN, Job, Ledger
 from trainer.sweep.loader import SweepLoader
+from trainer.sweep.plan import optimized_by
 from trainer.sweep.record import Recorded
 from trainer.sweep.report import report_of
 from trainer.sweep.search import PRUNING, Search, plan_of
@@ -70,7 +72,12 @@ def run_sweep(
         identities = Identities(composer)
         ledger, search = open_ledger(directory, composer, identities, typed)
         new = {} if search else cells(composer, identities, typed)
+        directions = search.plan.goal.optimized if search else optimized_by(composer, typed)
         added = enrol(ledger, composer, identities, whole, new)
+        Trials(directory).optimize(directions)
+    for metric, direction in directions.items():
+        if direction_of(metric) not in (None, direction):
+            log.warning(f"warning: sweep.direction: {direction} looks for the worst '{metric}'")
     if not (directory / "multirun.yaml").is_file():
         OmegaConf.save(config, directory / "multirun.yaml")
     ledger.notice_the_dead()
@@ -150,8 +157,7 @@ def _side_by_side(turns: Turns, engine: Engine, config: DictConfig, own: list[st
         place = quoted(ledger.sweep / str(job.number))
         return [*own, *job.words, *of_hydra, *_beside(job, search), f"hydra.run.dir={place}"]
 
-    metric, trials = config.optimized_metric, search.wanted if search else 0
-    board = Board(metric if isinstance(metric, str) else None, config.sweep.direction, engine.places(), trials)
+    board = Board(Trials(ledger.sweep).optimized(), engine.places(), search.wanted if search else 0)
     return SideBySide(turns, engine, command, board).run()
 
 
@@ -163,6 +169,8 @@ def tell(ledger: Ledger) -> None:
             made = report_of(ledger.sweep)
             write(made, ledger.sweep)
             Console().print(as_table(made, searched=bool(best)))
+            for line in [*made.tests, *made.notes]:
+                log.info(line)
     for line in best:
         log.info(line)
     log.info(f"sweep  {ledger.sweep}: {counts(jobs)}")

@@ -9,15 +9,17 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from trainer.artifacts.fingerprint import INCIDENTAL, is_within
-from trainer.artifacts.record import smaller_is_better
 from trainer.compose import Composer, key_of
 from trainer.errors import UserError
 from trainer.mistake import refuse
+from trainer.sweep.dimensions import Choices, Numbers
 from trainer.sweep.enrol import OF_THE_SWEEP
 from trainer.sweep.identity import Identities
 from trainer.sweep.ledger import Job
+from trainer.sweep.optimized import optimized
 from trainer.sweep.optimizer import Goal, asked, checked, hopeless
-from trainer.sweep.space import Choices, Numbers, Space, fixed_words, space_of
+from trainer.sweep.plan import refuse_counts
+from trainer.sweep.space import Space, fixed_words, space_of
 from trainer.sweep.trials import Trial, Trials
 
 log = logging.getLogger(__name__)
@@ -53,11 +55,14 @@ def plan_of(composer: Composer, typed: Sequence[str]) -> Plan | None:
     """What the words of a command line want to be searched; None where they make a sweep of another kind.
 
     Raises:
-        UserError: The space, the metric, the sampler or the pruner makes no sense, or `sweep` has been taken out.
+        UserError: The space, the metric, the sampler, the pruner or a count is invalid, or `sweep` has been removed.
     """
     config, _, found = composer.attempt(fixed_words(composer, typed))
     refuse([mistake for mistake in found if mistake.key == "sweep"])
-    if config is None or not config.sweep.trials:
+    if config is None:
+        return None
+    refuse_counts(config.sweep)
+    if config.sweep.trials is None:
         return None
     whole = space_of(composer, typed)
     words = tuple(word for word in whole.fixed if not is_within(key_of(word), OF_THE_SWEEP))
@@ -73,23 +78,16 @@ def epochs_of(config: DictConfig) -> int | None:
 
 
 def _goal(config: DictConfig) -> Goal:
-    plain: Any = OmegaConf.to_container(config.sweep)
-    metrics = several(OmegaConf.to_container(OmegaConf.create({"it": config.optimized_metric}))["it"])  # type: ignore[index, call-overload]
-    if not metrics:
+    directions = optimized(config)
+    if not directions:
         raise UserError("optimized_metric: a search needs to know what is to be optimized: optimized_metric=val/loss")
-    directions = several(plain["direction"]) or ["min" if smaller_is_better(name) else "max" for name in metrics]
-    if len(directions) != len(metrics) or not {*directions} <= {"min", "max"}:
-        raise UserError(f"sweep.direction: say min or max for each of {', '.join(metrics)}, not {plain['direction']}")
-    goal = Goal(tuple(metrics), tuple(directions), plain["sampler"], plain["pruner"], plain["sample_seed"])
+    plain: Any = OmegaConf.to_container(config.sweep)
+    metrics = tuple(directions)
+    goal = Goal(metrics, tuple(directions.values()), plain["sampler"], plain["pruner"], plain["sample_seed"])
     if goal.prunes and metrics[0].startswith("test/"):
         offer = "optimize a metric of the validation, or sweep.pruner=none"
         raise UserError(f"sweep.pruner: '{metrics[0]}' is not known before the training has ended; {offer}")
     return goal
-
-
-def several(value: Any) -> list[str]:
-    """One name or a list of them as a list."""
-    return [] if value is None else [str(each) for each in value] if isinstance(value, list) else [str(value)]
 
 
 class Search:

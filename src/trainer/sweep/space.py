@@ -4,71 +4,16 @@ The axes are those of every sweep, in Hydra's grammar: an interval or a range is
 logarithmic scale with `tag(log, ...)`; anything else is a choice among values that have no order.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
-
 from trainer.compose import Composer
 from trainer.errors import UserError
+from trainer.sweep.dimensions import Choices, Numbers, Value, dimension_of_axis
 from trainer.sweep.plan import params_of
 
 NOT_IN_A_SEARCH = ("seeds", "samples", "zip", "grids")  # of `sweep`: other ways to make jobs of axes
-Value = str | int | float
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """A number to be found.
-
-    Args:
-        key: As it is typed.
-        low: The least.
-        high: The greatest, which may be taken as well.
-        step: Between numbers that may be taken; None for any number.
-        log: Whether orders of magnitude count, and not differences.
-        whole: Whether it is a whole number.
-    """
-
-    key: str
-    low: float
-    high: float
-    step: float | None
-    log: bool
-    whole: bool
-
-    @property
-    def ends(self) -> tuple[Value, ...]:
-        """Values that are tried before anything begins."""
-        return self.low, self.high
-
-    def __str__(self) -> str:
-        kind = "whole numbers " if self.whole else ""
-        step = f" in steps of {self.step:g}" if self.step and not (self.whole and self.step == 1) else ""
-        return f"{kind}{self.low:g} to {self.high:g}{step}{', logarithmic' if self.log else ''}"
-
-
-@dataclass(frozen=True)
-class Choices:
-    """A choice to be made.
-
-    Args:
-        key: As it is typed.
-        values: As they are typed.
-    """
-
-    key: str
-    values: tuple[str, ...]
-
-    @property
-    def ends(self) -> tuple[Value, ...]:
-        """Values that are tried before anything begins."""
-        return self.values
-
-    def __str__(self) -> str:
-        return "one of " + ", ".join(self.values)
 
 
 @dataclass(frozen=True)
@@ -124,7 +69,7 @@ def space_of(composer: Composer, typed: Sequence[str]) -> Space:
         fixed.pop(key, None)
         dimensions.pop(key, None)
         if each.is_sweep_override():
-            dimensions[key] = _dimension(key, each)
+            dimensions[key] = dimension_of_axis(key, each)
         else:
             fixed[key] = each.input_line or ""
     if not dimensions:
@@ -136,35 +81,3 @@ def space_of(composer: Composer, typed: Sequence[str]) -> Space:
 def fixed_words(composer: Composer, typed: Sequence[str]) -> list[str]:
     """The words that vary nothing: enough to see the settings of the sweep."""
     return [each.input_line or "" for each in composer.parsed(typed) if not each.is_sweep_override()]
-
-
-def _dimension(key: str, override: Override) -> Numbers | Choices:
-    value: Any = override.value()
-    log = "log" in getattr(value, "tags", ())
-    if isinstance(value, IntervalSweep):
-        low, high = value.start or 0, value.end or 0
-        whole = isinstance(low, int)
-        return _checked(Numbers(key, low, high, 1 if whole and not log else None, log, whole))
-    if isinstance(value, RangeSweep) and value.start is not None and value.stop is not None:
-        taken = list(value.range())
-        if taken:
-            whole = all(isinstance(number, int) for number in taken)
-            if not log or value.step == 1:
-                step = None if log else abs(value.step)
-                return _checked(Numbers(key, min(taken), max(taken), step, log, whole))
-            raise UserError(f"{key}: a range with a step cannot be logarithmic; interval(...) can")
-    values = tuple(override.sweep_string_iterator())
-    if not values:
-        raise UserError(f"{key}: this axis of the search has no value; leave it out, or give it some")
-    return Choices(key, tuple(dict.fromkeys(values)))
-
-
-def _checked(made: Numbers) -> Numbers:
-    if not (math.isfinite(made.low) and math.isfinite(made.high)):
-        raise UserError(f"{made.key}: an interval needs two finite ends, not {made.low:g} and {made.high:g}")
-    if made.low > made.high:
-        turned = f"interval({made.high:g},{made.low:g})"
-        raise UserError(f"{made.key}: {made.low:g} to {made.high:g} holds no number; did you mean {turned}?")
-    if made.log and made.low <= 0:
-        raise UserError(f"{made.key}: a logarithmic scale begins above 0, not at {made.low:g}")
-    return made

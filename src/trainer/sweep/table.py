@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import get_args
 
-from trainer.artifacts.record import smaller_is_better
+from trainer.direction import Direction
 from trainer.sweep.ledger import TO_RUN, Job, State
 
 
@@ -53,15 +53,14 @@ def counts(jobs: Sequence[Job]) -> str:
     return f"{len(jobs)} jobs: " + ", ".join(f"{states[state]} {state}" for state in get_args(State) if states[state])
 
 
-def best(jobs: Sequence[Job], metric: str, direction: str | None) -> Job | None:
-    """The job with the best value of a metric; None where no job has one.
+def best(jobs: Sequence[Job], metric: str, direction: Direction) -> Job | None:
+    """Return the job with the best value of a metric; None if no job has one.
 
     Args:
         jobs: Of the sweep.
         metric: As in `result.json`.
-        direction: `min` or `max`; None for what the name of the metric says.
+        direction: Whether small or large values are good.
     """
-    smaller = direction == "min" or (direction is None and smaller_is_better(metric))
     valued = [(value, job) for job in jobs if (value := job.metric(metric)) is not None]
-    chosen = (min if smaller else max)(valued, key=lambda pair: pair[0], default=None)
+    chosen = (min if direction == "min" else max)(valued, key=lambda pair: pair[0], default=None)
     return chosen[1] if chosen else None

@@ -13,15 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trainer.direction import Direction
 from trainer.errors import UserError
+from trainer.sweep.dimensions import Value
 from trainer.sweep.ledger import Job, Ledger, State
-from trainer.sweep.space import Value
 
 TABLES = (
     "CREATE TABLE IF NOT EXISTS search (number INTEGER PRIMARY KEY CHECK (number = 0), settings TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS trial (number INTEGER PRIMARY KEY, tried TEXT NOT NULL, notes TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS report (number INTEGER, epoch INTEGER, value REAL, PRIMARY KEY (number, epoch))",
 )
+# of every sweep, not of searches alone
+OPTIMIZED = "CREATE TABLE IF NOT EXISTS optimized (metric TEXT PRIMARY KEY, direction TEXT NOT NULL)"
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,20 @@ class Trials(Ledger):
         """Write down what is searched, and how."""
         with self._write() as database:
             database.execute("INSERT OR REPLACE INTO search VALUES (0, ?)", (json.dumps(settings),))
+
+    def optimize(self, directions: Mapping[str, Direction]) -> None:
+        """Write the optimized metrics of a command, each with its direction."""
+        with self._write() as database:
+            database.execute(OPTIMIZED)
+            database.execute("DELETE FROM optimized")
+            database.executemany("INSERT INTO optimized VALUES (?, ?)", [*directions.items()])
+
+    def optimized(self) -> dict[str, Direction]:
+        """Return the optimized metrics of the last command in their order, each with its direction."""
+        with self._read() as database, suppress(sqlite3.OperationalError):  # an older ledger has no such table
+            return dict(database.execute("SELECT metric, direction FROM optimized ORDER BY rowid").fetchall())
+        goal = (self.settings() or {}).get("goal", {"metrics": [], "directions": []})
+        return dict(zip(goal["metrics"], goal["directions"], strict=True))
 
     def trials(self) -> list[Trial]:
         """All of them, by number."""
