@@ -22,9 +22,10 @@ from trainer.config import HOME, KEYS, register
 from trainer.hydra_error import mistake_in
 from trainer.mended import Mended
 from trainer.mistake import NEEDED, Mistake, Place, refuse
+from trainer.multirun import GLOBAL_GROUPS, shared_overrides
 from trainer.origin import Layer, layers
 
-RECIPES = ("experiment=", "hparams_search=", "debug=")
+RECIPES = tuple(f"{group}=" for group in GLOBAL_GROUPS)
 OF_A_JOB = ("hydra.mode", "hydra.sweep.dir", "hydra.sweep.subdir")  # of Hydra's own keys: it composes nothing by them
 
 
@@ -139,6 +140,14 @@ class Composer:
             else:
                 axes[key] = [each.input_line or ""]
         return axes
+
+    def shared(self, words: Sequence[str]) -> list[str]:
+        """Return the words of a command line that hold for a whole sweep: enough to see its settings.
+
+        Raises:
+            HydraException: A word does not follow Hydra's grammar.
+        """
+        return shared_overrides(self.parsed(words), self._is_group)
 
     def parsed(self, words: Sequence[str]) -> list[Override]:
         """The words as Hydra reads them.

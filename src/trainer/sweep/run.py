@@ -16,6 +16,7 @@ from rich.console import Console
 
 from trainer.compose import Composer, key_of
 from trainer.errors import UserError
+from trainer.multirun import quoted
 from trainer.sweep.board import Board
 from trainer.sweep.engine import Engine
 from trainer.sweep.engines import engine_of
@@ -188,11 +189,6 @@ def refuse_failed(ledger: Ledger, before: Mapping[int, int], *, is_search: bool 
 def _beside(job: Job, search: Search | None) -> list[str]:
     """Words beside those of a job: begun before, it goes on from its last checkpoint; in a search it may be pruned."""
     return (["resume=auto"] if job.tries else []) + ([PRUNING] if search and search.plan.goal.prunes else [])
-
-
-def quoted(path: Path) -> str:
-    """A path as a value of Hydra's grammar."""
-    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _to_run(jobs: Sequence[Job]) -> list[Job]:
