@@ -50,7 +50,9 @@ def fix_directory(config: DictConfig, overrides: Sequence[Override]) -> None:
     typed = [each for each in overrides if each.key_or_group == "hydra.sweep.dir"]
     if typed and typed[-1].value() == path:
         return
-    words = [word for word in config.hydra.overrides.hydra if word not in {each.input_line for each in typed}]
+    words = [
+        word for word in unresolved(config.hydra.overrides.hydra) if word not in {each.input_line for each in typed}
+    ]
     with flag_override(config, ["readonly", "struct"], False):
         config.hydra.sweep.dir = escaped(path)
         config.hydra.overrides.hydra = [*words, f"hydra.sweep.dir={quoted(path)}"]
@@ -105,6 +107,11 @@ def quoted(path: object) -> str:
 def escaped(path: object) -> str:
     """Return a path as a value of a config, in which `${` starts no interpolation."""
     return str(path).replace("${", "\\${")
+
+
+def unresolved(words: Any) -> list[str]:
+    """Return a list of overrides in which each `${...}` is left to the config that it is meant for."""
+    return [str(word) for word in OmegaConf.to_container(words)]
 
 
 def parsed(words: Sequence[str], config_loader: Any) -> list[Override]:

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from trainer.errors import UserError
-from trainer.sweep.forms import as_csv, as_markdown, best_recipe
+from trainer.sweep.forms import as_csv, as_markdown
+from trainer.sweep.recipe import best_recipe
 from trainer.sweep.report import report_of
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from rich.console import Console
 
 from trainer.compose import Composer, key_of
 from trainer.errors import UserError
-from trainer.multirun import quoted
+from trainer.multirun import quoted, unresolved
 from trainer.sweep.board import Board
 from trainer.sweep.engine import Engine
 from trainer.sweep.engines import engine_of
@@ -59,7 +59,7 @@ def run_sweep(
     directory.mkdir(parents=True, exist_ok=True)
     folder = _folder(context)
     own = [f"--config-dir={folder}"] if folder else []
-    whole = [*own, *config.hydra.overrides.hydra, *typed]
+    whole = [*own, *unresolved(config.hydra.overrides.hydra), *typed]
     with _hydra_kept():
         composer = Composer(folder)
         identities = Identities(composer)
@@ -139,7 +139,7 @@ def _launcher(
 def _side_by_side(turns: Turns, engine: Engine, config: DictConfig, own: list[str], search: Search | None) -> int:
     """Run each job in a process of its own; the signal that ended it before all had run, else 0."""
     ledger = turns.ledger
-    of_hydra = [word for word in config.hydra.overrides.hydra if not key_of(word).startswith(NOT_OF_A_JOB)]
+    of_hydra = [word for word in unresolved(config.hydra.overrides.hydra) if not key_of(word).startswith(NOT_OF_A_JOB)]
 
     def command(job: Job) -> list[str]:
         place = quoted(ledger.sweep / str(job.number))
@@ -154,10 +154,15 @@ def tell(ledger: Ledger) -> None:
     """Say how the sweep stands, and what its results show."""
     jobs, best = ledger.jobs(), [*lines_of_best(Trials(ledger.sweep))]
     if sum(job.state == "done" for job in jobs) > 1:
-        with suppress(UserError):  # runs that only test have nothing to compare
+        try:
             made = report_of(ledger.sweep)
+        except UserError as error:  # runs that only test, for example
+            log.info(f"no report: {error}")
+        else:
             write(made, ledger.sweep)
             Console().print(as_table(made, searched=bool(best)))
+            for note in made.notes:
+                log.info(note)
     for line in best:
         log.info(line)
     log.info(f"sweep  {ledger.sweep}: {counts(jobs)}")
