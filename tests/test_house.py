@@ -50,7 +50,7 @@ MAY_IMPORT = {
         *("run", "signals"),
     },
     "build": {"config", *SPEC},
-    "run": {"build", "multirun", "preflight", "artifacts", "processes", "quiet", "signals", "threads", *SPEC},
+    "run": {"build", "preflight", "artifacts", "processes", "quiet", "signals", "threads", *SPEC},
     "threads": SPEC,
     "processes": set(),
     "signals": set(),

@@ -50,12 +50,10 @@ def fix_directory(config: DictConfig, overrides: Sequence[Override]) -> None:
     typed = [each for each in overrides if each.key_or_group == "hydra.sweep.dir"]
     if typed and typed[-1].value() == path:
         return
-    words = [
-        word for word in unresolved(config.hydra.overrides.hydra) if word not in {each.input_line for each in typed}
-    ]
+    others = [each.input_line for each in overrides if each.is_hydra_override() and each not in typed]
     with flag_override(config, ["readonly", "struct"], False):
         config.hydra.sweep.dir = escaped(path)
-        config.hydra.overrides.hydra = [*words, f"hydra.sweep.dir={quoted(path)}"]
+        config.hydra.overrides.hydra = [*others, f"hydra.sweep.dir={quoted(path)}"]
 
 
 def directory_of(config: DictConfig, overrides: Sequence[Override]) -> str:
@@ -111,7 +109,8 @@ def escaped(path: object) -> str:
 
 def unresolved(words: Any) -> list[str]:
     """Return a list of overrides in which each `${...}` is left to the config that it is meant for."""
-    return [str(word) for word in OmegaConf.to_container(words)]
+    found: Any = OmegaConf.to_container(words)
+    return [str(word) for word in found]
 
 
 def parsed(words: Sequence[str], config_loader: Any) -> list[Override]:

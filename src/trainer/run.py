@@ -12,7 +12,6 @@ from trainer.artifacts.hold import is_first_process
 from trainer.artifacts.report import announce, log_hyperparameters, report
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.build import build, build_all, build_net, without_unasked
-from trainer.multirun import unresolved
 from trainer.preflight.check import check
 from trainer.processes import processes_of_this_run
 from trainer.quiet import quieten
@@ -34,7 +33,7 @@ def run(config: DictConfig) -> Any:
     with interruptible(), directory.session() as result:
         quieten()
         with threads_for(check(config)):
-            if directory.begin(config, unresolved(hydra.overrides.task), result):
+            if directory.begin(config, hydra.overrides.task, result):
                 with processes_of_this_run(directory.path):
                     result |= execute(config, directory)
     if is_first_process():
