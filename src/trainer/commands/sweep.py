@@ -128,7 +128,7 @@ def show(words: list[str], flags: set[str]) -> int:
 
 def resume(words: list[str], flags: set[str]) -> int:
     """Run what is missing of a sweep, where it was begun."""
-    if not words or "=" in words[0]:
+    if not words or ("=" in words[0] and not Path(words[0]).is_dir()):
         raise UserError("sweep resume: name the directory of a sweep: trainer sweep resume DIR [WORDS...]")
     ledger = Trials(Path(words[0]))
     if "--take-over" in flags:

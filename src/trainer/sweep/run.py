@@ -143,7 +143,8 @@ def _side_by_side(turns: Turns, engine: Engine, config: DictConfig, own: list[st
 
     def command(job: Job) -> list[str]:
         place = quoted(ledger.sweep / str(job.number))
-        return [*own, *job.words, *of_hydra, *_beside(job, search), f"hydra.run.dir={place}"]
+        alone = [f"hydra.run.dir={place}", "hydra.mode=RUN"]  # else an experiment with a sweep would start it again
+        return [*own, *job.words, *of_hydra, *_beside(job, search), *alone]
 
     metric, trials = config.optimized_metric, search.wanted if search else 0
     board = Board(metric if isinstance(metric, str) else None, config.sweep.direction, engine.places(), trials)

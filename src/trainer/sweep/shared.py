@@ -41,7 +41,10 @@ def mistakes_of_sweep(shared: DictConfig, job: DictConfig) -> Iterator[Mistake]:
     optimized = ["optimized_metric"] if shared.sweep.trials else []
     for key in (*SETTINGS, *optimized):
         of_sweep, of_job = (flat({key: _plain(config, key)}) for config in (shared, job))
-        for name, (wanted, found) in differences(of_sweep, of_job, absent=None).items():
+        different = differences(of_sweep, of_job, absent=None)
+        if (kind := f"{key}._target_") in different:  # its other settings are those of another class
+            different = {kind: different[kind]}
+        for name, (wanted, found) in different.items():
             problem = f"{_typed(found)} in a job, {_typed(wanted)} in the sweep"
             yield Mistake(name, problem, "expected one value for all jobs, outside of what is swept")
     if _plain(shared, "hydra.sweep.subdir") != SUBDIR:
