@@ -102,7 +102,7 @@ def test_so_are_those_of_other_launchers(launcher, package, process, tmp_path):
 def test_a_sweep_over_models_is_resumed_and_extended_where_it_is(command, tmp_path):
     assert command("-m", "data=xor", "model=linear,mlp", "outputs='a b'", *TINY).code == 0
     directory = assert_together(tmp_path, "a b/xor_multirun", 2)
-    outcome = command("sweep", "resume", str(directory), "model=linear,mlp,attention", "seed=1,2")
+    outcome = command("sweep", "resume", str(directory), "seed=1,2,3")
     assert outcome.code == 0, outcome.err
     assert assert_together(tmp_path, "a b/xor_multirun", 6) == directory
 
@@ -164,11 +164,11 @@ def test_experiments_that_agree_on_a_setting_of_the_sweep_set_it(command, experi
 
 
 def test_a_reference_in_a_word_is_kept_for_the_job_and_for_its_record(command, tmp_path):
-    words = ["data=xor", "seed=1,2", "tags=['${seed}']", "+hydra.job.env_set.SEED=s${seed}", "hydra.sweep.dir=s", *TINY]
+    words = ["data=xor", "seed=1,2", "tags=['${seed}']", "hydra.help.header=h${seed}", "hydra.sweep.dir=s", *TINY]
     assert command("-m", *words).code == 0
     for number in (0, 1):
         assert "tags=['${seed}']" in json.loads((tmp_path / f"s/{number}/provenance.json").read_text())["overrides"]
-        assert "SEED: s${seed}" in (tmp_path / f"s/{number}/.hydra/hydra.yaml").read_text()
+        assert "header: h${seed}" in (tmp_path / f"s/{number}/.hydra/hydra.yaml").read_text()
 
 
 @pytest.mark.parametrize("path", ["a b", "it's", "a\\b", "a\\", "a\\'b", "a=b,c", "${x}", "ä#b"])
