@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from copy import deepcopy
 from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
@@ -43,7 +45,7 @@ class Composer:
         JobRuntime.instance().set("name", "trainer")
         path = create_config_search_path(str(HOME / "conf"))
         if folder:
-            path.append("command-line", f"file://{folder}")
+            path.prepend("command-line", f"file://{Path(folder).absolute()}", SearchPathQuery(provider="schema"))
         self._loader = ConfigLoaderImpl(path)
         self._loader.repository = self._files = Mended(path)
         self._parser = OverridesParser.create(config_loader=self._loader)

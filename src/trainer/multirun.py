@@ -77,7 +77,7 @@ def directory_of(config: DictConfig, overrides: Sequence[Override]) -> str:
                 choices[key] = SWEPT
             else:
                 OmegaConf.update(untyped, key, SWEPT, merge=False, force_add=True)
-        return _resolved(untyped)
+        return re.sub(f"{SWEPT}(_{SWEPT})+", SWEPT, _resolved(untyped))
     except OmegaConfBaseException:  # the path names a part of a swept value, for example
         return _resolved(config)
 

@@ -37,7 +37,7 @@ def assert_together(folder, expected, count):
     [
         (["seed=1,2"], "outputs/digits_mlp"),
         (["data=xor", "model=mlp,linear"], "outputs/xor_multirun"),
-        (["data=xor,line", "model=mlp,linear"], "outputs/multirun_multirun"),
+        (["data=xor,line", "model=mlp,linear"], "outputs/multirun"),
         (["experiment=low,high"], "outputs/multirun"),
         (["experiment=low"], "outputs/low"),
         (["experiment=low,high", "task_name=mine"], "outputs/mine"),

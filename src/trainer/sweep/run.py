@@ -29,6 +29,7 @@ from trainer.sweep.loader import SweepLoader
 from trainer.sweep.record import Recorded
 from trainer.sweep.report import report_of
 from trainer.sweep.search import PRUNING, Search, plan_of
+from trainer.sweep.shared import is_of_sweep
 from trainer.sweep.side_by_side import SideBySide
 from trainer.sweep.table import counts
 from trainer.sweep.trials import Trials
@@ -59,7 +60,9 @@ def run_sweep(
     directory.mkdir(parents=True, exist_ok=True)
     folder = _folder(context)
     own = [f"--config-dir={folder}"] if folder else []
-    whole = [*own, *unresolved(config.hydra.overrides.hydra), *typed]
+    of_hydra = unresolved(config.hydra.overrides.hydra)
+    whole = [*own, *of_hydra, *typed]
+    typed = [*(word for word in of_hydra if not is_of_sweep(word)), *typed]
     with _hydra_kept():
         composer = Composer(folder)
         identities = Identities(composer)

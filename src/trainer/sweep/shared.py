@@ -15,8 +15,11 @@ SUBDIR = "${hydra.job.num}"  # the ledger finds the directory of a job by its nu
 
 
 def is_of_sweep(word: str) -> bool:
-    """Return whether a word of the command line is about the sweep and not about its jobs."""
-    return is_within(key_of(word), ("sweep", "resume", "hydra"))
+    """Return whether a word of the command line is about the sweep and not about its jobs.
+
+    Without the search path, the choices of a job may not be found.
+    """
+    return is_within(key_of(word), ("sweep", "resume", "hydra")) and key_of(word) != "hydra.searchpath"
 
 
 def shared_config(composer: Composer, typed: Sequence[str]) -> DictConfig | None:
