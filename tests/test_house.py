@@ -23,8 +23,8 @@ SPEC = {"errors", "spec"}
 MAY_IMPORT = {
     "cli": {"commands", "usage", "config", "message", "errors", "late", "ranks", "run"},
     "commands": {
-        *("api", "artifacts", "callbacks", "compose", "config", "describe", "export", "late", "mistake", "origin"),
-        *("predictor", "preflight", "quiet", "ranks", "report", "run", "trust", *SPEC),
+        *("api", "artifacts", "callbacks", "compose", "config", "describe", "export", "late", "mistake", "multirun"),
+        *("origin", "predictor", "preflight", "quiet", "ranks", "report", "run", "trust", *SPEC),
         *("cli", "sweep"),  # `trainer sweep resume` is short for a command line
     },
     "describe": {"config", "errors"},
@@ -36,12 +36,14 @@ MAY_IMPORT = {
     "predictor": {"artifacts", "data", "objective", *SPEC},
     "export": {"extras", "model", "predictor", *SPEC},
     "trust": {"errors"},
-    "config": set(),
+    "config": {"hydra_multirun"},
+    "hydra_multirun": {"multirun"},
+    "multirun": set(),
     "mistake": {"errors"},
     "hydra_error": {"errors", "extras", "mistake"},
     "message": {"errors", "hydra_error", "mistake", "preflight"},
-    "origin": {"config", "errors", "mistake"},
-    "compose": {"config", "errors", "hydra_error", "mended", "mistake", "origin"},
+    "origin": {"config", "errors", "mistake", "multirun"},
+    "compose": {"config", "errors", "hydra_error", "mended", "mistake", "multirun", "origin"},
     "mended": {"config", "errors", "mistake", "origin"},
     "preflight": {
         *("build", "compose", "config", "custom_metrics", "direction", "late", "mistake", "monitors", "objective"),
@@ -49,7 +51,7 @@ MAY_IMPORT = {
     },
     "sweep": {
         *("artifacts", "cli", "compose", "config", "cores", "direction", "errors", "extras", "late", "mistake"),
-        *("preflight", "ranks", "run", "signals"),
+        *("multirun", "preflight", "ranks", "run", "signals"),
     },
     "build": {"config", "direction", "monitors", *SPEC},
     "direction": {"errors"},

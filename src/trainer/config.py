@@ -153,6 +153,8 @@ def named_in(config: DictConfig) -> list[str]:
 
 def register() -> None:
     """Make all this known to Hydra; call it before `hydra.main` or `hydra.compose`."""
+    from trainer.hydra_multirun import install  # parts of Hydra that other commands do not need
+
     for plugin in (ExperimentSource, TrainerSearchPath):
         Plugins.instance().register(plugin)
     store = ConfigStore.instance()
@@ -160,3 +162,4 @@ def register() -> None:
     # in the place of Hydra's own, which the line above has read: the same grammar, with a ledger
     sweeper = {"_target_": "hydra_plugins.trainer_sweeper.LedgerSweeper", "max_batch_size": None, "params": None}
     store.store("basic", sweeper, "hydra/sweeper")
+    install()

@@ -34,7 +34,7 @@ def run(config: DictConfig) -> Any:
         quieten()
         work, world = check(config), world_of(config)
         with threads_for(work, world.local):
-            if directory.begin(config, list(hydra.overrides.task), result):
+            if directory.begin(config, hydra.overrides.task, result):
                 alone = world.size == 1
                 result |= execute(config, directory) if alone else execute_in_all(execute, directory, world)
     report(result, directory.path)

@@ -90,7 +90,8 @@ class RunDirectory:
         assert isinstance(resolved, dict)
         self.config = {str(key): value for key, value in resolved.items()}
         self.provenance, self._diff = provenance()
-        self._origin = self.provenance | {"overrides": overrides, "run": str(self.path.absolute())}
+        typed = OmegaConf.to_container(OmegaConf.create(overrides))  # a list of Hydra's resolves `${...}` by itself
+        self._origin = self.provenance | {"overrides": typed, "run": str(self.path.absolute())}
         if self._is_mine:
             self._write_beginning()
             return True

@@ -54,10 +54,10 @@ def _best(report: Report) -> list[Section]:
     if best is None:
         return []
     return [
-        Section(f"The best: {best.words}".removesuffix(": "), [*pictures(best.runs[0].path, test_alone=True)]),
+        Section(f"The best: {best.words}".removesuffix(": "), [*pictures(report.best_run.path, test_alone=True)]),
         Section("The best as a recipe", [Code(best_recipe(report), "yaml")]),
-        Section("What ran", [what_ran(best.runs[0])]),
-        Section("Run it again", again(best.runs[0])),
+        Section("What ran", [what_ran(report.best_run)]),
+        Section("Run it again", again(report.best_run)),
     ]
 
 

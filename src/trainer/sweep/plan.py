@@ -20,6 +20,7 @@ from trainer.direction import Direction
 from trainer.errors import UserError, did_you_mean
 from trainer.sweep.dimensions import numbers_of_interval
 from trainer.sweep.optimized import optimized
+from trainer.sweep.shared import shared_config
 
 Axes = list[
     list[tuple[str, ...]] | IntervalSweep
@@ -40,7 +41,7 @@ def expand(composer: Composer, typed: Sequence[str]) -> list[list[str]]:
             optimized metric is to be small or large.
         HydraException: A word does not follow Hydra's grammar.
     """
-    config, _, _ = composer.attempt(first_of(composer, typed))
+    config = shared_config(composer, typed)
     settings = config.sweep if config else OmegaConf.structured(Sweep)
     refuse_counts(settings)
     optimized(config)
@@ -63,21 +64,13 @@ def _jobs(axes: dict[str, list[str] | IntervalSweep], settings: Any, seeds: list
         yield [*words, *seed]
 
 
-def first_of(composer: Composer, typed: Sequence[str]) -> list[str]:
-    """The words with the first value of each axis: enough to see the settings of the sweep."""
-    axes = composer.axes(typed)
-    return [
-        values[0] if isinstance(values, list) else f"{key}={values.start}" for key, values in axes.items() if values
-    ]
-
-
 def optimized_by(composer: Composer, typed: Sequence[str]) -> dict[str, Direction]:
     """Return the optimized metrics of a sweep that is no search, each with its direction.
 
     Raises:
         UserError: See `optimized`.
     """
-    return optimized(composer.attempt(first_of(composer, typed))[0])
+    return optimized(shared_config(composer, typed))
 
 
 def refuse_counts(settings: Any) -> None:

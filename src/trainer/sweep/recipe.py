@@ -1,22 +1,28 @@
-"""Recipe: the best config of a sweep as the text of an experiment file."""
+"""The best run of a sweep as the text of an experiment file."""
 
-from pathlib import Path
+import shlex
+from collections.abc import Iterator
 from typing import Any
 
-import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
 
-from trainer.artifacts.record import Record, flat
-from trainer.config import HOME, user_folders
+from trainer.artifacts.fingerprint import is_within
+from trainer.artifacts.record import Record
 from trainer.direction import UNKNOWN
+from trainer.multirun import GLOBAL_GROUPS
 from trainer.sweep.report import Report
 
-NOT_IN_A_RECIPE = ("hydra", "callbacks.pruning", "resume")
-OF_A_SEARCH = ("defaults", "optimized_metric", "sweep", "hydra")  # what a search file says of the search alone
+LEFT_OUT = ("resume", "hydra", "callbacks.pruning")  # of the sweep, and not of its jobs
+NO_SEARCH: dict[str, Any] = {"sweep": {"trials": None}, "hydra": {"sweeper": {"params": None}}}
 
 
 def best_recipe(report: Report) -> str:
-    """Return the best config as an experiment: put into `experiments/`, it repeats the first run of the best group.
+    """Return an experiment that repeats the best run; stored as `experiments/NAME.yaml`, `experiment=NAME` launches it.
+
+    Args:
+        report: Of the sweep.
 
     Raises:
         ValueError: No config is the best, as it is unknown which values are good.
@@ -24,72 +30,62 @@ def best_recipe(report: Report) -> str:
     best = report.best
     if best is None:
         raise ValueError(UNKNOWN.format(report.metric))
-    made = _Recipe(best.runs[0])
+    run = report.best_run
+    overrides = OverridesParser.create().parse_overrides(run.overrides)
+    kept = [each for each in overrides if not is_within(each.key_or_group, LEFT_OUT)]
+    choices = [each for each in kept if _is_choice(each, run)]
+    values: dict[str, Any] = {}
+    for each in kept:
+        if each not in choices and not each.is_delete():
+            _put(values, each.key_or_group.split("."), each.value(), run.nested_config)
+    if any(each.key_or_group == "hparams_search" for each in choices):
+        values |= NO_SEARCH
     spread = f" +- {best.estimate.deviation:.2g}" if best.estimate.count > 1 else ""
-    head = f"# The best of {len(report.groups)} configs by {report.metric}: {best.estimate.mean:.4g}{spread}"
-    runs = f" ({best.estimate.count} run{'s' * (best.estimate.count > 1)})."
-    lines = [head + runs, *(f"# Note: {each}." for each in report.notes), *made.remarks]
-    lines += ["defaults:", *made.choices] if made.choices else []
-    return "\n".join(lines) + "\n" + (yaml.safe_dump(made.values, sort_keys=False) if made.values else "")
+    deleted = [shlex.quote(each.input_line or "") for each in kept if each.is_delete()]
+    mean = f"{report.metric}: {best.estimate.mean:.4g}{spread} ({best.estimate.count} runs)"
+    head = [
+        f"The best of {len(report.groups)} configs by {mean}.",
+        f"Its best run: {run.path.name}, seed {run.config.get('seed')}: {run.metrics[report.metric]:.6g}",
+        *report.notes,
+        f"Copy this file to experiments/NAME.yaml, then: {' '.join(['trainer experiment=NAME', *deleted])}",
+    ]
+    lines = [f"# {line}" for line in head]
+    lines += ["defaults:", *(f"  - {line}" for line in _defaults(choices))] * bool(choices)
+    return "\n".join(lines) + "\n" + (OmegaConf.to_yaml(OmegaConf.create(values)) if values else "")
 
 
-class _Recipe:
-    """Choices and values of a run, as an experiment file has them.
+def _is_choice(override: Override, run: Record) -> bool:
+    """Return whether an override chooses a file, and sets no value."""
+    key = override.key_or_group
+    if override.is_delete() or isinstance(override.value(), dict):
+        return False
+    return key in run.choices or (key in run.nested_config and isinstance(run.nested_config[key], dict))
+
+
+def _defaults(choices: list[Override]) -> Iterator[str]:
+    """Yield the entries of a defaults list: experiments and what else may set any key first, in Hydra's order."""
+    for group in GLOBAL_GROUPS:
+        for each in choices:
+            if each.key_or_group == group:
+                value: Any = each.value()
+                names = value if isinstance(value, list) else [value]
+                yield from (name if group == "experiment" else f"/{group}@_global_: {name}" for name in names if name)
+    for each in choices:
+        if each.key_or_group not in GLOBAL_GROUPS:
+            yield f"override /{each.key_or_group}: {each.get_value_element_as_str()}"
+
+
+def _put(values: dict[str, Any], steps: list[str], value: Any, node: Any) -> None:
+    """Set a value below nested keys; YAML has no key for one element of a list, so that the whole list is set.
 
     Args:
-        run: Whose words are taken.
+        values: Changed.
+        steps: Keys, from the outermost.
+        value: To be set.
+        node: The run's config at the outermost key.
     """
-
-    def __init__(self, run: Record) -> None:
-        self.run = run
-        self.choices: list[str] = []  # lines of the defaults list
-        self.values: dict[str, Any] = {}
-        self.remarks: list[str] = []  # what no experiment file can say
-        for word in sorted(run.overrides, key=lambda word: not word.startswith("hparams_search=")):
-            self._add(word)
-
-    def _add(self, word: str) -> None:
-        name, _, value = word.lstrip("+").partition("=")
-        is_group = "." not in name and isinstance(self.run.nested_config.get(name), dict)
-        if word.startswith("~"):
-            self.remarks.append(f"#   and on the command line: '{word}'")
-        elif name == "experiment":
-            self.choices.append(f"  - {value}")
-        elif name == "hparams_search":
-            self._add_search(value)
-        elif name == "debug" or "@" in name or "/" in name or (is_group and not value.startswith("{")):
-            how = "" if word.startswith("+") else "override "
-            self.choices.append(f"  - {how}/{name}: {value}")
-        elif is_group:
-            self.values.setdefault(name, {}).update(OverridesParser.create().parse_override(word).value())
-        elif not name.startswith(NOT_IN_A_RECIPE):
-            self._put(name, value if "${" in value else self._of_run(name))
-
-    def _add_search(self, name: str) -> None:
-        """Add what the file of a search sets beside the search."""
-        folders = [HOME / "conf", *user_folders()]
-        file = next(
-            (path for folder in folders if (path := Path(folder, f"hparams_search/{name}.yaml")).is_file()), None
-        )
-        if file is None:
-            self.remarks.append(f"#   and what hparams_search={name} sets, whose file was not found")
-            return
-        content = yaml.safe_load(file.read_text("utf-8")) or {}
-        for choice in content.get("defaults", []):
-            if isinstance(choice, dict):
-                self.choices += [f"  - {group}: {chosen}" for group, chosen in choice.items()]
-        for key in flat({key: value for key, value in content.items() if key not in OF_A_SEARCH}):
-            self._put(key, self._of_run(key))
-
-    def _of_run(self, key: str) -> Any:
-        node: Any = self.run.nested_config
-        for step in key.split("."):
-            node = node.get(step) if isinstance(node, dict) else None
-        return node
-
-    def _put(self, key: str, value: Any) -> None:
-        *above, name = key.split(".")
-        node = self.values
-        for step in above:
-            node = node.setdefault(step, {})
-        node[name] = value
+    inner = node.get(steps[0]) if isinstance(node, dict) else None
+    if len(steps) == 1 or isinstance(inner, list):
+        values[steps[0]] = value if len(steps) == 1 else inner
+    else:
+        _put(values.setdefault(steps[0], {}), steps[1:], value, inner)

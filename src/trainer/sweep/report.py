@@ -1,10 +1,12 @@
 """Report: the runs of a sweep grouped by config, seeds put together, and compared with a baseline."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from trainer.artifacts.fingerprint import is_within
 from trainer.artifacts.hold import LEDGER
 from trainer.artifacts.record import Record, records
 from trainer.direction import UNKNOWN, Direction, base_name, direction_of
@@ -13,6 +15,9 @@ from trainer.sweep.groups import Group, apart, configs_of, group_of, grouped, sw
 from trainer.sweep.optimized import several
 from trainer.sweep.statistics import corrected, difference, importances
 from trainer.sweep.trials import Trials
+
+DATA_SETS = ("data._target_", "data.path")
+NOT_IN_LOSS = ("objective.metrics", "objective.penalty")  # of the validation
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class Report:
         importances: Share of the variance that each swept parameter explains by itself.
         left_out: Runs without that number, by their state.
         not_compared: Further optimized metrics.
+        incomparable: Swept keys that change what the metric measures.
     """
 
     metric: str
@@ -36,11 +42,18 @@ class Report:
     importances: dict[str, float]
     left_out: dict[str, int]
     not_compared: tuple[str, ...] = ()
+    incomparable: tuple[str, ...] = ()
 
     @property
     def best(self) -> Group | None:
         """The best group; None if it is unknown which values are good."""
         return None if self.higher is None else self.groups[0]
+
+    @property
+    def best_run(self) -> Record:
+        """The run with the best value in the best group; of the first group if none is the best."""
+        chosen = max if self.higher else min
+        return chosen(self.groups[0].runs, key=lambda run: run.metrics[self.metric])
 
     @property
     def notes(self) -> list[str]:
@@ -49,6 +62,9 @@ class Report:
         if self.higher is None:
             offer = "to name the best config: direction=min or direction=max"
             found.append(f"no config is called the best: {UNKNOWN.format(self.metric)}; {offer}")
+        if self.incomparable:
+            keys = ", ".join(self.incomparable)
+            found.append(f"not comparable by {self.metric}: the configs differ in {keys}")
         if self.not_compared:
             found.append(f"compared by {self.metric} alone, not by {', '.join(self.not_compared)}")
         return found
@@ -82,8 +98,10 @@ def report_of(
         raise UserError(f"no runs below '{folder}'")
     finished = [record for record in found if record.state == "finished"]
     optimized = _optimized(finished)
-    metric = metric or next(iter(optimized), None) or _chosen_by(finished)
+    metric = metric or _usual_metric(optimized, finished)
     known = sorted({name for record in finished for name in record.metrics})
+    if metric is None:
+        raise UserError(f"metric: no run has a metric of the validation; choose one of {', '.join(known) or 'none'}")
     if metric not in known:
         raise UserError(f"metric: no finished run has '{metric}'{did_you_mean(str(metric), known)}")
     with_value = [record for record in finished if metric in record.metrics]
@@ -101,7 +119,7 @@ def report_of(
     states = [record.state for record in found if record not in with_value]
     left_out = {state: states.count(state) for state in dict.fromkeys(states)}
     others = tuple(name for name in optimized if name != metric) if metric in optimized else ()
-    return Report(metric, higher, groups, compared, shares, left_out, others)
+    return Report(metric, higher, groups, compared, shares, left_out, others, _incomparable(swept, metric))
 
 
 def _optimized(found: Sequence[Record]) -> dict[str, Direction | None]:
@@ -119,15 +137,28 @@ def _optimized(found: Sequence[Record]) -> dict[str, Direction | None]:
     return merged
 
 
+def _usual_metric(optimized: Mapping[str, Direction | None], finished: Sequence[Record]) -> str | None:
+    """Return the optimized metric if it is one for all runs, else one of the validation that most of them have."""
+    # also those that were no number in the end: a run that diverged does not change what the others are compared by
+    counts = Counter(name for record in finished for name in record.result["metrics"])
+    first = next(iter(optimized), None)
+    if first is not None and (len(optimized) == 1 or counts[first] == len(finished)):
+        return first
+    of_validation = [name for name in counts if name.startswith("val/")]
+    preferred = sorted(of_validation, key=lambda name: (not name.endswith("_best"), name != "val/loss"))
+    return max(preferred, key=counts.__getitem__, default=None)
+
+
+def _incomparable(swept: Sequence[str], metric: str) -> tuple[str, ...]:
+    """Return the swept keys that decide what a metric measures: the data set, and for a loss the objective."""
+    of_loss = [key for key in swept if key.startswith("objective.") and not is_within(key, NOT_IN_LOSS)]
+    return (*(key for key in swept if key in DATA_SETS), *(of_loss if "loss" in metric else []))
+
+
 def _of_run(record: Record) -> dict[str, Any]:
     metrics = several(record.nested_config.get("optimized_metric"))
     directions = several((record.nested_config.get("sweep") or {}).get("direction"))
     return dict(zip(metrics, directions if len(directions) == len(metrics) else [None] * len(metrics), strict=True))
-
-
-def _chosen_by(finished: Sequence[Record]) -> str | None:
-    """Return the best value of the metric that checkpoints were chosen by, of the first run."""
-    return next((name for record in finished[:1] for name in record.metrics if name.endswith("_best")), None)
 
 
 def _direction(metric: str, optimized: Mapping[str, Direction | None], found: Sequence[Record]) -> Direction | None:

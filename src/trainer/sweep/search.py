@@ -13,13 +13,13 @@ from trainer.compose import Composer, key_of
 from trainer.errors import UserError
 from trainer.mistake import refuse
 from trainer.sweep.dimensions import Choices, Numbers
-from trainer.sweep.enrol import OF_THE_SWEEP
 from trainer.sweep.identity import Identities
 from trainer.sweep.ledger import Job
 from trainer.sweep.optimized import optimized
 from trainer.sweep.optimizer import Goal, asked, checked, hopeless
 from trainer.sweep.plan import refuse_counts
-from trainer.sweep.space import Space, fixed_words, space_of
+from trainer.sweep.shared import is_of_sweep
+from trainer.sweep.space import Space, space_of
 from trainer.sweep.trials import Trial, Trials
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def plan_of(composer: Composer, typed: Sequence[str]) -> Plan | None:
     Raises:
         UserError: The space, the metric, the sampler, the pruner or a count is invalid, or `sweep` has been removed.
     """
-    config, _, found = composer.attempt(fixed_words(composer, typed))
+    config, _, found = composer.attempt(composer.shared(typed))
     refuse([mistake for mistake in found if mistake.key == "sweep"])
     if config is None:
         return None
@@ -65,7 +65,7 @@ def plan_of(composer: Composer, typed: Sequence[str]) -> Plan | None:
     if config.sweep.trials is None:
         return None
     whole = space_of(composer, typed)
-    words = tuple(word for word in whole.fixed if not is_within(key_of(word), OF_THE_SWEEP))
+    words = tuple(word for word in whole.fixed if not is_of_sweep(word))
     plan = Plan(replace(whole, fixed=words), _goal(config), config.sweep.trials, config.sweep.workers or 1)
     checked(plan.goal, epochs_of(config))
     return plan
