@@ -67,7 +67,7 @@ MAY_IMPORT = {
     "task": {"objective", "losses", "schedule", *SPEC},
     "callbacks": {"objective", "artifacts", "data", "loop", "signals", *SPEC},
     "loop": {"task", "losses", "errors"},
-    "artifacts": {"cores", "data", "model", "trust", *SPEC},
+    "artifacts": {"cores", "data", "describe", "model", "trust", *SPEC},
     "report": {"artifacts", "sweep", "errors"},
 }
 

@@ -4,8 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from trainer.artifacts.fingerprint import INCIDENTAL, is_within
-from trainer.artifacts.record import PATH_KEYS, Record, differences
+from trainer.artifacts.fingerprint import essence
+from trainer.artifacts.record import PATH_KEYS, Record, differences, flat
 
 Pairs = dict[str, tuple[Any, Any]]
 
@@ -31,8 +31,8 @@ def essential_config(record: Record) -> dict[str, Any]:
     """The values of a config that decide numbers, by dotted key; paths of files are whole."""
     return {
         key: _whole(record, value)
-        for key, value in record.config.items()
-        if key.rpartition(".")[2] not in PATH_KEYS and not is_within(key, INCIDENTAL)
+        for key, value in flat(essence(record.nested_config)).items()
+        if key.rpartition(".")[2] not in PATH_KEYS
     }
 
 

@@ -14,6 +14,7 @@ class GradientNorm(Callback):
     the norm before any clipping. Steps that are made many in one compiled call keep no gradients, so they have none.
     """
 
+    affects_training = False
     skips_steps = True  # those that are not logged; `trainer.loop` need not call it there
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:

@@ -23,6 +23,8 @@ class LeanSteps(Callback):
             not be `deterministic`.
     """
 
+    affects_training = True
+
     def __init__(self, *, compile: Compile = "auto") -> None:  # noqa: A002  the word users type
         self.compile: Compile = compile
         self._fills = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
