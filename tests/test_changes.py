@@ -71,9 +71,9 @@ def test_changed_code_is_named_and_not_mixed_in_unless_that_is_asked_for(again, 
     refused = command(*again)
     assert refused.code == 1
     assert refused.err == (
-        f"error: '{mine / 'run'}' holds a run with other code or data:\n"
+        f"error: the run in '{mine / 'run'}' was made with other code or data:\n"
         "  my_layers.py: changed\n"
-        "  put back what has changed, or resume the run with it: accept_changes=true\n"
+        "  put back what has changed, or go on with it as it is now: accept_changes=true\n"
     )
     assert files(mine / "run") == before
     accepted = command(*again, "accept_changes=true")

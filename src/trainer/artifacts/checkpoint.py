@@ -8,7 +8,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from trainer.artifacts.data import known_checksum
+from trainer.artifacts.data import changed_data, known_checksum
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.data.preprocessing.base import Preprocessing
 
@@ -62,10 +62,7 @@ class SelfContained(Callback):
         before, now = checkpoint.get("provenance", {}).get("data_sha256"), known_checksum(trainer.datamodule)  # type: ignore[attr-defined]
         if not (before and now):
             log.info("data   without a checksum that depends on them: not compared")
-        elif before != now:
-            node = self.directory.config["data"]
-            name = f"data.path={node['path']}" if node.get("path") else f"data._target_={node['_target_']}"
-            self.directory.accept([f"{name}: other examples (SHA-256 {before[:12]} before, {now[:12]} now)"])
+        self.directory.accept(changed_data(self.directory.config, before, now))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._go_on(trainer, pl_module)

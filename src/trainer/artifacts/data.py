@@ -1,8 +1,15 @@
 """Data of a run: the checksum of their examples, if the data module has one that depends on them."""
 
+import logging
 from typing import Any
 
+from hydra.utils import instantiate
+from pytorch_lightning.utilities.seed import isolate_rng
+
 from trainer.data.base import TensorData
+from trainer.errors import first_line
+
+log = logging.getLogger(__name__)
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
@@ -27,3 +34,35 @@ def _is_complete(data: TensorData) -> bool:
     loads = any(getattr(kind, name) is not getattr(TensorData, name) for name in LOADERS)
     reads = kind.read is not TensorData.read and not data._checksum  # `load` may have found a checksum of its own
     return bool(data.splits) and not loads and not reads
+
+
+def current_checksum(config: dict[str, Any]) -> str | None:
+    """Return the checksum of the data that a config names, which are loaded for this; None if it cannot be told.
+
+    Args:
+        config: Resolved, as plain containers.
+    """
+    with isolate_rng():
+        try:
+            data = instantiate(config["data"], _convert_="all")
+            data.prepare_data()
+            data.setup("fit")
+            return known_checksum(data)
+        except Exception as error:  # whatever data on another machine, or code of the user's, may raise
+            log.warning(f"warning: the data cannot be compared with those of earlier jobs: {first_line(error)}")
+            return None
+
+
+def changed_data(config: dict[str, Any], before: str | None, now: str | None) -> list[str]:
+    """Return what has changed in the data of a config, in words; nothing if a checksum is not known.
+
+    Args:
+        config: As plain containers.
+        before: Checksum then.
+        now: Checksum today.
+    """
+    if not (before and now) or before == now:
+        return []
+    node = config["data"]
+    name = f"data.path={node['path']}" if node.get("path") else f"data._target_={node['_target_']}"
+    return [f"{name}: other examples (SHA-256 {before[:12]} before, {now[:12]} now)"]

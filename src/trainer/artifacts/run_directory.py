@@ -19,6 +19,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from trainer.artifacts.changes import accept
 from trainer.artifacts.code import Imported, changed_files, folders_of, imported_code, targets_in
 from trainer.artifacts.copies import copy_unversioned
 from trainer.artifacts.fingerprint import fingerprint
@@ -27,9 +28,7 @@ from trainer.artifacts.logs import event_files, go_back
 from trainer.artifacts.provenance import provenance
 from trainer.artifacts.record import Record, code_files
 from trainer.artifacts.resume import has_checkpoint, is_finished, is_over, last_good, latest, refuse_changes
-from trainer.errors import Pruned, UserError, mendable
-
-SHOWN = 10  # changes that a message lists
+from trainer.errors import Pruned, mendable
 
 log = logging.getLogger(__name__)
 
@@ -139,17 +138,8 @@ class RunDirectory:
         Raises:
             UserError: There are changes, and `accept_changes` is not set.
         """
-        if not changes:
-            return
-        told = "".join(f"\n  {change}" for change in changes[:SHOWN])
-        told += f"\n  and {len(changes) - SHOWN} more" * (len(changes) > SHOWN)
-        if not self.config.get("accept_changes"):
-            raise UserError(
-                f"'{self.path}' holds a run with other code or data:{told}\n"
-                "  put back what has changed, or resume the run with it: accept_changes=true"
-            )
-        log.warning(f"warning: the run is resumed with other code or data:{told}")
-        if self._starts:
+        accept(changes, f"the run in '{self.path}'", accepted=bool(self.config.get("accept_changes")))
+        if changes and self._starts:
             self._starts[-1].setdefault("accepted_changes", []).extend(changes)
 
     def go_on(self) -> None:

@@ -158,6 +158,7 @@ def report(words: list[str], flags: set[str]) -> int:
     Console().print(as_table(made, searched=bool(best)))
     for state, count in made.left_out.items():
         print(f"left out: {count} {state} run(s)")
+    print("".join(f"warning: {line}\n" for line in made.mixed), end="")
     print("".join(f"{line}\n" for line in best), end="")
     print("written: " + ", ".join(map(str, write(made, Path(names[0])))))
     return 0

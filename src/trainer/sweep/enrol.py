@@ -14,7 +14,7 @@ from trainer.sweep.plan import expand
 
 log = logging.getLogger(__name__)
 # not what a job is, but how the sweep makes it and where it goes on
-OF_THE_SWEEP = ("sweep", "resume", "hydra")
+OF_THE_SWEEP = ("sweep", "resume", "accept_changes", "hydra")
 
 
 def cells(composer: Composer, identities: Identities, typed: Sequence[str]) -> dict[str, list[str]]:
