@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from trainer.artifacts.changes import is_of_data
 from trainer.artifacts.fingerprint import essence
 from trainer.artifacts.record import PATH_KEYS, Record, differences, flat
 
@@ -57,7 +58,7 @@ def _changes_at_resumption(first: Record, second: Record, kind: str) -> Pairs:
     """What changed while a run was stopped: its numbers come from more than one version."""
     told = []
     for record in (first, second):
-        changes = [change for change in record.accepted_changes if change.startswith("data.") == (kind == "data")]
+        changes = [change for change in record.accepted_changes if is_of_data(change) == (kind == "data")]
         told.append(", ".join(changes) or "nothing")
     return {"changed at a resumption": (told[0], told[1])} if {*told} != {"nothing"} else {}
 

@@ -6,8 +6,14 @@ from collections.abc import Sequence
 from trainer.errors import UserError
 
 MAX_SHOWN = 10
+DATA_KEYS = ("data.path", "data._target_")  # one of them begins a change of data
 
 log = logging.getLogger(__name__)
+
+
+def is_of_data(change: str) -> bool:
+    """Return whether a change is one of data, and not of a file of code."""
+    return change.partition("=")[0] in DATA_KEYS
 
 
 def accept(changes: Sequence[str], holder: str, *, accepted: bool) -> None:

@@ -18,6 +18,7 @@ from trainer.describe.finder import origin_of
 from trainer.errors import shown
 
 PACKAGE = "trainer"
+OF_PACKAGE = (f"{PACKAGE}/", f"hydra_plugins/{PACKAGE}_")
 HASH_DIGITS = 16
 LIBRARY = f"{Path(os.__file__).parent}{os.sep}"  # of Python itself
 INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
@@ -44,7 +45,7 @@ class Imported:
     @property
     def is_own(self) -> bool:
         """Whether it is the user's, and neither of this package nor of an installed one."""
-        return not self.name.startswith(f"{PACKAGE}/") and not is_installed(str(self.file))
+        return not self.name.startswith(OF_PACKAGE) and not is_installed(str(self.file))
 
     @property
     def folder(self) -> Path:

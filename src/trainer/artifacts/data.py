@@ -6,6 +6,7 @@ from typing import Any
 from hydra.utils import instantiate
 from pytorch_lightning.utilities.seed import isolate_rng
 
+from trainer.artifacts.changes import DATA_KEYS
 from trainer.data.base import TensorData
 from trainer.errors import first_line
 
@@ -63,6 +64,6 @@ def changed_data(config: dict[str, Any], before: str | None, now: str | None) ->
     """
     if not (before and now) or before == now:
         return []
-    node = config["data"]
-    name = f"data.path={node['path']}" if node.get("path") else f"data._target_={node['_target_']}"
-    return [f"{name}: other examples (SHA-256 {before[:12]} before, {now[:12]} now)"]
+    values = {f"data.{name}": value for name, value in config["data"].items()}
+    key = next(key for key in DATA_KEYS if values.get(key))
+    return [f"{key}={values[key]}: other examples (SHA-256 {before[:12]} before, {now[:12]} now)"]

@@ -166,6 +166,8 @@ class RunDirectory:
 
     def record_code(self) -> None:
         """Record the files that have been imported by now; called before the training and after it."""
+        if not self._starts:  # not the first process
+            return
         code = imported_code(targets_in(self.config))
         hashes = {each.name: each.hash for each in code}
         if self._starts[-1].get("code") != hashes:
@@ -176,6 +178,8 @@ class RunDirectory:
 
     def record(self, **facts: Any) -> None:
         """Add facts to what `provenance.json` says of this start of the run."""
+        if not self._starts or self._starts[-1].items() >= facts.items():  # not the first process; or known
+            return
         self._starts[-1] |= facts
         if not self.is_resumed:
             self._write_provenance()

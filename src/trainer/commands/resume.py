@@ -1,11 +1,12 @@
 """Go on with a run that stopped, in its own directory, as if it had never stopped.
 
-trainer resume RUN_DIRECTORY [trainer.max_epochs=N] [other settings] [trust=my_package]
+trainer resume RUN_DIRECTORY [trainer.max_epochs=N] [other settings] [accept_changes=true] [trust=my_package]
 
 The config is the run's; it begins at the last good checkpoint, and logs no step twice. A run that is finished says
 so, unless it is to be longer now. What would have led to other numbers from the start cannot be set: it belongs into a
-new run (ckpt_path=RUN_DIRECTORY/checkpoints/last.ckpt). Packages of your own whose code the config names are declared
-by `trust`, with commas between them, or by TRAINER_TRUST.
+new run (ckpt_path=RUN_DIRECTORY/checkpoints/last.ckpt). If the code or the data have changed since, it stops and names
+the files; `accept_changes=true` resumes the run with them. Packages of your own whose code the config names are
+declared by `trust`, with commas between them, or by TRAINER_TRUST.
 """
 
 import json
