@@ -24,14 +24,14 @@ MAY_IMPORT = {
     "cli": {"commands", "usage", "config", "message", "errors", "late", "ranks", "run"},
     "commands": {
         *("api", "artifacts", "callbacks", "compose", "config", "describe", "export", "late", "mistake", "multirun"),
-        *("origin", "predictor", "preflight", "quiet", "ranks", "report", "run", "trust", *SPEC),
+        *("origin", "predictor", "preflight", "quiet", "ranks", "recorded", "report", "run", "trust", *SPEC),
         *("cli", "sweep"),  # `trainer sweep resume` is short for a command line
     },
     "describe": {"config", "errors"},
     "usage": {"commands", "describe"},
     "api": {
         *("artifacts", "compose", "config", "hydra_error", "late", "message", "mistake", "model", "predictor"),
-        *("processes", "ranks", "run", *SPEC),
+        *("processes", "ranks", "recorded", "run", *SPEC),
     },
     "predictor": {"artifacts", "data", "objective", *SPEC},
     "export": {"extras", "model", "predictor", *SPEC},
@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "config": {"hydra_multirun"},
     "hydra_multirun": {"multirun"},
     "multirun": set(),
+    "recorded": {"config"},
     "mistake": {"errors"},
     "hydra_error": {"errors", "extras", "mistake"},
     "message": {"errors", "hydra_error", "mistake", "preflight"},
@@ -82,7 +83,7 @@ MAY_IMPORT = {
     "task": {"objective", "losses", "schedule", "target_scale", *SPEC},
     "callbacks": {"objective", "artifacts", "data", "direction", "loop", "signals", *SPEC},
     "loop": {"task", "losses", "errors"},
-    "artifacts": {"config", "cores", "data", "model", "target_scale", "trust", *SPEC},
+    "artifacts": {"config", "cores", "data", "describe", "model", "target_scale", "trust", *SPEC},
     "report": {"artifacts", "sweep", "errors"},
 }
 

@@ -12,11 +12,15 @@ from trainer.ranks import is_first_process
 
 CONFIG = {
     "seed": 1,
+    "trainer": {},
     "task_name": "a",
     "outputs": "outputs",
     "optimizer": {"lr": 0.1},
     "data": {"dir": "here", "batch_size": 4},
-    "callbacks": {"checkpoint": {"dirpath": "/runs/one/checkpoints", "monitor": "val/loss"}, "progress": {}},
+    "callbacks": {
+        "checkpoint": {"dirpath": "/runs/one/checkpoints", "monitor": "val/loss"},
+        "progress": {"_target_": "trainer.callbacks.progress.TrainingProgress"},
+    },
 }
 RUN = Path("/runs/one")
 
@@ -28,9 +32,9 @@ RUN = Path("/runs/one")
         {"outputs": "elsewhere"},
         {"data": {"dir": "there"}},
         {"callbacks": {"progress": {"x": 1}}},
-        {"callbacks": {"forecast": {"last_days": 9}}},
-        {"callbacks": {"samples": {"images": 9}, "sample_quality": {"images": 9}}},
-        {"callbacks": {"attention_maps": {"examples": 9}}},
+        {"callbacks": {"any_name": {"_target_": "trainer.callbacks.histograms.Histograms", "every_epochs": 9}}},
+        {"callbacks": {"bar": {"_target_": "pytorch_lightning.callbacks.RichProgressBar", "refresh_rate": 9}}},
+        {"trainer": {"profiler": "simple"}},
     ],
 )
 def test_what_cannot_change_the_numbers_is_no_part_of_the_fingerprint(change):
@@ -38,7 +42,16 @@ def test_what_cannot_change_the_numbers_is_no_part_of_the_fingerprint(change):
     assert fingerprint(changed, RUN) == fingerprint(CONFIG, RUN)
 
 
-@pytest.mark.parametrize("change", [{"seed": 2}, {"optimizer": {"lr": 0.2}}, {"data": {"batch_size": 8}}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 2},
+        {"optimizer": {"lr": 0.2}},
+        {"data": {"batch_size": 8}},
+        {"callbacks": {"progress": {"_target_": "trainer.callbacks.gradient_clipping.GradientClipping"}}},
+        {"callbacks": {"pruning": {"_target_": "pytorch_lightning.callbacks.ModelPruning"}}},
+    ],
+)
 def test_what_can_change_the_numbers_changes_the_fingerprint(change):
     changed = OmegaConf.to_container(OmegaConf.merge(CONFIG, change))
     assert fingerprint(changed, RUN) != fingerprint(CONFIG, RUN)

@@ -11,6 +11,8 @@ from trainer.errors import UserError
 from trainer.sweep.identity import Identities, composed, essence
 from trainer.sweep.plan import expand
 
+CLIPS, SHOWS = "trainer.callbacks.gradient_clipping.GradientClipping", "trainer.callbacks.histograms.Histograms"
+
 
 @pytest.fixture
 def jobs(tmp_path, monkeypatch):
@@ -129,6 +131,7 @@ def test_a_count_of_0_is_refused_and_is_not_taken_for_null(key, command):
         ["data={batch_size:4},{batch_size:8}", "seed=1,2"],
         ["~callbacks.pictures", "optimizer.lr=0.1,1e-1,'0.1'"],
         ["optimizer.lr=${seed},2", "seed=1,2"],
+        [f"+callbacks.o._target_={SHOWS},{CLIPS}", "seed=1,2"],  # one of the classes has a part in the numbers
     ],
     ids=" ".join,
 )

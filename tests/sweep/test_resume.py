@@ -108,6 +108,15 @@ def test_what_decides_no_numbers_may_change(command, jobs):
     assert [job.tries for job in jobs()] == [1, 1]
 
 
+def test_display_callbacks_may_be_added_and_changed(command, jobs):
+    words = [word for word in TINY if word != "callbacks=none"]
+    assert command("-m", *words, "seed=1", SWEEP).code == 0
+    shown = ["callbacks=[default,histograms]", "callbacks.progress.seconds_between_lines=5", "~callbacks.throughput"]
+    other = command("-m", *words, *shown, "seed=1,2", SWEEP)
+    assert other.code == 0, other.err
+    assert [job.tries for job in jobs()] == [1, 1]
+
+
 def test_a_job_named_twice_is_told_and_run_once(command, jobs):
     outcome = command("-m", *TINY, "optimizer.lr=0.1,1e-1,0.2", SWEEP)
     assert outcome.code == 0, outcome.err

@@ -4,8 +4,9 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from trainer.artifacts.fingerprint import INCIDENTAL, is_within
-from trainer.artifacts.record import PATH_KEYS, Record, differences
+from trainer.artifacts.changes import is_of_data
+from trainer.artifacts.fingerprint import essence
+from trainer.artifacts.record import PATH_KEYS, Record, differences, flat
 
 Pairs = dict[str, tuple[Any, Any]]
 
@@ -14,8 +15,8 @@ def causes(first: Record, second: Record) -> dict[str, Pairs]:
     """What differs, under `config`, `code`, `data`, `environment` and `hardware`; what agrees is left out."""
     found = {
         "config": config_differences(first, second),
-        "code": differences(_code(first), _code(second)),
-        "data": differences(_data(first), _data(second)),
+        "code": _code_differences(first, second) | _changes_at_resumption(first, second, "code"),
+        "data": differences(_data(first), _data(second)) | _changes_at_resumption(first, second, "data"),
         "environment": differences(_environment(first), _environment(second)),
         "hardware": differences(_hardware(first), _hardware(second)),
     }
@@ -31,8 +32,8 @@ def essential_config(record: Record) -> dict[str, Any]:
     """The values of a config that decide numbers, by dotted key; paths of files are whole."""
     return {
         key: _whole(record, value)
-        for key, value in record.config.items()
-        if key.rpartition(".")[2] not in PATH_KEYS and not is_within(key, INCIDENTAL)
+        for key, value in flat(essence(record.nested_config)).items()
+        if key.rpartition(".")[2] not in PATH_KEYS
     }
 
 
@@ -42,6 +43,24 @@ def _whole(record: Record, value: Any) -> Any:
         path = Path(record.provenance.get("directory", "."), value)
         return str(path.resolve()) if path.exists() else value
     return value
+
+
+def _code_differences(first: Record, second: Record) -> Pairs:
+    """The files that both have imported and that differ; without a record of these, versions and commits."""
+    if not (first.code and second.code):
+        return differences(_code(first), _code(second))
+    shared = first.code.keys() & second.code.keys()
+    codes = ({name: record.code[name] for name in sorted(shared)} for record in (first, second))
+    return differences(*codes)
+
+
+def _changes_at_resumption(first: Record, second: Record, kind: str) -> Pairs:
+    """What changed while a run was stopped: its numbers come from more than one version."""
+    told = []
+    for record in (first, second):
+        changes = [change for change in record.accepted_changes if is_of_data(change) == (kind == "data")]
+        told.append(", ".join(changes) or "nothing")
+    return {"changed at a resumption": (told[0], told[1])} if {*told} != {"nothing"} else {}
 
 
 def _code(record: Record) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What our checkpoints hold beyond Lightning's, and which of them is the best."""
 
+import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
@@ -7,8 +8,11 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from trainer.artifacts.data import changed_data, known_checksum
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.data.preprocessing.base import Preprocessing
+
+log = logging.getLogger(__name__)
 
 # packages whose version may change what a checkpoint says
 DECISIVE = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "pillow", "tokenizers")
@@ -37,12 +41,12 @@ class SelfContained(Callback):
         if directory.is_resumed:  # a new run has nothing to be called for at each step
             self.on_train_batch_end = self._go_on  # type: ignore[assignment]
         self._origin: dict[str, Any] = {}  # the same for all checkpoints of a run
-        self._checksum: Future[str] | None = None
+        self._checksum: Future[str | None] | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to sum up the data beside the first steps: 0.1 seconds for CIFAR-10, and no step waits for it."""
         beside = ThreadPoolExecutor(1)
-        self._checksum = beside.submit(trainer.datamodule.checksum)  # type: ignore[attr-defined]
+        self._checksum = beside.submit(known_checksum, trainer.datamodule)  # type: ignore[attr-defined]
         beside.shutdown(wait=False)
 
     def _go_on(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
@@ -51,13 +55,24 @@ class SelfContained(Callback):
 
     on_test_end = _go_on
 
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Refuse to resume a run with other data, before its first new step."""
+        if trainer.state.fn != "fit" or not self.directory.checkpoint:
+            return
+        before, now = checkpoint.get("provenance", {}).get("data_sha256"), known_checksum(trainer.datamodule)  # type: ignore[attr-defined]
+        if not (before and now):
+            log.info("data   without a checksum that depends on them: not compared")
+        self.directory.accept(changed_data(self.directory.config, before, now))
+
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._go_on(trainer, pl_module)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         made = getattr(data, "preprocessing", None)
         if not self._origin:
-            checksum = self._checksum.result() if self._checksum else data.checksum()
+            checksum = self._checksum.result() if self._checksum else known_checksum(data)
             self._origin = {**origin(self.directory), "data_sha256": checksum}
+            if trainer.is_global_zero:
+                self.directory.record(data_sha256=checksum)
         checkpoint |= {
             "config": self.directory.config,
             "spec": asdict(data.spec),

@@ -2,18 +2,33 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-# what does not change the numbers a run arrives at, and so has no part in its fingerprint
+from trainer.artifacts.display import affects_training
+
+# what does not change the numbers a run arrives at, and so has no part in its fingerprint; nor have display callbacks
 INCIDENTAL = (
     *("outputs", "task_name", "tags", "logger", "optimized_metric", "data.dir", "data.mirrors", "data.download"),
-    *("callbacks.progress", "callbacks.pictures", "callbacks.lr_monitor", "callbacks.forecast"),
-    *("data.workers", "data.prefetch", "callbacks.classes", "callbacks.values"),
-    *("callbacks.samples", "callbacks.sample_quality"),
-    *("callbacks.attention_maps", "callbacks.checkpoint.every_minutes", "callbacks.pruning", "resume", "sweep"),
+    *("data.workers", "data.prefetch", "callbacks.checkpoint.every_minutes", "resume", "accept_changes", "sweep"),
+    *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.profiler"),
 )
+
+
+def incidental(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys of a config that have no part in the numbers: `INCIDENTAL`, and its display callbacks.
+
+    Args:
+        config: As plain containers.
+    """
+    callbacks = config.get("callbacks")
+    named = callbacks.items() if isinstance(callbacks, dict) else ()
+    return (*INCIDENTAL, *(f"callbacks.{name}" for name, node in named if not _affects_training(node)))
+
+
+def _affects_training(callback: Any) -> bool:
+    return not isinstance(callback, dict) or affects_training(str(callback.get("_target_", "")))
 
 
 def is_within(key: str, parents: Iterable[str]) -> bool:
@@ -36,7 +51,7 @@ def fingerprint(config: dict[str, Any], directory: Path) -> str:
 
 def essence(resolved: Any) -> dict[str, Any]:
     """The part of a resolved config that decides the numbers; the config itself stays as it is."""
-    return _pruned(resolved, "")
+    return _pruned(resolved, "", {*incidental(resolved)})
 
 
 def digest(essence: dict[str, Any]) -> str:
@@ -56,8 +71,8 @@ def placeless(node: Any, *directories: Path | str) -> Any:
     return node
 
 
-def _pruned(node: Any, key: str) -> Any:
+def _pruned(node: Any, key: str, left_out: set[str]) -> Any:
     if not isinstance(node, dict):
         return node
     inner = {str(name): (f"{key}.{name}".strip("."), child) for name, child in node.items()}
-    return {name: _pruned(child, at) for name, (at, child) in inner.items() if at not in INCIDENTAL}
+    return {name: _pruned(child, at, left_out) for name, (at, child) in inner.items() if at not in left_out}

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from trainer.artifacts.fingerprint import INCIDENTAL, is_within, placeless
+from trainer.artifacts.fingerprint import essence, is_within, placeless
 from trainer.artifacts.record import Record, flat
 from trainer.artifacts.seal import damage
 from trainer.errors import UserError
@@ -15,9 +15,9 @@ from trainer.errors import UserError
 log = logging.getLogger(__name__)
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
-# what may differ from how the run began: how long it is to be, what follows it, what it only shows or saves
+# what may differ from the first start, beside what has no part in the numbers: how long the run is, and what follows it
 LENGTHS = ("trainer.max_epochs", "trainer.max_steps", "trainer.min_epochs", "trainer.min_steps", "trainer.max_time")
-MAY_CHANGE = (*INCIDENTAL, *LENGTHS, "callbacks.early_stopping", "test")
+MAY_CHANGE = (*LENGTHS, "callbacks.early_stopping", "test")
 
 
 def last_good(run: Path) -> Path | None:
@@ -33,6 +33,11 @@ def last_good(run: Path) -> Path | None:
         file.replace(aside)
         log.warning(f"{file} is damaged: {problem}; it is set aside as {aside.name}, and the one before it is used")
     return None
+
+
+def has_checkpoint(run: Path) -> bool:
+    """Return whether a run has a last checkpoint, damaged or not."""
+    return any((run / "checkpoints" / name).is_file() for name in (LAST, PREVIOUS))
 
 
 def latest(run: Path) -> tuple[str | None, dict[str, Any]]:
@@ -74,7 +79,8 @@ def refuse_changes(run: Path, config: dict[str, Any]) -> None:
     """
     origin = run / "provenance.json"
     place = json.loads(origin.read_text()).get("run", str(run.absolute())) if origin.is_file() else str(run.absolute())
-    before, now = flat(placeless(Record(run).nested_config, place)), flat(placeless(config, run.absolute()))
+    before = flat(essence(placeless(Record(run).nested_config, place)))
+    now = flat(essence(placeless(config, run.absolute())))
     changed = [key for key in {**before, **now} if before.get(key) != now.get(key) and not is_within(key, MAY_CHANGE)]
     if changed:
         told = "".join(f"\n  {key}: {before.get(key)} there, {now.get(key)} here" for key in changed[:10])

@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from trainer.artifacts.fingerprint import INCIDENTAL, is_within
+from trainer.artifacts.fingerprint import incidental, is_within
 from trainer.artifacts.record import PATH_KEYS, Record
 
 Value = str | float | bool
@@ -22,7 +22,8 @@ def settings(record: Record) -> dict[str, Value]:
         dict: By key: the value, of a group the choice; lists and `null` as text. Of a sweep's job what the sweep
         varied, or all that was typed where it varied nothing; without a word about numbers, the seed.
     """
-    typed = [word for word in _parsed(record.overrides) if _counts(word.key_or_group)]
+    left_out = (*incidental(record.nested_config), "hydra")
+    typed = [word for word in _parsed(record.overrides) if _counts(word.key_or_group, left_out)]
     swept = _swept(record.path.parent / "multirun.yaml")
     chosen = [word for word in typed if word.key_or_group in swept] or typed
     found = {word.key_or_group: _value(record, word) for word in chosen}
@@ -47,9 +48,9 @@ def _parsed(words: Sequence[str]) -> list[Override]:
         return []
 
 
-def _counts(key: str) -> bool:
+def _counts(key: str, left_out: Sequence[str]) -> bool:
     """Whether a key has a part in the numbers, and is no folder."""
-    return not is_within(key, (*INCIDENTAL, "hydra")) and key.rpartition(".")[2] not in PATH_KEYS
+    return not is_within(key, left_out) and key.rpartition(".")[2] not in PATH_KEYS
 
 
 def _swept(file: Path) -> set[str]:

@@ -50,6 +50,8 @@ class AttentionPictures(Callback):
         examples: How many.
     """
 
+    affects_training = False
+
     def __init__(self, *, examples: int = 4) -> None:
         self.examples = examples
         self._wanted: Counter[int] = Counter()  # how many examples of a batch

@@ -51,6 +51,8 @@ class Checkpoint(ModelCheckpoint):
         **more: Of `ModelCheckpoint`.
     """
 
+    affects_training = True
+
     def __init__(self, *, every_minutes: float = 10, monitor: str | None = None, mode: str = AUTO, **more: Any) -> None:
         if every_minutes <= 0:
             raise UserError(f"callbacks.checkpoint.every_minutes: {every_minutes} is not greater than 0")

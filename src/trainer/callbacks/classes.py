@@ -33,6 +33,8 @@ class ClassReport(Callback):
         most_classes: Data with more classes get neither.
     """
 
+    affects_training = False
+
     def __init__(self, *, most_classes: int = 20) -> None:
         self.most_classes = most_classes
         self._seen: list[tuple[Tensor, Tensor]] = []  # outputs and targets of each batch

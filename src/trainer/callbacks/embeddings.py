@@ -29,6 +29,8 @@ class Embeddings(Callback):
         words: How many at most, the most frequent ones.
     """
 
+    affects_training = False
+
     def __init__(self, *, examples: int = 300, words: int = 1000) -> None:
         self.examples, self.words = examples, words
         self._features: list[Tensor] = []

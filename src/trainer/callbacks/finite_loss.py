@@ -44,6 +44,7 @@ class StopAtBadLoss(Callback):
         every_n_steps: How many.
     """
 
+    affects_training = True
     skips_steps = True  # `trainer.loop` need not call it at each step: it hands over the losses of those it left out
 
     def __init__(self, every_n_steps: int) -> None:
@@ -96,6 +97,8 @@ class SkipBadLoss(Callback):
 
     The schedule goes on, and so does what the network itself keeps in a forward pass, such as batch norm's means.
     """
+
+    affects_training = True
 
     def __init__(self) -> None:
         self.skipped = 0

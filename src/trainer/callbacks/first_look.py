@@ -48,6 +48,7 @@ class FirstLook(Callback):
         graph: Whether the network's graph is shown.
     """
 
+    affects_training = False
     skips_steps = True  # all but the first, and that one `trainer.loop` makes by itself
 
     def __init__(self, *, examples: int = 20, columns: int = 10, graph: bool = True) -> None:

@@ -45,6 +45,8 @@ class PriceForecast(Callback):
         last_days: The lower chart shows so many, where single days can be told apart.
     """
 
+    affects_training = False
+
     def __init__(self, *, last_days: int = 60) -> None:
         self.last_days = last_days
         self._outputs: list[Tensor] = []

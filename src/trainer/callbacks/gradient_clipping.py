@@ -30,6 +30,8 @@ class GradientClipping(BoundsGradients):
         Pascanu, Mikolov, Bengio 2013, On the difficulty of training recurrent neural networks.
     """
 
+    affects_training = True
+
     def __init__(self, *, by: Literal["norm", "value"] = "norm", limit: float = 1.0) -> None:
         if limit <= 0:
             raise UserError(f"callbacks.gradient_clipping.limit: {limit} is not greater than 0")

@@ -14,6 +14,7 @@ class GradientNorm(Callback):
     the norm before any clipping.
     """
 
+    affects_training = False
     skips_steps = True  # those that are not logged; `trainer.loop` need not call it there
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:

@@ -27,6 +27,8 @@ class Histograms(Callback):
         activations: Whether those are shown; of a network that `compile` has compiled there are none.
     """
 
+    affects_training = False
+
     def __init__(
         self, *, every_epochs: int = 1, weights: bool = True, gradients: bool = True, activations: bool = True
     ) -> None:

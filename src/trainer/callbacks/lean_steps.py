@@ -18,6 +18,8 @@ class LeanSteps(Callback):
     has written. That takes up to a twentieth of a pass, and is left out meanwhile.
     """
 
+    affects_training = True
+
     def __init__(self) -> None:
         self._fills = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
 

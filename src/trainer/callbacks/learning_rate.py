@@ -14,6 +14,7 @@ class LearningRate(Callback):
     own: `lr/pg1`, `lr/pg2`. (Lightning's `LearningRateMonitor` has the same names, and rows of its own.)
     """
 
+    affects_training = False
     skips_steps = True  # those that are not logged; `trainer.loop` need not call it there
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:

@@ -17,6 +17,8 @@ class MatmulPrecision(Callback):
         `torch.set_float32_matmul_precision`.
     """
 
+    affects_training = True
+
     def __init__(self, *, precision: Literal["highest", "high", "medium"] = "high") -> None:
         self.precision, self._before = precision, torch.get_float32_matmul_precision()
 

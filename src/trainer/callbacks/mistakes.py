@@ -23,6 +23,8 @@ class WorstMistakes(Callback):
         examples: How many at most.
     """
 
+    affects_training = False
+
     def __init__(self, *, examples: int = 20) -> None:
         self.examples = examples
         self._kept: list[tuple[float, Tensor, Tensor, Tensor]] = []  # how wrong; input, prediction, target

@@ -54,6 +54,8 @@ class PredictionPictures(Callback):
         every_epochs: Validation is drawn in each epoch that this number divides, and in the last of `max_epochs`.
     """
 
+    affects_training = False
+
     def __init__(self, *, images: int = 40, columns: int = 10, every_epochs: int = 5) -> None:
         self.images, self.columns, self.every_epochs = images, columns, every_epochs
         self._kept: dict[str, Judged] = {}

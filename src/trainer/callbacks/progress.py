@@ -28,6 +28,7 @@ class TrainingProgress(ProgressBar):
         live: Whether a terminal gets the live view; false: lines everywhere.
     """
 
+    affects_training = False
     skips_steps = True  # `trainer.loop` may call it after several steps at once
 
     def __init__(self, *, seconds_between_lines: float = SECONDS_BETWEEN_LINES, live: bool = True) -> None:

@@ -31,6 +31,8 @@ class SampleQuality(Callback):
         seed: Of the noise.
     """
 
+    affects_training = False
+
     def __init__(self, *, judge: str, images: int = 10_000, confidence: float = 0.9, seed: int = 1) -> None:
         self.judge, self.images, self.confidence, self.seed = Path(judge), images, confidence, seed
         self._judge: tuple[nn.Module, ClassObjective] | None = None

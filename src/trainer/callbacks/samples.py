@@ -34,6 +34,8 @@ class SamplePictures(Callback):
         seed: Of the noise; the same in each picture, so that one sees the images become better.
     """
 
+    affects_training = False
+
     def __init__(self, *, images: int = 64, columns: int = 8, every_epochs: int = 1, seed: int = 1) -> None:
         self.images, self.columns, self.every_epochs, self.seed = images, columns, every_epochs, seed
         self._draws = False

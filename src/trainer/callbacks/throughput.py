@@ -17,6 +17,7 @@ class Throughput(Callback):
         every_seconds: Least time between two points of the curve.
     """
 
+    affects_training = False
     skips_steps = True  # `trainer.loop` may call it after several steps at once
 
     def __init__(self, *, every_seconds: float = 2.0) -> None:

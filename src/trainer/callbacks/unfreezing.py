@@ -34,6 +34,8 @@ class StagedUnfreezing(Callback):
         Howard and Ruder 2018, Universal language model fine-tuning for text classification (gradual unfreezing).
     """
 
+    affects_training = True
+
     def __init__(self, *, stages: Mapping[int, Sequence[str]], lr_factor: float = 1.0) -> None:
         if not stages or min(stages) < 0:
             raise UserError(f"{KEY}.stages: {dict(stages)} does not say after how many epochs, from 0, what may learn")

@@ -25,6 +25,8 @@ class ValuePictures(Callback):
         examples: How many at most, the first ones of the split.
     """
 
+    affects_training = False
+
     def __init__(self, *, examples: int = 1000) -> None:
         self.examples = examples
         self._kept: list[tuple[Tensor, Tensor, Tensor]] = []

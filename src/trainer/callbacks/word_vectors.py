@@ -42,6 +42,8 @@ class WordVectors(Callback):
         Pennington, Socher, Manning 2014, GloVe: Global Vectors for Word Representation.
     """
 
+    affects_training = True
+
     def __init__(self, *, path: ExistingPath, freeze: bool = False) -> None:
         self.path, self.freeze = Path(path), freeze
 

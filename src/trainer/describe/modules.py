@@ -1,14 +1,13 @@
 """Python files, found and parsed without being imported, and what a dotted name in one of them stands for."""
 
 import ast
-import sys
 from collections.abc import Iterator
 from functools import cache
-from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import find_spec
 from pathlib import Path
 
 import griffe
+
+from trainer.describe.finder import file_of
 
 # classes that stand in many signatures and in large files: these need not be read to see that they are classes
 CLASSES = {
@@ -21,31 +20,6 @@ CLASSES = {
     "pytorch_lightning.Trainer",
 }
 DEEPEST = 12  # re-exports that a name is followed through
-
-
-def file_of(name: str) -> Path | None:
-    """The Python file of a module; None where there is none, as for compiled modules."""
-    spec = _spec_of(name, (*sys.path,))
-    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
-
-
-@cache
-def _spec_of(name: str, search: tuple[str, ...]) -> ModuleSpec | None:
-    """Where a module lies; its packages are looked up in folders, and not imported as `find_spec` would.
-
-    Args:
-        name: Dotted.
-        search: Folders; an answer is kept for as long as they are the same.
-    """
-    package, _, _ = name.rpartition(".")
-    try:
-        if not package:
-            return PathFinder.find_spec(name, search) or find_spec(name)  # the latter asks what installers have added
-        above = _spec_of(package, search)
-        folders = above.submodule_search_locations if above else None
-        return PathFinder.find_spec(name, [*folders]) if folders else None
-    except (ImportError, ValueError):  # a finder's own trouble; a module without a spec, such as __main__
-        return None
 
 
 def parsed(name: str) -> griffe.Module | None:

@@ -25,15 +25,16 @@ from trainer.custom_metrics import try_custom_metrics
 from trainer.errors import UserError, cause_of, first_line
 from trainer.mistake import Mistake
 from trainer.monitors import with_modes
+from trainer.preflight.batch import made_up
 from trainer.preflight.effects import Uses, unused
 from trainer.preflight.monitors import measured_directions, mistakes_in_code, mistakes_of_modes, mistakes_of_monitors
 from trainer.preflight.outputs import OutputCheck
-from trainer.spec import PADDING, Batch, DataSpec
+from trainer.spec import Batch, DataSpec
 from trainer.threads import work
 
 log = logging.getLogger(__name__)
 
-EXAMPLES, LONGEST = 2, 16  # of the made-up batch: batch norms need two; tokens
+EXAMPLES = 2  # of the made-up batch: batch norms need two
 LONGEST_ALONE = 1024  # tokens of a single text that is passed forward
 SMALL = 2_000_000  # weights of a network that is tried on real tensors: some 20 ms; shapes alone need sympy, 500 ms
 MEDIUM = 20_000_000  # ... that is tried on real ones if it cannot be tried on shapes, as it looks at numbers: 200 ms
@@ -184,28 +185,6 @@ class Rehearsal:
             with torch.no_grad():  # a text of the full length; on shapes recurrent networks take seconds for it
                 task.net.eval()(made_up(spec, 1, longest=LONGEST_ALONE)[0])
         self.found += check.warnings()
-
-
-def made_up(spec: DataSpec, examples: int, longest: int = LONGEST) -> Batch:
-    """Return a batch that keeps the promise to its limits, on the default device.
-
-    Args:
-        spec: The promise.
-        examples: The first one is of the highest class, and its tokens are the highest; the others are of class 0.
-        longest: Tokens of the first text, at most; the others have one.
-    """
-    if spec.kind == "tokens":
-        inputs = torch.full((examples, min(longest, spec.shape[0])), spec.vocabulary_size - 1)
-        inputs[1:, 0] = 1
-        inputs[1:, 1:] = PADDING
-    else:
-        low, high = spec.value_range or (0.0, 1.0)
-        inputs = low + (high - low) * torch.rand(examples, *spec.shape)
-    if spec.target == "values":
-        return inputs, torch.zeros(examples, spec.output_size)
-    targets = torch.zeros(examples, dtype=torch.int64)
-    targets[0] = (len(spec.class_names) or max(spec.output_size, 2)) - 1
-    return inputs, targets
 
 
 def _forward_and_backward(task: Any, batch: Batch) -> None:

@@ -45,7 +45,7 @@ def sweep_page(
         Section("All runs", [_runs(report, folder)]),
     ]
     lead = f"{count} runs of {len(report.groups)} configs in {seconds:.0f} s, by {report.metric}"
-    return Page(folder.absolute().name, lead, [*warnings, *report.notes], sections)
+    return Page(folder.absolute().name, lead, [*warnings, *report.mixed, *report.notes], sections)
 
 
 def _best(report: Report) -> list[Section]:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from trainer.artifacts.fingerprint import INCIDENTAL, essence, is_within, placeless
+from trainer.artifacts.fingerprint import essence, placeless
 from trainer.artifacts.record import Record, flat
 from trainer.compose import Composer, key_of
 from trainer.errors import UserError
@@ -67,7 +67,7 @@ def refuse_changes(
         UserError: Names what has changed.
     """
     there = ledger.jobs()
-    _refuse_other_settings(ledger.sweep, there, new)
+    _refuse_other_settings(ledger.sweep, there, new, identities)
     now = {job.number: _identity(composer, identities, job.words) for job in there}
     changed = [job for job in there if now[job.number] != job.identity]
     for job in changed:
@@ -84,20 +84,23 @@ def _identity(composer: Composer, identities: Identities, words: Sequence[str]) 
         raise
 
 
-def _refuse_other_settings(sweep: Path, there: Sequence[Job], new: Mapping[str, list[str]]) -> None:
+def _refuse_other_settings(
+    sweep: Path, there: Sequence[Job], new: Mapping[str, list[str]], identities: Identities
+) -> None:
     """Refuse words that are the same for all jobs of the command, and were others for all jobs before.
 
-    A key that varies is an axis, and may get further values.
+    A key that varies is an axis, and may get further values. One without a part in the numbers may change.
     """
     if not there or new.keys() <= {job.identity for job in there}:
         return
     before, now = _fixed([job.words for job in there]), _fixed([*new.values()])
     words = [word for job in there for word in job.words] + [word for job in new.values() for word in job]
     axes = {key_of(word) for word in words if word not in {*before.values(), *now.values()}}
+    first = next(iter(new.values()))
     told = [
         f"\n  {key}: {_value(before, key)} there, {_value(now, key)} here"
         for key in {**before, **now}
-        if before.get(key) != now.get(key) and key not in axes and not is_within(key, INCIDENTAL)
+        if before.get(key) != now.get(key) and key not in axes and not identities.stays(first, key, before.get(key))
     ]
     if told:
         offer = "name a new directory; or make it an axis, with both values separated by a comma"

@@ -1,7 +1,8 @@
 """Groups: the runs of a sweep by config, those that differ in the seed alone put together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -26,6 +27,7 @@ class Group:
         seconds: Of all its runs together.
         runs: Their records.
         estimate: Of the metric.
+        versions: Numbers of the code versions of its runs, if the runs of the report have several.
         against: The comparison with the baseline; None for the baseline itself.
     """
 
@@ -35,6 +37,7 @@ class Group:
     seconds: float
     runs: list[Record]
     estimate: Estimate
+    versions: tuple[int, ...] = ()
     against: Difference | None = None
 
 
@@ -106,9 +109,10 @@ def _values(found: Sequence[Record], metric: str) -> dict[Seed, float]:
     return {seed: fmean(values) for seed, values in of_seed.items()}
 
 
-def group_of(words: str, runs: list[Record], metric: str, swept: Sequence[str]) -> Group:
+def group_of(words: str, runs: list[Record], metric: str, swept: Sequence[str], versions: Mapping[Path, int]) -> Group:
     """Return the runs of one config as a group, not compared with the baseline yet."""
     values = _values(runs, metric)
     settings = {key: runs[0].config.get(key) for key in swept}
     seconds = sum(record.seconds or 0.0 for record in runs)
-    return Group(words, settings, values, seconds, runs, estimate([*values.values()]))
+    of_code = tuple(sorted({versions[run.path] for run in runs if run.path in versions}))
+    return Group(words, settings, values, seconds, runs, estimate([*values.values()]), of_code)

@@ -28,7 +28,7 @@ class Identities:
     def __init__(self, composer: Composer) -> None:
         self._composer = composer
         self._likenesses: dict[tuple[str, ...], _Likeness] = {}
-        self._is_choice = cache(composer.is_choice)
+        self._is_choice = cache(lambda word: composer.is_choice(word) or key_of(word).endswith("._target_"))
 
     def of(self, words: Sequence[str]) -> str:
         """The identity of the job with these words: 16 hexadecimal digits, as `fingerprint` in its `result.json`.
@@ -44,6 +44,20 @@ class Identities:
         if not likeness.has(values):
             return digest(essence(composed(self._composer, words)))
         return digest(likeness.essence)
+
+    def stays(self, words: Sequence[str], key: str, other: str | None) -> bool:
+        """Return whether a job keeps its identity with another word for a key.
+
+        Args:
+            words: Of the job.
+            key: That has one of these words, or none.
+            other: The other word; None to leave the key out.
+        """
+        changed = [word for word in words if key_of(word) != key] + ([other] if other else [])
+        try:
+            return self.of(changed) == self.of(words)
+        except Exception:  # Hydra's own errors, and what its code stumbles over
+            return False
 
 
 class _Likeness:

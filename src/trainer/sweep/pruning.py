@@ -22,6 +22,8 @@ class Pruning(Callback):
     search, as when a pruned run is resumed by hand, it does nothing.
     """
 
+    affects_training = False  # up to where it ends, the numbers are those of the whole run
+
     def __init__(self) -> None:
         self._trial: Any = None  # of the search, in the first process; None outside one
         self._pruned = False

@@ -15,6 +15,7 @@ from trainer.sweep.groups import Group, apart, configs_of, group_of, grouped, sw
 from trainer.sweep.optimized import several
 from trainer.sweep.statistics import corrected, difference, importances
 from trainer.sweep.trials import Trials
+from trainer.sweep.versions import code_versions, mixed
 
 DATA_SETS = ("data._target_", "data.path")
 NOT_IN_LOSS = ("objective.metrics", "objective.penalty")  # of the validation
@@ -33,6 +34,7 @@ class Report:
         left_out: Runs without that number, by their state.
         not_compared: Further optimized metrics.
         incomparable: Swept keys that change what the metric measures.
+        mixed: Lines about runs that do not have the same code or data.
     """
 
     metric: str
@@ -43,6 +45,7 @@ class Report:
     left_out: dict[str, int]
     not_compared: tuple[str, ...] = ()
     incomparable: tuple[str, ...] = ()
+    mixed: tuple[str, ...] = ()
 
     @property
     def best(self) -> Group | None:
@@ -109,7 +112,10 @@ def report_of(
     swept = swept_in(configs)
     runs_of = grouped(with_value, configs, swept)
     compared = _baseline(runs_of, baseline)
-    groups = _compared([group_of(words, runs, metric, swept) for words, runs in runs_of.items()], compared)
+    numbers = code_versions(with_value)
+    versions = {record.path: number for record, number in zip(with_value, numbers, strict=True) if max(numbers) > 1}
+    made = [group_of(words, runs, metric, swept, versions) for words, runs in runs_of.items()]
+    groups = _compared(made, compared)
     higher = {"max": True, "min": False, None: None}[direction or _direction(metric, optimized, with_value)]
     if higher is not None:
         groups.sort(key=lambda group: group.estimate.mean, reverse=higher)
@@ -119,7 +125,8 @@ def report_of(
     states = [record.state for record in found if record not in with_value]
     left_out = {state: states.count(state) for state in dict.fromkeys(states)}
     others = tuple(name for name in optimized if name != metric) if metric in optimized else ()
-    return Report(metric, higher, groups, compared, shares, left_out, others, _incomparable(swept, metric))
+    unlike = _incomparable(swept, metric)
+    return Report(metric, higher, groups, compared, shares, left_out, others, unlike, (*mixed(with_value),))
 
 
 def _optimized(found: Sequence[Record]) -> dict[str, Direction | None]:

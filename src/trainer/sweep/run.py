@@ -20,6 +20,7 @@ from trainer.errors import UserError
 from trainer.multirun import quoted, unresolved
 from trainer.ranks import processes_started
 from trainer.sweep.board import Board
+from trainer.sweep.changes import is_any_left, refuse_changes_since
 from trainer.sweep.engine import Engine
 from trainer.sweep.engines import engine_of
 from trainer.sweep.enrol import cells, enrol
@@ -69,7 +70,8 @@ def run_sweep(
     folder = _folder(context)
     own = [f"--config-dir={folder}"] if folder else []
     of_hydra = unresolved(config.hydra.overrides.hydra)
-    whole = [*own, *of_hydra, *typed]
+    lasting = [word for word in typed if key_of(word) != "accept_changes"]  # that is asked for each time
+    whole = [*own, *of_hydra, *lasting]
     typed = [*(word for word in of_hydra if not is_of_sweep(word)), *typed]
     with _hydra_kept():
         composer = Composer(folder)
@@ -77,6 +79,8 @@ def run_sweep(
         ledger, search = open_ledger(directory, composer, identities, typed)
         new = {} if search else cells(composer, identities, typed)
         directions = search.plan.goal.optimized if search else optimized_by(composer, typed)
+        if is_any_left(ledger, new, is_search_open=bool(search and search.more)):
+            refuse_changes_since(ledger, config)
         added = enrol(ledger, composer, identities, whole, new)
         Trials(directory).optimize(directions)
     for metric, direction in directions.items():
@@ -146,7 +150,7 @@ def _launcher(
     def launch(part: Sequence[Job], start: int) -> None:
         recorded = Recorded(task, ledger.sweep.absolute(), {job.number: job for job in part}, config.sweep.fail_fast)
         launcher = Plugins.instance().instantiate_launcher(hydra_context=quick, task_function=recorded, config=config)
-        words = [[*job.words, *_beside(job, search), f"hydra.sweep.subdir={job.number}"] for job in part]
+        words = [[*job.words, *_beside(job, search, config), f"hydra.sweep.subdir={job.number}"] for job in part]
         launcher.launch(words, initial_job_idx=start)
 
     return launch
@@ -160,7 +164,7 @@ def _side_by_side(turns: Turns, engine: Engine, config: DictConfig, own: list[st
     def command(job: Job) -> list[str]:
         place = quoted(ledger.sweep / str(job.number))
         alone = [f"hydra.run.dir={place}", "hydra.mode=RUN"]  # else an experiment with a sweep would start it again
-        return [*own, *job.words, *of_hydra, *_beside(job, search), *alone]
+        return [*own, *job.words, *of_hydra, *_beside(job, search, config), *alone]
 
     board = Board(Trials(ledger.sweep).optimized(), engine.places(), search.wanted if search else 0)
     return SideBySide(turns, engine, command, board).run()
@@ -177,6 +181,8 @@ def tell(ledger: Ledger) -> None:
         else:
             write(made, ledger.sweep)
             Console().print(as_table(made, searched=bool(best)))
+            for line in made.mixed:
+                log.warning(f"warning: {line}")
             for line in [*made.tests, *made.notes]:
                 log.info(line)
     for line in best:
@@ -207,9 +213,10 @@ def refuse_failed(ledger: Ledger, before: Mapping[int, int], *, is_search: bool 
         raise UserError(f"{said}\n  once they can run: trainer sweep resume {ledger.sweep}")
 
 
-def _beside(job: Job, search: Search | None) -> list[str]:
+def _beside(job: Job, search: Search | None, config: DictConfig) -> list[str]:
     """Words beside those of a job: begun before, it goes on from its last checkpoint; in a search it may be pruned."""
-    return (["resume=auto"] if job.tries else []) + ([PRUNING] if search and search.plan.goal.prunes else [])
+    again = ["resume=auto", *["accept_changes=true"] * bool(config.get("accept_changes"))] if job.tries else []
+    return again + ([PRUNING] if search and search.plan.goal.prunes else [])
 
 
 def _to_run(jobs: Sequence[Job]) -> list[Job]:

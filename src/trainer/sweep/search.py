@@ -8,7 +8,6 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from trainer.artifacts.fingerprint import INCIDENTAL, is_within
 from trainer.compose import Composer, key_of
 from trainer.errors import UserError
 from trainer.mistake import refuse
@@ -111,7 +110,7 @@ class Search:
         if before is None and jobs:
             raise UserError(f"'{ledger.sweep}' holds a sweep that is no search; name a new directory: hydra.sweep.dir=")
         if before is not None:
-            refuse_another(ledger.sweep, before, plan)
+            refuse_another(ledger.sweep, before, plan, identities)
 
     @property
     def wanted(self) -> int:
@@ -158,7 +157,7 @@ class Search:
         return trials[begun:]
 
 
-def refuse_another(sweep: Path, before: Mapping[str, Any], plan: Plan) -> None:
+def refuse_another(sweep: Path, before: Mapping[str, Any], plan: Plan, identities: Identities) -> None:
     """Refuse to mix trials of another space, with other fixed words or for another metric.
 
     Raises:
@@ -169,8 +168,13 @@ def refuse_another(sweep: Path, before: Mapping[str, Any], plan: Plan) -> None:
     here = {"optimized_metric": [*plan.goal.metrics], "sweep.direction": [*plan.goal.directions]}
     for found, settings in ((then, before), (here, now)):
         found |= {key: str(dimension_of(each)) for key, each in settings["space"].items()}
-        words = [word for word in settings["fixed"] if not is_within(key_of(word), INCIDENTAL)]
-        found |= {key_of(word): word.partition("=")[2] for word in words}
+    words = [{key_of(word): word for word in settings["fixed"]} for settings in (before, now)]
+    trial = next(plan.space.corners())
+    for key in {**words[0], **words[1]}:
+        old, new = (fixed.get(key) for fixed in words)
+        if old != new and not identities.stays(trial, key, old):
+            then |= {key: old.partition("=")[2]} if old else {}
+            here |= {key: new.partition("=")[2]} if new else {}
     told = "".join(
         f"\n  {key}: {_shown(then.get(key))} there, {_shown(here.get(key))} here"
         for key in {**then, **here}

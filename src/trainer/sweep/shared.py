@@ -19,7 +19,9 @@ def is_of_sweep(word: str) -> bool:
 
     Without the search path, the choices of a job may not be found.
     """
-    return is_within(key_of(word), ("sweep", "resume", "hydra")) and key_of(word) != "hydra.searchpath"
+    return (
+        is_within(key_of(word), ("sweep", "resume", "accept_changes", "hydra")) and key_of(word) != "hydra.searchpath"
+    )
 
 
 def shared_config(composer: Composer, typed: Sequence[str]) -> DictConfig | None:
