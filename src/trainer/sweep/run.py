@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from trainer.compose import Composer, key_of
-from trainer.direction import direction_of
+from trainer.direction import Direction, direction_of
 from trainer.errors import UserError
 from trainer.multirun import quoted, unresolved
 from trainer.ranks import processes_started
@@ -60,11 +60,7 @@ def run_sweep(
     Raises:
         UserError: A job has failed; the others have been run. Or torchrun or srun has started several processes.
     """
-    if (started := processes_started()) > 1:
-        raise UserError(
-            f"--multirun: {started} processes were started for a sweep; expected one, which starts those of each job"
-            "\n  on Slurm: hydra/launcher=submitit_slurm hydra.launcher.tasks_per_node=N"
-        )
+    _refuse_several_processes()
     directory = Path(config.hydra.sweep.dir)
     directory.mkdir(parents=True, exist_ok=True)
     folder = _folder(context)
@@ -83,9 +79,7 @@ def run_sweep(
             refuse_changes_since(ledger, config)
         added = enrol(ledger, composer, identities, whole, new)
         Trials(directory).optimize(directions)
-    for metric, direction in directions.items():
-        if direction_of(metric) not in (None, direction):
-            log.warning(f"warning: sweep.direction: {direction} looks for the worst '{metric}'")
+    _warn_of_directions(directions)
     if not (directory / "multirun.yaml").is_file():
         OmegaConf.save(config, directory / "multirun.yaml")
     ledger.notice_the_dead()
@@ -105,6 +99,20 @@ def run_sweep(
     if number:
         raise SystemExit(128 + number)  # as shells have it
     refuse_failed(ledger, before, is_search=search is not None)
+
+
+def _refuse_several_processes() -> None:
+    if (started := processes_started()) > 1:
+        raise UserError(
+            f"--multirun: {started} processes were started for a sweep; expected one, which starts those of each job"
+            "\n  on Slurm: hydra/launcher=submitit_slurm hydra.launcher.tasks_per_node=N"
+        )
+
+
+def _warn_of_directions(directions: Mapping[str, Direction]) -> None:
+    for metric, direction in directions.items():
+        if direction_of(metric) not in (None, direction):
+            log.warning(f"warning: sweep.direction: {direction} looks for the worst '{metric}'")
 
 
 def open_ledger(
