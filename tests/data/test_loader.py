@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from trainer.data.loader import TensorLoader
+from trainer.data.place import loader_near
+from trainer.data.split import Split
 
 
 def double(inputs):
@@ -182,3 +184,17 @@ def test_ranks_repeat_nothing_unless_told_to_be_even(rows, world_size, shuffle):
     assert [len(one) for one in ranks] == [len(share) for share in shares]
     assert all(len(targets) for share in shares for _, targets in share)
     assert sorted(row for share in shares if share for row in epoch(share)) == list(range(rows))
+
+
+def test_values_become_float32_where_the_device_has_no_float64():
+    class Device:
+        root_device = torch.device("mps")
+
+    class Process:
+        strategy, global_rank, world_size = Device, 0, 1
+
+    values = Split(torch.zeros(4, 1), torch.zeros(4, 1, dtype=torch.float64))
+    how = {"batch_size": 2, "prepare": double, "shuffle": False, "seed": 0, "lengths": None}
+    assert loader_near(values, Process, **how).targets.dtype == torch.float32
+    Device.root_device = torch.device("cpu")
+    assert loader_near(values, Process, **how).targets.dtype == torch.float64

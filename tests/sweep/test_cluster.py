@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hydra.errors import ConfigCompositionException
 
-from trainer.extras import install_command
+from trainer.extras import CHECKOUT, install_command
 from trainer.hydra_error import mistake_in
 from trainer.sweep.attendant import Attendant
 from trainer.sweep.ledger import Ledger
@@ -189,7 +189,7 @@ def test_a_job_that_was_begun_anew_by_another_sweep_is_left_alone(tmp_path, jobs
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["hydra/launcher=ray"], "&& pip install -e '.[ray]'"),
+        (["hydra/launcher=ray"], f"hydra/launcher=ray needs Ray: cd '{CHECKOUT}' && pip install -e '.[ray]'"),
         (["hydra/launcher=ray", "sweep.jobs_per_gpu=2"], "hydra.launcher.num_gpus=0.5 has two share one"),
     ],
     ids=["not-installed", "gpus"],

@@ -58,7 +58,7 @@ def mistakes_of(config: DictConfig) -> tuple[list[Mistake], Facts]:
         return found, {}  # what has the wrong type can be neither compared nor built
     lacking = [*mistakes_of_devices(values["trainer"])]
     found = [*lacking, *mistakes_of_machine(values), *mistakes_of_plan(values)]
-    likeness = json.dumps([_essence(values), [*_versions(config)]], default=str)
+    likeness = json.dumps([_essence(values), [*_versions(values)]], default=str)
     if likeness not in rehearsed or any(each.stops for each in rehearsed[likeness][0]):
         rehearsed[likeness] = rehearse(config)  # what was not right may have been corrected since
     of_rehearsal, facts = rehearsed[likeness]
@@ -81,13 +81,16 @@ def _without(value: Any, names: set[str]) -> Any:
     return value
 
 
-def _versions(config: DictConfig) -> Iterator[int]:
+def _versions(value: Any) -> Iterator[int]:
     """Yield a number for each part of the user's own code that changes when it does, as in a notebook."""
-    for name in named_in(config):
-        if not name.startswith(KNOWN):
-            found = resolve_name(name)
-            file = getattr(sys.modules.get(getattr(found, "__module__", "")), "__file__", None)
-            yield Path(file).stat().st_mtime_ns if file else id(found)
+    if isinstance(value, dict | list):
+        for child in value.values() if isinstance(value, dict) else value:
+            yield from _versions(child)
+    target = value.get("_target_") if isinstance(value, dict) else None
+    if target and not target.startswith(KNOWN):
+        found = resolve_name(target)
+        file = getattr(sys.modules.get(getattr(found, "__module__", "")), "__file__", None)
+        yield Path(file).stat().st_mtime_ns if file else id(found)
 
 
 def check(config: DictConfig) -> float:

@@ -57,6 +57,8 @@ class OutputCheck:
 
     def warnings(self) -> list[Mistake]:
         """Return a warning if the last operation of the network does not suit the loss."""
+        if not self.limit:
+            return []
         own = "sigmoid" if self.spec.output_size == 1 else "softmax"
         needs = f"the loss takes logits and applies a {own} itself"
         instead = "return what goes into it"
@@ -65,9 +67,8 @@ class OutputCheck:
             needs = "standardized targets have any sign and size"
             instead += ", or data.standardize_target=false"
             harms = self.standardized
-        if not (self.limit and harms):
-            return []
-        return [Mistake("model.net", f"its last operation is a {self.limit}, but {needs}", instead, stops=False)]
+        warning = Mistake("model.net", f"its last operation is a {self.limit}, but {needs}", instead, stops=False)
+        return [warning] if harms else []
 
 
 def limit_of(outputs: Tensor) -> str:
