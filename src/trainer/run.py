@@ -8,7 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from trainer.artifacts.checkpoint import SelfContained, best
-from trainer.artifacts.hold import is_first_process
+from trainer.artifacts.loggers import ended
 from trainer.artifacts.report import announce, log_hyperparameters, report
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.build import build, build_all, build_net, without_unasked
@@ -34,15 +34,14 @@ def run(config: DictConfig) -> Any:
         quieten()
         with threads_for(check(config)):
             if directory.begin(config, list(hydra.overrides.task), result):
-                with processes_of_this_run(directory.path):
-                    result |= execute(config, directory)
-    if is_first_process():
-        report(result, directory.path)
+                with processes_of_this_run(directory.path), ended(build_all(config, "logger")) as loggers:
+                    result |= execute(config, directory, loggers)
+    report(result, directory.path)
     found, metric = result["metrics"].get, config.optimized_metric
     return found(metric) if isinstance(metric, str | None) else [found(name) for name in metric]
 
 
-def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
+def execute(config: DictConfig, directory: RunDirectory, loggers: Any) -> dict[str, Any]:
     """Build, train, test.
 
     Returns:
@@ -60,11 +59,11 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
         config,
         "trainer",
         callbacks=[*callbacks, SelfContained(directory)],
-        logger=build_all(config, "logger"),
+        logger=loggers,
         default_root_dir=str(directory.path),
         **without_unasked(config, callbacks),
     )
-    announce(data.spec, net, trainer, directory.path)
+    announce(data.spec, net, trainer, directory)
 
     metrics: dict[str, float] = {}
     checkpoint = directory.checkpoint or config.ckpt_path

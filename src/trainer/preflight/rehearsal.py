@@ -74,8 +74,9 @@ class Rehearsal:
         callbacks = [
             self._tried(f"callbacks.{name}", self._builder(f"callbacks.{name}")) for name in config.callbacks or {}
         ]
-        for name in config.logger or {}:
-            self._tried(f"logger.{name}", self._builder(f"logger.{name}"))
+        for name, node in (config.logger or {}).items():
+            if str(node._target_).startswith("trainer."):  # others may start a run on a server
+                self._tried(f"logger.{name}", self._builder(f"logger.{name}"))
         self._tried("trainer", lambda: build(config, "trainer", logger=False, callbacks=[], enable_checkpointing=False))
         if data is None:  # of what needs its promise nothing can be said
             self._tried("optimizer", lambda: build(config, "optimizer", [nn.Parameter(torch.zeros(1))]))
