@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "cli": {"commands", "usage", "config", "message", "errors", "late", "run"},
     "commands": {
         *("api", "artifacts", "callbacks", "compose", "config", "describe", "export", "late", "mistake", "origin"),
-        *("predictor", "preflight", "quiet", "report", "run", "trust", *SPEC),
+        *("predictor", "preflight", "quiet", "report", "run", "sealed_file", "trust", *SPEC),
         *("cli", "sweep"),  # `trainer sweep resume` is short for a command line
     },
     "describe": {"config", "errors"},
@@ -67,11 +67,12 @@ MAY_IMPORT = {
     "custom_metrics": SPEC,
     "schedule": {"errors"},
     "data": {"cores", *SPEC},
-    "model": SPEC,
+    "model": {"sealed_file", *SPEC},
+    "sealed_file": {"errors"},
     "task": {"objective", "losses", "schedule", *SPEC},
     "callbacks": {"objective", "artifacts", "data", "loop", "signals", *SPEC},
     "loop": {"task", "losses", "errors"},
-    "artifacts": {"config", "cores", "data", "model", "trust", *SPEC},
+    "artifacts": {"config", "cores", "data", "model", "sealed_file", "trust", *SPEC},
     "report": {"artifacts", "sweep", "errors"},
 }
 

@@ -8,6 +8,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from trainer.artifacts.run_directory import RunDirectory
+from trainer.artifacts.seal import seal_checkpoints
 from trainer.data.preprocessing.base import Preprocessing
 
 # packages whose version may change what a checkpoint says
@@ -34,6 +35,9 @@ class SelfContained(Callback):
         self.directory = directory
         self._origin: dict[str, Any] = {}  # the same for all checkpoints of a run
         self._checksum: Future[str] | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        seal_checkpoints(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to sum up the data beside the first steps: 0.1 seconds for CIFAR-10, and no step waits for it."""

@@ -10,8 +10,8 @@ import torch
 from trainer.artifacts import logs
 from trainer.artifacts.fingerprint import INCIDENTAL, is_within, placeless
 from trainer.artifacts.record import Record, flat
-from trainer.artifacts.seal import damage
 from trainer.errors import UserError
+from trainer.sealed_file import damage
 
 log = logging.getLogger(__name__)
 

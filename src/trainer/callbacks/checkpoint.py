@@ -12,13 +12,12 @@ from typing import Any, get_type_hints
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
-from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 
 from trainer.artifacts import logs
 from trainer.artifacts.resume import PREVIOUS, found_in
-from trainer.artifacts.seal import Sealed, keep_as
+from trainer.artifacts.seal import keep_as, seal_checkpoints
 from trainer.errors import UserError
 from trainer.loop.boundary import AT_ONCE, NEVER, Place, boundary_of
 from trainer.loop.state import State, as_it_is, go_on_from, limits, show_again, state_at
@@ -64,8 +63,7 @@ class Checkpoint(ModelCheckpoint):
         super().setup(trainer, pl_module, stage)
         if stage != "fit":
             return
-        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
-            trainer.strategy.checkpoint_io = Sealed()
+        seal_checkpoints(trainer)
         self.boundary = boundary_of(trainer)
         self.boundary.reached = lambda place: self._keep(trainer, place)
 
