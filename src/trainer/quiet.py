@@ -16,6 +16,8 @@ USELESS = {
     r"Checkpoint directory .* exists and is not empty.*": UserWarning,
     # a class of which a small test set has no example; its row of the table says nan
     r"No (?:positive|negative) samples in targets.*": UserWarning,
+    # the averaged weights are those that are tested; what is not restored is of a training alone
+    r"You're using the WeightAveraging callback, but loading a checkpoint outside the 'fit' stage.*": UserWarning,
     # nothing but trainer=cpu leaves a GPU alone
     r"GPU available but not used.*": UserWarning,
     # frozen parts of a network are in evaluation mode on purpose

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
 
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.seal import seal_checkpoints
@@ -44,6 +44,15 @@ class SelfContained(Callback):
         beside = ThreadPoolExecutor(1)
         self._checksum = beside.submit(trainer.datamodule.checksum)  # type: ignore[attr-defined]
         beside.shutdown(wait=False)
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Test the averaged weights, which were validated and saved, and not those that they are the average of.
+
+        After a training in the same process `WeightAveraging` of Lightning 2.6 loads the latter for a test too.
+        """
+        averages = any(isinstance(one, WeightAveraging) for one in trainer.callbacks)  # type: ignore[attr-defined]
+        if averages and trainer.state.fn != "fit":
+            trainer.strategy.load_model_state_dict(checkpoint, strict=pl_module.strict_loading)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig
+from pytorch_lightning.callbacks import Checkpoint, StochasticWeightAveraging
 
 from trainer.errors import nearest
 from trainer.mistake import Mistake
@@ -34,3 +35,18 @@ def mistakes_of_monitors(config: DictConfig, task: Any, callbacks: list[Any], da
             near = nearest(str(metric), known_by_then)
             offer = f"{near} " if near.startswith("did") else ""
             yield Mistake(key, f"no metric '{metric}' is logged", f"{offer}there are: {', '.join(known_by_then)}")
+
+
+def mistakes_of_averages(callbacks: dict[str, Any]) -> Iterator[Mistake]:
+    """Yield a mistake for an average of weights that would be neither validated nor saved, and so not tested.
+
+    Args:
+        callbacks: By their names in the config; None for one that could not be built.
+    """
+    if not any(isinstance(each, Checkpoint) for each in callbacks.values()):
+        return  # the weights are tested that the training has left
+    for name, callback in callbacks.items():
+        if isinstance(callback, StochasticWeightAveraging):
+            problem = "its average is not validated, and no checkpoint has it"
+            instead = "pytorch_lightning.callbacks.WeightAveraging averages weights that are validated and saved"
+            yield Mistake(f"callbacks.{name}", problem, instead)

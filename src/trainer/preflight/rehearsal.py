@@ -25,7 +25,7 @@ from trainer.custom_metrics import try_custom_metrics
 from trainer.errors import UserError, first_line
 from trainer.mistake import Mistake
 from trainer.preflight.effects import Uses, unused
-from trainer.preflight.monitors import mistakes_of_monitors
+from trainer.preflight.monitors import mistakes_of_averages, mistakes_of_monitors
 from trainer.spec import PADDING, Batch, DataSpec
 from trainer.threads import work
 
@@ -77,6 +77,7 @@ class Rehearsal:
         for name, node in (config.logger or {}).items():
             if str(node._target_).startswith("trainer."):  # others may start a run on a server
                 self._tried(f"logger.{name}", self._builder(f"logger.{name}"))
+        self.found += mistakes_of_averages(dict(zip(config.callbacks or {}, callbacks, strict=True)))
         self._tried("trainer", lambda: build(config, "trainer", logger=False, callbacks=[], enable_checkpointing=False))
         if data is None:  # of what needs its promise nothing can be said
             self._tried("optimizer", lambda: build(config, "optimizer", [nn.Parameter(torch.zeros(1))]))
