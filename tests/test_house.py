@@ -24,7 +24,19 @@ MAY_IMPORT = {
     "cli": {"commands", "usage", "config", "message", "errors", "late", "ranks", "run"},
     "commands": {
         *("api", "artifacts", "callbacks", "compose", "config", "describe", "export", "late", "mistake", "multirun"),
-        *("origin", "predictor", "preflight", "quiet", "ranks", "recorded", "report", "run", "trust", *SPEC),
+        *(
+            "origin",
+            "predictor",
+            "preflight",
+            "quiet",
+            "ranks",
+            "recorded",
+            "report",
+            "run",
+            "sealed_file",
+            "trust",
+            *SPEC,
+        ),
         *("cli", "sweep"),  # `trainer sweep resume` is short for a command line
     },
     "describe": {"config", "errors"},
@@ -79,11 +91,12 @@ MAY_IMPORT = {
     "custom_metrics": SPEC,
     "schedule": {"direction", "errors"},
     "data": {"cores", "target_scale", *SPEC},
-    "model": {"extras", *SPEC},
+    "model": {"extras", "sealed_file", *SPEC},
+    "sealed_file": {"errors"},
     "task": {"objective", "losses", "schedule", "target_scale", *SPEC},
     "callbacks": {"objective", "artifacts", "data", "direction", "loop", "signals", *SPEC},
     "loop": {"task", "losses", "errors"},
-    "artifacts": {"config", "cores", "data", "describe", "model", "target_scale", "trust", *SPEC},
+    "artifacts": {"config", "cores", "data", "describe", "model", "sealed_file", "target_scale", "trust", *SPEC},
     "report": {"artifacts", "sweep", "errors"},
 }
 

@@ -15,6 +15,11 @@ VALUES = DataSpec("values", "vector", (2,), "values", output_size=1)
 PAIRS = DataSpec("pairs", "vector", (2,), "values", output_size=2)
 
 
+def test_labels_are_not_smoothed_for_a_loss_that_does_not_do_it():
+    with pytest.raises(UserError, match=r"^objective.label_smoothing: no effect on a distance; set it to 0$"):
+        ClassObjective(TWO, label_smoothing=0.1, distance=lambda outputs, targets: outputs.mean())
+
+
 def test_two_classes_are_told_apart_by_one_logit():
     objective = objective_for(TWO)
     # log(1 + e^-2) = 0.1269280 and log(1 + e^-1) = 0.3132617

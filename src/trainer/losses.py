@@ -34,6 +34,12 @@ def meant(spec: DataSpec, loss: Loss, label_smoothing: float = 0.0) -> Loss:
     return usual if loss == "auto" else loss
 
 
+def refuse_smoothing(label_smoothing: float, distance: Distance | None) -> None:
+    """Raise a `UserError` if labels are to be smoothed and the loss is one that does not do it."""
+    if label_smoothing and distance is not None:
+        raise UserError("objective.label_smoothing: no effect on a distance; set it to 0")
+
+
 def hinge(outputs: Tensor, targets: Tensor) -> Tensor:
     """Mean hinge loss: 0 for an example that is right by a margin of at least 1.
 

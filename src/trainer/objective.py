@@ -7,7 +7,7 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from trainer.errors import UserError
-from trainer.losses import DISTANCES, NONE, Distance, Loss, Penalty, meant
+from trainer.losses import DISTANCES, NONE, Distance, Loss, Penalty, meant, refuse_smoothing
 from trainer.metrics import Names, metrics_for, selected
 from trainer.spec import DataSpec
 from trainer.target_scale import TargetScale
@@ -71,6 +71,7 @@ class ClassObjective(Objective):
     def __init__(self, spec: DataSpec, label_smoothing: float = 0.0, distance: Distance | None = None) -> None:
         self.spec, self.binary = spec, spec.output_size == 1
         self.label_smoothing, self.distance = label_smoothing, distance
+        refuse_smoothing(label_smoothing, distance)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         self.require_shape(outputs, len(targets))  # PyTorch would take more outputs than there are classes

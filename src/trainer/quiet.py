@@ -18,6 +18,8 @@ USELESS = {
     r"No (?:positive|negative) samples in targets.*": UserWarning,
     # a run of one process needs no srun; of several, trainer itself counts those that have come
     r"The `srun` command is available on your system but is not used.*": UserWarning,
+    # the averaged weights are those that are tested; what is not restored is of a training alone
+    r"You're using the WeightAveraging callback, but loading a checkpoint outside the 'fit' stage.*": UserWarning,
     # nothing but trainer=cpu leaves a GPU alone
     r"GPU available but not used.*": UserWarning,
     # frozen parts of a network are in evaluation mode on purpose

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from trainer.artifacts.checkpoint import SelfContained, best
 from trainer.artifacts.data import known_checksum
+from trainer.artifacts.loggers import ended
 from trainer.artifacts.report import announce, log_hyperparameters, report
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.build import build, build_all, build_net, build_objective, build_trainer, without_unasked
@@ -45,6 +46,16 @@ def run(config: DictConfig) -> Any:
 
 @process_restored()
 def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
+    """Train and test in one process; its loggers are finished afterwards, so that the next job gets new ones.
+
+    Returns:
+        See `train_and_test`.
+    """
+    with ended(build_all(config, "logger")) as loggers:
+        return train_and_test(config, directory, loggers)
+
+
+def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) -> dict[str, Any]:
     """Build, train, test.
 
     Returns:
@@ -61,11 +72,11 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
     trainer = build_trainer(
         config,
         callbacks=[*callbacks, SelfContained(directory)],
-        logger=build_all(config, "logger"),
+        logger=loggers,
         default_root_dir=str(directory.path),
         **without_unasked(config, callbacks),
     )
-    announce(data.spec, net, trainer, directory.path)
+    announce(data.spec, net, trainer, directory)
 
     if trainer.is_global_zero:
         directory.record_code()

@@ -132,6 +132,7 @@ def test_a_setting_in_an_experiment_of_the_user_s_is_refused_with_its_place(comm
         ("+trainer.callbacks=[]", "trainer.callbacks: has no effect: the run sets it; choose or add one: callbacks="),
         ("+trainer.logger=true", "trainer.logger: has no effect: the run sets it; choose or add one: logger="),
         ("+trainer.default_root_dir=a", "trainer.default_root_dir: has no effect: the run sets it; hydra.run.dir="),
+        ("+trainer.gradient_clip_algorithm=value", "trainer.gradient_clip_algorithm: has no effect without a bound"),
         ("objective.metrics=[f1]", "objective.metrics: an adversarial training has metrics of its own"),
     ],
 )

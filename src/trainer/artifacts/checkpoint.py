@@ -6,10 +6,11 @@ from dataclasses import asdict
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
 
 from trainer.artifacts.data import changed_data, known_checksum
 from trainer.artifacts.run_directory import RunDirectory
+from trainer.artifacts.seal import seal_checkpoints
 from trainer.data.preprocessing.base import Preprocessing
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,9 @@ class SelfContained(Callback):
         self._origin: dict[str, Any] = {}  # the same for all checkpoints of a run
         self._checksum: Future[str | None] | None = None
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        seal_checkpoints(trainer)
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to sum up the data beside the first steps: 0.1 seconds for CIFAR-10, and no step waits for it."""
         beside = ThreadPoolExecutor(1)
@@ -56,8 +60,16 @@ class SelfContained(Callback):
     on_test_end = _go_on
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Refuse to resume a run with other data, before its first new step."""
-        if trainer.state.fn != "fit" or not self.directory.checkpoint:
+        """Refuse to resume a run with other data before its first new step; test the averaged weights.
+
+        These were validated and saved. After a training in the same process `WeightAveraging` of Lightning 2.6 loads
+        the weights that they are the average of for a test too.
+        """
+        if trainer.state.fn != "fit":
+            if any(isinstance(one, WeightAveraging) for one in trainer.callbacks):  # type: ignore[attr-defined]
+                trainer.strategy.load_model_state_dict(checkpoint, strict=pl_module.strict_loading)
+            return
+        if not self.directory.checkpoint:
             return
         before, now = checkpoint.get("provenance", {}).get("data_sha256"), known_checksum(trainer.datamodule)  # type: ignore[attr-defined]
         if not (before and now):

@@ -129,6 +129,9 @@ class CsvLog(CSVLogger):
             self._experiment = _Writer(log_dir=self.log_dir)
         return self._experiment
 
+    def log_hyperparams(self, params: Any = None) -> None:
+        """Do nothing: the run directory has them in `config.yaml`."""
+
     @rank_zero_only
     def log_rows(self, rows: Sequence[tuple[int, Mapping[str, float]]]) -> None:
         """Take many rows, of a step each; `save` writes them, where Lightning would at every hundredth step."""

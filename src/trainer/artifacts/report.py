@@ -14,7 +14,10 @@ from rich.table import Table
 from torch import nn
 
 from trainer.artifacts.board import complete
+from trainer.artifacts.hold import is_first_process
+from trainer.artifacts.loggers import log_config
 from trainer.artifacts.record import moments
+from trainer.artifacts.run_directory import RunDirectory
 from trainer.errors import shown
 from trainer.spec import DataSpec
 
@@ -22,18 +25,21 @@ log = logging.getLogger(__name__)
 
 
 @rank_zero_only
-def announce(spec: DataSpec, net: nn.Module, trainer: Trainer, directory: Path) -> None:
-    """Say what is about to be trained, on what, and where it will lie."""
+def announce(spec: DataSpec, net: nn.Module, trainer: Trainer, directory: RunDirectory) -> None:
+    """Print what is about to be trained, on what and in which directory, and log the config with all loggers."""
+    log_config(trainer, directory.config)
     parameters = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
     device = f"{trainer.world_size} x {trainer.strategy.root_device.type}"
     shape = " x ".join(map(str, spec.shape))
     log.info(f"data   {spec.title}: {spec.kind} {shape} -> {spec.target} ({spec.output_size} outputs)")
     log.info(f"model  {type(net).__name__}: {parameters:,} trainable parameters, on {device}")
-    log.info(f"run    {shown(directory)}")
+    log.info(f"run    {shown(directory.path)}")
 
 
 def report(result: dict[str, Any], directory: Path) -> None:
-    """Print the metrics of validation and test side by side, and how to look further."""
+    """Print the metrics of validation and test side by side, and how to look further, in the first process alone."""
+    if not is_first_process():
+        return
     metrics: dict[str, float] = result["metrics"]
     console = Console()
     for table in tables(metrics):

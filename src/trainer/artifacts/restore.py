@@ -1,18 +1,16 @@
 """Restore: a network and all that it needs, from a checkpoint alone."""
 
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
 
-import torch
 from hydra.utils import instantiate
 from torch import nn
 
 from trainer.data.preprocessing.base import Preprocessing, restored
-from trainer.errors import UserError, first_line
+from trainer.errors import UserError
 from trainer.model.pretrained import weights_given_later
+from trainer.sealed_file import load
 from trainer.spec import DataSpec
 from trainer.target_scale import TargetScale
 from trainer.trust import require
@@ -102,21 +100,7 @@ def read_checkpoint(file: Path, trusted: str = "") -> dict[str, Any]:
     Raises:
         UserError: It is damaged, of another program, or names code that is not trusted.
     """
-    damaged = f"'{file}' is damaged, or no checkpoint at all"
-    try:
-        with ZipFile(file) as records:  # as all of PyTorch's files are; it does not look at their checksums itself
-            if changed := records.testzip():
-                raise UserError(f"{damaged} ({changed} is not what was written)")
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except UserError:
-        raise
-    except pickle.UnpicklingError as error:
-        raise UserError(f"'{file}' holds more than numbers and names: {FOREIGN}") from error
-    except OSError as error:
-        raise UserError(f"'{file}' cannot be read: {error}") from error
-    except Exception as error:  # whatever a damaged file makes PyTorch raise
-        reason = first_line(error)
-        raise UserError(f"{damaged} ({reason})") from error
+    content = load(file)
     if not isinstance(content, dict) or not isinstance(content.get("config"), dict):
         raise UserError(f"'{file}' does not hold the config of its run: {FOREIGN}")
     if absent := [

@@ -9,8 +9,8 @@ import torch
 
 from trainer.artifacts.fingerprint import essence, is_within, placeless
 from trainer.artifacts.record import Record, flat
-from trainer.artifacts.seal import damage
 from trainer.errors import UserError
+from trainer.sealed_file import damage
 
 log = logging.getLogger(__name__)
 

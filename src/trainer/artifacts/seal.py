@@ -1,21 +1,17 @@
 """Seal: checkpoints that are whole or not there, and that say by themselves whether they are still what was written."""
 
 import contextlib
-import hashlib
 import io
 import os
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import torch
+from pytorch_lightning import Trainer
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from trainer.errors import UserError
-
-# the comment that a zip archive may end with; whatever reads archives passes it by
-MARK, DIGITS = b"sha256:", 64
-END = b"PK\x05\x06"  # of the archive, with 18 more bytes: the last two say how long the comment is
+from trainer.sealed_file import load, sealed
 
 
 class Sealed(TorchCheckpointIO):
@@ -32,14 +28,24 @@ class Sealed(TorchCheckpointIO):
         torch.save(checkpoint, buffer)
         write_whole(Path(path), *sealed(buffer.getbuffer()))
 
+    def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None) -> dict[str, Any]:
+        """Load a checkpoint of Lightning's form.
 
-def sealed(content: memoryview) -> tuple[memoryview, bytes]:
-    """What `torch.save` has made, all but its last two bytes, and in their place the seal; without a copy."""
-    assert bytes(content[-22:-18]) == END
-    start, comment = content[:-2], (len(MARK) + DIGITS).to_bytes(2, "little") + MARK
-    digest = hashlib.sha256(start)
-    digest.update(comment)
-    return start, comment + digest.hexdigest().encode()
+        Raises:
+            UserError: It is damaged, or of another form.
+        """
+        if "://" in str(path):
+            return super().load_checkpoint(path, map_location, weights_only)
+        content = load(Path(path), map_location=map_location, weights_only=weights_only is not False)
+        if not isinstance(content, dict) or "state_dict" not in content:
+            raise UserError(f"'{path}' has no state_dict; expected a checkpoint of Lightning")
+        return content
+
+
+def seal_checkpoints(trainer: Trainer) -> None:
+    """Let a trainer save and load checkpoints by `Sealed`, if its strategy has no way of its own."""
+    if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+        trainer.strategy.checkpoint_io = Sealed()
 
 
 def write_whole(path: Path, *parts: bytes | memoryview) -> None:
@@ -76,28 +82,6 @@ def keep_as(path: Path, kept: Path) -> None:
         path.replace(kept)
     else:
         link.replace(kept)
-
-
-def damage(path: Path) -> str | None:
-    """What is wrong with a checkpoint; None for one that is as it was written.
-
-    One without a seal, as Lightning writes it, is read as a whole instead.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        return f"it cannot be read: {error.strerror}"
-    ends = content[-len(MARK) - DIGITS : -DIGITS]
-    if ends == MARK:
-        right = hashlib.sha256(memoryview(content)[:-DIGITS]).hexdigest().encode() == content[-DIGITS:]
-        return None if right else "its checksum is another one"
-    try:
-        torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError, ValueError, BadZipFile) as error:
-        return f"it is cut off or changed ({type(error).__name__})"
-    except Exception as error:  # whatever unpickling something foreign may raise
-        return f"it cannot be loaded ({type(error).__name__})"
-    return None
 
 
 def _sync_folder(folder: Path) -> None:

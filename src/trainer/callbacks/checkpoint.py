@@ -12,17 +12,16 @@ from typing import Any, get_type_hints
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
-from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 
 from trainer.artifacts import logs
 from trainer.artifacts.resume import PREVIOUS, found_in
-from trainer.artifacts.seal import Sealed, keep_as
+from trainer.artifacts.seal import keep_as, seal_checkpoints
 from trainer.direction import AUTO, mode_of
 from trainer.errors import UserError
 from trainer.loop.boundary import AT_ONCE, NEVER, Place, boundary_of
-from trainer.loop.state import State, as_it_is, go_on_from, limits, show_again, state_at
+from trainer.loop.state import State, Weights, as_it_is, go_on_from, limits, show_again, state_at, validated_weights
 from trainer.signals import Interrupted, answer_signals, stop
 
 SECONDS_BETWEEN_WRITES = 1.0
@@ -35,7 +34,8 @@ class Checkpoint(ModelCheckpoint):
     """Keep the best by `monitor`, and the last state; takes the arguments of Lightning's `ModelCheckpoint` as well.
 
     What Lightning decides to keep is kept at the next boundary, where no batch and no validation is half done: from
-    each of these files a training goes on as if it had never stopped. The last state is written at the end of an
+    each of these files a training goes on as if it had never stopped. (But if a callback changes the weights at the end
+    of an epoch, a best state has those that were validated.) The last state is written at the end of an
     epoch, within an epoch every `every_minutes`, when the run is told to stop, and at the end. The file before it
     stays, as `previous.ckpt`.
 
@@ -60,7 +60,8 @@ class Checkpoint(ModelCheckpoint):
         super().__init__(monitor=monitor, mode=kind, **more)
         self.every_minutes = every_minutes
         self._held: dict[str, dict[str, Any]] = {}  # checkpoints by path, not yet written
-        self._due: dict[str, None] = {}  # paths to be filled at the next boundary
+        self._due: dict[str, Weights | None] = {}  # paths to be filled at the next boundary; other weights than then
+        self._validated: Weights | None = None  # of the last validation, if others may follow before a boundary
         self._written: dict[str, float] = {}  # when each path was
         self._seconds = 0.0  # that the last write of the last state took
         self._ended = False  # the state that the training ends with is written
@@ -70,8 +71,7 @@ class Checkpoint(ModelCheckpoint):
         super().setup(trainer, pl_module, stage)
         if stage != "fit":
             return
-        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
-            trainer.strategy.checkpoint_io = Sealed()
+        seal_checkpoints(trainer)
         self.boundary = boundary_of(trainer)
         self.boundary.reached = lambda place: self._keep(trainer, place)
 
@@ -106,6 +106,7 @@ class Checkpoint(ModelCheckpoint):
         self._hurry_if_due()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._validated = validated_weights(trainer) if self.monitor else None
         super().on_validation_end(trainer, pl_module)
         self._hurry_if_due()
 
@@ -142,6 +143,7 @@ class Checkpoint(ModelCheckpoint):
             super()._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
             self._ended = ends
         self._fill(trainer, place)
+        self._validated = None
         self._plan(trainer)
         if stop.asked:
             self.write(trainer)
@@ -179,14 +181,15 @@ class Checkpoint(ModelCheckpoint):
             return
         last = self.last_model_path if self.last_model_path in due else None
         checkpoint = self._checkpoint(trainer, place, with_logs=last is not None)
-        for path in due:
+        for path, weights in due.items():
             if path == last:
                 continue
+            content = checkpoint if weights is None else {**checkpoint, "state_dict": weights}
             if _alone(trainer) and time.monotonic() - self._written.get(path, NEVER * -1) < SECONDS_BETWEEN_WRITES:
-                self._held[path] = as_it_is(checkpoint)
+                self._held[path] = as_it_is(content)
             else:
                 self._held.pop(path, None)
-                trainer.strategy.save_checkpoint(checkpoint, path)
+                trainer.strategy.save_checkpoint(content, path)
                 self._written[path] = time.monotonic()
         if last:
             self.write(trainer)
@@ -226,7 +229,7 @@ class Checkpoint(ModelCheckpoint):
         """Not when Lightning would: at each boundary `_keep` decides."""
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
-        self._due[filepath] = None
+        self._due[filepath] = self._validated
         if filepath != self.last_model_path:
             self._last_global_step_saved, self._last_checkpoint_saved = trainer.global_step, filepath
 

@@ -146,7 +146,7 @@ def _some(pairs: dict[str, Any], *, values: bool = False) -> str:
 
 def _weights(first: Record, second: Record) -> dict[str, tuple[str, str]]:
     """The weights of the last and the best checkpoint that are not equal in every bit."""
-    import torch
+    from trainer.sealed_file import load  # imports torch
 
     found = {}
     for name in ("best", "last"):
@@ -155,7 +155,7 @@ def _weights(first: Record, second: Record) -> dict[str, tuple[str, str]]:
             if any(file.is_file() for file in files):
                 found[name] = tuple("there" if file.is_file() else "missing" for file in files)
             continue
-        ours, theirs = (torch.load(file, map_location="cpu", weights_only=True)["state_dict"] for file in files)
+        ours, theirs = (load(file)["state_dict"] for file in files)
         for key in {*ours, *theirs}:
             if key not in ours or key not in theirs or not _equal(ours[key], theirs[key]):
                 found[f"{name}: {key}"] = ("", "")

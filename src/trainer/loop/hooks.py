@@ -42,7 +42,7 @@ class Hooks:
         self.state = vars(self.task)  # written without `Module.__setattr__`, which looks for parameters
         self.known = list(trainer.callbacks)
         self.callbacks = {name: [one for one in self.known if not is_idle(one, name)] for name in names}
-        self.own = [name for name in names if _has(self.task, name, LightningModule)]
+        self.own = [name for name in names if has_hook(self.task, name, LightningModule)]
         self.hooks = {name: self._called(name) for name in names}
 
     @classmethod
@@ -67,20 +67,20 @@ def _bound(hook: Hook, trainer: Trainer, task: LightningModule) -> Hook:
 
 def is_idle(callback: Callback, name: str) -> bool:
     """Whether a callback does nothing in a hook."""
-    if not _has(callback, name, Callback):
+    if not has_hook(callback, name, Callback):
         return True
     checkpoints = isinstance(callback, ModelCheckpoint) and name == "on_train_batch_end"
     return checkpoints and callback._every_n_train_steps < 1 and callback._train_time_interval is None
 
 
-def _has(one: Any, name: str, base: type) -> bool:
-    """Whether somebody has written a hook for it: in its class, or for it alone, as for a `LambdaCallback`."""
+def has_hook(one: Any, name: str, base: type) -> bool:
+    """Return whether an object overrides a hook: in its class, or for itself alone, as a `LambdaCallback` does."""
     return getattr(type(one), name) is not getattr(base, name) or name in vars(one)
 
 
 def sets_modes(task: LightningModule, stage: str) -> bool:
     """Whether a task has its own way to set its modules to evaluation, or back."""
-    return any(_has(task, f"on_{stage}_model_{mode}", LightningModule) for mode in ("eval", "train"))
+    return any(has_hook(task, f"on_{stage}_model_{mode}", LightningModule) for mode in ("eval", "train"))
 
 
 def takes_index(step: Hook) -> bool:
@@ -91,8 +91,8 @@ def takes_index(step: Hook) -> bool:
 def stays_in_place(trainer: Trainer, loaders: Iterable[Any]) -> bool:
     """Whether batches need neither another device nor another type, and nobody else wants to change them."""
     task, data = trainer.lightning_module, trainer.datamodule
-    changed = [name for name in TRANSFER if _has(task, name, LightningModule)]
-    changed += [name for name in TRANSFER if data is not None and _has(data, name, LightningDataModule)]
+    changed = [name for name in TRANSFER if has_hook(task, name, LightningModule)]
+    changed += [name for name in TRANSFER if data is not None and has_hook(data, name, LightningDataModule)]
     made_on = {getattr(loader, "device", torch.device("cpu")) for loader in loaders}
     return made_on == {trainer.strategy.root_device} and not changed
 
@@ -118,7 +118,7 @@ def needs_lightning(trainer: Trainer) -> str | None:
         "strategy": type(trainer.strategy) is not SingleDeviceStrategy or trainer.strategy.model is not task,
         "precision": not plain,
         "profiler": not isinstance(trainer.profiler, PassThroughProfiler),
-        "task": any(_has(task, name, LightningModule) for name in PASSED_BY),
+        "task": any(has_hook(task, name, LightningModule) for name in PASSED_BY),
         "optimizer": not all(
             type(optimizer).__module__.startswith("torch.optim") and not isinstance(optimizer, torch.optim.LBFGS)
             for optimizer in trainer.optimizers

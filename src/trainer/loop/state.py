@@ -14,15 +14,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import LambdaCallback, ModelPruning, StochasticWeightAveraging, WeightAveraging
 from pytorch_lightning.loops.loop import _Loop
 from pytorch_lightning.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
 from torch import Tensor
 from torchmetrics import Metric
 
 from trainer.loop.boundary import Place
+from trainer.loop.hooks import has_hook
 
+EPOCH_END = "on_train_epoch_end"
+CHANGE_WEIGHTS = (LambdaCallback, ModelPruning, StochasticWeightAveraging, WeightAveraging)  # at the end of an epoch
 State = dict[str, Any]
+Weights = dict[str, Tensor]
 NEVER_CHANGED = (int, float, str, bool, type(None))
 SHOWN = ("_callback_metrics", "_logged_metrics", "_progress_bar_metrics")
 LOGGED = (  # of a value's metadata, what is plain already
@@ -57,6 +62,25 @@ def show_again(trainer: Trainer, state: State) -> None:
     """Let callbacks, bar and whoever asks see the values that were seen last."""
     for name in SHOWN:
         setattr(trainer._logger_connector, name, dict(state["shown"][name]))
+
+
+def validated_weights(trainer: Trainer) -> Weights | None:
+    """Return a copy of the weights if something may change them between their validation and the end of the epoch.
+
+    Callbacks prune weights then, or average them.
+    """
+    changing = any(_may_change_weights(one) for one in trainer.callbacks)
+    if trainer.sanity_checking or not (changing or has_hook(trainer.lightning_module, EPOCH_END, LightningModule)):
+        return None
+    weights: Weights = as_it_is(trainer._checkpoint_connector.dump_checkpoint(weights_only=False)["state_dict"])
+    return weights
+
+
+def _may_change_weights(callback: Callback) -> bool:
+    """Return whether a callback of the user's, or one of Lightning's that does it, has something to do then."""
+    package = type(callback).__module__.partition(".")[0]
+    known = package == "trainer" or (package == "pytorch_lightning" and not isinstance(callback, CHANGE_WEIGHTS))
+    return not known and has_hook(callback, EPOCH_END, Callback)
 
 
 def go_on_from(trainer: Trainer, state: State) -> None:

@@ -1,6 +1,5 @@
 """Trained weights: from torchvision, from a file, or from a run of ours, and into a network they must fit."""
 
-import pickle
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from trainer.errors import UserError, first_line
+from trainer.errors import UserError
+from trainer.sealed_file import load as load_file
 
 Weights = dict[str, Tensor]
 KEY = "model.net.weights"
@@ -52,9 +52,9 @@ def read(source: str, depth: int) -> Weights:
     if not path.is_file():
         raise UserError(f"{KEY}: no file or directory '{source}'; name a .pth file, a checkpoint or a run, or imagenet")
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
-        raise UserError(f"{KEY}: {path} holds no weights that can be read ({first_line(error)})") from error
+        held = load_file(path)
+    except UserError as error:
+        raise UserError(f"{KEY}: {error}") from error
     if isinstance(held, dict) and isinstance(held.get("state_dict"), dict):  # a checkpoint of ours: a task with a net
         task = held["state_dict"]
         held = {name.removeprefix("net."): task[name] for name in task if name.startswith("net.")}

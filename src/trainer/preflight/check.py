@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from trainer.config import KEYS, OF_MODEL, named_in
+from trainer.config import KEYS, OF_MODEL
 from trainer.direction import Direction
 from trainer.errors import nearest
 from trainer.mistake import NEEDED, Mistake, refuse

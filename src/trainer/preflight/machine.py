@@ -47,6 +47,9 @@ def _files(values: dict[str, Any]) -> Iterator[Mistake]:
     checkpoint, data = values["ckpt_path"], values["data"]
     if checkpoint is not None and not Path(checkpoint).exists():
         yield Mistake("ckpt_path", f"no file '{checkpoint}'")
+    elif checkpoint is not None and (Path(checkpoint) / "checkpoints").is_dir():
+        offer = f"name a file: ckpt_path={checkpoint}/checkpoints/best.ckpt"
+        yield Mistake("ckpt_path", f"'{checkpoint}' is the directory of a run", offer)
     path = data.get("path")
     if isinstance(path, str) and "://" not in path and not data.get("synthetic") and not data.get("mirrors"):
         file = Path(str(data.get("dir", ".")), path)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig
+from pytorch_lightning.callbacks import Checkpoint, StochasticWeightAveraging
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from trainer.build import build
@@ -92,3 +93,18 @@ def _plateaus(found: Any) -> Iterator[tuple[str | None, ReduceLROnPlateau]]:
     elif isinstance(found, list | tuple):
         for each in found:
             yield from _plateaus(each)
+
+
+def mistakes_of_averages(callbacks: dict[str, Any]) -> Iterator[Mistake]:
+    """Yield a mistake for an average of weights that would be neither validated nor saved, and so not tested.
+
+    Args:
+        callbacks: By their names in the config; None for one that could not be built.
+    """
+    if not any(isinstance(each, Checkpoint) for each in callbacks.values()):
+        return  # the weights are tested that the training has left
+    for name, callback in callbacks.items():
+        if isinstance(callback, StochasticWeightAveraging):
+            problem = "its average is not validated, and no checkpoint has it"
+            instead = "pytorch_lightning.callbacks.WeightAveraging averages weights that are validated and saved"
+            yield Mistake(f"callbacks.{name}", problem, instead)

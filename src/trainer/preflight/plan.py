@@ -29,6 +29,10 @@ def mistakes_of_plan(values: dict[str, Any]) -> Iterator[Mistake]:
     if values["train"] is True and callbacks and not any(_keeps(node) for node in callbacks.values()):
         offer = "callbacks=[default,...] adds to the default callbacks"
         yield _warning("callbacks", "no checkpoint is kept, and the last weights are tested", offer)
+    if trainer.get("gradient_clip_algorithm") and not trainer.get("gradient_clip_val"):
+        yield Mistake(
+            "trainer.gradient_clip_algorithm", "has no effect without a bound", "+trainer.gradient_clip_val=1.0"
+        )
     if trainer.get("gradient_clip_val") and "gradient_clipping" in callbacks:
         offer = "leave one of them out: ~trainer.gradient_clip_val"
         yield Mistake("trainer.gradient_clip_val", "callbacks.gradient_clipping clips already", offer)

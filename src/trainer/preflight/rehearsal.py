@@ -27,7 +27,13 @@ from trainer.mistake import Mistake
 from trainer.monitors import with_modes
 from trainer.preflight.batch import made_up
 from trainer.preflight.effects import Uses, unused
-from trainer.preflight.monitors import measured_directions, mistakes_in_code, mistakes_of_modes, mistakes_of_monitors
+from trainer.preflight.monitors import (
+    measured_directions,
+    mistakes_in_code,
+    mistakes_of_averages,
+    mistakes_of_modes,
+    mistakes_of_monitors,
+)
 from trainer.preflight.outputs import OutputCheck
 from trainer.spec import Batch, DataSpec
 from trainer.threads import work
@@ -84,8 +90,10 @@ class Rehearsal:
         callbacks = [
             self._tried(f"callbacks.{name}", self._builder(f"callbacks.{name}")) for name in config.callbacks or {}
         ]
-        for name in config.logger or {}:
-            self._tried(f"logger.{name}", self._builder(f"logger.{name}"))
+        for name, node in (config.logger or {}).items():
+            if str(node._target_).startswith("trainer."):  # others may start a run on a server
+                self._tried(f"logger.{name}", self._builder(f"logger.{name}"))
+        self.found += mistakes_of_averages(dict(zip(config.callbacks or {}, callbacks, strict=True)))
         self._tried("trainer", lambda: build_trainer(config, logger=False, callbacks=[], enable_checkpointing=False))
         if data is None:  # of what needs its promise nothing can be said
             self._tried("optimizer", lambda: build(config, "optimizer", [nn.Parameter(torch.zeros(1))]))
