@@ -16,13 +16,13 @@ import pytest
 from trainer.callbacks.live import WIDTH, Curve
 
 
-@pytest.mark.parametrize("name", ["val/loss", "val/accuracy"])
-def test_a_long_course_is_short_and_knows_its_best(name):
+@pytest.mark.parametrize(("name", "best"), [("val/loss", 0), ("val/accuracy", 4999), ("val/obj", None)])
+def test_a_long_course_is_short_and_knows_its_best(name, best):
     curve = Curve(name)
     for value in [math.nan, *range(5000), 0.5]:
         curve.note(float(value))
     assert curve.now == 0.5
-    assert curve.best == (0 if name == "val/loss" else 4999)
+    assert curve.best == best  # none where it is unknown whether small or large values are good
     assert len(curve.sparkline) <= WIDTH
     assert [*curve.sparkline] == sorted(curve.sparkline)  # it rose
     assert {"▁", "█"} <= {*curve.sparkline}

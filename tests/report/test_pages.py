@@ -45,6 +45,14 @@ def test_the_page_of_a_sweep_compares_groups_over_seeds(sweep, command):
     assert "by test/loss" in text
 
 
+def test_an_axis_that_a_sweep_was_extended_by_is_among_what_mattered(command):
+    words = ["data=xor", "callbacks=none", "logger=none", "trainer.max_epochs=1", "hydra.sweep.dir=s"]
+    assert command("-m", *words, "seed=1,2").code == 0
+    assert command("sweep", "resume", "s", "model=mlp,linear", "seed=1,2").code == 0
+    assert command("report", "s", "metric=val/loss", "--markdown").code == 0
+    assert re.search(r"^\| model\.net \| \d+% \|$", (command("runs").directory / "s/page.md").read_text(), re.MULTILINE)
+
+
 def test_the_page_as_markdown_leaves_alone_what_the_sweep_wrote_by_itself(sweep, command):
     own = (sweep / "report.md").read_text()
     assert command("report", "s", "--markdown").out == "s/page.md\n"

@@ -127,6 +127,14 @@ def test_a_direction_that_makes_no_sense_is_refused_before_any_job_starts(words,
     assert not (tmp_path / "s").exists()
 
 
+def test_a_direction_that_contradicts_how_the_best_epoch_is_chosen_is_refused(sweep, tmp_path):
+    checkpoint = ["callbacks=checkpoint", "callbacks.checkpoint.monitor=val/obj", "callbacks.checkpoint.mode=max"]
+    outcome = sweep(*GRID, *checkpoint, "optimized_metric=val/obj_best", "sweep.direction=min")
+    told = "sweep.direction: min contradicts callbacks.checkpoint.mode=max, by which 'val/obj_best' is chosen"
+    assert told in outcome.err
+    assert not (tmp_path / "s").exists()
+
+
 def test_a_resumed_sweep_has_the_direction_and_the_metric_of_its_last_command(sweep, tmp_path):
     assert sweep(*GRID, "optimized_metric=val/obj", "sweep.direction=max").code == 0
     assert best_x(tmp_path) == 9

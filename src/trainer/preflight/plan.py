@@ -42,7 +42,7 @@ def mistakes_of_plan(values: dict[str, Any]) -> Iterator[Mistake]:
         offer = "'callbacks=[default,gradient_clipping]' clips each network"
         yield Mistake("trainer.gradient_clip_val", "Lightning cannot clip two networks that take turns", offer)
     metric, direction = values["optimized_metric"], (values["sweep"] or {}).get("direction")
-    yield from _reversed_directions(metric, direction)
+    yield from _directions(metric, direction, callbacks.get("checkpoint") or {})
     for name in metric if isinstance(metric, list) else [metric]:
         if values["test"] is False and str(name).startswith("test/"):
             yield Mistake("optimized_metric", f"'{name}' is measured by the test, and test=false", "test=true")
@@ -58,13 +58,18 @@ def _keeps(node: Any) -> bool:
     return "Checkpoint" in str((node or {}).get("_target_"))
 
 
-def _reversed_directions(metric: Any, direction: Any) -> Iterator[Mistake]:
-    """Yield warnings of a sweep that looks for the worst value of a metric."""
+def _directions(metric: Any, direction: Any, checkpoint: dict[str, Any]) -> Iterator[Mistake]:
+    """Yield what contradicts a `sweep.direction`: how the best epoch is chosen, and as a warning the metric itself."""
     metrics, directions = (each if isinstance(each, list) else [each] for each in (metric, direction))
     for name, chosen in zip(metrics, directions, strict=False):
-        known = None if name is None else direction_of(str(name))
-        if known and chosen in ("min", "max") and chosen != known:
-            yield _warning("sweep.direction", f"{chosen} looks for the worst '{name}'", f"the best has {known}")
+        if name is None or chosen not in ("min", "max"):
+            continue
+        mode = checkpoint.get("mode") if name == f"{checkpoint.get('monitor')}_best" else None
+        if mode in ("min", "max") and mode != chosen:
+            problem = f"{chosen} contradicts callbacks.checkpoint.mode={mode}, by which '{name}' is chosen"
+            yield Mistake("sweep.direction", problem, f"expected {mode}")
+        elif direction_of(str(name)) not in (None, chosen):
+            yield _warning("sweep.direction", f"{chosen} looks for the worst '{name}'", "leave it out for the best")
 
 
 def _too_long(scheduler: dict[str, Any], callbacks: dict[str, Any], trainer: dict[str, Any]) -> Iterator[Mistake]:

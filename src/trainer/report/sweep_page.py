@@ -79,7 +79,8 @@ def _importances(report: Report) -> list[Block]:
     runs = [run for group in report.groups for run in group.runs]
     typed = [{key: value for key, value in settings(run).items() if key not in SEEDS} for run in runs]
     alike = all(each.keys() == typed[0].keys() for each in typed)  # then by what was typed: a choice is one parameter
-    shares = importances(typed, [run.metrics[report.metric] for run in runs]) if alike else report.importances
+    tells = alike and len({tuple(each.values()) for each in typed}) == len(report.groups)  # axes may have come later
+    shares = importances(typed, [run.metrics[report.metric] for run in runs]) if tells else report.importances
     told = [[name, f"{share:.0%}"] for name, share in shares.items()]
     return [Table(["parameter", "share of the variance"], told, IMPORTANCE)] if told else []
 
