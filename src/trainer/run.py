@@ -8,7 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from trainer.artifacts.checkpoint import SelfContained, best
-from trainer.artifacts.data import known_checksum
+from trainer.artifacts.data import facts_of
 from trainer.artifacts.hold import is_first_process
 from trainer.artifacts.report import announce, log_hyperparameters, report
 from trainer.artifacts.run_directory import RunDirectory
@@ -67,8 +67,6 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
     )
     announce(data.spec, net, trainer, directory.path)
 
-    if trainer.is_global_zero:
-        directory.record_code()
     metrics: dict[str, float] = {}
     checkpoint = directory.checkpoint or config.ckpt_path
     if config.train:
@@ -79,17 +77,11 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
     if config.test:
         trainer.test(task, data, ckpt_path=checkpoint, verbose=False)
         metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
-    checksum = known_checksum(data)
-    if trainer.is_global_zero:
-        directory.go_on()
-        directory.record_code()
-        directory.record(data_sha256=checksum)
     log_hyperparameters(trainer, directory.path, metrics)
     return {
         "metrics": metrics,
         "steps": steps,
         "epochs": epochs,
         "checkpoint": checkpoint,
-        "data_sha256": checksum,
-        "synthetic": data.spec.synthetic,
+        **facts_of(data),
     }

@@ -43,6 +43,17 @@ class SelfContained(Callback):
         self._origin: dict[str, Any] = {}  # the same for all checkpoints of a run
         self._checksum: Future[str | None] | None = None
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if trainer.is_global_zero:
+            self.directory.record_code()
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if trainer.is_global_zero:
+            self.directory.go_on()
+            self.directory.record_code()  # what was imported meanwhile, too
+            if self._checksum:
+                self.directory.record(data_sha256=self._checksum.result())
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to sum up the data beside the first steps: 0.1 seconds for CIFAR-10, and no step waits for it."""
         beside = ThreadPoolExecutor(1)
@@ -52,8 +63,6 @@ class SelfContained(Callback):
     def _go_on(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         if trainer.is_global_zero:
             self.directory.go_on()
-
-    on_test_end = _go_on
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Refuse to resume a run with other data, before its first new step."""
