@@ -8,6 +8,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from trainer.artifacts.changes import warn_of_changed_code
 from trainer.artifacts.data import changed_data, known_checksum
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.data.preprocessing.base import Preprocessing
@@ -65,13 +66,16 @@ class SelfContained(Callback):
             self.directory.go_on()
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Refuse to resume a run with other data, before its first new step."""
-        if trainer.state.fn != "fit" or not self.directory.checkpoint:
+        """Refuse to resume a run with other data, before its first new step; warn of a checkpoint of other code."""
+        facts, directory = checkpoint.get("provenance", {}), self.directory
+        if not directory.checkpoint and facts.get("run") != str(directory.path.absolute()):
+            warn_of_changed_code(facts.get("code", {}), f"the checkpoint '{directory.config.get('ckpt_path')}'")
+        if trainer.state.fn != "fit" or not directory.checkpoint:
             return
-        before, now = checkpoint.get("provenance", {}).get("data_sha256"), known_checksum(trainer.datamodule)  # type: ignore[attr-defined]
+        before, now = facts.get("data_sha256"), known_checksum(trainer.datamodule)  # type: ignore[attr-defined]
         if not (before and now):
             log.info("data   without a checksum that depends on them: not compared")
-        self.directory.accept(changed_data(self.directory.config, before, now))
+        directory.accept(changed_data(directory.config, before, now))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._go_on(trainer, pl_module)
@@ -103,6 +107,7 @@ def origin(directory: RunDirectory) -> dict[str, Any]:
         "run": str(directory.path.absolute()),
         **{key: facts.get(key) for key in ("command", "trainer", "python")},
         "git": git,
+        "code": directory.own_code,
         "packages": {name: versions[name] for name in DECISIVE if name in versions},
     }
 
