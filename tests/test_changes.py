@@ -159,6 +159,17 @@ def test_a_checksum_that_does_not_depend_on_the_data_counts_as_unknown(name, com
     assert "data   without a checksum that depends on them: not compared" in resumed.out
 
 
+@pytest.mark.parametrize("words", [["test", "run", TRUST], [*XOR[:-1], "ckpt_path=run/checkpoints/last.ckpt"]])
+def test_a_checkpoint_of_other_code_is_used_with_a_warning(words, command, mine):
+    assert command(*XOR).code == 0
+    assert "was made with other code" not in command(*words).out
+    change(mine / "my_layers.py", "from torch.nn import Sigmoid as act\n")
+    outcome = command(*words)
+    assert outcome.code == 0, outcome.err
+    name = f"run/checkpoints/{'best' if words[0] == 'test' else 'last'}.ckpt"
+    assert f"warning: the checkpoint '{name}' was made with other code:\n  my_layers.py: changed\n" in outcome.out
+
+
 def test_a_resumed_run_has_the_words_that_hold_now(command, tmp_path):
     words = ["data=xor", "trainer.max_epochs=1", "+trainer.limit_train_batches=4", "hydra.run.dir=run"]
     assert command(*words).code == 0

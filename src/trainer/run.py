@@ -8,7 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from trainer.artifacts.checkpoint import SelfContained, best
-from trainer.artifacts.data import known_checksum
+from trainer.artifacts.data import facts_of
 from trainer.artifacts.loggers import ended
 from trainer.artifacts.report import announce, log_hyperparameters, report
 from trainer.artifacts.run_directory import RunDirectory
@@ -78,8 +78,6 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
     )
     announce(data.spec, net, trainer, directory)
 
-    if trainer.is_global_zero:
-        directory.record_code()
     metrics: dict[str, float] = {}
     checkpoint = directory.checkpoint or config.ckpt_path
     if config.train:
@@ -90,17 +88,11 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
     if config.test:
         trainer.test(task, data, ckpt_path=checkpoint, verbose=False)
         metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
-    checksum = known_checksum(data)
-    if trainer.is_global_zero:
-        directory.go_on()
-        directory.record_code()
-        directory.record(data_sha256=checksum)
     log_hyperparameters(trainer, directory.path, metrics)
     return {
         "metrics": metrics,
         "steps": steps,
         "epochs": epochs,
         "checkpoint": checkpoint,
-        "data_sha256": checksum,
-        "synthetic": data.spec.synthetic,
+        **facts_of(data),
     }

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from trainer.artifacts.record import Record
+from trainer.sweep.ledger import Ledger
 from trainer.sweep.report import report_of
 from trainer.sweep.versions import code_versions, mixed
 
@@ -87,6 +88,15 @@ def test_jobs_on_changed_data_are_refused_by_name_and_marked_where_that_is_accep
     accepted = command("sweep", "resume", "s", "seed=1,2,3", "accept_changes=true")
     assert accepted.code == 0, accepted.err
     assert "warning: not the same data: 0, 1 | 2\n" in command("sweep", "report", "s", "metric=val/loss").out
+
+
+def test_jobs_that_an_earlier_version_has_named_in_another_way_stay_done(command, tmp_path, jobs):
+    assert command("-m", *TINY, "seed=1,2", SWEEP).code == 0
+    for job in jobs():
+        Ledger(tmp_path / "s").replan(job.number, f"earlier {job.number}")
+    again = command("sweep", "resume", "s", "seed=1,2,3")
+    assert again.code == 0, again.err
+    assert [(job.identity, job.tries) for job in jobs()] == [(job.result["fingerprint"], 1) for job in jobs()]
 
 
 @pytest.fixture

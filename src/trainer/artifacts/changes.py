@@ -1,8 +1,9 @@
 """Changes of code and data since a run or a sweep was started: refused, unless the user has accepted them."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from trainer.artifacts.code import changed_files
 from trainer.errors import UserError
 
 MAX_SHOWN = 10
@@ -14,6 +15,17 @@ log = logging.getLogger(__name__)
 def is_of_data(change: str) -> bool:
     """Return whether a change is one of data, and not of a file of code."""
     return change.partition("=")[0] in DATA_KEYS
+
+
+def warn_of_changed_code(code: Mapping[str, str], holder: str) -> None:
+    """Warn of files that have changed since something was made with them; those that are not here are left out.
+
+    Args:
+        code: Hashes by name.
+        holder: What was made with the earlier code, such as a checkpoint.
+    """
+    if changes := [change for change in changed_files(code) if not change.endswith(": missing")]:
+        log.warning(f"warning: {holder} was made with other code:{_told(changes)}")
 
 
 def accept(changes: Sequence[str], holder: str, *, accepted: bool) -> None:
@@ -29,11 +41,13 @@ def accept(changes: Sequence[str], holder: str, *, accepted: bool) -> None:
     """
     if not changes:
         return
-    told = "".join(f"\n  {change}" for change in changes[:MAX_SHOWN])
-    told += f"\n  and {len(changes) - MAX_SHOWN} more" * (len(changes) > MAX_SHOWN)
+    problem = f"{holder} was made with other code or data:{_told(changes)}"
     if not accepted:
-        raise UserError(
-            f"{holder} was made with other code or data:{told}\n"
-            "  put back what has changed, or go on with it as it is now: accept_changes=true"
-        )
-    log.warning(f"warning: {holder} was made with other code or data:{told}")
+        offer = "put back what has changed, or go on with it as it is now: accept_changes=true"
+        raise UserError(f"{problem}\n  {offer}")
+    log.warning(f"warning: {problem}")
+
+
+def _told(changes: Sequence[str]) -> str:
+    more = f"\n  and {len(changes) - MAX_SHOWN} more" if len(changes) > MAX_SHOWN else ""
+    return "".join(f"\n  {change}" for change in changes[:MAX_SHOWN]) + more

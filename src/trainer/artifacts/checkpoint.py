@@ -8,6 +8,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
 
+from trainer.artifacts.changes import warn_of_changed_code
 from trainer.artifacts.data import changed_data, known_checksum
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.seal import seal_checkpoints
@@ -46,6 +47,15 @@ class SelfContained(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         seal_checkpoints(trainer)
+        if trainer.is_global_zero:
+            self.directory.record_code()
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if trainer.is_global_zero:
+            self.directory.go_on()
+            self.directory.record_code()  # what was imported meanwhile, too
+            if self._checksum:
+                self.directory.record(data_sha256=self._checksum.result())
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to sum up the data beside the first steps: 0.1 seconds for CIFAR-10, and no step waits for it."""
@@ -57,24 +67,25 @@ class SelfContained(Callback):
         if trainer.is_global_zero:
             self.directory.go_on()
 
-    on_test_end = _go_on
-
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Refuse to resume a run with other data before its first new step; test the averaged weights.
+        """Refuse to resume a run with other data before its first new step; warn of a checkpoint of other code.
 
-        These were validated and saved. After a training in the same process `WeightAveraging` of Lightning 2.6 loads
-        the weights that they are the average of for a test too.
+        Of averaged weights the averages are tested, which were validated and saved: after a training in the same
+        process, `WeightAveraging` of Lightning 2.6 loads the weights that they are the average of for a test too.
         """
+        facts, directory = checkpoint.get("provenance", {}), self.directory
+        if not directory.checkpoint and facts.get("run") != str(directory.path.absolute()):
+            warn_of_changed_code(facts.get("code", {}), f"the checkpoint '{directory.config.get('ckpt_path')}'")
         if trainer.state.fn != "fit":
             if any(isinstance(one, WeightAveraging) for one in trainer.callbacks):  # type: ignore[attr-defined]
                 trainer.strategy.load_model_state_dict(checkpoint, strict=pl_module.strict_loading)
             return
-        if not self.directory.checkpoint:
+        if not directory.checkpoint:
             return
-        before, now = checkpoint.get("provenance", {}).get("data_sha256"), known_checksum(trainer.datamodule)  # type: ignore[attr-defined]
+        before, now = facts.get("data_sha256"), known_checksum(trainer.datamodule)  # type: ignore[attr-defined]
         if not (before and now):
             log.info("data   without a checksum that depends on them: not compared")
-        self.directory.accept(changed_data(self.directory.config, before, now))
+        directory.accept(changed_data(directory.config, before, now))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._go_on(trainer, pl_module)
@@ -106,6 +117,7 @@ def origin(directory: RunDirectory) -> dict[str, Any]:
         "run": str(directory.path.absolute()),
         **{key: facts.get(key) for key in ("command", "trainer", "python")},
         "git": git,
+        "code": directory.own_code,
         "packages": {name: versions[name] for name in DECISIVE if name in versions},
     }
 

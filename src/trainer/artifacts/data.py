@@ -29,6 +29,11 @@ def known_checksum(data: Any) -> str | None:
     return None if method is None or is_constant else str(data.checksum())
 
 
+def facts_of(data: Any) -> dict[str, Any]:
+    """Return what `result.json` tells of a data module: its checksum, and whether its examples are made up."""
+    return {"data_sha256": known_checksum(data), "synthetic": data.spec.synthetic}
+
+
 def _is_complete(data: TensorData) -> bool:
     """Whether all that is given out is in the splits, which the inherited checksum covers."""
     kind = type(data)

@@ -14,7 +14,6 @@ from rich.table import Table
 from torch import nn
 
 from trainer.artifacts.board import complete
-from trainer.artifacts.hold import is_first_process
 from trainer.artifacts.loggers import log_config
 from trainer.artifacts.record import moments
 from trainer.artifacts.run_directory import RunDirectory
@@ -37,9 +36,7 @@ def announce(spec: DataSpec, net: nn.Module, trainer: Trainer, directory: RunDir
 
 
 def report(result: dict[str, Any], directory: Path) -> None:
-    """Print the metrics of validation and test side by side, and how to look further, in the first process alone."""
-    if not is_first_process():
-        return
+    """Print the metrics of validation and test side by side, and how to look further."""
     metrics: dict[str, float] = result["metrics"]
     console = Console()
     for table in tables(metrics):

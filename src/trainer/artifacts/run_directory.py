@@ -172,6 +172,11 @@ class RunDirectory:
             if not self.is_resumed:
                 self._copy_code()
 
+    @property
+    def own_code(self) -> dict[str, str]:
+        """The hashes of the user's files that have been imported, by name."""
+        return {each.name: each.hash for each in self._code if each.is_own}
+
     def record(self, **facts: Any) -> None:
         """Add facts to what `provenance.json` says of this start of the run."""
         if not self._starts or self._starts[-1].items() >= facts.items():  # not the first process; or known

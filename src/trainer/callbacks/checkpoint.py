@@ -103,12 +103,14 @@ class Checkpoint(ModelCheckpoint):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *more: Any) -> None:
         super().on_train_batch_end(trainer, pl_module, *more)
-        self._hurry_if_due()
+        if self._due:
+            self._hurry()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._validated = validated_weights(trainer) if self.monitor else None
         super().on_validation_end(trainer, pl_module)
-        self._hurry_if_due()
+        if self._due:
+            self._hurry()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         stop.wait = None
@@ -165,10 +167,6 @@ class Checkpoint(ModelCheckpoint):
     def _hurry(self) -> None:
         self.boundary.due_at = AT_ONCE
 
-    def _hurry_if_due(self) -> None:
-        if self._due:
-            self._hurry()
-
     def _fill(self, trainer: Trainer, place: Place | None) -> None:
         """Write or hold what was decided to be kept.
 
@@ -209,8 +207,7 @@ class Checkpoint(ModelCheckpoint):
         if place == "epoch":  # the next one begins at its beginning, also if this one was cut short
             checkpoint["loops"]["fit_loop"]["state_dict"].pop("combined_loader", None)
         if with_logs:
-            log_of_steps = getattr(trainer.fit_loop.epoch_loop, "step_log", None)
-            if log_of_steps:
+            if log_of_steps := getattr(trainer.fit_loop.epoch_loop, "step_log", None):
                 log_of_steps.write()
             for logger in trainer.loggers:
                 logger.save()

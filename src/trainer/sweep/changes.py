@@ -33,10 +33,10 @@ def refuse_changes_since(ledger: Ledger, config: DictConfig) -> None:
     code = {name: digest for record in records for name, digest in record.code.items()}  # of each file the latest
     folders = dict.fromkeys(folder for record in records for folder in record.starts[-1].get("code_folders", []))
     changes = changed_files(code, [*folders])
-    if not is_elsewhere(config):  # the data may be there alone
-        for record in _one_for_each_data_set(kept, records):
-            before = record.result.get("data_sha256")
-            changes += changed_data(record.nested_config, before, before and current_checksum(record.nested_config))
+    here = [record for record in _one_for_each_data_set(kept, records) if _is_at_hand(record, config)]
+    for record in here:
+        before = record.result.get("data_sha256")
+        changes += changed_data(record.nested_config, before, before and current_checksum(record.nested_config))
     accept(list(dict.fromkeys(changes)), f"the sweep in '{ledger.sweep}'", accepted=bool(config.get("accept_changes")))
 
 
@@ -56,6 +56,11 @@ def is_any_left(ledger: Ledger, new: Mapping[str, list[str]], *, is_search_open:
 def _is_kept(sweep: Path, job: Job) -> bool:
     """Whether what a job has done stays part of the sweep."""
     return job.state in ("done", "pruned", "running") or bool(job.tries and has_checkpoint(sweep / str(job.number)))
+
+
+def _is_at_hand(record: Record, config: DictConfig) -> bool:
+    """Whether the data of a run are on this machine, and its paths mean the same in this directory."""
+    return not is_elsewhere(config) and record.starts[-1].get("directory") == str(Path.cwd())
 
 
 def _one_for_each_data_set(jobs: Sequence[Job], records: Sequence[Record]) -> Iterable[Record]:
