@@ -2,7 +2,6 @@
 
 import os
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -72,77 +71,6 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
         folders_of(tmp_path / "none")
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("Train", "Val", "Test"),
-        ("TRAINING", "Validation", "testing"),
-        ("Training_set", "dev-set", "test set"),
-        ("train2017", "val2017", "test2017"),
-        ("train_images", "ValidData", "Tests"),
-    ],
-)
-def test_folders_of_splits_are_known_in_any_case_and_by_the_usual_words(made, names):
-    root = made(*(f"{name}/{kind}/1.jpg" for name in names for kind in "ab"))
-    folders = folders_of(root)
-    assert [*folders.items()] == [("train", root / names[0]), ("val", root / names[1]), ("test", root / names[2])]
-    assert classes_in(folders) == ("a", "b")
-
-
-@pytest.mark.parametrize(
-    ("files", "said"),
-    [
-        (
-            ["Train/a/1.jpg", "training/a/1.jpg"],
-            "data.path: 'ROOT/Train' and 'ROOT/training' are the same split; move one elsewhere",
-        ),
-        (
-            ["red/1.jpg", "blue/1.jpg", "Test/1.jpg"],
-            "data.path: 'ROOT/Test' has the name of a split, but no folders of classes in it\n"
-            "  if it is a class, list it: 'data.classes=[Test,blue,red]'\n"
-            "  if not, move it elsewhere or leave it out: 'data.classes=[blue,red]'",
-        ),
-        (
-            ["train/1.jpg", "test/1.jpg"],
-            "data.path: 'ROOT/test' has the name of a split, but no folders of classes in it\n"
-            "  if it is a class, list it: 'data.classes=[test,train]'\n  if not, move it elsewhere",
-        ),
-        (
-            ["learn/a/1.jpg", "learn/b/1.jpg", "check/a/1.jpg", "check/b/1.jpg"],
-            "data.path: 'ROOT/check' and 'ROOT/learn' have the same folders in them: a, b\n"
-            "  if they are splits, name them train, val and test; if they are classes, list them: "
-            "'data.classes=[check,learn]'",
-        ),
-        (
-            ["train/a/1.jpg", "train/b/1.jpg", "Eval/a/1.jpg", "Eval/b/1.jpg"],
-            "data.path: 'ROOT/Eval' has folders of classes, as 'ROOT/train' has; if it is a split, name it train, val "
-            "or test, if not, move it elsewhere",
-        ),
-        (
-            ["train/steam/1.jpg", "train/diesel/1.jpg", "car/1.jpg", "ship/1.jpg"],
-            "data.path: 'ROOT/train' may be a split or a class, as 'ROOT/car' has pictures\n"
-            "  if it is a class, list them: 'data.classes=[car,ship,train]'; if not, data.path=ROOT/train",
-        ),
-        (
-            ["cat/1.jpg", "Cat/1.jpg", "dog/1.jpg"],
-            "data.path: 'Cat' and 'cat' in 'ROOT' are nearly the same name; make them one folder, or list both: "
-            "'data.classes=[Cat,cat,dog]'",
-        ),
-    ],
-)
-def test_a_folder_that_may_be_a_split_or_a_class_is_refused_by_name(made, files, said):
-    root = made(*files)
-    with pytest.raises(UserError) as refusal:
-        classes_in(folders_of(root))
-    assert str(refusal.value).replace(str(root), "ROOT") == said
-
-
-def test_folders_that_the_user_lists_are_classes_whatever_their_names(made):
-    root = made("train/x/1.jpg", "train/y/1.jpg", "test/1.jpg", "ship/1.jpg")
-    assert folders_of(root, ["train", "test"]) == {"train": root}
-    assert classes_in(folders_of(root, ["train", "test"]), listed=True) == ("ship", "test", "train")
-
-
 def paths(found, root):
     return [(file.removeprefix(f"{root}/"), number) for file, number in found]
 
@@ -165,19 +93,54 @@ def test_what_systems_leave_behind_is_no_picture_and_no_class(made):
     assert skipped == {"hidden": 18}
 
 
-def test_links_are_followed_once_and_never_in_circles(made, tmp_path_factory):
+def test_links_are_followed_but_nothing_is_read_twice_or_as_another_class(made, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    (elsewhere / "3.jpg").touch()
-    root = made("a/1.jpg", "a/deep/2.jpg", "b/1.jpg")
-    (root / "a/deep/up").symlink_to("..")
-    (root / "a/again").symlink_to("deep")
-    (root / "b/linked").symlink_to(elsewhere)
-    (root / "all").symlink_to(".")
+    (elsewhere / "deep").mkdir()
+    for name in ("3.jpg", "deep/4.jpg"):
+        (elsewhere / name).touch()
+    (elsewhere / "deep/up").symlink_to("..")
+    root = made(
+        "train/a/1.jpg", "train/a/deep/2.jpg", "train/b/1.jpg", "train/b/deep/5.jpg", "val/a/1.jpg", "val/b/1.jpg"
+    )
+    for link, target in {
+        "all": ".",
+        "train/loop": "..",
+        "train/a/again": "deep",
+        "train/a/deep/up": "..",
+        "train/a/other": "../b/deep",
+        "train/a/top": "../../..",
+        "train/b/2.jpg": "1.jpg",
+        "train/b/6.jpg": "../a/1.jpg",
+        "train/b/deep/linked": str(elsewhere),
+        "train/b/one": str(elsewhere / "deep/4.jpg"),
+        "val/a/7.jpg": "../../train/a/1.jpg",
+    }.items():
+        (root / link).symlink_to(target)
+    folders = folders_of(root)
     skipped = Counter()
-    found = pictures_of(root, classes_in(folders_of(root)), skipped)
-    names = sorted((Path(file).name, number) for file, number in found)
-    assert names == [("1.jpg", 0), ("1.jpg", 1), ("2.jpg", 0), ("3.jpg", 1)]
-    assert skipped["linked again"] == 2
+    found = {
+        stage: pictures_of(folder, classes_in(folders), skipped, folders.values()) for stage, folder in folders.items()
+    }
+    assert paths(found["train"], root / "train") == [
+        ("a/1.jpg", 0),
+        ("a/deep/2.jpg", 0),
+        ("b/1.jpg", 1),
+        ("b/deep/5.jpg", 1),
+        ("b/deep/linked/3.jpg", 1),
+        ("b/deep/linked/deep/4.jpg", 1),
+    ]
+    assert paths(found["val"], root / "val") == [("a/1.jpg", 0), ("b/1.jpg", 1)]
+    assert skipped == {"linked again": 8, "without an ending": 1}
+
+
+@pytest.mark.parametrize(("link", "target"), [("train/c", "a"), ("val", "train")])
+def test_a_folder_is_of_one_class_and_split_alone(made, link, target):
+    root = made("train/a/1.jpg", "train/b/1.jpg")
+    (root / link).symlink_to(target)
+    with pytest.raises(
+        UserError, match=r"^data.path: '.*/train/a' and '.*/(train/c|val/a)' are the same folder; remove one$"
+    ):
+        classes_in(folders_of(root))
 
 
 def test_files_of_other_kinds_are_counted_and_pictures_without_an_ending_are_known_by_their_content(made):
@@ -197,7 +160,7 @@ def test_files_of_other_kinds_are_counted_and_pictures_without_an_ending_are_kno
         ".bak": 1,
         ".md": 1,
         "without an ending": 1,
-        "pictures outside of the classes": 1,
+        "outside of the classes": 1,
     }
 
 

@@ -41,9 +41,20 @@ def refused(read, folder, lines, **settings):
         pytest.param(table, FLOWERS, {}, "0.5", "'data.target=\"rose\"'", id="numbers and a class"),
         pytest.param(table, FLOWERS, {"target": "kind"}, "0.5", "", id="a name that is not there"),
         pytest.param(table, ["?,10,rose", *FLOWERS], {}, "10", "'data.target=\"rose\"'", id="a missing number"),
+        pytest.param(
+            table,
+            ["no,1,lily", *FLOWERS, "no,0,rose"],
+            {"missing": ["no"]},
+            "no",
+            "'data.target=\"lily\"'",
+            id="a word for a missing number",
+        ),
         pytest.param(table, NUMBERS, {"class_names": [0, 1]}, "0", "'data.target=\"0\"'", id="numbers alone"),
         pytest.param(table, NUMBERS, {"task": "values", "target": 0}, "0", "'data.target=\"0\"'", id="values"),
         pytest.param(reviews, FILMS, {}, "positive", "'data.label_column=\"positive\"'", id="texts"),
+        pytest.param(
+            reviews, ["a film,Neg", *FILMS], {}, "Neg", "'data.label_column=\"Neg\"'", id="a label of its own"
+        ),
     ],
 )
 def test_a_first_line_of_data_is_not_read_as_names(tmp_path, read, lines, settings, cell, example):

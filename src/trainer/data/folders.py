@@ -1,15 +1,16 @@
 """Directories of pictures: one for each class, in one for each split if there are any."""
 
+import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import get_args
 
 from trainer.data.labels import near_duplicates, typed
 from trainer.data.preprocessing.images import ENDINGS, is_picture
 from trainer.data.split import Stage
-from trainer.data.walk import HIDDEN, counts, entries, files_below, is_hidden, kind_of, subdirectories
+from trainer.data.walk import count_others, counts, files_below, kind_of, subdirectories
 from trainer.errors import UserError, did_you_mean
 
 SPLITS: dict[str, Stage] = {
@@ -82,7 +83,7 @@ def classes_in(folders: dict[Stage, Path], listed: bool = False) -> tuple[str, .
         listed: Whether the user has listed the classes; similar names are meant then.
 
     Raises:
-        UserError: There are fewer than two, two are nearly the same, or another split has one more.
+        UserError: There are fewer than two, two are the same or nearly so, or another split has one more.
     """
     names = subdirectories(folders["train"])
     if len(names) < 2:
@@ -96,21 +97,28 @@ def classes_in(folders: dict[Stage, Path], listed: bool = False) -> tuple[str, .
             f"data.path: '{alike[0]}' and '{alike[1]}' in '{folders['train']}' are nearly the same name; make them one "
             f"folder, or list both: {typed('data.classes', names)}"
         )
+    places: dict[str, Path] = {}
     for folder in folders.values():
         for name in subdirectories(folder):
             if name not in names:
                 there = did_you_mean(name, names)
                 raise UserError(f"data.path: '{folder / name}' is a class that '{folders['train']}' has not{there}")
+            place = places.setdefault(os.path.realpath(folder / name), folder / name)
+            if place != folder / name:
+                raise UserError(f"data.path: '{place}' and '{folder / name}' are the same folder; remove one")
     return tuple(names)
 
 
-def pictures_of(folder: Path, classes: Sequence[str], skipped: Counter[str] | None = None) -> list[tuple[str, int]]:
+def pictures_of(
+    folder: Path, classes: Sequence[str], skipped: Counter[str] | None = None, splits: Iterable[Path] = ()
+) -> list[tuple[str, int]]:
     """Return the pictures of each class in turn, sorted, those in directories below as well.
 
     Args:
         folder: The directory of a split.
         classes: Names of the classes.
         skipped: Receives the number of files that are no pictures, by kind.
+        splits: The directories of all splits; what is in one is not read by a link from another one.
 
     Returns:
         list[tuple[str, int]]: Path and class of each.
@@ -120,17 +128,14 @@ def pictures_of(folder: Path, classes: Sequence[str], skipped: Counter[str] | No
     """
     found: list[tuple[str, int]] = []
     skipped = Counter() if skipped is None else skipped
-    for entry in entries(folder):
-        if is_hidden(entry.name):
-            skipped[HIDDEN] += 1
-        elif entry.is_file():
-            skipped["pictures outside of the classes" if is_picture(entry) else kind_of(entry.name)] += 1
+    count_others(folder, skipped, lambda file: "outside of the classes" if is_picture(file) else kind_of(file))
+    read = [os.path.realpath(split / name) for split in {folder, *splits} for name in subdirectories(split)]
     for number, name in enumerate(classes):
         if not (folder / name).is_dir():  # of validation and test, which need not have all
             continue
         passed: Counter[str] = Counter()
         pictures: list[str] = []
-        for file in files_below(folder / name, passed):
+        for file in files_below(folder / name, passed, read):
             if is_picture(file):
                 pictures.append(file)
             else:
@@ -176,7 +181,7 @@ def _check_others(root: Path, names: Sequence[str], found: dict[Stage, Path]) ->
                 f"data.path: '{root / name}' has folders of classes, as '{found['train']}' has; if it is a split, name "
                 "it train, val or test, if not, move it elsewhere"
             )
-        if len(found) == 1 and split_named(name) is None and any(map(is_picture, (root / name).iterdir())):
+        if len(found) == 1 and split_named(name) is None and any(is_picture(file) for file in (root / name).iterdir()):
             raise UserError(
                 f"data.path: '{found['train']}' may be a split or a class, as '{root / name}' has pictures\n  if it is "
                 f"a class, list them: {typed('data.classes', subdirectories(root))}; if not, data.path={found['train']}"

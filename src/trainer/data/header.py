@@ -12,17 +12,20 @@ ADD_NAMES = "put a line with the names of the columns above it"
 Columns = Mapping[str, Sequence[str | int]]
 
 
-def check_header(file: CsvFile, columns: Columns, unnamed: str = "set data.header=false") -> None:
+def check_header(
+    file: CsvFile, columns: Columns, unnamed: str = "set data.header=false", labels: Sequence[str] = ()
+) -> None:
     """Raise an error if the first line is read as names of columns but looks like a row of data.
 
-    A cell of the first line looks like data if it is a number in a column of numbers, or if it occurs again in its
-    column. It looks like a name if it is no number in a column of numbers; one such cell is enough to make a line of
-    names. So is a column that is set by its name.
+    A cell of the first line looks like data if it is a number in a column of numbers, if it occurs again in its
+    column, or if it is the label of a class. It looks like a name if it is another word above a column of numbers; one
+    such cell is enough to make a line of names. So is a column that is set by its name.
 
     Args:
         file: The file, or its first part.
         columns: The columns that are set, by config key, the most important key first; empty for a prediction.
         unnamed: What to do if the file has no names of columns.
+        labels: Labels of classes that the first of the columns may contain.
 
     Raises:
         UserError: The first line looks like data; says which cell does and what to set.
@@ -38,6 +41,9 @@ def check_header(file: CsvFile, columns: Columns, unnamed: str = "set data.heade
             f"columns, else {unnamed}"
         )
     kinds = [_kind(name, rows, column) for column, name in enumerate(names)]
+    label = next((group[0] for group in columns.values()), None)
+    if isinstance(label, int) and -len(names) <= label < len(names):
+        kinds[label] = "data" if names[label].casefold() in {each.casefold() for each in labels} else kinds[label]
     if "data" in kinds and "name" not in kinds:
         cell = names[kinds.index("data")]
         raise UserError(
@@ -51,9 +57,11 @@ def _kind(name: str, rows: Sequence[Sequence[str]], column: int) -> str:
     cells = {row[column] for row in rows if row[column].casefold() not in MISSING}
     if not cells or name.casefold() in MISSING:
         return ""
-    if all(not math.isnan(number_or_nan(cell)) for cell in cells):
-        return "name" if math.isnan(number_or_nan(name)) else "data"
-    return "data" if name in cells else ""
+    numbers = sum(not math.isnan(number_or_nan(cell)) for cell in cells)
+    numeric = 2 * numbers > len(cells)  # words among them may stand for missing numbers
+    if name in cells or (numeric and not math.isnan(number_or_nan(name))):
+        return "data"
+    return "name" if numeric else ""
 
 
 def _by_name(names: Sequence[str], columns: Columns) -> str:

@@ -117,7 +117,10 @@ class ImageFolder(TensorData):
         if self.synthetic:
             return images(self.spec, VAL_MADE_UP)
         skipped: Counter[str] = Counter()
-        found = {stage: pictures_of(folder, self.classes, skipped) for stage, folder in self.folders.items()}
+        found = {
+            stage: pictures_of(folder, self.classes, skipped, self.folders.values())
+            for stage, folder in self.folders.items()
+        }
         skipped.update(f"directory '{name}'" for name in unused(self.root, self.folders))
         log_skipped(self.root, skipped)
         self._checksum = checksum(self.root, found)

@@ -1,6 +1,7 @@
 """Reviews: texts and their classes, read from a tree of small files or from a CSV file."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from trainer.data.header import check_header
 from trainer.data.labels import class_indices
 from trainer.data.randomness import generator_for
 from trainer.data.text import is_empty, same
-from trainer.data.walk import files_of
+from trainer.data.walk import files_of, log_skipped, subdirectories
 from trainer.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,8 @@ def read_tree(folder: Path, promised: int | None) -> Reviews:
             raise UserError(f"{part}: no review in it, that is no .txt file")
         reviews.texts.extend(map(read_text, files))
         reviews.classes.extend([number] * len(files))
+    others = [name for name in subdirectories(folder) if name not in FOLDERS]
+    log_skipped(folder, Counter(f"directory '{name}'" for name in others))
     return reviews
 
 
@@ -100,7 +103,8 @@ def read_rows(file: CsvFile, text_column: str | int, label_column: str | int, cl
     Raises:
         UserError: There is no such column, a text is empty, a label is unknown, or all are the same; says the line.
     """
-    check_header(file, {"data.label_column": [label_column], "data.text_column": [text_column]})
+    columns = {"data.label_column": [label_column], "data.text_column": [text_column]}
+    check_header(file, columns, labels=[*class_names, *SHORT])
     text = file.index("data.text_column", text_column)
     label = file.index("data.label_column", label_column)
     if text == label:

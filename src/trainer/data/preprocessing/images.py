@@ -1,5 +1,6 @@
 """Images: pixels as bytes, brought to the mean and the deviation of the training; and pictures from files."""
 
+import os
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM")
 
 def is_picture(file: str | Path) -> bool:
     """Return whether a file is a picture: by the ending of its name, or by its content if there is no ending."""
-    ending = Path(file).suffix.lower()
+    ending = os.path.splitext(file)[1].lower()
     if ending in ENDINGS or (ending and not ending[1:].isdecimal()):  # IMG_2024.01.31 has no ending either
         return ending in ENDINGS
     try:
