@@ -49,7 +49,7 @@ class SelfContained(Callback):
         if trainer.is_global_zero:
             self.directory.go_on()
 
-    on_test_end = _go_on
+    on_test_epoch_end = _go_on  # before the loggers get what the test has measured
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._go_on(trainer, pl_module)
