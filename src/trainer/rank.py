@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from trainer.errors import Pruned
 from trainer.late import late_imports
-from trainer.signals import Interrupted, interruptible
+from trainer.signals import interruptible
 
 
 @dataclass
@@ -51,8 +51,6 @@ class Failure:
     def of(cls, error: BaseException) -> "Failure":
         """Return the failure of this process with an exception."""
         text = "".join(traceback.format_exception(error))
-        if isinstance(error, Interrupted):  # by a signal to this process alone
-            error = RuntimeError(f"ended by {error}")
         try:
             pickle.loads(pickle.dumps(error))
         except Exception:  # whatever the classes of others raise

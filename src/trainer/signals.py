@@ -37,6 +37,10 @@ class Interrupted(SystemExit):
     def __str__(self) -> str:
         return signal.Signals(self.number).name
 
+    def __reduce__(self) -> tuple[type["Interrupted"], tuple[int]]:
+        """A process of a run with several sends it to the one that has started it."""
+        return type(self), (self.number,)
+
 
 class Stop:
     """Whether this process was told to stop, and who sees to it at the next good moment.

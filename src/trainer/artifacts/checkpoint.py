@@ -67,6 +67,8 @@ class SelfContained(Callback):
         if trainer.is_global_zero:
             self.directory.go_on()
 
+    on_test_epoch_end = _go_on  # before the loggers get what the test has measured
+
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Refuse to resume a run with other data before its first new step; warn of a checkpoint of other code.
 
