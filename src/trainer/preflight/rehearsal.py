@@ -75,7 +75,7 @@ class Rehearsal:
     def run(self) -> None:
         """Build and step; `found` and `facts` say how it went."""
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-            torch.manual_seed(0)  # what is found once is found again
+            torch.default_generator.manual_seed(0)  # what is found once is found again
             warnings.simplefilter("ignore")  # the run says it again
             data = self._tried("data", lambda: build(self.config, "data"))
             self.measured = {} if data is None else measured_directions(self.config, data)
