@@ -62,6 +62,7 @@ class Config:
     test: bool = True
     ckpt_path: str | None = None
     resume: str | None = None
+    accept_changes: bool = False
     compile: bool = False
     optimized_metric: Any = None
     outputs: str = MISSING

@@ -8,6 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from trainer.artifacts.checkpoint import SelfContained, best
+from trainer.artifacts.data import facts_of
 from trainer.artifacts.hold import is_first_process
 from trainer.artifacts.report import announce, log_hyperparameters, report
 from trainer.artifacts.run_directory import RunDirectory
@@ -82,6 +83,5 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
         "steps": steps,
         "epochs": epochs,
         "checkpoint": checkpoint,
-        "data_sha256": data.checksum(),
-        "synthetic": data.spec.synthetic,
+        **facts_of(data),
     }

@@ -1,5 +1,6 @@
 """What our checkpoints hold beyond Lightning's, and which of them is the best."""
 
+import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
@@ -7,8 +8,12 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from trainer.artifacts.changes import warn_of_changed_code
+from trainer.artifacts.data import changed_data, known_checksum
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.data.preprocessing.base import Preprocessing
+
+log = logging.getLogger(__name__)
 
 # packages whose version may change what a checkpoint says
 DECISIVE = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "pillow", "tokenizers")
@@ -30,23 +35,57 @@ class SelfContained(Callback):
         directory: Of the run, begun.
     """
 
+    skips_steps = True  # `trainer.loop` may call it after several steps at once
+
     def __init__(self, directory: RunDirectory) -> None:
         self.directory = directory
+        if directory.is_resumed:  # a new run has nothing to be called for at each step
+            self.on_train_batch_end = self._go_on  # type: ignore[method-assign, assignment]
         self._origin: dict[str, Any] = {}  # the same for all checkpoints of a run
-        self._checksum: Future[str] | None = None
+        self._checksum: Future[str | None] | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if trainer.is_global_zero:
+            self.directory.record_code()
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if trainer.is_global_zero:
+            self.directory.go_on()
+            self.directory.record_code()  # what was imported meanwhile, too
+            if self._checksum:
+                self.directory.record(data_sha256=self._checksum.result())
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to sum up the data beside the first steps: 0.1 seconds for CIFAR-10, and no step waits for it."""
         beside = ThreadPoolExecutor(1)
-        self._checksum = beside.submit(trainer.datamodule.checksum)  # type: ignore[attr-defined]
+        self._checksum = beside.submit(known_checksum, trainer.datamodule)  # type: ignore[attr-defined]
         beside.shutdown(wait=False)
 
+    def _go_on(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        if trainer.is_global_zero:
+            self.directory.go_on()
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Refuse to resume a run with other data, before its first new step; warn of a checkpoint of other code."""
+        facts, directory = checkpoint.get("provenance", {}), self.directory
+        if not directory.checkpoint and facts.get("run") != str(directory.path.absolute()):
+            warn_of_changed_code(facts.get("code", {}), f"the checkpoint '{directory.config.get('ckpt_path')}'")
+        if trainer.state.fn != "fit" or not directory.checkpoint:
+            return
+        before, now = facts.get("data_sha256"), known_checksum(trainer.datamodule)  # type: ignore[attr-defined]
+        if not (before and now):
+            log.info("data   without a checksum that depends on them: not compared")
+        directory.accept(changed_data(directory.config, before, now))
+
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        self._go_on(trainer, pl_module)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         made = getattr(data, "preprocessing", None)
         if not self._origin:
-            checksum = self._checksum.result() if self._checksum else data.checksum()
+            checksum = self._checksum.result() if self._checksum else known_checksum(data)
             self._origin = {**origin(self.directory), "data_sha256": checksum}
+            if trainer.is_global_zero:
+                self.directory.record(data_sha256=checksum)
         checkpoint |= {
             "config": self.directory.config,
             "spec": asdict(data.spec),
@@ -68,6 +107,7 @@ def origin(directory: RunDirectory) -> dict[str, Any]:
         "run": str(directory.path.absolute()),
         **{key: facts.get(key) for key in ("command", "trainer", "python")},
         "git": git,
+        "code": directory.own_code,
         "packages": {name: versions[name] for name in DECISIVE if name in versions},
     }
 

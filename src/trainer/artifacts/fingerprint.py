@@ -11,7 +11,7 @@ from trainer.artifacts.display import affects_training
 # what does not change the numbers a run arrives at, and so has no part in its fingerprint; nor have display callbacks
 INCIDENTAL = (
     *("outputs", "task_name", "tags", "logger", "optimized_metric", "data.dir", "data.mirrors", "data.download"),
-    *("data.workers", "data.prefetch", "callbacks.checkpoint.every_minutes", "resume", "sweep"),
+    *("data.workers", "data.prefetch", "callbacks.checkpoint.every_minutes", "resume", "accept_changes", "sweep"),
     *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.profiler"),
 )
 

@@ -163,17 +163,27 @@ def position(run: Path) -> dict[str, Any]:
     """
     file = run / CSV
     rows = max(0, file.read_bytes().count(b"\n") - 1) if file.is_file() else 0
-    return {"rows": rows, "events": {str(each.relative_to(run)): each.stat().st_size for each in run.glob(EVENTS)}}
+    return {"rows": rows, "events": {str(each.relative_to(run)): each.stat().st_size for each in event_files(run)}}
 
 
-def go_back(run: Path, to: dict[str, Any]) -> list[str]:
+def event_files(run: Path) -> list[Path]:
+    """Return the files of TensorBoard's events."""
+    return [*run.glob(EVENTS)]
+
+
+def go_back(run: Path, to: dict[str, Any], events: Iterable[Path]) -> list[str]:
     """Take out of the logs all that came after a position; nobody may be writing to them.
+
+    Args:
+        run: The run directory.
+        to: What `position` has returned.
+        events: The files of events that there were before the run was resumed; later ones stay as they are.
 
     Returns:
         list: What is missing of that which came before, as words.
     """
     missing = []
-    for each in [*run.glob(EVENTS)]:
+    for each in events:
         size = to["events"].get(str(each.relative_to(run)))
         if size is None:
             each.unlink()

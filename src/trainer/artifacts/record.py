@@ -13,6 +13,7 @@ import yaml
 from trainer.artifacts.hold import state_of
 from trainer.errors import UserError
 
+OF_A_START = ("resume=", "accept_changes=")  # words that say how a run is started, and not what it is
 PATH_KEYS = {"dir", "dirpath", "save_dir", "outputs"}  # where things lie; no two runs have the same
 
 
@@ -62,9 +63,31 @@ class Record:
         return {name: value for name, value in self.result.get("metrics", {}).items() if value is not None}
 
     @property
+    def starts(self) -> list[dict[str, Any]]:
+        """What `provenance.json` says of each start of the run: the first one, then each resumption."""
+        return [self.provenance, *self.provenance.get("resumed", [])]
+
+    @property
     def overrides(self) -> list[str]:
-        """The words of the command line, those of this job alone in a sweep."""
-        return [str(word) for word in self.provenance.get("overrides", [])]
+        """The words of the command line, those of this job alone in a sweep; after a resumption those that hold now."""
+        words = [str(word) for word in self.starts[-1].get("overrides", [])]
+        return [word for word in words if not word.startswith(OF_A_START)]
+
+    @property
+    def code(self) -> dict[str, str]:
+        """The hashes of the files that the run has imported, by their names; empty if it has not recorded them."""
+        return {name: digest for start in self.starts for name, digest in start.get("code", {}).items()}
+
+    @property
+    def code_start(self) -> dict[str, Any]:
+        """The first start with the code that the last one has."""
+        version = self.starts[-1].get("code_version", 1)
+        return next(start for start in self.starts if start.get("code_version", 1) == version)
+
+    @property
+    def accepted_changes(self) -> list[str]:
+        """The changes of code and data with which the run was resumed all the same."""
+        return list(dict.fromkeys(change for start in self.starts for change in start.get("accepted_changes", [])))
 
     @property
     def seconds(self) -> float | None:
@@ -83,6 +106,18 @@ class Record:
         except (OSError, ValueError, KeyError):
             return {}
         return found
+
+
+def code_files(run: Path, start: Mapping[str, Any]) -> tuple[Path, Path]:
+    """Return the file and the folder for the code of a start: the changes since the commit, and copies of other files.
+
+    Args:
+        run: The run directory.
+        start: One of `Record.starts`.
+    """
+    version = start.get("code_version", 1)
+    name = "code" if version == 1 else f"code-{version}"
+    return run / f"{name}.diff", run / name
 
 
 def record_of(path: str) -> Record:

@@ -10,6 +10,7 @@ import torch
 from hydra.utils import instantiate
 from torch import nn
 
+from trainer.artifacts.changes import warn_of_changed_code
 from trainer.data.preprocessing.base import Preprocessing, restored
 from trainer.errors import UserError, first_line
 from trainer.model.pretrained import weights_given_later
@@ -56,6 +57,7 @@ def restore(path: Path, checkpoint: str = "best", trusted: str = "") -> Restored
     file = checkpoint_file(path, checkpoint)
     content = read_checkpoint(file, trusted)
     weights = content["state_dict"]
+    warn_of_changed_code(content["provenance"].get("code") or {}, f"the checkpoint '{file}'")
     try:
         spec, state = DataSpec(**content["spec"]), content["preprocessing"]
         with weights_given_later():

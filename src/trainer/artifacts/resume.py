@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from trainer.artifacts import logs
 from trainer.artifacts.fingerprint import essence, is_within, placeless
 from trainer.artifacts.record import Record, flat
 from trainer.artifacts.seal import damage
@@ -36,32 +35,37 @@ def last_good(run: Path) -> Path | None:
     return None
 
 
-def go_back(run: Path) -> str | None:
-    """Bring a run directory back to its last good checkpoint, logs included.
+def has_checkpoint(run: Path) -> bool:
+    """Return whether a run has a last checkpoint, damaged or not."""
+    return any((run / "checkpoints" / name).is_file() for name in (LAST, PREVIOUS))
 
-    Returns:
-        str: The checkpoint; None where there is none, and the run begins anew.
+
+def latest(run: Path) -> tuple[str | None, dict[str, Any]]:
+    """Return the last good checkpoint of a run, and the position of its logs when that was written.
+
+    Without a checkpoint the run starts again, with empty logs.
     """
     file = last_good(run)
-    content = torch.load(file, map_location="cpu", weights_only=True, mmap=True) if file else {}
-    where = content.get("resume", {}).get("logs", {"rows": 0, "events": {}})
-    missing = logs.go_back(run, where)
-    if missing:
-        log.warning(f"missing in '{run}', and lost from the curves: {', '.join(missing)}")
     if file is None:
         log.info("resume no checkpoint was written before it stopped: from the start")
-        return None
+        return None, {"rows": 0, "events": {}}
+    content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
     written = content.get("resume", {}).get("torch", torch.__version__)
     if written != torch.__version__:
         log.warning(f"{file.name} was written with torch {written}, and this is {torch.__version__}: digits may differ")
     log.info(f"resume {file.name}, step {content['global_step']}, epoch {content['epoch'] + 1}")
-    return str(file)
+    return str(file), content.get("resume", {}).get("logs", {"rows": 0, "events": {}})
+
+
+def is_finished(run: Path) -> bool:
+    """Return whether the result of a run says that it is finished."""
+    file = run / "result.json"
+    return file.is_file() and json.loads(file.read_text())["state"] == "finished"
 
 
 def is_over(run: Path, config: dict[str, Any]) -> bool:
     """Whether a run is finished, and no longer one is asked for."""
-    file = run / "result.json"
-    if not file.is_file() or json.loads(file.read_text())["state"] != "finished":
+    if not is_finished(run):
         return False
     before, now = Record(run).config, flat(config)
     return all(before.get(key) == now.get(key) for key in LENGTHS)

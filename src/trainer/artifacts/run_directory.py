@@ -3,9 +3,9 @@
 outputs/<experiment or data_model>/<time>_<suffix>/
     config.yaml       every value the run used            result.json      how it ended, and its metrics
     provenance.json   command, commit, versions, machine  code.diff        what the commit does not hold
-    checkpoints/      best.ckpt, last.ckpt                metrics.csv      every logged number
-    tensorboard/      events                              trainer.log      what was said
-    .hydra/           Hydra's own record
+    code/             the user's files outside of git     checkpoints/     best.ckpt, last.ckpt
+    metrics.csv       every logged number                 tensorboard/     events
+    trainer.log       what was said                       .hydra/          Hydra's own record
 """
 
 import json
@@ -19,10 +19,15 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from trainer.artifacts.changes import accept
+from trainer.artifacts.code import Imported, changed_files, folders_of, imported_code, targets_in
+from trainer.artifacts.copies import copy_unversioned
 from trainer.artifacts.fingerprint import fingerprint
 from trainer.artifacts.hold import held, is_first_process
+from trainer.artifacts.logs import event_files, go_back
 from trainer.artifacts.provenance import provenance
-from trainer.artifacts.resume import go_back, is_over, last_good, refuse_changes
+from trainer.artifacts.record import Record, code_files
+from trainer.artifacts.resume import has_checkpoint, is_finished, is_over, last_good, latest, refuse_changes
 from trainer.errors import Pruned, mendable
 
 log = logging.getLogger(__name__)
@@ -39,6 +44,10 @@ class RunDirectory:
         self.path = path
         self.config: dict[str, Any] = {}  # resolved, of plain containers; filled by `begin`
         self.provenance: dict[str, Any] = {}  # filled by `begin`, in the first process
+        self._starts: list[dict[str, Any]] = []  # what `provenance.json` is to say of each start, the last one is this
+        self._diff = ""  # what `code.diff` is to say
+        self._code: list[Imported] = []  # what has been imported
+        self._resumes_at: tuple[dict[str, Any], list[Path]] | None = None  # how far the logs were, and which there are
         self.checkpoint: str | None = None  # that the run goes on from; filled by `begin`
 
     @contextmanager
@@ -80,42 +89,138 @@ class RunDirectory:
             bool: Whether there is something to do; if not, `result` is filled with what the finished run has left.
 
         Raises:
-            UserError: The directory holds a run with another config.
+            UserError: The directory holds a run with another config, or with other code.
         """
         resolved = OmegaConf.to_container(config, resolve=True)
         assert isinstance(resolved, dict)
         self.config = {str(key): value for key, value in resolved.items()}
-        if not self._is_mine:
-            refuse_changes(self.path, self.config)
-            if is_over(self.path, self.config):
-                result |= json.loads((self.path / "result.json").read_text())
-                log.info(f"'{self.path}' is finished; to go on longer: trainer resume {self.path} trainer.max_epochs=N")
-                return False
-            first = is_first_process()
-            self.checkpoint = go_back(self.path) if first else str(last_good(self.path) or "") or None
         if is_first_process():
-            self._write_beginning(overrides)
+            self.provenance, self._diff = provenance()
+            self._starts = [self.provenance | {"overrides": overrides, "run": str(self.path.absolute())}]
+        if self._is_mine:
+            if is_first_process():
+                self._write_beginning()
+            return True
+        refuse_changes(self.path, self.config)
+        if is_over(self.path, self.config):
+            result |= json.loads((self.path / "result.json").read_text())
+            log.info(f"'{self.path}' is finished; to go on longer: trainer resume {self.path} trainer.max_epochs=N")
+            return False
+        if is_first_process():
+            self._resume()
+        else:
+            self.checkpoint = str(last_good(self.path) or "") or None
         return True
 
-    def _write_beginning(self, overrides: list[str]) -> None:
-        self.provenance, diff = provenance()
-        origin = self.provenance | {"overrides": overrides, "run": str(self.path.absolute())}
-        if not self._is_mine:
-            before = json.loads((self.path / "provenance.json").read_text())
-            origin = before | {"run": origin["run"], "resumed": [*before.get("resumed", []), origin]}
-            (self.path / "result.json").unlink(missing_ok=True)
+    def _resume(self) -> None:
+        record = Record(self.path)
+        before, start = record.starts, self._starts[0]
+        self._starts = [*before, start]
+        start["code_version"] = version = before[-1].get("code_version", 1)
+        if has_checkpoint(self.path) and not record.code:
+            log.info("code   was not recorded when the run was started: not compared")
+        elif has_checkpoint(self.path):
+            changes = changed_files(record.code, before[-1].get("code_folders", []))
+            self.accept(changes)
+            start["code_version"] = version + bool(changes)
         self._is_mine = True
-        write(self.path / "provenance.json", json.dumps(origin, indent=2) + "\n")
+        self.checkpoint, position = latest(self.path)
+        self._resumes_at = position, event_files(self.path)
+        if not is_finished(self.path):
+            (self.path / "result.json").unlink(missing_ok=True)
+
+    def accept(self, changes: list[str]) -> None:
+        """Note changes of code or data since the run was last started, if the user accepts them.
+
+        Args:
+            changes: What is another now, and how.
+
+        Raises:
+            UserError: There are changes, and `accept_changes` is not set.
+        """
+        accept(changes, f"the run in '{self.path}'", accepted=bool(self.config.get("accept_changes")))
+        if changes and self._starts:
+            self._starts[-1].setdefault("accepted_changes", []).extend(changes)
+
+    def go_on(self) -> None:
+        """Take out what a resumed run had logged after its checkpoint, and its old result, and write what it is now.
+
+        Called by the first process once the first new step has been made: a run that cannot be resumed keeps its
+        finished result. It does nothing in a run that is new, or if it was called before.
+        """
+        if self._resumes_at is None:
+            return
+        position, events = self._resumes_at
+        self._resumes_at = None
+        missing = go_back(self.path, position, events)
+        if missing:
+            log.warning(f"missing in '{self.path}', and lost from the curves: {', '.join(missing)}")
+        (self.path / "result.json").unlink(missing_ok=True)
+        self._write_beginning()
+        self._copy_code()
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether the run is resumed and has made no new step."""
+        return self._resumes_at is not None
+
+    def record_code(self) -> None:
+        """Record the files that have been imported by now; called before the training and after it."""
+        if not self._starts:  # not the first process
+            return
+        code = imported_code(targets_in(self.config))
+        hashes = {each.name: each.hash for each in code}
+        if self._starts[-1].get("code") != hashes:
+            self._code = code
+            self.record(code=hashes, code_folders=folders_of(code))
+            if not self.is_resumed:
+                self._copy_code()
+
+    @property
+    def own_code(self) -> dict[str, str]:
+        """The hashes of the user's files that have been imported, by name."""
+        return {each.name: each.hash for each in self._code if each.is_own}
+
+    def record(self, **facts: Any) -> None:
+        """Add facts to what `provenance.json` says of this start of the run."""
+        if not self._starts or self._starts[-1].items() >= facts.items():  # not the first process; or known
+            return
+        self._starts[-1] |= facts
+        if not self.is_resumed:
+            self._write_provenance()
+
+    def _write_beginning(self) -> None:
+        self._write_provenance()
         # last of these two: by it a directory is known to hold a run that was begun
         write(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(self.config)))
-        if diff and not (self.path / "code.diff").exists():
-            write(self.path / "code.diff", diff)
+        if self._diff and self._has_new_code:
+            write(code_files(self.path, self._starts[-1])[0], self._diff)
+
+    def _write_provenance(self) -> None:
+        first, *others = self._starts
+        whole = first | {"run": self._starts[-1]["run"]} | ({"resumed": others} if others else {})
+        write(self.path / "provenance.json", json.dumps(whole, indent=2) + "\n")
+
+    def _copy_code(self) -> None:
+        if self._has_new_code:
+            roots = [place["root"] for place in self.provenance["git"]]
+            copy_unversioned(self._code, roots, code_files(self.path, self._starts[-1])[1])
+
+    @property
+    def _has_new_code(self) -> bool:
+        """Whether no earlier start had the code of this one."""
+        versions = [start.get("code_version", 1) for start in self._starts]
+        return versions[-1] not in versions[:-1]
 
     def _end(self, result: dict[str, Any], seconds: float) -> None:
         """Write `result.json`; without it the run is going on, or was killed."""
+        if result["state"] != "finished" and is_finished(self.path):  # it could not be resumed
+            return
         result["seconds"] = round(seconds, 3)
         if self.config:
             result |= {"seed": self.config["seed"], "fingerprint": fingerprint(self.config, self.path)}
+        if accepted := Record(self.path).accepted_changes:
+            result["accepted_changes"] = accepted
         if is_first_process():
             # JSON knows no NaN: what diverged has no value
             finite = {name: value if math.isfinite(value) else None for name, value in result["metrics"].items()}

@@ -1,11 +1,12 @@
 """Go on with a run that stopped, in its own directory, as if it had never stopped.
 
-trainer resume RUN_DIRECTORY [trainer.max_epochs=N] [other settings] [trust=my_package]
+trainer resume RUN_DIRECTORY [trainer.max_epochs=N] [other settings] [accept_changes=true] [trust=my_package]
 
 The config is the run's; it begins at the last good checkpoint, and logs no step twice. A run that is finished says
 so, unless it is to be longer now. What would have led to other numbers from the start cannot be set: it belongs into a
-new run (ckpt_path=RUN_DIRECTORY/checkpoints/last.ckpt). Packages of your own whose code the config names are declared
-by `trust`, with commas between them, or by TRAINER_TRUST.
+new run (ckpt_path=RUN_DIRECTORY/checkpoints/last.ckpt). If the code or the data have changed since, it stops and names
+the files; `accept_changes=true` resumes the run with them. Packages of your own whose code the config names are
+declared by `trust`, with commas between them, or by TRAINER_TRUST.
 """
 
 import json
@@ -20,8 +21,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from trainer.artifacts.record import Record
 from trainer.artifacts.resume import LENGTHS
 from trainer.commands import trusted
+from trainer.compose import key_of
 from trainer.config import Config
 from trainer.errors import UserError, did_you_mean
 from trainer.trust import require
@@ -72,12 +75,15 @@ def composed(run: Path, words: list[str]) -> DictConfig:
         for key in LENGTHS:
             if OmegaConf.select(latest, key) is not None:
                 OmegaConf.update(config, key, OmegaConf.select(latest, key), force_add=True)
+    OmegaConf.update(config, "accept_changes", False)  # of this start alone
     for word in words:
         _set(config, word)
     OmegaConf.update(config, "resume", "auto")
     for key, value in {"run.dir": run, "runtime.output_dir": run, "mode": "RUN"}.items():
         OmegaConf.update(hydra, f"hydra.{key}", str(value), force_add=True)
-    OmegaConf.update(hydra, "hydra.overrides.task", [*hydra.hydra.overrides.task, *words])
+    earlier = Record(run).overrides or hydra.hydra.overrides.task
+    keys = {key_of(word) for word in words}
+    OmegaConf.update(hydra, "hydra.overrides.task", [*(word for word in earlier if key_of(word) not in keys), *words])
     _go_where_it_ran(run)
     setup_globals()
     HydraConfig.instance().set_config(_joined(config, hydra))

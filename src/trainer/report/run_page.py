@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer.artifacts.record import Record
+from trainer.artifacts.record import Record, code_files
 from trainer.artifacts.settings import settings
 from trainer.report.content import Block, Code, Facts, Page, Section, Table, number
 from trainer.report.curves import Line, chart
 from trainer.report.pictures import pictures
 
 LARGEST = 200_000  # characters of a text that is put into the page whole
+FROM_A_CONFIG = ("--config-path", "test ")  # commands that take a recorded config, and no words
 STAGES = ("train", "val", "test")
 
 
@@ -35,6 +36,8 @@ def warnings(record: Record) -> list[str]:
     found = []
     if record.result.get("synthetic"):
         found.append("SYNTHETIC data: made up, in place of the real ones; these numbers say nothing about those.")
+    if record.accepted_changes:
+        found.append(f"More than one version of code or data made these numbers: {'; '.join(record.accepted_changes)}")
     if record.result.get("error"):
         found.append(f"The run {record.state}: {record.result['error']}")
     elif not record.result:
@@ -49,7 +52,7 @@ def what_ran(record: Record) -> Facts:
     known, machine = record.provenance, record.provenance.get("machine", {})
     rows = [("command", known.get("command")), ("in", known.get("directory"))]
     rows += [(key, str(value)) for key, value in settings(record).items()]
-    for checkout in known.get("git") or []:
+    for checkout in record.code_start.get("git") or []:
         changed = len(checkout.get("changed") or [])
         state = f", and {changed} uncommitted change(s)" if changed else ", nothing uncommitted"
         rows.append(("code", f"{checkout.get('root')} at commit {checkout.get('commit')}{state}"))
@@ -74,20 +77,31 @@ def what_ran(record: Record) -> Facts:
 
 def again(record: Record) -> list[Block]:
     """Commands that bring the same numbers about."""
-    lines = [f"trainer replay {shlex.quote(str(record.path))}", "", "# or by hand:"]
+    lines = [f"trainer replay {_quoted(record.path)}"]
     known = record.provenance
-    for checkout in known.get("git") or []:
-        lines += [f"git -C {shlex.quote(str(checkout.get('root')))} checkout {checkout.get('commit')}"]
-    if (record.path / "code.diff").is_file():
-        lines.append(f"git apply {shlex.quote(str((record.path / 'code.diff').absolute()))}")
-    threads = known.get("machine", {}).get("threads")
-    words = [word for word in record.overrides if not word.startswith("hydra.")]
-    command = shlex.join(["trainer", *words])
-    lines += [
-        f"cd {shlex.quote(str(known.get('directory', '.')))}",
-        f"OMP_NUM_THREADS={threads} " * bool(threads) + command,
-    ]
+    if not known.get("command", "").partition(" ")[2].startswith(FROM_A_CONFIG):
+        lines += ["", "# or by hand:", *_by_hand(record)]
     return [Code("\n".join(lines))]
+
+
+def _by_hand(record: Record) -> list[str]:
+    start = record.code_start
+    diff, copies = code_files(record.path.absolute(), start)
+    checkouts = start.get("git") or []
+    lines = [f"git -C {_quoted(checkout.get('root'))} checkout {checkout.get('commit')}" for checkout in checkouts]
+    lines += [f"git apply {_quoted(diff)}"] * diff.is_file()
+    threads = start.get("machine", {}).get("threads")
+    variables = [f"OMP_NUM_THREADS={threads}"] * bool(threads) + [f"PYTHONPATH={_quoted(copies)}"] * copies.is_dir()
+    words = [word for word in record.overrides if not word.startswith("hydra.")]
+    return [
+        *lines,
+        f"cd {_quoted(start.get('directory', '.'))}",
+        " ".join([*variables, shlex.join(["trainer", *words])]),
+    ]
+
+
+def _quoted(path: Any) -> str:
+    return shlex.quote(str(path))
 
 
 def curves(record: Record) -> list[Block]:
