@@ -23,19 +23,21 @@ MAY_IMPORT = {
     "cli": {"commands", "usage", "config", "message", "errors", "late", "run"},
     "commands": {
         *("api", "artifacts", "callbacks", "compose", "config", "describe", "export", "late", "mistake", "origin"),
-        *("predictor", "preflight", "quiet", "report", "run", "trust", *SPEC),
+        *("predictor", "preflight", "quiet", "recorded", "report", "run", "trust", *SPEC),
         *("cli", "sweep"),  # `trainer sweep resume` is short for a command line
     },
     "describe": {"config", "errors"},
     "usage": {"commands", "describe"},
     "api": {
-        *("artifacts", "compose", "config", "hydra_error", "late", "message", "mistake", "model", "predictor", "run"),
+        *("artifacts", "compose", "config", "hydra_error", "late", "message", "mistake", "model", "predictor"),
+        *("recorded", "run"),
         *SPEC,
     },
     "predictor": {"artifacts", "data", "objective", *SPEC},
     "export": {"model", "predictor", *SPEC},
     "trust": {"errors"},
     "config": {"once"},
+    "recorded": {"config"},
     "once": set(),
     "mistake": {"errors"},
     "hydra_error": {"errors", "mistake"},

@@ -35,11 +35,10 @@ from trainer.hydra_error import mistake_in
 from trainer.late import late_imports
 from trainer.message import message
 from trainer.mistake import refuse
+from trainer.recorded import primary_config
 
 if TYPE_CHECKING:  # they import torch
     from trainer.predictor import Predictor
-
-OWN_DIRECTORY = "${hydra:runtime.output_dir}"
 
 
 @dataclass(frozen=True)
@@ -141,23 +140,14 @@ def config_of_test(config: dict[str, Any], run: str, file: Path) -> dict[str, An
         run: Its directory; what lay there lies in the directory of the test.
         file: The checkpoint.
     """
-    made: dict[str, Any] = _moved(config, run)
+    made = primary_config(config, run)
     made |= {"train": False, "test": True, "ckpt_path": str(file), "optimized_metric": None}
     root = os.environ.get("TRAINER_DATA_DIR")
     if root and "dir" in made["data"]:  # where data lie is of the machine, not of the run
         made["data"]["dir"] = root
     device = made["trainer"].get("accelerator")
     made["trainer"] |= {"accelerator": device if device == "cpu" else "auto", "devices": 1, "strategy": "auto"}
-    return {"defaults": ["schema", "_self_"], **made, "hydra": OmegaConf.load(HOME / "conf/config.yaml").hydra}
-
-
-def _moved(value: Any, run: str) -> Any:
-    if isinstance(value, dict):
-        return {name: _moved(child, run) for name, child in value.items()}
-    if isinstance(value, list):
-        return [_moved(child, run) for child in value]
-    inside = isinstance(value, str) and (value == run or value.startswith(run + os.sep))
-    return OWN_DIRECTORY + value[len(run) :] if inside else value
+    return made
 
 
 def _composed(name: str, words: tuple[str, ...]) -> DictConfig:

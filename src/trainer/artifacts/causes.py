@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from trainer.artifacts.changes import is_of_data
 from trainer.artifacts.fingerprint import essence
 from trainer.artifacts.record import PATH_KEYS, Record, differences, flat
 
@@ -14,8 +15,8 @@ def causes(first: Record, second: Record) -> dict[str, Pairs]:
     """What differs, under `config`, `code`, `data`, `environment` and `hardware`; what agrees is left out."""
     found = {
         "config": config_differences(first, second),
-        "code": differences(_code(first), _code(second)),
-        "data": differences(_data(first), _data(second)),
+        "code": _code_differences(first, second) | _changes_at_resumption(first, second, "code"),
+        "data": differences(_data(first), _data(second)) | _changes_at_resumption(first, second, "data"),
         "environment": differences(_environment(first), _environment(second)),
         "hardware": differences(_hardware(first), _hardware(second)),
     }
@@ -42,6 +43,24 @@ def _whole(record: Record, value: Any) -> Any:
         path = Path(record.provenance.get("directory", "."), value)
         return str(path.resolve()) if path.exists() else value
     return value
+
+
+def _code_differences(first: Record, second: Record) -> Pairs:
+    """The files that both have imported and that differ; without a record of these, versions and commits."""
+    if not (first.code and second.code):
+        return differences(_code(first), _code(second))
+    shared = first.code.keys() & second.code.keys()
+    codes = ({name: record.code[name] for name in sorted(shared)} for record in (first, second))
+    return differences(*codes)
+
+
+def _changes_at_resumption(first: Record, second: Record, kind: str) -> Pairs:
+    """What changed while a run was stopped: its numbers come from more than one version."""
+    told = []
+    for record in (first, second):
+        changes = [change for change in record.accepted_changes if is_of_data(change) == (kind == "data")]
+        told.append(", ".join(changes) or "nothing")
+    return {"changed at a resumption": (told[0], told[1])} if {*told} != {"nothing"} else {}
 
 
 def _code(record: Record) -> dict[str, Any]:

@@ -1,14 +1,18 @@
-"""Rebuild: the code of a run, as it was: its commit with its uncommitted changes, in a checkout of its own."""
+"""Rebuild: the code of a run, as it was: its commit, its uncommitted changes, and copies of what git did not hold."""
 
+import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+from trainer.artifacts.code import PACKAGE, hash_of
 from trainer.artifacts.provenance import CHECKOUT
-from trainer.artifacts.record import Record
+from trainer.artifacts.record import Record, code_files
 from trainer.errors import UserError
 
 
@@ -20,35 +24,70 @@ class Rebuilt:
         directory: Where the command is to be run: what the working directory was, in its checkout; or that directory
             itself where it was in none.
         source: The folder to import the package `trainer` from; None where it was installed, and is no checkout.
+        folders: To import the user's code from, before anything else.
     """
 
     directory: Path
-    source: Path | None
+    source: Path | None = None
+    folders: tuple[Path, ...] = ()
 
 
 @contextmanager
-def rebuilt(record: Record) -> Iterator[Rebuilt]:
+def rebuilt(record: Record, trusted: Collection[str]) -> Iterator[Rebuilt]:
     """Check the code of a run out, beside the user's own checkout, which is not touched.
 
+    Args:
+        record: Of the run.
+        trusted: Packages whose earlier code may be run.
+
     Raises:
-        UserError: A checkout or a commit is no longer there, or the changes do not apply.
+        UserError: A checkout or a commit is no longer there, the changes do not apply, or code is not trusted.
     """
-    asked_from = Path(record.provenance.get("directory", "."))
+    start = record.code_start
+    asked_from = Path(start.get("directory", "."))
     with TemporaryDirectory(prefix="trainer-replay-") as folder:
         made: dict[Path, Path] = {}
         try:
-            for number, checkout in enumerate(record.provenance.get("git") or []):
+            for number, checkout in enumerate(start.get("git") or []):
                 root = Path(checkout["root"])
                 made[root] = Path(folder, str(number))
                 _check_out(root, str(checkout["commit"]), made[root])
-            for root, diff in _diffs(record):
-                _git(made[root], "apply", "--whitespace=nowarn", "-", said=diff)
-            yield Rebuilt(_moved(asked_from, made) or asked_from, _source(made))
+            diff, copies = code_files(record.path, start)
+            for root, text in _diffs(diff):
+                _git(made[root], "apply", "--whitespace=nowarn", "-", said=text)
+            earlier = _earlier_code(copies, start, trusted, Path(folder, "code"))
+            moved = [_moved(Path(each), made) for each in start.get("code_folders", [])]
+            directory = _moved(asked_from, made) or asked_from
+            yield Rebuilt(directory, _source(made), (*earlier, *filter(None, moved)))
         finally:
             for root, place in made.items():
                 subprocess.run(
                     ["git", "-C", root, "worktree", "remove", "--force", place], capture_output=True, timeout=60
                 )
+
+
+def _earlier_code(copies: Path, start: dict[str, Any], trusted: Collection[str], folder: Path) -> list[Path]:
+    """The folder with the copies of the user's files, if one of them is another now."""
+    files = {file.relative_to(copies).as_posix(): file for file in sorted(copies.rglob("*")) if file.is_file()}
+    places = [Path(each) for each in start.get("code_folders", [])]
+    if all(any(_is_same(place / name, start["code"].get(name)) for place in places) for name in files):
+        return []
+    tops = {name: name.partition("/")[0].partition(".")[0] for name in files}
+    foreign = [top for top in dict.fromkeys(tops.values()) if top not in trusted or top in sys.stdlib_module_names]
+    if foreign:
+        names = ", ".join(name for name, top in tops.items() if top in foreign)
+        raise UserError(
+            f"replay: the run's code has changed, and the copies in '{copies}' contain modules that are not trusted:"
+            f" {names}\n  if you know them, add trust={','.join(foreign)}; --here runs what is here now"
+        )
+    for name, file in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, folder / name)
+    return [folder]
+
+
+def _is_same(file: Path, digest: str | None) -> bool:
+    return file.is_file() and hash_of(file) == digest
 
 
 def _check_out(root: Path, commit: str, place: Path) -> None:
@@ -59,9 +98,8 @@ def _check_out(root: Path, commit: str, place: Path) -> None:
     _git(root, "worktree", "add", "--detach", str(place), commit)
 
 
-def _diffs(record: Record) -> Iterator[tuple[Path, str]]:
+def _diffs(file: Path) -> Iterator[tuple[Path, str]]:
     """(root of a checkout, its uncommitted changes)."""
-    file = record.path / "code.diff"
     text = file.read_text("utf-8", errors="replace") if file.is_file() else ""
     for part in f"\n{text}".split(f"\n{CHECKOUT}")[1:]:
         root, _, diff = part.partition("\n")
@@ -79,7 +117,8 @@ def _moved(path: Path, made: dict[Path, Path]) -> Path | None:
 
 
 def _source(made: dict[Path, Path]) -> Path | None:
-    return next((place / "src" for place in made.values() if (place / "src/trainer/cli.py").is_file()), None)
+    found = (place / "src" for place in made.values() if (place / "src" / PACKAGE / "cli.py").is_file())
+    return next(found, None)
 
 
 def _git(directory: Path, *words: str, said: str | None = None) -> None:
