@@ -11,7 +11,9 @@ trainer sweep report DIR [metric=NAME] [baseline=WORDS] [direction=min|max] [--c
          trainer sweep resume outputs/xor_mlp/SWEEP optimizer.lr=0.01,0.1,1 sweep.workers=2
 
 WORDS behind `resume` take the place of those for the same keys that the sweep was begun with: more values on an axis
-are more jobs, and what is done stays done. --take-over also resumes jobs that run on another machine, if that is gone.
+are more jobs, and what is done stays done. If the code or the data have changed since, it stops and names the files;
+accept_changes=true runs the other jobs with them. --take-over also resumes jobs that run on another machine, if that is
+gone.
 """
 
 import json
@@ -158,6 +160,7 @@ def report(words: list[str], flags: set[str]) -> int:
     Console().print(as_table(made, searched=bool(best)))
     for state, count in made.left_out.items():
         print(f"left out: {count} {state} run(s)")
+    print("".join(f"warning: {line}\n" for line in made.mixed), end="")
     print("".join(f"{line}\n" for line in best), end="")
     print("written: " + ", ".join(map(str, write(made, Path(names[0])))))
     return 0

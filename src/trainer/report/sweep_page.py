@@ -44,7 +44,7 @@ def sweep_page(folder: Path, metric: str | None = None, baseline: str | None = N
         Section("All runs", [_runs(report, folder)]),
     ]
     lead = f"{count} runs of {len(report.groups)} configs in {seconds:.0f} s, by {report.metric}"
-    return Page(folder.absolute().name, lead, [*warnings, *left], sections)
+    return Page(folder.absolute().name, lead, [*warnings, *report.mixed, *left], sections)
 
 
 def _groups(report: Report) -> list[Block]:

@@ -14,7 +14,7 @@ from trainer.sweep.plan import expand
 
 log = logging.getLogger(__name__)
 # not what a job is, but how the sweep makes it and where it goes on
-OF_THE_SWEEP = ("sweep", "resume", "hydra")
+OF_THE_SWEEP = ("sweep", "resume", "accept_changes", "hydra")
 
 
 def cells(composer: Composer, identities: Identities, typed: Sequence[str]) -> dict[str, list[str]]:
@@ -62,7 +62,7 @@ def refuse_changes(
     """Refuse to mix jobs of a changed config with those that were begun before.
 
     Returns:
-        dict: By number, the identities that jobs which never began have now.
+        dict: By number, the new identities of jobs that never began, or that another version of this package has named.
 
     Raises:
         UserError: Names what has changed.
@@ -119,7 +119,7 @@ def _fixed(jobs: Sequence[Sequence[str]]) -> dict[str, str]:
 
 
 def _refuse_changed(sweep: Path, job: Job, composer: Composer) -> None:
-    """Refuse to go on, as a file that a job is composed of has changed since the job was begun.
+    """Refuse to go on if a file that a job is composed of has changed since the job was begun.
 
     Raises:
         UserError: Names the keys.
@@ -134,6 +134,8 @@ def _refuse_changed(sweep: Path, job: Job, composer: Composer) -> None:
             for key in [*{**before, **now}][:1000]
             if before.get(key) != now.get(key)
         )
+    if there and not told:
+        return
     raise UserError(
         f"the config of job {job.number} of '{sweep}' ({' '.join(job.words)}) has changed since it was begun:{told}\n"
         "  put it back as it was, or begin a new sweep in a new directory"

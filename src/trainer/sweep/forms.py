@@ -23,7 +23,7 @@ def rows(report: Report) -> list[dict[str, Any]]:
     """One row a group: what a table, a CSV file and Markdown show."""
     return [
         {
-            "config": group.words or "(all)",
+            "config": (group.words or "(all)") + _mark(group),
             "n": group.estimate.count,
             f"{report.metric} mean": group.estimate.mean,
             "deviation": group.estimate.deviation,
@@ -75,6 +75,7 @@ def as_markdown(report: Report) -> str:
     made = rows(report)
     lines = [[*made[0]], ["---"] * len(made[0]), *([shown(value) for value in row.values()] for row in made)]
     text = [f"| {' | '.join(line)} |" for line in lines]
+    text += [line for note in report.mixed for line in ("", note)]
     if report.importances:
         text += ["", "| parameter | share of the variance |", "| --- | --- |"]
         text += [f"| {name} | {share:.0%} |" for name, share in report.importances.items()]
@@ -113,6 +114,11 @@ def shown(value: Any) -> str:
         if isinstance(value, float)
         else str(value)
     )
+
+
+def _mark(group: Group) -> str:
+    """The code versions of a group, if the report has several."""
+    return f" [code {', '.join(map(str, group.versions))}]" if group.versions else ""
 
 
 def _interval(made: Estimate) -> str:

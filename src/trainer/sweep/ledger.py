@@ -127,9 +127,9 @@ class Ledger:
         return len(new)
 
     def replan(self, number: int, identity: str) -> None:
-        """Give a job that never began the config that its words have now."""
+        """Give a job the identity that its words have now."""
         with self._write() as database:
-            database.execute("UPDATE OR IGNORE job SET identity = ? WHERE number = ? AND tries = 0", (identity, number))
+            database.execute("UPDATE OR IGNORE job SET identity = ? WHERE number = ?", (identity, number))
 
     def start(self, job: Job) -> bool:
         """Take a job for this process, as it was when it was read.

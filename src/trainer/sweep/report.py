@@ -1,6 +1,6 @@
 """Report: the runs of a sweep grouped by config, seeds put together, as tables and as the file of the best config."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from trainer.artifacts.record import Record, records, smaller_is_better
 from trainer.compose import key_of
 from trainer.errors import UserError, did_you_mean
 from trainer.sweep.statistics import Difference, Estimate, difference, estimate, importances
+from trainer.sweep.versions import code_versions, mixed
 
 NOT_SWEPT = ("seed=", "data.seed=", "hydra", "callbacks.pruning")
 SEEDS = ("seed", "data.seed")  # in these the runs of a group differ
@@ -26,6 +27,7 @@ class Group:
         seconds: Of all its runs together.
         runs: Their records.
         estimate: Of the metric.
+        versions: Numbers of the code versions of its runs, if the runs of the report have several.
         against: The comparison with the baseline; None for the baseline itself.
     """
 
@@ -35,6 +37,7 @@ class Group:
     seconds: float
     runs: list[Record]
     estimate: Estimate
+    versions: tuple[int, ...] = ()
     against: Difference | None = None
 
 
@@ -49,6 +52,7 @@ class Report:
         baseline: Which one the others are compared with.
         importances: Share of the variance that each swept parameter explains by itself.
         left_out: Runs without that number, by their state.
+        mixed: Lines about runs that do not have the same code or data.
     """
 
     metric: str
@@ -57,6 +61,7 @@ class Report:
     baseline: str
     importances: dict[str, float]
     left_out: dict[str, int]
+    mixed: list[str]
 
 
 def report_of(
@@ -92,17 +97,19 @@ def report_of(
     said = (with_value[0].nested_config.get("sweep") or {}).get("direction")
     direction = direction or (said[0] if isinstance(said, list) else said)
     higher = direction == "max" if direction else not smaller_is_better(metric)
+    numbers = code_versions(with_value)
+    versions = {record.path: number for record, number in zip(with_value, numbers, strict=True) if max(numbers) > 1}
     groups = [
-        _group(words, runs, metric, swept, None if words == compared else first) for words, runs in grouped.items()
+        _group(words, runs, metric, swept, None if words == compared else first, versions)
+        for words, runs in grouped.items()
     ]
     groups.sort(key=lambda group: group.estimate.mean, reverse=higher)
     settings = [{key: record.config.get(key) for key in _apart(with_value, swept)} for record in with_value]
     shares = importances(settings, [record.metrics[metric] for record in with_value]) if swept else {}
     shares = {key.removesuffix("._target_"): share for key, share in shares.items()}
     states = [record.state for record in found if record not in with_value]
-    return Report(
-        metric, higher, groups, compared, shares, {state: states.count(state) for state in dict.fromkeys(states)}
-    )
+    left_out = {state: states.count(state) for state in dict.fromkeys(states)}
+    return Report(metric, higher, groups, compared, shares, left_out, [*mixed(with_value)])
 
 
 def _usual_metric(finished: Sequence[Record]) -> str | None:
@@ -145,12 +152,20 @@ def _values(found: Sequence[Record], metric: str) -> dict[int, float]:
     return {int(record.config.get("seed", number)): record.metrics[metric] for number, record in enumerate(found)}
 
 
-def _group(words: str, runs: list[Record], metric: str, swept: Sequence[str], first: dict[int, float] | None) -> Group:
+def _group(
+    words: str,
+    runs: list[Record],
+    metric: str,
+    swept: Sequence[str],
+    first: dict[int, float] | None,
+    versions: Mapping[Path, int],
+) -> Group:
     values = _values(runs, metric)
     settings = {key: runs[0].config.get(key) for key in swept}
     against = difference(values, first) if first is not None else None
     seconds = sum(record.seconds or 0.0 for record in runs)
-    return Group(words, settings, values, seconds, runs, estimate([*values.values()]), against)
+    of_code = tuple(sorted({versions[run.path] for run in runs if run.path in versions}))
+    return Group(words, settings, values, seconds, runs, estimate([*values.values()]), of_code, against)
 
 
 def _baseline(grouped: dict[str, list[Record]], asked: str | None) -> str:

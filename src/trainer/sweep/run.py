@@ -17,6 +17,7 @@ from rich.console import Console
 from trainer.compose import Composer, key_of
 from trainer.errors import UserError
 from trainer.sweep.board import Board
+from trainer.sweep.changes import refuse_changes_since
 from trainer.sweep.engine import Engine
 from trainer.sweep.engines import engine_of
 from trainer.sweep.enrol import cells, enrol
@@ -58,12 +59,15 @@ def run_sweep(
     directory.mkdir(parents=True, exist_ok=True)
     folder = _folder(context)
     own = [f"--config-dir={folder}"] if folder else []
-    whole = [*own, *config.hydra.overrides.hydra, *typed]
+    lasting = [word for word in typed if key_of(word) != "accept_changes"]  # that is asked for each time
+    whole = [*own, *config.hydra.overrides.hydra, *lasting]
     with _hydra_kept():
         composer = Composer(folder)
         identities = Identities(composer)
         ledger, search = open_ledger(directory, composer, identities, typed)
         new = {} if search else cells(composer, identities, typed)
+        if _is_any_left(ledger, new, search):
+            refuse_changes_since(ledger, config)
         added = enrol(ledger, composer, identities, whole, new)
     if not (directory / "multirun.yaml").is_file():
         OmegaConf.save(config, directory / "multirun.yaml")
@@ -129,7 +133,7 @@ def _launcher(
     def launch(part: Sequence[Job], start: int) -> None:
         recorded = Recorded(task, ledger.sweep.absolute(), {job.number: job for job in part}, config.sweep.fail_fast)
         launcher = Plugins.instance().instantiate_launcher(hydra_context=quick, task_function=recorded, config=config)
-        words = [[*job.words, *_beside(job, search), f"hydra.sweep.subdir={job.number}"] for job in part]
+        words = [[*job.words, *_beside(job, search, config), f"hydra.sweep.subdir={job.number}"] for job in part]
         launcher.launch(words, initial_job_idx=start)
 
     return launch
@@ -142,7 +146,7 @@ def _side_by_side(turns: Turns, engine: Engine, config: DictConfig, own: list[st
 
     def command(job: Job) -> list[str]:
         place = quoted(ledger.sweep / str(job.number))
-        return [*own, *job.words, *of_hydra, *_beside(job, search), f"hydra.run.dir={place}"]
+        return [*own, *job.words, *of_hydra, *_beside(job, search, config), f"hydra.run.dir={place}"]
 
     metric, trials = config.optimized_metric, search.wanted if search else 0
     board = Board(metric if isinstance(metric, str) else None, config.sweep.direction, engine.places(), trials)
@@ -157,6 +161,8 @@ def tell(ledger: Ledger) -> None:
             made = report_of(ledger.sweep)
             write(made, ledger.sweep)
             Console().print(as_table(made, searched=bool(best)))
+            for line in made.mixed:
+                log.warning(f"warning: {line}")
     for line in best:
         log.info(line)
     log.info(f"sweep  {ledger.sweep}: {counts(jobs)}")
@@ -185,14 +191,25 @@ def refuse_failed(ledger: Ledger, before: Mapping[int, int], *, is_search: bool 
         raise UserError(f"{said}\n  once they can run: trainer sweep resume {ledger.sweep}")
 
 
-def _beside(job: Job, search: Search | None) -> list[str]:
+def _beside(job: Job, search: Search | None, config: DictConfig) -> list[str]:
     """Words beside those of a job: begun before, it goes on from its last checkpoint; in a search it may be pruned."""
-    return (["resume=auto"] if job.tries else []) + ([PRUNING] if search and search.plan.goal.prunes else [])
+    again = ["resume=auto", *["accept_changes=true"] * bool(config.get("accept_changes"))] if job.tries else []
+    return again + ([PRUNING] if search and search.plan.goal.prunes else [])
 
 
 def quoted(path: Path) -> str:
     """A path as a value of Hydra's grammar."""
     return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _is_any_left(ledger: Ledger, new: Mapping[str, list[str]], search: Search | None) -> bool:
+    jobs = ledger.jobs()
+    known = {job.identity for job in jobs}
+    return (
+        any(job.state in (*TO_RUN, "running") for job in jobs)
+        or bool(search and search.more)
+        or not new.keys() <= known
+    )
 
 
 def _to_run(jobs: Sequence[Job]) -> list[Job]:
