@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from trainer.artifacts.checkpoint import SelfContained, best
 from trainer.artifacts.loggers import ended
+from trainer.artifacts.outcome import Monitors, outcome
 from trainer.artifacts.report import announce, log_hyperparameters, report
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.build import build, build_all, build_net, without_unasked
@@ -42,11 +43,7 @@ def run(config: DictConfig) -> Any:
 
 
 def execute(config: DictConfig, directory: RunDirectory, loggers: Any) -> dict[str, Any]:
-    """Build, train, test.
-
-    Returns:
-        What `result.json` says of it: metrics by name, steps, epochs, checkpoint, checksum of the data.
-    """
+    """Build, train and test; return what `result.json` says of it: metrics by name, steps, checkpoint and so on."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
     data = build(config, "data")
     net = build_net(config, data.spec)
@@ -58,7 +55,7 @@ def execute(config: DictConfig, directory: RunDirectory, loggers: Any) -> dict[s
     trainer: pl.Trainer = build(
         config,
         "trainer",
-        callbacks=[*callbacks, SelfContained(directory)],
+        callbacks=[*callbacks, SelfContained(directory), Monitors()],
         logger=loggers,
         default_root_dir=str(directory.path),
         **without_unasked(config, callbacks),
@@ -83,4 +80,5 @@ def execute(config: DictConfig, directory: RunDirectory, loggers: Any) -> dict[s
         "checkpoint": checkpoint,
         "data_sha256": data.checksum(),
         "synthetic": data.spec.synthetic,
+        **outcome(trainer),
     }
