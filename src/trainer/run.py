@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from trainer.artifacts.checkpoint import SelfContained, best
 from trainer.artifacts.data import facts_of
 from trainer.artifacts.loggers import ended
+from trainer.artifacts.outcome import Monitors, outcome
 from trainer.artifacts.report import announce, log_hyperparameters, report
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.build import build, build_all, build_net, build_objective, build_trainer, without_unasked
@@ -56,11 +57,7 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
 
 
 def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) -> dict[str, Any]:
-    """Build, train, test.
-
-    Returns:
-        What `result.json` says of it: metrics by name, steps, epochs, checkpoint, checksum of the data.
-    """
+    """Build, train and test; return what `result.json` says of it: metrics by name, steps, checkpoint and so on."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
     data = build(config, "data")
     net = build_net(config, data.spec)
@@ -71,7 +68,7 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
     callbacks = build_all(config, "callbacks")
     trainer = build_trainer(
         config,
-        callbacks=[*callbacks, SelfContained(directory)],
+        callbacks=[*callbacks, SelfContained(directory), Monitors()],
         logger=loggers,
         default_root_dir=str(directory.path),
         **without_unasked(config, callbacks),
@@ -95,4 +92,5 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
         "epochs": epochs,
         "checkpoint": checkpoint,
         **facts_of(data),
+        **outcome(trainer),
     }

@@ -43,6 +43,10 @@ def report(result: dict[str, Any], directory: Path) -> None:
         console.print(table)
     if result.get("synthetic"):
         log.warning("SYNTHETIC data: made up, in place of the real ones; these numbers say nothing about those")
+    for name, epochs in result.get("not_finite_epochs", {}).items():
+        log.warning(f"{name} was not finite in {epochs} epoch(s)")
+    if result.get("stop_reason"):
+        log.warning(result["stop_reason"])
     if told := moments(metrics, result["checkpoint"]):
         log.info(f"({told})")
     log.info(f"{result['steps']:,} step(s) in {result['seconds']:.1f} s")
