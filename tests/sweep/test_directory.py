@@ -1,10 +1,12 @@
 """A sweep has one directory, whatever is swept and whoever runs its jobs."""
 
 import json
+import shutil
 
 import pytest
 
 from trainer.compose import Composer
+from trainer.config import HOME
 from trainer.multirun import directory_of, quoted
 from trainer.sweep.ledger import Ledger
 from trainer.sweep.shared import shared_config
@@ -175,3 +177,15 @@ def test_a_reference_in_a_word_is_kept_for_the_job_and_for_its_record(command, t
 def test_any_path_is_a_value_of_an_override(path, command):
     composer = Composer()
     assert composer.compose([f"hydra.sweep.dir={quoted(path)}"]).hydra.sweep.dir == path
+
+
+@pytest.mark.parametrize("how", [["--config-dir=more"], ["hydra.searchpath=[file://more]"]], ids=["option", "word"])
+@pytest.mark.parametrize("launcher", [[], ["sweep.workers=2"]], ids=["in process", "side by side"])
+def test_choices_in_another_folder_are_found_by_each_job(how, launcher, command, jobs, tmp_path):
+    (tmp_path / "more/model").mkdir(parents=True)
+    shutil.copy(HOME / "conf/model/linear.yaml", tmp_path / "more/model/mine.yaml")
+    outcome = command("-m", *how, *launcher, "data=xor", "model=mine,mlp", "hydra.sweep.dir=s", *TINY)
+    assert outcome.code == 0, outcome.err
+    outcome = command("sweep", "resume", "s", "model=mine")
+    assert outcome.code == 0, outcome.err
+    assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("done", 1)]

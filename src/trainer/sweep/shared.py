@@ -51,7 +51,7 @@ def mistakes_of_sweep(shared: DictConfig, job: DictConfig) -> Iterator[Mistake]:
             different = {kind: different[kind]}
         for name, (wanted, found) in different.items():
             problem = f"{_typed(found)} in a job, {_typed(wanted)} in the sweep"
-            yield Mistake(name, problem, "expected one value for all jobs, outside of what is swept")
+            yield Mistake(name, problem, "expected one value for all jobs, given on the command line")
     if _plain(shared, "hydra.sweep.subdir") != SUBDIR:
         yield Mistake("hydra.sweep.subdir", "the directory of a job is named by its number", "leave it out")
 
