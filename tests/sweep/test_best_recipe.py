@@ -48,7 +48,7 @@ def test_the_best_config_of_every_kind_of_sweep_runs_again_with_the_same_metrics
         (tmp_path / name).write_text(text)
     outcome = command("-m", *KINDS[kind], "hydra.sweep.dir=s")
     assert outcome.code == 0, outcome.err
-    best = report_of(Path("s")).best
+    best = report_of(Path("s")).groups[0]
     recipe = (tmp_path / "s/best.yaml").read_text()
     (tmp_path / "experiments/winner.yaml").write_text(recipe)
     typed = [line.partition("'")[2].rstrip("'") for line in recipe.splitlines() if "on the command line: " in line]
