@@ -6,8 +6,11 @@ import pytest
 import torch
 
 TINY = ["data=digits", "model=mlp", "model.net.hidden=[4]", "trainer.max_epochs=3", "model.task._target_=users.Bad"]
-USERS = """
+USERS = '''
 import torch
+from pytorch_lightning import LightningModule
+from torch.nn.functional import cross_entropy
+
 from trainer.task.supervised import Supervised
 
 
@@ -17,10 +20,52 @@ class Bad(Supervised):
         return loss * float("nan") if self.trainer.fit_loop.total_batch_idx == 26 else loss
 
 
+class Manual(LightningModule):
+    """Steps its optimizer itself, and logs its loss under another name; `by_hand` calls `backward` itself."""
+
+    by_hand = False
+
+    def __init__(self, net, *_):
+        super().__init__()
+        self.net, self.automatic_optimization = net, False
+
+    def training_step(self, batch, batch_idx):
+        inputs, targets = batch
+        loss = cross_entropy(self.net(inputs), targets)
+        self.log("objective", loss)
+        if self._trainer and self.trainer.fit_loop.total_batch_idx == 26:
+            loss = loss * float("nan")
+        optimizer = self.optimizers()
+        optimizer.zero_grad()
+        loss.backward() if self.by_hand else self.manual_backward(loss)
+        optimizer.step()
+
+    def validation_step(self, batch, batch_idx):
+        inputs, targets = batch
+        self.log("val/loss", cross_entropy(self.net(inputs), targets))
+
+    test_step = validation_step
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.01)
+
+
+class ByHand(Manual):
+    by_hand = True
+
+
+class LastStep(Supervised):
+    """Has a finite loss at every step, and a gradient of the last one that is not."""
+
+    def on_after_backward(self):
+        if self.trainer.fit_loop.total_batch_idx == self.trainer.num_training_batches - 1:
+            self.net.layers[0].weight.grad.fill_(float("nan"))
+
+
 class Boxed(Bad):
     def training_step(self, batch, batch_idx):
         return super().training_step(batch, batch_idx).reshape(1, 1)
-"""
+'''
 
 
 @pytest.fixture
@@ -45,6 +90,40 @@ def test_a_loss_of_one_number_may_have_any_shape(bad):
     outcome = bad("model.task._target_=users.Boxed")
     assert outcome.code == 1
     assert "error: the loss is nan at step 27: epoch 2, batch 7, examples " in outcome.err
+
+
+@pytest.mark.parametrize("more", [[], ["~callbacks.lean_steps"]])
+def test_a_task_with_manual_optimization_is_looked_at_whatever_it_logs(more, bad, tmp_path):
+    outcome = bad("model.task._target_=users.Manual", *more)
+    assert outcome.code == 1
+    assert "error: the loss is nan at step 27: epoch 2, batch 7, examples " in outcome.err
+
+
+@pytest.mark.parametrize("more", [[], ["~callbacks.lean_steps"]])
+def test_weights_are_looked_at_if_a_task_calls_backward_itself(more, bad, tmp_path):
+    outcome = bad("model.task._target_=users.ByHand", *more)
+    assert outcome.code == 1
+    assert "error: 'net.layers.0.weight' is not finite after step 40\n" in outcome.err
+    last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert last["global_step"] == 20
+    assert all(value.isfinite().all() for value in last["state_dict"].values())
+
+
+@pytest.mark.parametrize("task", ["Manual", "ByHand"])
+def test_a_bad_step_of_manual_optimization_is_left_out_by_choice(task, bad, tmp_path):
+    outcome = bad(f"model.task._target_=users.{task}", "callbacks.finite_loss.on_bad=skip")
+    assert outcome.code == 0, outcome.err
+    assert "1 step(s) with a loss that is not finite were left out" in outcome.out
+    last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert all(value.isfinite().all() for value in last["state_dict"].values())
+
+
+@pytest.mark.parametrize("more", [[], ["~callbacks.checkpoint"]])
+def test_a_training_whose_last_step_spoils_the_weights_fails(more, bad, tmp_path):
+    outcome = bad("model.task._target_=users.LastStep", "trainer.max_epochs=1", *more)
+    assert outcome.code == 1
+    assert "error: 'net.layers.0.weight' is not finite after step 20\n" in outcome.err
+    assert not [*(tmp_path / "run").rglob("*.ckpt")]
 
 
 def test_the_examples_are_those_of_the_batch(bad, tmp_path):

@@ -1,7 +1,7 @@
-"""Finite loss: a training whose loss is NaN or infinite stops and says where, or leaves that step out."""
+"""Finite loss: a training whose loss or weights are NaN or infinite stops and says where, or leaves that step out."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -36,9 +36,12 @@ def finite_loss(*, on_bad: Literal["stop", "skip"] = "stop", every_n_steps: int 
 
 
 class StopAtBadLoss(Callback):
-    """Stop at the first loss that is not finite; no checkpoint is written after it.
+    """Stop at the first loss that is not finite; no checkpoint is written after it, nor one of weights that are not.
 
     A look at a loss makes a GPU wait, and takes longer than adding it to a list. So many are looked at together.
+
+    The losses of a task with manual optimization are those that it calls `manual_backward` with. If it calls `backward`
+    itself, its weights are looked at instead.
 
     Args:
         every_n_steps: How many.
@@ -50,23 +53,37 @@ class StopAtBadLoss(Callback):
     def __init__(self, every_n_steps: int) -> None:
         self.every_n_steps = every_n_steps
         self._losses: list[Tensor] = []  # of the last batches
+        self._noted: list[Tensor] = []  # of the batch under way, with manual optimization
+        self._manual = False
         self._boundary = Boundary()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._losses = []
+        self._losses, self._noted = [], []
+        self._manual = not pl_module.automatic_optimization
+        if self._manual:  # a class with this hook would be called at every step of every task
+            vars(self)["on_before_backward"] = self._note
         loop: Any = trainer.fit_loop.epoch_loop
         if isinstance(loop, BoundaryLoop):
             self._boundary = loop.boundary
             self._boundary.see_losses = lambda losses: self._see(losses, trainer)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
-        self._see([loss_of(outputs, trainer)], trainer)
+        noted, self._noted = self._noted, []
+        self._see([torch.stack(noted).sum() if noted else loss_of(outputs, trainer)], trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.look(trainer)
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.look(trainer)
+        check_weights(trainer)
+
     def on_save_checkpoint(self, trainer: Trainer, *_: Any) -> None:
         self.look(trainer)
+        check_weights(trainer)
+
+    def _note(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
+        self._noted.append(loss.detach().float())
 
     def _see(self, losses: Sequence[Tensor], trainer: Trainer) -> None:
         self._losses.extend(losses)
@@ -90,6 +107,8 @@ class StopAtBadLoss(Callback):
             own = f"the loss is {float(losses[int(bad[0])])} {place(trainer, back)}\n{advice(trainer)}"
         if problem := first_of_all(own, trainer):
             raise UserError(problem)
+        if self._manual:
+            check_weights(trainer)
 
 
 class SkipBadLoss(Callback):
@@ -109,6 +128,12 @@ class SkipBadLoss(Callback):
         self._problem = self._problem or first_of_all(problem, trainer)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        if not self._problem and not pl_module.automatic_optimization:  # it may have called `backward` itself
+            weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+            gradients = [weight.grad for weight in weights if weight.grad is not None]
+            is_finite = not gradients or bool(sum_of(gradients).isfinite())
+            own = None if is_finite else f"left out: the loss is not finite {place(trainer, 0)}"
+            self._problem = first_of_all(own, trainer)
         if not self._problem:
             return
         optimizer.zero_grad()  # a step without gradients changes nothing
@@ -139,6 +164,22 @@ def first_of_all(problem: str | None, trainer: Trainer) -> str | None:
     problems: list[str | None] = [None] * trainer.world_size
     torch.distributed.all_gather_object(problems, problem)
     return next(filter(None, problems), None)
+
+
+def check_weights(trainer: Trainer) -> None:
+    """Raise a `UserError` if a weight that learns is not finite; names it, and the last good checkpoint."""
+    weights = {name: one.detach() for name, one in trainer.lightning_module.named_parameters() if one.requires_grad}
+    if not weights or sum_of(weights.values()).isfinite():
+        return
+    bad = [name for name, weight in weights.items() if not weight.isfinite().all()]  # a sum may overflow
+    if bad:
+        raise UserError(f"'{bad[0]}' is not finite after step {trainer.global_step}\n{advice(trainer)}")
+
+
+def sum_of(tensors: Iterable[Tensor]) -> Tensor:
+    """Return the sum of all numbers, (): finite only if all of them are."""
+    sums = [tensor.sum().double() for tensor in tensors]
+    return torch.stack([each.to(sums[0].device) for each in sums]).sum()
 
 
 def loss_of(outputs: Any, trainer: Trainer) -> Tensor:
