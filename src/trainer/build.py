@@ -86,7 +86,7 @@ def models_that_take(spec: DataSpec) -> list[str]:
     """Names of the models in all `conf/model` folders that can be built for this data."""
     names = []
     for folder in [HOME / "conf", *user_folders()]:
-        for file in sorted(folder.glob(f"model/{YAML_FILES}")):
+        for file in sorted(folder.glob("model/[!.]*.yaml")):
             try:
                 with torch.device("meta"):  # shapes only, no memory
                     instantiate(OmegaConf.select(OmegaConf.load(file), "net"), _convert_="all")(spec)

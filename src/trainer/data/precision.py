@@ -39,7 +39,7 @@ def unusable_number(values: Tensor, prepared: Tensor) -> tuple[int, int, str] | 
         values: Columns (rows, columns) in float64, NaN if missing.
         prepared: The same as the network gets them, in float32.
     """
-    infinite = (~prepared.isfinite()).nonzero().tolist()
+    infinite = prepared.isinf().nonzero().tolist()
     if infinite:
         row, column = infinite[0]
         return row, column, "does not fit into a 32-bit float"

@@ -138,11 +138,11 @@ class Table(TensorData):
         names = tuple(file.names[column] for column in columns) if file.names else ()
         made = Rows(tuple(columns), file.width, names, self.delimiter, self.missing)
         splits = self._cut(Split(inputs, answers), made)
+        self._check_precision(file, columns, inputs)
         assert self.preprocessing.mean is not None
         if empty := self.preprocessing.mean.isnan().nonzero().flatten().tolist():
             place = file.place(columns[empty[0]])
             raise UserError(f"{file.path}, {place}: missing in every training row; leave it out by data.drop")
-        self._check_precision(file, columns, inputs)
         return splits
 
     def state_dict(self) -> dict[str, Any]:
@@ -160,26 +160,6 @@ class Table(TensorData):
             )
         learned = {name: state_dict[name] for name in ("mean", "deviation") if name in state_dict}
         self.preprocessing = replace(self.preprocessing, **learned)
-
-    def _check_precision(self, file: CsvFile, columns: Sequence[int], inputs: Tensor) -> None:
-        """Raise an error if numbers of the file become equal, or infinite, on the way into the network."""
-        for column, values in zip(columns, inputs.T, strict=True):
-            known = values[~values.isnan()]
-            constant = len(known) > 0 and known.min() == known.max()
-            if constant and len({label_key(cell) for cell in file.cells(column) if cell not in self.missing}) > 1:
-                raise UserError(
-                    f"{file.path}, {file.place(column)}: its numbers differ only in digits that 64-bit floats do not "
-                    "have; leave it out by data.drop"
-                )
-        lost = unusable_number(inputs, self.preprocessing.prepare(inputs))
-        if lost is None:
-            return
-        row, column, fault = lost[0], columns[lost[1]], lost[2]
-        other = "" if self.standardise else "set data.standardise=true, or "
-        raise UserError(
-            f"{file.where(row, column)}: {file.rows[row][column]} {fault}; {other}write it into data.missing if it "
-            f"stands for a missing number, or leave out {file.place(column)} by data.drop"
-        )
 
     def _cut(self, examples: Split, rows: Rows) -> dict[Stage, Split]:
         """Cut the rows; learn mean and standard deviation of each column from the training rows."""
@@ -208,6 +188,26 @@ class Table(TensorData):
         if not self.named and {number_or_nan(cell) for cell in found} != {*range(len(names))}:
             raise UserError(_other_classes(file, target, found, len(names)))
         return torch.tensor(class_indices(file, target, names))
+
+    def _check_precision(self, file: CsvFile, columns: Sequence[int], inputs: Tensor) -> None:
+        """Raise an error if numbers of the file become equal, or infinite, on the way into the network."""
+        for column, values in zip(columns, inputs.T, strict=True):
+            known = values[~values.isnan()]
+            constant = len(known) > 0 and known.min() == known.max()
+            if constant and len({label_key(cell) for cell in file.cells(column) if cell not in self.missing}) > 1:
+                raise UserError(
+                    f"{file.path}, {file.place(column)}: its numbers differ only in digits that 64-bit floats do not "
+                    "have; leave it out by data.drop"
+                )
+        lost = unusable_number(inputs, self.preprocessing.prepare(inputs))
+        if lost is None:
+            return
+        row, column, fault = lost[0], columns[lost[1]], lost[2]
+        other = "" if self.standardise else "set data.standardise=true, or "
+        raise UserError(
+            f"{file.where(row, column)}: {file.rows[row][column]} {fault}; {other}write it into data.missing if it "
+            f"stands for a missing number, or leave out {file.place(column)} by data.drop"
+        )
 
 
 def _other_classes(file: CsvFile, target: int, found: Sequence[str], promised: int) -> str:
