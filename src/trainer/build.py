@@ -10,7 +10,7 @@ from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 from pytorch_lightning.trainer.connectors import accelerator_connector
 from torch import nn
 
-from trainer.config import HOME, YAML_FILES, user_folders
+from trainer.config import HOME, user_folders
 from trainer.direction import measured_by
 from trainer.errors import MismatchError, UserError, blamed_on
 from trainer.monitors import with_modes
