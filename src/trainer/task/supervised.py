@@ -78,12 +78,11 @@ class Supervised(LightningModule):
         self._log_metrics("test")
 
     def setup(self, stage: str) -> None:
-        if self._is_scale_known:
-            return
-        scale: TargetScale | None = getattr(getattr(self.trainer, "datamodule", None), "target_scale", None)
-        if scale and (dtype := HALF.get(self.trainer.precision)) and not scale.survives(dtype):
-            raise UserError(f"trainer.precision: {dtype} has too few digits for targets of {scale}; expected 32-true")
-        self._scale(scale)
+        if not self._is_scale_known:
+            self._scale(getattr(getattr(self.trainer, "datamodule", None), "target_scale", None))
+
+    def on_fit_start(self) -> None:
+        scale = self.objective.target_scale
         if scale and self.trainer.is_global_zero:
             log.info(f"loss   of standardized targets ({scale}); metrics are in their original units")
 
@@ -104,6 +103,8 @@ class Supervised(LightningModule):
 
     def _scale(self, scale: TargetScale | None) -> None:
         """Set the scale in which the network learns; None leaves its outputs as they are."""
+        if scale and (dtype := HALF.get(str(self.trainer.precision))) and not scale.survives(dtype):
+            raise UserError(f"trainer.precision: {dtype} has too few digits for targets of {scale}; expected 32-true")
         if self._scaled_by:
             self._scaled_by.remove()
         self._scaled_by = scale.attach(self.net) if scale else None
