@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "trust": {"errors"},
     "config": {"hydra_multirun"},
     "hydra_multirun": {"multirun"},
-    "multirun": set(),
+    "multirun": {"errors"},
     "recorded": {"config"},
     "mistake": {"errors"},
     "hydra_error": {"errors", "extras", "mistake"},

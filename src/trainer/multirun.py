@@ -16,6 +16,8 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
+from trainer.errors import UserError
+
 GLOBAL_GROUPS = ("experiment", "hparams_search", "debug")  # their files may set any key
 SWEPT = "multirun"  # replaces a swept value in the path of a sweep
 
@@ -64,9 +66,9 @@ def directory_of(config: DictConfig, overrides: Sequence[Override]) -> str:
         overrides: Parsed command line.
 
     Raises:
-        OmegaConfBaseException: The path cannot be resolved.
+        UserError: The path cannot be resolved.
     """
-    untyped: Any = OmegaConf.create(OmegaConf.to_container(config))  # accepts a word in place of a number
+    untyped = _without_job(config)
     choices = untyped.hydra.runtime.choices
     swept = swept_keys(config, overrides)
     if swept.intersection(GLOBAL_GROUPS):
@@ -79,7 +81,12 @@ def directory_of(config: DictConfig, overrides: Sequence[Override]) -> str:
                 OmegaConf.update(untyped, key, SWEPT, merge=False, force_add=True)
         return re.sub(f"{SWEPT}(_{SWEPT})+", SWEPT, _resolved(untyped))
     except OmegaConfBaseException:  # the path names a part of a swept value, for example
-        return _resolved(config)
+        pass
+    try:
+        return _resolved(_without_job(config))
+    except OmegaConfBaseException as error:
+        problem = f"hydra.sweep.dir: {str(error).splitlines()[0]}"
+        raise UserError(f"{problem}; expected a path that does not depend on a single job") from error
 
 
 def swept_keys(config: DictConfig, overrides: Sequence[Override]) -> set[str]:
@@ -124,6 +131,13 @@ def _values(override: Override) -> Iterator[object]:
         yield value.start
     else:
         yield from override.sweep_string_iterator()
+
+
+def _without_job(config: DictConfig) -> Any:
+    """Return an untyped copy, in which a word may replace a number, without what Hydra sets in each job."""
+    copy: Any = OmegaConf.create(OmegaConf.to_container(config))
+    copy.hydra.job.update(num="???", id="???")
+    return copy
 
 
 def _resolved(config: DictConfig) -> str:

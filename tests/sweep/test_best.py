@@ -83,3 +83,13 @@ def test_the_best_run_of_each_kind_of_sweep_is_repeated_by_its_recipe(kind, comm
     assert len(results) > 1
     assert again["metrics"] == best["metrics"]
     assert again["fingerprint"] == best["fingerprint"]
+
+
+@pytest.mark.slow
+def test_the_recipe_of_a_search_is_no_search_and_can_be_swept_beside_others(command, tmp_path):
+    prepare(tmp_path)
+    assert command("-m", *KINDS["search from a file"], "hydra.sweep.dir=s").code == 0
+    shutil.copy(tmp_path / "s/best.yaml", tmp_path / "experiments/winner.yaml")
+    plan = command("-m", "experiment=xor_mlp,winner", "seed=1,2", "--plan")
+    assert plan.code == 0, plan.err
+    assert "4 jobs, 4 to run" in plan.out

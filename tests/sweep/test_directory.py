@@ -148,6 +148,7 @@ def test_a_setting_of_the_sweep_in_one_of_the_swept_experiments_is_refused(setti
     [
         ("sweep.workers=1,2", "sweep.workers: 1 in a job, null in the sweep; expected one value for all jobs"),
         ("hydra.sweep.subdir=${seed}", "hydra.sweep.subdir: the directory of a job is named by its number"),
+        ("hydra.sweep.dir=s_${hydra.job.num}", "hydra.sweep.dir: MissingMandatoryValue while resolving interpolation"),
         ("hydra.job.name=a,b", "Sweeping over Hydra's configuration is not supported"),
     ],
 )

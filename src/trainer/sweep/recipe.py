@@ -10,12 +10,16 @@ from omegaconf import OmegaConf
 
 from trainer.artifacts.fingerprint import is_within
 from trainer.artifacts.record import Record
+from trainer.config import Sweep
 from trainer.direction import UNKNOWN
 from trainer.multirun import GLOBAL_GROUPS
 from trainer.sweep.report import Report
 
 LEFT_OUT = ("resume", "hydra", "callbacks.pruning")  # of the sweep, and not of its jobs
-NO_SEARCH: dict[str, Any] = {"sweep": {"trials": None}, "hydra": {"sweeper": {"params": None}}}
+NO_SEARCH: dict[str, Any] = {  # the defaults, in place of what `hparams_search` has set
+    "sweep": {key: getattr(Sweep, key) for key in ("trials", "sampler", "pruner")},
+    "hydra": {"sweeper": {"params": None}},
+}
 
 
 def best_recipe(report: Report) -> str:

@@ -147,11 +147,11 @@ def _optimized(found: Sequence[Record]) -> dict[str, Direction | None]:
 def _usual_metric(optimized: Mapping[str, Direction | None], finished: Sequence[Record]) -> str | None:
     """Return the optimized metric if it is one for all runs, else one of the validation that most of them have."""
     # also those that were no number in the end: a run that diverged does not change what the others are compared by
-    counts = Counter(name for record in finished for name in record.result["metrics"])
+    counts = Counter(name for record in finished for name in record.result.get("metrics", {}))
     first = next(iter(optimized), None)
     if first is not None and (len(optimized) == 1 or counts[first] == len(finished)):
         return first
-    of_validation = [name for name in counts if name.startswith("val/")]
+    of_validation = [name for name in counts if name.startswith("val/") and name.count("/") == 1]
     preferred = sorted(of_validation, key=lambda name: (not name.endswith("_best"), name != "val/loss"))
     return max(preferred, key=counts.__getitem__, default=None)
 
