@@ -22,8 +22,8 @@ SPEC = {"errors", "spec"}
 MAY_IMPORT = {
     "cli": {"commands", "usage", "config", "message", "errors", "late", "run"},
     "commands": {
-        *("api", "artifacts", "callbacks", "compose", "config", "describe", "export", "late", "mistake", "origin"),
-        *("predictor", "preflight", "quiet", "report", "run", "trust", *SPEC),
+        *("api", "artifacts", "callbacks", "compose", "config", "describe", "export", "late", "mistake", "multirun"),
+        *("origin", "predictor", "preflight", "quiet", "report", "run", "trust", *SPEC),
         *("cli", "sweep"),  # `trainer sweep resume` is short for a command line
     },
     "describe": {"config", "errors"},
@@ -36,16 +36,17 @@ MAY_IMPORT = {
     "export": {"model", "predictor", *SPEC},
     "trust": {"errors"},
     "config": {"once"},
-    "once": set(),
+    "once": {"multirun"},
+    "multirun": {"errors"},
     "mistake": {"errors"},
     "hydra_error": {"errors", "mistake"},
     "message": {"errors", "hydra_error", "mistake", "preflight"},
-    "origin": {"config", "errors", "mistake"},
-    "compose": {"config", "errors", "hydra_error", "mended", "mistake", "origin"},
+    "origin": {"config", "errors", "mistake", "multirun"},
+    "compose": {"config", "errors", "hydra_error", "mended", "mistake", "multirun", "origin"},
     "mended": {"config", "errors", "mistake", "origin"},
     "preflight": {"build", "compose", "config", "late", "mistake", "origin", "quiet", "sweep", "threads", *SPEC},
     "sweep": {
-        *("artifacts", "cli", "compose", "config", "cores", "errors", "late", "mistake", "preflight"),
+        *("artifacts", "cli", "compose", "config", "cores", "errors", "late", "mistake", "multirun", "preflight"),
         *("run", "signals"),
     },
     "build": {"config", *SPEC},

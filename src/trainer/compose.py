@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from copy import deepcopy
 from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
@@ -22,9 +24,10 @@ from trainer.config import HOME, KEYS, register
 from trainer.hydra_error import mistake_in
 from trainer.mended import Mended
 from trainer.mistake import NEEDED, Mistake, Place, refuse
+from trainer.multirun import GLOBAL_GROUPS, shared_overrides
 from trainer.origin import Layer, layers
 
-RECIPES = ("experiment=", "hparams_search=", "debug=")
+RECIPES = tuple(f"{group}=" for group in GLOBAL_GROUPS)
 OF_A_JOB = ("hydra.mode", "hydra.sweep.dir", "hydra.sweep.subdir")  # of Hydra's own keys: it composes nothing by them
 
 
@@ -42,7 +45,7 @@ class Composer:
         JobRuntime.instance().set("name", "trainer")
         path = create_config_search_path(str(HOME / "conf"))
         if folder:
-            path.append("command-line", f"file://{folder}")
+            path.prepend("command-line", f"file://{Path(folder).absolute()}", SearchPathQuery(provider="schema"))
         self._loader = ConfigLoaderImpl(path)
         self._loader.repository = self._files = Mended(path)
         self._parser = OverridesParser.create(config_loader=self._loader)
@@ -139,6 +142,14 @@ class Composer:
             else:
                 axes[key] = [each.input_line or ""]
         return axes
+
+    def shared(self, words: Sequence[str]) -> list[str]:
+        """Return the words of a command line that hold for a whole sweep: enough to see its settings.
+
+        Raises:
+            HydraException: A word does not follow Hydra's grammar.
+        """
+        return shared_overrides(self.parsed(words), self._is_group)
 
     def parsed(self, words: Sequence[str]) -> list[Override]:
         """The words as Hydra reads them.

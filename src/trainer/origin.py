@@ -18,6 +18,7 @@ from hydra.types import RunMode
 from trainer.config import ExperimentSource
 from trainer.errors import shown
 from trainer.mistake import Place
+from trainer.multirun import unresolved
 
 CHOICE = "defaults/"  # before a group, among the keys of a file
 
@@ -74,7 +75,7 @@ def layers_of_this_run() -> list[Layer]:
     if not (GlobalHydra.instance().is_initialized() and HydraConfig.initialized()):
         return []
     words = HydraConfig.get().overrides
-    return layers(GlobalHydra.instance().config_loader(), [*words.hydra, *words.task])
+    return layers(GlobalHydra.instance().config_loader(), [*unresolved(words.hydra), *unresolved(words.task)])
 
 
 def history(made: Sequence[Layer], key: str) -> list[Entry]:

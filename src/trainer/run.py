@@ -33,7 +33,7 @@ def run(config: DictConfig) -> Any:
     with interruptible(), directory.session() as result:
         quieten()
         with threads_for(check(config)):
-            if directory.begin(config, list(hydra.overrides.task), result):
+            if directory.begin(config, hydra.overrides.task, result):
                 with processes_of_this_run(directory.path):
                     result |= execute(config, directory)
     if is_first_process():

@@ -99,7 +99,8 @@ class RunDirectory:
 
     def _write_beginning(self, overrides: list[str]) -> None:
         self.provenance, diff = provenance()
-        origin = self.provenance | {"overrides": overrides, "run": str(self.path.absolute())}
+        typed = OmegaConf.to_container(OmegaConf.create(overrides))  # a list of Hydra's resolves `${...}` by itself
+        origin = self.provenance | {"overrides": typed, "run": str(self.path.absolute())}
         if not self._is_mine:
             before = json.loads((self.path / "provenance.json").read_text())
             origin = before | {"run": origin["run"], "resumed": [*before.get("resumed", []), origin]}

@@ -24,6 +24,7 @@ from trainer.artifacts.resume import LENGTHS
 from trainer.commands import trusted
 from trainer.config import Config
 from trainer.errors import UserError, did_you_mean
+from trainer.multirun import unresolved
 from trainer.trust import require
 
 USAGE = "trainer resume RUN_DIRECTORY [trainer.max_epochs=N]"
@@ -77,7 +78,7 @@ def composed(run: Path, words: list[str]) -> DictConfig:
     OmegaConf.update(config, "resume", "auto")
     for key, value in {"run.dir": run, "runtime.output_dir": run, "mode": "RUN"}.items():
         OmegaConf.update(hydra, f"hydra.{key}", str(value), force_add=True)
-    OmegaConf.update(hydra, "hydra.overrides.task", [*hydra.hydra.overrides.task, *words])
+    OmegaConf.update(hydra, "hydra.overrides.task", [*unresolved(hydra.hydra.overrides.task), *words])
     _go_where_it_ran(run)
     setup_globals()
     HydraConfig.instance().set_config(_joined(config, hydra))

@@ -30,16 +30,17 @@ from trainer.commands import split_words
 from trainer.compose import Composer, key_of
 from trainer.errors import UserError, did_you_mean
 from trainer.mistake import refuse
+from trainer.multirun import directory_of, quoted
 from trainer.preflight.jobs import ALL_OF, check_words
 from trainer.sweep.enrol import cells, refuse_changes
 from trainer.sweep.forms import as_csv, as_markdown, as_table, write
 from trainer.sweep.front import lines_of_best
 from trainer.sweep.identity import Identities
 from trainer.sweep.ledger import TO_RUN, Job, Ledger
-from trainer.sweep.plan import first_of
 from trainer.sweep.report import report_of
 from trainer.sweep.search import Plan as SearchPlan
 from trainer.sweep.search import Search, plan_of
+from trainer.sweep.shared import shared_config
 from trainer.sweep.table import estimate, lines
 from trainer.sweep.trials import Trials
 
@@ -65,13 +66,14 @@ def plan(words: list[str], flags: set[str]) -> int:
     options = get_args_parser().parse_args(words)
     composer = Composer(options.config_dir)
     identities = Identities(composer)
-    given = [Path(word.partition("=")[2]) for word in options.overrides if key_of(word) == "hydra.sweep.dir"]
-    place = given[-1] if given and (given[-1] / LEDGER).is_file() else None
+    shared = shared_config(composer, options.overrides)
+    directory = Path(directory_of(shared, composer.parsed(options.overrides))) if shared else Path()
+    place = directory if (directory / LEDGER).is_file() else None
     if wanted := plan_of(composer, options.overrides):
         refuse(check_words(["--multirun", *words]).mistakes)
         return _plan_search(place, composer, identities, wanted, as_json="--json" in flags)
     named = cells(composer, identities, options.overrides)
-    workers = composer.compose(first_of(composer, options.overrides)).sweep.workers
+    workers = shared.sweep.workers if shared else None
     if len(named) <= ALL_OF:
         refuse(check_words(["--multirun", *words]).mistakes)
     there: list[Job] = []
@@ -126,7 +128,7 @@ def show(words: list[str], flags: set[str]) -> int:
 
 def resume(words: list[str], flags: set[str]) -> int:
     """Run what is missing of a sweep, where it was begun."""
-    if not words or "=" in words[0]:
+    if not words or ("=" in words[0] and not Path(words[0]).is_dir()):
         raise UserError("sweep resume: name the directory of a sweep: trainer sweep resume DIR [WORDS...]")
     ledger = Trials(Path(words[0]))
     if "--take-over" in flags:
@@ -138,7 +140,7 @@ def resume(words: list[str], flags: set[str]) -> int:
     if place.is_dir() and place != Path.cwd():  # relative names in the config are meant from there
         directory = str(Path(words[0]).absolute())
         os.chdir(place)
-    sys.argv = [sys.argv[0], "--multirun", *same, *new.values(), f"hydra.sweep.dir={directory}"]
+    sys.argv = [sys.argv[0], "--multirun", *same, *new.values(), f"hydra.sweep.dir={quoted(directory)}"]
     return compose_and_run()
 
 

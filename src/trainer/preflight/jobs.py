@@ -5,15 +5,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hydra._internal.utils import get_args_parser
+from omegaconf import DictConfig
 
 from trainer.compose import Composer
 from trainer.errors import UserError
 from trainer.late import late_imports
 from trainer.mistake import Mistake
+from trainer.origin import place_of
 from trainer.quiet import quieten
 from trainer.sweep.nursery import expect
 from trainer.sweep.plan import expand
 from trainer.sweep.search import plan_of
+from trainer.sweep.shared import is_of_sweep, mistakes_of_sweep, shared_config
 
 ALL_OF = 300  # jobs of a sweep that are all checked; of more of them as many that each value of each axis is in one
 
@@ -50,6 +53,7 @@ def check_words(words: Sequence[str], *, to_run: bool = False) -> Findings:
     options = get_args_parser().parse_args([*words])
     composer, found = Composer(options.config_dir), Findings()
     typed: list[str] = options.overrides
+    only_words = bool(options.cfg or options.info)
     sweeps: bool = options.multirun
     numbered = False
     try:
@@ -67,10 +71,11 @@ def check_words(words: Sequence[str], *, to_run: bool = False) -> Findings:
         if to_run and sweeps and not composer.found:
             expect(config)
     found.jobs = len(jobs)
+    shared = shared_config(composer, typed) if sweeps else None
     seen: dict[Mistake, list[int]] = {}
     for number in _looked_at(jobs):
         found.checked += 1
-        for mistake in _of_job(composer, jobs[number], number, found, only_words=bool(options.cfg or options.info)):
+        for mistake in _of_job(composer, jobs[number], number, found, shared, only_words=only_words):
             seen.setdefault(mistake, []).append(number)
     found.mistakes = [replace(each, jobs=tuple(numbers) if numbered else ()) for each, numbers in seen.items()]
     return found
@@ -81,8 +86,10 @@ def jobs_to_check(composer: Composer, typed: Sequence[str]) -> tuple[list[list[s
 
     A search has none yet. Looked at are the ends of its space: what is right there is right between them.
     """
-    search = plan_of(composer, typed)
-    return ([*search.space.corners()], False) if search else (expand(composer, typed), True)
+    if not (search := plan_of(composer, typed)):
+        return expand(composer, typed), True
+    of_sweep = [word for word in composer.shared(typed) if is_of_sweep(word)]
+    return [[*corner, *of_sweep] for corner in search.space.corners()], False
 
 
 def _looked_at(jobs: Sequence[Sequence[str]]) -> list[int]:
@@ -97,11 +104,16 @@ def _looked_at(jobs: Sequence[Sequence[str]]) -> list[int]:
     return chosen
 
 
-def _of_job(composer: Composer, words: list[str], number: int, found: Findings, *, only_words: bool) -> list[Mistake]:
+def _of_job(
+    composer: Composer, words: list[str], number: int, found: Findings, shared: DictConfig | None, *, only_words: bool
+) -> list[Mistake]:
     config, good, mistakes = composer.attempt(words, number)
     if config is None:
         return mistakes
     mistakes += composer.found
+    if shared is not None and (of_sweep := [*mistakes_of_sweep(shared, config)]):
+        written = composer.layers(good)
+        mistakes += [replace(each, place=place_of(written, each.key)) for each in of_sweep]
     if only_words:
         return mistakes
     with late_imports():

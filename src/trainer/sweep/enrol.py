@@ -11,10 +11,9 @@ from trainer.errors import UserError
 from trainer.sweep.identity import Identities, composed
 from trainer.sweep.ledger import Job, Ledger
 from trainer.sweep.plan import expand
+from trainer.sweep.shared import is_of_sweep
 
 log = logging.getLogger(__name__)
-# not what a job is, but how the sweep makes it and where it goes on
-OF_THE_SWEEP = ("sweep", "resume", "hydra")
 
 
 def cells(composer: Composer, identities: Identities, typed: Sequence[str]) -> dict[str, list[str]]:
@@ -25,7 +24,7 @@ def cells(composer: Composer, identities: Identities, typed: Sequence[str]) -> d
     """
     found: dict[str, list[str]] = {}
     for number, whole in enumerate(expand(composer, typed)):
-        words = [word for word in whole if not is_within(key_of(word), OF_THE_SWEEP)]
+        words = [word for word in whole if not is_of_sweep(word)]
         identity = _identity(composer, identities, words)
         if identity in found:
             log.warning(f"named twice, run once: {' '.join(found[identity])}  =  {' '.join(words)}  (cell {number})")

@@ -102,8 +102,10 @@ class Ledger:
     def command(self) -> tuple[list[str], Path]:
         """The words of the last command that was given for this sweep, and the directory that it was given in."""
         with self._read() as database:
-            words, place = database.execute("SELECT words, place FROM command ORDER BY number DESC").fetchone()
-        return json.loads(words), Path(place)
+            found = database.execute("SELECT words, place FROM command ORDER BY number DESC").fetchone()
+        if found is None:
+            raise UserError(f"'{self.sweep}' contains no command to resume; expected the whole command: trainer -m ...")
+        return json.loads(found[0]), Path(found[1])
 
     def enrol(self, command: Sequence[str], cells: Mapping[str, Sequence[str]]) -> int:
         """Write down a command and those of its jobs that are new.

@@ -5,6 +5,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
 from trainer.compose import Composer
+from trainer.multirun import unresolved
 
 
 class SweepLoader(ConfigLoaderImpl):
@@ -20,6 +21,6 @@ class SweepLoader(ConfigLoaderImpl):
         self.composer = composer
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        config = self.composer.compose([*master_config.hydra.overrides.hydra, *sweep_overrides])
+        config = self.composer.compose([*unresolved(master_config.hydra.overrides.hydra), *sweep_overrides])
         OmegaConf.copy_cache(from_config=master_config, to_config=config)
         return config

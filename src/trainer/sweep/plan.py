@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from trainer.compose import Composer
 from trainer.config import Sweep
 from trainer.errors import UserError, did_you_mean
+from trainer.sweep.shared import shared_config
 
 Axes = list[
     list[tuple[str, ...]] | IntervalSweep
@@ -35,7 +36,7 @@ def expand(composer: Composer, typed: Sequence[str]) -> list[list[str]]:
         UserError: An axis is empty, or the settings of the sweep do not go with the axes.
         HydraException: A word does not follow Hydra's grammar.
     """
-    config, _, _ = composer.attempt(first_of(composer, typed))
+    config = shared_config(composer, typed)
     settings = config.sweep if config else OmegaConf.structured(Sweep)
     fixed = [f"{key}={value}" for key, value in params_of(config).items()]
     jobs: list[list[str]] = []
@@ -54,14 +55,6 @@ def _jobs(axes: dict[str, list[str] | IntervalSweep], settings: Any, seeds: list
     combinations = _drawn(bundles, axes, settings) if settings.samples else _all(bundles, axes)
     for words, seed in itertools.product(combinations, repeats):
         yield [*words, *seed]
-
-
-def first_of(composer: Composer, typed: Sequence[str]) -> list[str]:
-    """The words with the first value of each axis: enough to see the settings of the sweep."""
-    axes = composer.axes(typed)
-    return [
-        values[0] if isinstance(values, list) else f"{key}={values.start}" for key, values in axes.items() if values
-    ]
 
 
 def params_of(config: DictConfig | None) -> dict[str, Any]:

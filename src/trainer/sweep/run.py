@@ -16,6 +16,7 @@ from rich.console import Console
 
 from trainer.compose import Composer, key_of
 from trainer.errors import UserError
+from trainer.multirun import quoted, unresolved
 from trainer.sweep.board import Board
 from trainer.sweep.engine import Engine
 from trainer.sweep.engines import engine_of
@@ -28,6 +29,7 @@ from trainer.sweep.loader import SweepLoader
 from trainer.sweep.record import Recorded
 from trainer.sweep.report import report_of
 from trainer.sweep.search import PRUNING, Search, plan_of
+from trainer.sweep.shared import is_of_sweep
 from trainer.sweep.side_by_side import SideBySide
 from trainer.sweep.table import counts
 from trainer.sweep.trials import Trials
@@ -58,7 +60,9 @@ def run_sweep(
     directory.mkdir(parents=True, exist_ok=True)
     folder = _folder(context)
     own = [f"--config-dir={folder}"] if folder else []
-    whole = [*own, *config.hydra.overrides.hydra, *typed]
+    of_hydra = unresolved(config.hydra.overrides.hydra)
+    whole = [*own, *of_hydra, *typed]
+    typed = [*(word for word in of_hydra if not is_of_sweep(word)), *typed]
     with _hydra_kept():
         composer = Composer(folder)
         identities = Identities(composer)
@@ -138,11 +142,12 @@ def _launcher(
 def _side_by_side(turns: Turns, engine: Engine, config: DictConfig, own: list[str], search: Search | None) -> int:
     """Run each job in a process of its own; the signal that ended it before all had run, else 0."""
     ledger = turns.ledger
-    of_hydra = [word for word in config.hydra.overrides.hydra if not key_of(word).startswith(NOT_OF_A_JOB)]
+    of_hydra = [word for word in unresolved(config.hydra.overrides.hydra) if not key_of(word).startswith(NOT_OF_A_JOB)]
 
     def command(job: Job) -> list[str]:
         place = quoted(ledger.sweep / str(job.number))
-        return [*own, *job.words, *of_hydra, *_beside(job, search), f"hydra.run.dir={place}"]
+        alone = [f"hydra.run.dir={place}", "hydra.mode=RUN"]  # else an experiment with a sweep would start it again
+        return [*own, *job.words, *of_hydra, *_beside(job, search), *alone]
 
     metric, trials = config.optimized_metric, search.wanted if search else 0
     board = Board(metric if isinstance(metric, str) else None, config.sweep.direction, engine.places(), trials)
@@ -188,11 +193,6 @@ def refuse_failed(ledger: Ledger, before: Mapping[int, int], *, is_search: bool 
 def _beside(job: Job, search: Search | None) -> list[str]:
     """Words beside those of a job: begun before, it goes on from its last checkpoint; in a search it may be pruned."""
     return (["resume=auto"] if job.tries else []) + ([PRUNING] if search and search.plan.goal.prunes else [])
-
-
-def quoted(path: Path) -> str:
-    """A path as a value of Hydra's grammar."""
-    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _to_run(jobs: Sequence[Job]) -> list[Job]:

@@ -13,11 +13,11 @@ from trainer.artifacts.record import smaller_is_better
 from trainer.compose import Composer, key_of
 from trainer.errors import UserError
 from trainer.mistake import refuse
-from trainer.sweep.enrol import OF_THE_SWEEP
 from trainer.sweep.identity import Identities
 from trainer.sweep.ledger import Job
 from trainer.sweep.optimizer import Goal, asked, checked, hopeless
-from trainer.sweep.space import Choices, Numbers, Space, fixed_words, space_of
+from trainer.sweep.shared import is_of_sweep
+from trainer.sweep.space import Choices, Numbers, Space, space_of
 from trainer.sweep.trials import Trial, Trials
 
 log = logging.getLogger(__name__)
@@ -55,12 +55,12 @@ def plan_of(composer: Composer, typed: Sequence[str]) -> Plan | None:
     Raises:
         UserError: The space, the metric, the sampler or the pruner makes no sense, or `sweep` has been taken out.
     """
-    config, _, found = composer.attempt(fixed_words(composer, typed))
+    config, _, found = composer.attempt(composer.shared(typed))
     refuse([mistake for mistake in found if mistake.key == "sweep"])
     if config is None or not config.sweep.trials:
         return None
     whole = space_of(composer, typed)
-    words = tuple(word for word in whole.fixed if not is_within(key_of(word), OF_THE_SWEEP))
+    words = tuple(word for word in whole.fixed if not is_of_sweep(word))
     plan = Plan(replace(whole, fixed=words), _goal(config), config.sweep.trials, config.sweep.workers or 1)
     checked(plan.goal, epochs_of(config))
     return plan

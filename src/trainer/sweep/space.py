@@ -14,6 +14,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from trainer.compose import Composer
 from trainer.errors import UserError
 from trainer.sweep.plan import params_of
+from trainer.sweep.shared import shared_config
 
 NOT_IN_A_SEARCH = ("seeds", "samples", "zip", "grids")  # of `sweep`: other ways to make jobs of axes
 Value = str | int | float
@@ -112,7 +113,7 @@ def space_of(composer: Composer, typed: Sequence[str]) -> Space:
             be made in other ways as well.
         HydraException: A word does not follow Hydra's grammar.
     """
-    config, _, _ = composer.attempt(fixed_words(composer, typed))
+    config = shared_config(composer, typed)
     asked = [name for name in NOT_IN_A_SEARCH if config and config.sweep[name]]
     if asked:
         raise UserError(f"sweep.{asked[0]}: a search chooses its jobs by itself; leave it or sweep.trials out")
@@ -131,11 +132,6 @@ def space_of(composer: Composer, typed: Sequence[str]) -> Space:
         offer = "give a key an interval, a range or several values: 'optimizer.lr=tag(log,interval(0.0001,0.1))'"
         raise UserError(f"sweep.trials: there is nothing to search\n  {offer}")
     return Space((*fixed.values(),), (*dimensions.values(),))
-
-
-def fixed_words(composer: Composer, typed: Sequence[str]) -> list[str]:
-    """The words that vary nothing: enough to see the settings of the sweep."""
-    return [each.input_line or "" for each in composer.parsed(typed) if not each.is_sweep_override()]
 
 
 def _dimension(key: str, override: Override) -> Numbers | Choices:
