@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from trainer.errors import UserError
-from trainer.sweep.forms import as_csv, as_markdown, best_recipe
+from trainer.sweep.forms import as_csv, as_markdown
+from trainer.sweep.recipe import best_recipe
 from trainer.sweep.report import report_of
 
 
@@ -75,6 +76,64 @@ def test_the_best_is_a_recipe_that_runs(command, tmp_path):
     )
     assert first["metrics"] == again["metrics"]
     assert first["fingerprint"] == again["fingerprint"]
+
+
+def written(folder, number, words, metrics, config):
+    """A finished run."""
+    path = folder / str(number)
+    path.mkdir(parents=True)
+    (path / "config.yaml").write_text(yaml.safe_dump({"seed": 1, **config}))
+    (path / "provenance.json").write_text(json.dumps({"overrides": words, "directory": str(folder)}))
+    (path / "result.json").write_text(json.dumps({"state": "finished", "metrics": metrics, "seconds": 1.0}))
+
+
+def test_runs_with_different_metrics_are_compared_by_one_that_all_have(tmp_path):
+    xor, line, digits = ({"data": {"_target_": name}} for name in ("XOR", "Line", "Digits"))
+    written(tmp_path, 0, ["data=xor"], {"train/loss": 1, "val/loss_best": 3.0, "val/loss": 3.5}, xor)
+    written(tmp_path, 1, ["data=line"], {"train/loss": 1, "val/mae": 0.5, "val/loss": 2.5}, line)
+    written(tmp_path, 2, ["data=digits"], {"val/accuracy": 0.9, "val/loss": 1.5, "val/accuracy_best": 0.9}, digits)
+    report = report_of(tmp_path)
+    assert report.metric == "val/loss"
+    assert [group.words for group in report.groups] == ["data=digits", "data=line", "data=xor"]
+    assert report.notes == ["not comparable by val/loss: the configs differ in data._target_"]
+    assert report.notes[0] in as_markdown(report)
+    assert f"# {report.notes[0]}\n" in best_recipe(report)
+
+
+def test_runs_without_the_metric_are_told(tmp_path):
+    for number, name in enumerate(["val/loss_best", "val/loss_best", "val/accuracy_best"]):
+        written(tmp_path, number, [f"optimizer.lr={number}"], {name: 0.5}, {"optimizer": {"lr": number}})
+    report = report_of(tmp_path)
+    assert report.metric == "val/loss_best"
+    assert len(report.groups) == 2
+    assert report.notes == ["left out: 1 finished run(s) without val/loss_best"]
+    assert report.notes[0] in as_markdown(report)
+
+
+def test_a_run_that_diverged_does_not_change_the_metric_of_the_others(tmp_path):
+    for number, value in enumerate([0.5, 0.4, None]):
+        metrics = {"val/accuracy": 0.5, "val/loss_best": value}
+        written(tmp_path, number, [f"optimizer.lr={number}"], metrics, {"optimizer": {"lr": number}})
+    report = report_of(tmp_path)
+    assert report.metric == "val/loss_best"
+    assert report.notes == ["left out: 1 finished run(s) without val/loss_best"]
+
+
+def test_losses_of_different_objectives_are_not_comparable(tmp_path):
+    for number, smoothing in enumerate([0.0, 0.1]):
+        config = {"objective": {"label_smoothing": smoothing, "metrics": str(number)}}
+        words = [f"objective.label_smoothing={smoothing}"]
+        written(tmp_path, number, words, {"val/loss": smoothing, "val/accuracy": smoothing}, config)
+    assert report_of(tmp_path).notes == ["not comparable by val/loss: the configs differ in objective.label_smoothing"]
+    assert report_of(tmp_path, "val/accuracy").notes == []
+
+
+def test_runs_that_were_only_tested_are_compared_by_a_metric_that_is_named(tmp_path):
+    for number in (0, 1):
+        written(tmp_path, number, [f"ckpt_path={number}"], {"test/loss": number}, {"ckpt_path": str(number)})
+    with pytest.raises(UserError, match="metric: no run has a metric of the validation; choose one of test/loss"):
+        report_of(tmp_path)
+    assert report_of(tmp_path, "test/loss").metric == "test/loss"
 
 
 def test_mistakes_are_told(sweep, tmp_path):

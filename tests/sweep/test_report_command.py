@@ -1,5 +1,9 @@
 """`trainer sweep report`, and what a sweep says at its end."""
 
+import json
+
+import pytest
+
 
 def test_a_sweep_ends_with_its_report_and_the_command_tells_it_again(command, tmp_path):
     words = ["data=xor", "trainer.max_epochs=1", "optimizer.lr=0.1,0.01", "seed=1,2", "hydra.sweep.dir=s"]
@@ -18,6 +22,44 @@ def test_a_sweep_ends_with_its_report_and_the_command_tells_it_again(command, tm
     lowest = command("sweep", "report", "s", "--csv", "direction=max").out
     order = [[line.split(",")[0] for line in text.splitlines()[1:]] for text in (lowest, files["report.csv"])]
     assert order[0] == order[1][::-1]
+
+
+def test_a_sweep_over_experiments_ends_with_a_table_of_all_of_them(command, tmp_path):
+    words = ["experiment=xor_mlp,line_linear", "trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1"]
+    ended = command("-m", *words)
+    assert ended.code == 0, ended.err
+    [csv] = tmp_path.glob("outputs/multirun/*/report.csv")
+    losses = [json.loads((csv.parent / f"{job}/result.json").read_text())["metrics"]["val/loss"] for job in (0, 1)]
+    assert losses[0] < losses[1]
+    rows = [line.split(",")[:3] for line in csv.read_text().splitlines()]
+    assert rows[0] == ["config", "n", "val/loss mean"]
+    assert rows[1:] == [["experiment=xor_mlp", "1", str(losses[0])], ["experiment=line_linear", "1", str(losses[1])]]
+    assert "not comparable by val/loss: the configs differ in data._target_" in ended.out
+
+
+@pytest.mark.slow
+def test_the_sweep_of_the_readme_reports_all_six_jobs_and_names_the_best_config(command, tmp_path):
+    ended = command("-m", "model=linear,mlp,cnn", "seed=1,2", "trainer.max_epochs=2")
+    assert ended.code == 0, ended.err
+    assert "6 jobs: 6 done" in ended.out
+    [csv] = tmp_path.glob("outputs/digits_multirun/*/report.csv")
+    results = [json.loads((csv.parent / f"{job}/result.json").read_text()) for job in range(6)]
+    losses = [result["metrics"]["val/loss_best"] for result in results]
+    means = {model: sum(losses[2 * at : 2 * at + 2]) / 2 for at, model in enumerate(["linear", "mlp", "cnn"])}
+    order = sorted(means, key=means.__getitem__)
+    rows = [line.split(",")[:3] for line in csv.read_text().splitlines()[1:]]
+    assert [row[:2] for row in rows] == [[f"model={model}", "2"] for model in order]
+    assert [float(row[2]) for row in rows] == pytest.approx([means[model] for model in order])
+    assert f"  - override /model: {order[0]}\n" in (csv.parent / "best.yaml").read_text()
+
+
+def test_a_sweep_without_a_report_says_why(command):
+    for rate in ("0.1", "0.01"):
+        command("data=xor", "trainer.max_epochs=1", f"optimizer.lr={rate}", f"hydra.run.dir={rate}")
+    paths = "ckpt_path=0.1/checkpoints/last.ckpt,0.01/checkpoints/last.ckpt"
+    ended = command("-m", "data=xor", "train=false", paths)
+    assert ended.code == 0, ended.err
+    assert "no report: metric: no run has a metric of the validation; choose one of test/accuracy, " in ended.out
 
 
 def test_mistakes_get_a_message(command):

@@ -44,12 +44,13 @@ class Record:
     @cached_property
     def nested_config(self) -> dict[str, Any]:
         """The config as it stands in `config.yaml`."""
-        try:
-            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-            values = yaml.load((self.path / "config.yaml").read_text("utf-8"), loader)
-        except (OSError, yaml.YAMLError):
-            return {}
-        return values if isinstance(values, dict) else {}
+        return _yaml(self.path / "config.yaml")
+
+    @cached_property
+    def choices(self) -> dict[str, Any]:
+        """The choice of each config group; empty if Hydra has left no record."""
+        runtime = _yaml(self.path / ".hydra/hydra.yaml").get("hydra", {}).get("runtime", {})
+        return dict(runtime.get("choices", {}))
 
     @property
     def state(self) -> str:
@@ -128,6 +129,14 @@ def smaller_is_better(metric: str) -> bool:
 
 def _number(name: str) -> tuple[int, str]:
     return (int(name), "") if name.isdecimal() else (0, name)
+
+
+def _yaml(file: Path) -> dict[str, Any]:
+    try:
+        values = yaml.load(file.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, yaml.YAMLError):
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def _json(file: Path) -> dict[str, Any]:

@@ -158,8 +158,7 @@ def report(words: list[str], flags: set[str]) -> int:
         return 0
     best = [*lines_of_best(Trials(Path(names[0])))] if (Path(names[0]) / LEDGER).is_file() else []
     Console().print(as_table(made, searched=bool(best)))
-    for state, count in made.left_out.items():
-        print(f"left out: {count} {state} run(s)")
+    print("".join(f"{note}\n" for note in made.notes), end="")
     print("".join(f"{line}\n" for line in best), end="")
     print("written: " + ", ".join(map(str, write(made, Path(names[0])))))
     return 0

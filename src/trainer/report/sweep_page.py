@@ -8,7 +8,8 @@ from trainer.report.content import Block, Chart, Code, Page, Section, Table, num
 from trainer.report.curves import COLOURS, Line, chart, intervals
 from trainer.report.pictures import pictures
 from trainer.report.run_page import again, what_ran
-from trainer.sweep.forms import best_recipe, rows, shown
+from trainer.sweep.forms import rows, shown
+from trainer.sweep.recipe import best_recipe
 from trainer.sweep.report import SEEDS, Report, report_of
 from trainer.sweep.statistics import importances
 
@@ -30,21 +31,20 @@ def sweep_page(folder: Path, metric: str | None = None, baseline: str | None = N
     best = report.groups[0]
     count = sum(len(group.runs) for group in report.groups)
     seconds = sum(group.seconds for group in report.groups)
-    left = [f"{number} {state} run(s) without {report.metric} left out" for state, number in report.left_out.items()]
     made_up = any(run.result.get("synthetic") for group in report.groups for run in group.runs)
     warnings = ["SYNTHETIC data: some or all of these runs learnt made-up data."] if made_up else []
     sections = [
         Section("Groups", _groups(report)),
         Section("What mattered", _importances(report)),
         Section("Curves", _curves(report)),
-        Section(f"The best: {best.words}".removesuffix(": "), [*pictures(best.runs[0].path, test_alone=True)]),
+        Section(f"The best: {best.words}".removesuffix(": "), [*pictures(report.best_run.path, test_alone=True)]),
         Section("The best as a recipe", [Code(best_recipe(report), "yaml")]),
-        Section("What ran", [what_ran(best.runs[0])]),
-        Section("Run it again", again(best.runs[0])),
+        Section("What ran", [what_ran(report.best_run)]),
+        Section("Run it again", again(report.best_run)),
         Section("All runs", [_runs(report, folder)]),
     ]
     lead = f"{count} runs of {len(report.groups)} configs in {seconds:.0f} s, by {report.metric}"
-    return Page(folder.absolute().name, lead, [*warnings, *left], sections)
+    return Page(folder.absolute().name, lead, [*warnings, *report.notes], sections)
 
 
 def _groups(report: Report) -> list[Block]:

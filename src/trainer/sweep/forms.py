@@ -1,19 +1,17 @@
-"""Forms: a report as rows, a table for the terminal, CSV and Markdown, and its best config as a recipe."""
+"""Forms: a report as rows, a table for the terminal, CSV and Markdown."""
 
 import csv
 import io
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from trainer.artifacts.record import Record
-from trainer.sweep.report import SEEDS, Group, Report
+from trainer.sweep.recipe import best_recipe
+from trainer.sweep.report import Group, Report
 from trainer.sweep.statistics import Estimate
 
 MOST_SHOWN = 10  # trials of a search in the terminal
@@ -78,30 +76,8 @@ def as_markdown(report: Report) -> str:
     if report.importances:
         text += ["", "| parameter | share of the variance |", "| --- | --- |"]
         text += [f"| {name} | {share:.0%} |" for name, share in report.importances.items()]
+    text += ["", *report.notes] * bool(report.notes)
     return "\n".join(text) + "\n"
-
-
-def best_recipe(report: Report) -> str:
-    """The best config as the text of an experiment: put it into `experiments/`, and `experiment=NAME` runs it."""
-    best = report.groups[0]
-    run = best.runs[0]
-    values: dict[str, Any] = {}
-    choices, notes = [], []
-    for word in run.overrides:
-        name, _, value = word.lstrip("+").partition("=")
-        if word.startswith("~"):
-            notes.append(f"#   and on the command line: '{word}'")
-        elif name in ("experiment", "debug"):
-            choices.append(f"  - {value}" if name == "experiment" else f"  - override /debug: {value}")
-        elif "." not in name and isinstance(run.nested_config.get(name), dict):
-            choices.append(f"  - override /{name}: {value}")
-        elif name not in (*SEEDS, "resume", "hparams_search") and not name.startswith(("hydra", "callbacks.pruning")):
-            _put(values, name.split("."), _value(run, name, value))
-    spread = f" +- {best.estimate.deviation:.2g}" if best.estimate.count > 1 else ""
-    head = f"# The best of {len(report.groups)} configs by {report.metric}: {best.estimate.mean:.4g}{spread}"
-    lines = [head + f" ({best.estimate.count} runs).", *notes]
-    lines += ["defaults:", *choices] if choices else []
-    return "\n".join(lines) + "\n" + (yaml.safe_dump(values, sort_keys=False) if values else "")
 
 
 def shown(value: Any) -> str:
@@ -127,16 +103,3 @@ def _against(group: Group, report: Report) -> str:
     width = "" if math.isinf(group.against.half_width) else f" ± {group.against.half_width:.2g}"
     number = "" if math.isnan(group.against.mean) else f"{group.against.mean:+.4g}{width}: "
     return number + group.against.verdict(report.higher)
-
-
-def _put(values: dict[str, Any], steps: Sequence[str], value: Any) -> None:
-    for step in steps[:-1]:
-        values = values.setdefault(step, {})
-    values[steps[-1]] = value
-
-
-def _value(run: Record, name: str, typed: str) -> Any:
-    node: Any = run.nested_config
-    for step in name.split("."):
-        node = node.get(step) if isinstance(node, dict) else None
-    return typed if "${" in typed else node

@@ -1,17 +1,21 @@
 """Report: the runs of a sweep grouped by config, seeds put together, as tables and as the file of the best config."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trainer.artifacts.causes import essential_config
+from trainer.artifacts.fingerprint import is_within
 from trainer.artifacts.record import Record, records, smaller_is_better
 from trainer.compose import key_of
 from trainer.errors import UserError, did_you_mean
 from trainer.sweep.statistics import Difference, Estimate, difference, estimate, importances
 
 NOT_SWEPT = ("seed=", "data.seed=", "hydra", "callbacks.pruning")
+DATA_SETS = ("data._target_", "data.path")
+NOT_IN_LOSS = ("objective.metrics", "objective.penalty")  # of the validation
 SEEDS = ("seed", "data.seed")  # in these the runs of a group differ
 
 
@@ -49,6 +53,7 @@ class Report:
         baseline: Which one the others are compared with.
         importances: Share of the variance that each swept parameter explains by itself.
         left_out: Runs without that number, by their state.
+        incomparable: Swept keys that change what the metric measures.
     """
 
     metric: str
@@ -57,6 +62,21 @@ class Report:
     baseline: str
     importances: dict[str, float]
     left_out: dict[str, int]
+    incomparable: list[str]
+
+    @property
+    def best_run(self) -> Record:
+        """The run with the best value in the best group."""
+        group = self.groups[0]
+        return (max if self.higher else min)(group.runs, key=lambda run: run.metrics[self.metric])
+
+    @property
+    def notes(self) -> list[str]:
+        """What the table does not show: runs that it leaves out, and configs that cannot be compared by the metric."""
+        notes = [f"left out: {count} {state} run(s) without {self.metric}" for state, count in self.left_out.items()]
+        if self.incomparable:
+            notes.append(f"not comparable by {self.metric}: the configs differ in {', '.join(self.incomparable)}")
+        return notes
 
 
 def report_of(
@@ -79,6 +99,8 @@ def report_of(
     finished = [record for record in found if record.state == "finished"]
     metric = metric or _usual_metric(finished)
     known = sorted({name for record in finished for name in record.metrics})
+    if metric is None:
+        raise UserError(f"metric: no run has a metric of the validation; choose one of {', '.join(known) or 'none'}")
     if metric not in known:
         raise UserError(f"metric: no finished run has '{metric}'{did_you_mean(str(metric), known)}")
     with_value = [record for record in finished if metric in record.metrics]
@@ -99,18 +121,26 @@ def report_of(
     settings = [{key: record.config.get(key) for key in _apart(with_value, swept)} for record in with_value]
     shares = importances(settings, [record.metrics[metric] for record in with_value]) if swept else {}
     shares = {key.removesuffix("._target_"): share for key, share in shares.items()}
-    states = [record.state for record in found if record not in with_value]
-    return Report(
-        metric, higher, groups, compared, shares, {state: states.count(state) for state in dict.fromkeys(states)}
-    )
+    left_out = Counter(record.state for record in found if record not in with_value)
+    return Report(metric, higher, groups, compared, shares, dict(left_out), _incomparable(swept, metric))
 
 
 def _usual_metric(finished: Sequence[Record]) -> str | None:
-    for record in finished:
-        best = [name for name in record.metrics if name.endswith("_best")]
-        wanted = record.nested_config.get("optimized_metric") or next(iter(best), None)
-        return wanted[0] if isinstance(wanted, list) else wanted
-    return None
+    """Return the metric that the runs optimize if it is one, else one of the validation that most of them have."""
+    optimized = [record.nested_config.get("optimized_metric") for record in finished]
+    if optimized and optimized[0] and all(each == optimized[0] for each in optimized):
+        return optimized[0][0] if isinstance(optimized[0], list) else optimized[0]
+    # also those that were no number in the end: a run that diverged does not change what the others are compared by
+    names = (name for record in finished for name in record.result.get("metrics", {}))
+    counts = Counter(name for name in names if name.startswith("val/") and name.count("/") == 1)
+    preferred = sorted(counts, key=lambda name: (not name.endswith("_best"), name != "val/loss"))
+    return max(preferred, key=counts.__getitem__, default=None)
+
+
+def _incomparable(swept: Sequence[str], metric: str) -> list[str]:
+    """Return the swept keys that decide what a metric measures: the data set, and for a loss the objective."""
+    of_loss = [key for key in swept if key.startswith("objective.") and not is_within(key, NOT_IN_LOSS)]
+    return [key for key in swept if key in DATA_SETS] + of_loss * ("loss" in metric)
 
 
 def _swept(found: Sequence[Record]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -158,10 +158,15 @@ def tell(ledger: Ledger) -> None:
     """Say how the sweep stands, and what its results show."""
     jobs, best = ledger.jobs(), [*lines_of_best(Trials(ledger.sweep))]
     if sum(job.state == "done" for job in jobs) > 1:
-        with suppress(UserError):  # runs that only test have nothing to compare
+        try:
             made = report_of(ledger.sweep)
+        except UserError as error:  # runs that only test, for example
+            log.info(f"no report: {error}")
+        else:
             write(made, ledger.sweep)
             Console().print(as_table(made, searched=bool(best)))
+            for note in made.notes:
+                log.info(note)
     for line in best:
         log.info(line)
     log.info(f"sweep  {ledger.sweep}: {counts(jobs)}")
