@@ -52,7 +52,7 @@ MAY_IMPORT = {
         *("run", "signals"),
     },
     "build": {"config", *SPEC},
-    "run": {"build", "preflight", "artifacts", "processes", "quiet", "signals", "threads", *SPEC},
+    "run": {"build", "preflight", "artifacts", "processes", "quiet", "signals", "task", "threads", *SPEC},
     "threads": SPEC,
     "processes": set(),
     "signals": set(),

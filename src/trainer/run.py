@@ -17,6 +17,7 @@ from trainer.preflight.check import check
 from trainer.processes import processes_of_this_run
 from trainer.quiet import quieten
 from trainer.signals import interruptible
+from trainer.task.accumulation import divide_by_batches
 from trainer.threads import threads_for
 
 
@@ -60,6 +61,7 @@ def execute(config: DictConfig, directory: RunDirectory, loggers: Any) -> dict[s
         default_root_dir=str(directory.path),
         **without_unasked(config, callbacks),
     )
+    divide_by_batches(trainer)
     announce(data.spec, net, trainer, directory)
 
     metrics: dict[str, float] = {}
