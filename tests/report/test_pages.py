@@ -85,7 +85,7 @@ def test_the_page_of_a_run_says_why_it_stopped_early_and_what_could_not_be_compa
     (tmp_path / "run/result.json").write_text(json.dumps(result))
     assert command("report", "run").code == 0
     page = (tmp_path / "run/report.html").read_text("utf-8")
-    assert "stopped early at epoch 2: val/loss did not improve for 1 epochs" in page
+    assert "stopped early at epoch 2: val/loss did not improve for 1 epoch (best" in page
     assert "val/auroc was not finite in 2 epoch(s): it could not be compared." in page
 
 
