@@ -19,6 +19,7 @@ from trainer.preflight.check import check
 from trainer.processes import execute_in_all, world_of
 from trainer.quiet import quieten
 from trainer.signals import interruptible
+from trainer.task.accumulation import divide_by_batches
 from trainer.threads import threads_for
 
 
@@ -73,6 +74,7 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
         default_root_dir=str(directory.path),
         **without_unasked(config, callbacks),
     )
+    divide_by_batches(trainer)
     announce(data.spec, net, trainer, directory)
 
     metrics: dict[str, float] = {}

@@ -85,6 +85,18 @@ def test_what_a_run_holds_is_text_and_never_markup(command):
     assert "&lt;script&gt;" in page
 
 
+def test_the_page_of_a_run_says_why_it_stopped_early_and_what_could_not_be_compared(command, tmp_path):
+    words = ("data=xor", "trainer.max_epochs=3", "hydra.run.dir=run", "callbacks=[default,early_stopping]")
+    assert command(*words, "callbacks.early_stopping.min_delta=9", "callbacks.early_stopping.patience=1").code == 0
+    result = json.loads((tmp_path / "run/result.json").read_text())
+    result["not_finite_epochs"] = {"val/auroc": 2}
+    (tmp_path / "run/result.json").write_text(json.dumps(result))
+    assert command("report", "run").code == 0
+    page = (tmp_path / "run/report.html").read_text("utf-8")
+    assert "stopped early at epoch 2: val/loss did not improve for 1 epoch (best" in page
+    assert "val/auroc was not finite in 2 epoch(s): it could not be compared." in page
+
+
 def test_a_run_that_was_killed_or_failed_has_a_page_that_says_so(command):
     command("data=xor", "trainer.max_epochs=2", "hydra.run.dir=r")
     run = command("runs").directory / "r"

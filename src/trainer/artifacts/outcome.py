@@ -90,5 +90,6 @@ def _of_early_stopping(callback: EarlyStopping) -> str:
         return f"{name} is not finite"
     if callback.stopping_reason is EarlyStoppingReason.PATIENCE_EXHAUSTED:
         times = "epoch" if callback._check_on_train_epoch_end else "validation"
-        return f"{name} did not improve for {callback.wait_count} {times}s (best: {best:.4g})"
+        plural = "s" if callback.wait_count > 1 else ""
+        return f"{name} did not improve for {callback.wait_count} {times}{plural} (best: {best:.4g})"
     return str(callback.stopping_reason_message).removesuffix(" Signaling Trainer to stop.")

@@ -24,6 +24,7 @@ from trainer.loop.hooks import STEP_HOOKS, Hooks, forward_context, needs_lightni
 from trainer.loop.log import StepLog, is_logged
 from trainer.loop.recorded import RecordedSteps
 from trainer.loop.stretch import Stretch
+from trainer.task.accumulation import divide_by_batches
 
 IN_BETWEEN = ("on_before_zero_grad", "on_before_backward", "on_after_backward")
 
@@ -37,6 +38,7 @@ class LeanLoop(BoundaryLoop):
 
     def __init__(self, trainer: Trainer) -> None:
         super().__init__(trainer)
+        divide_by_batches(trainer)
         self.step_log = StepLog(trainer)
         self.val_loop = LeanEvaluation(self.val_loop)
         self.recorded = RecordedSteps(trainer)
@@ -163,7 +165,8 @@ class LeanStep:
         if isinstance(output, Tensor) and batches_a_step == 1:
             loss, outputs = output, {"loss": output.detach()}
         else:
-            result = ClosureResult.from_training_step_output(output, batches_a_step)
+            results = self.loop.automatic_optimization.output_result_cls
+            result: ClosureResult = results.from_training_step_output(output, batches_a_step)
             loss, outputs = result.closure_loss, result.asdict() if result.loss is not None else {}
             if loss is None:
                 Closure.warning_cache.warn("`training_step` returned `None`; where that is meant, ignore this warning")

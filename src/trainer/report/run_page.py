@@ -36,6 +36,8 @@ def warnings(record: Record) -> list[str]:
     found = []
     if record.result.get("synthetic"):
         found.append("SYNTHETIC data: made up, in place of the real ones; these numbers say nothing about those.")
+    for name, epochs in (record.result.get("not_finite_epochs") or {}).items():
+        found.append(f"{name} was not finite in {epochs} epoch(s): it could not be compared.")
     if record.accepted_changes:
         found.append(f"More than one version of code or data made these numbers: {'; '.join(record.accepted_changes)}")
     if record.result.get("error"):
@@ -71,6 +73,7 @@ def what_ran(record: Record) -> Facts:
             f"{', '.join(gpus)}; " * bool(gpus) + f"{machine.get('threads')} of {machine.get('cores')} cores",
         ),
         ("steps", str(record.result["steps"]) if "steps" in record.result else None),
+        ("training", record.result.get("stop_reason")),
     ]
     return Facts([(name, str(value)) for name, value in rows if value])
 

@@ -16,6 +16,7 @@ from trainer.losses import NONE
 from trainer.objective import ClassObjective, Objective, objective_for
 from trainer.schedule import MakeSchedule, lightning_schedule
 from trainer.spec import Batch
+from trainer.task.accumulation import batches_in_step, multiply_gradients
 
 MakeOptimizer = Callable[..., Optimizer]
 NETWORKS = ("generator", "discriminator")
@@ -88,6 +89,7 @@ class Adversarial(LightningModule):
         self.make_optimizers = {"generator": optimizer, "discriminator": discriminator_optimizer or optimizer}
         self.seed = torch.initial_seed()  # the run's
         self._batches_a_step = 1
+        self._share = 1.0  # of a batch in its step
         self._owed: list[tuple[Tensor, Tensor]] = []  # fakes that the generator has not yet learned from, and targets
 
     @property
@@ -105,7 +107,10 @@ class Adversarial(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         inputs, targets = batch
-        share = 1 / self.trainer.accumulate_grad_batches
+        share = 1 / batches_in_step(self.trainer, batch_idx)
+        if self._owed and share != self._share:  # the length of the epoch was not known until its last batch
+            multiply_gradients(self.trainer.optimizers[1:], share / self._share)
+        self._share = share
         fakes = self.net.make(self._noise(inputs, len(inputs), TRAINING, self.current_epoch, batch_idx), targets)
         self._owed.append((fakes, targets))
         on_real, on_fake = self.net.judge(inputs, targets), self.net.judge(fakes.detach(), targets)  # (batch, 1) each
