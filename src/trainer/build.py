@@ -11,7 +11,7 @@ from pytorch_lightning.trainer.connectors import accelerator_connector
 from torch import nn
 
 from trainer.config import HOME, user_folders
-from trainer.errors import MismatchError, UserError, blamed_on
+from trainer.errors import MismatchError, UserError, blamed_on, cause_of
 from trainer.spec import DataSpec
 
 
@@ -49,11 +49,18 @@ def build_trainer(config: DictConfig, **more: Any) -> Trainer:
     Args:
         config: The whole config.
         **more: Added to the node's own arguments.
+
+    Raises:
+        UserError: Lightning refuses the arguments, or the environment: the tasks of a Slurm job, for example.
     """
     connector: Any = accelerator_connector
     interactive, connector._IS_INTERACTIVE = connector._IS_INTERACTIVE, False
     try:
         made: Trainer = build(config, "trainer", **more)
+    except Exception as error:
+        if isinstance(cause := cause_of(error), RuntimeError):
+            raise UserError(f"trainer: {cause}") from error
+        raise
     finally:
         connector._IS_INTERACTIVE = interactive
     return made
