@@ -84,7 +84,7 @@ def test_a_run_of_one_process_in_a_slurm_job_of_several_tasks_is_an_ordinary_run
 def test_tasks_that_do_not_come_are_told_after_a_while(under, command, monkeypatch):
     from trainer import rendezvous
 
-    monkeypatch.setattr(rendezvous, "SECONDS_TO_COME_UNSEEN", 1.0)
+    monkeypatch.setattr(rendezvous, "ARRIVAL_SECONDS_WITHOUT_SRUN", 1.0)
     rendezvous.rendezvous.cache_clear()
     under(ONE_TASK | {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NODELIST": "127.0.0.1"})
     under({"MASTER_PORT": str(free_port())})

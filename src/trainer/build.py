@@ -44,7 +44,7 @@ def without_unasked(callbacks: list[Any]) -> dict[str, bool]:
 
 
 def build_trainer(config: DictConfig, **more: Any) -> Trainer:
-    """The Trainer, in a notebook as in a script: there Lightning refuses `ddp`, whose processes it starts by a script.
+    """Return the Trainer, in a notebook too: there Lightning refuses `ddp`, as it starts processes by a script.
 
     Args:
         config: The whole config.
