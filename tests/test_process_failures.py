@@ -136,8 +136,8 @@ def test_a_step_that_is_not_finite_in_one_process_is_left_out_in_all(command, tm
     words = ["callbacks=[checkpoint,finite_loss]", "callbacks.finite_loss.on_bad=skip"]
     outcome = command(*DDP, *words, "model.task._target_=pieces.Bad")
     assert outcome.code == 0, outcome.err
-    assert outcome.err.count("left out: the loss is not finite at step 10: epoch 1, batch 10, examples ") == 1
-    assert "2 step(s) with a loss that is not finite were left out" in outcome.err
+    assert outcome.out.count("left out: the loss is not finite at step 10: epoch 1, batch 10, examples ") == 1
+    assert "2 step(s) with a loss that is not finite were left out" in outcome.out
     last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
     assert all(value.isfinite().all() for value in last["state_dict"].values())
     assert json.loads((tmp_path / "run/result.json").read_text())["metrics"]["test/accuracy"] > 0.3

@@ -65,7 +65,7 @@ def test_a_finished_run_is_resumed_for_longer_and_logs_each_step_once(finished, 
 def test_a_resumed_run_has_the_numbers_of_one_that_was_long_from_the_start(finished, command, tmp_path):
     copied(finished, tmp_path / "run")
     assert command("resume", "run", "trainer.max_epochs=2").code == 0
-    assert command(*DDP, *KEPT, "trainer.max_epochs=2", "hydra.run.dir=whole").code == 0
+    assert command(*DDP, *KEPT, "trainer.max_epochs=2", f"hydra.run.dir={tmp_path}/whole").code == 0
     assert (tmp_path / "run/metrics.csv").read_bytes() == (tmp_path / "whole/metrics.csv").read_bytes()
     assert result_of(tmp_path / "run")["metrics"] == result_of(tmp_path / "whole")["metrics"]
 
@@ -151,8 +151,8 @@ def test_each_job_of_a_sweep_may_use_several_processes(how, process, finished, t
 
 @pytest.mark.slow
 def test_a_hopeless_trial_of_several_processes_is_ended_early_and_kept(process, tmp_path):
-    search = ["optimizer.lr=choice(0.01,0.00001)", "optimized_metric=val/loss", "sweep.trials=2"]
-    sampler = "sweep.sampler={_target_:optuna.samplers.GridSampler,search_space:{optimizer.lr:[0.01,0.00001]}}"
+    search = ["optimizer.lr=choice('0.01','0.00001')", "optimized_metric=val/loss", "sweep.trials=2"]
+    sampler = "sweep.sampler={_target_:optuna.samplers.GridSampler,search_space:{optimizer.lr:['0.01','0.00001']}}"
     pruner = "sweep.pruner={_target_:optuna.pruners.ThresholdPruner,upper:2.2}"
     outcome = process("-m", *DDP, *KEPT, *search, sampler, pruner, "trainer.max_epochs=3", "hydra.sweep.dir=s")
     assert outcome.code == 0, outcome.out + outcome.err

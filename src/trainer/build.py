@@ -12,7 +12,7 @@ from torch import nn
 
 from trainer.config import HOME, user_folders
 from trainer.direction import measured_by
-from trainer.errors import MismatchError, UserError, blamed_on
+from trainer.errors import MismatchError, UserError, blamed_on, cause_of
 from trainer.monitors import with_modes
 from trainer.spec import DataSpec
 
@@ -47,16 +47,23 @@ def without_unasked(config: DictConfig, callbacks: list[Any]) -> dict[str, bool]
 
 
 def build_trainer(config: DictConfig, **more: Any) -> Trainer:
-    """The Trainer, in a notebook as in a script: there Lightning refuses `ddp`, whose processes it starts by a script.
+    """Return the Trainer, in a notebook too: there Lightning refuses `ddp`, as it starts processes by a script.
 
     Args:
         config: The whole config.
         **more: Added to the node's own arguments.
+
+    Raises:
+        UserError: Lightning refuses the arguments, or the environment: the tasks of a Slurm job, for example.
     """
     connector: Any = accelerator_connector
     interactive, connector._IS_INTERACTIVE = connector._IS_INTERACTIVE, False
     try:
         made: Trainer = build(config, "trainer", **more)
+    except Exception as error:
+        if isinstance(cause := cause_of(error), RuntimeError):
+            raise UserError(f"trainer: {cause}") from error
+        raise
     finally:
         connector._IS_INTERACTIVE = interactive
     return made

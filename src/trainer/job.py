@@ -25,7 +25,7 @@ from trainer.ranks import World, processes_started
 
 @dataclass
 class Job:
-    """What a process needs to take part in a run; it can be pickled.
+    """Everything that a process needs to take part in a run; it can be pickled.
 
     Args:
         function: Dotted name of the function to call with the config and the run directory.
@@ -68,15 +68,15 @@ class Job:
         resolve_name(self.function)
         quieten()
 
-    def log_to_run(self, *, all_of_it: bool) -> None:
+    def log_to_run(self, *, everything: bool) -> None:
         """Log where the run logs: to the terminal and to its log file.
 
         Args:
-            all_of_it: Whether to log more than warnings, which only one process does.
+            everything: Whether to log more than warnings; only one process of a run does.
         """
         hydra: Any = HydraConfig.get()
         configure_log(hydra.job_logging, hydra.verbose)
-        for handler in logging.getLogger().handlers if not all_of_it else ():
+        for handler in logging.getLogger().handlers if not everything else ():
             handler.setLevel(logging.WARNING)
         quieten()
 

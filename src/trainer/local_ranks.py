@@ -23,8 +23,8 @@ from trainer.job import Job
 from trainer.ranks import World
 from trainer.rendezvous import Rendezvous
 
-SECONDS_TO_LEAVE = 3.0  # between SIGTERM and SIGKILL
-SECONDS_BETWEEN_LOOKS = 0.5  # at processes that may have ended without an answer
+TERMINATION_SECONDS = 3.0  # between SIGTERM and SIGKILL
+POLL_SECONDS = 0.5  # after which processes are found that have ended without an answer
 
 
 @dataclass
@@ -41,7 +41,7 @@ class _RemoteTraceback(Exception):  # noqa: N818  it is shown by this name
         return f"\n\n{self.args[0]}"
 
 
-def execute_here(job: Job, node: int, meeting: Rendezvous) -> dict[str, Any]:
+def execute_on_this_node(job: Job, node: int, meeting: Rendezvous) -> dict[str, Any]:
     """Execute a job in processes of this node, and return the result of the first of them.
 
     Args:
@@ -59,15 +59,15 @@ def execute_here(job: Job, node: int, meeting: Rendezvous) -> dict[str, Any]:
         )
     content = pickle.dumps(job)
     ranks: list[_Rank] = []
-    succeeded = False
+    has_failed = True
     try:
         for local in range(job.world.local):
             variables = _variables(job.world, node, local, meeting)
             ranks.append(_start(node * job.world.local + local, variables, content))
         result = _result(ranks, job.world)
-        succeeded = True
+        has_failed = False
     finally:
-        _end(ranks, ask=not succeeded)
+        _end(ranks, has_failed=has_failed)
     if isinstance(result, Pruned):
         raise result
     return result
@@ -90,9 +90,11 @@ def _variables(world: World, node: int, local: int, meeting: Rendezvous) -> dict
 
 
 def _start(number: int, variables: dict[str, str | None], job: bytes) -> _Rank:
-    """Start a process of this node, and give it its order."""
+    """Start a process of this node, and write its arguments to its standard input."""
     reader, writer = os.pipe()
-    order = rank.Order(number, sys.path, {**variables, "PYTHONPATH": os.environ.get("PYTHONPATH")}, job, writer)
+    arguments = rank.RankArguments(
+        number, sys.path, {**variables, "PYTHONPATH": os.environ.get("PYTHONPATH")}, job, writer
+    )
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", "from trainer.rank import main; main()"],
         env={**os.environ, "PYTHONPATH": str(Path(trainer.__file__).parents[1])},
@@ -103,7 +105,7 @@ def _start(number: int, variables: dict[str, str | None], job: bytes) -> _Rank:
     os.close(writer)
     assert process.stdin
     with suppress(BrokenPipeError):  # it has ended, as its exit status says
-        pickle.dump(order, process.stdin)
+        pickle.dump(arguments, process.stdin)
         process.stdin.flush()
     return _Rank(number, process, Connection(reader, writable=False))
 
@@ -112,7 +114,7 @@ def _result(ranks: Sequence[_Rank], world: World) -> dict[str, Any] | Pruned:
     """Wait until all have answered, and return the first one's result; the first failure ends the waiting."""
     results: dict[int, dict[str, Any] | Pruned] = {}
     while waiting := [each for each in ranks if each.number not in results]:
-        wait([each.answer for each in waiting], SECONDS_BETWEEN_LOOKS)
+        wait([each.answer for each in waiting], POLL_SECONDS)
         for each in waiting:
             if each.answer.poll():
                 try:
@@ -145,12 +147,17 @@ def _error(failure: rank.Failure | None, failed: _Rank, ranks: Sequence[_Rank], 
     return failure.error
 
 
-def _end(ranks: Sequence[_Rank], *, ask: bool) -> None:
-    """End processes: those that do not leave in time, by themselves or after SIGTERM, are killed."""
+def _end(ranks: Sequence[_Rank], *, has_failed: bool) -> None:
+    """End processes, those of a run that has failed by SIGTERM, and kill those that do not end in time.
+
+    The first process of a run that has not failed may take its time: loggers write what they have left.
+    """
     try:
-        for each in ranks if ask else ():
+        for each in ranks if has_failed else ():
             each.process.terminate()
-        deadline = time.monotonic() + SECONDS_TO_LEAVE
+        if not has_failed:
+            ranks[0].process.wait()
+        deadline = time.monotonic() + TERMINATION_SECONDS
         for each in ranks:
             with suppress(subprocess.TimeoutExpired):
                 each.process.wait(max(0.0, deadline - time.monotonic()))

@@ -21,9 +21,9 @@ from trainer.artifacts.run_directory import RunDirectory
 from trainer.build import build_trainer
 from trainer.errors import UserError, blamed_on
 from trainer.job import Job
-from trainer.local_ranks import execute_here
+from trainer.local_ranks import execute_on_this_node
 from trainer.ranks import World, is_first_process, processes_started
-from trainer.rendezvous import SECONDS_TO_BE_DISMISSED, Rendezvous, cluster_environment, rendezvous
+from trainer.rendezvous import DISMISSAL_SECONDS, Rendezvous, cluster_environment, rendezvous
 from trainer.signals import interruptible
 
 
@@ -39,8 +39,8 @@ def world_of(config: DictConfig) -> World:
     planned = build_trainer(config, logger=False, callbacks=[], enable_checkpointing=False)
     if isinstance(planned.strategy.launcher, _MultiProcessingLauncher):
         raise UserError(
-            f"trainer.strategy: '{asked.get('strategy')}' trains in copies of this process, and what they have learned"
-            " of steps and epochs is lost; expected trainer.strategy=ddp"
+            f"trainer.strategy: '{asked.get('strategy')}' trains in copies of this process, and their number of"
+            " steps and their callbacks are lost; expected trainer.strategy=ddp"
         )
     devices, nodes = planned.num_devices, planned.num_nodes
     if devices * nodes == processes_started() == 1:
@@ -72,14 +72,14 @@ def execute_in_all(function: Callable[..., Any], directory: RunDirectory, world:
         rendezvous().share(job, world.size - 1)
         return job.execute()
     if world.size == world.local:
-        return execute_here(job, 0, Rendezvous(os.environ.get("MASTER_ADDR", "127.0.0.1"), 0, hosts=True))
+        return execute_on_this_node(job, 0, Rendezvous(os.environ.get("MASTER_ADDR", "127.0.0.1"), 0, hosts=True))
     rendezvous().share(job, world.size // world.local - 1)
-    return execute_here(job, 0, rendezvous())
+    return execute_on_this_node(job, 0, rendezvous())
 
 
 @contextmanager
 def leading() -> Iterator[None]:
-    """Within this, the first process may start a run; if it does not, the other processes are told so."""
+    """Let the first process start a run; if it starts none, end the waiting of the other processes."""
     others = processes_started() - 1
     before = rendezvous().count if others else 0
     try:
@@ -87,7 +87,7 @@ def leading() -> Iterator[None]:
     finally:
         if others and rendezvous().count == before:
             with suppress(UserError):  # the others have failed before
-                rendezvous().share(None, others, SECONDS_TO_BE_DISMISSED)
+                rendezvous().share(None, others, DISMISSAL_SECONDS)
 
 
 def lead(command: Callable[[], int]) -> int:
@@ -116,7 +116,7 @@ def join() -> tuple[Path, dict[str, Any]] | None:
     if job is None:
         return None
     if job.world.local:
-        return job.directory.path, execute_here(job, int(os.environ["NODE_RANK"]), rendezvous())
+        return job.directory.path, execute_on_this_node(job, int(os.environ["NODE_RANK"]), rendezvous())
     with interruptible():
         job.prepare()
         return job.directory.path, job.execute()

@@ -17,8 +17,8 @@ from trainer.signals import interruptible
 
 
 @dataclass
-class Order:
-    """What a process gets through its standard input.
+class RankArguments:
+    """The arguments of a process of a run, which it reads from its standard input.
 
     Args:
         number: The rank among all processes of the run.
@@ -59,13 +59,19 @@ class Failure:
 
 
 def main() -> None:
-    """Execute the order that standard input brings, and end when that ends, as it does with the process behind it."""
-    orders = os.fdopen(os.dup(0), "rb")
+    """Read the arguments, execute the job, and answer with the outcome.
+
+    Standard input ends when the process ends that has started this one. Then this one is killed.
+    """
+    stdin = os.fdopen(os.dup(0), "rb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    order: Order = pickle.load(orders)
-    Thread(target=_end_with, args=(orders,), daemon=True).start()
-    sys.path[:] = order.path
-    for name, value in order.variables.items():
+    try:
+        arguments: RankArguments = pickle.load(stdin)
+    except EOFError:
+        sys.exit(1)
+    Thread(target=_end_with, args=(stdin,), daemon=True).start()
+    sys.path[:] = arguments.path
+    for name, value in arguments.variables.items():
         os.environ.pop(name, None)
         if value is not None:
             os.environ[name] = value
@@ -74,18 +80,18 @@ def main() -> None:
         with interruptible():
             logging.getLogger().addHandler(logging.NullHandler())  # else Lightning adds one of its own at its import
             with late_imports():
-                job = pickle.loads(order.job)
+                job = pickle.loads(arguments.job)
                 job.prepare()
-            job.log_to_run(all_of_it=order.number == 0)
+            job.log_to_run(everything=arguments.number == 0)
             outcome = job.execute()
     except Pruned as end:
         outcome = end
     except BaseException as error:
         outcome = Failure.of(error)
-    Connection(order.answer, readable=False).send(outcome)
+    Connection(arguments.answer, readable=False).send(outcome)
     sys.exit(isinstance(outcome, Failure))
 
 
-def _end_with(orders: BinaryIO) -> None:
-    orders.read()
+def _end_with(stdin: BinaryIO) -> None:
+    stdin.read()
     os.killpg(0, signal.SIGKILL)

@@ -27,12 +27,12 @@ from torch.distributed import DistError, PrefixStore, TCPStore
 from trainer.errors import UserError
 from trainer.ranks import is_first_process, is_slurm_step
 
-SECONDS_TO_COME = 600.0  # nodes may start one after another
-SECONDS_TO_COME_UNSEEN = 30.0  # of Slurm's tasks, if nothing says that srun has started them
-SECONDS_TO_BE_DISMISSED = 60.0
-SECONDS_TO_COMPOSE = 1800.0  # a script may do much before it trains
-SECONDS_OF_SILENCE = 10.0
-SECONDS_BETWEEN_LOOKS = 0.02
+ARRIVAL_SECONDS = 600.0  # nodes may start one after another
+ARRIVAL_SECONDS_WITHOUT_SRUN = 30.0
+DISMISSAL_SECONDS = 60.0
+JOB_SECONDS = 1800.0  # a script may do much before it trains
+SILENT_SECONDS = 10.0  # before the log says that a process waits
+POLL_SECONDS = 0.02
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Rendezvous:
                 is_master=hosts,
                 wait_for_workers=False,
                 multi_tenant=True,
-                timeout=timedelta(seconds=SECONDS_TO_COMPOSE),
+                timeout=timedelta(seconds=JOB_SECONDS),
             )
         except DistError as error:
             where = f"{address}:{port}"
@@ -79,7 +79,7 @@ class Rendezvous:
         self._messages = PrefixStore(f"trainer/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", self.store)
         self.count = 0  # of messages
 
-    def share(self, message: Any, others: int, seconds: float = SECONDS_TO_COME) -> None:
+    def share(self, message: Any, others: int, seconds: float = ARRIVAL_SECONDS) -> None:
         """Hand a message to the other processes, and wait until they have taken it.
 
         Args:
@@ -93,7 +93,7 @@ class Rendezvous:
         self._messages.set(str(self.count), pickle.dumps(message))
         taken = f"{self.count}/taken"
         self.count += 1
-        seconds = min(seconds, SECONDS_TO_COME_UNSEEN) if _may_lack_srun() else seconds
+        seconds = min(seconds, ARRIVAL_SECONDS_WITHOUT_SRUN) if _may_lack_srun() else seconds
         if not self._until(lambda: self._messages.add(taken, 0) >= others, seconds, "the other processes of the run"):
             there = 1 + self._messages.add(taken, 0)
             hint = "started without srun? expected: srun trainer ..." if _may_lack_srun() else "start all of them"
@@ -108,8 +108,8 @@ class Rendezvous:
         key, first = str(self.count), f"the first process of the run at {self.address}:{self.port}"
         self.count += 1
         try:
-            if not self._until(lambda: self._messages.check([key]), SECONDS_TO_COMPOSE, first):
-                raise UserError(f"{first} has sent no job within {SECONDS_TO_COMPOSE:.0f} s")
+            if not self._until(lambda: self._messages.check([key]), JOB_SECONDS, first):
+                raise UserError(f"{first} has sent no job within {JOB_SECONDS:.0f} s")
             message = pickle.loads(self._messages.get(key))
             self._messages.add(f"{key}/taken", 1)
         except DistError as error:
@@ -124,10 +124,10 @@ class Rendezvous:
             passed = time.monotonic() - start
             if passed > seconds:
                 return False
-            if silent and passed > SECONDS_OF_SILENCE:
+            if silent and passed > SILENT_SECONDS:
                 silent = False
                 log.info(f"waiting for {awaited}")
-            time.sleep(SECONDS_BETWEEN_LOOKS)
+            time.sleep(POLL_SECONDS)
         return True
 
 

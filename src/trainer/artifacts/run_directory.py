@@ -139,10 +139,10 @@ class RunDirectory:
             self._starts[-1].setdefault("accepted_changes", []).extend(changes)
 
     def go_on(self) -> None:
-        """Take out what a resumed run had logged after its checkpoint, and its old result, and write what it is now.
+        """Remove the old result and the log entries after the checkpoint, and write the new config and provenance.
 
-        Called by the first process once the first new step has been made: a run that cannot be resumed keeps its
-        finished result. It does nothing in a run that is new, or if it was called before.
+        Called by the first process after the first new step: a finished run that cannot be resumed stays as it was.
+        Does nothing in a new run, and if it was called before.
         """
         if self._resumes_at is None:
             return

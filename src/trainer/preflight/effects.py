@@ -14,6 +14,12 @@ from trainer.origin import Layer, written_by_user
 Unused = dict[str, str]  # the reason, by key
 
 
+def kind_of(made: Any) -> type:
+    """Return the class of an object, which may be one that `Uses` watches."""
+    kind = type(made)
+    return kind.__base__ or kind if kind.__module__ == __name__ else kind
+
+
 class Uses:
     """Notes which objects from the config are used, and which attributes of them."""
 

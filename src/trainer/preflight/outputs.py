@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from trainer.mistake import Mistake
 from trainer.objective import ClassObjective, ValueObjective
+from trainer.preflight.effects import kind_of
 from trainer.spec import DataSpec
 from trainer.task.supervised import Supervised
 
@@ -47,7 +48,7 @@ class OutputCheck:
         self.standardized = standardized
         self.objective: Any = getattr(task, "objective", None)
         # another task or loss may give outputs another meaning
-        self.applies = isinstance(task, Supervised) and type(self.objective) in (ClassObjective, ValueObjective)
+        self.applies = isinstance(task, Supervised) and kind_of(self.objective) in (ClassObjective, ValueObjective)
         self.limit = ""
 
     def __call__(self, net: nn.Module, inputs: Any, outputs: Any) -> None:
