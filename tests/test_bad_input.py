@@ -14,7 +14,7 @@ MISTAKES = {
     ],
     "model=cn": ["model/cn", "did you mean 'cnn'?"],
     "modle=cnn": ["modle: no such key; did you mean 'model'?"],
-    "epocs=3": ["epocs: no such key; there are: callbacks, ckpt_path, "],
+    "epocs=3": ["epocs: no such key; there are: accept_changes, callbacks, "],
     "model.net.hiden=[3]": ["model.net.hiden: no such key; did you mean 'hidden'?"],
     "+model.net.hiden=[3]": ["model.net.hiden: ", "did you mean 'hidden'?", "(command line: +model.net.hiden=[3])"],
     "seed=abc": ["seed", "'abc'", "Integer"],

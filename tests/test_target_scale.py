@@ -191,7 +191,7 @@ def test_a_loss_of_values_is_taken_in_standardized_units():
 
 def test_outputs_of_another_shape_than_the_targets_are_refused_and_not_broadcast():
     objective = objective_for(DataSpec("one", "vector", (1,), "values", output_size=1))
-    with pytest.raises(UserError, match=r"model\.net: outputs of shape \(4,\); expected \(4, 1\)"):
+    with pytest.raises(UserError, match=r"model\.net: outputs of shape \(4,\); data 'one' expects \(4, 1\)"):
         objective.loss(torch.zeros(4), torch.zeros(4, 1))
 
 

@@ -51,7 +51,12 @@ def ended(command, tmp_path, *words):
             "stopped early at epoch 1: Stopping threshold reached: val/loss = ",
         ),
         (
-            [*STOP[:1], "callbacks.early_stopping.monitor=val/own", "model.task._target_=users.NanLater"],
+            [
+                *STOP[:1],
+                "callbacks.early_stopping.monitor=val/own",
+                "callbacks.early_stopping.mode=max",
+                "model.task._target_=users.NanLater",
+            ],
             2,
             "stopped early at epoch 2: val/own is not finite",
         ),
@@ -80,8 +85,8 @@ def test_a_training_that_is_as_long_as_it_was_to_be_has_no_reason(command, tmp_p
 @pytest.mark.parametrize(
     ("words", "who"),
     [
-        (["callbacks.checkpoint.monitor=val/own"], "Checkpoint"),
-        (["scheduler=plateau", "scheduler.monitor=val/own"], "the scheduler"),
+        (["callbacks.checkpoint.monitor=val/own", "callbacks.checkpoint.mode=max"], "Checkpoint"),
+        (["scheduler=plateau", "scheduler.monitor=val/own", "scheduler.mode=max"], "the scheduler"),
     ],
 )
 def test_a_monitored_metric_that_is_not_finite_is_told_at_once_and_counted(words, who, command, tmp_path):
@@ -94,7 +99,12 @@ def test_a_monitored_metric_that_is_not_finite_is_told_at_once_and_counted(words
 
 
 def test_the_count_goes_on_in_a_run_that_is_resumed(command, tmp_path):
-    words = ("model.task._target_=users.NanLater", "callbacks.checkpoint.monitor=val/own", "trainer.max_epochs=2")
+    words = (
+        "model.task._target_=users.NanLater",
+        "callbacks.checkpoint.monitor=val/own",
+        "callbacks.checkpoint.mode=max",
+        "trainer.max_epochs=2",
+    )
     ended(command, tmp_path, *words)
     assert command("resume", "run", "trainer.max_epochs=4", "trust=users").code == 0
     assert json.loads((tmp_path / "run/result.json").read_text())["not_finite_epochs"] == {"val/own": 3}

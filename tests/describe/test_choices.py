@@ -73,7 +73,7 @@ def test_an_argument_that_the_file_does_not_list_has_a_plus_and_the_default_of_t
 
 def test_the_run_gives_lightnings_trainer_what_is_said():
     source = (REPOSITORY / "src/trainer/run.py").read_text()
-    call = source[source.index('"trainer",') :].partition("**")[0]
+    call = source[source.index("build_trainer(") :].partition("**")[0]
     assert GIVEN["pytorch_lightning.Trainer"] == {
         line.partition("=")[0].strip() for line in call.splitlines() if "=" in line
     }

@@ -35,8 +35,8 @@ def change(file, text):
 def test_jobs_of_changed_code_are_refused_by_name_and_marked_where_that_is_accepted(workers, command, tmp_path, jobs):
     file = tmp_path / "my_shown.py"
     file.write_text(CODE.format(formula="self.x"))
-    metric = "optimized_metric=val/shown"
-    first = command("-m", *TINY, SHOWN, "+callbacks.o.x=1,2", metric, *workers, SWEEP)
+    metric = ("optimized_metric=val/shown", "sweep.direction=max")
+    first = command("-m", *TINY, SHOWN, "+callbacks.o.x=1,2", *metric, *workers, SWEEP)
     assert first.code == 0, first.err
     assert [*mixed(report_of(tmp_path / "s").groups[0].runs)] == []
     change(file, CODE.format(formula="self.x + 10"))

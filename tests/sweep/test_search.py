@@ -205,7 +205,7 @@ def test_a_search_without_optuna_says_what_to_install(command, monkeypatch):
 def test_one_run_of_a_search_says_that_it_searches_nothing(command):
     outcome = command(*TINY, "sweep.trials=3")
     assert outcome.code == 0
-    assert "a search is begun with trainer -m" in outcome.err
+    assert "sweep.trials: no effect in a single run; start a sweep with: trainer -m" in outcome.err
 
 
 def test_the_best_of_a_search_is_a_recipe_that_runs(command, tmp_path):

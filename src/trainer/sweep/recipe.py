@@ -46,7 +46,8 @@ def best_recipe(report: Report) -> str:
         values |= NO_SEARCH
     spread = f" +- {best.estimate.deviation:.2g}" if best.estimate.count > 1 else ""
     deleted = [shlex.quote(each.input_line or "") for each in kept if each.is_delete()]
-    mean = f"{report.metric}: {best.estimate.mean:.4g}{spread} ({best.estimate.count} run{'s' * (best.estimate.count > 1)})"
+    runs = f"{best.estimate.count} run{'s' * (best.estimate.count > 1)}"
+    mean = f"{report.metric}: {best.estimate.mean:.4g}{spread} ({runs})"
     head = [
         f"The best of {len(report.groups)} configs by {mean}.",
         f"Its best run: {run.path.name}, seed {run.config.get('seed')}: {run.metrics[report.metric]:.6g}",

@@ -61,7 +61,7 @@ class Report:
     @property
     def notes(self) -> list[str]:
         """What a reader must know of the groups, a line each."""
-        found = [f"{count} {state} run(s) without {self.metric} left out" for state, count in self.left_out.items()]
+        found = [f"left out: {count} {state} run(s) without {self.metric}" for state, count in self.left_out.items()]
         if self.higher is None:
             offer = "to name the best config: direction=min or direction=max"
             found.append(f"no config is called the best: {UNKNOWN.format(self.metric)}; {offer}")

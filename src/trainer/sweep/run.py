@@ -84,16 +84,12 @@ def run_sweep(
         OmegaConf.save(config, directory / "multirun.yaml")
     ledger.notice_the_dead()
     jobs = ledger.jobs()
-    if search:
-        log.info(f"search {directory}: {len(jobs)} of {config.sweep.trials} trials begun")
-    else:
-        log.info(f"sweep  {directory}: {len(jobs)} jobs, {added} of them new, {len(_to_run(jobs))} to run")
+    log.info(_counted(directory, jobs, added, search))
     before = {job.number: job.tries for job in jobs}
-    number = 0
     turns = Turns(ledger, config.sweep.retries, config.sweep.fail_fast, _hydra_kept()(search.next) if search else None)
-    if engine := engine_of(config, ledger):
-        number = _side_by_side(turns, engine, config, own, search)
-    else:
+    engine = engine_of(config, ledger)
+    number = _side_by_side(turns, engine, config, own, search) if engine else 0
+    if not engine:
         _launch(turns, _launcher(ledger, config, context, composer, task, search), batch)
     tell(ledger)
     if number:
@@ -227,8 +223,11 @@ def _beside(job: Job, search: Search | None, config: DictConfig) -> list[str]:
     return again + ([PRUNING] if search and search.plan.goal.prunes else [])
 
 
-def _to_run(jobs: Sequence[Job]) -> list[Job]:
-    return [job for job in jobs if job.state in TO_RUN]
+def _counted(directory: Path, jobs: Sequence[Job], added: int, search: Search | None) -> str:
+    if search:
+        return f"search {directory}: {len(jobs)} of {search.wanted} trials begun"
+    to_run = sum(job.state in TO_RUN for job in jobs)
+    return f"sweep  {directory}: {len(jobs)} jobs, {added} of them new, {to_run} to run"
 
 
 def _folder(context: HydraContext) -> str | None:
