@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from trainer.direction import AUTO, MODES, Direction, direction_of
 
-PLATEAU_METRIC = "val/loss"  # that a plateau scheduler monitors if it takes no `monitor`
+PLATEAU_METRIC = "val/loss"  # that PyTorch's plateau scheduler monitors, which takes no `monitor`
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,12 @@ def monitors(config: DictConfig) -> Iterator[Monitor]:
         written, by_code = node.get("mode"), defaults.get("mode")
         if written not in MODES and by_code not in MODES:  # `mode` has another meaning here, or does not exist
             continue
-        if "monitor" not in node and "monitor" in defaults and written is None:
-            yield Monitor(key, defaults["monitor"], by_code)  # the code chooses both
-        else:
-            usual = defaults.get("monitor", PLATEAU_METRIC if key == "scheduler" else None)
-            yield Monitor(key, node.get("monitor", usual), AUTO if written is None else written)
+        if "monitor" in node:
+            yield Monitor(key, node["monitor"], AUTO if written is None else written)
+        elif "monitor" in defaults:  # without a `mode` beside it the code chooses both
+            yield Monitor(key, defaults["monitor"], by_code if written is None else written)
+        elif node["_target_"].endswith(".ReduceLROnPlateau"):
+            yield Monitor(key, PLATEAU_METRIC, AUTO if written is None else written)
 
 
 def with_modes(config: DictConfig, measured: Mapping[str, Direction]) -> DictConfig:
