@@ -75,3 +75,17 @@ def test_each_difference_stands_under_its_cause(made):
     assert found["hardware"] == {"cores": (2, 4)}
     assert {*found["code"]} == {"commit 0", "uncommitted changes"}
     assert causes(first, first) == {}
+
+
+@pytest.mark.parametrize(
+    ("resumed", "code"),
+    [
+        ([], {"a.py": "1", "late.py": "1"}),
+        ([{"code": {"a.py": "1"}}], {"a.py": "1", "late.py": "1"}),  # killed before it imported the other file
+        ([{"code": {"a.py": "2"}, "code_version": 2}], {"a.py": "2"}),  # the other file is gone, and that was accepted
+    ],
+)
+def test_the_code_of_a_run_is_that_of_its_last_version(resumed, code, tmp_path):
+    facts = {"code": {"a.py": "1", "late.py": "1"}, "resumed": resumed}
+    (tmp_path / "provenance.json").write_text(json.dumps(facts))
+    assert Record(tmp_path).code == code

@@ -94,6 +94,8 @@ class SelfContained(Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         made = getattr(data, "preprocessing", None)
         if not self._origin:
+            if trainer.is_global_zero:
+                self.directory.record_code()  # what the first steps have imported, too
             checksum = self._checksum.result() if self._checksum else known_checksum(data)
             self._origin = {**origin(self.directory), "data_sha256": checksum}
             if trainer.is_global_zero:

@@ -76,8 +76,10 @@ class Record:
 
     @property
     def code(self) -> dict[str, str]:
-        """The hashes of the files that the run has imported, by their names; empty if it has not recorded them."""
-        return {name: digest for start in self.starts for name, digest in start.get("code", {}).items()}
+        """The hashes of the files of the run's last version of code, by their names; empty if none are recorded."""
+        version = self.starts[-1].get("code_version", 1)
+        found = [start.get("code", {}) for start in self.starts if start.get("code_version", 1) == version]
+        return {name: digest for code in found for name, digest in code.items()}
 
     @property
     def code_start(self) -> dict[str, Any]:
