@@ -1,6 +1,7 @@
 """The best config as a recipe: whatever kind of sweep found it, running it gives the metrics of the best run again."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -48,13 +49,14 @@ def test_the_best_config_of_every_kind_of_sweep_runs_again_with_the_same_metrics
         (tmp_path / name).write_text(text)
     outcome = command("-m", *KINDS[kind], "hydra.sweep.dir=s")
     assert outcome.code == 0, outcome.err
-    best = report_of(Path("s")).groups[0]
+    best = report_of(Path("s")).best_run
     recipe = (tmp_path / "s/best.yaml").read_text()
     (tmp_path / "experiments/winner.yaml").write_text(recipe)
-    typed = [line.partition("'")[2].rstrip("'") for line in recipe.splitlines() if "on the command line: " in line]
+    [launch] = [line.partition("then: trainer experiment=NAME")[2] for line in recipe.splitlines() if "then: " in line]
+    typed = shlex.split(launch)
     again = command("experiment=winner", *typed, "hydra.run.dir=again")
     assert again.code == 0, again.err
-    first, second = (json.loads((run / "result.json").read_text()) for run in (best.runs[0].path, tmp_path / "again"))
+    first, second = (json.loads((run / "result.json").read_text()) for run in (best.path, tmp_path / "again"))
     assert first["metrics"] == second["metrics"]
     assert first["fingerprint"] == second["fingerprint"]
     assert yaml.safe_load(recipe)
