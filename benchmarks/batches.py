@@ -15,9 +15,9 @@ import torch
 from table import number
 from torch import Tensor, nn
 
-from trainer.build import build, build_net
-from trainer.compose import Composer
-from trainer.spec import DataSpec
+from trainer.config.compose import Composer
+from trainer.core.spec import DataSpec
+from trainer.training.build import build, build_net
 
 SIZES = (16, 32, 64, 128, 256, 512, 1024)
 RECIPES = ("mnist_cnn", "cifar10_cnn", "imdb_lstm")

@@ -59,8 +59,8 @@ def job_of(words: tuple[str, ...]) -> Job:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from trainer.build import build, build_net
-    from trainer.config import HOME, register
+    from trainer.config.schema import HOME, register
+    from trainer.training.build import build, build_net
 
     register()
     with initialize_config_dir(str(HOME / "conf"), version_base="1.3"):

@@ -2,7 +2,8 @@
 
     python benchmarks/layers.py [--rounds N]
 
-Linear layers: outputs and gradients; the ratio is 1 where the processor is not one for `trainer.model.onednn`.
+Linear layers: outputs and gradients; the ratio is 1 if `trainer.model.layers.onednn_linear` does not use the
+processor.
 Pooling: outputs alone, as in a validation; then whole networks with ours and with PyTorch's. The ratio is of one round,
 in which both take turns; printed is the median.
 """
@@ -20,10 +21,10 @@ import torch
 from table import number
 from torch import Tensor, nn
 
-from trainer.build import build, build_net
-from trainer.compose import Composer
-from trainer.model.onednn import FEWEST_PRODUCTS, Linear, is_faster
-from trainer.model.pooling import MaxPool2d
+from trainer.config.compose import Composer
+from trainer.model.layers.max_pool import MaxPool2d
+from trainer.model.layers.onednn_linear import FEWEST_PRODUCTS, Linear, is_faster
+from trainer.training.build import build, build_net
 
 # rows, inputs and outputs: hidden layers of a perceptron, then of GAN, CNN and attention of the tutorials
 PRODUCTS = (

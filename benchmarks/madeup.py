@@ -2,9 +2,9 @@
 
 import torch
 
+from trainer.core.spec import DataSpec
 from trainer.data.base import TensorData
-from trainer.data.split import Split, Stage
-from trainer.spec import DataSpec
+from trainer.data.loading.split import Split, Stage
 
 
 class MadeUp(TensorData):

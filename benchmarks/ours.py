@@ -6,7 +6,7 @@ from pathlib import Path
 
 from laps import drawn, laps
 
-from trainer.cli import main
+from trainer.cli.main import main
 
 STOPWATCH = "+callbacks.stopwatch._target_=stopwatch.Stopwatch"
 

@@ -16,10 +16,10 @@ import tempfile
 from pathlib import Path
 from statistics import fmean, stdev
 
-from trainer.sweep.front import front
-from trainer.sweep.ledger import Job
-from trainer.sweep.search import read
-from trainer.sweep.trials import Trials
+from trainer.sweep.search.pareto_front import front
+from trainer.sweep.search.search import read
+from trainer.sweep.store.job_store import Job
+from trainer.sweep.store.trial_store import Trials
 
 PRUNERS = ("none", "median", "asha", "hyperband")
 

@@ -22,7 +22,7 @@ class Wait(Callback):
 """
 PLAN = """
 import sys
-from trainer.cli import main
+from trainer.cli.main import main
 try:
     main()
 finally:
@@ -61,7 +61,7 @@ def overhead(folder: Path, *, quick: bool) -> Round:
 
     And of the ledger alone, to begin and end a job, with as many jobs in it as here and with 10,000.
     """
-    from trainer.sweep.ledger import Ledger
+    from trainer.sweep.store.job_store import Ledger
 
     jobs, found = JOBS[0 if quick else 1], {}
     for name, more in {"in turn": [], "in processes": ["sweep.workers=1"]}.items():
@@ -98,7 +98,7 @@ def plan(folder: Path, *, quick: bool) -> Round:
 
 def barrier(folder: Path, *, quick: bool) -> Round:
     """Units of time from the first begin to the last end of jobs that take 6, 1, 1, 1, 1, 1 and 1, two at a time."""
-    from trainer.sweep.ledger import Ledger
+    from trainer.sweep.store.job_store import Ledger
 
     unit, found = 4.0 if quick else 10.0, {}
     lengths = ",".join(str(unit * units + number / 1000) for number, units in enumerate(UNITS))  # no two jobs alike

@@ -47,7 +47,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
     monkeypatch.delenv("TRAINER_DATA_DIR", raising=False)
 
     def run(*arguments: str) -> Outcome:
-        from trainer.cli import main
+        from trainer.cli.main import main
 
         GlobalHydra.instance().clear()
         monkeypatch.setattr(sys, "argv", ["trainer", *arguments])

@@ -8,7 +8,7 @@ import torch
 from omegaconf import OmegaConf
 
 import trainer
-from trainer.errors import UserError
+from trainer.core.errors import UserError
 
 QUICK = ["model=linear", "trainer.max_epochs=1", "callbacks=[checkpoint]", "logger=none"]
 

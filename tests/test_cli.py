@@ -11,7 +11,7 @@ from trainer import __version__
 WITHOUT_TORCH = """
 import sys
 sys.argv = ["trainer", *{arguments!r}]
-from trainer.cli import main
+from trainer.cli.main import main
 try:
     main()
 except SystemExit as end:

@@ -11,8 +11,8 @@ import pytest
 import torch
 from filelock import FileLock
 
-from trainer.artifacts import seal
-from trainer.artifacts.hold import LOCK, state_of
+from trainer.artifacts import checkpoint_io
+from trainer.artifacts.run_lock import LOCK, state_of
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +124,7 @@ def test_a_full_disk_ends_the_run_and_leaves_the_last_good_checkpoint(stopped, c
         raise OSError(28, os.strerror(28))
 
     with monkeypatch.context() as no_space:
-        no_space.setattr(seal.os, "fsync", full)
+        no_space.setattr(checkpoint_io.os, "fsync", full)
         outcome = command("resume", "run")
     assert outcome.code == 1
     assert "last.ckpt': No space left on device" in outcome.err or "best.ckpt': No space left" in outcome.err
@@ -178,7 +178,7 @@ def test_another_version_of_pytorch_is_told(stopped, command):
     last = run / "checkpoints/last.ckpt"
     content = torch.load(last, weights_only=True)
     content["resume"]["torch"] = "1.13.0"
-    seal.Sealed().save_checkpoint(content, last)
+    checkpoint_io.Sealed().save_checkpoint(content, last)
     outcome = command("resume", "run")
     assert "last.ckpt was written with torch 1.13.0, and this is" in outcome.out
     arrives(outcome, run, right)

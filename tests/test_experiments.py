@@ -24,7 +24,7 @@ GIVEN = {  # what a user has to say before some choices can run
 
 
 def test_every_experiment_is_killed_and_replayed_by_the_script_for_that():
-    script = runpy.run_path(str(REPOSITORY / "tests/crash/every.py"))
+    script = runpy.run_path(str(REPOSITORY / "tests/crash/every_kill_point.py"))
     assert sorted(script["SHORT"]) == EXPERIMENTS
 
 
@@ -86,7 +86,7 @@ def test_every_choice_passes_preflight(choice, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "vectors.txt").touch()
     (tmp_path / "outputs/mnist_cnn/RUN").mkdir(parents=True)
-    from trainer.preflight.jobs import check_words
+    from trainer.sweep.preflight import check_words
 
     found = check_words([choice, *GIVEN.get(choice, []), *BESIDE.get(choice, [])])
     assert [str(each) for each in found.mistakes if each.stops and "no GPU on this machine" not in each.problem] == []

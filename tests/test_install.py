@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-OUTSIDE = REPOSITORY / "tests/outside"
+OUTSIDE = REPOSITORY / "tests/external_project"
 
 
 def build(project: Path, into: Path) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from trainer.commands import is_command
+from trainer.cli.commands import is_command
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 README = (REPOSITORY / "README.md").read_text()
@@ -18,7 +18,7 @@ NOT_HERE = ("...", "trainer=gpu", "mnist", "my.csv", "my_pictures", "trainer ten
 COMMANDS = [
     command
     for command in re.findall(r"`(trainer [^`]+)`", TABLE)
-    if not any(word in command for word in NOT_HERE) and "debug=" not in command  # tests/test_ways.py runs each debug
+    if not any(word in command for word in NOT_HERE) and "debug=" not in command  # tests/test_run_modes.py
 ]
 
 
@@ -41,7 +41,7 @@ def test_a_superpower_runs_as_it_stands(typed, command):
 
 
 def test_the_manual_lists_every_choice():
-    from trainer.describe.choices import choices
+    from trainer.config.introspection.group_options import choices
 
     table = (REPOSITORY / "docs/index.md").read_text().partition("## What is inside")[2]
     rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", table, flags=re.MULTILINE)

@@ -22,7 +22,7 @@ from pathlib import Path
 from onlookers import Gathering
 from pytorch_lightning import Callback
 
-from trainer.signals import stop
+from trainer.core.signals import stop
 
 
 class StopAt(Callback):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import trainer
-from trainer.artifacts.restore import read_checkpoint
+from trainer.inference.load_checkpoint import read_checkpoint
 
 USERS = '''
 import torch

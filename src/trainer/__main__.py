@@ -1,5 +1,5 @@
 """`python -m trainer` is the command `trainer`; Lightning starts its further processes this way."""
 
-from trainer.cli import main
+from trainer.cli.main import main
 
 main()

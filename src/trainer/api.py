@@ -7,7 +7,7 @@
     model = trainer.load(run.directory)
     model.predict(["a.png", "b.png"])
 
-All of it raises `trainer.errors.UserError` for what the user can mend.
+All of it raises `trainer.core.errors.UserError` for what the user can mend.
 """
 
 import json
@@ -28,18 +28,17 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from trainer.compose import Composer
-from trainer.config import HOME, KEYS, register
-from trainer.errors import UserError
-from trainer.hydra_error import mistake_in
-from trainer.late import late_imports
-from trainer.message import message
-from trainer.mistake import refuse
-from trainer.ranks import is_first_process
-from trainer.recorded import primary_config
+from trainer.config.compose import Composer
+from trainer.config.diagnostics import refuse
+from trainer.config.hydra_errors import mistake_in
+from trainer.config.schema import HOME, KEYS, register
+from trainer.config.stored_config import primary_config
+from trainer.core.errors import UserError, user_message
+from trainer.core.lazy_imports import late_imports
+from trainer.core.rank import is_first_process
 
 if TYPE_CHECKING:  # they import torch
-    from trainer.predictor import Predictor
+    from trainer.inference.predictor import Predictor
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def test(path: str | Path, *words: str, trust: str = "") -> Run:  # noqa: PT028 
         UserError: There is no such checkpoint, it names code that is not trusted, or its data are not at hand.
     """
     with late_imports():
-        from trainer.artifacts.restore import checkpoint_file, read_checkpoint
+        from trainer.inference.load_checkpoint import checkpoint_file, read_checkpoint
         from trainer.model.pretrained import weights_given_later
 
     _checked_words("trainer.test", words)
@@ -133,8 +132,8 @@ def load(path: str | Path, *, trust: str = "") -> "Predictor":
         UserError: There is no such checkpoint, it is damaged, or names code that is not trusted.
     """
     with late_imports():
-        from trainer.artifacts.restore import restore
-        from trainer.predictor import Predictor
+        from trainer.inference.load_checkpoint import restore
+        from trainer.inference.predictor import Predictor
 
     return Predictor(restore(_checked_path("trainer.load", path), trusted=trust))
 
@@ -186,7 +185,7 @@ def _run(config: DictConfig) -> Run:
     """Do what Hydra does for a command line, with a config that is there already."""
     with late_imports():
         from trainer.artifacts.run_directory import finite
-        from trainer.processes import join, leading
+        from trainer.training.distributed.launch import join, leading
 
     if is_first_process():
         with leading():
@@ -202,7 +201,7 @@ def _run_first(config: DictConfig) -> Run:
     from hydra._internal.callbacks import Callbacks
 
     with late_imports():
-        from trainer.run import run
+        from trainer.training.run import run
 
     os.environ["TRAINER_RUN_SUFFIX"] = secrets.token_hex(3)
     with read_write(config.hydra), open_dict(config.hydra):
@@ -217,7 +216,7 @@ def _run_first(config: DictConfig) -> Run:
         context = HydraContext(config_loader=loader, callbacks=callbacks)
         done = run_job(run, config, job_dir_key="hydra.run.dir", job_subdir_key=None, hydra_context=context)
         if isinstance(done._return_value, Exception):
-            raise _told(done._return_value)
+            raise _as_user_error(done._return_value)
     assert done.hydra_cfg
     directory = Path(done.hydra_cfg.hydra.runtime.output_dir)
     result = json.loads((directory / "result.json").read_text("utf-8"))
@@ -232,9 +231,7 @@ def _loader() -> Iterator[Any]:
         yield GlobalHydra.instance().config_loader()
 
 
-def _told(error: Exception) -> Exception:
-    """What ended a run, as a `UserError` where the user can mend it."""
-    name, text = type(error).__name__, str(error)
-    if name == "MisconfigurationException" or text.startswith("Error(s) in loading state_dict"):
-        return UserError(message(error, ()) or text)
-    return error
+def _as_user_error(error: Exception) -> Exception:
+    """Return an error that the user can correct as a `UserError`, and any other as it is."""
+    text = user_message(error)
+    return error if text is None or isinstance(error, UserError) else UserError(text)

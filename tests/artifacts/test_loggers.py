@@ -1,134 +1,83 @@
-"""Loggers that are not ours: they get the config, and what they open ends with its run."""
+"""Logs: many rows at once make the same files as one by one, and open each file once."""
 
-import json
-import sys
-from types import ModuleType
+from pathlib import Path
 
 import pytest
-import yaml
-from pytorch_lightning.loggers import wandb as of_lightning
+import torch
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.compat.tensorflow_stub.io.gfile import LocalFileSystem
 
-SHORT = ("data=digits", "model=linear", "trainer.max_epochs=1", "trainer.log_every_n_steps=5")
-WANDB = ("logger=none", "+logger.wandb._target_=pytorch_lightning.loggers.WandbLogger")
-NOTES = '''
-import json
+from trainer.artifacts.loggers import CsvLog, EventLog
 
-from pytorch_lightning.loggers.logger import Logger
+ROWS = [(step, {"train/loss": 1 / step, "epoch": step // 100}) for step in range(1, 250)] + [(250, {"val/loss": 0.5})]
 
 
-class Notes(Logger):
-    """Writes each call into a file, the first when it is created: as a logger that starts a run on a server."""
-
-    name, version = "notes", 0
-
-    def __init__(self, file):
-        super().__init__()
-        self.file = file
-        self.note("opened")
-
-    def note(self, *what):
-        with open(self.file, "a") as file:
-            print(json.dumps(what), file=file)
-
-    def log_hyperparams(self, params, *_):
-        self.note("hyperparameters", params)
-        params.clear()  # a logger may do so
-
-    def log_metrics(self, metrics, step=None):
-        self.note("metrics", metrics)
-'''
+def one_by_one(logger):
+    for step, row in ROWS:
+        logger.log_metrics(dict(row), step)
+    logger.save()
 
 
-class Run:
-    """A run of wandb: one per process at a time, until it is finished."""
-
-    def __init__(self, name):
-        self.id, self.name, self.config, self.rows, self.exit_code = str(id(self)), name, {}, [], None
-        self.config = Config()
-
-    def define_metric(self, *_, **__):
-        pass
-
-    def log(self, row):
-        self.rows.append(row)
-
-    def finish(self, exit_code=None):
-        self.exit_code, sys.modules["wandb"].run = exit_code, None
+def at_once(logger):
+    logger.log_rows(ROWS[:120])
+    logger.log_rows(ROWS[120:])
+    logger.save()
 
 
-class Config(dict):
-    def update(self, params, allow_val_change=False):
-        super().update(params)
+def events(folder: Path):
+    [file] = folder.rglob("events.out.tfevents.*")
+    rows = [(event.step, list(event.summary.value)) for event in EventFileLoader(str(file)).Load()]
+    return [(step, [(value.tag, value.tensor.float_val[0]) for value in values]) for step, values in rows if values]
 
 
-@pytest.fixture
-def wandb(monkeypatch):
-    """wandb, as far as Lightning uses it; `runs` are all that were started."""
-    names = ("wandb", "wandb.sdk", "wandb.sdk.lib", "wandb.wandb_run")
-    modules = {name: ModuleType(name) for name in names}
-    for name, module in modules.items():
-        monkeypatch.setitem(sys.modules, name, module)
-    fake = modules["wandb"]
-    fake.run, fake.runs = None, []
-
-    def init(name=None, **_):
-        fake.run = Run(name)
-        fake.runs.append(fake.run)
-        return fake.run
-
-    fake.init = init
-    modules["wandb.sdk.lib"].RunDisabled = type("RunDisabled", (), {})
-    modules["wandb.wandb_run"].Run = Run
-    monkeypatch.setattr(of_lightning, "_WANDB_AVAILABLE", True)
-    return fake
+def test_rows_at_once_are_in_the_csv_file_what_they_are_one_by_one(tmp_path):
+    one_by_one(CsvLog(tmp_path / "a", name="", version=""))
+    at_once(CsvLog(tmp_path / "b", name="", version=""))
+    assert (tmp_path / "a/metrics.csv").read_bytes() == (tmp_path / "b/metrics.csv").read_bytes()
 
 
-def test_the_jobs_of_a_sweep_have_a_run_of_wandb_each_with_their_config(command, wandb):
-    done = command("-m", *SHORT, *WANDB, "optimizer.lr=0.1,0.2,0.3")
-    assert done.code == 0, done.err
-    assert [run.config["optimizer"]["lr"] for run in wandb.runs] == [0.1, 0.2, 0.3]
-    assert [run.config["seed"] for run in wandb.runs] == [1, 1, 1]
-    for run in wandb.runs:
-        assert sum("test/accuracy" in row for row in run.rows) == 1
-        assert run.exit_code == 0
-    assert wandb.run is None
+def test_rows_at_once_are_in_tensorboards_file_what_they_are_one_by_one(tmp_path, monkeypatch):
+    written, write = [], LocalFileSystem._write
+    monkeypatch.setattr(LocalFileSystem, "_write", lambda *given: (written.append(given[1]), write(*given)))
+    one_by_one(EventLog(tmp_path / "a", name="", version=""))
+    assert len(written) >= len(ROWS)
+    written.clear()
+    at_once(EventLog(tmp_path / "b", name="", version=""))
+    assert len(written) <= 4  # its head, and twice many rows
+    assert events(tmp_path / "a") == events(tmp_path / "b")
+    assert len(events(tmp_path / "b")) == len(ROWS)
 
 
-def test_a_run_of_wandb_whose_training_fails_is_reported_as_failed(command, wandb):
-    done = command(*SHORT, *WANDB, "optimizer=sgd", "optimizer.lr=1e38")  # the loss becomes infinite
-    assert done.code == 1
-    assert [run.exit_code for run in wandb.runs] == [1]
-    assert wandb.run is None
+def test_rows_at_once_keep_their_order_whatever_is_in_them(tmp_path):
+    logger = EventLog(tmp_path, name="", version="")
+    logger.log_rows([(1, {"a": 1.0}), (2, {"a": torch.tensor(2.0)}), (3, {"a": 3.0})])
+    logger.save()
+    assert events(tmp_path) == [(step, [("a", step)]) for step in (1, 2, 3)]
 
 
-def test_a_check_and_the_preflight_of_a_run_open_no_run_of_a_logger(command, tmp_path):
-    (tmp_path / "notes.py").write_text(NOTES)
-    words = (*SHORT, "+logger.notes._target_=notes.Notes", f"+logger.notes.file={tmp_path}/calls")
-    assert command("check", *words).code == 0
-    assert not (tmp_path / "calls").exists()
-    assert command(*words).code == 0
-    calls = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
-    assert [kind for kind, *_ in calls].count("opened") == 1
+def test_rows_for_a_full_disk_are_left_out_and_the_run_goes_on(tmp_path, monkeypatch, caplog):
+    logger = EventLog(tmp_path, name="", version="")
+    logger.log_rows(ROWS[:10])
+    before = events(tmp_path)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as context:
+        context.setattr(LocalFileSystem, "_write", full)
+        logger.log_rows(ROWS[10:20])
+    logger.log_rows(ROWS[20:30])
+    assert events(tmp_path) == before
+    assert "No space left on device; the run goes on" in caplog.text
 
 
-def test_every_logger_gets_the_whole_config_before_the_first_metric(command, tmp_path):
-    (tmp_path / "notes.py").write_text(NOTES)
-    loggers = [f"+logger.{name}._target_=notes.Notes" for name in ("one", "two")]
-    loggers += [f"+logger.{name}.file={tmp_path}/{name}" for name in ("one", "two")]
-    done = command(*SHORT, *loggers, "hydra.run.dir=run", "tags=[mine]")
-    assert done.code == 0, done.err
-    config = yaml.safe_load((tmp_path / "run/config.yaml").read_text())
-    assert config["tags"] == ["mine"]
-    for name in ("one", "two"):
-        calls = [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
-        assert [kind for kind, *_ in calls[:3]] == ["opened", "hyperparameters", "metrics"]
-        assert calls[1][1] == config
-
-
-def test_the_csv_logger_of_lightning_writes_the_config_and_ours_leaves_it_to_config_yaml(command, tmp_path):
-    own = ["+logger.other._target_=pytorch_lightning.loggers.CSVLogger", "+logger.other.save_dir=other"]
-    done = command(*SHORT, *own, "hydra.run.dir=run")
-    assert done.code == 0, done.err
-    [file] = (tmp_path / "other").rglob("hparams.yaml")
-    assert yaml.safe_load(file.read_text())["optimizer"]["lr"] == 0.001
-    assert not (tmp_path / "run/hparams.yaml").exists()
+@pytest.mark.parametrize("kind", [CsvLog, EventLog])
+def test_an_error_amid_the_rows_leaves_the_logger_as_it_was(kind, tmp_path):
+    logger = kind(tmp_path, name="", version="")
+    with pytest.raises((AttributeError, TypeError)):
+        logger.log_rows([ROWS[0], (2, None)])
+    at_once(logger)
+    if kind is CsvLog:
+        assert logger._flush_logs_every_n_steps == 100
+    else:
+        assert len(events(tmp_path)) == 1 + len(ROWS)

@@ -6,9 +6,9 @@ import pytest
 from hydra.conf import HydraConf
 from omegaconf import OmegaConf
 
-from trainer.artifacts.claim import claim
+from trainer.artifacts.exclusive_directory import claim
 from trainer.artifacts.run_directory import fingerprint, write
-from trainer.ranks import is_first_process
+from trainer.core.rank import is_first_process
 
 CONFIG = {
     "seed": 1,

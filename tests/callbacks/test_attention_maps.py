@@ -13,16 +13,28 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.optim import SGD
 
 from trainer.callbacks.attention_maps import AttentionPictures, Attentive, Example, draw, title, weights_of
-from trainer.callbacks.heat import BLACK, GAP, HOT, LINE, SIDE, WHITE, behind_words, in_rows, matrix, over_image, titled
-from trainer.callbacks.pictures import GREEN, RED
+from trainer.callbacks.plots.heatmap import (
+    BLACK,
+    GAP,
+    HOT,
+    LINE,
+    SIDE,
+    WHITE,
+    behind_words,
+    in_rows,
+    matrix,
+    over_image,
+    titled,
+)
+from trainer.callbacks.prediction_images import GREEN, RED
+from trainer.core.spec import DataSpec
 from trainer.data.base import TensorData
 from trainer.data.digits import Digits
-from trainer.data.split import Split
+from trainer.data.loading.split import Split
 from trainer.model.attention import SelfAttention
 from trainer.model.linear import Linear
-from trainer.objective import objective_for
-from trainer.schedule import constant
-from trainer.spec import DataSpec
+from trainer.task.objective import objective_for
+from trainer.task.schedulers import constant
 from trainer.task.supervised import Supervised
 
 IMAGES = DataSpec("images", "image", (1, 4, 6), "classes", 3, ("a", "b", "c"))

@@ -10,11 +10,11 @@ from torch import nn
 from torch.optim import SGD
 
 from trainer.callbacks.gradient_clipping import GradientClipping
+from trainer.core.errors import UserError
 from trainer.data.line import Line
-from trainer.errors import UserError
 from trainer.model.linear import Linear
-from trainer.objective import objective_for
-from trainer.schedule import constant
+from trainer.task.objective import objective_for
+from trainer.task.schedulers import constant
 from trainer.task.supervised import Supervised
 
 PLAIN = SimpleNamespace(precision_plugin=None)  # a trainer that scales nothing

@@ -12,12 +12,12 @@ from pytorch_lightning.callbacks import EarlyStopping
 from rich.console import Console
 from torch.optim import SGD
 
-from trainer.callbacks import live, progress
+from trainer.callbacks import live_display, progress
 from trainer.callbacks.progress import TrainingProgress
 from trainer.data.line import Line
 from trainer.model.linear import Linear
-from trainer.objective import objective_for
-from trainer.schedule import constant
+from trainer.task.objective import objective_for
+from trainer.task.schedulers import constant
 from trainer.task.supervised import Supervised
 
 
@@ -208,7 +208,7 @@ def test_the_bar_tells_the_last_epoch_and_its_metrics_without_validation_too(ter
 
 def test_the_rate_is_that_of_this_training(terminal, monkeypatch):
     clock = Clock(2)
-    for module in (progress, live):
+    for module in (progress, live_display):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock.monotonic))
     fit(TrainingProgress(), clock)
     assert re.search(r" 2 steps/s", last_line(terminal))  # 12 steps in 6 seconds

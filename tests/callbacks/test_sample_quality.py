@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from trainer.callbacks.sample_quality import quality
-from trainer.objective import ClassObjective
-from trainer.spec import DataSpec
+from trainer.core.spec import DataSpec
+from trainer.task.objective import ClassObjective
 
 QUICK = ["data=digits", "trainer.max_epochs=1"]
 SMALL = ["model=gan", "model.net.generator=[8]", "model.net.discriminator=[8]", *QUICK]

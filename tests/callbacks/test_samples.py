@@ -13,13 +13,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.optim import SGD
 
 from trainer.callbacks.samples import SamplePictures, tiles
+from trainer.core.spec import DataSpec
 from trainer.data.digits import Digits
 from trainer.model.gan import GAN
 from trainer.model.linear import Linear
-from trainer.objective import objective_for
-from trainer.schedule import constant
-from trainer.spec import DataSpec
 from trainer.task.adversarial import Adversarial
+from trainer.task.objective import objective_for
+from trainer.task.schedulers import constant
 from trainer.task.supervised import Supervised
 
 

@@ -9,17 +9,19 @@ import torch
 from torch.optim import SGD, AdamW
 
 from trainer.callbacks.unfreezing import StagedUnfreezing
+from trainer.core.errors import UserError
+from trainer.core.spec import DataSpec
 from trainer.data.base import TensorData
-from trainer.data.split import Split
-from trainer.errors import UserError
+from trainer.data.loading.split import Split
 from trainer.model.mlp import MLP
 from trainer.model.resnet import ResNet
-from trainer.objective import objective_for
-from trainer.schedule import constant, cosine
-from trainer.spec import DataSpec
+from trainer.task.objective import objective_for
+from trainer.task.schedulers import constant, cosine
 from trainer.task.supervised import Supervised
 
-pytestmark = pytest.mark.filterwarnings("ignore:Found .* in eval mode")  # as `trainer.quiet` does for a run
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Found .* in eval mode"
+)  # as `trainer.core.warning_filters` does for a run
 STAGES = {1: ["layer4"], 3: ["layer3", "layer2.0"]}
 
 

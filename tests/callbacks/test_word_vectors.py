@@ -12,14 +12,14 @@ from torch import nn
 from torch.optim import SGD
 
 from trainer.callbacks.word_vectors import WordVectors, fill, read_vectors
+from trainer.core.errors import UserError
+from trainer.core.spec import DataSpec
 from trainer.data.base import TensorData
 from trainer.data.line import Line
-from trainer.data.split import Split
-from trainer.errors import UserError
+from trainer.data.loading.split import Split
 from trainer.model.linear import Linear
-from trainer.objective import objective_for
-from trainer.schedule import constant
-from trainer.spec import DataSpec
+from trainer.task.objective import objective_for
+from trainer.task.schedulers import constant
 from trainer.task.supervised import Supervised
 
 VOCABULARY = ["<padding>", "<unknown>", "good", "bad", "café", "rare"]

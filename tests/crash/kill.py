@@ -45,14 +45,14 @@ def die() -> None:
 
 def watch(moment: Moment) -> None:
     """In a child: count steps, batches of validation and writes, and die in the middle of the chosen one."""
-    from trainer.artifacts import seal
+    from trainer.artifacts import checkpoint_io
     from trainer.task.adversarial import Adversarial
     from trainer.task.supervised import Supervised
 
     for task in (Supervised, Adversarial):
         for name, kind in {"training_step": "step", "validation_step": "validation"}.items():
             setattr(task, name, dying_after(getattr(task, name), kind, moment))
-    write = seal.write_whole
+    write = checkpoint_io.write_whole
 
     def torn(path: Path, *parts: Any) -> None:
         if moment.happens("write"):
@@ -66,7 +66,7 @@ def watch(moment: Moment) -> None:
             die()
         write(path, *parts)
 
-    seal.write_whole = torn
+    checkpoint_io.write_whole = torn
 
 
 def dying_after(step: Any, kind: str, moment: Moment) -> Any:
@@ -97,7 +97,7 @@ def attempt(words: list[str], moment: Moment, log: Path, clock: float | None = N
         sys.argv = ["trainer", *words]
         code: Any = 0
         try:
-            from trainer.cli import main
+            from trainer.cli.main import main
 
             main()
         except SystemExit as end:
@@ -189,7 +189,7 @@ def main(words: list[str]) -> int:
     words = [word for word in words if word.partition("=")[0] not in own]
     words += ["callbacks.checkpoint.every_minutes=0.005", "hydra.job.chdir=false"]
     name = next((word.partition("=")[2] for word in words if word.startswith("experiment=")), "run")
-    import trainer.run  # noqa: F401  what every fork then has
+    import trainer.training.run  # noqa: F401  what every fork then has
 
     with tempfile.TemporaryDirectory(prefix="kill_") as folder:
         place = Path(folder)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from trainer.core.errors import UserError
 from trainer.data import cifar10
-from trainer.data.augment import random_crop, random_mirror
 from trainer.data.cifar10 import CIFAR10, FOLDER, read_batch
-from trainer.data.files import DataFile
-from trainer.data.randomness import Draws
-from trainer.errors import UserError
+from trainer.data.io.download import DataFile
+from trainer.data.loading.augment import random_crop, random_mirror
+from trainer.data.loading.counter_rng import Draws
 
 
 def batch(first, size):

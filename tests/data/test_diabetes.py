@@ -5,8 +5,8 @@ import gzip
 import pytest
 import torch
 
+from trainer.core.errors import UserError
 from trainer.data.diabetes import Diabetes
-from trainer.errors import UserError
 
 
 def test_the_promise_is_made_without_the_file(tmp_path):

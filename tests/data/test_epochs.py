@@ -10,8 +10,8 @@ from torch.optim import SGD
 
 from trainer.data.line import Line
 from trainer.model.linear import Linear
-from trainer.objective import objective_for
-from trainer.schedule import constant
+from trainer.task.objective import objective_for
+from trainer.task.schedulers import constant
 from trainer.task.supervised import Supervised
 
 ON_CPU = SimpleNamespace(root_device=torch.device("cpu"))

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 import trainer
+from trainer.core.errors import UserError
 from trainer.data.image_folder import ImageFolder
 from trainer.data.preprocessing.base import restored
 from trainer.data.preprocessing.images import Images
-from trainer.errors import UserError
 
 CLASSES = ("bee", "cat", "dog")
 TINY = ["data=image_folder", "data.path=my", "data.size=8", "data.batch_size=4", "model=cnn"]

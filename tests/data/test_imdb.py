@@ -10,10 +10,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import torch
 
-from trainer.data import imdb, text
-from trainer.data.files import DataFile
+from trainer.core.spec import DataSpec
+from trainer.data import imdb
 from trainer.data.imdb import IMDB
-from trainer.spec import DataSpec
+from trainer.data.io import tokenization
+from trainer.data.io.download import DataFile
 
 TREE = {  # eight different training reviews, and three of the test
     "train/neg": ["bad one .", "bad two .", "bad three .", "bad four ."],
@@ -143,7 +144,7 @@ def test_a_second_run_numbers_no_word_and_a_changed_text_or_setting_does(tmp_pat
     lay(tmp_path)
     first = ready(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(text, "tokenizer", None)  # cutting a text would fail
+        patch.setattr(tokenization, "tokenizer", None)  # cutting a text would fail
         again = ready(tmp_path)
         assert again.checksum() == first.checksum()
         assert again.vocabulary == first.vocabulary

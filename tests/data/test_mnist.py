@@ -7,11 +7,11 @@ import struct
 import pytest
 import torch
 
+from trainer.core.errors import UserError
 from trainer.data import mnist
-from trainer.data.files import DataFile
+from trainer.data.io.download import DataFile
+from trainer.data.loading.counter_rng import Draws
 from trainer.data.mnist import MNIST, read_idx
-from trainer.data.randomness import Draws
-from trainer.errors import UserError
 
 
 def idx(shape, numbers):

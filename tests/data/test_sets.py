@@ -5,11 +5,11 @@ from functools import partial
 import pytest
 import torch
 
+from trainer.core.errors import UserError
 from trainer.data.digits import Digits
 from trainer.data.line import Line
-from trainer.data.randomness import Draws
+from trainer.data.loading.counter_rng import Draws
 from trainer.data.xor import XOR
-from trainer.errors import UserError
 
 SETS = {"xor": partial(XOR, batch_size=4), "line": Line, "digits": Digits}
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from trainer.data.folders import classes_in, folders_of
-from trainer.errors import UserError
+from trainer.core.errors import UserError
+from trainer.data.io.class_folders import classes_in, folders_of
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from math import exp, log
 import pytest
 import torch
 
+from trainer.core.errors import UserError
 from trainer.data.stock import Stock
-from trainer.errors import UserError
 
 TEN = [10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0, 17.0, 18.0, 19.0]
 

@@ -9,8 +9,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import torch
 
+from trainer.core.errors import UserError
 from trainer.data.table import Table
-from trainer.errors import UserError
 
 ROWS = "\n".join(f"{n},{10 * n},{'yes' if n % 2 else 'no'}" for n in range(10))
 NAMED = f"x,y,answer\n{ROWS}\n"

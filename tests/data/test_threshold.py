@@ -2,8 +2,8 @@
 
 import pytest
 
+from trainer.core.errors import UserError
 from trainer.data.threshold import Threshold
-from trainer.errors import UserError
 
 
 def test_the_lower_half_is_below_and_the_upper_half_above_in_every_split():

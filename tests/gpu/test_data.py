@@ -19,7 +19,7 @@ from trainer.data.stock import Stock
 from trainer.data.table import Table
 from trainer.data.threshold import Threshold
 from trainer.data.xor import XOR
-from trainer.loop.hooks import stays_in_place
+from trainer.training.loop.hook_dispatch import stays_in_place
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 CHANGED = {"degrees": 5.0, "shift_pixels": 1.0, "scale": 0.1}

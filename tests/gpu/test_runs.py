@@ -38,7 +38,7 @@ def test_it_is_like_a_gpu(gpu):
 
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_has_the_numbers_of_one_on_the_cpu(name, command, request, monkeypatch):
-    monkeypatch.setattr("trainer.model.onednn.is_faster", lambda: False)  # it rounds in another way
+    monkeypatch.setattr("trainer.model.layers.onednn_linear.is_faster", lambda: False)  # it rounds in another way
     words = [*RUNS[name], *LITTLE, "trainer.max_epochs=2"]
     assert command(*words, "trainer=cpu").code == 0
     request.getfixturevalue("gpu")

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.errors import MismatchError, UserError
+from trainer.core.errors import MismatchError, UserError
+from trainer.core.spec import DataSpec
 from trainer.model.attention import Patches, SelfAttention
-from trainer.model.multi_head import Block, MultiHeadAttention
-from trainer.model.positions import AddPositions, sinusoidal
-from trainer.spec import DataSpec
+from trainer.model.layers.positional_encoding import AddPositions, sinusoidal
+from trainer.model.layers.transformer import Block, MultiHeadAttention
 
 TEXTS = DataSpec("texts", "tokens", (9,), "classes", 1, ("bad", "good"), vocabulary_size=20)
 SERIES = DataSpec("series", "sequence", (5, 3), "values", output_size=2)

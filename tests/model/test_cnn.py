@@ -5,10 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from trainer.errors import MismatchError, UserError
+from trainer.core.errors import MismatchError, UserError
+from trainer.core.spec import DataSpec
 from trainer.model.cnn import CNN
-from trainer.model.layers import ACTIVATIONS
-from trainer.spec import DataSpec
+from trainer.model.layers.dense import ACTIVATIONS
 
 
 def images(colours=1, height=8, width=8, classes=10):

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.errors import MismatchError, UserError
+from trainer.core.errors import MismatchError, UserError
+from trainer.core.spec import DataSpec
 from trainer.model.gan import GAN
-from trainer.spec import DataSpec
 
 CONVOLUTIONAL = {"channels": (4, 6), "generator": (), "discriminator": (8,), "latent": 5}
 

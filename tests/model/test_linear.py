@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from trainer.errors import MismatchError
+from trainer.core.errors import MismatchError
+from trainer.core.spec import DataSpec
 from trainer.model.linear import Linear
-from trainer.spec import DataSpec
 
 PAIRS = DataSpec("pairs", "vector", (2,), "values", output_size=2)
 

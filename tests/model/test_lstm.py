@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.errors import MismatchError, UserError
+from trainer.core.errors import MismatchError, UserError
+from trainer.core.spec import DataSpec
 from trainer.model.lstm import CELLS, LSTM
-from trainer.spec import DataSpec
 
 SERIES = DataSpec("series", "sequence", (5, 3), "values", output_size=2)
 TEXTS = DataSpec("texts", "tokens", (12,), "classes", 1, ("bad", "good"), vocabulary_size=20)

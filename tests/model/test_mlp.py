@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.errors import MismatchError, UserError
+from trainer.core.errors import MismatchError, UserError
+from trainer.core.spec import DataSpec
 from trainer.model.mlp import MLP
-from trainer.spec import DataSpec
 
 PAIR = DataSpec("pair", "vector", (2,), "values", output_size=1)
 

@@ -7,10 +7,10 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from trainer.errors import MismatchError
-from trainer.objective import objective_for
-from trainer.spec import PADDING
+from trainer.core.errors import MismatchError
+from trainer.core.spec import PADDING
 from trainer.task.adversarial import discriminator_loss, generator_loss
+from trainer.task.objective import objective_for
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 MODELS = sorted(file.stem for file in (CONF / "model").glob("*.yaml"))

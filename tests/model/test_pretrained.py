@@ -8,9 +8,9 @@ import torch
 import torchvision
 from torch import nn
 
-from trainer.errors import UserError
+from trainer.core.errors import UserError
+from trainer.core.spec import DataSpec
 from trainer.model.resnet import ResNet
-from trainer.spec import DataSpec
 
 
 def images(colours=3, side=32, classes=10):

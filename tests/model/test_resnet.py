@@ -8,10 +8,10 @@ import torch
 import torchvision
 from torch import nn
 
-from trainer.build import models_that_take
-from trainer.errors import MismatchError, UserError
+from trainer.core.errors import MismatchError, UserError
+from trainer.core.spec import DataSpec
 from trainer.model.resnet import ResNet
-from trainer.spec import DataSpec
+from trainer.training.build import models_that_take
 
 
 def images(colours=3, side=32, classes=10):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.sweep.ledger import Job, Ledger
+from trainer.sweep.store.job_store import Job, Ledger
 
 PIECES = '''
 import os, signal, time

@@ -21,8 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from trainer.errors import UserError
-from trainer.sweep.ledger import Job, Ledger
+from trainer.core.errors import UserError
+from trainer.sweep.store.job_store import Job, Ledger
 
 OVER = {"done", "pruned"}
 WORDS = ["--multirun", "data=xor", "trainer.max_epochs=2", "callbacks.checkpoint.save_last=true"]

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from hydra.errors import ConfigCompositionException
 
-from trainer.extras import CHECKOUT, install_command
-from trainer.hydra_error import mistake_in
-from trainer.sweep.attendant import Attendant
-from trainer.sweep.ledger import Ledger
+from trainer.config.hydra_errors import mistake_in
+from trainer.core.optional_packages import CHECKOUT, install_command
+from trainer.sweep.executors.remote_job import Attendant
+from trainer.sweep.store.job_store import Ledger
 
 TINY = ["data=xor", "callbacks=none", "logger=none", "trainer.max_epochs=1", "+trainer.limit_train_batches=2"]
 WAIT = "+callbacks.wait._target_=pieces.Wait"

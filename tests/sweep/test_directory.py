@@ -5,11 +5,11 @@ import shutil
 
 import pytest
 
-from trainer.compose import Composer
-from trainer.config import HOME
-from trainer.multirun import directory_of, quoted
-from trainer.sweep.ledger import Ledger
-from trainer.sweep.shared import shared_config
+from trainer.config.compose import Composer
+from trainer.config.multirun import directory_of, quoted
+from trainer.config.schema import HOME
+from trainer.sweep.jobs.shared_settings import shared_config
+from trainer.sweep.store.job_store import Ledger
 
 TINY = ["callbacks=none", "logger=none", "trainer.max_epochs=1", "+trainer.limit_train_batches=2"]
 OWN = "defaults:\n  - override /data: line\noptimizer:\n  lr: {}\n"

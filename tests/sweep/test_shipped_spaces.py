@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from trainer.compose import Composer
-from trainer.sweep.search import plan_of
+from trainer.config.compose import Composer
+from trainer.sweep.search.search import plan_of
 
 FOLDER = Path(__file__).resolve().parents[2] / "conf/hparams_search"
 CLASSIFIER = ["callbacks=[default,sample_quality]", "callbacks.sample_quality.judge=run"]

@@ -11,13 +11,13 @@ from torch.optim import SGD, Adam
 from torch.optim.lr_scheduler import StepLR
 
 from trainer.callbacks.gradient_clipping import GradientClipping
+from trainer.core.spec import DataSpec
 from trainer.data.base import TensorData
-from trainer.data.split import Split
+from trainer.data.loading.split import Split
 from trainer.model.gan import GAN
-from trainer.objective import objective_for
-from trainer.schedule import constant, cosine, warmup
-from trainer.spec import DataSpec
 from trainer.task.adversarial import Adversarial, discriminator_loss, generator_loss
+from trainer.task.objective import objective_for
+from trainer.task.schedulers import constant, cosine, warmup
 
 BY_A_TENTH = partial(SGD, lr=0.1)
 

@@ -9,13 +9,13 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping
 from torch.optim import SGD
 
+from trainer.core.spec import DataSpec
 from trainer.data.base import TensorData
-from trainer.data.split import Split
+from trainer.data.loading.split import Split
 from trainer.model.gan import GAN
-from trainer.objective import objective_for
-from trainer.schedule import constant
-from trainer.spec import DataSpec
 from trainer.task.adversarial import Adversarial
+from trainer.task.objective import objective_for
+from trainer.task.schedulers import constant
 
 BY_A_TENTH = partial(SGD, lr=0.1)
 

@@ -7,13 +7,13 @@ import pytorch_lightning as pl
 import torch
 from torch.optim import SGD
 
+from trainer.core.spec import DataSpec
 from trainer.data.base import TensorData
-from trainer.data.split import Split
-from trainer.losses import Penalty
+from trainer.data.loading.split import Split
 from trainer.model.linear import Linear
-from trainer.objective import objective_for
-from trainer.schedule import constant
-from trainer.spec import DataSpec
+from trainer.task.losses import Penalty
+from trainer.task.objective import objective_for
+from trainer.task.schedulers import constant
 from trainer.task.supervised import Supervised
 
 

@@ -9,17 +9,17 @@ import torch.nn.functional as F
 from torch.optim import SGD, Adam
 from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, OneCycleLR, ReduceLROnPlateau, StepLR
 
-from trainer.callbacks.lean_steps import LeanSteps
+from trainer.callbacks.fast_loop import LeanSteps
+from trainer.core.errors import UserError
+from trainer.core.spec import DataSpec
 from trainer.data.base import TensorData
 from trainer.data.line import Line
-from trainer.data.split import Split
+from trainer.data.loading.split import Split
 from trainer.data.xor import XOR
-from trainer.errors import UserError
 from trainer.model.linear import Linear
 from trainer.model.mlp import MLP
-from trainer.objective import objective_for
-from trainer.schedule import constant, cosine, plateau
-from trainer.spec import DataSpec
+from trainer.task.objective import objective_for
+from trainer.task.schedulers import constant, cosine, plateau
 from trainer.task.supervised import Supervised
 
 BY_A_TENTH = partial(SGD, lr=0.1)
@@ -97,7 +97,7 @@ def test_values_are_logged_by_these_names():
 def test_the_loss_and_metrics_of_a_split_are_those_of_all_its_examples_whatever_the_batches(
     at_once, callbacks, monkeypatch
 ):
-    monkeypatch.setattr("trainer.task.judge.AT_ONCE", at_once)
+    monkeypatch.setattr("trainer.task.metric_accumulator.AT_ONCE", at_once)
     data = Line(points=25, val_share=0.2, eval_batch_size=2)  # batches of 2, 2 and 1
     trainer = lightning(2, callbacks=callbacks)
     task = supervised(data)

@@ -27,7 +27,7 @@ class LedgerSweeper(Sweeper):
         self.whole = config, hydra_context, task_function
 
     def sweep(self, arguments: list[str]) -> None:
-        from trainer.sweep.run import run_sweep
+        from trainer.sweep.run_sweep import run_sweep
 
         run_sweep(*self.whole, arguments, self.batch)
 
@@ -44,7 +44,7 @@ class Ray:
         remote: Further options of a job's task, such as `resources`.
     """
 
-    _target_: str = "trainer.sweep.on_ray.OnRay"
+    _target_: str = "trainer.sweep.executors.ray.OnRay"
     address: str = "${oc.env:RAY_ADDRESS,local}"
     num_cpus: float = 1
     num_gpus: float = 0

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from trainer.artifacts.display import affects_training
+from trainer.artifacts.display_callbacks import affects_training
 
 # what does not change the numbers a run arrives at, and so has no part in its fingerprint; nor have display callbacks
 INCIDENTAL = (

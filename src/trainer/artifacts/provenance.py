@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import trainer
-from trainer.cores import cores
+from trainer.core.cpu import cores
 
 LARGEST_NEW_FILE = 100_000  # bytes
 MOST_NEW_FILES = 100

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from trainer.artifacts.fingerprint import essence, is_within, placeless
-from trainer.artifacts.record import Record, flat
-from trainer.errors import UserError
-from trainer.sealed_file import damage
+from trainer.artifacts.run_record import Record, flat
+from trainer.core.checksummed_file import damage
+from trainer.core.errors import UserError
 
 log = logging.getLogger(__name__)
 

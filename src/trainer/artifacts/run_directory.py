@@ -19,16 +19,16 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from trainer.artifacts.changes import accept
-from trainer.artifacts.code import Imported, changed_files, folders_of, imported_code, targets_in
-from trainer.artifacts.copies import copy_unversioned
+from trainer.artifacts.change_detection import accept
+from trainer.artifacts.code_copies import copy_unversioned
+from trainer.artifacts.code_hashes import Imported, changed_files, folders_of, imported_code, targets_in
 from trainer.artifacts.fingerprint import fingerprint
-from trainer.artifacts.hold import held
-from trainer.artifacts.logs import event_files, go_back
+from trainer.artifacts.loggers import event_files, go_back
 from trainer.artifacts.provenance import provenance
-from trainer.artifacts.record import Record, code_files
 from trainer.artifacts.resume import has_checkpoint, is_finished, is_over, latest, refuse_changes
-from trainer.errors import Pruned, mendable
+from trainer.artifacts.run_lock import held
+from trainer.artifacts.run_record import Record, code_files
+from trainer.core.errors import Pruned, mendable
 
 log = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from trainer.callbacks.board import show
-from trainer.callbacks.heat import BLACK, behind_words, in_rows, matrix, over_image, titled
-from trainer.callbacks.pictures import GREEN, RED
-from trainer.objective import Objective
-from trainer.spec import PADDING, Batch, DataSpec
+from trainer.callbacks.plots.heatmap import BLACK, behind_words, in_rows, matrix, over_image, titled
+from trainer.callbacks.plots.tensorboard import show
+from trainer.callbacks.prediction_images import GREEN, RED
+from trainer.core.spec import PADDING, Batch, DataSpec
+from trainer.task.objective import Objective
 
 WIDTH = 900  # pixels, of a text
 

@@ -15,14 +15,15 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 
-from trainer.artifacts import logs
+from trainer.artifacts import loggers
+from trainer.artifacts.checkpoint_io import keep_as, seal_checkpoints
 from trainer.artifacts.resume import PREVIOUS, found_in
-from trainer.artifacts.seal import keep_as, seal_checkpoints
-from trainer.direction import AUTO, mode_of
-from trainer.errors import UserError
-from trainer.loop.boundary import AT_ONCE, NEVER, Place, boundary_of
-from trainer.loop.state import State, Weights, as_it_is, go_on_from, limits, show_again, state_at, validated_weights
-from trainer.signals import Interrupted, answer_signals, stop
+from trainer.core.errors import UserError
+from trainer.core.metric_direction import AUTO, mode_of
+from trainer.core.signals import Interrupted, answer_signals, stop
+from trainer.training.loop import training_state
+from trainer.training.loop.safe_points import AT_ONCE, NEVER, Place, boundary_of
+from trainer.training.loop.training_state import State, Weights
 
 SECONDS_BETWEEN_WRITES = 1.0
 SHARE_OF_TIME = 0.05  # that writing the last state may take, where epochs are shorter than a write
@@ -31,18 +32,15 @@ log = logging.getLogger(__name__)
 
 
 class Checkpoint(ModelCheckpoint):
-    """Keep the best by `monitor`, and the last state; takes the arguments of Lightning's `ModelCheckpoint` as well.
+    """Save the best and the last state of a training; takes the arguments of Lightning's `ModelCheckpoint` as well.
 
-    What Lightning decides to keep is kept at the next boundary, where no batch and no validation is half done: from
-    each of these files a training goes on as if it had never stopped. (But if a callback changes the weights at the end
-    of an epoch, a best state has those that were validated.) The last state is written at the end of an
-    epoch, within an epoch every `every_minutes`, when the run is told to stop, and at the end. The file before it
-    stays, as `previous.ckpt`.
+    Files are written at safe points, where no batch and no validation is incomplete: a training that resumes from one
+    continues as if it had never stopped. (If a callback changes the weights at the end of an epoch, a best state
+    contains the validated ones.) The last state is saved at the end of an epoch, every `every_minutes` within one,
+    if the run is told to stop, and at the end. The file before it is kept as `previous.ckpt`.
 
-    Epochs may take a few milliseconds, and a file takes as long. So a best state is held in memory until a second has
-    passed since its file was written, and the last one is not written more often than once a second, nor if writing
-    would take more than a twentieth of the time. Best states are never written later than the last one, which knows of
-    them.
+    A best state stays in memory until a second after its file was last written. The last state is written at most once
+    a second, and takes at most a twentieth of the time. Best states are never written later than the last one.
 
     Args:
         every_minutes: How often the last state is written within a long epoch; greater than 0.
@@ -80,8 +78,8 @@ class Checkpoint(ModelCheckpoint):
         if trainer.state.fn != "fit" or state is None:
             return
         self._state = state
-        go_on_from(trainer, state)
-        if state["should_stop"] and state["limits"] == limits(trainer):
+        training_state.go_on_from(trainer, state)
+        if state["should_stop"] and state["limits"] == training_state.limits(trainer):
             trainer.should_stop = True
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -90,7 +88,7 @@ class Checkpoint(ModelCheckpoint):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._state:
-            show_again(trainer, self._state)  # also where there is nothing left to train
+            training_state.show_again(trainer, self._state)  # also where there is nothing left to train
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
@@ -107,7 +105,7 @@ class Checkpoint(ModelCheckpoint):
             self._hurry()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._validated = validated_weights(trainer) if self.monitor else None
+        self._validated = training_state.validated_weights(trainer) if self.monitor else None
         super().on_validation_end(trainer, pl_module)
         if self._due:
             self._hurry()
@@ -184,7 +182,7 @@ class Checkpoint(ModelCheckpoint):
                 continue
             content = checkpoint if weights is None else {**checkpoint, "state_dict": weights}
             if _alone(trainer) and time.monotonic() - self._written.get(path, NEVER * -1) < SECONDS_BETWEEN_WRITES:
-                self._held[path] = as_it_is(content)
+                self._held[path] = training_state.as_it_is(content)
             else:
                 self._held.pop(path, None)
                 trainer.strategy.save_checkpoint(content, path)
@@ -203,7 +201,7 @@ class Checkpoint(ModelCheckpoint):
         checkpoint = trainer._checkpoint_connector.dump_checkpoint(self.save_weights_only)
         if self.save_weights_only or place is None:
             return checkpoint
-        checkpoint["resume"] = state_at(place, trainer) | {"torch": str(torch.__version__)}
+        checkpoint["resume"] = training_state.state_at(place, trainer) | {"torch": str(torch.__version__)}
         if place == "epoch":  # the next one begins at its beginning, also if this one was cut short
             checkpoint["loops"]["fit_loop"]["state_dict"].pop("combined_loader", None)
         if with_logs:
@@ -211,7 +209,7 @@ class Checkpoint(ModelCheckpoint):
                 log_of_steps.write()
             for logger in trainer.loggers:
                 logger.save()
-            checkpoint["resume"]["logs"] = logs.position(Path(trainer.default_root_dir))
+            checkpoint["resume"]["logs"] = loggers.position(Path(trainer.default_root_dir))
         return checkpoint
 
     def _monitor_candidates(self, trainer: Trainer) -> dict[str, Tensor]:

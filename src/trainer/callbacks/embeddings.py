@@ -9,11 +9,11 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from trainer.callbacks.board import boards
-from trainer.callbacks.projector import Points, project
-from trainer.callbacks.told import told_input, told_target, vocabulary_of
-from trainer.objective import Objective
-from trainer.spec import PADDING, Batch, DataSpec
+from trainer.callbacks.plots.formatting import told_input, told_target, vocabulary_of
+from trainer.callbacks.plots.projector import Points, project
+from trainer.callbacks.plots.tensorboard import boards
+from trainer.core.spec import PADDING, Batch, DataSpec
+from trainer.task.objective import Objective
 
 LABEL = 60  # characters of a text
 

@@ -9,9 +9,9 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 
-from trainer.data.loader import TensorLoader
-from trainer.errors import UserError
-from trainer.loop.boundary import Boundary, BoundaryLoop
+from trainer.core.errors import UserError
+from trainer.data.loading.tensor_loader import TensorLoader
+from trainer.training.loop.safe_points import Boundary, BoundaryLoop
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,9 @@ class StopAtBadLoss(Callback):
     """
 
     affects_training = True
-    skips_steps = True  # `trainer.loop` need not call it at each step: it hands over the losses of those it left out
+    skips_steps = (
+        True  # `trainer.training.loop` need not call it at each step: it hands over the losses of those it left out
+    )
 
     def __init__(self, every_n_steps: int) -> None:
         self.every_n_steps = every_n_steps

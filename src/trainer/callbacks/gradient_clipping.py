@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_, get_total_norm
 from torch.optim import Optimizer
 
-from trainer.errors import UserError
-from trainer.loop.bounds import BoundsGradients
+from trainer.core.errors import UserError
+from trainer.training.loop.gradient_clipping import BoundsGradients
 
 
 class GradientClipping(BoundsGradients):

@@ -4,7 +4,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
-from trainer.loop.log import is_logged, log_by_network
+from trainer.training.loop.step_logging import is_logged, log_by_network
 
 
 class GradientNorm(Callback):
@@ -15,7 +15,7 @@ class GradientNorm(Callback):
     """
 
     affects_training = False
-    skips_steps = True  # those that are not logged; `trainer.loop` need not call it there
+    skips_steps = True  # those that are not logged; `trainer.training.loop` need not call it there
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         if not (trainer.loggers and is_logged(trainer)):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from trainer.callbacks.board import boards
+from trainer.callbacks.plots.tensorboard import boards
 
 MOST = 20_000  # numbers of a tensor that are looked at, evenly spread over it
 

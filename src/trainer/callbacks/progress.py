@@ -10,7 +10,7 @@ from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
 from torch import Tensor
 
-from trainer.callbacks.live import LiveView
+from trainer.callbacks.live_display import LiveView
 
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_LOOKS = 0.25  # at the metrics, for the live view: collecting them costs more than a tiny step
@@ -29,7 +29,7 @@ class TrainingProgress(ProgressBar):
     """
 
     affects_training = False
-    skips_steps = True  # `trainer.loop` may call it after several steps at once
+    skips_steps = True  # `trainer.training.loop` may call it after several steps at once
 
     def __init__(self, *, seconds_between_lines: float = SECONDS_BETWEEN_LINES, live: bool = True) -> None:
         super().__init__()

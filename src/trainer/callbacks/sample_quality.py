@@ -7,11 +7,11 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from trainer.artifacts.restore import restore
 from trainer.callbacks.samples import Generative, drawn
-from trainer.errors import UserError
-from trainer.objective import ClassObjective
-from trainer.spec import DataSpec
+from trainer.core.errors import UserError
+from trainer.core.spec import DataSpec
+from trainer.inference.load_checkpoint import restore
+from trainer.task.objective import ClassObjective
 
 AT_ONCE = 1000  # images that the judge reads at a time
 MEASURES = ("classes_seen", "least_class_share", "confident_share")

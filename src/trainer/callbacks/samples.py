@@ -7,8 +7,8 @@ from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Generator, Tensor
 
-from trainer.callbacks.board import show
-from trainer.spec import DataSpec
+from trainer.callbacks.plots.tensorboard import show
+from trainer.core.spec import DataSpec
 
 SIDE, GAP = 56, 2  # pixels: least height of an image, space around it
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from trainer.callbacks.board import boards
+from trainer.callbacks.plots.tensorboard import boards
 
 
 class Throughput(Callback):
@@ -18,7 +18,7 @@ class Throughput(Callback):
     """
 
     affects_training = False
-    skips_steps = True  # `trainer.loop` may call it after several steps at once
+    skips_steps = True  # `trainer.training.loop` may call it after several steps at once
 
     def __init__(self, *, every_seconds: float = 2.0) -> None:
         self.every_seconds = every_seconds

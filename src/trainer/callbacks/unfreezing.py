@@ -8,7 +8,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import nn
 from torch.optim import Optimizer
 
-from trainer.errors import UserError, did_you_mean
+from trainer.core.errors import UserError, did_you_mean
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from trainer.errors import UserError
-from trainer.spec import PADDING, ExistingPath
+from trainer.core.errors import UserError
+from trainer.core.spec import PADDING, ExistingPath
 
 log = logging.getLogger(__name__)
 

@@ -7,15 +7,15 @@ from typing import Any
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
-from trainer.data import promise
-from trainer.data.loader import TensorLoader
-from trainer.data.place import loader_near
+from trainer.core.errors import UserError
+from trainer.core.spec import DataSpec
+from trainer.core.target_scale import TargetScale
+from trainer.data import spec_check
+from trainer.data.loading.counter_rng import Draws
+from trainer.data.loading.device_placement import loader_near
+from trainer.data.loading.split import Split, Stage
+from trainer.data.loading.tensor_loader import TensorLoader
 from trainer.data.preprocessing.base import Preprocessing
-from trainer.data.randomness import Draws
-from trainer.data.split import Split, Stage
-from trainer.errors import UserError
-from trainer.spec import DataSpec
-from trainer.target_scale import TargetScale
 
 
 class TensorData(LightningDataModule, ABC):
@@ -70,7 +70,7 @@ class TensorData(LightningDataModule, ABC):
         if not self.splits:
             splits = self.load()
             for name, split in splits.items():
-                promise.check(self.spec, name, split, self.prepare(next(iter(self.read([split.inputs[:1]])))))
+                spec_check.check(self.spec, name, split, self.prepare(next(iter(self.read([split.inputs[:1]])))))
             self.splits = splits
 
     @property
@@ -81,7 +81,7 @@ class TensorData(LightningDataModule, ABC):
 
     def checksum(self) -> str:
         """SHA-256 over the examples of all splits, in order: equal when two runs saw the same data."""
-        self._checksum = self._checksum or promise.checksum(self.splits)
+        self._checksum = self._checksum or spec_check.checksum(self.splits)
         return self._checksum
 
     def train_dataloader(self) -> TensorLoader:

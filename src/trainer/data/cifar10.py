@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.data.archive import find_all
-from trainer.data.augment import random_crop, random_mirror
+from trainer.core.errors import UserError
+from trainer.core.spec import Count, DataSpec
 from trainer.data.base import TensorData
-from trainer.data.files import DataFile
+from trainer.data.io.archive import find_all
+from trainer.data.io.download import DataFile
+from trainer.data.loading.augment import random_crop, random_mirror
+from trainer.data.loading.counter_rng import Draws
+from trainer.data.loading.split import Split, Stage, chosen, cut, first_of_each, of_classes
 from trainer.data.preprocessing.images import Images
-from trainer.data.randomness import Draws
-from trainer.data.split import Split, Stage, chosen, cut, first_of_each, of_classes
 from trainer.data.synthetic import images
-from trainer.errors import UserError
-from trainer.spec import Count, DataSpec
 
 FOLDER = "cifar-10-batches-py"
 ARCHIVE = DataFile("cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a")

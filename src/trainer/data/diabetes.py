@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from trainer.core.spec import DataSpec, Share
 from trainer.data.table import Table
-from trainer.spec import DataSpec, Share
 
 
 class Diabetes(Table):

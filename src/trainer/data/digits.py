@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.data.augment import random_affine
+from trainer.core.spec import Count, DataSpec
 from trainer.data.base import TensorData
+from trainer.data.loading.augment import random_affine
+from trainer.data.loading.counter_rng import Draws
+from trainer.data.loading.split import Split, Stage, cut
 from trainer.data.preprocessing.images import Images
-from trainer.data.randomness import Draws
-from trainer.data.split import Split, Stage, cut
-from trainer.spec import Count, DataSpec
 
 
 class Digits(TensorData):

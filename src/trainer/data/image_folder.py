@@ -10,17 +10,17 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from trainer.data.ahead import Workers, read_ahead, workers_for
-from trainer.data.augment import random_affine, random_mirror
+from trainer.core.errors import UserError
+from trainer.core.spec import Count, DataSpec, Share
 from trainer.data.base import TensorData
-from trainer.data.folders import classes_in, folders_of, pictures_of, unused
+from trainer.data.io.class_folders import classes_in, folders_of, pictures_of, unused
+from trainer.data.io.directory_walk import log_skipped
+from trainer.data.loading.augment import random_affine, random_mirror
+from trainer.data.loading.counter_rng import Draws
+from trainer.data.loading.prefetch import Workers, read_ahead, workers_for
+from trainer.data.loading.split import Split, Stage, chosen, cut_each
 from trainer.data.preprocessing.images import Fit, Images
-from trainer.data.randomness import Draws
-from trainer.data.split import Split, Stage, chosen, cut_each
 from trainer.data.synthetic import images
-from trainer.data.walk import log_skipped
-from trainer.errors import UserError
-from trainer.spec import Count, DataSpec, Share
 
 # of the pixels of each colour, scaled to [0, 1], over ImageNet's photographs, and of their brightness: what trained
 # weights expect, and near enough for other photographs

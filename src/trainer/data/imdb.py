@@ -11,19 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.data.archive import find_folder
+from trainer.core.errors import UserError
+from trainer.core.spec import PADDING, Count, DataSpec
 from trainer.data.base import TensorData
-from trainer.data.cache import Arrays, digest, made_once
-from trainer.data.csv_file import find_csv, read_csv
-from trainer.data.files import DataFile
-from trainer.data.labels import check_names
-from trainer.data.preprocessing.texts import Texts
-from trainer.data.reviews import Reviews, cut_run, read_rows, read_tree, without_repeats
-from trainer.data.split import Split, Stage, cut
+from trainer.data.io.archive import find_folder
+from trainer.data.io.cache import Arrays, digest, made_once
+from trainer.data.io.class_labels import check_names
+from trainer.data.io.csv_file import find_csv, read_csv
+from trainer.data.io.download import DataFile
+from trainer.data.io.review_files import Reviews, cut_run, read_rows, read_tree, without_repeats
+from trainer.data.io.tokenization import RULES, Encoded, Keep, encode, most_frequent_words
+from trainer.data.loading.split import Split, Stage, cut
+from trainer.data.preprocessing.text import Texts
 from trainer.data.synthetic import texts
-from trainer.data.text import RULES, Encoded, Keep, encode, most_frequent_words
-from trainer.errors import UserError
-from trainer.spec import PADDING, Count, DataSpec
 
 log = logging.getLogger(__name__)
 

@@ -2,12 +2,12 @@
 
 import torch
 
+from trainer.core.errors import UserError
+from trainer.core.spec import DataSpec
 from trainer.data.base import TensorData
-from trainer.data.preprocessing.rows import plain
-from trainer.data.randomness import generator_for
-from trainer.data.split import Split, Stage, cut
-from trainer.errors import UserError
-from trainer.spec import DataSpec
+from trainer.data.loading.counter_rng import generator_for
+from trainer.data.loading.split import Split, Stage, cut
+from trainer.data.preprocessing.tabular import plain
 
 
 class Line(TensorData):

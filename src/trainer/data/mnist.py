@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.data.augment import random_affine
+from trainer.core.errors import UserError
+from trainer.core.spec import Count, DataSpec
 from trainer.data.base import TensorData
-from trainer.data.files import DataFile, find
+from trainer.data.io.download import DataFile, find
+from trainer.data.loading.augment import random_affine
+from trainer.data.loading.counter_rng import Draws
+from trainer.data.loading.split import Split, Stage, cut
 from trainer.data.preprocessing.images import Images
-from trainer.data.randomness import Draws
-from trainer.data.split import Split, Stage, cut
 from trainer.data.synthetic import images
-from trainer.errors import UserError
-from trainer.spec import Count, DataSpec
 
 OTHER = "data.verify_checksums=false (Fashion-MNIST and other data sets use the same file names)"
 # torchvision's layout and checksums: of the unpacked file, and of the .gz as downloaded

@@ -7,15 +7,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from trainer.core.errors import UserError
+from trainer.core.spec import DataSpec, Share
 from trainer.data.base import TensorData
-from trainer.data.csv_file import CsvFile, find_csv, read_csv
-from trainer.data.precision import mean_and_std, unusable_number
-from trainer.data.preprocessing.prices import Quantity, Windows
-from trainer.data.prices import Prices, prices_of
-from trainer.data.split import Split, Stage
+from trainer.data.io.csv_file import CsvFile, find_csv, read_csv
+from trainer.data.io.price_csv import Prices, prices_of
+from trainer.data.loading.split import Split, Stage
+from trainer.data.preprocessing.float_range import mean_and_std, unusable_number
+from trainer.data.preprocessing.price_windows import Quantity, Windows
 from trainer.data.synthetic import prices
-from trainer.errors import UserError
-from trainer.spec import DataSpec, Share
 
 
 class PriceForecast(NamedTuple):

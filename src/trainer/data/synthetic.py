@@ -9,10 +9,10 @@ from datetime import date, timedelta
 import torch
 from torch import Tensor
 
-from trainer.data.prices import Prices
-from trainer.data.randomness import generator_for
-from trainer.data.split import Split, Stage
-from trainer.spec import DataSpec
+from trainer.core.spec import DataSpec
+from trainer.data.io.price_csv import Prices
+from trainer.data.loading.counter_rng import generator_for
+from trainer.data.loading.split import Split, Stage
 
 IMAGES_TO_TRAIN, IMAGES_TO_TEST = 2000, 1000
 TEXTS_TO_TRAIN, TEXTS_TO_TEST = 2000, 500

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainer.core.errors import UserError
+from trainer.core.spec import DataSpec, Share, Target
 from trainer.data.base import TensorData
-from trainer.data.csv_file import CsvFile, find_csv, number_or_nan, read_csv
-from trainer.data.header import check_header
-from trainer.data.labels import LABELS_SHOWN, check_names, class_indices, in_order, label_key, listing
-from trainer.data.precision import mean_and_std, unusable_number
-from trainer.data.preprocessing.rows import Rows
-from trainer.data.split import Split, Stage, cut
+from trainer.data.io.class_labels import LABELS_SHOWN, check_names, class_indices, in_order, label_key, listing
+from trainer.data.io.csv_file import CsvFile, find_csv, number_or_nan, read_csv
+from trainer.data.io.csv_header import check_header
+from trainer.data.loading.split import Split, Stage, cut
+from trainer.data.preprocessing.float_range import mean_and_std, unusable_number
+from trainer.data.preprocessing.tabular import Rows
 from trainer.data.synthetic import classes_of, rows
-from trainer.errors import UserError
-from trainer.spec import DataSpec, Share, Target
 
 
 class Table(TensorData):

@@ -2,11 +2,11 @@
 
 import torch
 
+from trainer.core.errors import UserError
+from trainer.core.spec import DataSpec
 from trainer.data.base import TensorData
-from trainer.data.preprocessing.rows import plain
-from trainer.data.split import Split, Stage
-from trainer.errors import UserError
-from trainer.spec import DataSpec
+from trainer.data.loading.split import Split, Stage
+from trainer.data.preprocessing.tabular import plain
 
 
 class Threshold(TensorData):

@@ -7,13 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer.errors import MismatchError, UserError
-from trainer.model.layers import Activation, dense
-from trainer.model.multi_head import Block
-from trainer.model.onednn import Linear
-from trainer.model.padding import DEVIATION, lengths_of, pool, real_steps, token_vectors
-from trainer.model.positions import AddPositions, Positions
-from trainer.spec import DataSpec
+from trainer.core.errors import MismatchError, UserError
+from trainer.core.spec import DataSpec
+from trainer.model.layers.dense import Activation, dense
+from trainer.model.layers.onednn_linear import Linear
+from trainer.model.layers.positional_encoding import AddPositions, Positions
+from trainer.model.layers.sequence_masking import DEVIATION, lengths_of, pool, real_steps, token_vectors
+from trainer.model.layers.transformer import Block
 
 Pooled = Literal["mean", "max", "first"]
 

@@ -6,9 +6,9 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from trainer.model.convolution import convolution_blocks
-from trainer.model.layers import Activation, Initialisation, dense, initialise
-from trainer.spec import DataSpec
+from trainer.core.spec import DataSpec
+from trainer.model.layers.conv_blocks import convolution_blocks
+from trainer.model.layers.dense import Activation, Initialisation, dense, initialise
 
 
 class CNN(nn.Module):

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from trainer.errors import MismatchError, UserError
-from trainer.model.layers import dense
-from trainer.spec import DataSpec
+from trainer.core.errors import MismatchError, UserError
+from trainer.core.spec import DataSpec
+from trainer.model.layers.dense import dense
 
 AT_ONCE = 500  # images that `sample` makes at a time, so that memory does not grow with their number
 

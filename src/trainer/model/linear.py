@@ -4,7 +4,7 @@ from math import prod
 
 from torch import Tensor, nn
 
-from trainer.spec import DataSpec
+from trainer.core.spec import DataSpec
 
 
 class Linear(nn.Module):

@@ -6,10 +6,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from trainer.errors import UserError
-from trainer.model.layers import Activation, dense
-from trainer.model.padding import lengths_of, pool, real_steps, token_vectors
-from trainer.spec import DataSpec
+from trainer.core.errors import UserError
+from trainer.core.spec import DataSpec
+from trainer.model.layers.dense import Activation, dense
+from trainer.model.layers.sequence_masking import lengths_of, pool, real_steps, token_vectors
 
 Cell = Literal["lstm", "gru", "rnn"]
 Pooled = Literal["last", "mean", "max"]

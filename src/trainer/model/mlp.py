@@ -6,9 +6,9 @@ from math import prod
 
 from torch import Tensor, nn
 
-from trainer.errors import UserError
-from trainer.model.layers import Activation, Initialisation, dense, initialise
-from trainer.spec import DataSpec
+from trainer.core.errors import UserError
+from trainer.core.spec import DataSpec
+from trainer.model.layers.dense import Activation, Initialisation, dense, initialise
 
 
 class MLP(nn.Module):

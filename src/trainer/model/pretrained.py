@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from trainer.errors import UserError
-from trainer.sealed_file import load as load_file
+from trainer.core.checksummed_file import load as load_file
+from trainer.core.errors import UserError
 
 Weights = dict[str, Tensor]
 KEY = "model.net.weights"

@@ -7,10 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from trainer.errors import UserError, did_you_mean
-from trainer.extras import install_command
+from trainer.core.errors import UserError, did_you_mean
+from trainer.core.optional_packages import install_command
+from trainer.core.spec import DataSpec
 from trainer.model.pretrained import are_given_later, load, read
-from trainer.spec import DataSpec
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 
 import trainer
-from trainer.report.content import Block, Chart, Code, Facts, Page, Picture, Table
+from trainer.report.document import Block, Chart, Code, Facts, Page, Picture, Table
 
 
 def html(page: Page) -> str:

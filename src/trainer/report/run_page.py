@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer.artifacts.record import Record, code_files, moments
-from trainer.artifacts.settings import settings
-from trainer.report.content import Block, Code, Facts, Page, Section, Table, number
-from trainer.report.curves import Line, chart
-from trainer.report.pictures import pictures
+from trainer.artifacts.hparams import settings
+from trainer.artifacts.run_record import Record, code_files, moments
+from trainer.report.document import Block, Code, Facts, Page, Section, Table, number
+from trainer.report.svg_charts import Line, chart
+from trainer.report.tensorboard_images import pictures
 
 LARGEST = 200_000  # characters of a text that is put into the page whole
 FROM_A_CONFIG = ("--config-path", "test ")  # commands that take a recorded config, and no words

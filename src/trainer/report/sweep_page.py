@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from trainer.artifacts.record import Record, records
-from trainer.artifacts.settings import settings
-from trainer.report.content import Block, Chart, Code, Page, Section, Table, number
-from trainer.report.curves import COLOURS, Line, chart, intervals
-from trainer.report.pictures import pictures
+from trainer.artifacts.hparams import settings
+from trainer.artifacts.run_record import Record, records
+from trainer.report.best_experiment import best_recipe
+from trainer.report.comparison import Report, report_of
+from trainer.report.document import Block, Chart, Code, Page, Section, Table, number
+from trainer.report.formats import IMPORTANCE, rows, shown
+from trainer.report.grouping import SEEDS
 from trainer.report.run_page import again, what_ran
-from trainer.sweep.forms import IMPORTANCE, rows, shown
-from trainer.sweep.groups import SEEDS
-from trainer.sweep.recipe import best_recipe
-from trainer.sweep.report import Report, report_of
-from trainer.sweep.statistics import importances
+from trainer.report.statistics import importances
+from trainer.report.svg_charts import COLOURS, Line, chart, intervals
+from trainer.report.tensorboard_images import pictures
 
 MOST_RUNS = 200  # in the table of all
 BETTER = {True: "Higher is better. ", False: "Lower is better. ", None: ""}
@@ -25,9 +25,9 @@ def sweep_page(
 
     Args:
         folder: Of a sweep, or of several.
-        metric: What is compared; None takes what `trainer.sweep.report.report_of` takes.
+        metric: What is compared; None takes what `trainer.report.comparison.report_of` takes.
         baseline: Words of the group that the others are compared with; None takes the first that was run.
-        direction: `min` or `max`; None takes what `trainer.sweep.report.report_of` takes.
+        direction: `min` or `max`; None takes what `trainer.report.comparison.report_of` takes.
 
     Raises:
         UserError: There is nothing to report, or no such metric, group or direction.

@@ -11,12 +11,12 @@ from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from trainer.errors import UserError, blamed_on
-from trainer.losses import NONE
-from trainer.objective import ClassObjective, Objective, objective_for
-from trainer.schedule import MakeSchedule, lightning_schedule
-from trainer.spec import Batch
-from trainer.task.accumulation import batches_in_step, multiply_gradients
+from trainer.core.errors import UserError, blamed_on
+from trainer.core.spec import Batch
+from trainer.task.gradient_accumulation import batches_in_step, multiply_gradients
+from trainer.task.losses import NONE
+from trainer.task.objective import ClassObjective, Objective, objective_for
+from trainer.task.schedulers import MakeSchedule, lightning_schedule
 
 MakeOptimizer = Callable[..., Optimizer]
 NETWORKS = ("generator", "discriminator")

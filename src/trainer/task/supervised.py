@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from trainer.errors import UserError, blamed_on
-from trainer.losses import NONE
-from trainer.objective import Objective
-from trainer.schedule import MakeSchedule, lightning_schedule
-from trainer.spec import Batch
-from trainer.target_scale import TargetScale
-from trainer.task.judge import Judge
+from trainer.core.errors import UserError, blamed_on
+from trainer.core.spec import Batch
+from trainer.core.target_scale import TargetScale
+from trainer.task.losses import NONE
+from trainer.task.metric_accumulator import Judge
+from trainer.task.objective import Objective
+from trainer.task.schedulers import MakeSchedule, lightning_schedule
 
 MakeOptimizer = Callable[..., Optimizer]
 

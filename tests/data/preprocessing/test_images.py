@@ -5,12 +5,12 @@ import pytest
 import torch
 from PIL import Image
 
+from trainer.core.errors import UserError
 from trainer.data.cifar10 import IMAGES as CIFAR10
 from trainer.data.digits import Digits
 from trainer.data.mnist import DEVIATION, IMAGES, MEAN
 from trainer.data.preprocessing.base import restored
 from trainer.data.preprocessing.images import Images
-from trainer.errors import UserError
 
 COLOUR = Images((3, 4, 4), 0.0, 1.0)
 GREY = Images((1, 4, 4), 0.0, 1.0)

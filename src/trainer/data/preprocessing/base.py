@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor
 
-from trainer.data.walk import files_of
-from trainer.errors import UserError
+from trainer.core.errors import UserError
+from trainer.data.io.directory_walk import files_of
 
 Thing = TypeVar("Thing")
 OPTION = {"option": True}

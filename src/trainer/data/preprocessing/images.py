@@ -12,8 +12,8 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from trainer.core.errors import UserError
 from trainer.data.preprocessing.base import OPTION, Examples, Preprocessing, files_in, in_parts
-from trainer.errors import UserError
 
 Fit = Literal["none", "crop", "pad", "stretch"]
 

@@ -1,0 +1,1 @@
+"""Plots and images that callbacks log."""

@@ -1,0 +1,1 @@
+"""Composed configs: schema, composition, diagnostics and the origin of values."""

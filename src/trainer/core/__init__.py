@@ -1,0 +1,1 @@
+"""Foundations that depend on no other package of this project."""

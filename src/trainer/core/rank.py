@@ -1,0 +1,69 @@
+"""Which process of a run this is, by the variables that torchrun, Slurm and Lightning set. Imports no torch."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+from trainer.core.lazy_imports import late_imports
+
+SHELL_JOBS = ("bash", "interactive")  # names of Slurm jobs whose processes Lightning does not take for its own
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of a run.
+
+    Args:
+        size: Number of processes on all nodes.
+        local: Number of processes that `trainer` starts on each node; 0 if it starts none.
+    """
+
+    size: int = 1
+    local: int = 0
+
+
+def is_first_process() -> bool:
+    """Return whether this process composes the config and owns the run directory.
+
+    Any other process of a run takes part in what the first one starts: see `trainer.training.distributed.rendezvous`.
+    """
+    rank = os.environ.get("RANK")
+    if rank is None:
+        # LOCAL_RANK first, as in Lightning: Slurm's variables are also set if something else starts the processes
+        ranks = (os.environ.get(name) for name in ("LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK"))
+        rank = next((value for value in ranks if value is not None), "0")
+        has_nodes = {"MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
+        if has_nodes and os.environ.get("NODE_RANK", "0") != "0":
+            return False
+    return rank == "0"
+
+
+def is_slurm_step() -> bool:
+    """Return whether srun has started this process; false in the script that sbatch runs."""
+    return "SLURM_STEP_ID" in os.environ and os.environ.get("SLURM_JOB_NAME") not in SHELL_JOBS
+
+
+def processes_started() -> int:
+    """Return the number of processes that torchrun or srun has started for this command; 1 if neither has."""
+    if "RANK" in os.environ:
+        return int(os.environ.get("WORLD_SIZE", "1"))
+    return int(os.environ.get("SLURM_NTASKS", "1")) if is_slurm_step() else 1
+
+
+def is_alone() -> bool:
+    """Return whether nothing but this process has been started for this command."""
+    return processes_started() == 1 and is_first_process()
+
+
+def lead(command: Callable[[], int]) -> int:
+    """Run a command in the first process, and in any other one take part in its run; return the exit status.
+
+    Args:
+        command: May start a run, and returns the exit status.
+    """
+    if is_alone():
+        return command()
+    with late_imports():
+        processes = import_module("trainer.training.distributed.launch")
+    return int(processes.lead(command))

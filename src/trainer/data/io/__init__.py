@@ -1,0 +1,1 @@
+"""File formats, downloads and caches of data sets."""

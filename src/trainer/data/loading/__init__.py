@@ -1,0 +1,1 @@
+"""Batches: splits, sampling, augmentation, prefetching and device placement."""

@@ -1,0 +1,1 @@
+"""Executors of sweep jobs: local processes, Ray and submitit."""

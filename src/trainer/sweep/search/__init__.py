@@ -1,0 +1,1 @@
+"""Hyperparameter search: spaces, samplers, pruning and Pareto fronts."""

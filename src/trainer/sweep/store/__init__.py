@@ -1,0 +1,1 @@
+"""SQLite store of the jobs and trials of a sweep."""

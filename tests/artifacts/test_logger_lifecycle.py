@@ -1,0 +1,134 @@
+"""Loggers that are not ours: they get the config, and what they open ends with its run."""
+
+import json
+import sys
+from types import ModuleType
+
+import pytest
+import yaml
+from pytorch_lightning.loggers import wandb as of_lightning
+
+SHORT = ("data=digits", "model=linear", "trainer.max_epochs=1", "trainer.log_every_n_steps=5")
+WANDB = ("logger=none", "+logger.wandb._target_=pytorch_lightning.loggers.WandbLogger")
+NOTES = '''
+import json
+
+from pytorch_lightning.loggers.logger import Logger
+
+
+class Notes(Logger):
+    """Writes each call into a file, the first when it is created: as a logger that starts a run on a server."""
+
+    name, version = "notes", 0
+
+    def __init__(self, file):
+        super().__init__()
+        self.file = file
+        self.note("opened")
+
+    def note(self, *what):
+        with open(self.file, "a") as file:
+            print(json.dumps(what), file=file)
+
+    def log_hyperparams(self, params, *_):
+        self.note("hyperparameters", params)
+        params.clear()  # a logger may do so
+
+    def log_metrics(self, metrics, step=None):
+        self.note("metrics", metrics)
+'''
+
+
+class Run:
+    """A run of wandb: one per process at a time, until it is finished."""
+
+    def __init__(self, name):
+        self.id, self.name, self.config, self.rows, self.exit_code = str(id(self)), name, {}, [], None
+        self.config = Config()
+
+    def define_metric(self, *_, **__):
+        pass
+
+    def log(self, row):
+        self.rows.append(row)
+
+    def finish(self, exit_code=None):
+        self.exit_code, sys.modules["wandb"].run = exit_code, None
+
+
+class Config(dict):
+    def update(self, params, allow_val_change=False):
+        super().update(params)
+
+
+@pytest.fixture
+def wandb(monkeypatch):
+    """wandb, as far as Lightning uses it; `runs` are all that were started."""
+    names = ("wandb", "wandb.sdk", "wandb.sdk.lib", "wandb.wandb_run")
+    modules = {name: ModuleType(name) for name in names}
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    fake = modules["wandb"]
+    fake.run, fake.runs = None, []
+
+    def init(name=None, **_):
+        fake.run = Run(name)
+        fake.runs.append(fake.run)
+        return fake.run
+
+    fake.init = init
+    modules["wandb.sdk.lib"].RunDisabled = type("RunDisabled", (), {})
+    modules["wandb.wandb_run"].Run = Run
+    monkeypatch.setattr(of_lightning, "_WANDB_AVAILABLE", True)
+    return fake
+
+
+def test_the_jobs_of_a_sweep_have_a_run_of_wandb_each_with_their_config(command, wandb):
+    done = command("-m", *SHORT, *WANDB, "optimizer.lr=0.1,0.2,0.3")
+    assert done.code == 0, done.err
+    assert [run.config["optimizer"]["lr"] for run in wandb.runs] == [0.1, 0.2, 0.3]
+    assert [run.config["seed"] for run in wandb.runs] == [1, 1, 1]
+    for run in wandb.runs:
+        assert sum("test/accuracy" in row for row in run.rows) == 1
+        assert run.exit_code == 0
+    assert wandb.run is None
+
+
+def test_a_run_of_wandb_whose_training_fails_is_reported_as_failed(command, wandb):
+    done = command(*SHORT, *WANDB, "optimizer=sgd", "optimizer.lr=1e38")  # the loss becomes infinite
+    assert done.code == 1
+    assert [run.exit_code for run in wandb.runs] == [1]
+    assert wandb.run is None
+
+
+def test_a_check_and_the_preflight_of_a_run_open_no_run_of_a_logger(command, tmp_path):
+    (tmp_path / "notes.py").write_text(NOTES)
+    words = (*SHORT, "+logger.notes._target_=notes.Notes", f"+logger.notes.file={tmp_path}/calls")
+    assert command("check", *words).code == 0
+    assert not (tmp_path / "calls").exists()
+    assert command(*words).code == 0
+    calls = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
+    assert [kind for kind, *_ in calls].count("opened") == 1
+
+
+def test_every_logger_gets_the_whole_config_before_the_first_metric(command, tmp_path):
+    (tmp_path / "notes.py").write_text(NOTES)
+    loggers = [f"+logger.{name}._target_=notes.Notes" for name in ("one", "two")]
+    loggers += [f"+logger.{name}.file={tmp_path}/{name}" for name in ("one", "two")]
+    done = command(*SHORT, *loggers, "hydra.run.dir=run", "tags=[mine]")
+    assert done.code == 0, done.err
+    config = yaml.safe_load((tmp_path / "run/config.yaml").read_text())
+    assert config["tags"] == ["mine"]
+    for name in ("one", "two"):
+        calls = [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        assert [kind for kind, *_ in calls[:3]] == ["opened", "hyperparameters", "metrics"]
+        assert calls[1][1] == config
+
+
+def test_the_csv_logger_of_lightning_writes_the_config_and_ours_leaves_it_to_config_yaml(command, tmp_path):
+    own = ["+logger.other._target_=pytorch_lightning.loggers.CSVLogger", "+logger.other.save_dir=other"]
+    done = command(*SHORT, *own, "hydra.run.dir=run")
+    assert done.code == 0, done.err
+    [file] = (tmp_path / "other").rglob("hparams.yaml")
+    assert yaml.safe_load(file.read_text())["optimizer"]["lr"] == 0.001
+    assert not (tmp_path / "run/hparams.yaml").exists()

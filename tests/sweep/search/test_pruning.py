@@ -1,0 +1,98 @@
+"""Trials that are ended early: really stopped, kept, told as pruned, and not tested."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from trainer.sweep.search.optuna_adapter import Goal, hopeless
+from trainer.sweep.search.search_space import Numbers, Space
+from trainer.sweep.store.job_store import Job
+from trainer.sweep.store.trial_store import Trial, Trials
+
+SPACE = Space((), (Numbers("lr", 0, 1, None, False, False),))
+# rates are tried in this order: the good ones first
+ORDERED = (
+    "from optuna.samplers import BaseSampler\n"
+    "class Ordered(BaseSampler):\n"
+    "    def __init__(self, seed=None): pass\n"
+    "    def infer_relative_search_space(self, study, trial): return {}\n"
+    "    def sample_relative(self, study, trial, search_space): return {}\n"
+    "    def sample_independent(self, study, trial, name, distribution):\n"
+    "        return [0.02, 0.021, 0.022, 0.023, 0.024, 0.0001, 0.025][trial.number]\n"
+)
+SEARCH = [
+    *("-m", "data=xor", "model.net.hidden=[8]", "callbacks=[checkpoint]", "logger=csv", "trainer.max_epochs=5"),
+    *("optimizer.lr=interval(0.0001,0.1)", "optimized_metric=val/loss_best", "sweep.trials=7"),
+    "sweep.pruner={_target_:optuna.pruners.MedianPruner,n_startup_trials:2}",
+    *("sweep.sampler={_target_:pieces.Ordered}", "hydra.sweep.dir=s"),
+]
+
+
+@pytest.mark.parametrize(
+    "workers",
+    [
+        pytest.param([], id="in one process"),
+        pytest.param(["sweep.workers=2"], id="side by side", marks=pytest.mark.slow),
+    ],
+)
+def test_a_hopeless_trial_is_ended_early_and_kept(workers, command, tmp_path):
+    (tmp_path / "pieces.py").write_text(ORDERED)
+    outcome = command(*SEARCH, *workers)
+    assert outcome.code == 0, outcome.err
+    trials = Trials(tmp_path / "s").trials()
+    assert trials[5].job.state == "pruned"
+    assert trials[0].job.state == "done"
+    assert [*trials[0].reports] == [1, 2, 3, 4, 5]
+    assert [*trials[5].reports] == [1]
+    result = json.loads((tmp_path / "s/5/result.json").read_text())
+    assert (result["state"], result["epochs"], result["steps"]) == ("pruned", 1, 100)
+    assert result["metrics"]["val/loss"] == trials[5].reports[1]
+    assert not [name for name in result["metrics"] if name.startswith("test/")]
+    assert (tmp_path / "s/5/checkpoints/last.ckpt").is_file()
+    shown = command("sweep", "show", "s").out
+    assert "#5     pruned" in shown
+    assert "pruned" in command("sweep", "report", "s").out
+    if not workers:
+        assert "pruned after epoch 1: others were better by then" in outcome.out
+        by_hand = command("resume", "s/5")  # one who wants to see it all the same
+        assert by_hand.code == 0, by_hand.err
+        result = json.loads((tmp_path / "s/5/result.json").read_text())
+        assert (result["state"], result["epochs"]) == ("finished", 5)
+
+
+def trial(number, state, reports, loss=None):
+    result = {"metrics": {"loss": loss}} if loss is not None else None
+    return Trial(Job(number, str(number), [], state, result=result), {"lr": 0.5}, {}, reports)
+
+
+@pytest.mark.parametrize("direction", ["min", "max"])
+@pytest.mark.parametrize("pruner", ["median", "asha", "hyperband", "none"])
+def test_pruners_end_the_worst_and_let_the_best_go_on(pruner, direction):
+    sign = 1 if direction == "min" else -1
+    goal = Goal(("loss",), (direction,), "tpe", pruner, 1)
+    others = [trial(number, "done", {1: sign * number, 9: sign * number}, sign * number) for number in range(8)]
+    known = []
+    for each in others:  # as each of them reported
+        notes = {}
+        for epoch in (1, 9):
+            so_far = replace(
+                each, notes=notes, reports={at: value for at, value in each.reports.items() if at <= epoch}
+            )
+            _, notes = hopeless(
+                [*known, replace(so_far, job=replace(each.job, state="running"))], each.job.number, SPACE, goal, 9
+            )
+        known.append(replace(each, notes=notes))
+    good, bad = trial(8, "running", {1: sign * -1.0}), trial(8, "running", {1: sign * 100.0})
+    assert hopeless([*known, good], 8, SPACE, goal, 9)[0] is False
+    ends = [hopeless([*known, replace(bad, reports={9: sign * 100.0})], 8, SPACE, goal, 9)[0]]
+    ends.append(hopeless([*known, bad], 8, SPACE, goal, 9)[0])
+    assert any(ends) == (pruner != "none")
+
+
+def test_a_run_outside_a_search_is_not_pruned(command, tmp_path):
+    outcome = command(
+        "data=xor", "trainer.max_epochs=2", "+callbacks.pruning._target_=trainer.sweep.search.pruning.Pruning"
+    )
+    assert outcome.code == 0, outcome.err
+    assert json.loads((outcome.runs[0] / "result.json").read_text())["epochs"] == 2

@@ -1,0 +1,221 @@
+"""Searches as a user runs them: chosen, pruned, resumed, extended; what fails is a trial as any other."""
+
+import json
+import shutil
+import sqlite3
+
+import pytest
+
+from trainer.core.optional_packages import install_command
+from trainer.sweep.store.trial_store import Trials
+
+TINY = ["data=xor", "callbacks=none", "logger=none", "trainer.max_epochs=1", "+trainer.limit_train_batches=2"]
+LR = "optimizer.lr=tag(log,interval(0.0001,1))"
+SPACE = [LR, "model.net.hidden=[2],[4]", "optimized_metric=val/loss"]
+SEARCH = ["-m", *TINY, *SPACE, "hydra.sweep.dir=s"]
+FAILS = (
+    "from pytorch_lightning import Callback\n"
+    "class Fails(Callback):\n"
+    "    def on_fit_start(self, trainer, pl_module):\n"
+    "        lr = trainer.optimizers[0].param_groups[0]['lr']\n"
+    "        if lr > 0.01:\n"
+    "            raise RuntimeError('too fast')\n"
+    "    def on_validation_epoch_end(self, trainer, pl_module):\n"
+    "        if trainer.optimizers[0].param_groups[0]['lr'] < 0.001:\n"
+    "            pl_module.log('val/loss', float('nan'))\n"
+)
+
+
+@pytest.fixture
+def trials(tmp_path):
+    return lambda: Trials(tmp_path / "s").trials()
+
+
+def tried(trials):
+    return [(trial.values, trial.job.result and trial.job.result["metrics"]) for trial in trials]
+
+
+def test_a_search_killed_between_trials_and_resumed_is_the_one_that_was_not(command, trials):
+    """The same seed gives the same trials, however often it was stopped; more trials go on from there."""
+    sampler = ["sweep.sampler={_target_:optuna.samplers.TPESampler,n_startup_trials:3,seed:5}"]
+    whole = command(*SEARCH[:-1], *sampler, "sweep.trials=7", "hydra.sweep.dir=whole")
+    assert whole.code == 0, whole.err
+    reference = tried(Trials(whole.directory / "whole").trials())
+    assert len({str(values) for values, _ in reference}) == 7
+    first = command(*SEARCH, *sampler, "sweep.trials=4")
+    assert first.code == 0, first.err
+    assert tried(trials()) == reference[:4]
+    assert "best  #" in first.out
+    again = command(*SEARCH, *sampler, "sweep.trials=4")
+    assert again.code == 0
+    assert [trial.job.tries for trial in trials()] == [1] * 4
+    more = command("sweep", "resume", "s", "sweep.trials=7")
+    assert more.code == 0, more.err
+    assert tried(trials()) == reference
+
+
+def test_a_plan_names_the_space_and_the_first_trials_and_runs_none(command, trials):
+    plan = command(*SEARCH, "sweep.trials=3", "--plan")
+    assert plan.code == 0, plan.err
+    assert not (plan.directory / "s").exists()
+    assert plan.out.splitlines()[:2] == [
+        "optimizer.lr: 0.0001 to 1, logarithmic",
+        "model.net.hidden: one of [2], [4]",
+    ]
+    assert (
+        plan.out.splitlines()[-1] == "3 trials by tpe for val/loss (min), 0 there; 0 more hang on what these will show"
+    )
+    assert command(*SEARCH, "sweep.trials=3").code == 0
+    planned = [line.split()[2] for line in plan.out.splitlines() if line.startswith("#")]
+    assert planned == [trial.job.identity for trial in trials()]
+
+
+def test_failures_and_nan_are_failed_trials_and_are_not_begun_again(command, trials, tmp_path):
+    (tmp_path / "pieces.py").write_text(FAILS)
+    words = [*SEARCH, "+callbacks.fails._target_=pieces.Fails", "sweep.trials=6"]
+    first = command(*words)
+    assert first.code == 0, first.err
+    states = [trial.job.state for trial in trials()]
+    assert {*states} == {"done", "failed"}
+    for trial in trials():
+        rate = trial.values["optimizer.lr"]
+        assert trial.job.state == ("done" if 0.001 <= rate <= 0.01 else "failed")
+        if rate < 0.001:
+            assert trial.job.error == "val/loss: missing in its result, or no number"
+    assert f"{states.count('failed')} of 6 jobs failed" in first.out
+    assert command(*words).code == 0
+    assert [trial.job.tries for trial in trials()] == [1] * 6
+    assert command(*words, "sweep.retries=1").code == 0
+    assert {trial.job.tries for trial in trials() if trial.job.state == "failed"} == {2}
+
+
+def test_a_search_of_which_all_trials_fail_fails(command, tmp_path):
+    (tmp_path / "pieces.py").write_text(FAILS)
+    words = [*SEARCH[:-1], "hydra.sweep.dir=s", "+callbacks.fails._target_=pieces.Fails", "sweep.trials=2"]
+    outcome = command(*words, "optimizer.lr=interval(0.1,1)")
+    assert outcome.code == 1
+    assert "2 of 2 jobs failed" in outcome.err
+
+
+def test_a_small_space_is_searched_until_nothing_is_left(command, trials):
+    outcome = command(*SEARCH, "optimizer.lr=0.1,0.2", "sweep.trials=20")
+    assert outcome.code == 0, outcome.err
+    assert len(trials()) == 4
+    assert "every point of the space has been tried: 4 trials" in outcome.out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["cmaes", "gp", "random"])
+def test_other_samplers_choose_and_keep_to_the_space(sampler, command, trials):
+    outcome = command(
+        *SEARCH,
+        "model.net.hidden=[2]",
+        "optimizer.betas=[0.9,0.9],[0.9,0.99]",
+        f"sweep.sampler={sampler}",
+        "sweep.trials=4",
+    )
+    assert outcome.code == 0, outcome.err
+    assert len({trial.values["optimizer.lr"] for trial in trials()}) == 4
+    assert all(0.0001 <= trial.values["optimizer.lr"] <= 1 for trial in trials())
+
+
+@pytest.mark.parametrize("sampler", ["tpe", pytest.param("nsga2", marks=pytest.mark.slow)])
+def test_several_metrics_have_a_front(sampler, command, trials):
+    several = "optimized_metric=[val/loss,val/accuracy]"
+    outcome = command(*SEARCH, several, f"sweep.sampler={sampler}", "sweep.trials=6")
+    assert outcome.code == 0, outcome.err
+    shown = [line for line in command("sweep", "show", "s").out.splitlines() if line.startswith("best")]
+    numbers = {trial.job.number: trial.job.result["metrics"] for trial in trials()}
+    expected = [
+        one
+        for one, mine in numbers.items()
+        if not any(
+            other["val/loss"] <= mine["val/loss"] and other["val/accuracy"] >= mine["val/accuracy"] and other != mine
+            for other in numbers.values()
+        )
+    ]
+    assert sorted(int(line.split()[1].lstrip("#")) for line in shown) == sorted(expected)
+    assert "val/loss" in shown[0]
+    assert "val/accuracy" in shown[0]
+
+
+def test_another_space_metric_or_setting_is_named_and_not_mixed_in(command, trials):
+    assert command(*SEARCH, "sweep.trials=2").code == 0
+    for words, told in {
+        ("optimizer.lr=tag(log,interval(0.001,1))",): "optimizer.lr: 0.0001 to 1, logarithmic there, 0.001 to 1, ",
+        ("optimized_metric=val/accuracy",): "optimized_metric: val/loss there, val/accuracy here",
+        ("trainer.max_epochs=2",): "trainer.max_epochs: 1 there, 2 here",
+        ("sweep.direction=max",): "sweep.direction: min there, max here",
+    }.items():
+        other = command(*SEARCH, *words, "sweep.trials=4")
+        assert other.code == 1
+        assert "'s' holds another search" in other.err
+        assert told in other.err
+    grid = command("-m", *TINY, "seed=1,2", "hydra.sweep.dir=s")
+    assert "'s' holds a search" in grid.err
+    assert len(trials()) == 2
+    assert command("-m", *TINY, "seed=1,2", "hydra.sweep.dir=grid").code == 0
+    assert "holds a sweep that is no search" in command(*SEARCH[:-1], "sweep.trials=2", "hydra.sweep.dir=grid").err
+
+
+def test_a_ledger_that_went_away_or_is_no_ledger_is_one_clear_error(command, tmp_path):
+    assert command(*SEARCH, "sweep.trials=1").code == 0
+    (tmp_path / "s/sweep.sqlite").unlink()
+    assert "'s' is no sweep: it has no sweep.sqlite in it" in command("sweep", "resume", "s").err
+    shutil.rmtree(tmp_path / "s")
+    (tmp_path / "s").mkdir()
+    database = sqlite3.connect(tmp_path / "s/sweep.sqlite")
+    database.execute("CREATE TABLE trials (number INTEGER)")
+    database.commit()
+    database.close()
+    foreign = command(*SEARCH, "sweep.trials=1")
+    assert foreign.code == 1
+    assert "is not a ledger of this trainer; name another directory" in foreign.err
+    assert "Traceback" not in foreign.err
+
+
+def test_a_ledger_that_goes_away_during_the_search_is_one_clear_error(command, tmp_path):
+    (tmp_path / "pieces.py").write_text(
+        "from pathlib import Path\n"
+        "from pytorch_lightning import Callback\n"
+        "class Thief(Callback):\n"
+        "    def on_fit_end(self, trainer, pl_module):\n"
+        "        Path('s/sweep.sqlite').unlink()\n"
+    )
+    outcome = command(*SEARCH, "sweep.trials=3", "+callbacks.thief._target_=pieces.Thief")
+    assert outcome.code == 1
+    assert outcome.err.strip().splitlines()[-1].startswith("error: the ledger 's/sweep.sqlite' is gone")
+    assert "Traceback" not in outcome.err
+
+
+def test_a_search_is_a_study_of_optuna_too(command, trials):
+    from trainer.sweep.search.pareto_front import study_of
+
+    assert command(*SEARCH, "sweep.trials=2").code == 0
+    study = study_of("s")
+    assert [trial.params for trial in study.trials] == [trial.values for trial in trials()]
+    assert [trial.value for trial in study.trials] == [trial.job.metric("val/loss") for trial in trials()]
+
+
+def test_a_search_without_optuna_says_what_to_install(command, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "optuna", None)
+    assert f"a search needs Optuna: {install_command('search')}" in command(*SEARCH, "sweep.trials=1").err
+
+
+def test_one_run_of_a_search_says_that_it_searches_nothing(command):
+    outcome = command(*TINY, "sweep.trials=3")
+    assert outcome.code == 0
+    assert "sweep.trials: no effect in a single run; start a sweep with: trainer -m" in outcome.err
+
+
+def test_the_best_of_a_search_is_a_recipe_that_runs(command, tmp_path):
+    words = ["experiment=xor_mlp", "hparams_search=xor_mlp", *TINY[1:], "sweep.trials=3"]
+    searched = command("-m", *words, "optimized_metric=val/loss", "hydra.sweep.dir=s")
+    assert searched.code == 0, searched.err
+    (tmp_path / "experiments").mkdir()
+    shutil.copy(tmp_path / "s/best.yaml", tmp_path / "experiments/winner.yaml")
+    again = command("experiment=winner", "callbacks=none", "logger=none", "hydra.run.dir=again")
+    assert again.code == 0, again.err
+    metrics = json.loads((tmp_path / "again/result.json").read_text())["metrics"]
+    best = min(json.loads(file.read_text())["metrics"]["val/loss"] for file in (tmp_path / "s").glob("*/result.json"))
+    assert metrics["val/loss"] == best

@@ -1,0 +1,143 @@
+"""A process of a run that fails, is killed or stopped: one clear error, the right state, and no process is left."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+PIECES = """
+import os
+import signal
+import time
+from pathlib import Path
+
+from pytorch_lightning import Callback
+
+from trainer.core.errors import UserError
+from trainer.task.supervised import Supervised
+
+
+class Fail(Callback):
+    def __init__(self, how, rank=1):
+        self.how, self.rank = how, rank
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        Path(f"process-{trainer.global_rank}").write_text(str(os.getpid()))
+        if trainer.global_rank != self.rank or batch_idx != 2:
+            return
+        if self.how == "user":
+            raise UserError("data.path: a mistake in one process")
+        if self.how == "code":
+            raise ValueError("a fault in one process")
+        if self.how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == "exit":
+            os._exit(3)
+        if self.how == "term":
+            signal.raise_signal(signal.SIGTERM)
+        time.sleep(100)
+
+
+class Bad(Supervised):
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        return loss * float("nan") if (self.global_rank, batch_idx) == (1, 9) else loss
+"""
+DDP = ["data=digits", "model=mlp", "trainer=ddp_sim", "trainer.max_epochs=2", "logger=none", "hydra.run.dir=run"]
+FAIL = ["callbacks=[checkpoint]", "+callbacks.fail._target_=pieces.Fail"]
+
+
+@pytest.fixture(autouse=True)
+def pieces(monkeypatch, tmp_path):
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    (tmp_path / "pieces.py").write_text(PIECES)
+
+
+def processes_left(folder):
+    """Those of the run that are still there."""
+    numbers = [int(file.read_text()) for file in folder.glob("process-*")]
+    assert len(numbers) == 2
+    return [number for number in numbers if is_there(number)]
+
+
+def is_there(number):
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{number}/stat").read_text().split()[2]
+
+
+def state_of(folder):
+    return json.loads((folder / "run/result.json").read_text())["state"]
+
+
+CASES = {
+    "user": (1, "failed", "error: data.path: a mistake in one process\n"),
+    "kill": (1, "failed", "error: rank 1 of 2 was killed by SIGKILL\n"),
+    "exit": (1, "failed", "error: rank 1 of 2 ended with exit status 3 before the run was over\n"),
+    "code": (1, "failed", "ValueError: a fault in one process\n(rank 1 of 2)\n"),
+    "term": (143, "interrupted", ""),
+}
+
+
+@pytest.mark.parametrize("how", [pytest.param(how, marks=[pytest.mark.slow] * (how != "user")) for how in CASES])
+def test_what_ends_one_process_ends_the_run_and_is_told_once(how, command, tmp_path):
+    code, state, told = CASES[how]
+    outcome = command(*DDP, *FAIL, f"+callbacks.fail.how={how}")
+    assert outcome.code == code
+    assert outcome.err.count(told) == 1 if told else outcome.err == ""
+    assert ("Traceback" in outcome.err) == (how == "code")
+    assert state_of(tmp_path) == state
+    assert processes_left(tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "to_all", "code"), [("SIGINT", True, 130), ("SIGTERM", False, 143), ("SIGKILL", False, -9)]
+)
+def test_a_run_that_is_stopped_leaves_no_process(name, to_all, code, tmp_path):
+    words = [*DDP, *FAIL, "+callbacks.fail.how=wait"]
+    with (tmp_path / "said.txt").open("w") as said:
+        run = subprocess.Popen(
+            [sys.executable, "-m", "trainer", *words], cwd=tmp_path, stdout=said, stderr=said, start_new_session=True
+        )
+    deadline = time.monotonic() + 120
+    while len([*tmp_path.glob("process-*")]) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(1)
+    (os.killpg if to_all else os.kill)(run.pid, getattr(signal, name))
+    assert run.wait(60) == code
+    time.sleep(1)
+    assert processes_left(tmp_path) == []
+    assert "Traceback" not in (tmp_path / "said.txt").read_text()
+    if name != "SIGKILL":
+        assert state_of(tmp_path) == "interrupted"
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_in_one_process_stops_all_before_anything_is_saved(command, tmp_path):
+    outcome = command(*DDP, "callbacks=[checkpoint,finite_loss]", "model.task._target_=pieces.Bad")
+    assert outcome.code == 1
+    assert outcome.err.count("the loss is nan at step 10: epoch 1, batch 10, examples ") == 1
+    assert not [*tmp_path.glob("run/checkpoints/*.ckpt")]
+
+
+@pytest.mark.slow
+def test_a_step_that_is_not_finite_in_one_process_is_left_out_in_all(command, tmp_path):
+    words = ["callbacks=[checkpoint,finite_loss]", "callbacks.finite_loss.on_bad=skip"]
+    outcome = command(*DDP, *words, "model.task._target_=pieces.Bad")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.count("left out: the loss is not finite at step 10: epoch 1, batch 10, examples ") == 1
+    assert "2 step(s) with a loss that is not finite were left out" in outcome.out
+    last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert all(value.isfinite().all() for value in last["state_dict"].values())
+    assert json.loads((tmp_path / "run/result.json").read_text())["metrics"]["test/accuracy"] > 0.3
