@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-OUTSIDE = REPOSITORY / "tests/external_project"
+EXTERNAL = REPOSITORY / "tests/external_project"
 
 
 def build(project: Path, into: Path) -> Path:
     """A project's wheel, built with the build backend of this environment."""
     pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", str(into)]
     subprocess.run([*pip, str(project)], check=True, timeout=120)
-    [wheel] = into.glob(f"{project.name if project is OUTSIDE else 'trainer'}-*.whl")
+    [wheel] = into.glob(f"{project.name if project is EXTERNAL else 'trainer'}-*.whl")
     return wheel
 
 
@@ -30,11 +30,11 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
-    """A new environment's bin folder: our wheel and the outside package, and this environment's dependencies."""
+    """A new environment's bin folder: our wheel and the external package, and this environment's dependencies."""
     home = tmp_path_factory.mktemp("environment")
     venv.create(home, with_pip=False)
     python = home / "bin/python"
-    wheels = [wheel, build(OUTSIDE, tmp_path_factory.mktemp("outside"))]
+    wheels = [wheel, build(EXTERNAL, tmp_path_factory.mktemp("external"))]
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-deps", "--no-index"]
     subprocess.run([*pip, *map(str, wheels)], check=True, timeout=120)
     # a plain path in a .pth file is searched, but its own .pth files (our editable install) are not read
@@ -81,7 +81,7 @@ def test_an_installed_wheel_trains_in_an_empty_directory(installed, tmp_path):
 
 @pytest.mark.slow
 def test_somebody_elses_package_brings_its_own_data_and_model(installed, tmp_path):
-    search = "hydra.searchpath=[pkg://outside.conf]"
+    search = "hydra.searchpath=[pkg://external_project.conf]"
     run(installed, tmp_path, search, "data=spiral", "model=sine_net", "trainer.max_epochs=40", "optimizer.lr=0.01")
     [result] = tmp_path.glob("outputs/spiral_sine_net/*/result.json")
     assert json.loads(result.read_text())["metrics"]["test/accuracy"] > 0.9
@@ -95,6 +95,6 @@ def test_an_installed_wheel_describes_what_it_brings_and_what_others_have_instal
     assert "goes with  data=cifar10 data=digits data=image_folder data=mnist\n" in run(
         installed, tmp_path, "describe", "model/cnn"
     )
-    assert "  width=64   int\n" in run(installed, tmp_path, "describe", "outside.spiral.SineNet")
+    assert "  width=64   int\n" in run(installed, tmp_path, "describe", "external_project.spiral.SineNet")
     run(installed, tmp_path, "schema")
     assert (tmp_path / "schemas/experiment.json").is_file()

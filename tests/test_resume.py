@@ -19,7 +19,7 @@ USERS = '''
 import signal
 from pathlib import Path
 
-from onlookers import Gathering
+from recording_callbacks import Gathering
 from pytorch_lightning import Callback
 
 from trainer.core.signals import stop
@@ -108,7 +108,7 @@ def scalars(run):
 def stopped_and_resumed(command, directory, arguments, stops):
     """A run that goes through, and one with as many breaks as there are stops; returns what each left behind."""
     (directory / "users.py").write_text(USERS)
-    shutil.copy(Path(__file__).with_name("loop") / "onlookers.py", directory)
+    shutil.copy(Path(__file__).with_name("training") / "loop" / "recording_callbacks.py", directory)
     (directory / "stops.txt").write_text("")
     # as a new process has it: TensorBoard reads .10 before .9 of the same second
     event_file_writer._global_uid = AtomicCounter(0)

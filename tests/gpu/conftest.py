@@ -1,4 +1,4 @@
-"""The fixture `gpu`: a test runs on a GPU that is pretended."""
+"""The fixture `gpu`: a test runs on a GPU that is simulated."""
 
 import importlib.util
 from collections import Counter
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-SPEC = importlib.util.spec_from_file_location("pretended", Path(__file__).with_name("pretended.py"))
-pretended = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(pretended)
+SPEC = importlib.util.spec_from_file_location("fake_gpu", Path(__file__).with_name("fake_gpu.py"))
+fake_gpu = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(fake_gpu)
 
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     """Who had to wait for it."""
-    with pretended.pretended_gpu(monkeypatch) as waits:
+    with fake_gpu.fake_gpu(monkeypatch) as waits:
         yield waits

@@ -1,8 +1,8 @@
-"""A GPU that is pretended, so that what runs on one is tested where there is none.
+"""A GPU that is simulated, so that what runs on one is tested where there is none.
 
 Its tensors hold their numbers in memory and compute on the CPU. But they say `cuda:0` when asked for their device,
 refuse to meet tensors that are not there and to become NumPy arrays, and count whoever has to wait for their numbers.
-What is not pretended: kernels of CUDA, autocast, pinned memory, several GPUs.
+What is not simulated: kernels of CUDA, autocast, pinned memory, several GPUs.
 """
 
 import sys
@@ -33,7 +33,7 @@ waits: Counter[str] = Counter()  # for the GPU, by the lines of ours and of Ligh
 
 
 class OnGpu(Tensor):
-    """A tensor on the pretended GPU: `held`, in memory."""
+    """A tensor on the fake GPU: `held`, in memory."""
 
     @staticmethod
     def __new__(cls, held):
@@ -181,12 +181,12 @@ def wait():
 
 
 @contextmanager
-def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
+def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     """Within it PyTorch finds one GPU; gives who had to wait for it."""
     apply = nn.Module._apply
-    facts = SimpleNamespace(name="pretended", major=9, minor=0, total_memory=2**34, multi_processor_count=1)
+    facts = SimpleNamespace(name="fake", major=9, minor=0, total_memory=2**34, multi_processor_count=1)
     answers = {"is_available": True, "device_count": 1, "current_device": 0, "mem_get_info": (2**33, 2**34)}
-    answers |= {"get_device_name": "pretended", "get_device_capability": (9, 0), "get_device_properties": facts}
+    answers |= {"get_device_name": "fake", "get_device_capability": (9, 0), "get_device_properties": facts}
     answers |= {"get_rng_state_all": [], "memory_stats": {}}
     answers |= dict.fromkeys(["_lazy_init", "set_device", "empty_cache", "set_rng_state_all", "manual_seed_all"])
     for name, answer in answers.items():

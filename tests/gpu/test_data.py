@@ -1,4 +1,4 @@
-"""A GPU that trains, pretended, holds the examples and makes the batches; what it cannot is made in memory."""
+"""A GPU that trains, simulated, holds the examples and makes the batches; what it cannot is made in memory."""
 
 import itertools
 import logging

@@ -1,4 +1,4 @@
-"""Runs on a GPU, pretended: the numbers of a CPU, and no step that waits."""
+"""Runs on a GPU, simulated: the numbers of a CPU, and no step that waits."""
 
 import json
 

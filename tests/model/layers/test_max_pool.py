@@ -6,7 +6,7 @@ from torch import nn
 
 from trainer.core.spec import DataSpec
 from trainer.model.cnn import CNN
-from trainer.model.layers.dense import max_pool
+from trainer.model.layers import max_pool
 from trainer.model.layers.max_pool import FEWEST, MaxPool2d
 
 SIDE = 16

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.model.layers.dense import dense, onednn_linear
+from trainer.model.layers import onednn_linear
+from trainer.model.layers.dense import dense
 from trainer.model.layers.onednn_linear import FEWEST_PRODUCTS, Linear
 
 WIDTH = 512

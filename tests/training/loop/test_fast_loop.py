@@ -16,7 +16,7 @@ from trainer.training.loop.training_loop import LeanStep
 TINY = ["data=digits", "model=mlp", "model.net.hidden=[4]", "trainer.log_every_n_steps=4", "trainer.max_epochs=2"]
 GAN = [*TINY[:1], "model=gan", "model.net.generator=[8]", "model.net.discriminator=[8]", *TINY[3:]]
 
-USERS = Path(__file__).with_name("onlookers.py").read_text()
+USERS = Path(__file__).with_name("recording_callbacks.py").read_text()
 CLIPPED = ["callbacks=[default,gradient_clipping]", "callbacks.gradient_clipping.limit=0.1"]
 WAYS = {
     "plain": [],

@@ -1,4 +1,4 @@
-"""Every planted mistake is told, under its key and at its place; and nothing is told of what is right."""
+"""Every invalid_configs mistake is told, under its key and at its place; and nothing is told of what is right."""
 
 import importlib.util
 import shlex
@@ -8,7 +8,7 @@ import pytest
 
 from trainer.sweep.preflight import check_words
 
-SPEC = importlib.util.spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
+SPEC = importlib.util.spec_from_file_location("invalid_configs", Path(__file__).with_name("invalid_configs.py"))
 PLANTED = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(PLANTED)
 EXPERIMENTS = sorted(file.stem for file in (Path(__file__).parents[3] / "experiments").glob("*.yaml"))
@@ -55,10 +55,16 @@ def test_a_mistake_in_a_file_is_told_with_its_line(file, text, typed, key, line,
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_mistakes_in_a_recipe_are_told_all_at_once(experiment, here):
-    planted = ["+model.net.hidde_n=3", "optimizer.lr=x", "trainer.max_epochs=many", "+data.batchsize=2", "epocs=1"]
-    found = check_words([f"experiment={experiment}", *planted]).mistakes
+    invalid_configs = [
+        "+model.net.hidde_n=3",
+        "optimizer.lr=x",
+        "trainer.max_epochs=many",
+        "+data.batchsize=2",
+        "epocs=1",
+    ]
+    found = check_words([f"experiment={experiment}", *invalid_configs]).mistakes
     keys = {mistake.key: mistake for mistake in found}
-    for word in planted:
+    for word in invalid_configs:
         key = word.lstrip("+").partition("=")[0]
         assert keys[key].place.text == word
 
