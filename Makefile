@@ -3,32 +3,38 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
-# the newest Python that is supported and installed; override it: make demo PYTHON=/path/to/python
+# the newest installed Python that is supported; to override it: make demo PYTHON=/path/to/python
 PYTHON := $(firstword $(foreach v,3.13 3.12 3.11,$(shell python$(v) -c 'import sys; print(sys.executable)' 2>/dev/null)) python3)
 
-help: ## this list
+help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-demo: install ## train on 1,797 real digits that come with the package, no download (installs first)
+demo: install ## train on 1,797 real digits that come with the package, without a download (installs first)
 	$(BIN)/trainer experiment=digits_cnn
 
-test: install-dev ## lint, types and the quick tests (installs first)
+test: install-dev ## run lint, type checks and the quick tests (installs first)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 -m "not slow"
 
-test-full: install-dev ## every test, the slow ones too; real data where TRAINER_DATA_DIR points at them
+test-full: install-dev ## run all tests, also the slow ones; real data are read from TRAINER_DATA_DIR
 	$(BIN)/pytest -n 2
 
-lint: install-dev ## mend what ruff can mend, then say what is left
+test-lowest: ## run the tests of private interfaces with the lowest allowed versions, in .venv-lowest
+	$(call test_versions,lowest-direct,.venv-lowest)
+
+test-newest: ## run the same tests with the newest allowed versions, in .venv-newest
+	$(call test_versions,highest,.venv-newest)
+
+lint: install-dev ## fix what ruff can fix, and print the remaining problems
 	$(BIN)/ruff check --fix
 	$(BIN)/mypy
 
-format: install-dev ## lay out the code
+format: install-dev ## format the code
 	$(BIN)/ruff format
 
-bench: install-dev ## ours against a plain loop, the tutorials and the template: an hour or so; data from TRAINER_DATA_DIR
+bench: install-dev ## compare with a plain loop, the tutorials and the template: about an hour; data from TRAINER_DATA_DIR
 	$(BIN)/python benchmarks/bench.py
 
 bench-quick: install-dev ## the same with fewer steps and rounds: about ten minutes
@@ -37,14 +43,14 @@ bench-quick: install-dev ## the same with fewer steps and rounds: about ten minu
 docs: install-dev ## build the documentation into site/
 	$(BIN)/mkdocs build --strict
 
-lock: install-dev ## write constraints.txt anew from pyproject.toml
+lock: install-dev ## regenerate constraints.txt from pyproject.toml
 	$(BIN)/uv pip compile --quiet --system-certs --universal --python-version 3.11 --all-extras --no-header --no-annotate pyproject.toml -o constraints.txt
 
-clean: ## delete what was built and cached; outputs/ and data/ stay
-	rm -rf $(VENV) dist site .mypy_cache .pytest_cache .ruff_cache
+clean: ## delete build outputs and caches; keep outputs/ and data/
+	rm -rf $(VENV) .venv-lowest .venv-newest dist site .mypy_cache .pytest_cache .ruff_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# the versions that were tested together (constraints.txt), bytecode compiled once and not at every start
+# install the versions that were tested together (constraints.txt), with compiled bytecode
 install: $(VENV)/installed
 install-dev: $(VENV)/installed-dev
 
@@ -56,12 +62,22 @@ $(VENV)/installed-dev: pyproject.toml constraints.txt
 	@touch $@ $(VENV)/installed
 
 define setup
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else f"trainer needs Python 3.11, 3.12 or 3.13; {sys.executable} is {v[0]}.{v[1]}. Name another: make PYTHON=/path/to/python3.12")'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else f"trainer needs Python 3.11, 3.12 or 3.13; {sys.executable} is {v[0]}.{v[1]}. use another one: make PYTHON=/path/to/python3.12")'
 	@echo "setting up $(VENV) ($(1)): about 5 GB with PyTorch's CUDA libraries, a minute or more"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.8
 	@$(BIN)/uv pip install --quiet --system-certs --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '$(1)' \
-	  || $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '$(1)' # slower, but knows pip's settings
+	  || $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '$(1)' # slower, but uses pip's settings
 endef
 
-.PHONY: help demo test test-full lint format bench bench-quick docs lock clean install install-dev
+# tests of all code that depends on internals of other libraries; deprecation warnings of old versions are no errors
+VERSION_TESTS := tests/core tests/training/loop tests/artifacts tests/test_run.py
+define test_versions
+	@test -x $(2)/bin/python || $(PYTHON) -m venv $(2)
+	@$(2)/bin/pip install --quiet --disable-pip-version-check uv==0.13.8
+	@$(2)/bin/uv pip install --quiet --system-certs --upgrade --resolution $(1) --python $(2)/bin/python --editable '.[vision]' \
+	  hypothesis==6.140.0 pytest==9.0.0 pytest-timeout==2.4.0 pytest-xdist==3.8.0
+	$(2)/bin/python -m pytest -n 2 -m "not slow" -o filterwarnings=default $(VERSION_TESTS)
+endef
+
+.PHONY: help demo test test-lowest test-newest test-full lint format bench bench-quick docs lock clean install install-dev

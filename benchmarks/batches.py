@@ -1,8 +1,8 @@
-"""How many examples a network tells apart in a second, in batches of several sizes: what `data.eval_batch_size` is for.
+"""Examples per second that a network evaluates in batches of several sizes, to choose `data.eval_batch_size`.
 
-    python benchmarks/batches.py [RECIPE ...] [--rounds N]
+    python benchmarks/batches.py [EXPERIMENT ...] [--rounds N]
 
-The network of a recipe, untrained, on random examples of full length. Reading, metrics and logs are left out.
+The network of an experiment, untrained, on random examples of full length. Reading, metrics and logs are left out.
 """
 
 import argparse
@@ -10,9 +10,9 @@ import statistics
 import sys
 import time
 
-import contest  # noqa: F401  this checkout is what is measured
+import harness  # noqa: F401  measures this checkout
 import torch
-from table import number
+from table import format_number
 from torch import Tensor, nn
 
 from trainer.config.compose import Composer
@@ -20,20 +20,20 @@ from trainer.core.spec import DataSpec
 from trainer.training.build import build, build_net
 
 SIZES = (16, 32, 64, 128, 256, 512, 1024)
-RECIPES = ("mnist_cnn", "cifar10_cnn", "imdb_lstm")
+EXPERIMENTS = ("mnist_cnn", "cifar10_cnn", "imdb_lstm")
 
 
-def rate(net: nn.Module, examples: Tensor, size: int) -> float:
-    """Examples a second."""
-    began = time.perf_counter()
+def measure(net: nn.Module, examples: Tensor, size: int) -> float:
+    """Return examples per second."""
+    start = time.perf_counter()
     with torch.inference_mode():
         for batch in torch.split(examples, size):
             net(batch)
-    return len(examples) / (time.perf_counter() - began)
+    return len(examples) / (time.perf_counter() - start)
 
 
-def made_up(spec: DataSpec, count: int) -> Tensor:
-    """Random examples that keep the promise."""
+def random_examples(spec: DataSpec, count: int) -> Tensor:
+    """Return random examples that conform to a spec."""
     if spec.kind == "tokens":
         return torch.randint(2, spec.vocabulary_size, (count, *spec.shape))
     return torch.randn(count, *spec.shape)
@@ -42,23 +42,24 @@ def made_up(spec: DataSpec, count: int) -> Tensor:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("recipes", nargs="*", default=RECIPES)
+    parser.add_argument("experiments", nargs="*", default=EXPERIMENTS)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    print("| recipe | batches of | examples/s | of the most |\n| --- | ---: | ---: | ---: |")
-    for recipe in arguments.recipes:
-        config = Composer().config_of([f"experiment={recipe}", "data.synthetic=true"])
+    print("| experiment | batch size | examples/s | of the maximum |\n| --- | ---: | ---: | ---: |")
+    for experiment in arguments.experiments:
+        config = Composer().compose_checked([f"experiment={experiment}", "data.synthetic=true"])
         spec = build(config, "data").spec
-        net, examples = build_net(config, spec).eval(), made_up(spec, 2048)
+        net = build_net(config, spec).eval()
+        examples = random_examples(spec, 2048)
         rates: dict[int, list[float]] = {size: [] for size in SIZES}
-        for place in range(arguments.rounds + 1):  # the first one is not counted
+        for number in range(arguments.rounds + 1):
             for size in SIZES:
-                found = rate(net, examples, size)
-                rates[size] += [found] if place else []
-        most = max(statistics.median(found) for found in rates.values())
-        for size, found in rates.items():
-            middle = statistics.median(found)
-            print(f"| {recipe} | {size} | {number(middle)} | {number(middle / most)} |", flush=True)
+                rate = measure(net, examples, size)
+                rates[size] += [rate] if number else []  # the first round is a warm-up
+        medians = {size: statistics.median(values) for size, values in rates.items()}
+        for size, median in medians.items():
+            share = format_number(median / max(medians.values()))
+            print(f"| {experiment} | {size} | {format_number(median)} | {share} |", flush=True)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What all contestants have to do: read off the very config that ours runs, so that the work cannot differ."""
+"""Job of the rivals, derived from the config that ours runs, so that all contestants do the same work."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -12,22 +12,22 @@ Examples = tuple[Tensor, Tensor]
 
 @dataclass
 class Job:
-    """A piece of work for the rivals; plain enough to be saved, and to be read without our framework.
+    """A training for the rivals, which can be pickled and loaded without our framework.
 
     Args:
         data: Name of the data set.
-        net: Ours, with the weights that ours begins with.
-        train, val, test: Inputs, of images and texts as stored, and targets.
-        pixels: Mean and deviation of images' bytes; None for other inputs.
+        net: Our net with its initial weights.
+        train, val, test: Inputs (images and texts as stored) and targets.
+        pixels: Mean and standard deviation of image bytes; None for other inputs.
         loss: bce, cross_entropy or mse.
-        adversarial: Whether two nets learn by turns; there is another loss then.
-        metrics: By name.
-        optimizer: Class in `torch.optim`, and its arguments.
-        batch, eval_batch: Examples at a time.
-        epochs: Of training.
-        steps: In an epoch.
-        log_every: Steps from one logged loss to the next.
-        check_every: Epochs from one validation to the next.
+        adversarial: Whether two nets are trained in turn with another loss.
+        metrics: Names of the metrics.
+        optimizer: Name of a class in `torch.optim`, and its arguments.
+        batch, eval_batch: Batch sizes.
+        epochs: Number of epochs.
+        steps: Number of steps of an epoch.
+        log_every: Steps between two logged losses.
+        check_every: Epochs between two validations.
     """
 
     data: str
@@ -49,47 +49,49 @@ class Job:
 
 
 @cache
-def job_of(words: tuple[str, ...]) -> Job:
-    """The work for a rival: compose the config as the command does, and build the same net of the same seed.
+def build_job(overrides: tuple[str, ...]) -> Job:
+    """Return the job of the rivals: compose the config as the command does, and build the same net with the same seed.
 
     Args:
-        words: What ours is told.
+        overrides: Overrides of our command.
     """
     import pytorch_lightning as pl
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from trainer.config.schema import HOME, register
+    from trainer.config.schema import RESOURCE_DIR, register_hydra_plugins
     from trainer.training.build import build, build_net
 
-    register()
-    with initialize_config_dir(str(HOME / "conf"), version_base="1.3"):
-        config = compose("config", [*words])
+    register_hydra_plugins()
+    with initialize_config_dir(str(RESOURCE_DIR / "conf"), version_base="1.3"):
+        config = compose("config", [*overrides])
     pl.seed_everything(config.seed, verbose=False)
     data = build(config, "data")
     data.setup("fit")
-    net, spec = build_net(config, data.spec), data.spec
+    spec = data.spec
+    net = build_net(config, spec)
     objective = build(config, "objective", spec)
     settings = OmegaConf.to_container(config.optimizer, resolve=True)
     settings.pop("_partial_")
     name = settings.pop("_target_").rpartition(".")[2]
-    settings.pop("fused", None)  # each rival has its own way
-    rows, limits = len(data.splits["train"].targets) * data.repeats, config.trainer
+    settings.pop("fused", None)  # each rival decides itself
+    limits = config.trainer
+    rows = len(data.splits["train"].targets) * data.repeats
     val_rows = limits.get("limit_val_batches", len(data.splits["val"].targets)) * data.eval_batch_size
 
-    def ready(stage: str) -> Examples:
-        """Numbers as the net takes them; bytes of images and words of reviews as stored."""
+    def examples(stage: str) -> Examples:
+        """Return vectors as the net expects them, and images and reviews as stored."""
         inputs, targets = data.splits[stage]
         return data.prepare(inputs) if spec.kind in ("vector", "sequence") else inputs, targets
 
     return Job(
         data=spec.name,
         net=net,
-        train=ready("train"),
-        val=tuple(part[:val_rows] for part in ready("val")),
-        test=ready("test"),
+        train=examples("train"),
+        val=tuple(part[:val_rows] for part in examples("val")),
+        test=examples("test"),
         pixels=_pixels(spec.name),
-        loss="mse" if spec.target == "values" else "bce" if spec.output_size == 1 else "cross_entropy",
+        loss="mse" if spec.target == "regression" else "bce" if spec.output_size == 1 else "cross_entropy",
         adversarial=hasattr(net, "generator"),
         metrics=tuple(objective.metrics()),
         optimizer=(name, settings),
@@ -108,4 +110,4 @@ def _pixels(data: str) -> tuple[Tensor, Tensor] | None:
     if data not in ("mnist", "cifar10"):
         return None
     module = mnist if data == "mnist" else cifar10
-    return torch.as_tensor(255 * module.MEAN), torch.as_tensor(255 * module.DEVIATION)
+    return torch.as_tensor(255 * module.MEAN), torch.as_tensor(255 * module.STD)

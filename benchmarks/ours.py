@@ -1,54 +1,56 @@
-"""Ours: the real command, in this process, with all its callbacks and loggers, and a stopwatch beside them."""
+"""Our command in this process, with all default callbacks and loggers, and a stopwatch."""
 
 import sys
 import time
 from pathlib import Path
 
-from laps import drawn, laps
+from timings import plot_seconds, timings
 
 from trainer.cli.main import main
 
 STOPWATCH = "+callbacks.stopwatch._target_=stopwatch.Stopwatch"
 
 
-def train(words: list[str], folder: Path) -> tuple[int, float]:
-    """Train as the command does: steps and seconds."""
-    return run([*words, "test=false", STOPWATCH], folder)
+def train(overrides: list[str], directory: Path) -> tuple[int, float]:
+    """Train; return steps and seconds."""
+    return run([*overrides, "test=false", STOPWATCH], directory)
 
 
-def whole(words: list[str], folder: Path) -> tuple[int, float]:
-    """One run with its test, from the config to the last file: 1, and its seconds."""
-    began = time.perf_counter()
-    run([*words, STOPWATCH], folder, laps_of_it=2)
-    return 1, time.perf_counter() - began
+def run_all(overrides: list[str], directory: Path) -> tuple[int, float]:
+    """Train and test, from the config to the last file; return 1 and the seconds."""
+    start = time.perf_counter()
+    run([*overrides, STOPWATCH], directory, n_timings=2)
+    return 1, time.perf_counter() - start
 
 
-def test(words: list[str], folder: Path) -> tuple[int, float]:
-    """Test a checkpoint as the command does, one that a short training has left: examples and seconds."""
-    left = folder / "to_test"
-    if not left.exists():
-        run([*words, "test=false", "+trainer.limit_train_batches=100", "+trainer.limit_val_batches=1", STOPWATCH], left)
-    checkpoint = next(left.rglob("last.ckpt"))
-    return run([*words, "train=false", f"ckpt_path='{checkpoint}'", STOPWATCH], folder)
+def test(overrides: list[str], directory: Path) -> tuple[int, float]:
+    """Test the checkpoint of a short training; return examples and seconds."""
+    training = directory / "to_test"
+    if not training.exists():
+        short = ["test=false", "+trainer.limit_train_batches=100", "+trainer.limit_val_batches=1"]
+        run([*overrides, *short, STOPWATCH], training)
+    checkpoint = next(training.rglob("last.ckpt"))
+    return run([*overrides, "train=false", f"ckpt_path='{checkpoint}'", STOPWATCH], directory)
 
 
-def whole_test(words: list[str], folder: Path) -> tuple[int, float]:
-    """The same, with what is summed up and drawn after the last batch."""
-    examples, seconds = test(words, folder)
-    return examples, seconds + drawn[-1]
+def test_with_plots(overrides: list[str], directory: Path) -> tuple[int, float]:
+    """Test; return examples and seconds, with the metrics and plots after the last batch."""
+    examples, seconds = test(overrides, directory)
+    return examples, seconds + plot_seconds[-1]
 
 
-def run(words: list[str], folder: Path, laps_of_it: int = 1) -> tuple[int, float]:
-    """Run the command; what its stopwatch noted."""
-    sys.argv = ["trainer", *words, f"outputs='{folder}'"]
-    before, path = len(laps), sys.path[:]
+def run(overrides: list[str], directory: Path, n_timings: int = 1) -> tuple[int, float]:
+    """Run the command; return the last measurement of its stopwatch."""
+    sys.argv = ["trainer", *overrides, f"outputs='{directory}'"]
+    count = len(timings)
+    path = sys.path[:]
     try:
         main()
-    except SystemExit as end:
-        if end.code:
-            raise RuntimeError(f"{' '.join(sys.argv)}: {end.code}") from end
+    except SystemExit as error:
+        if error.code:
+            raise RuntimeError(f"{' '.join(sys.argv)}: {error.code}") from error
     finally:
         sys.path[:] = path
-    if len(laps) != before + laps_of_it:
-        raise RuntimeError(f"{' '.join(sys.argv)}: the stopwatch noted {len(laps) - before} laps")
-    return laps[-1]
+    if len(timings) != count + n_timings:
+        raise RuntimeError(f"{' '.join(sys.argv)}: {len(timings) - count} measurements; expected {n_timings}")
+    return timings[-1]

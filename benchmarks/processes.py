@@ -1,4 +1,4 @@
-"""What is measured of whole processes: seconds from start to exit, and peak memory."""
+"""Seconds from start to exit of whole processes, and their peak memory."""
 
 import json
 import os
@@ -9,8 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from table import Round
-from works import words_of
+from table import SWEEP_WITHOUT_STARTUP, TWO_WORKERS, Round
+from workloads import build_overrides
 
 TRAINER = ["-m", "trainer"]
 TINY = ["experiment=xor_mlp", "trainer.max_epochs=20"]
@@ -18,82 +18,80 @@ TINY = ["experiment=xor_mlp", "trainer.max_epochs=20"]
 SHORT = ("+trainer.limit_train_batches=50", "+trainer.limit_val_batches=1")
 
 
-def process(arguments: list[str], folder: Path) -> tuple[float, float]:
-    """Run Python to its end: wall seconds, and its peak memory in MiB.
+def run_python(arguments: list[str], directory: Path) -> tuple[float, float]:
+    """Run Python to its end; return the wall time in seconds and the peak memory in MiB.
 
     Raises:
-        RuntimeError: It failed; with the end of what it said.
+        RuntimeError: The process has failed; the message ends with its last output.
     """
-    with tempfile.TemporaryFile("w+") as said:
-        began = time.perf_counter()
-        running = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=folder,
-            stdout=said,
-            stderr=said,
-        )
-        _, status, usage = os.wait4(running.pid, 0)
-        seconds = time.perf_counter() - began
-        running.returncode = os.waitstatus_to_exitcode(status)
-        if running.returncode:
-            said.seek(0)
-            raise RuntimeError(f"{' '.join(arguments)}: {said.read()[-2000:]}")
+    with tempfile.TemporaryFile("w+") as output:
+        start = time.perf_counter()
+        process = subprocess.Popen([sys.executable, *arguments], cwd=directory, stdout=output, stderr=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            output.seek(0)
+            raise RuntimeError(f"{' '.join(arguments)}: {output.read()[-2000:]}")
     kibibytes = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
     return seconds, kibibytes / 1024
 
 
-def start(folder: Path) -> Round:
-    """Seconds of a process that takes one step on the digits, of the template's like it, and of `import torch`."""
+def measure_startup(directory: Path) -> Round:
+    """Return the seconds of one training step on digits by ours and by the template, and of `import torch`."""
     one_step = ["experiment=digits_cnn", "+trainer.max_steps=1", "test=false"]
     return {
-        "import torch": process(["-c", "import torch"], folder)[0],
-        "ours": process([*TRAINER, *one_step], folder)[0],
-        "template": process(["-c", "import template_start"], folder)[0],
+        "import torch": run_python(["-c", "import torch"], directory)[0],
+        "ours": run_python([*TRAINER, *one_step], directory)[0],
+        "template": run_python(["-c", "import template_start"], directory)[0],
     }
 
 
-def sweep(folder: Path) -> Round:
-    """Seconds of eight tiny runs: in one process, two side by side, and eight times one by itself.
+def measure_sweep(directory: Path) -> Round:
+    """Return the seconds of eight tiny runs: in one process, with two workers, and in eight processes.
 
-    "ours but a start" is the sweep without what one process does before and after its run.
+    `SWEEP_WITHOUT_STARTUP` is the sweep without the time that one process takes before and after its run.
     """
-    with tempfile.TemporaryDirectory(dir=folder) as alone:
-        one, _ = process([*TRAINER, *TINY, "seed=1"], Path(alone))
-        own = json.loads(next(Path(alone).rglob("result.json")).read_text())["seconds"]
-    seeds = "seed=1,2,3,4,5,6,7,8"
-    serial, _ = process([*TRAINER, "-m", *TINY, seeds], folder)
-    beside, _ = process([*TRAINER, "-m", *TINY, seeds, "sweep.workers=2"], folder)
+    with tempfile.TemporaryDirectory(dir=directory) as name:
+        process_seconds, _ = run_python([*TRAINER, *TINY, "seed=1"], Path(name))
+        run_seconds = json.loads(next(Path(name).rglob("result.json")).read_text())["seconds"]
+    sweep = [*TRAINER, "-m", *TINY, "seed=1,2,3,4,5,6,7,8"]
+    serial, _ = run_python(sweep, directory)
+    parallel, _ = run_python([*sweep, "sweep.workers=2"], directory)
     return {
         "ours": serial,
-        "8 x one run": 8 * one,
-        "ours but a start": serial - (one - own),
-        "8 x its training": 8 * own,
-        "side by side": beside,
+        "8 x one run": 8 * process_seconds,
+        SWEEP_WITHOUT_STARTUP: serial - (process_seconds - run_seconds),
+        "8 x its training": 8 * run_seconds,
+        TWO_WORKERS: parallel,
     }
 
 
-def memory(work: str, folder: Path) -> Round:
-    """Peak memory in MiB of a process that trains ours, and of one with the plain loop that imports no framework."""
-    job = folder / f"{work}.job"
+def measure_memory(workload: str, directory: Path) -> Round:
+    """Return the peak memory in MiB of our training, and of the plain loop in a process without our framework."""
+    job = directory / f"{workload}.job"
     if not job.exists():
-        process(["-c", f"import peak; peak.save({work!r}, {str(folder)!r}, {str(job)!r})"], folder)
-    words = words_of(work, folder, quick=False)
+        run_python(
+            ["-c", f"import peak_memory; peak_memory.save({workload!r}, {str(directory)!r}, {str(job)!r})"], directory
+        )
+    overrides = build_overrides(workload, directory, quick=False)
+    plain = f"import peak_memory; peak_memory.train({str(job)!r}, {str(directory)!r})"
     return {
-        "ours": process([*TRAINER, *words, *SHORT, "test=false"], folder)[1],
-        "plain": process(["-c", f"import peak; peak.train({str(job)!r}, {str(folder)!r})"], folder)[1],
+        "ours": run_python([*TRAINER, *overrides, *SHORT, "test=false"], directory)[1],
+        "plain": run_python(["-c", plain], directory)[1],
     }
 
 
 def versions() -> dict[str, str]:
-    """Of what the measurements depend on."""
+    """Return the versions of Python and the main packages."""
     from importlib.metadata import version
 
     names = ["torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "omegaconf", "tensorboard"]
     return {"python": sys.version.split()[0]} | {name: version(name) for name in names}
 
 
-def cpu() -> str:
-    """Name of the processor, where the system tells it."""
+def cpu_name() -> str:
+    """Return the name of the processor, or `unknown`."""
     file = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.+)", file.read_text()) if file.exists() else None
-    return found[1] if found else "unknown"
+    match = re.search(r"model name\s*: (.+)", file.read_text()) if file.exists() else None
+    return match[1] if match else "unknown"

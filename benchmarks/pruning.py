@@ -1,10 +1,11 @@
-"""What pruning saves, and what it costs: the same searches with and without it.
+"""Time saved by pruning and its effect on the result: the same searches with and without it.
 
-    python benchmarks/pruning.py [--recipe digits_cnn] [--seeds 3] [--trials 30] [--pruners none ...] [--folder DIR]
+    python benchmarks/pruning.py [--experiment digits_cnn] [--seeds 3] [--trials 30] [--pruners none ...]
+        [--directory DIR]
 
-A search of the recipe's `hparams_search` with each pruner and several seeds of the sampler, one trial after another.
-Prints for each pruner the best that the searches found (mean and standard deviation over their seeds), the same trial's
-test accuracy, and the epochs and seconds that they took, as a share of those without pruning.
+Runs a search in the space of the experiment's `hparams_search` for each pruner and several seeds of the sampler, one
+trial after another. Prints for each pruner the best value (mean and standard deviation over the seeds), the test
+accuracy of the best trial, and the epochs and seconds as a share of those without pruning.
 """
 
 import argparse
@@ -16,75 +17,78 @@ import tempfile
 from pathlib import Path
 from statistics import fmean, stdev
 
-from trainer.sweep.search.pareto_front import front
-from trainer.sweep.search.search import read
+from trainer.sweep.search.pareto_front import compute_pareto_front
+from trainer.sweep.search.search import load_search
 from trainer.sweep.store.job_store import Job
-from trainer.sweep.store.trial_store import Trials
+from trainer.sweep.store.trial_store import TrialLedger
 
 PRUNERS = ("none", "median", "asha", "hyperband")
 
 
-def search(recipe: str, pruner: str, seed: int, trials: int, folder: Path) -> Path:
-    """Run a search, or go on with it; its directory."""
-    place = folder / f"{recipe}_{pruner}_{seed}"
-    words = [f"experiment={recipe}", f"hparams_search={recipe}", f"sweep.pruner={pruner}", f"sweep.sample_seed={seed}"]
-    words += [f"sweep.trials={trials}", "callbacks=[lean_steps,finite_loss,checkpoint]", "logger=none"]
-    command = [sys.executable, "-m", "trainer", "-m", *words, f"hydra.sweep.dir={place}"]
-    with (folder / f"{place.name}.txt").open("ab") as output:
+def search(experiment: str, pruner: str, seed: int, trials: int, parent: Path) -> Path:
+    """Run or resume a search; return its directory."""
+    directory = parent / f"{experiment}_{pruner}_{seed}"
+    overrides = [
+        *(f"experiment={experiment}", f"hparams_search={experiment}", f"hydra.sweep.dir={directory}"),
+        *(f"sweep.pruner={pruner}", f"sweep.sample_seed={seed}", f"sweep.n_trials={trials}"),
+        *("callbacks=[fast_loop,finite_loss,checkpoint]", "logger=none"),
+    ]
+    with (parent / f"{directory.name}.txt").open("ab") as output:
+        command = [sys.executable, "-m", "trainer", "-m", *overrides]
         subprocess.run(command, check=True, stdout=output, stderr=output)
-    return place
+    return directory
 
 
-def found(place: Path) -> dict[str, float]:
-    """What a search found, and what it took."""
-    ledger = Trials(place)
+def read_results(directory: Path) -> dict[str, float]:
+    """Return the best trial of a search, and its epochs and seconds."""
+    ledger = TrialLedger(directory)
     jobs = ledger.jobs()
     settings = ledger.settings()
     assert settings
-    _, goal = read(settings)
-    best = front(jobs, goal)[0]
+    _, objective = load_search(settings)
+    best = compute_pareto_front(jobs, objective)[0]
     return {
-        "best": _number(best, goal.metrics[0]),
-        "test": _number(best, "test/accuracy"),
+        "best": _metric(best, objective.metrics[0]),
+        "test": _metric(best, "test/accuracy"),
         "epochs": sum((job.result or {}).get("epochs", 0) for job in jobs),
         "seconds": sum(job.seconds for job in jobs),
         "pruned": sum(job.state == "pruned" for job in jobs),
     }
 
 
-def _number(job: Job, metric: str) -> float:
-    value = job.metric(metric)
+def _metric(job: Job, name: str) -> float:
+    value = job.metric(name)
     return math.nan if value is None else value
 
 
 def main() -> None:
-    """Search, and print the table."""
+    """Search and print the table."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--recipe", default="digits_cnn")
+    parser.add_argument("--experiment", default="digits_cnn")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--pruners", nargs="+", default=PRUNERS, choices=PRUNERS)
-    parser.add_argument("--folder", type=Path, default=None)
-    asked = parser.parse_args()
-    folder = asked.folder or Path(tempfile.mkdtemp())
-    folder.mkdir(exist_ok=True)
+    parser.add_argument("--directory", type=Path, default=None)
+    options = parser.parse_args()
+    directory = options.directory or Path(tempfile.mkdtemp())
+    directory.mkdir(exist_ok=True)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    rows: dict[str, list[dict[str, float]]] = {pruner: [] for pruner in asked.pruners}
-    for seed in range(1, asked.seeds + 1):
-        for pruner in asked.pruners:
-            rows[pruner].append(found(search(asked.recipe, pruner, seed, asked.trials, folder)))
-            print(f"seed {seed} {pruner}: {rows[pruner][-1]}", flush=True)
+    results: dict[str, list[dict[str, float]]] = {pruner: [] for pruner in options.pruners}
+    for seed in range(1, options.seeds + 1):
+        for pruner in options.pruners:
+            results[pruner].append(read_results(search(options.experiment, pruner, seed, options.trials, directory)))
+            print(f"seed {seed} {pruner}: {results[pruner][-1]}", flush=True)
     print("| pruner | best | its test accuracy | pruned | epochs | of those without | seconds, of those without |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    for pruner, each in rows.items():
+    for pruner, rows in results.items():
         cells = []
         for name in ("best", "test"):
-            values = [row[name] for row in each]
+            values = [row[name] for row in rows]
             cells.append(f"{fmean(values):.4f}" + (f" ± {stdev(values):.4f}" if len(values) > 1 else ""))
-        cells.append(f"{fmean(row['pruned'] for row in each):.1f} of {asked.trials}")
-        cells.append(f"{fmean(row['epochs'] for row in each):.0f}")
+        cells.append(f"{fmean(row['pruned'] for row in rows):.1f} of {options.trials}")
+        cells.append(f"{fmean(row['epochs'] for row in rows):.0f}")
         for name in ("epochs", "seconds"):
-            cells.append(f"{sum(row[name] for row in each) / sum(row[name] for row in rows['none']):.0%}")
+            cells.append(f"{sum(row[name] for row in rows) / sum(row[name] for row in results['none']):.0%}")
         print(f"| {pruner} | {' | '.join(cells)} |")
 
 

@@ -1,30 +1,32 @@
-"""A callback that notes when training and tests began and ended; ours and the template's way carry the same one."""
+"""Stopwatch callback of trainings and tests, used by both ours and the template."""
 
 import time
 
-from laps import drawn, laps
 from pytorch_lightning import Callback
+from timings import plot_seconds, timings
 
 
 class Stopwatch(Callback):
-    """Everything between start and end of a training counts: steps, logging, validation, checkpoints.
+    """Measures a training from start to end: steps, logging, validation, checkpoints.
 
-    A test ends with its last batch; what is summed up and drawn then takes as long for any test, and is noted apart.
+    A test ends with its last batch. The final metrics and plots are measured separately, as their duration does not
+    depend on the number of examples.
     """
 
     def on_train_start(self, trainer, pl_module):
-        self.began = time.perf_counter()
+        self.start = time.perf_counter()
 
     def on_train_end(self, trainer, pl_module):
-        laps.append((trainer.global_step, time.perf_counter() - self.began))
+        timings.append((trainer.global_step, time.perf_counter() - self.start))
 
     def on_test_start(self, trainer, pl_module):
-        self.began, self.examples = time.perf_counter(), 0
+        self.start = time.perf_counter()
+        self.examples = 0
 
     def on_test_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0):
         self.examples += len(batch[1])
-        self.tested = time.perf_counter()
+        self.last_batch = time.perf_counter()
 
     def on_test_end(self, trainer, pl_module):
-        laps.append((self.examples, self.tested - self.began))
-        drawn.append(time.perf_counter() - self.tested)
+        timings.append((self.examples, self.last_batch - self.start))
+        plot_seconds.append(time.perf_counter() - self.last_batch)

@@ -1,7 +1,7 @@
-"""lightning-hydra-template's way: its LightningModule, its callbacks at their defaults, a DataLoader over examples.
+"""Training of lightning-hydra-template with its LightningModule, its default callbacks and a DataLoader over examples.
 
-After its `src/models/mnist_module.py` and `configs/callbacks/default.yaml`: every step updates a mean of the loss and a
-metric and logs both, a Rich bar shows them, and the best and the last checkpoint are kept.
+Adapted from its `src/models/mnist_module.py` and `configs/callbacks/default.yaml`: every step updates a mean of the
+loss and a metric and logs both, a Rich bar shows them, and the best and the last checkpoint are saved.
 """
 
 import warnings
@@ -9,17 +9,17 @@ from pathlib import Path
 
 import torch
 from jobs import Job
-from laps import laps
 from plain import LOSSES
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, RichModelSummary, RichProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 from stopwatch import Stopwatch
+from timings import timings
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchmetrics import MaxMetric, MeanMetric, MeanSquaredError, MinMetric
 from torchmetrics.classification import Accuracy
 
-LONG = 1000  # steps of an epoch, where one is made of a set that is but a batch
+LONG_EPOCH_STEPS = 1000  # steps of an epoch over a repeated batch
 
 
 class TemplateModule(LightningModule):
@@ -28,9 +28,13 @@ class TemplateModule(LightningModule):
     def __init__(self, job: Job) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False, ignore=["job"])
-        self.job, self.net, self.criterion = job, job.net, LOSSES[job.loss]
-        self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
-        self.train_score, self.val_score = self._score(), self._score()
+        self.job = job
+        self.net = job.net
+        self.criterion = LOSSES[job.loss]
+        self.train_loss = MeanMetric()
+        self.val_loss = MeanMetric()
+        self.train_score = self._score()
+        self.val_score = self._score()
         self.val_best = MinMetric() if job.loss == "mse" else MaxMetric()
 
     def _score(self):
@@ -47,7 +51,7 @@ class TemplateModule(LightningModule):
         self.val_best.reset()
 
     def model_step(self, batch):
-        """Loss, predictions and targets of a batch."""
+        """Return the loss, predictions and targets of a batch."""
         x, y = batch
         outputs = self.forward(x)
         loss = self.criterion(outputs, y[:, None].float() if self.job.loss == "bce" else y)
@@ -79,30 +83,31 @@ class TemplateModule(LightningModule):
         return getattr(torch.optim, name)(self.trainer.model.parameters(), **arguments)
 
 
-class Repeated(Dataset):
-    """A few examples over and over, so that an epoch has more than one step."""
+class RepeatedDataset(Dataset):
+    """Repeated examples, so that an epoch has more than one step."""
 
-    def __init__(self, part, times: int) -> None:
-        self.part, self.times = part, times
+    def __init__(self, examples, repeats: int) -> None:
+        self.examples = examples
+        self.repeats = repeats
 
     def __len__(self) -> int:
-        return len(self.part[1]) * self.times
+        return len(self.examples[1]) * self.repeats
 
-    def __getitem__(self, place: int):
-        place %= len(self.part[1])
-        return self.part[0][place], self.part[1][place]
+    def __getitem__(self, index: int):
+        index %= len(self.examples[1])
+        return self.examples[0][index], self.examples[1][index]
 
 
-def train(job: Job, folder: Path, steps: int = 0, *, long_epochs: bool = False) -> tuple[int, float]:
-    """Train for about so many steps (0: as many as the job has): steps and seconds.
+def train(job: Job, directory: Path, steps: int = 0, *, long_epochs: bool = False) -> tuple[int, float]:
+    """Train for about `steps` steps (0 for the number of the job); return steps and seconds.
 
-    A set that is but a batch has epochs of one step, each with its validation, or `long_epochs` that go through it
-    `LONG` times, as nobody's template does and which is far quicker.
+    A data set of a single batch has epochs of one step, each with a validation. `long_epochs` repeats it
+    `LONG_EPOCH_STEPS` times in an epoch, which is much faster, though users of the template would not do it.
     """
     mode = "min" if job.loss == "mse" else "max"
     callbacks = [
         ModelCheckpoint(
-            dirpath=folder / "checkpoints",
+            dirpath=directory / "checkpoints",
             filename="epoch_{epoch:03d}",
             monitor="val/acc",
             mode=mode,
@@ -114,13 +119,15 @@ def train(job: Job, folder: Path, steps: int = 0, *, long_epochs: bool = False) 
         RichProgressBar(),
         Stopwatch(),
     ]
-    training, steps = TensorDataset(*job.train), steps or job.epochs * job.steps
+    training = TensorDataset(*job.train)
+    steps = steps or job.epochs * job.steps
     epochs = max(1, round(steps / -(-len(training) // job.batch)))
     if long_epochs:
-        training, epochs = Repeated(job.train, min(steps, LONG)), -(-steps // LONG)
+        training = RepeatedDataset(job.train, min(steps, LONG_EPOCH_STEPS))
+        epochs = -(-steps // LONG_EPOCH_STEPS)
     warnings.simplefilter("ignore")
     trainer = Trainer(
-        default_root_dir=folder,
+        default_root_dir=directory,
         min_epochs=1,
         max_epochs=epochs,
         accelerator="cpu",
@@ -128,12 +135,12 @@ def train(job: Job, folder: Path, steps: int = 0, *, long_epochs: bool = False) 
         check_val_every_n_epoch=1,
         deterministic=False,
         callbacks=callbacks,
-        logger=TensorBoardLogger(folder, name="tensorboard"),
+        logger=TensorBoardLogger(directory, name="tensorboard"),
     )
-    before = len(laps)
+    index = len(timings)
     trainer.fit(
         TemplateModule(job),
         DataLoader(training, job.batch, num_workers=0, shuffle=not long_epochs),
         DataLoader(TensorDataset(*job.val), job.batch, num_workers=0, shuffle=False),
     )
-    return laps[before]
+    return timings[index]

@@ -1,4 +1,4 @@
-"""Start as the template's users do: import what its train.py imports, and take one step on made-up digits."""
+"""Startup of the template with the imports of its train.py and one step on synthetic digits."""
 
 import tempfile
 from pathlib import Path
@@ -6,20 +6,19 @@ from pathlib import Path
 import hydra  # noqa: F401
 import rich  # noqa: F401
 import torch
-import torchvision  # noqa: F401  its datamodule
+import torchvision  # noqa: F401  imported by its datamodule
 from jobs import Job
 from template import train
 from torch import nn
 
-images, classes = torch.randn(64, 1, 8, 8), torch.randint(10, (64,))
+examples = (torch.randn(64, 1, 8, 8), torch.randint(10, (64,)))
 net = nn.Sequential(nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(512, 10))
-part = (images, classes)
 job = Job(
     data="digits",
     net=net,
-    train=part,
-    val=part,
-    test=part,
+    train=examples,
+    val=examples,
+    test=examples,
     pixels=None,
     loss="cross_entropy",
     adversarial=False,
@@ -32,5 +31,5 @@ job = Job(
     log_every=10,
     check_every=1,
 )
-with tempfile.TemporaryDirectory() as folder:
-    train(job, Path(folder), steps=1)
+with tempfile.TemporaryDirectory() as directory:
+    train(job, Path(directory), steps=1)

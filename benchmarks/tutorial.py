@@ -1,7 +1,7 @@
-"""The tutorials' scripts: a DataLoader over single examples, each transformed by itself, and `.item()` at every step.
+"""Training of the tutorials' scripts with a DataLoader over single examples, and `.item()` in each step.
 
-The nets are written as the tutorials write them. As their scripts do after an epoch, each of these judges held-out
-examples; they save nothing and log nothing.
+The nets are those of the tutorials. As their scripts do, this evaluates held-out examples after each epoch; it saves
+and logs nothing.
 """
 
 import os
@@ -16,39 +16,42 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
 
-def train(job: Job, folder: Path) -> tuple[int, float]:
-    """Train on the job's steps, then judge as many examples as ours: steps and seconds."""
+def train(job: Job, directory: Path) -> tuple[int, float]:
+    """Train, with an evaluation on as many examples as ours after each epoch; return steps and seconds."""
     name, arguments = job.optimizer
-    net = net_of(job)
-    made = [getattr(torch.optim, name)(part.parameters(), **arguments) for part in _parts(net)]
-    training = DataLoader(dataset_of(job, train=True), job.batch, shuffle=True)
-    validation = DataLoader(dataset_of(job, train=False), 1000)
-    step = adversarial_step if isinstance(net, Pair) else supervised_step
-    done, began = 0, time.perf_counter()
+    net = build_net(job)
+    nets = [net.generator, net.discriminator] if isinstance(net, Gan) else [net]
+    optimizers = [getattr(torch.optim, name)(part.parameters(), **arguments) for part in nets]
+    training = DataLoader(build_dataset(job, train=True), job.batch, shuffle=True)
+    validation = DataLoader(build_dataset(job, train=False), 1000)
+    step = adversarial_step if isinstance(net, Gan) else supervised_step
+    count = 0
+    start = time.perf_counter()
     for _ in range(job.epochs):
         net.train()
         running_loss = 0.0
-        for place, (inputs, targets) in enumerate(training):
-            if place == job.steps:
+        for index, (inputs, targets) in enumerate(training):
+            if index == job.steps:
                 break
-            running_loss += step(net, made, inputs, targets)
-            done += 1
-        judge(net, validation)
-    return done, time.perf_counter() - began
+            running_loss += step(net, optimizers, inputs, targets)
+            count += 1
+        evaluate(net, validation)
+    return count, time.perf_counter() - start
 
 
 def supervised_step(net, optimizers, inputs, targets) -> float:
-    """One step on one loss."""
+    """Run one step; return the loss."""
     optimizers[0].zero_grad()
-    loss = loss_of(net(inputs), targets)
+    loss = compute_loss(net(inputs), targets)
     loss.backward()
     optimizers[0].step()
     return loss.item()
 
 
 def adversarial_step(net, optimizers, images, targets) -> float:
-    """One step of the discriminator, then one of the generator."""
-    real, fake = torch.ones(len(images), 1), torch.zeros(len(images), 1)
+    """Run one step of the discriminator, then one of the generator; return the sum of the losses."""
+    real = torch.ones(len(images), 1)
+    fake = torch.zeros(len(images), 1)
     fakes = net.generator(torch.randn(len(images), 100))
     optimizers[1].zero_grad()
     loss = F.binary_cross_entropy(net.discriminator(images), real)
@@ -62,56 +65,54 @@ def adversarial_step(net, optimizers, images, targets) -> float:
     return loss.item() + generator_loss.item()
 
 
-def judge(net, loader) -> float:
-    """Loss and right answers over all held-out examples, as the scripts print them."""
+def evaluate(net, loader) -> float:
+    """Compute the loss and the accuracy over all held-out examples, as the scripts do; return the accuracy."""
     net.eval()
-    loss, right, rows = 0.0, 0, 0
+    loss = 0.0
+    correct = 0
+    rows = 0
     with torch.no_grad():
         for inputs, targets in loader:
-            if isinstance(net, Pair):
+            if isinstance(net, Gan):
                 fakes = net.generator(torch.randn(len(inputs), 100))
-                right += (net.discriminator(inputs) > net.discriminator(fakes)).sum().item()
+                correct += (net.discriminator(inputs) > net.discriminator(fakes)).sum().item()
             else:
                 outputs = net(inputs)
-                loss += loss_of(outputs, targets).item() * len(targets)
-                said = outputs.flatten() > 0 if outputs.shape[1] == 1 else outputs.argmax(1)
-                right += (said == targets).sum().item()
+                loss += compute_loss(outputs, targets).item() * len(targets)
+                predicted = outputs.flatten() > 0 if outputs.shape[1] == 1 else outputs.argmax(1)
+                correct += (predicted == targets).sum().item()
             rows += len(targets)
-    return right / rows
+    return correct / rows
 
 
-def loss_of(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy, of two classes on one logit."""
+def compute_loss(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the cross-entropy, for two classes of one logit."""
     if outputs.shape[1] == 1:
         return F.binary_cross_entropy_with_logits(outputs, targets.float()[:, None])
     return F.cross_entropy(outputs, targets)
 
 
-def dataset_of(job: Job, *, train: bool) -> Dataset:
-    """Pictures as torchvision reads them, as many as ours has; reviews as rows padded to the longest length allowed."""
-    part = job.train if train else job.val
+def build_dataset(job: Job, *, train: bool) -> Dataset:
+    """Return images as torchvision reads them, as many as ours has, or reviews padded to the maximum length."""
+    examples = job.train if train else job.val
     if job.data not in ("mnist", "cifar10"):
-        return TensorDataset(part[0].long(), part[1])
+        return TensorDataset(examples[0].long(), examples[1])
     from torchvision import datasets, transforms
 
-    mean, deviation = (0.5, 0.5) if job.adversarial else (number.flatten() / 255 for number in job.pixels)
-    change = transforms.Compose([transforms.ToTensor(), transforms.Normalize(mean, deviation)])
-    kind = datasets.MNIST if job.data == "mnist" else datasets.CIFAR10
-    everything = kind(os.environ.get("TRAINER_DATA_DIR", "data"), train=train, transform=change)
-    return Subset(everything, range(len(part[1])))
+    mean, std = (0.5, 0.5) if job.adversarial else (number.flatten() / 255 for number in job.pixels)
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(mean, std)])
+    dataset_class = datasets.MNIST if job.data == "mnist" else datasets.CIFAR10
+    dataset = dataset_class(os.environ.get("TRAINER_DATA_DIR", "data"), train=train, transform=transform)
+    return Subset(dataset, range(len(examples[1])))
 
 
-def net_of(job: Job) -> nn.Module:
-    """The net that the tutorial on these data has."""
+def build_net(job: Job) -> nn.Module:
+    """Return the net of the tutorial for these data."""
     if job.adversarial:
-        return Pair()
+        return Gan()
     if job.data == "imdb":
-        return Attention(job.net) if hasattr(job.net, "blocks") else Reviewer()
+        return Attention(job.net) if hasattr(job.net, "blocks") else ReviewLstm()
     return MnistNet() if job.data == "mnist" else CifarNet()
-
-
-def _parts(net) -> list[nn.Module]:
-    return [net.generator, net.discriminator] if isinstance(net, Pair) else [net]
 
 
 class MnistNet(nn.Module):
@@ -119,9 +120,11 @@ class MnistNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv1, self.conv2 = nn.Conv2d(1, 32, 3, padding=1), nn.Conv2d(32, 64, 3, padding=1)
+        self.conv1 = nn.Conv2d(1, 32, 3, padding=1)
+        self.conv2 = nn.Conv2d(32, 64, 3, padding=1)
         self.pool = nn.MaxPool2d(2, 2)
-        self.fc1, self.fc2 = nn.Linear(64 * 7 * 7, 128), nn.Linear(128, 10)
+        self.fc1 = nn.Linear(64 * 7 * 7, 128)
+        self.fc2 = nn.Linear(128, 10)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, 1, 28, 28) -> (batch, 10)."""
@@ -135,8 +138,12 @@ class CifarNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv1, self.conv2, self.pool = nn.Conv2d(3, 6, 5), nn.Conv2d(6, 16, 5), nn.MaxPool2d(2, 2)
-        self.fc1, self.fc2, self.fc3 = nn.Linear(16 * 5 * 5, 120), nn.Linear(120, 84), nn.Linear(84, 10)
+        self.conv1 = nn.Conv2d(3, 6, 5)
+        self.conv2 = nn.Conv2d(6, 16, 5)
+        self.pool = nn.MaxPool2d(2, 2)
+        self.fc1 = nn.Linear(16 * 5 * 5, 120)
+        self.fc2 = nn.Linear(120, 84)
+        self.fc3 = nn.Linear(84, 10)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, 3, 32, 32) -> (batch, 10)."""
@@ -145,14 +152,15 @@ class CifarNet(nn.Module):
         return self.fc3(F.relu(self.fc2(F.relu(self.fc1(torch.flatten(x, 1))))))
 
 
-class Reviewer(nn.Module):
-    """Vectors of 128, two LSTM layers of 64, the last state, a dense layer of 64."""
+class ReviewLstm(nn.Module):
+    """Embedding of 128, two LSTM layers of 64, the last state, a dense layer of 64."""
 
     def __init__(self) -> None:
         super().__init__()
         self.embedding = nn.Embedding(10000, 128)
         self.lstm = nn.LSTM(128, 64, num_layers=2, batch_first=True)
-        self.fc1, self.fc2 = nn.Linear(64, 64), nn.Linear(64, 1)
+        self.fc1 = nn.Linear(64, 64)
+        self.fc2 = nn.Linear(64, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, words) -> (batch, 1)."""
@@ -161,17 +169,21 @@ class Reviewer(nn.Module):
 
 
 class Attention(nn.Module):
-    """One block of self-attention, whose weights are made whether they are looked at or not, and the mean of words."""
+    """One block of self-attention, which always computes the attention weights, and the mean over words."""
 
-    def __init__(self, like: nn.Module) -> None:
+    def __init__(self, net: nn.Module) -> None:
         super().__init__()
-        block = like.blocks[0]
-        width, inner = block.attention.output.in_features, block.dense[0].out_features
+        block = net.blocks[0]
+        width = block.attention.out_proj.in_features
+        inner = block.dense[0].out_features
         self.embedding = nn.Embedding(10000, width)
         self.positions = nn.Parameter(0.02 * torch.randn(1, 500, width))
         self.attention = nn.MultiheadAttention(width, block.attention.heads, batch_first=True)
-        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.fc1, self.fc2, self.out = nn.Linear(width, inner), nn.Linear(inner, width), nn.Linear(width, 1)
+        self.norm1 = nn.LayerNorm(width)
+        self.norm2 = nn.LayerNorm(width)
+        self.fc1 = nn.Linear(width, inner)
+        self.fc2 = nn.Linear(inner, width)
+        self.out = nn.Linear(width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, words) -> (batch, 1)."""
@@ -182,14 +194,13 @@ class Attention(nn.Module):
         return self.out(states.mean(1))
 
 
-class Pair(nn.Module):
-    """The GAN tutorials' generator and discriminator."""
+class Gan(nn.Module):
+    """The generator and discriminator of the GAN tutorials."""
 
     def __init__(self) -> None:
         super().__init__()
         leaky = nn.LeakyReLU(0.2)
-        up, down = (100, 256, 512, 1024), (784, 512, 256)
-        rising = [layer for a, b in pairwise(up) for layer in (nn.Linear(a, b), leaky)]
-        falling = [layer for a, b in pairwise(down) for layer in (nn.Linear(a, b), leaky)]
-        self.generator = nn.Sequential(*rising, nn.Linear(1024, 784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28)))
-        self.discriminator = nn.Sequential(nn.Flatten(), *falling, nn.Linear(256, 1), nn.Sigmoid())
+        hidden = [layer for a, b in pairwise((100, 256, 512, 1024)) for layer in (nn.Linear(a, b), leaky)]
+        hidden_of_discriminator = [layer for a, b in pairwise((784, 512, 256)) for layer in (nn.Linear(a, b), leaky)]
+        self.generator = nn.Sequential(*hidden, nn.Linear(1024, 784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28)))
+        self.discriminator = nn.Sequential(nn.Flatten(), *hidden_of_discriminator, nn.Linear(256, 1), nn.Sigmoid())

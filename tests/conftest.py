@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the command run as a user runs it, and the real data where they are."""
+"""Fixtures of all tests that run the command or need real data sets."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 @dataclass
 class Outcome:
-    """What a command did."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -29,7 +29,7 @@ class Outcome:
 
     @property
     def runs(self) -> list[Path]:
-        """The directories of all runs below outputs/, oldest first."""
+        """Return the directories of all runs in outputs/, oldest first."""
         return sorted((file.parent for file in self.directory.glob("outputs/**/result.json")), key=os.path.getmtime)
 
 
@@ -38,12 +38,12 @@ Command = Callable[..., Outcome]
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """Run `trainer ARGUMENTS` in an empty directory, inside this process: importing torch anew takes seconds."""
+    """Run `trainer ARGUMENTS` in an empty directory and in this process, because importing torch takes seconds."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     environment = dict(os.environ)
     monkeypatch.chdir(tmp_path)
-    environment.pop("TRAINER_DATA_DIR", None)  # a test that wants the real data says data.dir
+    environment.pop("TRAINER_DATA_DIR", None)  # tests with real data set data.dir
     monkeypatch.delenv("TRAINER_DATA_DIR", raising=False)
 
     def run(*arguments: str) -> Outcome:
@@ -56,9 +56,9 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
         code: object = 0
         try:
             main()
-        except SystemExit as end:
-            code = end.code
-            if isinstance(code, str):  # what Python itself prints, and its exit code for it
+        except SystemExit as error:
+            code = error.code
+            if isinstance(code, str):  # Python prints it and exits with 1
                 print(code, file=sys.stderr)
                 code = 1
         finally:
@@ -72,17 +72,17 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
         return Outcome(code or 0, out, err, tmp_path)
 
     yield run
-    for name, module in [*sys.modules.items()]:  # the next test may write another one of that name
+    for name, module in [*sys.modules.items()]:  # the next test may write another module of this name
         if str(getattr(module, "__file__", None) or "").startswith(f"{tmp_path}{os.sep}"):
             del sys.modules[name]
 
 
 @pytest.fixture
 def process(tmp_path: Path) -> Command:
-    """Run `trainer ARGUMENTS` as a process of its own; `cwd` and further variables by keyword."""
+    """Run `trainer ARGUMENTS` in a new process; keywords are `cwd` and environment variables."""
 
     def run(*arguments: str, cwd: Path = tmp_path, **environment: str) -> Outcome:
-        answer = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-m", "trainer", *arguments],
             cwd=cwd,
             env={**os.environ, **environment},
@@ -90,52 +90,52 @@ def process(tmp_path: Path) -> Command:
             text=True,
             timeout=300,
         )
-        return Outcome(answer.returncode, answer.stdout, answer.stderr, cwd)
+        return Outcome(result.returncode, result.stdout, result.stderr, cwd)
 
     return run
 
 
-def root_with(file: str) -> Path:
-    """The data root from the environment, if it holds a file; else the test is skipped, with the reason."""
+def find_data_root(file: str) -> Path:
+    """Return the data directory of the environment, or skip the test if it does not contain a file."""
     root = Path(os.environ.get("TRAINER_DATA_DIR", "data"))
     if not (root / file).is_file():
-        pytest.skip(f"no {file} below '{root}': set TRAINER_DATA_DIR to a data root that has it")
+        pytest.skip(f"no {file} in '{root}': set TRAINER_DATA_DIR to a data directory that contains it")
     return root.resolve()
 
 
 @pytest.fixture
 def as_in_a_terminal() -> Iterator[None]:
-    """What a shell starts in the background ignores Ctrl-C; these tests may be run so."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Restore the Ctrl-C handler, which a shell disables for background processes."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, handler)
 
 
 @pytest.fixture
 def mnist_dir() -> Path:
-    """The data root that holds the real MNIST."""
-    return root_with("MNIST/raw/train-images-idx3-ubyte")
+    """Return the data directory that contains MNIST."""
+    return find_data_root("MNIST/raw/train-images-idx3-ubyte")
 
 
 @pytest.fixture
 def cifar10_dir() -> Path:
-    """The data root that holds the real CIFAR-10."""
-    return root_with("cifar-10-batches-py/test_batch")
+    """Return the data directory that contains CIFAR-10."""
+    return find_data_root("cifar-10-batches-py/test_batch")
 
 
 @pytest.fixture
 def stocks_dir() -> Path:
-    """The data root that holds the real prices of Google."""
-    return root_with("stocks/GOOG.csv")
+    """Return the data directory that contains the prices of Google."""
+    return find_data_root("stocks/GOOG.csv")
 
 
 @pytest.fixture
 def diabetes_dir() -> Path:
-    """The data root that holds the real diabetes file."""
-    return root_with("diabetes/diabetes.csv.gz")
+    """Return the data directory that contains the diabetes file."""
+    return find_data_root("diabetes/diabetes.csv.gz")
 
 
 @pytest.fixture
 def imdb_dir() -> Path:
-    """The data root that holds the real film reviews."""
-    return root_with("aclImdb/test/neg/0_2.txt")
+    """Return the data directory that contains the film reviews."""
+    return find_data_root("aclImdb/test/neg/0_2.txt")

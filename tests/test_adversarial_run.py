@@ -1,4 +1,4 @@
-"""A GAN by the command: what the run leaves behind, accumulation, resuming, several processes."""
+"""GAN runs of the command, with gradient accumulation, resuming and several processes."""
 
 import csv
 import json
@@ -8,14 +8,14 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 GAN = ["model=gan", "data=digits", "model.net.generator=[8]", "model.net.discriminator=[8]"]
-STEPS = 20  # of an epoch: 1257 training digits, 64 a batch
+STEPS = 20  # per epoch: 1257 training digits, batch size 64
 
 
-def weights(run):
+def read_weights(run):
     return torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
 
 
-def test_a_run_keeps_its_last_epoch_and_counts_steps_of_the_generator(command):
+def test_a_run_saves_its_last_epoch_and_counts_generator_steps(command):
     outcome = command(*GAN, "trainer.max_epochs=2", "trainer.log_every_n_steps=5")
     assert (outcome.code, outcome.err) == (0, "")
     [run] = outcome.runs
@@ -26,34 +26,44 @@ def test_a_run_keeps_its_last_epoch_and_counts_steps_of_the_generator(command):
     assert (best["epoch"], best["global_step"]) == (2, 2 * STEPS)
     rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
     assert [int(row["step"]) for row in rows if row["train/generator_loss"]] == list(range(4, 2 * STEPS, 5))
-    board = EventAccumulator(str(run / "tensorboard"), size_guidance={"images": 0}).Reload()
-    assert [event.step for event in board.Images("samples")] == [STEPS, 2 * STEPS]
-    assert {"lr_generator", "lr_discriminator", "val/generator_loss"} <= set(board.Tags()["scalars"])
+    events = EventAccumulator(str(run / "tensorboard"), size_guidance={"images": 0}).Reload()
+    assert [event.step for event in events.Images("samples")] == [STEPS, 2 * STEPS]
+    assert {"lr_generator", "lr_discriminator", "val/generator_loss"} <= set(events.Tags()["scalars"])
 
 
-def test_a_step_of_several_batches_is_one_step(command):
+def test_accumulated_batches_count_as_one_step(command):
     outcome = command(*GAN, "trainer.max_epochs=2", "trainer.accumulate_grad_batches=3", "scheduler=cosine")
     assert outcome.code == 0, outcome.err
     [run] = outcome.runs
     assert json.loads((run / "result.json").read_text())["steps"] == 2 * 7
-    [schedule, other] = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["lr_schedulers"]
-    assert schedule["last_epoch"] == other["last_epoch"] == 2 * 7
+    [first, second] = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["lr_schedulers"]
+    assert first["last_epoch"] == second["last_epoch"] == 2 * 7
 
 
-def test_two_epochs_and_two_more_end_with_the_very_weights_of_four(command):
-    more = [*GAN, "model.net.batch_norm=true", "model.net.ema_decay=0.9", "scheduler=step", "scheduler.every_epochs=1"]
-    command(*more, "trainer.max_epochs=2", "hydra.run.dir=first")
+def test_continuing_two_epochs_gives_the_weights_of_four_epochs(command):
+    overrides = [
+        *GAN,
+        "model.net.batch_norm=true",
+        "model.net.ema_decay=0.9",
+        "scheduler=step",
+        "scheduler.every_n_epochs=1",
+    ]
+    command(*overrides, "trainer.max_epochs=2", "hydra.run.dir=first")
     outcome = command(
-        *more, "trainer.max_epochs=4", "ckpt_path=first/checkpoints/last.ckpt", "hydra.run.dir=more", "test=false"
+        *overrides,
+        "trainer.max_epochs=4",
+        "ckpt_path=first/checkpoints/last.ckpt",
+        "hydra.run.dir=continued",
+        "test=false",
     )
     assert outcome.code == 0, outcome.err
-    command(*more, "trainer.max_epochs=4", "hydra.run.dir=whole")
-    parts, whole = (weights(outcome.directory / name) for name in ("more", "whole"))
-    assert all(torch.equal(parts[name], whole[name]) for name in whole)
-    assert json.loads((outcome.directory / "more/result.json").read_text())["steps"] == 4 * STEPS
+    command(*overrides, "trainer.max_epochs=4", "hydra.run.dir=uninterrupted")
+    actual, expected = (read_weights(outcome.directory / name) for name in ("continued", "uninterrupted"))
+    assert all(torch.equal(actual[name], expected[name]) for name in expected)
+    assert json.loads((outcome.directory / "continued/result.json").read_text())["steps"] == 4 * STEPS
 
 
-def test_it_can_be_stopped_early_and_its_best_epoch_can_be_chosen(command):
+def test_early_stopping_and_monitoring_work_for_a_gan(command):
     outcome = command(
         *[*GAN, "trainer.max_epochs=9", "callbacks=[default,early_stopping]"],
         *["callbacks.early_stopping.monitor=val/fake", "callbacks.early_stopping.mode=max"],
@@ -67,7 +77,7 @@ def test_it_can_be_stopped_early_and_its_best_epoch_can_be_chosen(command):
     assert "val/generator_loss_best" in result["metrics"]
 
 
-def test_a_monitor_that_it_does_not_log_is_refused(command):
+def test_a_monitored_metric_that_a_gan_does_not_log_is_refused(command):
     outcome = command(*GAN, "callbacks=[default,early_stopping]")
     assert outcome.code == 1
     assert "callbacks.early_stopping.monitor: no metric 'val/loss' is logged; " in outcome.err
@@ -75,7 +85,7 @@ def test_a_monitor_that_it_does_not_log_is_refused(command):
 
 
 @pytest.mark.slow
-def test_several_processes_train_it_or_say_what_to_type(process, monkeypatch):
+def test_several_processes_train_a_gan_or_the_message_names_the_strategy(process, monkeypatch):
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
     ddp = [*GAN, "trainer=ddp_sim", "data.batch_size=32", "trainer.max_epochs=1"]
     refused = process(*ddp, MASTER_ADDR="127.0.0.1")

@@ -1,4 +1,4 @@
-"""The Python API: configure, train, load and predict in a few lines."""
+"""The functions of the Python API: configure, train, test, load and predict."""
 
 import subprocess
 import sys
@@ -14,17 +14,18 @@ QUICK = ["model=linear", "trainer.max_epochs=1", "callbacks=[checkpoint]", "logg
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def cwd(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_a_config_is_composed_changed_and_trained_and_the_model_loaded(here):
+def test_a_config_is_composed_changed_and_trained_and_the_model_loaded(cwd):
     config = trainer.configure(*QUICK)
     config.trainer.max_epochs = 2
-    first, second = trainer.train(config), trainer.train(config)
+    first = trainer.train(config)
+    second = trainer.train(config)
     assert first.directory != second.directory
-    assert first.directory.parent == here / "outputs/digits_linear"
+    assert first.directory.parent == cwd / "outputs/digits_linear"
     assert first.metrics == second.metrics
     assert first.checkpoint == first.directory / "checkpoints/best.ckpt"
     assert config.trainer.max_epochs == 2
@@ -36,15 +37,15 @@ def test_a_config_is_composed_changed_and_trained_and_the_model_loaded(here):
 
     tested = trainer.test(first.checkpoint, "hydra.run.dir=tested")
     assert tested.metrics["test/accuracy"] == first.metrics["test/accuracy"]
-    assert tested.directory == here / "tested"
+    assert tested.directory == cwd / "tested"
 
 
-def test_words_alone_do(here):
-    assert trainer.train(*QUICK, "data=xor", "hydra.run.dir=mine").directory == here / "mine"
+def test_train_accepts_overrides(cwd):
+    assert trainer.train(*QUICK, "data=xor", "hydra.run.dir=mine").directory == cwd / "mine"
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("overrides", "message"),
     [
         (["modle=cnn"], "modle: no such key; did you mean 'model'"),
         (["model=cn"], "did you mean 'cnn'"),
@@ -52,20 +53,20 @@ def test_words_alone_do(here):
         (["model=cnn", "data=line"], "model 'cnn' needs images"),
     ],
 )
-def test_mistakes_are_user_errors(words, message, here):
+def test_config_errors_are_user_errors(overrides, message, cwd):
     with pytest.raises(UserError, match=message):
-        trainer.train(*words)
+        trainer.train(*overrides)
 
 
-def test_a_directory_that_is_taken_is_a_user_error_too(here):
-    (here / "mine").mkdir()
-    (here / "mine/result.json").touch()
+def test_a_directory_in_use_is_a_user_error(cwd):
+    (cwd / "mine").mkdir()
+    (cwd / "mine/result.json").touch()
     with pytest.raises(UserError, match=r"^hydra.run.dir: '.*mine' is not empty"):
         trainer.train(*QUICK, "hydra.run.dir=mine")
 
 
-def test_a_config_and_words_are_not_mixed(here):
-    with pytest.raises(UserError, match="a config or the words for one, not both"):
+def test_a_config_and_overrides_are_not_mixed(cwd):
+    with pytest.raises(UserError, match=r"^trainer\.train: cannot combine a config with other arguments"):
         trainer.train(trainer.configure(), "model=cnn")
 
 
@@ -80,31 +81,31 @@ def test_a_config_and_words_are_not_mixed(here):
         ([["data=xor"]], "trainer.train: cannot use an argument of type list; expected a config"),
         (
             [OmegaConf.create({"seed": 1})],
-            "the config has no task_name, tags, train, .* expected one that trainer.conf",
+            "the config has no task_name, tags, train, .* expected a config of trainer.configure",
         ),
-        ([OmegaConf.create({}), torch.nn.Linear(1, 1)], "a config or the words for one, not both"),
+        ([OmegaConf.create({}), torch.nn.Linear(1, 1)], "trainer.train: cannot combine a config with other arguments"),
     ],
 )
-def test_nothing_is_trained_if_an_argument_would_have_no_effect(arguments, message, here):
+def test_nothing_is_trained_if_an_argument_would_have_no_effect(arguments, message, cwd):
     with pytest.raises(UserError, match=message):
         trainer.train(*arguments)
-    assert [*here.iterdir()] == []
+    assert [*cwd.iterdir()] == []
 
 
 @pytest.mark.parametrize("name", ["configure", "test", "load"])
-def test_every_function_refuses_an_argument_of_a_type_that_it_cannot_use(name, here):
+def test_every_function_refuses_an_argument_of_a_type_that_it_cannot_use(name, cwd):
     with pytest.raises(UserError, match=rf"^trainer.{name}: cannot use an argument of type dict; expected"):
         getattr(trainer, name)({"data": "xor"})
 
 
-def test_words_for_a_test_are_words(here):
-    with pytest.raises(UserError, match=r"^trainer.test: cannot use an argument of type int; expected words"):
+def test_overrides_of_a_test_must_be_text(cwd):
+    with pytest.raises(UserError, match=r"^trainer.test: cannot use an argument of type int; expected overrides"):
         trainer.test("best.ckpt", 3)
 
 
-def test_how_files_are_read_is_no_setting_for_a_tensor(here):
+def test_a_preprocessing_option_is_refused_for_a_tensor(cwd):
     model = trainer.load(trainer.train(*QUICK).directory)
-    with pytest.raises(UserError, match=r"^fit: no setting for a tensor"):
+    with pytest.raises(UserError, match=r"^fit: invalid option for a tensor"):
         model.predict(torch.zeros(3, 1, 8, 8), fit="pad")
 
 
@@ -114,6 +115,6 @@ def test_importing_trainer_imports_nothing_heavy():
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
-def test_what_is_not_there_is_an_attribute_error():
+def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'trainer' has no attribute 'nothing'"):
         _ = trainer.nothing

@@ -110,14 +110,14 @@ def test_docstrings_are_a_quarter_of_the_lines_at_most():
     ("words", "claim"),
     [
         ([], "From the command to the training step it is {} files and {:,} lines"),
-        (["~callbacks.lean_steps"], "with Lightning's own loop (`~callbacks.lean_steps`), {} files and {:,} lines"),
+        (["~callbacks.fast_loop"], "with Lightning's own loop (`~callbacks.fast_loop`), {} files and {:,} lines"),
     ],
 )
 def test_the_readme_states_how_far_it_is_from_the_command_to_the_training_step(words, claim, command, monkeypatch):
     """The way: every file of ours on the stack while a batch is made, passes the network and gets its loss."""
     from trainer.data.digits import Digits
     from trainer.model.cnn import CNN
-    from trainer.task.objective import ClassObjective
+    from trainer.task.objective import ClassificationObjective
 
     walked: set[Path] = set()
     aside = {SOURCE / "trainer/training/preflight/dry_run.py", SOURCE / "trainer/callbacks/first_batch.py"}
@@ -140,7 +140,7 @@ def test_the_readme_states_how_far_it_is_from_the_command_to_the_training_step(w
     watch(Digits, "prepare")
     watch(Digits, "augment")
     watch(CNN, "forward")
-    watch(ClassObjective, "loss")
+    watch(ClassificationObjective, "loss")
     command("experiment=digits_cnn", "trainer.max_epochs=1", "test=false", *words)
     ours = sorted(path for path in walked if path.is_relative_to(SOURCE / "trainer"))
     assert {"main.py", "run.py", "digits.py", "supervised.py"} <= {path.name for path in ours}

@@ -1,4 +1,4 @@
-"""Code and data that have changed since a run was started: resuming it names them, and asks first."""
+"""Detection of code and data that have changed since a run was started."""
 
 import json
 import sys
@@ -6,7 +6,8 @@ import sys
 import pytest
 
 XOR = ["data=xor", "model=mine", "trainer.max_epochs=1", "+trainer.limit_train_batches=4", "hydra.run.dir=run"]
-LONGER, TRUST = "trainer.max_epochs=2", "trust=my_code"
+LONGER = "trainer.max_epochs=2"
+TRUST = "--trust=my_code"
 MODEL = """
 task: {_target_: trainer.task.supervised.Supervised, _partial_: true}
 net: {_target_: my_code.Net, _partial_: true}
@@ -14,7 +15,7 @@ net: {_target_: my_code.Net, _partial_: true}
 NET = "from torch import nn\nfrom my_layers import act\n\n\ndef Net(spec):\n"
 NET += "    return nn.Sequential(nn.Flatten(), nn.Linear(2, 3), act(), nn.Linear(3, 1))\n"
 TABLE = [
-    *["data=table", "data.path=my.csv", "data.dir=.", "data.features=2", "data.target=y", "data.task=values"],
+    *["data=table", "data.path=my.csv", "data.dir=.", "data.features=2", "data.target=y", "data.task=regression"],
     *["data.batch_size=8", "trainer.max_epochs=1", "hydra.run.dir=run"],
 ]
 LOADERS = """
@@ -24,21 +25,21 @@ from torch.utils.data import DataLoader, TensorDataset
 from trainer.core.spec import DataSpec
 
 class Constant(LightningDataModule):
-    spec = DataSpec(name="constant", kind="vector", shape=(2,), target="values", output_size=1)
+    spec = DataSpec(name="constant", kind="vector", shape=(2,), target="regression", output_size=1)
     def checksum(self):
         return "f" * 64
     def train_dataloader(self):
         return DataLoader(TensorDataset(ones(8, 2), ones(8, 1)), 4)
     val_dataloader = test_dataloader = train_dataloader
 
-class Without(Constant):
+class Missing(Constant):
     checksum = None
 """
 
 
 @pytest.fixture
-def mine(tmp_path):
-    """A network of the user's, in two files outside of git."""
+def project(tmp_path):
+    """Write a user's network in two files outside of git."""
     (tmp_path / "conf/model").mkdir(parents=True)
     (tmp_path / "conf/model/mine.yaml").write_text(MODEL)
     (tmp_path / "my_code.py").write_text(NET)
@@ -47,137 +48,138 @@ def mine(tmp_path):
 
 
 def change(file, text):
-    """Write another text, as in an editor, before another process imports it."""
+    """Overwrite a module and drop it from the imported ones."""
     file.write_text(text)
     sys.modules.pop("my_code", None)
     sys.modules.pop(file.stem, None)
 
 
-def files(run):
+def read_files(run):
     return {file: file.read_bytes() for file in run.rglob("*") if file.is_file() and file.suffix in (".json", ".csv")}
 
 
-def provenance(run):
+def read_provenance(run):
     return json.loads((run / "provenance.json").read_text())
 
 
 @pytest.mark.parametrize(
-    "again", [["resume", "run", LONGER, TRUST], [*XOR, LONGER, "resume=auto"]], ids=["resume", "auto"]
+    "arguments", [["resume", "run", LONGER, TRUST], [*XOR, LONGER, "resume=auto"]], ids=["resume", "auto"]
 )
-def test_changed_code_is_named_and_not_mixed_in_unless_that_is_asked_for(again, command, mine):
+def test_changed_code_is_refused_unless_accepted(arguments, command, project):
     assert command(*XOR).code == 0
-    before = files(mine / "run")
-    change(mine / "my_layers.py", "from torch.nn import Sigmoid as act\n")
-    refused = command(*again)
+    contents = read_files(project / "run")
+    change(project / "my_layers.py", "from torch.nn import Sigmoid as act\n")
+    refused = command(*arguments)
     assert refused.code == 1
     assert refused.err == (
-        f"error: the run in '{mine / 'run'}' was made with other code or data:\n"
+        f"error: the run in '{project / 'run'}' used different code or data:\n"
         "  my_layers.py: changed\n"
-        "  put back what has changed, or go on with it as it is now: accept_changes=true\n"
+        "  restore the old version, or continue with the new one: accept_changes=true\n"
     )
-    assert files(mine / "run") == before
-    accepted = command(*again, "accept_changes=true")
+    assert read_files(project / "run") == contents
+    accepted = command(*arguments, "accept_changes=true")
     assert accepted.code == 0, accepted.err
-    result = json.loads((mine / "run/result.json").read_text())
+    result = json.loads((project / "run/result.json").read_text())
     assert (result["epochs"], result["accepted_changes"]) == (2, ["my_layers.py: changed"])
-    first, second = provenance(mine / "run"), provenance(mine / "run")["resumed"][0]
+    first = read_provenance(project / "run")
+    second = first["resumed"][0]
     assert first["code"]["my_layers.py"] != second["code"]["my_layers.py"]
     assert first["code"]["my_code.py"] == second["code"]["my_code.py"]
-    assert [(mine / f"run/{name}/my_layers.py").read_text().split()[3] for name in ("code", "code-2")] == [
+    assert [(project / f"run/{name}/my_layers.py").read_text().split()[3] for name in ("code", "code-2")] == [
         "ReLU",
         "Sigmoid",
     ]
-    third = command("resume", "run", "trainer.max_epochs=3", TRUST)  # with the code of the second start
+    third = command("resume", "run", "trainer.max_epochs=3", TRUST)  # with the code of the second process
     assert third.code == 0, third.err
-    assert json.loads((mine / "run/result.json").read_text())["accepted_changes"] == ["my_layers.py: changed"]
+    assert json.loads((project / "run/result.json").read_text())["accepted_changes"] == ["my_layers.py: changed"]
 
 
-def test_files_that_were_not_imported_may_change(command, mine):
+def test_changes_of_files_that_were_not_imported_are_ignored(command, project):
     assert command(*XOR).code == 0
     for name in ("README.md", "test_my_code.py", "my_other_code.py", "conf/model/mine.yaml"):
-        file = mine / name
+        file = project / name
         file.write_text((file.read_text() if file.exists() else "") + "# new\n")
     resumed = command("resume", "run", LONGER, TRUST)
     assert resumed.code == 0, resumed.err
 
 
-def test_a_change_of_this_package_is_named_as_well(command, mine):
+def test_a_change_of_this_package_is_refused(command, project):
     assert command(*XOR).code == 0
-    facts = provenance(mine / "run")
-    facts["code"]["trainer/task/objective.py"] = "0" * 16
-    (mine / "run/provenance.json").write_text(json.dumps(facts))
+    provenance = read_provenance(project / "run")
+    provenance["code"]["trainer/task/objective.py"] = "0" * 16
+    (project / "run/provenance.json").write_text(json.dumps(provenance))
     refused = command("resume", "run", LONGER, TRUST)
     assert "src/trainer/task/objective.py: changed\n" in refused.err
     assert refused.code == 1
 
 
-def test_a_run_without_a_checkpoint_starts_again_with_the_code_of_today(command, mine):
+def test_a_run_without_a_checkpoint_is_restarted_with_the_current_code(command, project):
     assert command(*XOR, "~callbacks.checkpoint").code == 0
-    (mine / "run/result.json").unlink()
-    change(mine / "my_layers.py", "from torch.nn import Sigmoid as act\n")
+    (project / "run/result.json").unlink()
+    change(project / "my_layers.py", "from torch.nn import Sigmoid as act\n")
     resumed = command("resume", "run", TRUST)
     assert resumed.code == 0, resumed.err
-    assert "accepted_changes" not in json.loads((mine / "run/result.json").read_text())
+    assert "accepted_changes" not in json.loads((project / "run/result.json").read_text())
 
 
-def rows(first):
-    return "a,b,y\n" + "\n".join(f"{first + i},{i * i % 7},{i % 5}" for i in range(60)) + "\n"
+def format_csv(start):
+    return "a,b,y\n" + "\n".join(f"{start + i},{i * i % 7},{i % 5}" for i in range(60)) + "\n"
 
 
-def test_changed_data_are_named_and_not_mixed_in_unless_that_is_asked_for(command, tmp_path):
-    (tmp_path / "my.csv").write_text(rows(0))
+def test_changed_data_are_refused_unless_accepted(command, tmp_path):
+    (tmp_path / "my.csv").write_text(format_csv(0))
     assert command(*TABLE).code == 0
-    before = files(tmp_path / "run")
-    (tmp_path / "my.csv").write_text(rows(7))
+    contents = read_files(tmp_path / "run")
+    (tmp_path / "my.csv").write_text(format_csv(7))
     refused = command("resume", "run", LONGER)
     assert refused.code == 1
-    assert "  data.path=my.csv: other examples (SHA-256 " in refused.err
+    assert "  data.path=my.csv: different examples (SHA-256 " in refused.err
     assert refused.err.endswith("accept_changes=true\n")
-    assert files(tmp_path / "run") == before
+    assert read_files(tmp_path / "run") == contents
     accepted = command("resume", "run", LONGER, "accept_changes=true")
     assert accepted.code == 0, accepted.err
-    facts = provenance(tmp_path / "run")
-    sums = [facts["data_sha256"], facts["resumed"][0]["data_sha256"]]
-    assert len({*sums, None}) == 3
+    provenance = read_provenance(tmp_path / "run")
+    checksums = [provenance["data_sha256"], provenance["resumed"][0]["data_sha256"]]
+    assert len({*checksums, None}) == 3
     result = json.loads((tmp_path / "run/result.json").read_text())
-    assert (result["data_sha256"], len(result["accepted_changes"])) == (sums[1], 1)
-    (tmp_path / "my.csv").write_text(rows(0))
-    assert "data.path=my.csv: other examples" in command("resume", "run", "trainer.max_epochs=3").err
+    assert (result["data_sha256"], len(result["accepted_changes"])) == (checksums[1], 1)
+    (tmp_path / "my.csv").write_text(format_csv(0))
+    assert "data.path=my.csv: different examples" in command("resume", "run", "trainer.max_epochs=3").err
 
 
-@pytest.mark.parametrize("name", ["Constant", "Without"])
-def test_a_checksum_that_does_not_depend_on_the_data_counts_as_unknown(name, command, tmp_path):
+@pytest.mark.parametrize("name", ["Constant", "Missing"])
+def test_a_checksum_that_does_not_depend_on_the_data_is_ignored(name, command, tmp_path):
     (tmp_path / "my_loaders.py").write_text(LOADERS)
     (tmp_path / "conf/data").mkdir(parents=True)
     (tmp_path / "conf/data/mine.yaml").write_text(f"_target_: my_loaders.{name}\n")
-    words = ["data=mine", "callbacks=[checkpoint]", "trainer.max_epochs=1", "hydra.run.dir=run"]
-    first = command(*words)
+    overrides = ["data=mine", "callbacks=[checkpoint]", "trainer.max_epochs=1", "hydra.run.dir=run"]
+    first = command(*overrides)
     assert first.code == 0, first.err
     assert json.loads((tmp_path / "run/result.json").read_text())["data_sha256"] is None
-    resumed = command("resume", "run", LONGER, "trust=my_loaders")
+    resumed = command("resume", "run", LONGER, "--trust=my_loaders")
     assert resumed.code == 0, resumed.err
-    assert "data   without a checksum that depends on them: not compared" in resumed.out
+    assert "data   not compared: no checksum of the examples" in resumed.out
 
 
-@pytest.mark.parametrize("words", [["test", "run", TRUST], [*XOR[:-1], "ckpt_path=run/checkpoints/last.ckpt"]])
-def test_a_checkpoint_of_other_code_is_used_with_a_warning(words, command, mine):
+@pytest.mark.parametrize("arguments", [["test", "run", TRUST], [*XOR[:-1], "ckpt_path=run/checkpoints/last.ckpt"]])
+def test_a_checkpoint_of_other_code_causes_a_warning(arguments, command, project):
     assert command(*XOR).code == 0
-    assert "was made with other code" not in command(*words).out
-    change(mine / "my_layers.py", "from torch.nn import Sigmoid as act\n")
-    outcome = command(*words)
+    assert "used different code" not in command(*arguments).out
+    change(project / "my_layers.py", "from torch.nn import Sigmoid as act\n")
+    outcome = command(*arguments)
     assert outcome.code == 0, outcome.err
-    name = f"run/checkpoints/{'best' if words[0] == 'test' else 'last'}.ckpt"
-    assert f"warning: the checkpoint '{name}' was made with other code:\n  my_layers.py: changed\n" in outcome.out
+    name = f"run/checkpoints/{'best' if arguments[0] == 'test' else 'last'}.ckpt"
+    assert f"warning: the checkpoint '{name}' used different code:\n  my_layers.py: changed\n" in outcome.out
 
 
-def test_a_resumed_run_has_the_words_that_hold_now(command, tmp_path):
-    words = ["data=xor", "trainer.max_epochs=1", "+trainer.limit_train_batches=4", "hydra.run.dir=run"]
-    assert command(*words).code == 0
-    assert command("resume", "run", "trainer.max_epochs=2", "callbacks.pictures.images=3").code == 0
+def test_a_resumed_run_lists_its_current_overrides(command, tmp_path):
+    overrides = ["data=xor", "trainer.max_epochs=1", "+trainer.limit_train_batches=4", "hydra.run.dir=run"]
+    assert command(*overrides).code == 0
+    assert command("resume", "run", "trainer.max_epochs=2", "callbacks.prediction_images.images=3").code == 0
     assert command("resume", "run", "trainer.max_epochs=3").code == 0
     [row] = json.loads(command("runs", ".", "--json").out)
     assert row["changed"] == (
-        "data=xor +trainer.limit_train_batches=4 callbacks.pictures.images=3 trainer.max_epochs=3"
+        "data=xor +trainer.limit_train_batches=4 callbacks.prediction_images.images=3 trainer.max_epochs=3"
     )
     assert command("report", "run", "--markdown").code == 0
     page = (tmp_path / "run/page.md").read_text()

@@ -1,4 +1,4 @@
-"""Runs on several processes: one result, no example twice, and nothing left over for the next job."""
+"""Runs with several processes, which have one result, use each example once and do not affect the next job."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 DDP = ["data=digits", "model=mlp", "trainer=ddp_sim", "data.batch_size=32"]
-KEPT = ["callbacks=[checkpoint,progress]", "logger=csv"]
+OUTPUTS = ["callbacks=[checkpoint,progress]", "logger=csv"]
 
 
 @pytest.fixture(autouse=True)
@@ -20,102 +20,101 @@ def loopback(monkeypatch):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """The directory of a run of one epoch that has ended; not to be changed."""
-    folder = tmp_path_factory.mktemp("finished")
-    command = [sys.executable, "-m", "trainer", *DDP, *KEPT, "trainer.max_epochs=1", "hydra.run.dir=run"]
+    """Return the directory of a finished run of one epoch, which tests must not change."""
+    directory = tmp_path_factory.mktemp("finished")
+    command = [sys.executable, "-m", "trainer", *DDP, *OUTPUTS, "trainer.max_epochs=1", "hydra.run.dir=run"]
     variables = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "MASTER_ADDR": "127.0.0.1"}
-    answer = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=300)
+    answer = subprocess.run(command, cwd=directory, env=variables, capture_output=True, text=True, timeout=300)
     assert answer.returncode == 0, answer.stderr
-    (folder / "run/said.txt").write_text(answer.stdout)
-    return folder / "run"
+    (directory / "run/output.txt").write_text(answer.stdout)
+    return directory / "run"
 
 
-def result_of(run):
+def read_result(run):
     return json.loads((Path(run) / "result.json").read_text())
 
 
-def copied(run, place):
-    subprocess.run(["cp", "-r", run, place], check=True)
-    return place
+def copy_run(run, target):
+    subprocess.run(["cp", "-r", run, target], check=True)
 
 
 def test_two_processes_train_one_network_into_one_directory(finished):
-    result = result_of(finished)
-    # 1257 training digits, shared by two processes, 32 each a step
+    result = read_result(finished)
+    # 1257 training digits, divided among two processes, 32 per step
     assert result["steps"] == -(-629 // 32)
     assert result["metrics"]["test/accuracy"] > 0.4
     assert [path.name for path in finished.parent.iterdir()] == ["run"]
-    # a share of 360 test digits, so none was counted twice to even the processes out
-    right = result["metrics"]["test/accuracy"] * 360
-    assert right == pytest.approx(round(right), abs=1e-3)
-    assert "trainable parameters, on 2 x cpu" in (finished / "said.txt").read_text()
+    # a fraction of 360 test digits, so none was used twice to pad the batches
+    correct = result["metrics"]["test/accuracy"] * 360
+    assert correct == pytest.approx(round(correct), abs=1e-3)
+    assert "trainable parameters, on 2 x cpu" in (finished / "output.txt").read_text()
 
 
-def test_a_finished_run_is_resumed_for_longer_and_logs_each_step_once(finished, command, tmp_path):
-    copied(finished, tmp_path / "run")
+def test_a_finished_run_is_extended_and_logs_each_step_once(finished, command, tmp_path):
+    copy_run(finished, tmp_path / "run")
     outcome = command("resume", "run", "trainer.max_epochs=2")
     assert outcome.code == 0, outcome.err
-    result = result_of(tmp_path / "run")
+    result = read_result(tmp_path / "run")
     assert (result["state"], result["epochs"], result["steps"]) == ("finished", 2, 40)
     steps = [row.split(",")[1] for row in (tmp_path / "run/metrics.csv").read_text().splitlines()[1:]]
     assert len(steps) == len({*steps}) + 2  # validation shares a step with training, in each epoch
 
 
 @pytest.mark.slow
-def test_a_resumed_run_has_the_numbers_of_one_that_was_long_from_the_start(finished, command, tmp_path):
-    copied(finished, tmp_path / "run")
+def test_an_extended_run_has_the_results_of_an_uninterrupted_one(finished, command, tmp_path):
+    copy_run(finished, tmp_path / "run")
     assert command("resume", "run", "trainer.max_epochs=2").code == 0
-    assert command(*DDP, *KEPT, "trainer.max_epochs=2", f"hydra.run.dir={tmp_path}/whole").code == 0
-    assert (tmp_path / "run/metrics.csv").read_bytes() == (tmp_path / "whole/metrics.csv").read_bytes()
-    assert result_of(tmp_path / "run")["metrics"] == result_of(tmp_path / "whole")["metrics"]
+    assert command(*DDP, *OUTPUTS, "trainer.max_epochs=2", f"hydra.run.dir={tmp_path}/uninterrupted").code == 0
+    assert (tmp_path / "run/metrics.csv").read_bytes() == (tmp_path / "uninterrupted/metrics.csv").read_bytes()
+    assert read_result(tmp_path / "run")["metrics"] == read_result(tmp_path / "uninterrupted")["metrics"]
 
 
-def test_a_script_without_a_guard_trains_once_whatever_its_command_line_is(finished, tmp_path):
+def test_a_script_without_a_guard_trains_once_with_any_command_line(finished, tmp_path):
     script = (
         "import pathlib, trainer\n"
-        "file = pathlib.Path('begun.txt')\n"
-        "file.write_text(file.read_text() + 'begun ' if file.exists() else 'begun ')\n"
-        f"run = trainer.train(*{DDP + KEPT}, 'trainer.max_epochs=1', 'hydra.run.dir=run')\n"
+        "file = pathlib.Path('starts.txt')\n"
+        "file.write_text(file.read_text() + 'start ' if file.exists() else 'start ')\n"
+        f"run = trainer.train(*{DDP + OUTPUTS}, 'trainer.max_epochs=1', 'hydra.run.dir=run')\n"
         "print('accuracy', run.metrics['test/accuracy'], run.checkpoint.name)\n"
     )
     (tmp_path / "script.py").write_text(script)
     command = [sys.executable, "script.py", "--no-such-option"]
     answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert answer.returncode == 0, answer.stderr
-    expected = result_of(finished)["metrics"]["test/accuracy"]
+    expected = read_result(finished)["metrics"]["test/accuracy"]
     assert answer.stdout.splitlines()[-1] == f"accuracy {expected} best.ckpt"
-    assert (tmp_path / "begun.txt").read_text() == "begun "
+    assert (tmp_path / "starts.txt").read_text() == "start "
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["guard", "-c", "stdin", "interactive"])
-def test_the_api_trains_from_wherever_python_reads_its_program(how, finished, tmp_path):
-    train = f"trainer.train(*{DDP + KEPT}, 'trainer.max_epochs=1', 'hydra.run.dir=run').metrics['test/accuracy']"
+def test_the_api_trains_from_all_kinds_of_programs(how, finished, tmp_path):
+    train = f"trainer.train(*{DDP + OUTPUTS}, 'trainer.max_epochs=1', 'hydra.run.dir=run').metrics['test/accuracy']"
     program = f"import trainer\nif __name__ == '__main__':\n    print('accuracy', {train})\n\n"
     (tmp_path / "guard.py").write_text(program)
     arguments = {"guard": ["guard.py"], "-c": ["-c", program], "stdin": ["-"], "interactive": ["-i", "-"]}[how]
     command = [sys.executable, *arguments]
     answer = subprocess.run(command, cwd=tmp_path, input=program, capture_output=True, text=True, timeout=300)
     assert answer.returncode == 0, answer.stderr
-    assert f"accuracy {result_of(finished)['metrics']['test/accuracy']}" in answer.stdout
+    assert f"accuracy {read_result(finished)['metrics']['test/accuracy']}" in answer.stdout
 
 
 def test_a_checkpoint_is_tested_by_two_processes_as_in_its_run(finished, command):
     outcome = command("test", str(finished), "+trainer=ddp_sim", "hydra.run.dir=tested")
     assert outcome.code == 0, outcome.err
-    tested, trained = result_of("tested")["metrics"], result_of(finished)["metrics"]
+    tested, trained = read_result("tested")["metrics"], read_result(finished)["metrics"]
     assert {name: trained[name] for name in tested} == tested
     assert "test/accuracy" in tested
 
 
-def test_processes_that_are_copies_of_the_first_one_are_refused(command):
+def test_forked_processes_are_refused(command):
     outcome = command(*DDP, "trainer.strategy=ddp_spawn")
     assert outcome.code == 1
     assert "trainer.strategy: 'ddp_spawn' trains in copies of this process" in outcome.err
     assert "expected trainer.strategy=ddp" in outcome.err
 
 
-def test_a_class_of_the_script_itself_is_refused_as_no_other_process_can_import_it(command, monkeypatch):
+def test_a_class_of_the_script_is_refused(command, monkeypatch):
     from trainer.model.mlp import MLP
 
     monkeypatch.setattr(sys.modules["__main__"], "Net", MLP, raising=False)
@@ -124,10 +123,10 @@ def test_a_class_of_the_script_itself_is_refused_as_no_other_process_can_import_
     assert "__main__.Net: other processes cannot import what a script or a notebook defines" in outcome.err
 
 
-JOBS = ["-m", *DDP, *KEPT, "trainer.max_epochs=1", "seed=1,2", "hydra.sweep.dir=sweep"]
+JOBS = ["-m", *DDP, *OUTPUTS, "trainer.max_epochs=1", "seed=1,2", "hydra.sweep.dir=sweep"]
 LAUNCHERS = {
-    "one after another": [],
-    "side by side": ["sweep.workers=2"],
+    "serial": [],
+    "parallel": ["sweep.workers=2"],
     "joblib": ["hydra/launcher=joblib"],
     "submitit": ["hydra/launcher=submitit_local"],
     "ray": ["hydra/launcher=ray"],
@@ -142,36 +141,36 @@ def test_each_job_of_a_sweep_may_use_several_processes(how, process, finished, t
         pytest.importorskip(NEEDED[how])
     outcome = process(*JOBS, *LAUNCHERS[how])
     assert outcome.code == 0, outcome.out + outcome.err
-    results = [result_of(tmp_path / "sweep" / name) for name in "01"]
+    results = [read_result(tmp_path / "sweep" / name) for name in "01"]
     assert [result["state"] for result in results] == ["finished"] * 2
     assert [result["seed"] for result in results] == [1, 2]
-    assert results[0]["metrics"] == result_of(finished)["metrics"]
+    assert results[0]["metrics"] == read_result(finished)["metrics"]
     assert results[1]["metrics"] != results[0]["metrics"]
 
 
 @pytest.mark.slow
-def test_a_hopeless_trial_of_several_processes_is_ended_early_and_kept(process, tmp_path):
-    search = ["optimizer.lr=choice('0.01','0.00001')", "optimized_metric=val/loss", "sweep.trials=2"]
+def test_a_trial_with_several_processes_is_pruned_and_saved(process, tmp_path):
+    search = ["optimizer.lr=choice('0.01','0.00001')", "optimized_metric=val/loss", "sweep.n_trials=2"]
     sampler = "sweep.sampler={_target_:optuna.samplers.GridSampler,search_space:{optimizer.lr:['0.01','0.00001']}}"
     pruner = "sweep.pruner={_target_:optuna.pruners.ThresholdPruner,upper:2.2}"
-    outcome = process("-m", *DDP, *KEPT, *search, sampler, pruner, "trainer.max_epochs=3", "hydra.sweep.dir=s")
+    outcome = process("-m", *DDP, *OUTPUTS, *search, sampler, pruner, "trainer.max_epochs=3", "hydra.sweep.dir=s")
     assert outcome.code == 0, outcome.out + outcome.err
-    results = [result_of(tmp_path / "s" / name) for name in "01"]
+    results = [read_result(tmp_path / "s" / name) for name in "01"]
     assert sorted((result["state"], result["epochs"]) for result in results) == [("finished", 3), ("pruned", 1)]
     for name in "01":
         assert (tmp_path / "s" / name / "checkpoints/last.ckpt").is_file()
 
 
 @pytest.mark.slow
-def test_jobs_of_a_sweep_run_side_by_side_with_joblib_and_arrive_at_the_same_numbers(process, tmp_path):
+def test_parallel_jobs_of_joblib_have_the_same_results_as_serial_ones(process, tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     jobs = ["-m", "experiment=xor_mlp", "trainer.max_epochs=20", "seed=1,2"]
-    found = []
-    for name, more in {"serial": [], "side": ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]}.items():
+    results = []
+    for name, overrides in {"serial": [], "parallel": ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]}.items():
         (tmp_path / name).mkdir()
-        outcome = process(*jobs, *more, cwd=tmp_path / name)
+        outcome = process(*jobs, *overrides, cwd=tmp_path / name)
         assert outcome.code == 0, outcome.err
-        results = [json.loads((run / "result.json").read_text()) for run in sorted(outcome.runs)]
-        found.append([(result["seed"], result["metrics"]) for result in results])
-    assert [seed for seed, _ in found[0]] == [1, 2]
-    assert found[0] == found[1]
+        jobs_results = [json.loads((run / "result.json").read_text()) for run in sorted(outcome.runs)]
+        results.append([(result["seed"], result["metrics"]) for result in jobs_results])
+    assert [seed for seed, _ in results[0]] == [1, 2]
+    assert results[0] == results[1]

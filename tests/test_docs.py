@@ -1,15 +1,15 @@
-"""README.md and docs/*.md do what they say.
+"""Execution of the code blocks in README.md and docs/*.md, and checks of their links and config names.
 
-The fenced blocks of a page, in turn, in one fresh directory for the page, with this environment's programs first
-on PATH:
+The fenced blocks of a page run one after another in an empty directory, with the programs of this environment first on
+PATH:
 
     ```bash                       run with `bash -euo pipefail`
     ```python                     run as a script
-    ```python title="my_code.py"  written to that file; so is any other block with a title, e.g. yaml
-    ```console, ```text           shown only, never run: what installs, needs a GPU or MNIST, opens a browser ...
+    ```python title="my_code.py"  written to this file, as is any other block with a title, e.g. yaml
+    ```console, ```text           never run: commands that install, need a GPU or MNIST, open a browser ...
 
-On errors.md each console block of `$ command` and its output is run as well, and must say the very same; `...`
-stands for anything. A page without blocks to run makes no test. Blocks are found at the left margin only.
+In errors.md, each console block of `$ command` and its output is run too, and must print the same text; `...` matches
+any text. Only blocks at the left margin count. A page without executable blocks has no test.
 """
 
 import os
@@ -26,16 +26,16 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r'^```(\w+)(?: title="([^"\n]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!\!)\[[^\]\n]*\]\(([^)\s]+)\)")
 
-# choices that the pages name and that are not there, on purpose
-NOT_OURS = {
-    "errors.md": {"model=cn", "experiment=my_recipe"},  # misspelt, to show the message; the reader's own
-    "sweeps.md": {"experiment=winner"},  # the reader makes it
+# names in the pages for which no config file exists
+EXTERNAL_NAMES = {
+    "errors.md": {"model=cn", "experiment=my_recipe"},  # misspelled, to show the message; written by the reader
+    "sweeps.md": {"experiment=winner"},  # written by the reader
     "coming-from-lightning-hydra-template.md": {"logger=wandb", "hparams_search=mnist_optuna", "experiment=example"},
 }
 
 
 class Block(NamedTuple):
-    """A fenced block of a page."""
+    """Fenced code block of a page."""
 
     line: int
     language: str
@@ -47,21 +47,21 @@ class Block(NamedTuple):
         return bool(self.title) or self.language in ("bash", "python")
 
 
-def blocks_of(page):
+def read_blocks(page):
     text = page.read_text(encoding="utf-8")
     return [Block(text.count("\n", 0, m.start()) + 1, m[1], m[2] or "", m[3]) for m in FENCE.finditer(text)]
 
 
-def pages(*, to_run):
-    """The pages as parameters; those to run are slow."""
-    chosen = [page for page in PAGES if not to_run or any(b.is_run and not b.title for b in blocks_of(page))]
-    return [pytest.param(page, id=page.name, marks=[pytest.mark.slow] * to_run) for page in chosen]
+def list_pages(*, executable):
+    """Return all pages, or those with executable blocks, as parameters."""
+    pages = [page for page in PAGES if not executable or any(b.is_run and not b.title for b in read_blocks(page))]
+    return [pytest.param(page, id=page.name, marks=[pytest.mark.slow] * executable) for page in pages]
 
 
 def run(command, directory):
-    """Run a command as a reader would, in `directory`; returns exit status and output."""
-    mine = ("TRAINER_", "HYDRA_", "PYTEST_", "PYTHONPATH")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(mine)}
+    """Run a command in a directory, without variables of the tests; return exit status and output."""
+    excluded = ("TRAINER_", "HYDRA_", "PYTEST_", "PYTHONPATH")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(excluded)}
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment |= {"COLUMNS": "200", "OMP_NUM_THREADS": environment.get("OMP_NUM_THREADS", "1")}
     process = subprocess.run(
@@ -77,16 +77,16 @@ def run(command, directory):
     return process.returncode, process.stdout
 
 
-def slugs(page):
-    """The anchors of a page: its headings as the site (and GitHub, for plain words) writes them."""
-    prose = FENCE.sub("", page.read_text(encoding="utf-8"))
-    headings = re.findall(r"^#+ (.+)$", prose, flags=re.MULTILINE)
+def list_anchors(page):
+    """Return the anchors that the site and GitHub derive from the headings of a page."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
     return {re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower()) for heading in headings}
 
 
-@pytest.mark.parametrize("page", pages(to_run=True))
-def test_snippets_run(page, tmp_path):
-    for block in blocks_of(page):
+@pytest.mark.parametrize("page", list_pages(executable=True))
+def test_code_blocks_run(page, tmp_path):
+    for block in read_blocks(page):
         if block.title:
             file = tmp_path / block.title
             assert file.resolve().is_relative_to(tmp_path.resolve()), f"{page.name}:{block.line}: {block.title}"
@@ -101,9 +101,9 @@ def test_snippets_run(page, tmp_path):
 @pytest.mark.slow
 def test_errors_are_quoted_verbatim(tmp_path):
     page = ROOT / "docs/errors.md"
-    shown = [block for block in blocks_of(page) if block.language == "console"]
-    assert shown
-    for block in shown:
+    blocks = [block for block in read_blocks(page) if block.language == "console"]
+    assert blocks
+    for block in blocks:
         command, _, expected = block.text.removeprefix("$ ").partition("\n")
         status, output = run(["bash", "-c", command], tmp_path)
         parts = re.split(r"\n?\.\.\.\n?", expected.strip())
@@ -113,36 +113,38 @@ def test_errors_are_quoted_verbatim(tmp_path):
         assert re.fullmatch(pattern, output.strip()), problem
 
 
-@pytest.mark.parametrize("page", pages(to_run=False))
-def test_links_lead_somewhere(page):
+@pytest.mark.parametrize("page", list_pages(executable=False))
+def test_links_are_valid(page):
     for target in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8"))):
-        if re.match(r"[a-z]+:", target):  # another site; no test asks the network
+        if re.match(r"[a-z]+:", target):  # another site; the tests need no network
             continue
         path, _, anchor = target.partition("#")
         file = page.parent / path if path else page
         assert file.exists(), f"{page.name}: no file for the link '{target}'"
-        assert not anchor or anchor in slugs(file), f"{page.name}: no heading for the link '{target}'"
+        assert not anchor or anchor in list_anchors(file), f"{page.name}: no heading for the link '{target}'"
 
 
-@pytest.mark.parametrize("page", pages(to_run=False))
-def test_choices_exist(page):
+@pytest.mark.parametrize("page", list_pages(executable=False))
+def test_config_names_exist(page):
     files = {
-        str(file.relative_to(ROOT)) for folder in ("conf", "experiments") for file in ROOT.glob(f"{folder}/**/*.yaml")
+        str(file.relative_to(ROOT))
+        for directory in ("conf", "experiments")
+        for file in ROOT.glob(f"{directory}/**/*.yaml")
     }
-    files |= {block.title for block in blocks_of(page)}  # what a reader makes on this page
+    files |= {block.title for block in read_blocks(page)}  # files written on this page
     groups = {file.parent.name for file in ROOT.glob("conf/*/*.yaml")} | {"experiment", "hparams_search"}
     text = FENCE.sub(lambda m: "" if m[1] == "python" else m[0], page.read_text(encoding="utf-8"))
     for group, names in re.findall(rf"(?<![\w./+])({'|'.join(sorted(groups))})=([\w\[\],]++)(?!\()", text):
         for name in filter(None, re.split(r"[\[\],]", names)):
-            places = [f"conf/{group}/{name}.yaml", f"my_package/conf/{group}/{name}.yaml"]
+            paths = [f"conf/{group}/{name}.yaml", f"my_package/conf/{group}/{name}.yaml"]
             if group == "experiment":
-                places.append(f"experiments/{name}.yaml")
-            there = files.intersection(places) or name in ("null", "NAME")
-            assert there or f"{group}={name}" in NOT_OURS.get(page.name, ()), f"{page.name}: no {group}={name}"
+                paths.append(f"experiments/{name}.yaml")
+            exists = files.intersection(paths) or name in ("null", "NAME")
+            assert exists or f"{group}={name}" in EXTERNAL_NAMES.get(page.name, ()), f"{page.name}: no {group}={name}"
 
 
 @pytest.mark.slow
-def test_site_builds_without_a_warning(tmp_path):
+def test_site_builds_without_warnings(tmp_path):
     status, output = run([sys.executable, "-m", "mkdocs", "build", "--strict", "-d", tmp_path / "site"], ROOT)
     assert status == 0, output
     pages = {page.stem for page in (ROOT / "docs").glob("*.md")} - {"index"}

@@ -1,4 +1,4 @@
-"""Every recipe and every choice, generated from the folders: a new YAML is tested the moment it exists."""
+"""Checks of every file in experiments/ and conf/; new files are tested without further changes."""
 
 import re
 import runpy
@@ -14,30 +14,29 @@ CHOICES = sorted(
     for file in (REPOSITORY / "conf").glob("*/*.yaml")
     if file.parent.name not in ("experiment", "hparams_search", "debug")
 )
-GIVEN = {  # what a user has to say before some choices can run
-    "data=image_folder": ["data.path=my_pictures"],
+REQUIRED_OVERRIDES = {  # values that have no default
+    "data=image_folder": ["data.path=my_images"],
     "data=table": ["data.path=my.csv", "data.features=3"],
     "callbacks=unfreezing": ["callbacks.unfreezing.stages={1:[layer4]}"],
     "callbacks=word_vectors": ["callbacks.word_vectors.path=vectors.txt"],
-    "callbacks=sample_quality": ["callbacks.sample_quality.judge=outputs/mnist_cnn/RUN"],
+    "callbacks=sample_quality": ["callbacks.sample_quality.classifier=outputs/mnist_cnn/RUN"],
 }
 
 
-def test_every_experiment_is_killed_and_replayed_by_the_script_for_that():
+def test_the_script_of_kill_points_covers_every_experiment():
     script = runpy.run_path(str(REPOSITORY / "tests/crash/every_kill_point.py"))
     assert sorted(script["SHORT"]) == EXPERIMENTS
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_an_experiment_opens_with_its_claim(name):
-    """Source, command, and a number measured by that command, with machine and seeds."""
+def test_an_experiment_documents_source_command_and_result(name):
     lines = (REPOSITORY / f"experiments/{name}.yaml").read_text().splitlines()
-    claim = "\n".join(line for line in lines[: next(i for i, x in enumerate(lines) if not x.startswith("#"))])
-    assert f"experiment={name}" in claim
-    assert re.search(r"seeds? \d", claim)
-    assert re.search(r"\d+(\.\d+)? (s|min) ", claim)
-    assert "cores" in claim
-    assert "Source: " in claim
+    comment = "\n".join(lines[: next(i for i, line in enumerate(lines) if not line.startswith("#"))])
+    assert f"experiment={name}" in comment
+    assert re.search(r"seeds? \d", comment)
+    assert re.search(r"\d+(\.\d+)? (s|min) ", comment)
+    assert "cores" in comment
+    assert "Source: " in comment
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -48,29 +47,28 @@ def test_an_experiment_composes_and_names_its_runs(name, command):
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_an_experiment_holds_only_differences(name, command):
-    """Whatever an experiment sets is not what its choices give anyway."""
+def test_an_experiment_sets_no_value_to_its_default(name, command):
 
-    def leaves(node, path=()):
+    def flatten(node, path=()):
         if isinstance(node, dict):
             for key, child in node.items():
-                yield from leaves(child, (*path, key))
+                yield from flatten(child, (*path, key))
         else:
             yield path, node
 
-    own = yaml.safe_load((REPOSITORY / f"experiments/{name}.yaml").read_text())
-    choices = [f"{k.removeprefix('override /')}={v}" for each in own.pop("defaults", []) for k, v in each.items()]
+    content = yaml.safe_load((REPOSITORY / f"experiments/{name}.yaml").read_text())
+    choices = [f"{k.removeprefix('override /')}={v}" for entry in content.pop("defaults", []) for k, v in entry.items()]
     choices = [choice.replace(" ", "").replace("'", "") for choice in choices]
-    without = yaml.safe_load(command(*choices, "--cfg", "job").out)
-    for path, value in leaves(own):
-        node = without
+    defaults = yaml.safe_load(command(*choices, "--cfg", "job").out)
+    for path, value in flatten(content):
+        node = defaults
         for key in path:
             node = node.get(key, {}) if isinstance(node, dict) else {}
         assert node != value, f"{'.'.join(path)}: {value} is the default"
 
 
-# what a choice needs beside it: data that are at hand, a network that can take them
-BESIDE = {
+# synthetic data, or a compatible network or data set
+COMPATIBLE_OVERRIDES = {
     "data=image_folder": ["data.synthetic=true"],
     "data=imdb": ["model=lstm"],
     "data=stock": ["data.synthetic=true"],
@@ -86,22 +84,23 @@ def test_every_choice_passes_preflight(choice, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "vectors.txt").touch()
     (tmp_path / "outputs/mnist_cnn/RUN").mkdir(parents=True)
-    from trainer.sweep.preflight import check_words
+    from trainer.sweep.preflight import check_overrides
 
-    found = check_words([choice, *GIVEN.get(choice, []), *BESIDE.get(choice, [])])
-    assert [str(each) for each in found.mistakes if each.stops and "no GPU on this machine" not in each.problem] == []
+    report = check_overrides([choice, *REQUIRED_OVERRIDES.get(choice, []), *COMPATIBLE_OVERRIDES.get(choice, [])])
+    errors = [error for error in report.diagnostics if error.is_error and "no GPU on this machine" not in error.problem]
+    assert errors == []
 
 
-@pytest.mark.parametrize("choice", GIVEN)
-def test_what_has_to_be_given_is_asked_for_before_anything_is_opened(choice, command):
-    refused = command(choice)
-    assert refused.code == 1
-    for word in GIVEN[choice]:
-        assert f"{word.partition('=')[0]}: no value given" in refused.err
+@pytest.mark.parametrize("choice", REQUIRED_OVERRIDES)
+def test_missing_required_values_are_reported(choice, command):
+    outcome = command(choice)
+    assert outcome.code == 1
+    for override in REQUIRED_OVERRIDES[choice]:
+        assert f"{override.partition('=')[0]}: no value given" in outcome.err
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_every_choice_opens_by_saying_what_it_is(choice):
+def test_the_first_line_of_every_choice_describes_it(choice):
     group, name = choice.split("=")
     first = (REPOSITORY / f"conf/{group}/{name}.yaml").read_text().splitlines()[0]
     assert re.match(r"# [A-Z0-9].+[.:)]", first)

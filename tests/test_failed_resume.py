@@ -1,4 +1,4 @@
-"""A finished run that cannot be resumed stays as it was; from its first new step on it is another one."""
+"""Finished runs that cannot be resumed: they are unchanged until their first new step."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ from pytorch_lightning import Callback
 class Fail(Callback):
     def _fail(self, hook):
         if Path(hook).exists():
-            raise RuntimeError(f"told to fail: {hook}")
+            raise RuntimeError(f"failure in {hook}")
 
     def on_fit_start(self, *_):
         self._fail("on_fit_start")
@@ -37,42 +37,42 @@ def finished(command, tmp_path):
     return tmp_path / "run"
 
 
-def kept(run: Path):
-    """What the run has left, by name; events of TensorBoard's last session and what was said come beside it."""
+def read_files(run: Path):
+    """Return the content of all files of a run by path, except its log."""
     files = [file for file in run.rglob("*") if file.is_file() and file.name not in ("trainer.log", ".lock")]
     return {str(file.relative_to(run)): file.read_bytes() for file in files}
 
 
 @pytest.mark.parametrize("hook", ["on_fit_start", "on_train_batch_start"])
 def test_a_run_that_cannot_be_resumed_keeps_its_result_its_config_and_its_logs(hook, finished, command, tmp_path):
-    before = kept(finished)
+    files = read_files(finished)
     (tmp_path / hook).touch()
     with pytest.raises(RuntimeError, match=hook):
-        command("resume", "run", "trainer.max_epochs=2", "trust=pieces")
-    after = kept(finished)
-    assert {name: after.get(name) for name in before} == before
-    assert json.loads(after["result.json"])["state"] == "finished"
+        command("resume", "run", "trainer.max_epochs=2", "--trust=pieces")
+    new_files = read_files(finished)
+    assert {name: new_files.get(name) for name in files} == files
+    assert json.loads(new_files["result.json"])["state"] == "finished"
     (tmp_path / hook).unlink()
-    again = command("resume", "run", "trainer.max_epochs=2", "trust=pieces")
-    assert again.code == 0, again.err
+    outcome = command("resume", "run", "trainer.max_epochs=2", "--trust=pieces")
+    assert outcome.code == 0, outcome.err
     result = json.loads((finished / "result.json").read_text())
     assert (result["state"], result["epochs"], result["steps"]) == ("finished", 2, 200)
-    assert command(*RUN, FAIL, "trainer.max_epochs=2", "hydra.run.dir=whole").code == 0
-    assert (finished / "metrics.csv").read_bytes() == (tmp_path / "whole/metrics.csv").read_bytes()
+    assert command(*RUN, FAIL, "trainer.max_epochs=2", "hydra.run.dir=uninterrupted").code == 0
+    assert (finished / "metrics.csv").read_bytes() == (tmp_path / "uninterrupted/metrics.csv").read_bytes()
 
 
 def test_a_resumed_run_that_fails_after_new_steps_has_failed(finished, command, tmp_path):
     (tmp_path / "on_validation_start").touch()
     with pytest.raises(RuntimeError, match="on_validation_start"):
-        command("resume", "run", "trainer.max_epochs=2", "trust=pieces")
+        command("resume", "run", "trainer.max_epochs=2", "--trust=pieces")
     result = json.loads((finished / "result.json").read_text())
-    assert (result["state"], result["error"]) == ("failed", "RuntimeError: told to fail: on_validation_start")
+    assert (result["state"], result["error"]) == ("failed", "RuntimeError: failure in on_validation_start")
     config = (finished / "config.yaml").read_text()
     assert "max_epochs: 2" in config
 
 
-def test_a_resumed_run_that_has_no_step_to_make_logs_its_test_once(finished, command):
-    outcome = command("resume", "run", "+trainer.min_epochs=1", "trust=pieces")
+def test_a_resumed_run_without_remaining_steps_logs_its_test_once(finished, command):
+    outcome = command("resume", "run", "+trainer.min_epochs=1", "--trust=pieces")
     assert outcome.code == 0, outcome.err
     rows = [*csv.DictReader((finished / "metrics.csv").read_text().splitlines())]
     assert len([row for row in rows if row["test/loss"]]) == 1

@@ -1,6 +1,6 @@
-"""What a checkpoint by itself says of the raw files of a test split is what its network said there in training."""
+"""Comparison of `trainer predict` on the files of a test split with the outputs of the trained network."""
 
-# `command` hides TRAINER_DATA_DIR, so what finds the data stands before it
+# `command` removes TRAINER_DATA_DIR, so the fixture of the data directory must be an argument in front of it
 
 import csv
 import gzip
@@ -17,16 +17,16 @@ from trainer.data.imdb import FOLDER
 
 pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 
-SHORT = ["trainer.max_epochs=1", "test=false", "callbacks=[lean_steps,checkpoint,progress]", "logger=none"]
+SHORT = ["trainer.max_epochs=1", "test=false", "callbacks=[fast_loop,checkpoint,progress]", "logger=none"]
 FEW = ["+trainer.limit_train_batches=5", "+trainer.limit_val_batches=1"]
 
 
 @pytest.fixture
 def trained(command, tmp_path):
-    """A short training; its checkpoint alone, and its data."""
+    """Return a function that trains briefly and returns the loaded checkpoint and the data set."""
 
-    def train(*words):
-        outcome = command(*SHORT, *words, "hydra.run.dir=trained")
+    def train(*overrides):
+        outcome = command(*SHORT, *overrides, "hydra.run.dir=trained")
         assert outcome.code == 0, outcome.err
         shutil.copy("trained/checkpoints/last.ckpt", "model.ckpt")
         shutil.rmtree("trained")
@@ -38,69 +38,69 @@ def trained(command, tmp_path):
     return train
 
 
-def said_in_training(model, data, rows=slice(None)):
-    """Classes by name and scores (examples, classes) of test examples, or values (examples, 1)."""
+def compute_outputs(model, data, rows=slice(None)):
+    """Return class names and scores (examples, classes) of test examples, or values (examples, 1)."""
     inputs = data.splits["test"].inputs[rows]
     with torch.no_grad():
         outputs = torch.cat([model.net(data.prepare(part)) for part in torch.split(inputs, data.eval_batch_size)])
-    if model.spec.target == "values":
+    if model.spec.target == "regression":
         return outputs
     scores = model.objective.scores(outputs)
     names = [model.spec.class_names[number] for number in model.objective.predictions(outputs)]
     return names, torch.stack([1 - scores, scores], 1) if scores.dim() == 1 else scores
 
 
-def read(file):
-    """Classes and probabilities that the command wrote."""
+def read_predictions(file):
+    """Return records, classes and probabilities in an output file of the command."""
     records = [json.loads(line) for line in file.read_text().splitlines()]
-    return records, [each["class"] for each in records], torch.tensor([[*r["probabilities"].values()] for r in records])
+    return records, [r["class"] for r in records], torch.tensor([[*r["probabilities"].values()] for r in records])
 
 
-def agree(command, model, data, files, rows=slice(None)):
-    """The command, given these files, says what was said in training."""
-    names, scores = said_in_training(model, data, rows)
-    outcome = command("predict", "model.ckpt", *map(str, files), "to=said.jsonl")
+def compare(command, model, data, files, rows=slice(None)):
+    """Check that the command predicts the outputs of the network, and return its records."""
+    names, scores = compute_outputs(model, data, rows)
+    outcome = command("predict", "model.ckpt", *map(str, files), "--to=predictions.jsonl")
     assert outcome.code == 0, outcome.err
-    records, classes, probabilities = read(outcome.directory / "said.jsonl")
+    records, classes, probabilities = read_predictions(outcome.directory / "predictions.jsonl")
     assert classes == names
-    assert (probabilities - scores).abs().max() < 1e-5  # batches of other sizes: other orders of summing
+    assert (probabilities - scores).abs().max() < 1e-5  # other batch sizes change the order of sums
     return records
 
 
-def pictures(folder, inputs):
+def write_images(directory, inputs):
     """Write stored images as PNG files."""
-    folder.mkdir()
+    directory.mkdir()
     for number, pixels in enumerate(inputs):
         image = pixels[0] if len(pixels) == 1 else pixels.permute(1, 2, 0)
-        Image.fromarray(image.contiguous().numpy()).save(folder / f"{number:05}.png")
+        Image.fromarray(image.contiguous().numpy()).save(directory / f"{number:05}.png")
 
 
 def test_digits(trained, command, tmp_path):
     model, data = trained("experiment=digits_cnn")
-    pictures(tmp_path / "png", (data.splits["test"].inputs.float() * 255 / 16).round().byte())
-    agree(command, model, data, ["png"])
+    write_images(tmp_path / "png", (data.splits["test"].inputs.float() * 255 / 16).round().byte())
+    compare(command, model, data, ["png"])
 
 
 def test_mnist(mnist_dir, trained, command, tmp_path):
     model, data = trained("experiment=mnist_cnn", f"data.dir={mnist_dir}", *FEW)
-    pictures(tmp_path / "png", data.splits["test"].inputs)
-    assert len(agree(command, model, data, ["png"])) == 10_000
+    write_images(tmp_path / "png", data.splits["test"].inputs)
+    assert len(compare(command, model, data, ["png"])) == 10_000
 
 
 @pytest.mark.parametrize("experiment", ["cifar10_cnn", "resnet_scratch"])
 def test_cifar10(experiment, cifar10_dir, trained, command, tmp_path):
     model, data = trained(f"experiment={experiment}", f"data.dir={cifar10_dir}", *FEW)
-    pictures(tmp_path / "png", data.splits["test"].inputs[:2000])
-    agree(command, model, data, ["png"], slice(2000))
+    write_images(tmp_path / "png", data.splits["test"].inputs[:2000])
+    compare(command, model, data, ["png"], slice(2000))
 
 
 @pytest.mark.parametrize("experiment", ["imdb_lstm", "imdb_attention"])
 def test_imdb(experiment, imdb_dir, trained, command):
     model, data = trained(f"experiment={experiment}", f"data.dir={imdb_dir}", *FEW)
-    folder = imdb_dir / FOLDER / "test/pos"
-    files = sorted(folder.glob("*.txt"), key=lambda file: int(file.name.partition("_")[0]))
-    rows = slice(12_500, 12_500 + 500)  # those of the other class come first
-    records = agree(command, model, data, files[:500], rows)
+    directory = imdb_dir / FOLDER / "test/pos"
+    files = sorted(directory.glob("*.txt"), key=lambda file: int(file.name.partition("_")[0]))
+    rows = slice(12_500, 12_500 + 500)  # the examples of the other class come first
+    records = compare(command, model, data, files[:500], rows)
     assert records[0] | {"class": "", "probabilities": {}} == {
         "source": str(files[0]),
         "row": 1,
@@ -116,20 +116,24 @@ def test_diabetes(diabetes_dir, trained, command, tmp_path):
     rows = [lines[tuple(values)] for values in data.splits["test"].inputs.tolist()]
     for name, width in (("with_target.csv", 9), ("without.csv", 8)):
         (tmp_path / name).write_text("".join(",".join(row[:width]) + "\n" for row in rows))
-        agree(command, model, data, [name])
+        compare(command, model, data, [name])
 
 
 @pytest.mark.parametrize("quantity", ["prices", "returns"])
 @pytest.mark.parametrize("experiment", ["stock_lstm", "stock_attention"])
 def test_stock(experiment, quantity, stocks_dir, trained, command):
     model, data = trained(f"experiment={experiment}", f"data.dir={stocks_dir}", f"data.quantity={quantity}")
-    outcome = command("predict", "model.ckpt", str(stocks_dir / "stocks/GOOG.csv"), "to=said.csv", "batch=100")
+    outcome = command(
+        "predict", "model.ckpt", str(stocks_dir / "stocks/GOOG.csv"), "--to=predictions.csv", "--batch=100"
+    )
     assert outcome.code == 0, outcome.err
-    with open("said.csv") as stream:
+    with open("predictions.csv") as stream:
         records = [*csv.DictReader(stream)]
-    meant = data.to_prices("test", said_in_training(model, data))
-    before = [str(data.table.days[day - data.horizon]) for day in data.asked["test"]]
-    # the last forecasts are for days that are not there yet
-    mine = records[-len(before) - data.horizon : -data.horizon]
-    assert [each["last_day"] for each in mine] == before
-    assert torch.tensor([float(each["value"]) for each in mine]) == pytest.approx(meant.forecast.float(), rel=1e-6)
+    expected = data.to_prices("test", compute_outputs(model, data))
+    last_days = [str(data.table.days[day - data.horizon]) for day in data.target_rows["test"]]
+    # the last forecasts are for days after the end of the file
+    records = records[-len(last_days) - data.horizon : -data.horizon]
+    assert [record["last_day"] for record in records] == last_days
+    assert torch.tensor([float(record["value"]) for record in records]) == pytest.approx(
+        expected.forecast.float(), rel=1e-6
+    )

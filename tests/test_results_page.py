@@ -1,4 +1,4 @@
-"""docs/results.md states what a run leaves behind, as it is."""
+"""Comparison of docs/results.md with the files of a run."""
 
 import json
 import re
@@ -7,33 +7,36 @@ from pathlib import Path
 
 import torch
 
-from trainer.artifacts.provenance import LARGEST_NEW_FILE, MOST_NEW_FILES
+from trainer.artifacts.provenance import MAX_UNTRACKED_FILE_BYTES, MAX_UNTRACKED_FILES
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs/results.md").read_text()
 
 
-def test_all_keys_of_a_checkpoint_are_listed(command):
+def test_all_keys_of_a_checkpoint_are_documented(command):
     assert command("data=digits", "model=cnn", "trainer.max_epochs=1", "hydra.run.dir=run").code == 0
     checkpoint = torch.load("run/checkpoints/best.ckpt", weights_only=True)
     assert f"\n{sorted(checkpoint)}\n" in PAGE
 
 
-def test_all_keys_of_a_result_and_all_states_are_described(command):
+def test_all_keys_and_states_of_a_result_are_documented(command):
     assert command("data=xor", "trainer.max_epochs=1", "hydra.run.dir=run").code == 0
     result = json.loads(Path("run/result.json").read_text())
-    described = set(re.findall(r"`(\w+)`", PAGE[: PAGE.index("## metrics.csv")]))
-    assert {*result, "finished", "failed", "interrupted", "pruned"} <= described
+    documented = set(re.findall(r"`(\w+)`", PAGE[: PAGE.index("## metrics.csv")]))
+    assert {*result, "finished", "failed", "interrupted", "pruned"} <= documented
 
 
-def test_new_files_of_code_are_in_the_diff_and_others_are_not(command, tmp_path):
+def test_untracked_code_files_are_in_the_diff_and_other_files_are_not(command, tmp_path):
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
     (tmp_path / "a.py").write_text("A = 1\n")
-    for words in (["init", "-q"], ["add", "a.py"], ["commit", "-q", "-m", "a"]):
-        subprocess.run([*git, *words], check=True)
+    for arguments in (["init", "-q"], ["add", "a.py"], ["commit", "-q", "-m", "a"]):
+        subprocess.run([*git, *arguments], check=True)
     (tmp_path / "new.py").write_text("NEW = 1\n")
     (tmp_path / "notes.txt").write_text("a note\n")
     assert command("data=xor", "trainer.max_epochs=1", "hydra.run.dir=outputs/run").code == 0
     diff = Path("outputs/run/code.diff").read_text()
     assert "+NEW = 1" in diff
     assert "\n+a note\n" not in diff
-    assert f"at most {LARGEST_NEW_FILE:,} bytes and are not ignored by git: the first {MOST_NEW_FILES}" in PAGE
+    assert (
+        f"at most {MAX_UNTRACKED_FILE_BYTES:,} bytes and are not ignored by git: the first {MAX_UNTRACKED_FILES}"
+        in PAGE
+    )

@@ -1,4 +1,4 @@
-"""A run that was stopped goes on as if it had never stopped: the same weights, the same numbers, each step once."""
+"""Equality of stopped and resumed runs with uninterrupted ones: weights, logged values, each step once."""
 
 import csv
 import shutil
@@ -19,39 +19,37 @@ USERS = '''
 import signal
 from pathlib import Path
 
-from recording_callbacks import Gathering
+from recording_callbacks import LogsEpochMeans
 from pytorch_lightning import Callback
-
-from trainer.core.signals import stop
 
 
 class StopAt(Callback):
-    """Sends SIGTERM after as many batches as the first number in stops.txt says, which is then taken out."""
+    """Sends SIGTERM after the number of batches that is the first one in stops.txt, and removes it there."""
 
     skips_steps = True  # steps between logged ones run without hooks, as in a default run
 
     def on_train_batch_end(self, trainer, *_):
         file = Path("stops.txt")
-        stops = [int(word) for word in file.read_text().split()] if file.exists() else []
+        stops = [int(number) for number in file.read_text().split()] if file.exists() else []
         if stops and trainer.fit_loop.total_batch_idx + 1 >= stops[0]:
             file.write_text(" ".join(map(str, stops[1:])))
             signal.raise_signal(signal.SIGTERM)
 
 
-class Talkative(Gathering):
-    """Gathers the greatest loss of some batches as well."""
+class LogsMaximum(LogsEpochMeans):
+    """Logs the maximum loss of some batches as well."""
 
     def training_step(self, batch, batch_idx):
         loss = super().training_step(batch, batch_idx)
         if batch_idx % 3 == 0:
-            self.log("train/most", loss, on_step=False, on_epoch=True, reduce_fx="max")
+            self.log("train/max", loss, on_step=False, on_epoch=True, reduce_fx="max")
         return loss
 '''
 
 GAN = ["model=gan", "model.net.generator=[8]", "model.net.discriminator=[8]"]
 QUICK = ("dropout and augmentation", "a GAN that accumulates")
 GANS = ("a GAN", "a GAN that accumulates")
-WAYS = {
+SETTINGS = {
     "dropout and augmentation": DROPOUT,
     "a schedule and clipping": ["scheduler=cosine", "optimizer=sgd", "callbacks=[default,gradient_clipping]", *DROPOUT],
     "plateau, validation within the epoch": ["scheduler=plateau", "+trainer.val_check_interval=6", *DROPOUT],
@@ -59,17 +57,17 @@ WAYS = {
     "validation by steps": ["+trainer.val_check_interval=7", "trainer.check_val_every_n_epoch=null", *DROPOUT],
     "rare validation": ["trainer.check_val_every_n_epoch=2", *DROPOUT],
     "fewer batches": ["+trainer.limit_train_batches=13", "+trainer.limit_val_batches=2", "data.eval_batch_size=50"],
-    "a given number of steps": ["+trainer.max_steps=50", "trainer.max_epochs=-1", *DROPOUT],
+    "fixed number of steps": ["+trainer.max_steps=50", "trainer.max_epochs=-1", *DROPOUT],
     "early stopping": [
         *["callbacks=[default,early_stopping]", "callbacks.early_stopping.patience=1", *DROPOUT],
         *["callbacks.early_stopping.min_delta=9", "trainer.max_epochs=9", "+trainer.val_check_interval=6"],
     ],
     "autocast": ["trainer.precision=bf16-mixed", *DROPOUT],
-    "means over the epoch": ["model.task._target_=users.Talkative", *DROPOUT],
-    "Lightning's own loop": ["~callbacks.lean_steps", "+trainer.val_check_interval=6", *DROPOUT],
-    "Lightning's own loop, means over the epoch": ["~callbacks.lean_steps", "model.task._target_=users.Talkative"],
+    "means over the epoch": ["model.task._target_=users.LogsMaximum", *DROPOUT],
+    "Lightning's own loop": ["~callbacks.fast_loop", "+trainer.val_check_interval=6", *DROPOUT],
+    "Lightning's own loop, means over the epoch": ["~callbacks.fast_loop", "model.task._target_=users.LogsMaximum"],
     "averaged weights": ["+callbacks.ema._target_=pytorch_lightning.callbacks.EMAWeightAveraging", *DROPOUT],
-    "many best ones": ["callbacks.checkpoint.save_top_k=3", "callbacks.checkpoint.filename='{epoch}-{step}'"],
+    "several best checkpoints": ["callbacks.checkpoint.save_top_k=3", "callbacks.checkpoint.filename='{epoch}-{step}'"],
     "a GAN": GAN,
     "a GAN that accumulates": [
         *GAN,
@@ -78,8 +76,8 @@ WAYS = {
 }
 
 
-def left_behind(run):
-    """All numbers that a run has arrived at."""
+def read_results(run):
+    """Return all numbers of a run."""
     files = {path.stem: torch.load(path, weights_only=True) for path in (run / "checkpoints").glob("*.ckpt")}
     last = files["last"]
     best = {name: content for name, content in files.items() if name not in ("last", "previous")}
@@ -93,52 +91,54 @@ def left_behind(run):
         "counters": last["loops"],
         "random": str(last["resume"]["random"]),
         "rows": rows,
-        "scalars": scalars(run),
+        "scalars": read_scalars(run),
     }
 
 
-def scalars(run):
+def read_scalars(run):
     events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0}).Reload()
     return {
         name: [(event.step, repr(event.value)) for event in events.Scalars(name)]
-        for name in sorted({*events.Tags()["scalars"]} - {"steps_per_second"})  # time is never the same
+        for name in sorted({*events.Tags()["scalars"]} - {"steps_per_second"})  # depends on the time
     }
 
 
-def stopped_and_resumed(command, directory, arguments, stops):
-    """A run that goes through, and one with as many breaks as there are stops; returns what each left behind."""
+def run_both(command, directory, arguments, stops):
+    """Run without interruption, and with stops after some batches; return the results of each."""
     (directory / "users.py").write_text(USERS)
     shutil.copy(Path(__file__).with_name("training") / "loop" / "recording_callbacks.py", directory)
     (directory / "stops.txt").write_text("")
-    # as a new process has it: TensorBoard reads .10 before .9 of the same second
+    # as in a new process: TensorBoard reads .10 before .9 of the same second
     event_file_writer._global_uid = AtomicCounter(0)
-    left = []
-    for name in ("through", "stopped"):
-        words = [*arguments, "+callbacks.stop._target_=users.StopAt", f"hydra.run.dir={name}"]
-        outcome = command(*words)
+    results = []
+    for name in ("uninterrupted", "stopped"):
+        overrides = [*arguments, "+callbacks.stop._target_=users.StopAt", f"hydra.run.dir={name}"]
+        outcome = command(*overrides)
         while outcome.code == 143:
-            outcome = command("resume", name, "trust=users")
+            outcome = command("resume", name, "--trust=users")
         assert outcome.code == 0, outcome.err
-        left.append(left_behind(directory / name))
+        results.append(read_results(directory / name))
         assert (directory / "stops.txt").read_text() == "", "not every stop was reached"
         (directory / "stops.txt").write_text(" ".join(map(str, stops)))
         sys.modules.pop("users", None)
-    return left
+    return results
 
 
-@pytest.mark.parametrize("way", [pytest.param(way, marks=[pytest.mark.slow] * (way not in QUICK)) for way in WAYS])
-def test_a_run_that_was_stopped_arrives_where_it_would_have_arrived(way, command, tmp_path):
-    first = [word for word in TINY if way not in GANS or "hidden" not in word]
-    stops = [1, 8] if way == "early stopping" else [1, 8, 20, 31]
-    through, stopped = stopped_and_resumed(command, tmp_path, [*first, *WAYS[way]], stops)
-    for what in through:
-        assert through[what] == stopped[what], what
+@pytest.mark.parametrize(
+    "setting", [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in SETTINGS]
+)
+def test_a_stopped_and_resumed_run_has_the_same_results(setting, command, tmp_path):
+    common = [override for override in TINY if setting not in GANS or "hidden" not in override]
+    stops = [1, 8] if setting == "early stopping" else [1, 8, 20, 31]
+    uninterrupted, stopped = run_both(command, tmp_path, [*common, *SETTINGS[setting]], stops)
+    for name in uninterrupted:
+        assert uninterrupted[name] == stopped[name], name
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_arrives_where_it_would_have_arrived():
+def test_a_killed_and_resumed_run_has_the_same_results():
     script = Path(__file__).with_name("crash") / "kill.py"
-    words = [*TINY, *DROPOUT, "times=2", "moments=4"]
-    answer = subprocess.run([sys.executable, str(script), *words], capture_output=True, text=True, timeout=300)
+    arguments = [*TINY, *DROPOUT, "times=2", "moments=4"]
+    answer = subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, timeout=300)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "| identical |" in answer.stdout

@@ -1,4 +1,4 @@
-"""Ways to run: sweeps, debugging, precision, accumulation, early stopping."""
+"""Runs with sweeps, debug configs, precision, gradient accumulation and early stopping."""
 
 import csv
 import json
@@ -8,7 +8,7 @@ import pytest
 QUICK = ["trainer.max_epochs=2", "trainer.log_every_n_steps=5"]
 
 
-def test_a_sweep_runs_every_combination_and_outlives_a_failing_job(command, tmp_path):
+def test_a_sweep_runs_every_combination_and_continues_after_a_failed_job(command, tmp_path):
     rows = "".join(f"{number},{number % 2}\n" for number in range(20))
     (tmp_path / "good.csv").write_text("x,y\n" + rows)
     (tmp_path / "bad.csv").write_text("x,y\n" + rows + "text,1\n")
@@ -25,7 +25,7 @@ def test_a_sweep_runs_every_combination_and_outlives_a_failing_job(command, tmp_
     assert (sweep / "multirun.yaml").is_file()
 
 
-def test_a_searching_sweep_gets_the_metric_it_asks_for(command, tmp_path, monkeypatch):
+def test_a_run_returns_the_optimized_metric(command, tmp_path, monkeypatch):
     import trainer.training.run
 
     returned = []
@@ -40,7 +40,7 @@ def test_a_searching_sweep_gets_the_metric_it_asks_for(command, tmp_path, monkey
     ("choice", "steps"),
     [("fdr", 1), ("limit", 3 * 10), ("overfit", 20 * 3), ("profiler", 20), ("default", 20)],
 )
-def test_each_debug_choice_runs(choice, steps, command):
+def test_each_debug_config_runs(choice, steps, command):
     outcome = command(f"debug={choice}", "data.batch_size=64")
     assert outcome.code == 0, outcome.err
     [run] = outcome.runs
@@ -48,19 +48,19 @@ def test_each_debug_choice_runs(choice, steps, command):
     assert json.loads((run / "result.json").read_text())["steps"] == steps
 
 
-@pytest.mark.parametrize("option", ["trainer.precision=bf16-mixed", "trainer.precision=64-true", "trainer=cpu"])
-def test_each_way_of_running_trains(option, command):
-    outcome = command("data=digits", option, *QUICK)
+@pytest.mark.parametrize("override", ["trainer.precision=bf16-mixed", "trainer.precision=64-true", "trainer=cpu"])
+def test_each_precision_and_device_trains(override, command):
+    outcome = command("data=digits", override, *QUICK)
     assert outcome.code == 0, outcome.err
 
 
-def test_accumulation_makes_fewer_steps(command):
+def test_accumulation_reduces_the_number_of_steps(command):
     outcome = command("trainer.accumulate_grad_batches=4", *QUICK)
     [run] = outcome.runs
     assert json.loads((run / "result.json").read_text())["steps"] == 2 * 5
 
 
-def test_early_stopping_stops(command):
+def test_early_stopping_ends_the_training(command):
     outcome = command(
         "callbacks=[default,early_stopping]",
         "callbacks.early_stopping.patience=2",
@@ -71,7 +71,7 @@ def test_early_stopping_stops(command):
     assert json.loads((run / "result.json").read_text())["epochs"] == 3
 
 
-def test_without_callbacks_there_is_no_bar_and_no_checkpoint(command):
+def test_without_callbacks_there_is_no_progress_bar_and_no_checkpoint(command):
     outcome = command("data=xor", "callbacks=none", "trainer.max_epochs=2")
     assert outcome.code == 0, outcome.err
     [run] = outcome.runs
@@ -97,8 +97,8 @@ def test_the_best_value_of_the_monitored_metric_is_in_the_result(command):
     assert outcome.code == 0, outcome.err
     [run] = outcome.runs
     rows = csv.DictReader((run / "metrics.csv").read_text().splitlines())
-    seen = [float(row["val/accuracy"]) for row in rows if row["val/accuracy"]]
-    assert json.loads((run / "result.json").read_text())["metrics"]["val/accuracy_best"] == pytest.approx(max(seen))
+    values = [float(row["val/accuracy"]) for row in rows if row["val/accuracy"]]
+    assert json.loads((run / "result.json").read_text())["metrics"]["val/accuracy_best"] == pytest.approx(max(values))
 
 
 def test_a_checkpoint_of_another_network_is_refused_with_a_message(command):
@@ -106,13 +106,13 @@ def test_a_checkpoint_of_another_network_is_refused_with_a_message(command):
     outcome = command("data=xor", "model.net.hidden=[3]", "train=false", f"ckpt_path={run}/checkpoints/last.ckpt")
     assert outcome.code == 1
     assert "Traceback" not in outcome.err
-    assert "ckpt_path: the checkpoint is of another network" in outcome.err
+    assert "ckpt_path: the checkpoint does not match the network" in outcome.err
     assert "size mismatch for net.layers.0.weight" in outcome.err
 
 
-def test_a_diverged_run_leaves_json_that_every_reader_takes(command):
-    words = ["data=line", "model=linear", "optimizer=sgd", "optimizer.lr=1e30", "trainer.max_epochs=5"]
-    outcome = command(*words, "~callbacks.finite_loss")
+def test_a_diverged_run_writes_valid_json(command):
+    overrides = ["data=line", "model=linear", "optimizer=sgd", "optimizer.lr=1e30", "trainer.max_epochs=5"]
+    outcome = command(*overrides, "~callbacks.finite_loss")
     assert outcome.code == 0, outcome.err
     [run] = outcome.runs
     text = (run / "result.json").read_text()
@@ -121,20 +121,19 @@ def test_a_diverged_run_leaves_json_that_every_reader_takes(command):
 
 
 @pytest.mark.slow
-def test_a_compiled_network_trains_to_the_same_numbers(command):
+def test_a_compiled_network_reaches_the_same_loss(command):
     losses = []
-    for more in ([], ["compile=true"]):
-        outcome = command("data=digits", "model=cnn", "trainer.max_epochs=1", f"hydra.run.dir=run{len(losses)}", *more)
+    for name in ("false", "true"):
+        overrides = [f"compile={name}", f"hydra.run.dir={name}"]
+        outcome = command("data=digits", "model=cnn", "trainer.max_epochs=1", *overrides)
         assert outcome.code == 0, outcome.err
-        losses.append(
-            json.loads((outcome.directory / f"run{len(losses)}/result.json").read_text())["metrics"]["val/loss"]
-        )
+        losses.append(json.loads((outcome.directory / name / "result.json").read_text())["metrics"]["val/loss"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
-def test_the_network_is_compiled_when_asked_for_alone(command, monkeypatch):
+def test_the_network_is_compiled_only_with_the_option(command, monkeypatch):
     compiled = []
     monkeypatch.setattr("torch.nn.Module.compile", lambda net: compiled.append(type(net).__name__))
-    for more in ([], ["compile=true"]):
-        assert command("data=xor", "trainer.max_epochs=1", *more).code == 0
+    for override in ("compile=false", "compile=true"):
+        assert command("data=xor", "trainer.max_epochs=1", override).code == 0
     assert compiled == ["MLP"]

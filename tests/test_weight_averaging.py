@@ -1,4 +1,4 @@
-"""Averaged weights: those that are validated are saved, tested, exported, and the same after a resumption."""
+"""Validation, checkpoints, test, export and resuming of runs with averaged weights."""
 
 import json
 
@@ -8,34 +8,34 @@ import torch
 import trainer
 from trainer.inference.load_checkpoint import read_checkpoint
 
-USERS = '''
+CALLBACKS = '''
 import torch
 from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import WeightAveraging
 
 
-class Watch(Callback):
-    """Notes the weights that are validated and tested, as their sum, epoch by epoch."""
+class Recorder(Callback):
+    """Record the sum of the weights in each validation and test."""
 
-    seen = []
+    sums = []
 
-    def note(self, trainer, task, *_):
+    def record(self, trainer, task, *_):
         if not trainer.sanity_checking:
             total = sum(weight.detach().double().sum().item() for weight in task.net.parameters())
-            Watch.seen.append(("test" if trainer.testing else "val", trainer.current_epoch, total))
+            Recorder.sums.append(("test" if trainer.testing else "val", trainer.current_epoch, total))
 
-    on_validation_batch_start = on_test_batch_start = note
+    on_validation_batch_start = on_test_batch_start = record
 
 
 class AtEpochs(WeightAveraging):
-    """Averages after each epoch, when it has been validated."""
+    """Update the average after the validation of each epoch."""
 
     def should_update(self, step_idx=None, epoch_idx=None):
         return epoch_idx is not None
 
 
 class Halving(Callback):
-    """Halves the weights after each epoch, when they have been validated, as pruning would cut them off."""
+    """Change the weights after the validation of each epoch."""
 
     def on_train_epoch_end(self, trainer, task):
         with torch.no_grad():
@@ -44,58 +44,58 @@ class Halving(Callback):
 '''
 TINY = ("data=digits", "model=linear", "optimizer.lr=0.01", "logger=none", "hydra.run.dir=run")
 EMA = ("+callbacks.average._target_=pytorch_lightning.callbacks.EMAWeightAveraging", "+callbacks.average.decay=0.9")
-WATCH = "+callbacks.watch._target_=users.Watch"
+RECORDER = "+callbacks.recorder._target_=user_callbacks.Recorder"
 
 
 @pytest.fixture
-def users(tmp_path, monkeypatch):
-    (tmp_path / "users.py").write_text(USERS)
+def user_callbacks(tmp_path, monkeypatch):
+    (tmp_path / "user_callbacks.py").write_text(CALLBACKS)
     monkeypatch.syspath_prepend(tmp_path)
-    import users
+    import user_callbacks
 
-    return users
+    return user_callbacks
 
 
-def total(weights):
+def sum_weights(weights):
     return sum(value.double().sum().item() for name, value in weights.items() if name.startswith("net."))
 
 
-def of_run(run):
+def read_metrics(run):
     return json.loads((run / "result.json").read_text())["metrics"]
 
 
 @pytest.mark.parametrize(
-    "how",
+    "overrides",
     [
         EMA,
-        (*EMA, "~callbacks.lean_steps"),
+        (*EMA, "~callbacks.fast_loop"),
         (*EMA, "+callbacks.average.update_starting_at_epoch=0"),
         ("+callbacks.average._target_=pytorch_lightning.callbacks.WeightAveraging",),
-        ("+callbacks.average._target_=users.AtEpochs",),
-        ("+callbacks.average._target_=users.Halving",),
+        ("+callbacks.average._target_=user_callbacks.AtEpochs",),
+        ("+callbacks.average._target_=user_callbacks.Halving",),
     ],
     ids=["ema", "Lightning's loop", "ema at epochs too", "mean", "mean at epochs", "no average"],
 )
-def test_the_weights_that_were_validated_are_saved_and_tested(how, users, command, tmp_path):
-    done = command(*TINY, *how, WATCH, "trainer.max_epochs=3")
-    assert done.code == 0, done.err
-    content = read_checkpoint(tmp_path / "run/checkpoints/best.ckpt", "users")
-    seen = {(stage, epoch): weights for stage, epoch, weights in users.Watch.seen}
-    best = content["epoch"] - 1  # counted from 0
-    tested = next(weights for (stage, _), weights in seen.items() if stage == "test")
-    assert seen["val", best] == tested == total(content["state_dict"])
-    if "Halving" not in how[0]:
-        assert total(content["current_model_state"]) != pytest.approx(tested)
+def test_the_validated_weights_are_saved_and_tested(overrides, user_callbacks, command, tmp_path):
+    outcome = command(*TINY, *overrides, RECORDER, "trainer.max_epochs=3")
+    assert outcome.code == 0, outcome.err
+    checkpoint = read_checkpoint(tmp_path / "run/checkpoints/best.ckpt", "user_callbacks")
+    sums = {(stage, epoch): total for stage, epoch, total in user_callbacks.Recorder.sums}
+    best = checkpoint["epoch"] - 1  # counted from 0
+    tested = next(total for (stage, _), total in sums.items() if stage == "test")
+    assert sums["val", best] == tested == sum_weights(checkpoint["state_dict"])
+    if "Halving" not in overrides[0]:
+        assert sum_weights(checkpoint["current_model_state"]) != pytest.approx(tested)
 
-    run = of_run(tmp_path / "run")
-    assert command("test", "run", "trust=users").code == 0
-    [other] = (tmp_path / "outputs").rglob("result.json")
-    again = of_run(other.parent)
-    assert [again[f"test/{name}"] for name in ("loss", "accuracy")] == [run["test/loss"], run["test/accuracy"]]
-    assert "WeightAveraging" not in done.err
+    expected = read_metrics(tmp_path / "run")
+    assert command("test", "run", "--trust=user_callbacks").code == 0
+    [file] = (tmp_path / "outputs").rglob("result.json")
+    actual = read_metrics(file.parent)
+    assert all(actual[name] == expected[name] for name in ("test/loss", "test/accuracy"))
+    assert "WeightAveraging" not in outcome.err
 
 
-def test_predictions_and_exports_are_made_by_the_averaged_weights(users, command, tmp_path):
+def test_predictions_and_exports_use_the_averaged_weights(user_callbacks, command, tmp_path):
     pytest.importorskip("torch.export")
     assert command(*TINY, *EMA, "trainer.max_epochs=2").code == 0
     weights = torch.load("run/checkpoints/best.ckpt", weights_only=True)["state_dict"]
@@ -103,23 +103,25 @@ def test_predictions_and_exports_are_made_by_the_averaged_weights(users, command
     [matrix, bias] = [value for name, value in weights.items() if name.startswith("net.")]
     expected = inputs.flatten(1) @ matrix.T + bias
     assert torch.allclose(trainer.load("run").outputs(inputs), expected, atol=1e-6)
-    assert command("export", "run", "to=a.pt2").code == 0
+    assert command("export", "run", "--to=a.pt2").code == 0
     assert torch.allclose(torch.export.load("a.pt2").module()(inputs), expected, atol=1e-6)
 
 
-def test_a_run_that_is_resumed_averages_as_if_it_had_not_stopped(users, command, tmp_path):
+def test_a_resumed_run_has_the_average_of_an_uninterrupted_run(user_callbacks, command, tmp_path):
     assert command(*TINY, *EMA, "trainer.max_epochs=3").code == 0
-    (tmp_path / "run").rename("whole")
+    (tmp_path / "run").rename("uninterrupted")
     assert command(*TINY, *EMA, "trainer.max_epochs=2").code == 0
     assert command("resume", "run", "trainer.max_epochs=3").code == 0
-    ours, theirs = (torch.load(f"{run}/checkpoints/last.ckpt", weights_only=True) for run in ("run", "whole"))
+    resumed, expected = (
+        torch.load(f"{run}/checkpoints/last.ckpt", weights_only=True) for run in ("run", "uninterrupted")
+    )
     for key in ("state_dict", "current_model_state"):
-        assert all(torch.equal(value, theirs[key][name]) for name, value in ours[key].items())
-    assert of_run(tmp_path / "run") == of_run(tmp_path / "whole")
+        assert all(torch.equal(value, expected[key][name]) for name, value in resumed[key].items())
+    assert read_metrics(tmp_path / "run") == read_metrics(tmp_path / "uninterrupted")
 
 
-def test_an_average_that_no_checkpoint_holds_is_refused(command):
+def test_an_average_that_is_not_in_the_checkpoint_is_refused(command):
     average = ("+callbacks.swa._target_=pytorch_lightning.callbacks.StochasticWeightAveraging",)
-    done = command(*TINY, *average, "+callbacks.swa.swa_lrs=0.01")
-    assert "callbacks.swa: its average is not validated, and no checkpoint has it" in done.err
-    assert "pytorch_lightning.callbacks.WeightAveraging" in done.err
+    outcome = command(*TINY, *average, "+callbacks.swa.swa_lrs=0.01")
+    assert "callbacks.swa: the averaged weights are neither validated nor saved" in outcome.err
+    assert "pytorch_lightning.callbacks.WeightAveraging" in outcome.err

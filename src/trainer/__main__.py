@@ -1,4 +1,4 @@
-"""`python -m trainer` is the command `trainer`; Lightning starts its further processes this way."""
+"""Entry point of `python -m trainer`, which Lightning uses to start further processes."""
 
 from trainer.cli.main import main
 

@@ -1,4 +1,4 @@
-"""The Python API, for notebooks and for the commands: compose a config, train, test, and load what was trained.
+"""Python API for notebooks and for the commands: compose a config, train, test, and load a trained network.
 
     import trainer
 
@@ -7,7 +7,7 @@
     model = trainer.load(run.directory)
     model.predict(["a.png", "b.png"])
 
-All of it raises `trainer.core.errors.UserError` for what the user can mend.
+All functions raise `trainer.core.errors.UserError` for errors that the user can fix.
 """
 
 import json
@@ -29,26 +29,28 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer.config.compose import Composer
-from trainer.config.diagnostics import refuse
-from trainer.config.hydra_errors import mistake_in
-from trainer.config.schema import HOME, KEYS, register
-from trainer.config.stored_config import primary_config
-from trainer.core.errors import UserError, user_message
-from trainer.core.lazy_imports import late_imports
+from trainer.config.diagnostics import raise_on_errors
+from trainer.config.hydra_errors import diagnose_hydra_error
+from trainer.config.schema import RESOURCE_DIR, ROOT_KEYS, register_hydra_plugins
+from trainer.config.stored_config import build_primary_config
+from trainer.core.errors import UserError, format_user_message
+from trainer.core.lazy_imports import lazy_imports
 from trainer.core.rank import is_first_process
 
-if TYPE_CHECKING:  # they import torch
+if TYPE_CHECKING:  # imports torch
     from trainer.inference.predictor import Predictor
+
+TEST_CONFIG_NAME = "test_of_checkpoint"
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run that is over.
+    """Result of a finished run.
 
     Args:
-        directory: With all that it left behind.
-        metrics: By name, e.g. `test/accuracy`.
-        checkpoint: The best one; None where none was kept.
+        directory: Run directory.
+        metrics: Final metrics by name, e.g. `test/accuracy`.
+        checkpoint: Best checkpoint; None if no checkpoint was saved.
     """
 
     directory: Path
@@ -56,182 +58,189 @@ class Run:
     checkpoint: Path | None
 
 
-def configure(*words: str) -> DictConfig:
-    """The config that these words of a command line make.
+def configure(*overrides: str) -> DictConfig:
+    """Compose a config from overrides of a command line.
 
     Args:
-        words: E.g. `"experiment=mnist_cnn"`, `"trainer.max_epochs=3"`.
+        overrides: Overrides, e.g. `"experiment=mnist_cnn"`, `"trainer.max_epochs=3"`.
 
     Returns:
-        A config whose values may be changed: `config.trainer.max_epochs = 3`. `config.hydra` is Hydra's own part, where
-        `config.hydra.run.dir` names the run directory.
+        A config whose values can be changed: `config.trainer.max_epochs = 3`. `config.hydra` is the config of Hydra;
+        its `run.dir` is the run directory.
 
     Raises:
-        UserError: A word names no key, no choice or no value.
+        UserError: An override contains an unknown key, an unknown option or an invalid value.
     """
-    config = Composer().config_of(_checked_words("trainer.configure", words))
+    config = Composer().compose_checked(_validate_overrides("trainer.configure", overrides))
     OmegaConf.set_readonly(config.hydra, False)
     return config
 
 
 def train(*config: DictConfig | str) -> Run:
-    """Train and test as a config says, and leave a run directory behind, as the command `trainer` does.
+    """Train and test with a config, and write a run directory as the command `trainer` does.
 
     Args:
-        config: What `configure` returned; or the words for it.
+        config: Result of `configure`, or overrides for it.
 
     Raises:
-        UserError: Something in it cannot be.
+        UserError: The config is invalid, or the run fails with an error that the user can fix.
     """
-    given = [each for each in config if isinstance(each, DictConfig)]
-    if not given:
-        return _run(configure(*_checked_words("trainer.train", config, "a config of trainer.configure, or ")))
+    composed = next((value for value in config if isinstance(value, DictConfig)), None)
+    if composed is None:
+        return _run(configure(*_validate_overrides("trainer.train", config, "a config of trainer.configure, or ")))
     if len(config) > 1:
-        raise UserError("trainer.train takes a config or the words for one, not both")
-    if missing := [key for key in (*KEYS, "hydra") if key not in given[0]]:
+        raise UserError("trainer.train: cannot combine a config with other arguments; expected one config or overrides")
+    if missing := [key for key in (*ROOT_KEYS, "hydra") if key not in composed]:
         raise UserError(
-            f"trainer.train: the config has no {', '.join(missing)}; expected one that trainer.configure returned"
+            f"trainer.train: the config has no {', '.join(missing)}; expected a config of trainer.configure"
         )
-    return _run(given[0].copy())
+    return _run(composed.copy())
 
 
-def test(path: str | Path, *words: str, trust: str = "") -> Run:  # noqa: PT028  no test of pytest's
-    """Test a checkpoint by its own config, on the test split of its data, in a run directory of its own.
+def test(path: str | Path, *overrides: str, trust: str = "") -> Run:  # noqa: PT028  not a pytest test
+    """Test a checkpoint on the test split with its own config, in a new run directory.
 
     Args:
-        path: A checkpoint; or a run directory, whose best checkpoint is taken.
-        words: Values that are others here: `"data.dir=/elsewhere"`, `"trainer.accelerator=cpu"`.
-        trust: Packages, with commas between them, whose code the checkpoint's config may name.
+        path: Checkpoint, or run directory whose best checkpoint is tested.
+        overrides: Changes of the config, e.g. `"data.dir=/datasets"`, `"trainer.accelerator=cpu"`.
+        trust: Comma-separated packages whose code the checkpoint's config may use.
 
     Raises:
-        UserError: There is no such checkpoint, it names code that is not trusted, or its data are not at hand.
+        UserError: The checkpoint does not exist or uses untrusted code, or its data are not available.
     """
-    with late_imports():
-        from trainer.inference.load_checkpoint import checkpoint_file, read_checkpoint
-        from trainer.model.pretrained import weights_given_later
+    with lazy_imports():
+        from trainer.inference.load_checkpoint import find_checkpoint, read_checkpoint
+        from trainer.model.pretrained import skip_weight_loading
 
-    _checked_words("trainer.test", words)
-    file = checkpoint_file(_checked_path("trainer.test", path))
+    _validate_overrides("trainer.test", overrides)
+    file = find_checkpoint(_validate_path("trainer.test", path))
     content = read_checkpoint(file, trust)
-    register()
-    ConfigStore.instance().store(
-        "of_a_checkpoint", config_of_test(content["config"], content["provenance"]["run"], file)
-    )
-    with weights_given_later():  # all are in the checkpoint
-        return _run(_composed("of_a_checkpoint", words))
+    register_hydra_plugins()
+    config = build_test_config(content["config"], content["provenance"]["run"], file)
+    ConfigStore.instance().store(TEST_CONFIG_NAME, config)
+    with skip_weight_loading():  # the checkpoint contains all weights
+        return _run(_compose_config(TEST_CONFIG_NAME, overrides))
 
 
 def load(path: str | Path, *, trust: str = "") -> "Predictor":
-    """A trained network that reads files: `trainer.load("outputs/.../best.ckpt").predict(["a.png"])`.
+    """Load a trained network for predictions: `trainer.load("outputs/.../best.ckpt").predict(["a.png"])`.
 
     Args:
-        path: A checkpoint; or a run directory, whose best checkpoint is taken.
-        trust: Packages, with commas between them, whose code the checkpoint's config may name.
+        path: Checkpoint, or run directory whose best checkpoint is loaded.
+        trust: Comma-separated packages whose code the checkpoint's config may use.
 
     Raises:
-        UserError: There is no such checkpoint, it is damaged, or names code that is not trusted.
+        UserError: The checkpoint does not exist, is corrupted, or uses untrusted code.
     """
-    with late_imports():
-        from trainer.inference.load_checkpoint import restore
+    with lazy_imports():
+        from trainer.inference.load_checkpoint import load_checkpoint
         from trainer.inference.predictor import Predictor
 
-    return Predictor(restore(_checked_path("trainer.load", path), trusted=trust))
+    return Predictor(load_checkpoint(_validate_path("trainer.load", path), trusted=trust))
 
 
-def _checked_words(function: str, words: tuple[Any, ...], instead: str = "") -> tuple[str, ...]:
-    """Return the words; raise a `UserError` if one is no text, as it would have no effect."""
-    for word in words:
-        if not isinstance(word, str):
-            wanted = f"{instead}words of a command line, such as 'data=xor', 'optimizer.lr=0.1'"
-            raise UserError(f"{function}: cannot use an argument of type {type(word).__name__}; expected {wanted}")
-    return words
+def _validate_overrides(function: str, overrides: tuple[Any, ...], alternative: str = "") -> tuple[str, ...]:
+    for override in overrides:
+        if not isinstance(override, str):
+            expected = f"{alternative}overrides such as 'data=xor', 'optimizer.lr=0.1'"
+            raise UserError(
+                f"{function}: cannot use an argument of type {type(override).__name__}; expected {expected}"
+            )
+    return overrides
 
 
-def _checked_path(function: str, path: Any) -> Path:
+def _validate_path(function: str, path: Any) -> Path:
     if not isinstance(path, str | Path):
-        wanted = "the path of a checkpoint or of a run directory"
-        raise UserError(f"{function}: cannot use an argument of type {type(path).__name__}; expected {wanted}")
+        expected = "the path of a checkpoint or of a run directory"
+        raise UserError(f"{function}: cannot use an argument of type {type(path).__name__}; expected {expected}")
     return Path(path)
 
 
-def config_of_test(config: dict[str, Any], run: str, file: Path) -> dict[str, Any]:
-    """A run's config as it is when one of its checkpoints is tested.
+def build_test_config(config: dict[str, Any], run: str, file: Path) -> dict[str, Any]:
+    """Return the config for testing a checkpoint.
 
     Args:
-        config: That of the run.
-        run: Its directory; what lay there lies in the directory of the test.
-        file: The checkpoint.
+        config: Config of the run.
+        run: Run directory; paths in it become paths in the directory of the test.
+        file: Checkpoint.
     """
-    made = primary_config(config, run)
-    made |= {"train": False, "test": True, "ckpt_path": str(file), "optimized_metric": None}
-    root = os.environ.get("TRAINER_DATA_DIR")
-    if root and "dir" in made["data"]:  # where data lie is of the machine, not of the run
-        made["data"]["dir"] = root
-    device = made["trainer"].get("accelerator")
-    made["trainer"] |= {"accelerator": device if device == "cpu" else "auto", "devices": 1, "strategy": "auto"}
-    return made
+    test_config = build_primary_config(config, run)
+    test_config |= {"train": False, "test": True, "ckpt_path": str(file), "optimized_metric": None}
+    data_dir = os.environ.get("TRAINER_DATA_DIR")
+    if data_dir and "dir" in test_config["data"]:  # the data directory depends on the machine
+        test_config["data"]["dir"] = data_dir
+    accelerator = test_config["trainer"].get("accelerator")
+    test_config["trainer"] |= {
+        "accelerator": accelerator if accelerator == "cpu" else "auto",
+        "devices": 1,
+        "strategy": "auto",
+    }
+    return test_config
 
 
-def _composed(name: str, words: tuple[str, ...]) -> DictConfig:
+def _compose_config(name: str, overrides: tuple[str, ...]) -> DictConfig:
     try:
-        with _loader():
-            return compose(name, [*words], return_hydra_config=True)
+        with _hydra_config_loader():
+            return compose(name, [*overrides], return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
-        refuse([mistake_in(error, None, lambda group: [])])
+        raise_on_errors([diagnose_hydra_error(error, None, lambda group: [])])
         raise
 
 
 def _run(config: DictConfig) -> Run:
-    """Do what Hydra does for a command line, with a config that is there already."""
-    with late_imports():
-        from trainer.artifacts.run_directory import finite
+    """Run a composed config as Hydra runs a command line."""
+    with lazy_imports():
+        from trainer.artifacts.run_directory import nonfinite_to_none
         from trainer.training.distributed.launch import join, leading
 
     if is_first_process():
         with leading():
-            return _run_first(config)
+            return _run_rank_zero(config)
     joined = join()
     if joined is None:
-        raise UserError("the first process of the run has started none")
+        raise UserError("the first process has started no run")
     directory, result = joined
-    return Run(directory, finite(result["metrics"]), Path(result["checkpoint"]) if result["checkpoint"] else None)
+    return _to_run(directory, {**result, "metrics": nonfinite_to_none(result["metrics"])})
 
 
-def _run_first(config: DictConfig) -> Run:
-    from hydra._internal.callbacks import Callbacks
+def _run_rank_zero(config: DictConfig) -> Run:
+    from trainer.core.compat import HydraCallbacks
 
-    with late_imports():
+    with lazy_imports():
         from trainer.training.run import run
 
     os.environ["TRAINER_RUN_SUFFIX"] = secrets.token_hex(3)
     with read_write(config.hydra), open_dict(config.hydra):
         config.hydra.mode = RunMode.RUN
-        config.hydra.output_subdir = ".hydra"  # as a command leaves it; Hydra's `compose` has it left out
-    with _loader() as loader:
-        callbacks = Callbacks(config)
+        config.hydra.output_subdir = ".hydra"  # as a command sets it; Hydra's `compose` clears it
+    with _hydra_config_loader() as loader:
+        callbacks = HydraCallbacks(config)
         try:
             callbacks.on_run_start(config=config, config_name="config")
-        except SystemExit as taken:  # the directory is not to be had; a notebook is not to end for it
-            raise UserError(str(taken.code).removeprefix("error: ")) from None
+        except SystemExit as error:  # the directory cannot be used; this must not end a notebook
+            raise UserError(str(error.code).removeprefix("error: ")) from None
         context = HydraContext(config_loader=loader, callbacks=callbacks)
-        done = run_job(run, config, job_dir_key="hydra.run.dir", job_subdir_key=None, hydra_context=context)
-        if isinstance(done._return_value, Exception):
-            raise _as_user_error(done._return_value)
-    assert done.hydra_cfg
-    directory = Path(done.hydra_cfg.hydra.runtime.output_dir)
-    result = json.loads((directory / "result.json").read_text("utf-8"))
-    return Run(directory, result["metrics"], Path(result["checkpoint"]) if result["checkpoint"] else None)
+        job = run_job(run, config, job_dir_key="hydra.run.dir", job_subdir_key=None, hydra_context=context)
+        if isinstance(job._return_value, Exception):
+            raise _as_user_error(job._return_value)
+    assert job.hydra_cfg
+    directory = Path(job.hydra_cfg.hydra.runtime.output_dir)
+    return _to_run(directory, json.loads((directory / "result.json").read_text("utf-8")))
+
+
+def _to_run(directory: Path, result: dict[str, Any]) -> Run:
+    checkpoint = result["checkpoint"]
+    return Run(directory, result["metrics"], Path(checkpoint) if checkpoint else None)
 
 
 @contextmanager
-def _loader() -> Iterator[Any]:
-    """Hydra, for as long as it is needed."""
+def _hydra_config_loader() -> Iterator[Any]:
+    """Initialize Hydra for the block and yield its config loader."""
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(HOME / "conf"), version_base="1.3", job_name="trainer"):
+    with initialize_config_dir(str(RESOURCE_DIR / "conf"), version_base="1.3", job_name="trainer"):
         yield GlobalHydra.instance().config_loader()
 
 
 def _as_user_error(error: Exception) -> Exception:
-    """Return an error that the user can correct as a `UserError`, and any other as it is."""
-    text = user_message(error)
+    text = format_user_message(error)
     return error if text is None or isinstance(error, UserError) else UserError(text)

@@ -1,4 +1,4 @@
-"""A checkpoint that is not what was written is refused by one error, whatever loads it."""
+"""Corrupted checkpoints are refused with the same error by every command."""
 
 import json
 import pickle
@@ -6,16 +6,16 @@ import pickle
 import pytest
 import torch
 
-from trainer.artifacts.checkpoint_io import Sealed
-from trainer.core.checksummed_file import damage, load
+from trainer.artifacts.checkpoint_io import AtomicCheckpointIO
+from trainer.core.checksummed_file import find_corruption, load
 from trainer.core.errors import UserError
 
-SHORT = ("data=digits", "model=linear", "logger=none", "callbacks=[lean_steps,checkpoint]")
+SHORT = ("data=digits", "model=linear", "logger=none", "callbacks=[fast_loop,checkpoint]")
 
 
 @pytest.fixture
 def run(command, tmp_path):
-    """The directory of a short run."""
+    """Return the directory of a short run."""
     outcome = command(*SHORT, "trainer.max_epochs=1", "hydra.run.dir=run")
     assert outcome.code == 0, outcome.err
     return tmp_path / "run"
@@ -43,69 +43,69 @@ def write_pickle(file):
     file.write_bytes(pickle.dumps({"state_dict": {}}))
 
 
-SPOILT = [flip, cut, write_text, write_pickle]
-WAYS = {
+CORRUPTIONS = [flip, cut, write_text, write_pickle]
+COMMANDS = {
     "a test by the command": ["test", "run/checkpoints/best.ckpt"],
     "a test by the config": [*SHORT, "train=false", "ckpt_path=run/checkpoints/best.ckpt"],
     "a training from it": [*SHORT, "trainer.max_epochs=2", "ckpt_path=run/checkpoints/best.ckpt"],
-    "an export": ["export", "run/checkpoints/best.ckpt", "to=a.pt2"],
+    "an export": ["export", "run/checkpoints/best.ckpt", "--to=a.pt2"],
 }
 
 
-@pytest.mark.parametrize("spoil", SPOILT)
-@pytest.mark.parametrize("way", WAYS)
-def test_it_is_refused_by_one_error(way, spoil, run, command):
-    spoil(run / "checkpoints/best.ckpt")
-    outcome = command(*WAYS[way])
+@pytest.mark.parametrize("corrupt", CORRUPTIONS)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_corrupted_checkpoint_is_refused(name, corrupt, run, command):
+    corrupt(run / "checkpoints/best.ckpt")
+    outcome = command(*COMMANDS[name])
     assert outcome.code == 1
     [line] = outcome.err.splitlines()
-    assert line.startswith("error: 'run/checkpoints/best.ckpt' is damaged, or no checkpoint at all (")
+    assert line.startswith("error: 'run/checkpoints/best.ckpt' is corrupted or not a checkpoint (")
 
 
-def test_the_best_one_of_a_run_that_is_made_longer_is_refused_before_its_test(command, tmp_path):
-    words = ("optimizer=sgd", "optimizer.lr=0", "trainer.max_epochs=1", "hydra.run.dir=run")  # no epoch is any better
-    assert command(*SHORT, *words).code == 0
+def test_a_corrupted_best_checkpoint_of_a_resumed_run_is_refused_before_its_test(command, tmp_path):
+    overrides = ("optimizer=sgd", "optimizer.lr=0", "trainer.max_epochs=1", "hydra.run.dir=run")  # no epoch improves
+    assert command(*SHORT, *overrides).code == 0
     flip(tmp_path / "run/checkpoints/best.ckpt")
     outcome = command("resume", "run", "trainer.max_epochs=2")
     assert outcome.code == 1
-    assert "best.ckpt' is damaged, or no checkpoint at all (its checksum is another one)" in outcome.err
+    assert "best.ckpt' is corrupted or not a checkpoint (checksum mismatch)" in outcome.err
     assert json.loads((tmp_path / "run/result.json").read_text())["state"] == "failed"
 
 
-def test_a_file_that_is_no_checkpoint_of_lightning_is_refused(command):
+def test_a_file_that_is_not_a_lightning_checkpoint_is_refused(command):
     torch.save({"weights": torch.zeros(1)}, "weights.pt")
     outcome = command(*SHORT, "ckpt_path=weights.pt")
-    assert outcome.err == "error: 'weights.pt' has no state_dict; expected a checkpoint of Lightning\n"
+    assert outcome.err == "error: 'weights.pt' has no state_dict; expected a Lightning checkpoint\n"
 
 
-def test_the_directory_of_a_run_is_refused_with_the_file_to_name(run, command):
+def test_a_run_directory_is_refused_with_the_path_of_its_checkpoint(run, command):
     outcome = command(*SHORT, "ckpt_path=run")
     expected = "ckpt_path: 'run' is the directory of a run; name a file: ckpt_path=run/checkpoints/best.ckpt"
     assert expected in outcome.err
 
 
-def test_weights_to_begin_with_are_refused_too(run, command):
+def test_corrupted_initial_weights_are_refused(run, command):
     flip(run / "checkpoints/best.ckpt")
     outcome = command("data=digits", "model=resnet", "model.net.weights=run/checkpoints/best.ckpt")
-    assert "model.net.weights: 'run/checkpoints/best.ckpt' is damaged, or no checkpoint at all" in outcome.err
+    assert "model.net.weights: 'run/checkpoints/best.ckpt' is corrupted or not a checkpoint" in outcome.err
 
 
-def test_every_changed_byte_of_a_sealed_file_is_noticed(tmp_path):
+def test_every_changed_byte_of_a_file_with_a_checksum_is_detected(tmp_path):
     file = tmp_path / "a.ckpt"
-    Sealed().save_checkpoint({"state_dict": {"a": torch.arange(3)}}, file)
+    AtomicCheckpointIO().save_checkpoint({"state_dict": {"a": torch.arange(3)}}, file)
     content = file.read_bytes()
-    assert damage(file) is None
+    assert find_corruption(file) is None
     assert load(file)["state_dict"]["a"].tolist() == [0, 1, 2]
-    for place in [*range(0, len(content), 7), len(content) - 1]:
-        file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-        with pytest.raises(UserError, match=r"a\.ckpt' is damaged, or no checkpoint at all \("):
+    for index in [*range(0, len(content), 7), len(content) - 1]:
+        file.write_bytes(content[:index] + bytes([content[index] ^ 1]) + content[index + 1 :])
+        with pytest.raises(UserError, match=r"a\.ckpt' is corrupted or not a checkpoint \("):
             load(file)
 
 
-def test_a_changed_number_in_a_file_without_a_seal_is_noticed(tmp_path):
+def test_a_changed_number_in_a_file_without_a_checksum_is_detected(tmp_path):
     file = tmp_path / "a.pt"
     torch.save({"a": torch.full((9,), 7.0)}, file)
     assert load(file)["a"].tolist() == [7.0] * 9
     file.write_bytes(file.read_bytes().replace(torch.tensor(7.0).numpy().tobytes(), b"\0\0\0\0", 1))
-    with pytest.raises(UserError, match=r"data/0 is not what was written"):
+    with pytest.raises(UserError, match=r"checksum mismatch in .*data/0"):
         load(file)

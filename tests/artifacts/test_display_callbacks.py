@@ -1,4 +1,4 @@
-"""Display callbacks: which ones have no part in a run's numbers, and that each of their arguments may change."""
+"""Display callbacks are detected, are not part of the fingerprint, and may change when a run is resumed."""
 
 import inspect
 import json
@@ -11,8 +11,8 @@ import yaml
 from pytorch_lightning import Callback
 
 import trainer.callbacks
-from trainer.artifacts.display_callbacks import LIGHTNING_DISPLAY, _declared_in_source, affects_training
-from trainer.config.schema import HOME
+from trainer.artifacts.display_callbacks import LIGHTNING_DISPLAY_CALLBACKS, _read_source_declaration, affects_training
+from trainer.config.schema import RESOURCE_DIR
 from trainer.sweep.search.pruning import Pruning
 
 XOR = ["data=xor", "callbacks=[default,histograms]", "trainer.max_epochs=1", "+trainer.limit_train_batches=2"]
@@ -25,9 +25,9 @@ LIGHTNING_TRAINING = {
 
 
 def classes_in(package):
-    """All callback classes that the modules of a package define."""
-    for found in walk_packages(package.__path__, f"{package.__name__}."):
-        module = import_module(found.name)
+    """Yield all callback classes that the modules of a package define."""
+    for info in walk_packages(package.__path__, f"{package.__name__}."):
+        module = import_module(info.name)
         for value in vars(module).values():
             if inspect.isclass(value) and issubclass(value, Callback) and value.__module__ == module.__name__:
                 yield value
@@ -40,12 +40,12 @@ def test_every_callback_class_declares_whether_it_affects_training(cls):
 
 def test_every_callback_class_of_lightning_is_known():
     names = {cls.__name__ for cls in classes_in(pytorch_lightning.callbacks)}
-    assert names == LIGHTNING_DISPLAY | LIGHTNING_TRAINING
+    assert names == LIGHTNING_DISPLAY_CALLBACKS | LIGHTNING_TRAINING
 
 
 @pytest.mark.parametrize("cls", [*classes_in(trainer.callbacks), *classes_in(pytorch_lightning.callbacks)])
-def test_the_source_of_a_class_tells_what_the_class_itself_tells(cls):
-    by_source = _declared_in_source(cls.__module__, cls.__name__, 9) is not False
+def test_source_and_class_have_the_same_declaration(cls):
+    by_source = _read_source_declaration(cls.__module__, cls.__name__, 9) is not False
     assert by_source == affects_training(f"{cls.__module__}.{cls.__name__}")
 
 
@@ -71,9 +71,9 @@ def test_the_class_of_a_user_is_read_and_not_imported(name, affects, tmp_path, m
     assert affects_training(f"shown_by.{'' if name == 'Renamed' else 'classes.'}{name}") is affects
 
 
-def display_words():
-    """A word that changes an argument of each display callback that XOR runs with."""
-    for file in sorted((HOME / "conf/callbacks").glob("*.yaml")):
+def display_overrides():
+    """Yield overrides that change each argument of the display callbacks of XOR."""
+    for file in sorted((RESOURCE_DIR / "conf/callbacks").glob("*.yaml")):
         node = yaml.safe_load(file.read_text()).get(file.stem, {})
         if affects_training(node.get("_target_", "")) or "???" in node.values():
             continue
@@ -85,13 +85,13 @@ def display_words():
 
 
 def test_any_argument_of_a_display_callback_may_change_at_resume_and_keeps_the_fingerprint(command):
-    words = [*display_words()]
-    assert len(words) >= 16
+    overrides = [*display_overrides()]
+    assert len(overrides) >= 16
     first = command(*XOR, "hydra.run.dir=first")
     assert first.code == 0, first.err
-    resumed = command("resume", "first", "trainer.max_epochs=2", *words)
+    resumed = command("resume", "first", "trainer.max_epochs=2", *overrides)
     assert resumed.code == 0, resumed.err
-    whole = command(*XOR, "trainer.max_epochs=2", "callbacks=default", "hydra.run.dir=whole")
-    results = [json.loads((whole.directory / run / "result.json").read_text()) for run in ("first", "whole")]
+    reference = command(*XOR, "trainer.max_epochs=2", "callbacks=default", "hydra.run.dir=reference")
+    results = [json.loads((reference.directory / run / "result.json").read_text()) for run in ("first", "reference")]
     assert results[0]["fingerprint"] == results[1]["fingerprint"]
     assert results[0]["metrics"] == results[1]["metrics"]

@@ -1,4 +1,4 @@
-"""The checksum of TensorBoard's records: made in C, it is the one that TensorBoard's own Python makes."""
+"""The C checksum of TensorBoard records equals the one of TensorBoard's Python code."""
 
 import struct
 
@@ -6,9 +6,9 @@ import google_crc32c
 import torch
 from tensorboard.compat.tensorflow_stub import pywrap_tensorflow as tensorboards
 
-from trainer.artifacts.fast_crc32c import quicken
-from trainer.artifacts.loggers import EventLog
-from trainer.report.tensorboard_images import pictures
+from trainer.artifacts.fast_crc32c import install_fast_crc32c
+from trainer.artifacts.loggers import ResilientTensorBoardLogger
+from trainer.report.tensorboard_images import read_images
 
 
 def masked_by_python(data: bytes) -> int:
@@ -24,22 +24,22 @@ def records_of(data: bytes):
         data = data[16 + length :]
 
 
-def test_the_sums_in_a_log_are_those_of_tensorboards_python(tmp_path):
-    logger = EventLog(tmp_path / "tensorboard", name="", version="")
+def test_checksums_in_a_log_equal_those_of_python(tmp_path):
+    logger = ResilientTensorBoardLogger(tmp_path / "tensorboard", name="", version="")
     logger.log_rows([(step, {"train/loss": 1 / step}) for step in range(1, 40)])
     logger.experiment.add_image("noise", torch.rand(3, 40, 40))
     logger.experiment.add_text("nothing", "")
     logger.finalize("failed")
     [file] = (tmp_path / "tensorboard").glob("events.out.tfevents.*")
-    found = [*records_of(file.read_bytes())]
-    assert len(found) == 1 + 39 + 2
-    for header, record, sums in found:
+    records = [*records_of(file.read_bytes())]
+    assert len(records) == 1 + 39 + 2
+    for header, record, sums in records:
         assert sums == (masked_by_python(header), masked_by_python(record))
-    assert [picture.title for picture in pictures(tmp_path)] == ["noise"]
+    assert [picture.title for picture in read_images(tmp_path)] == ["noise"]
 
 
-def test_tensorboards_records_are_summed_in_c(monkeypatch):
+def test_tensorboard_uses_the_c_library(monkeypatch):
     monkeypatch.setattr(tensorboards, "crc32c", None)
-    quicken()
+    install_fast_crc32c()
     assert tensorboards.crc32c is google_crc32c.value
     assert tensorboards.masked_crc32c(b"trainer") == masked_by_python(b"trainer")

@@ -1,4 +1,4 @@
-"""Loggers that are not ours: they get the config, and what they open ends with its run."""
+"""Foreign loggers receive the config, and their runs are closed."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 import yaml
-from pytorch_lightning.loggers import wandb as of_lightning
+from pytorch_lightning.loggers import wandb as lightning_wandb
 
 SHORT = ("data=digits", "model=linear", "trainer.max_epochs=1", "trainer.log_every_n_steps=5")
 WANDB = ("logger=none", "+logger.wandb._target_=pytorch_lightning.loggers.WandbLogger")
@@ -40,10 +40,13 @@ class Notes(Logger):
 
 
 class Run:
-    """A run of wandb: one per process at a time, until it is finished."""
+    """Run of wandb; a process has one at a time."""
 
     def __init__(self, name):
-        self.id, self.name, self.config, self.rows, self.exit_code = str(id(self)), name, {}, [], None
+        self.id = str(id(self))
+        self.name = name
+        self.rows = []
+        self.exit_code = None
         self.config = Config()
 
     def define_metric(self, *_, **__):
@@ -53,7 +56,8 @@ class Run:
         self.rows.append(row)
 
     def finish(self, exit_code=None):
-        self.exit_code, sys.modules["wandb"].run = exit_code, None
+        self.exit_code = exit_code
+        sys.modules["wandb"].run = None
 
 
 class Config(dict):
@@ -63,13 +67,14 @@ class Config(dict):
 
 @pytest.fixture
 def wandb(monkeypatch):
-    """wandb, as far as Lightning uses it; `runs` are all that were started."""
+    """Return a fake of wandb, whose `runs` contains all started runs."""
     names = ("wandb", "wandb.sdk", "wandb.sdk.lib", "wandb.wandb_run")
     modules = {name: ModuleType(name) for name in names}
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
     fake = modules["wandb"]
-    fake.run, fake.runs = None, []
+    fake.run = None
+    fake.runs = []
 
     def init(name=None, **_):
         fake.run = Run(name)
@@ -77,13 +82,14 @@ def wandb(monkeypatch):
         return fake.run
 
     fake.init = init
+    fake.Image = fake.Table = lambda *_, **__: "media"
     modules["wandb.sdk.lib"].RunDisabled = type("RunDisabled", (), {})
     modules["wandb.wandb_run"].Run = Run
-    monkeypatch.setattr(of_lightning, "_WANDB_AVAILABLE", True)
+    monkeypatch.setattr(lightning_wandb, "_WANDB_AVAILABLE", True)
     return fake
 
 
-def test_the_jobs_of_a_sweep_have_a_run_of_wandb_each_with_their_config(command, wandb):
+def test_each_job_of_a_sweep_has_its_own_wandb_run_and_config(command, wandb):
     done = command("-m", *SHORT, *WANDB, "optimizer.lr=0.1,0.2,0.3")
     assert done.code == 0, done.err
     assert [run.config["optimizer"]["lr"] for run in wandb.runs] == [0.1, 0.2, 0.3]
@@ -94,7 +100,7 @@ def test_the_jobs_of_a_sweep_have_a_run_of_wandb_each_with_their_config(command,
     assert wandb.run is None
 
 
-def test_a_run_of_wandb_whose_training_fails_is_reported_as_failed(command, wandb):
+def test_the_wandb_run_of_a_failed_training_has_exit_code_1(command, wandb):
     done = command(*SHORT, *WANDB, "optimizer=sgd", "optimizer.lr=1e38")  # the loss becomes infinite
     assert done.code == 1
     assert [run.exit_code for run in wandb.runs] == [1]
@@ -103,31 +109,31 @@ def test_a_run_of_wandb_whose_training_fails_is_reported_as_failed(command, wand
 
 def test_a_check_and_the_preflight_of_a_run_open_no_run_of_a_logger(command, tmp_path):
     (tmp_path / "notes.py").write_text(NOTES)
-    words = (*SHORT, "+logger.notes._target_=notes.Notes", f"+logger.notes.file={tmp_path}/calls")
-    assert command("check", *words).code == 0
+    overrides = (*SHORT, "+logger.notes._target_=notes.Notes", f"+logger.notes.file={tmp_path}/calls")
+    assert command("check", *overrides).code == 0
     assert not (tmp_path / "calls").exists()
-    assert command(*words).code == 0
+    assert command(*overrides).code == 0
     calls = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
     assert [kind for kind, *_ in calls].count("opened") == 1
 
 
-def test_every_logger_gets_the_whole_config_before_the_first_metric(command, tmp_path):
+def test_every_logger_receives_the_config_before_the_first_metric(command, tmp_path):
     (tmp_path / "notes.py").write_text(NOTES)
-    loggers = [f"+logger.{name}._target_=notes.Notes" for name in ("one", "two")]
-    loggers += [f"+logger.{name}.file={tmp_path}/{name}" for name in ("one", "two")]
+    loggers = [f"+logger.{name}._target_=notes.Notes" for name in ("first", "second")]
+    loggers += [f"+logger.{name}.file={tmp_path}/{name}" for name in ("first", "second")]
     done = command(*SHORT, *loggers, "hydra.run.dir=run", "tags=[mine]")
     assert done.code == 0, done.err
     config = yaml.safe_load((tmp_path / "run/config.yaml").read_text())
     assert config["tags"] == ["mine"]
-    for name in ("one", "two"):
+    for name in ("first", "second"):
         calls = [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
         assert [kind for kind, *_ in calls[:3]] == ["opened", "hyperparameters", "metrics"]
         assert calls[1][1] == config
 
 
-def test_the_csv_logger_of_lightning_writes_the_config_and_ours_leaves_it_to_config_yaml(command, tmp_path):
-    own = ["+logger.other._target_=pytorch_lightning.loggers.CSVLogger", "+logger.other.save_dir=other"]
-    done = command(*SHORT, *own, "hydra.run.dir=run")
+def test_only_lightnings_own_csv_logger_writes_hparams(command, tmp_path):
+    overrides = ["+logger.other._target_=pytorch_lightning.loggers.CSVLogger", "+logger.other.save_dir=other"]
+    done = command(*SHORT, *overrides, "hydra.run.dir=run")
     assert done.code == 0, done.err
     [file] = (tmp_path / "other").rglob("hparams.yaml")
     assert yaml.safe_load(file.read_text())["optimizer"]["lr"] == 0.001

@@ -1,4 +1,4 @@
-"""Fingerprints, claims and whole files."""
+"""Tests of fingerprints, exclusive directories and atomic writes."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import pytest
 from hydra.conf import HydraConf
 from omegaconf import OmegaConf
 
-from trainer.artifacts.exclusive_directory import claim
-from trainer.artifacts.run_directory import fingerprint, write
+from trainer.artifacts.exclusive_directory import create_exclusive_directory
+from trainer.artifacts.run_directory import atomic_write_text, compute_fingerprint
 from trainer.core.rank import is_first_process
 
 CONFIG = {
@@ -16,10 +16,10 @@ CONFIG = {
     "task_name": "a",
     "outputs": "outputs",
     "optimizer": {"lr": 0.1},
-    "data": {"dir": "here", "batch_size": 4},
+    "data": {"dir": "a", "batch_size": 4},
     "callbacks": {
         "checkpoint": {"dirpath": "/runs/one/checkpoints", "monitor": "val/loss"},
-        "progress": {"_target_": "trainer.callbacks.progress.TrainingProgress"},
+        "progress": {"_target_": "trainer.callbacks.progress.Progress"},
     },
 }
 RUN = Path("/runs/one")
@@ -29,17 +29,17 @@ RUN = Path("/runs/one")
     "change",
     [
         {"task_name": "b"},
-        {"outputs": "elsewhere"},
-        {"data": {"dir": "there"}},
+        {"outputs": "b"},
+        {"data": {"dir": "b"}},
         {"callbacks": {"progress": {"x": 1}}},
-        {"callbacks": {"any_name": {"_target_": "trainer.callbacks.histograms.Histograms", "every_epochs": 9}}},
+        {"callbacks": {"any_name": {"_target_": "trainer.callbacks.histograms.Histograms", "every_n_epochs": 9}}},
         {"callbacks": {"bar": {"_target_": "pytorch_lightning.callbacks.RichProgressBar", "refresh_rate": 9}}},
         {"trainer": {"profiler": "simple"}},
     ],
 )
-def test_what_cannot_change_the_numbers_is_no_part_of_the_fingerprint(change):
+def test_settings_that_cannot_change_metrics_are_not_in_the_fingerprint(change):
     changed = OmegaConf.to_container(OmegaConf.merge(CONFIG, change))
-    assert fingerprint(changed, RUN) == fingerprint(CONFIG, RUN)
+    assert compute_fingerprint(changed, RUN) == compute_fingerprint(CONFIG, RUN)
 
 
 @pytest.mark.parametrize(
@@ -52,16 +52,16 @@ def test_what_cannot_change_the_numbers_is_no_part_of_the_fingerprint(change):
         {"callbacks": {"pruning": {"_target_": "pytorch_lightning.callbacks.ModelPruning"}}},
     ],
 )
-def test_what_can_change_the_numbers_changes_the_fingerprint(change):
+def test_settings_that_can_change_metrics_are_in_the_fingerprint(change):
     changed = OmegaConf.to_container(OmegaConf.merge(CONFIG, change))
-    assert fingerprint(changed, RUN) != fingerprint(CONFIG, RUN)
+    assert compute_fingerprint(changed, RUN) != compute_fingerprint(CONFIG, RUN)
 
 
-def test_the_run_directory_is_no_part_of_the_fingerprint():
+def test_the_run_directory_is_not_in_the_fingerprint():
     moved = OmegaConf.to_container(
         OmegaConf.merge(CONFIG, {"callbacks": {"checkpoint": {"dirpath": "/runs/two/checkpoints"}}})
     )
-    assert fingerprint(moved, Path("/runs/two")) == fingerprint(CONFIG, RUN)
+    assert compute_fingerprint(moved, Path("/runs/two")) == compute_fingerprint(CONFIG, RUN)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_the_run_directory_is_no_part_of_the_fingerprint():
         ({"NODE_RANK": "1"}, True),
     ],
 )
-def test_one_process_of_a_run_owns_its_directory(variables, first, monkeypatch):
+def test_the_first_process_is_detected(variables, first, monkeypatch):
     for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
@@ -87,17 +87,17 @@ def test_one_process_of_a_run_owns_its_directory(variables, first, monkeypatch):
     assert is_first_process() is first
 
 
-def test_an_empty_directory_may_be_claimed_and_a_used_one_not(tmp_path):
+def test_an_empty_directory_is_accepted_and_a_used_one_refused(tmp_path):
     config = OmegaConf.create({"hydra": OmegaConf.structured(HydraConf)})
     config.hydra.run.dir = str(tmp_path / "run")
     (tmp_path / "run").mkdir()
-    claim(config, "hydra.run.dir")
+    create_exclusive_directory(config, "hydra.run.dir")
     (tmp_path / "run/result.json").touch()
-    with pytest.raises(SystemExit, match="is not empty, and may hold another run"):
-        claim(config, "hydra.run.dir")
+    with pytest.raises(SystemExit, match="is not empty; expected a new or empty directory"):
+        create_exclusive_directory(config, "hydra.run.dir")
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path):
-    write(tmp_path / "a.json", "new")
+def test_an_atomic_write_leaves_no_partial_file(tmp_path):
+    atomic_write_text(tmp_path / "a.json", "new")
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
     assert (tmp_path / "a.json").read_text() == "new"

@@ -1,4 +1,4 @@
-"""Why a training ended early, and metrics that could not be compared: told in the terminal and in result.json."""
+"""The reason of an early stop and nonfinite metrics are printed and written to result.json."""
 
 import json
 
@@ -18,27 +18,27 @@ class Enough(Callback):
 
 
 class NanLater(Supervised):
-    """Logs a metric that has no value from the second epoch on."""
+    """Task that logs nan as a metric from the second epoch."""
 
     @property
-    def logged(self):
-        return [*super().logged, "val/own"]
+    def logged_metrics(self):
+        return [*super().logged_metrics, "val/custom"]
 
     def on_validation_epoch_end(self):
         super().on_validation_epoch_end()
-        self.log("val/own", 1.0 if self.current_epoch < 1 else float("nan"))
+        self.log("val/custom", 1.0 if self.current_epoch < 1 else float("nan"))
 '''
 
 
-def ended(command, tmp_path, *words):
+def run(command, tmp_path, *overrides):
     (tmp_path / "users.py").write_text(USERS)
-    done = command(*TINY, *words)
+    done = command(*TINY, *overrides)
     assert done.code == 0, done.err
     return json.loads((tmp_path / "run/result.json").read_text()), done.out
 
 
 @pytest.mark.parametrize(
-    ("words", "epochs", "reason"),
+    ("overrides", "epochs", "reason"),
     [
         (
             [*STOP, "callbacks.early_stopping.patience=2", "optimizer.lr=0.0"],
@@ -53,12 +53,12 @@ def ended(command, tmp_path, *words):
         (
             [
                 *STOP[:1],
-                "callbacks.early_stopping.monitor=val/own",
+                "callbacks.early_stopping.monitor=val/custom",
                 "callbacks.early_stopping.mode=max",
                 "model.task._target_=users.NanLater",
             ],
             2,
-            "stopped early at epoch 2: val/own is not finite",
+            "stopped early at epoch 2: val/custom is not finite",
         ),
         (
             ["+callbacks.enough._target_=users.Enough", "+trainer.min_epochs=0"],
@@ -68,43 +68,43 @@ def ended(command, tmp_path, *words):
         (["+trainer.limit_train_batches=0"], 0, "not trained: there are no training batches"),
     ],
 )
-def test_a_training_that_ends_early_says_why(words, epochs, reason, command, tmp_path):
-    result, out = ended(command, tmp_path, *words, "trainer.max_epochs=4")
+def test_an_early_stop_has_a_reason(overrides, epochs, reason, command, tmp_path):
+    result, out = run(command, tmp_path, *overrides, "trainer.max_epochs=4")
     assert result["epochs"] == epochs
     assert result["stop_reason"].startswith(reason)
     assert result["stop_reason"] in out
 
 
-def test_a_training_that_is_as_long_as_it_was_to_be_has_no_reason(command, tmp_path):
-    result, out = ended(command, tmp_path, *STOP, "trainer.max_epochs=2")
+def test_a_complete_training_has_no_stop_reason(command, tmp_path):
+    result, out = run(command, tmp_path, *STOP, "trainer.max_epochs=2")
     assert result["stop_reason"] is None
     assert result["not_finite_epochs"] == {}
     assert "stopped early" not in out
 
 
 @pytest.mark.parametrize(
-    ("words", "who"),
+    ("overrides", "user"),
     [
-        (["callbacks.checkpoint.monitor=val/own", "callbacks.checkpoint.mode=max"], "Checkpoint"),
-        (["scheduler=plateau", "scheduler.monitor=val/own", "scheduler.mode=max"], "the scheduler"),
+        (["callbacks.checkpoint.monitor=val/custom", "callbacks.checkpoint.mode=max"], "Checkpoint"),
+        (["scheduler=plateau", "scheduler.monitor=val/custom", "scheduler.mode=max"], "the scheduler"),
     ],
 )
-def test_a_monitored_metric_that_is_not_finite_is_told_at_once_and_counted(words, who, command, tmp_path):
-    own = ("model.task._target_=users.NanLater", "trainer.max_epochs=3")
-    result, out = ended(command, tmp_path, *own, *words)
-    assert f"val/own is nan at epoch 2: {who} cannot compare it\n" in out
-    assert "val/own was not finite in 2 epoch(s)\n" in out
-    assert result["not_finite_epochs"] == {"val/own": 2}
+def test_a_nonfinite_monitored_metric_is_reported_and_counted(overrides, user, command, tmp_path):
+    task = ("model.task._target_=users.NanLater", "trainer.max_epochs=3")
+    result, out = run(command, tmp_path, *task, *overrides)
+    assert f"val/custom is nan at epoch 2: {user} cannot compare it\n" in out
+    assert "val/custom was not finite in 2 epoch(s)\n" in out
+    assert result["not_finite_epochs"] == {"val/custom": 2}
     assert result["stop_reason"] is None
 
 
-def test_the_count_goes_on_in_a_run_that_is_resumed(command, tmp_path):
-    words = (
+def test_the_count_continues_in_a_resumed_run(command, tmp_path):
+    overrides = (
         "model.task._target_=users.NanLater",
-        "callbacks.checkpoint.monitor=val/own",
+        "callbacks.checkpoint.monitor=val/custom",
         "callbacks.checkpoint.mode=max",
         "trainer.max_epochs=2",
     )
-    ended(command, tmp_path, *words)
-    assert command("resume", "run", "trainer.max_epochs=4", "trust=users").code == 0
-    assert json.loads((tmp_path / "run/result.json").read_text())["not_finite_epochs"] == {"val/own": 3}
+    run(command, tmp_path, *overrides)
+    assert command("resume", "run", "trainer.max_epochs=4", "--trust=users").code == 0
+    assert json.loads((tmp_path / "run/result.json").read_text())["not_finite_epochs"] == {"val/custom": 3}

@@ -1,4 +1,4 @@
-"""A loss that is not finite stops the run where it is, or its step is left out."""
+"""Runs that stop at a nonfinite loss, or skip its step."""
 
 import json
 
@@ -21,7 +21,7 @@ class Bad(Supervised):
 
 
 class Manual(LightningModule):
-    """Steps its optimizer itself, and logs its loss under another name; `by_hand` calls `backward` itself."""
+    """Task with manual optimization and another name of the loss; `by_hand` calls `backward` itself."""
 
     by_hand = False
 
@@ -55,7 +55,7 @@ class ByHand(Manual):
 
 
 class LastStep(Supervised):
-    """Has a finite loss at every step, and a gradient of the last one that is not."""
+    """Task with finite losses and a nonfinite gradient in the last step."""
 
     def on_after_backward(self):
         if self.trainer.fit_loop.total_batch_idx == self.trainer.num_training_batches - 1:
@@ -71,12 +71,12 @@ class Boxed(Bad):
 @pytest.fixture
 def bad(command, tmp_path):
     (tmp_path / "users.py").write_text(USERS)
-    return lambda *words: command(*TINY, *words, "hydra.run.dir=run")
+    return lambda *overrides: command(*TINY, *overrides, "hydra.run.dir=run")
 
 
-@pytest.mark.parametrize("more", [[], ["~callbacks.lean_steps"], ["callbacks.finite_loss.every_n_steps=1"]])
-def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_place(more, bad, tmp_path):
-    outcome = bad(*more)
+@pytest.mark.parametrize("extra", [[], ["~callbacks.fast_loop"], ["callbacks.finite_loss.every_n_steps=1"]])
+def test_a_nonfinite_loss_stops_the_run_and_names_step_and_examples(extra, bad, tmp_path):
+    outcome = bad(*extra)
     assert outcome.code == 1
     assert "error: the loss is nan at step 27: epoch 2, batch 7, examples " in outcome.err
     assert "the last good checkpoint is" in outcome.err
@@ -86,22 +86,22 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_place(more, bad, 
     assert json.loads((tmp_path / "run/result.json").read_text())["state"] == "failed"
 
 
-def test_a_loss_of_one_number_may_have_any_shape(bad):
+def test_a_loss_with_one_element_may_have_any_shape(bad):
     outcome = bad("model.task._target_=users.Boxed")
     assert outcome.code == 1
     assert "error: the loss is nan at step 27: epoch 2, batch 7, examples " in outcome.err
 
 
-@pytest.mark.parametrize("more", [[], ["~callbacks.lean_steps"]])
-def test_a_task_with_manual_optimization_is_looked_at_whatever_it_logs(more, bad, tmp_path):
-    outcome = bad("model.task._target_=users.Manual", *more)
+@pytest.mark.parametrize("extra", [[], ["~callbacks.fast_loop"]])
+def test_losses_of_manual_optimization_are_checked_under_any_name(extra, bad, tmp_path):
+    outcome = bad("model.task._target_=users.Manual", *extra)
     assert outcome.code == 1
     assert "error: the loss is nan at step 27: epoch 2, batch 7, examples " in outcome.err
 
 
-@pytest.mark.parametrize("more", [[], ["~callbacks.lean_steps"]])
-def test_weights_are_looked_at_if_a_task_calls_backward_itself(more, bad, tmp_path):
-    outcome = bad("model.task._target_=users.ByHand", *more)
+@pytest.mark.parametrize("extra", [[], ["~callbacks.fast_loop"]])
+def test_weights_are_checked_if_a_task_calls_backward_itself(extra, bad, tmp_path):
+    outcome = bad("model.task._target_=users.ByHand", *extra)
     assert outcome.code == 1
     assert "error: 'net.layers.0.weight' is not finite after step 40\n" in outcome.err
     last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
@@ -110,23 +110,23 @@ def test_weights_are_looked_at_if_a_task_calls_backward_itself(more, bad, tmp_pa
 
 
 @pytest.mark.parametrize("task", ["Manual", "ByHand"])
-def test_a_bad_step_of_manual_optimization_is_left_out_by_choice(task, bad, tmp_path):
-    outcome = bad(f"model.task._target_=users.{task}", "callbacks.finite_loss.on_bad=skip")
+def test_a_step_of_manual_optimization_can_be_skipped(task, bad, tmp_path):
+    outcome = bad(f"model.task._target_=users.{task}", "callbacks.finite_loss.on_nonfinite=skip")
     assert outcome.code == 0, outcome.err
-    assert "1 step(s) with a loss that is not finite were left out" in outcome.out
+    assert "skipped 1 step(s) with a loss that is not finite" in outcome.out
     last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
     assert all(value.isfinite().all() for value in last["state_dict"].values())
 
 
-@pytest.mark.parametrize("more", [[], ["~callbacks.checkpoint"]])
-def test_a_training_whose_last_step_spoils_the_weights_fails(more, bad, tmp_path):
-    outcome = bad("model.task._target_=users.LastStep", "trainer.max_epochs=1", *more)
+@pytest.mark.parametrize("extra", [[], ["~callbacks.checkpoint"]])
+def test_nonfinite_weights_after_the_last_step_fail_the_run(extra, bad, tmp_path):
+    outcome = bad("model.task._target_=users.LastStep", "trainer.max_epochs=1", *extra)
     assert outcome.code == 1
     assert "error: 'net.layers.0.weight' is not finite after step 20\n" in outcome.err
     assert not [*(tmp_path / "run").rglob("*.ckpt")]
 
 
-def test_the_examples_are_those_of_the_batch(bad, tmp_path):
+def test_the_message_lists_the_examples_of_the_batch(bad, tmp_path):
     from trainer.data.digits import Digits
 
     message = bad().err
@@ -134,22 +134,22 @@ def test_the_examples_are_those_of_the_batch(bad, tmp_path):
     data.setup("fit")
     loader = data.train_dataloader()
     loader.epoch = 1
-    first = loader.rows_of(6)[:3].tolist()
+    first = loader.batch_indices(6)[:3].tolist()
     assert f"examples {first[0]}, {first[1]}, {first[2]}, " in message
 
 
-def test_a_step_with_a_bad_loss_is_left_out_by_choice(bad, tmp_path):
-    outcome = bad("callbacks.finite_loss.on_bad=skip")
+def test_a_step_with_a_nonfinite_loss_can_be_skipped(bad, tmp_path):
+    outcome = bad("callbacks.finite_loss.on_nonfinite=skip")
     assert outcome.code == 0, outcome.err
-    assert "left out: the loss is not finite at step 27: epoch 2, batch 7" in outcome.out
-    assert "1 step(s) with a loss that is not finite were left out" in outcome.out
+    assert "skipped: the loss is not finite at step 27: epoch 2, batch 7" in outcome.out
+    assert "skipped 1 step(s) with a loss that is not finite" in outcome.out
     last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
     assert last["global_step"] == 60
     assert all(value.isfinite().all() for value in last["state_dict"].values())
 
 
-def test_a_loss_that_diverges_between_two_logged_steps_ends_the_run(command):
-    words = ["data=line", "model=linear", "optimizer=sgd", "optimizer.lr=50", "trainer.max_epochs=300"]
-    plain = command(*words)
+def test_a_loss_that_diverges_between_two_logged_steps_stops_the_run(command):
+    overrides = ["data=line", "model=linear", "optimizer=sgd", "optimizer.lr=50", "trainer.max_epochs=300"]
+    plain = command(*overrides)
     assert plain.code == 1
     assert "the loss is" in plain.err

@@ -1,4 +1,4 @@
-"""Matmul precision: what was asked for while the run lasts, and what was there before when it is over."""
+"""Precision of matrix products during a run, and its restoration afterwards."""
 
 import pytest
 import torch
@@ -6,54 +6,54 @@ from pytorch_lightning import Trainer
 
 from trainer.task.supervised import Supervised
 
-WORDS = ("data=line", "model=linear", "trainer.max_epochs=1", "callbacks=[default,matmul_precision]")
+OVERRIDES = ("data=line", "model=linear", "trainer.max_epochs=1", "callbacks=[default,matmul_precision]")
 
 
 @pytest.fixture
-def seen(monkeypatch):
-    """The precision at each step, of training, validation and test."""
-    seen = set()
+def precisions(monkeypatch):
+    """Set of precisions in the steps of training, validation and test."""
+    precisions = set()
     for name in ("training_step", "validation_step", "test_step"):
         step = getattr(Supervised, name)
 
-        def noted(self, *given, step=step):
-            if isinstance(self._trainer, Trainer):  # not in the rehearsal before the run
-                seen.add(torch.get_float32_matmul_precision())
-            return step(self, *given)
+        def recording_step(self, *args, step=step):
+            if isinstance(self._trainer, Trainer):  # not in the dry run
+                precisions.add(torch.get_float32_matmul_precision())
+            return step(self, *args)
 
-        monkeypatch.setattr(Supervised, name, noted)
-    return seen
+        monkeypatch.setattr(Supervised, name, recording_step)
+    return precisions
 
 
 @pytest.mark.parametrize(
-    ("more", "precision"), [([], "high"), (["callbacks.matmul_precision.precision=medium"], "medium")]
+    ("extra", "precision"), [([], "high"), (["callbacks.matmul_precision.precision=medium"], "medium")]
 )
-def test_a_run_has_the_precision_and_what_follows_has_the_one_before(more, precision, seen, command):
-    before = torch.get_float32_matmul_precision()
-    assert command(*WORDS, *more).code == 0
-    assert seen == {precision}
-    assert torch.get_float32_matmul_precision() == before != precision
+def test_the_precision_is_set_during_a_run_and_restored_afterwards(extra, precision, precisions, command):
+    previous = torch.get_float32_matmul_precision()
+    assert command(*OVERRIDES, *extra).code == 0
+    assert precisions == {precision}
+    assert torch.get_float32_matmul_precision() == previous != precision
 
 
-def test_a_run_that_fails_leaves_the_one_before_too(seen, command, monkeypatch):
-    before = torch.get_float32_matmul_precision()
+def test_the_precision_is_restored_after_a_failed_run(precisions, command, monkeypatch):
+    previous = torch.get_float32_matmul_precision()
 
     def fails(self):
         raise RuntimeError("planned")
 
     monkeypatch.setattr(Supervised, "on_train_epoch_end", fails)
-    assert command(*WORDS).code == 1
-    assert seen == {"high"}
-    assert torch.get_float32_matmul_precision() == before != "high"
+    assert command(*OVERRIDES).code == 1
+    assert precisions == {"high"}
+    assert torch.get_float32_matmul_precision() == previous != "high"
 
 
-def test_without_it_all_bits_count(seen, command):
-    assert command(*WORDS[:3]).code == 0
-    assert seen == {"highest"}
+def test_the_default_precision_is_highest(precisions, command):
+    assert command(*OVERRIDES[:3]).code == 0
+    assert precisions == {"highest"}
 
 
-def test_another_word_is_refused(command):
-    answer = command(*WORDS, "callbacks.matmul_precision.precision=tf32")
-    assert answer.code == 1
-    assert "callbacks.matmul_precision.precision" in answer.err
-    assert "'high'" in answer.err
+def test_an_unknown_precision_is_rejected(command):
+    outcome = command(*OVERRIDES, "callbacks.matmul_precision.precision=tf32")
+    assert outcome.code == 1
+    assert "callbacks.matmul_precision.precision" in outcome.err
+    assert "'high'" in outcome.err

@@ -1,4 +1,4 @@
-"""Value pictures: predictions beside the truth, over the input or over the truth."""
+"""Plots of predictions and targets over the input or over the target."""
 
 from functools import partial
 
@@ -9,21 +9,21 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.optim import SGD
 
-from trainer.callbacks.plots.line_chart import BLACK, LEFT, ORANGE, RIGHT, SILVER, TOP
-from trainer.callbacks.regression_plot import SIZE, ValuePictures, draw
+from trainer.callbacks.plots.line_chart import BLACK, LEFT_PIXELS, ORANGE, RIGHT_PIXELS, SILVER, TOP_PIXELS
+from trainer.callbacks.regression_plot import PLOT_SIZE_PIXELS, RegressionPlot, draw_regression
 from trainer.data.line import Line
 from trainer.data.xor import XOR
 from trainer.model.linear import Linear
-from trainer.task.objective import objective_for
+from trainer.task.objective import make_objective
 from trainer.task.schedulers import constant
 from trainer.task.supervised import Supervised
 
 
-def pictures(tmp_path, data, **settings):
-    task = Supervised(Linear(data.spec), objective_for(data.spec), partial(SGD, lr=0.01), constant)
+def log_images(tmp_path, data, **settings):
+    task = Supervised(Linear(data.spec), make_objective(data.spec), partial(SGD, lr=0.01), constant)
     logger = TensorBoardLogger(tmp_path, name="", version="board")
     quiet = dict.fromkeys(("enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    callback = ValuePictures(**settings)
+    callback = RegressionPlot(**settings)
     pl.Trainer(accelerator="cpu", logger=logger, callbacks=[callback], **quiet).test(task, data, verbose=False)
     logger.experiment.flush()
     board = EventAccumulator(str(tmp_path / "board"))
@@ -31,30 +31,30 @@ def pictures(tmp_path, data, **settings):
     return board.Tags()["images"]
 
 
-def where(picture, colour):
-    """Rows and columns of the plot that have a colour; the title, where its name stands, is left out."""
-    plot = np.asarray(picture)[TOP + 2 : -24, LEFT + 2 : -RIGHT - 2].astype(int)
-    return (np.abs(plot - colour).sum(2) < 30).nonzero()
+def find_color(picture, color):
+    """Return rows and columns of the pixels of a color, without the title."""
+    plot = np.asarray(picture)[TOP_PIXELS + 2 : -24, LEFT_PIXELS + 2 : -RIGHT_PIXELS - 2].astype(int)
+    return (np.abs(plot - color).sum(2) < 30).nonzero()
 
 
-def test_values_get_a_picture_and_classes_none(tmp_path):
-    assert pictures(tmp_path / "line", Line(eval_batch_size=7), examples=10) == ["test/values"]
-    assert pictures(tmp_path / "xor", XOR(batch_size=4)) == []
+def test_only_regressions_are_plotted(tmp_path):
+    assert log_images(tmp_path / "line", Line(eval_batch_size=7), examples=10) == ["test/regression_plot"]
+    assert log_images(tmp_path / "xor", XOR(batch_size=4)) == []
 
 
-def test_over_a_single_input_the_prediction_is_a_line_whatever_the_order_of_the_examples():
+def test_predictions_over_a_single_input_are_a_line_sorted_by_the_input():
     inputs = torch.tensor([[2.0], [0.0], [1.0]])
-    picture = draw(inputs, predictions=inputs[:, 0] * 2, targets=torch.tensor([0.0, 0.0, 0.0]))
-    rows, columns = where(picture, ORANGE)
-    assert columns.min() < 40  # from the least input to the greatest, and up
-    assert columns.max() > SIZE[0] - LEFT - RIGHT - 40
+    picture = draw_regression(inputs, predictions=inputs[:, 0] * 2, targets=torch.tensor([0.0, 0.0, 0.0]))
+    rows, columns = find_color(picture, ORANGE)
+    assert columns.min() < 40  # from the smallest input to the largest, increasing
+    assert columns.max() > PLOT_SIZE_PIXELS[0] - LEFT_PIXELS - RIGHT_PIXELS - 40
     assert rows[columns == columns.min()].mean() > rows[columns == columns.max()].mean() + 250
-    assert len(where(picture, BLACK)[0]) > 15  # the dots
+    assert len(find_color(picture, BLACK)[0]) > 15  # the dots
 
 
-def test_over_several_inputs_the_prediction_stands_over_the_truth_and_what_is_right_on_the_diagonal():
+def test_predictions_of_several_inputs_are_plotted_over_the_target():
     targets = torch.tensor([0.0, 1.0, 2.0])
-    picture = draw(torch.zeros(3, 4), predictions=targets, targets=targets)
-    rows, columns = where(picture, ORANGE)
+    picture = draw_regression(torch.zeros(3, 4), predictions=targets, targets=targets)
+    rows, columns = find_color(picture, ORANGE)
     assert np.corrcoef(rows, columns)[0, 1] < -0.99
-    assert len(where(picture, SILVER)[0]) > 100  # the diagonal itself
+    assert len(find_color(picture, SILVER)[0]) > 100  # the diagonal itself

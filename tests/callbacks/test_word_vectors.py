@@ -1,4 +1,4 @@
-"""Word vectors: read from a file like GloVe's, put into the rows of their words, before training begins."""
+"""Word vectors that are read from a file and copied into an embedding."""
 
 import gzip
 import logging
@@ -11,14 +11,14 @@ import torch
 from torch import nn
 from torch.optim import SGD
 
-from trainer.callbacks.word_vectors import WordVectors, fill, read_vectors
+from trainer.callbacks.word_vectors import WordVectors, fill_embedding, read_vectors
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
 from trainer.data.base import TensorData
 from trainer.data.line import Line
 from trainer.data.loading.split import Split
 from trainer.model.linear import Linear
-from trainer.task.objective import objective_for
+from trainer.task.objective import make_objective
 from trainer.task.schedulers import constant
 from trainer.task.supervised import Supervised
 
@@ -30,7 +30,7 @@ class Texts(TensorData):
     """Four texts of two words."""
 
     vocabulary = VOCABULARY
-    spec = DataSpec("texts", "tokens", (2,), "classes", 1, class_names=("no", "yes"), vocabulary_size=6)
+    spec = DataSpec("texts", "tokens", (2,), "classification", 1, class_names=("no", "yes"), vocabulary_size=6)
 
     def load(self):
         split = Split(torch.tensor([[2, 3], [4, 5], [2, 1], [3, 0]]), torch.tensor([0, 1, 1, 0]))
@@ -38,7 +38,7 @@ class Texts(TensorData):
 
 
 class Mean(nn.Module):
-    """A logit of the mean word."""
+    """Network that computes a logit from the mean of the word vectors."""
 
     def __init__(self, size=3, rows=6):
         super().__init__()
@@ -51,19 +51,19 @@ class Mean(nn.Module):
 
 @pytest.fixture
 def glove(tmp_path):
-    """A file of three of the six words, two of whose lines are of no use."""
-    return written(tmp_path, GLOVE)
+    """Return a file with vectors of three of the six words."""
+    return write_lines(tmp_path, GLOVE)
 
 
-def written(folder, lines):
-    (folder / "vectors.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return folder / "vectors.txt"
+def write_lines(directory, lines):
+    (directory / "vectors.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return directory / "vectors.txt"
 
 
-def started(path, net=None, data=None, *, steps=0, test=False, **settings):
-    """The network at the beginning of training, or after some steps of it."""
+def start(path, net=None, data=None, *, steps=0, test=False, **settings):
+    """Return the network at the start of the training, or after some steps."""
     data = data or Texts(batch_size=4)
-    task = Supervised(net or Mean(), objective_for(data.spec), partial(SGD, lr=0.5), constant)
+    task = Supervised(net or Mean(), make_objective(data.spec), partial(SGD, lr=0.5), constant)
     callback = WordVectors(path=str(path), **settings)
     quiet = dict.fromkeys(("enable_checkpointing", "enable_progress_bar", "enable_model_summary", "logger"), False)
     trainer = pl.Trainer(
@@ -76,71 +76,71 @@ def started(path, net=None, data=None, *, steps=0, test=False, **settings):
     return task.net
 
 
-def refused(*arguments, **settings):
-    with pytest.raises(UserError) as refusal:
-        started(*arguments, **settings)
-    return str(refusal.value)
+def get_error(*arguments, **settings):
+    with pytest.raises(UserError) as error:
+        start(*arguments, **settings)
+    return str(error.value)
 
 
 def test_the_words_of_the_data_get_their_vectors(glove):
-    weight = started(glove).embedding.weight
+    weight = start(glove).embedding.weight
     assert weight[2].tolist() == [0.5, -1, 2]  # the first of two
     assert weight[3].tolist() == [-0.5, 1, -2]
     assert weight[4].tolist() == pytest.approx([0.1, 0.25, -0.5])
     assert weight[0].tolist() == [0, 0, 0]
 
 
-def test_it_is_said_how_many_were_found(glove, caplog):
+def test_the_number_of_words_in_the_file_is_logged(glove, caplog):
     caplog.set_level(logging.INFO)
-    started(glove)
+    start(glove)
     assert f"word vectors: {glove} has 3 of 6 words" in caplog.text
 
 
-def test_words_not_found_stay_random_with_the_deviation_of_those_found():
+def test_other_words_stay_random_with_the_same_deviation():
     torch.manual_seed(0)
     embedding = nn.Embedding(2000, 3, padding_idx=0)
-    before = embedding.weight.detach().clone()
-    fill(embedding, {7: torch.tensor([0.1, 0.2, 0.3]), 9: torch.tensor([-0.3, -0.2, -0.1])})
+    initial = embedding.weight.detach().clone()
+    fill_embedding(embedding, {7: torch.tensor([0.1, 0.2, 0.3]), 9: torch.tensor([-0.3, -0.2, -0.1])})
     after = embedding.weight.detach()
     others = [row for row in range(1, 2000) if row not in (7, 9)]
-    found = 0.21602469  # of 0.1, 0.2, 0.3 and their negatives: the root of 0.28 / 6
-    assert after[others].std().item() == pytest.approx(found, rel=1e-4)
-    assert torch.allclose(after[others] / before[others], after[1, 0] / before[1, 0])
+    std = 0.21602469  # of 0.1, 0.2, 0.3 and their negatives: the root of 0.28 / 6
+    assert after[others].std().item() == pytest.approx(std, rel=1e-4)
+    assert torch.allclose(after[others] / initial[others], after[1, 0] / initial[1, 0])
     assert after[0].tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("freeze", [True, False])
-def test_only_a_frozen_embedding_stays_as_it_was(glove, freeze):
-    net = started(glove, steps=3, freeze=freeze)
+def test_only_a_frozen_embedding_does_not_change(glove, freeze):
+    net = start(glove, steps=3, freeze=freeze)
     assert (net.embedding.weight[2].tolist() == [0.5, -1, 2]) == freeze
     assert net.embedding.weight.requires_grad != freeze
 
 
 def test_a_test_reads_no_vectors():
-    started("no/such/file", test=True)
+    start("no/such/file", test=True)
 
 
-def test_packed_files_and_the_first_line_of_word2vec_are_read(tmp_path):
+def test_compressed_files_and_the_header_of_word2vec_are_supported(tmp_path):
     (tmp_path / "vectors.gz").write_bytes(gzip.compress("\n".join(["5 3", *GLOVE, ""]).encode()))
     assert read_vectors(tmp_path / "vectors.gz", VOCABULARY, 3).keys() == {2, 3, 4}
 
 
-def test_words_with_blanks_or_strange_characters_disturb_nothing(tmp_path):
+def test_words_with_spaces_or_special_characters_are_supported(tmp_path):
     strange = ["\x85 1 2 3", "\u00a0 1 2 3", "\u2028 1 2 3", ". . . 1 2 3", "at name@domain 1 2 3", "", *GLOVE]
-    assert read_vectors(written(tmp_path, strange), VOCABULARY, 3).keys() == {2, 3, 4}
+    assert read_vectors(write_lines(tmp_path, strange), VOCABULARY, 3).keys() == {2, 3, 4}
     path = tmp_path / "latin.txt"
     path.write_bytes(b"caf\xe9 1 2 3\ngood 1 2 3\r\n")
     assert read_vectors(path, VOCABULARY, 3)[2].tolist() == [1, 2, 3]
 
 
 def test_padding_never_gets_a_vector(tmp_path):
-    assert read_vectors(written(tmp_path, ["<padding> 1 2 3", "good 1 2 3"]), VOCABULARY, 3).keys() == {2}
+    assert read_vectors(write_lines(tmp_path, ["<padding> 1 2 3", "good 1 2 3"]), VOCABULARY, 3).keys() == {2}
 
 
 @pytest.mark.parametrize("lines", [GLOVE, ["5 3", *GLOVE]])
-def test_an_embedding_of_another_size_is_told_what_to_set(tmp_path, lines):
-    path = written(tmp_path, lines)
-    assert refused(path, Mean(size=4)) == (
+def test_the_error_for_another_embedding_size_names_the_setting(tmp_path, lines):
+    path = write_lines(tmp_path, lines)
+    assert get_error(path, Mean(size=4)) == (
         f"{path}: its vectors have 3 numbers, but the network's embedding has 4; set model.net.embedding=3"
     )
 
@@ -152,33 +152,33 @@ def test_an_embedding_of_another_size_is_told_what_to_set(tmp_path, lines):
         ([*GLOVE, "unheard 1 2"], 6),
         ([*GLOVE, "rare 1 two 3"], 6),
         ([*GLOVE, "rare 1 nan 3"], 6),
-        (["the 9  9 9", *GLOVE], 1),  # two blanks
+        (["the 9  9 9", *GLOVE], 1),  # two spaces
         (["<!DOCTYPE html>", *GLOVE], 1),
         (["a b c d", *GLOVE], 1),
         (["good\t1\t2\t3"], 1),
         (["5 3", "", "good"], 3),
     ],
 )
-def test_a_line_that_is_no_vector_is_told_by_its_number(tmp_path, lines, number):
-    path = written(tmp_path, lines)
-    message = f"{path}, line {number}: not a word and 3 numbers, with single blanks between; mend or remove it"
-    assert refused(path) == message
+def test_the_error_for_an_invalid_line_contains_its_number(tmp_path, lines, number):
+    path = write_lines(tmp_path, lines)
+    message = f"{path}, line {number}: expected a word and 3 numbers, separated by single spaces"
+    assert get_error(path) == message
 
 
-def test_a_file_that_is_missing_or_broken_or_of_other_words_is_refused(tmp_path):
-    assert refused(tmp_path / "no.txt") == f"callbacks.word_vectors.path: no file '{tmp_path}/no.txt'"
-    assert refused(tmp_path).startswith("callbacks.word_vectors.path: no file")
+def test_missing_and_corrupted_files_and_other_words_are_rejected(tmp_path):
+    assert get_error(tmp_path / "no.txt") == f"callbacks.word_vectors.path: no file '{tmp_path}/no.txt'"
+    assert get_error(tmp_path).startswith("callbacks.word_vectors.path: no file")
     (tmp_path / "a.gz").write_bytes(gzip.compress(b"good 1 2 3\n" * 99)[:-9])
-    assert refused(tmp_path / "a.gz").startswith(f"{tmp_path}/a.gz: cannot be read: ")
-    path = written(tmp_path, ["GOOD 1 2 3", "gut 1 2 3"])
-    assert refused(path).startswith(f"{path}: has none of the 6 words of the data; ")
-    assert refused(written(tmp_path, [])).startswith(f"{path}: has none of the 6 words")
+    assert get_error(tmp_path / "a.gz").startswith(f"{tmp_path}/a.gz: cannot be read: ")
+    path = write_lines(tmp_path, ["GOOD 1 2 3", "gut 1 2 3"])
+    assert get_error(path).startswith(f"{path}: has none of the 6 words of the data; ")
+    assert get_error(write_lines(tmp_path, [])).startswith(f"{path}: has none of the 6 words")
 
 
-def test_data_without_words_and_networks_without_a_table_of_them_are_refused(glove):
+def test_data_without_words_and_networks_without_embedding_are_rejected(glove):
     line = Line()
-    assert re.match(r"callbacks\.word_vectors: these data have no words", refused(glove, Linear(line.spec), line))
+    assert re.match(r"callbacks\.word_vectors: the data have no words", get_error(glove, Linear(line.spec), line))
     net = nn.Sequential(nn.Linear(2, 1))
-    assert refused(glove, net).startswith("callbacks.word_vectors: this network has no embedding of words; ")
+    assert get_error(glove, net).startswith("callbacks.word_vectors: the network has no word embedding; ")
     message = "callbacks.word_vectors: the network's embedding has 5 rows, but the data have 6 words"
-    assert refused(glove, Mean(rows=5)) == message
+    assert get_error(glove, Mean(rows=5)) == message

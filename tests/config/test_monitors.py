@@ -1,4 +1,4 @@
-"""Monitors: without a mode the metric says which epoch is the best; a mode that contradicts it is refused."""
+"""Tests of monitored metrics with derived, missing and contradicting modes."""
 
 import csv
 import json
@@ -6,14 +6,14 @@ import json
 import pytest
 import torch
 
-# a run of four epochs with two metrics that rise, and one of each direction that no name tells
+# classes for a run of four epochs with two rising metrics and metrics of unknown direction
 PIECES = """
 import torch
 from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import EarlyStopping
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import Metric, MetricCollection
-from trainer.task.objective import objective_for
+from trainer.task.objective import make_objective
 from trainer.task.supervised import Supervised
 
 class Rising(Callback):
@@ -45,9 +45,9 @@ class Energy(Metric):
         return torch.tensor(float(self.epochs))
 
 def objective(spec, **settings):
-    made = objective_for(spec)
-    made.metrics = lambda: MetricCollection({"energy": Energy()})
-    return made
+    objective = make_objective(spec)
+    objective.metrics = lambda: MetricCollection({"energy": Energy()})
+    return objective
 """
 RUN = [
     "data=xor",
@@ -64,67 +64,71 @@ PLATEAU = ["~scheduler.monitor", "scheduler._target_=torch.optim.lr_scheduler.Re
 
 @pytest.fixture
 def run(command, tmp_path):
-    """Run with the pieces of this file; returns what the command did, and its `result.json`."""
+    """Return a function that runs with the classes of this file and returns the outcome and `result.json`."""
     (tmp_path / "pieces.py").write_text(PIECES)
 
-    def made(*words):
-        outcome = command(*RUN, *words)
+    def execute(*overrides):
+        outcome = command(*RUN, *overrides)
         file = tmp_path / "r/result.json"
         return outcome, json.loads(file.read_text()) if file.is_file() else {}
 
-    return made
+    return execute
 
 
-def kept_epoch(file):
+def read_epoch(file):
     return torch.load(file, weights_only=False)["epoch"]
 
 
-def test_a_checkpoint_by_accuracy_keeps_the_epoch_with_the_largest(run, tmp_path):
+def test_a_checkpoint_by_accuracy_keeps_the_epoch_with_the_highest_value(run, tmp_path):
     outcome, result = run("callbacks=checkpoint", "callbacks.checkpoint.monitor=val/own_accuracy")
     assert outcome.code == 0, outcome.err
     assert result["metrics"]["val/own_accuracy_best"] == pytest.approx(0.4)
-    assert kept_epoch(tmp_path / "r/checkpoints/best.ckpt") == 4  # saved when the last of four epochs was over
+    assert read_epoch(tmp_path / "r/checkpoints/best.ckpt") == 4  # saved after the last of four epochs
 
 
-def test_a_model_that_names_the_metric_needs_no_mode(run):
+def test_a_metric_set_by_the_model_needs_no_mode(run):
     outcome, result = run("callbacks=checkpoint", "+model.monitor=val/own_accuracy")
     assert outcome.code == 0, outcome.err
     assert result["metrics"]["val/own_accuracy_best"] == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize(
-    "words",
+    "overrides",
     [
         ["callbacks=[checkpoint,early_stopping]", "callbacks.early_stopping.monitor=val/own_accuracy"],
         ["callbacks=checkpoint", STOP, "+callbacks.stop.monitor=val/own_accuracy"],
     ],
     ids=["ours", "of Lightning"],
 )
-def test_early_stopping_by_accuracy_goes_on_while_it_rises(words, run):
-    name = "early_stopping" if "early_stopping" in words[0] else "stop"
+def test_early_stopping_by_accuracy_continues_while_it_rises(overrides, run):
+    name = "early_stopping" if "early_stopping" in overrides[0] else "stop"
     patience = f"{'' if name == 'early_stopping' else '+'}callbacks.{name}.patience=1"
-    outcome, result = run(*words, patience)
+    outcome, result = run(*overrides, patience)
     assert outcome.code == 0, outcome.err
     assert result["epochs"] == 4
 
 
 def test_a_checkpoint_of_lightning_takes_the_direction_of_its_metric(run, tmp_path):
-    words = ["+callbacks.keep.monitor=val/own_accuracy", "+callbacks.keep.dirpath=kept", "+callbacks.keep.filename=it"]
-    outcome, _ = run("callbacks=none", KEEP, *words)
+    overrides = [
+        "+callbacks.keep.monitor=val/own_accuracy",
+        "+callbacks.keep.dirpath=kept",
+        "+callbacks.keep.filename=it",
+    ]
+    outcome, _ = run("callbacks=none", KEEP, *overrides)
     assert outcome.code == 0, outcome.err
-    assert kept_epoch(tmp_path / "kept/it.ckpt") == 3
+    assert read_epoch(tmp_path / "kept/it.ckpt") == 3
 
 
-def test_a_plateau_scheduler_leaves_the_rate_alone_while_accuracy_rises(run, tmp_path):
-    words = ["scheduler=plateau", "scheduler.monitor=val/own_accuracy", "scheduler.patience=0"]
-    outcome, _ = run("callbacks=[checkpoint,lr_monitor]", *words, "trainer.log_every_n_steps=1")
+def test_a_plateau_scheduler_keeps_the_rate_while_accuracy_rises(run, tmp_path):
+    overrides = ["scheduler=plateau", "scheduler.monitor=val/own_accuracy", "scheduler.patience=0"]
+    outcome, _ = run("callbacks=[checkpoint,lr_monitor]", *overrides, "trainer.log_every_n_steps=1")
     assert outcome.code == 0, outcome.err
     rows = csv.DictReader((tmp_path / "r/metrics.csv").read_text().splitlines())
     assert len({row["lr"] for row in rows if row["lr"]}) == 1
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("overrides", "message"),
     [
         (
             ["callbacks=checkpoint", "callbacks.checkpoint.monitor=val/accuracy", "callbacks.checkpoint.mode=min"],
@@ -170,25 +174,25 @@ def test_a_plateau_scheduler_leaves_the_rate_alone_while_accuracy_rises(run, tmp
         ),
     ],
 )
-def test_a_mode_that_contradicts_its_metric_or_is_missing_is_refused_before_the_training(words, told, run):
-    outcome, result = run(*words)
+def test_a_contradicting_or_missing_mode_is_rejected_before_training(overrides, message, run):
+    outcome, result = run(*overrides)
     assert outcome.code == 1
-    assert told in outcome.err
+    assert message in outcome.err
     assert len(outcome.err.splitlines()) == 1
     assert "epochs" not in result
 
 
-def test_a_metric_of_unknown_direction_is_monitored_once_the_mode_is_given(run):
-    words = ["callbacks.checkpoint.monitor=val/obj", "callbacks.checkpoint.mode=max"]
-    outcome, result = run("callbacks=checkpoint", *words)
+def test_a_metric_of_unknown_direction_can_be_monitored_with_an_explicit_mode(run):
+    overrides = ["callbacks.checkpoint.monitor=val/obj", "callbacks.checkpoint.mode=max"]
+    outcome, result = run("callbacks=checkpoint", *overrides)
     assert outcome.code == 0, outcome.err
     assert result["metrics"]["val/obj_best"] == pytest.approx(0.4)
 
 
 def test_a_metric_of_the_objective_states_its_direction_itself(run):
-    words = ["objective._target_=pieces.objective", "callbacks.checkpoint.monitor=val/energy"]
-    outcome, result = run("callbacks=checkpoint", *words)
+    overrides = ["objective._target_=pieces.objective", "callbacks.checkpoint.monitor=val/energy"]
+    outcome, result = run("callbacks=checkpoint", *overrides)
     assert outcome.code == 0, outcome.err
     assert result["metrics"]["val/energy_best"] == result["metrics"]["val/energy"] >= 4
-    refused, _ = run("callbacks=checkpoint", *words, "callbacks.checkpoint.mode=min", "hydra.run.dir=other")
+    refused, _ = run("callbacks=checkpoint", *overrides, "callbacks.checkpoint.mode=min", "hydra.run.dir=other")
     assert "callbacks.checkpoint.mode: min contradicts 'val/energy', of which large values are good" in refused.err

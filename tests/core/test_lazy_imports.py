@@ -1,4 +1,4 @@
-"""Late imports: a run imports no more than it uses, and whatever is used later is all there."""
+"""A run imports only what it uses, and lazy modules are complete once they are used."""
 
 import json
 import subprocess
@@ -22,9 +22,9 @@ run("experiment=digits_cnn")
 """
 IMPORT = """
 import sys
-from trainer.core.lazy_imports import late_imports
+from trainer.core.lazy_imports import lazy_imports
 
-with late_imports():
+with lazy_imports():
     import trainer.training.run, trainer.task.metrics
 import torch
 torch.use_deterministic_algorithms(True)
@@ -36,16 +36,16 @@ UNUSED = (
 )
 
 
-def after(begin, tmp_path, *lines):
-    """The last line that Python prints for these lines in a process that began like this, or the test fails."""
-    script = begin + textwrap.dedent("\n".join(lines))
-    answer = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert answer.returncode == 0, answer.stderr
-    return answer.stdout.splitlines()[-1]
+def run_script(start, tmp_path, *lines):
+    """Return the last line that a script prints: `start`, then some lines."""
+    script = start + textwrap.dedent("\n".join(lines))
+    process = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert process.returncode == 0, process.stderr
+    return process.stdout.splitlines()[-1]
 
 
 def test_a_run_on_digits_imports_nothing_that_it_does_not_use(tmp_path):
-    last = after(RUN, tmp_path, "import json", f"print(json.dumps([n for n in {UNUSED} if n in sys.modules]))")
+    last = run_script(RUN, tmp_path, "import json", f"print(json.dumps([n for n in {UNUSED} if n in sys.modules]))")
     assert json.loads(last) == []
 
 
@@ -53,14 +53,15 @@ SWEEP = """
 import functools, json, sys
 import trainer.cli.main
 
-before, job = [], trainer.cli.main.job
+imported = []
+job = trainer.cli.main.run_job
 
 @functools.wraps(job)
-def noting(config):
-    before.append({*sys.modules})
+def recording(config):
+    imported.append({*sys.modules})
     return job(config)
 
-trainer.cli.main.job = noting
+trainer.cli.main.run_job = recording
 sys.argv = ["trainer", "-m", "experiment=xor_mlp", "trainer.max_epochs=1", "trainer=cpu", "seed=1,2,3"]
 try:
     trainer.cli.main.main()
@@ -70,16 +71,18 @@ except SystemExit as end:
 
 
 def test_the_second_job_of_a_sweep_imports_nothing(tmp_path):
-    last = after(SWEEP, tmp_path, "print(json.dumps([sorted(two - one) for one, two in zip(before, before[1:])]))")
+    last = run_script(
+        SWEEP, tmp_path, "print(json.dumps([sorted(new - old) for old, new in zip(imported, imported[1:])]))"
+    )
     first, second = json.loads(last)
     assert len(first) > 100
     assert second == []
 
 
 @pytest.mark.slow
-def test_torchvision_and_its_networks_work_in_a_process_that_did_without(tmp_path):
+def test_torchvision_can_be_imported_later(tmp_path):
     pytest.importorskip("torchvision")
-    last = after(
+    last = run_script(
         RUN,
         tmp_path,
         'run("model=resnet", "model.net.depth=10", "model.net.width=4")',
@@ -88,8 +91,8 @@ def test_torchvision_and_its_networks_work_in_a_process_that_did_without(tmp_pat
     assert last == "True"
 
 
-def test_every_metric_of_torchmetrics_is_there_when_it_is_asked_for(tmp_path):
-    last = after(
+def test_all_metrics_of_torchmetrics_can_be_used(tmp_path):
+    last = run_script(
         IMPORT,
         tmp_path,
         """
@@ -101,8 +104,9 @@ def test_every_metric_of_torchmetrics_is_there_when_it_is_asked_for(tmp_path):
         assert (torchmetrics.Metric, torchmetrics.MetricCollection) == early
         assert issubclass(torchmetrics.image.PeakSignalNoiseRatio, early[0])
         assert torchmetrics.functional.image.structural_similarity_index_measure
-        one = torch.ones(4, dtype=torch.int)
-        assert float(accuracy(one, one, task="binary")) == 1.0 == float(torchmetrics.Accuracy(task="binary")(one, one))
+        ones = torch.ones(4, dtype=torch.int)
+        assert float(accuracy(ones, ones, task="binary")) == 1.0
+        assert float(torchmetrics.Accuracy(task="binary")(ones, ones)) == 1.0
         assert bool(torchmetrics.utilities.imports._TORCHVISION_AVAILABLE) == ("torchvision" in sys.modules)
         assert inspect.getsource(torchmetrics).startswith('r') and torchmetrics.__all__
         print(type(torchmetrics).__name__, type(torchmetrics.functional).__name__)
@@ -114,13 +118,13 @@ def test_every_metric_of_torchmetrics_is_there_when_it_is_asked_for(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("metric", ["torchmetrics.text.BLEUScore", "torchmetrics.functional.bleu_score"])
 def test_a_metric_named_in_a_config_is_found(tmp_path, metric):
-    last = after(IMPORT, tmp_path, f"from pkgutil import resolve_name; print(resolve_name('{metric}').__name__)")
+    last = run_script(IMPORT, tmp_path, f"from pkgutil import resolve_name; print(resolve_name('{metric}').__name__)")
     assert last.lstrip("_") == metric.rpartition(".")[2]
 
 
 def test_a_metric_draws_itself(tmp_path):
     pytest.importorskip("matplotlib")
-    last = after(
+    last = run_script(
         IMPORT,
         tmp_path,
         """
@@ -135,8 +139,8 @@ def test_a_metric_draws_itself(tmp_path):
     assert last == "Figure"
 
 
-def test_networks_compile_in_a_process_that_did_without_the_compiler(tmp_path):
-    last = after(
+def test_networks_can_be_compiled_later(tmp_path):
+    last = run_script(
         IMPORT,
         tmp_path,
         """
@@ -152,9 +156,9 @@ def test_networks_compile_in_a_process_that_did_without_the_compiler(tmp_path):
             graphs.append(graph)
             return graph.forward
         compiled = torch.compile(plain, backend=backend)
-        given = torch.ones(2, 3)
-        assert torch.equal(compiled(given), plain(given)) and len(graphs) == 1
-        compiled(given).sum().backward()
+        inputs = torch.ones(2, 3)
+        assert torch.equal(compiled(inputs), plain(inputs)) and len(graphs) == 1
+        compiled(inputs).sum().backward()
         optimizer.step(), optimizer.zero_grad()
         assert _unwrap_compiled(compiled)[0] is plain
         import torch._inductor.config, torch._dynamo.config, torch._inductor.utils
@@ -168,8 +172,8 @@ def test_networks_compile_in_a_process_that_did_without_the_compiler(tmp_path):
     assert last == "module"
 
 
-def test_operations_can_be_counted_in_a_process_that_did_without(tmp_path):
-    last = after(
+def test_operations_can_be_counted_later(tmp_path):
+    last = run_script(
         IMPORT,
         tmp_path,
         """
@@ -187,19 +191,19 @@ def test_operations_can_be_counted_in_a_process_that_did_without(tmp_path):
     assert last == "48"
 
 
-@pytest.mark.parametrize("more", ["", ", triton"])
+@pytest.mark.parametrize("module", ["", ", triton"])
 @pytest.mark.parametrize("later", ["", "import triton"])
-def test_nothing_is_said_of_what_is_not_collected_at_the_end(more, later, tmp_path):
-    if more or later:
+def test_uncollected_objects_print_no_error_at_exit(module, later, tmp_path):
+    if module or later:
         pytest.importorskip("triton")
-    script = IMPORT.replace("trainer.task.metrics", f"trainer.task.metrics{more}") + later
+    script = IMPORT.replace("trainer.task.metrics", f"trainer.task.metrics{module}") + later
     run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (0, "")
 
 
 @pytest.mark.slow
-def test_parts_of_the_compiler_can_be_imported_first(tmp_path):
-    last = after(
+def test_submodules_of_the_compiler_can_be_imported_first(tmp_path):
+    last = run_script(
         IMPORT,
         tmp_path,
         """

@@ -1,4 +1,4 @@
-"""Directions of metrics: known by name or by torchmetrics, and otherwise unknown, never guessed."""
+"""The direction of a metric is inferred from its name or from torchmetrics, and never guessed."""
 
 import inspect
 
@@ -7,19 +7,19 @@ import torchmetrics
 from torchmetrics import Metric, MetricCollection, classification, clustering, image, regression, retrieval, text
 
 from trainer.core.errors import UserError
-from trainer.core.metric_direction import base_name, direction_of, measured_by, mode_of
-from trainer.task.metrics import OF_CLASSES, OF_VALUES
+from trainer.core.metric_direction import base_name, collect_metric_directions, infer_direction, resolve_mode
+from trainer.task.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS
 
 SMALL = """
     val/loss train/loss_epoch val_loss valLoss val/generator_loss val/loss_best val/loss/dataloader_idx_0 val/head1/loss
     val/mae val/rmse val/MeanSquaredError val/error val/error_rate val/top5_error val/perplexity val/wer val/cer
     val/word_error_rate val/fid val/FrechetInceptionDistance val/nll val/negative_log_likelihood val/brier_score
-    val/false_positive_rate val/rmse_to_naive val/loss_per_token val/bits_per_dim test/mae_price seconds
+    val/false_positive_rate val/relative_rmse val/loss_per_token val/bits_per_dim test/mae_price seconds
 """
 LARGE = """
     val/accuracy val_acc val/accuracy_best val/top_1_accuracy val/accuracy_top5 val/MulticlassAccuracy test/recall/cat
     test/precision/error val/f1 val/f1_macro val/auroc val/r2 val/R2Score val/mAP val/map50 val/mIoU val/recall_at_10
-    val/ndcg@10 val/log_likelihood val/signal_to_noise_ratio val/bleu test/classes_seen test/confident_share
+    val/ndcg@10 val/log_likelihood val/signal_to_noise_ratio val/bleu test/classes_seen test/confident_fraction
 """
 UNKNOWN = """
     val/obj val/energy val/real lr grad_norm epoch val/lossless_share val/mirror_count val/accuracy_gap val/loss_ratio
@@ -34,25 +34,27 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("metric", EXPECTED)
-def test_the_direction_of_a_metric_is_known_by_its_name_or_not_at_all(metric):
-    assert direction_of(metric) == EXPECTED[metric]
+def test_the_direction_of_a_metric_is_inferred_from_its_name_or_unknown(metric):
+    assert infer_direction(metric) == EXPECTED[metric]
 
 
 def test_every_metric_of_an_objective_has_a_direction():
-    assert [direction_of(f"val/{name}") for name in (*OF_CLASSES, *OF_VALUES)] == ["max"] * 5 + ["min", "min", "max"]
+    assert [infer_direction(f"val/{name}") for name in (*CLASSIFICATION_METRICS, *REGRESSION_METRICS)] == [
+        "max"
+    ] * 5 + ["min", "min", "max"]
 
 
 def test_no_name_contradicts_torchmetrics():
     modules = (torchmetrics, classification, clustering, image, regression, retrieval, text)
-    found = {name: value for module in modules for name, value in vars(module).items() if inspect.isclass(value)}
+    classes = {name: value for module in modules for name, value in vars(module).items() if inspect.isclass(value)}
     stated = {
         name: "max" if value.higher_is_better else "min"
-        for name, value in found.items()
+        for name, value in classes.items()
         if issubclass(value, Metric) and isinstance(value.higher_is_better, bool)
     }
     assert len(stated) > 100
-    other = {name for name, direction in stated.items() if direction_of(name) not in (None, direction)}
-    assert other == {"DaviesBouldinScore"}  # of which its own documentation says that a low score is good
+    contradicting = {name for name, direction in stated.items() if infer_direction(name) not in (None, direction)}
+    assert contradicting == {"DaviesBouldinScore"}  # its documentation states that a low score is good
 
 
 class Energy(Metric):
@@ -67,12 +69,12 @@ def test_a_metric_states_its_direction_and_a_contradiction_to_its_name_makes_it_
         def metrics(self):
             return MetricCollection({"energy": Energy(), "accuracy": Energy(), "loss": Energy()})
 
-    measured = measured_by(Objective())
+    measured = collect_metric_directions(Objective())
     assert measured == {"energy": "min", "accuracy": "min", "loss": "min"}
-    assert direction_of("val/energy_best", measured) == "min"
-    assert direction_of("val/accuracy", measured) is None
-    assert direction_of("val/loss", measured) == "min"
-    assert measured_by(object()) == {}
+    assert infer_direction("val/energy_best", measured) == "min"
+    assert infer_direction("val/accuracy", measured) is None
+    assert infer_direction("val/loss", measured) == "min"
+    assert collect_metric_directions(object()) == {}
 
 
 def test_the_base_name_has_neither_stage_nor_best():
@@ -80,6 +82,6 @@ def test_the_base_name_has_neither_stage_nor_best():
 
 
 def test_the_mode_auto_is_the_direction_and_needs_one():
-    assert [mode_of("key", "val/accuracy", mode) for mode in ("auto", "min")] == ["max", "min"]
+    assert [resolve_mode("key", "val/accuracy", mode) for mode in ("auto", "min")] == ["max", "min"]
     with pytest.raises(UserError, match=r"key: it is unknown whether .* of 'val/obj' are good; expected min or max"):
-        mode_of("key", "val/obj", "auto")
+        resolve_mode("key", "val/obj", "auto")

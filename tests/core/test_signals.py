@@ -1,4 +1,4 @@
-"""A signal ends a run, or a sweep, cleanly; what the machine refuses is told with what to type."""
+"""Signals stop a run or a sweep after saving; an out-of-memory error contains a correction."""
 
 import os
 import signal
@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainer.artifacts.run_lock import state_of
+from trainer.artifacts.run_lock import run_state
 
 pytestmark = pytest.mark.usefixtures("as_in_a_terminal")
 
 
 @pytest.fixture(autouse=True)
-def own_code(monkeypatch):
-    """A run's config may name the module that these tests write."""
+def trusted_module(monkeypatch):
+    """Trust the module that these tests write."""
     monkeypatch.setenv("TRAINER_TRUST", "users")
 
 
@@ -50,14 +50,14 @@ class Greedy(Supervised):
 
 
 @pytest.mark.parametrize(("signals", "code"), [("SIGINT", 130), ("SIGTERM SIGTERM", 143), ("SIGINT SIGTERM", 143)])
-def test_each_signal_has_its_exit_status_and_a_second_one_does_not_wait(signals, code, command, tmp_path):
+def test_signals_have_exit_statuses_and_a_second_one_stops_immediately(signals, code, command, tmp_path):
     (tmp_path / "users.py").write_text(USERS)
     (tmp_path / "stop.txt").write_text(signals)
     outcome = command(*TINY, *STOP)
     assert outcome.code == code
     last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
-    assert last["global_step"] == (27 if signals == "SIGINT" else 20)  # at once: nothing is saved any more
-    assert state_of(tmp_path / "run") == "interrupted"
+    assert last["global_step"] == (27 if signals == "SIGINT" else 20)  # after a second signal nothing is saved
+    assert run_state(tmp_path / "run") == "interrupted"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     sys.modules.pop("users", None)
 
@@ -69,13 +69,13 @@ def test_a_signal_stops_the_whole_sweep(command, tmp_path):
     outcome = command("-m", *TINY, STOP[0], "seed=1,2,3", "hydra.sweep.dir=sweep")
     assert outcome.code == 143
     assert [run.name for run in (tmp_path / "sweep").iterdir() if run.is_dir()] == ["0"]
-    again = command("-m", *TINY, STOP[0], "seed=1,2,3", "hydra.sweep.dir=sweep", "resume=auto")
-    assert again.code == 0, again.err
-    assert {state_of(tmp_path / f"sweep/{number}") for number in range(3)} == {"finished"}
+    resumed = command("-m", *TINY, STOP[0], "seed=1,2,3", "hydra.sweep.dir=sweep", "resume=auto")
+    assert resumed.code == 0, resumed.err
+    assert {run_state(tmp_path / f"sweep/{number}") for number in range(3)} == {"finished"}
     sys.modules.pop("users", None)
 
 
-def test_out_of_memory_names_the_batch_size_and_what_to_type(command, tmp_path):
+def test_out_of_memory_names_the_batch_size_and_a_correction(command, tmp_path):
     (tmp_path / "users.py").write_text(USERS)
     outcome = command(*TINY, "model.task._target_=users.Greedy", "hydra.run.dir=run")
     assert outcome.code == 1
@@ -84,14 +84,14 @@ def test_out_of_memory_names_the_batch_size_and_what_to_type(command, tmp_path):
     sys.modules.pop("users", None)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells what a process has loaded")
-@pytest.mark.parametrize("words", [["data=xor"], ["check", "data=xor"]])
-def test_ctrl_c_while_pytorch_is_imported_ends_the_command_without_a_traceback(words, tmp_path):
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+@pytest.mark.parametrize("arguments", [["data=xor"], ["check", "data=xor"]])
+def test_ctrl_c_while_pytorch_is_imported_ends_the_command_without_a_traceback(arguments, tmp_path):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    begun = subprocess.Popen([sys.executable, "-m", "trainer", *words], cwd=tmp_path, **pipes)
-    while "libtorch_python" not in Path(f"/proc/{begun.pid}/maps").read_text():
-        assert begun.poll() is None
+    process = subprocess.Popen([sys.executable, "-m", "trainer", *arguments], cwd=tmp_path, **pipes)
+    while "libtorch_python" not in Path(f"/proc/{process.pid}/maps").read_text():
+        assert process.poll() is None
         time.sleep(0.001)
-    os.kill(begun.pid, signal.SIGINT)
-    said, _ = begun.communicate(timeout=60)
-    assert (begun.returncode, said) == (130, "")
+    os.kill(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert (process.returncode, output) == (130, "")

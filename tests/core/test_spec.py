@@ -1,4 +1,4 @@
-"""DataSpec: what a data set promises, and how a network refuses what it cannot take."""
+"""Defaults of DataSpec, and the error for data that a network cannot use."""
 
 from dataclasses import FrozenInstanceError, replace
 
@@ -7,8 +7,8 @@ import pytest
 from trainer.core.errors import MismatchError, UserError
 from trainer.core.spec import DataSpec
 
-POINTS = DataSpec("diabetes", "vector", (8,), "values", output_size=1)
-REFUSALS = {
+POINTS = DataSpec("diabetes", "vector", (8,), "regression", output_size=1)
+MESSAGES = {
     "vector": "model 'net' needs tokens (time,); data 'some' has vectors (8,)",
     "image": "model 'net' needs tokens (time,); data 'some' has images (3, 32, 32)",
     "sequence": "model 'net' needs tokens (time,); data 'some' has sequences (12, 1)",
@@ -16,7 +16,7 @@ REFUSALS = {
 SHAPES = {"vector": (8,), "image": (3, 32, 32), "sequence": (12, 1)}
 
 
-def test_a_spec_has_no_classes_and_no_vocabulary_unless_told():
+def test_a_spec_has_no_classes_and_no_vocabulary_by_default():
     assert POINTS.class_names == ()
     assert POINTS.vocabulary_size == 0
 
@@ -26,33 +26,33 @@ def test_a_spec_cannot_be_changed():
         POINTS.output_size = 2
 
 
-def test_equal_promises_are_equal():
+def test_specs_are_compared_by_value():
     assert replace(POINTS) == POINTS
     assert replace(POINTS, shape=(9,)) != POINTS
 
 
 @pytest.mark.parametrize("kinds", [("vector",), ("image", "vector"), ("vector", "sequence", "tokens")])
-def test_a_kind_that_the_model_takes_is_not_refused(kinds):
+def test_a_supported_kind_is_accepted(kinds):
     POINTS.require("mlp", *kinds)
 
 
-def test_a_refusal_names_what_the_model_needs_and_what_the_data_have():
-    with pytest.raises(MismatchError) as refusal:
+def test_the_error_names_model_and_data():
+    with pytest.raises(MismatchError) as error:
         POINTS.require("cnn", "image")
-    assert str(refusal.value) == "model 'cnn' needs images (channels, height, width); data 'diabetes' has vectors (8,)"
+    assert str(error.value) == "model 'cnn' needs images (channels, height, width); data 'diabetes' has vectors (8,)"
 
 
-def test_a_refusal_names_each_kind_that_the_model_takes():
+def test_the_error_names_each_supported_kind():
     with pytest.raises(MismatchError, match=r"needs sequences \(time, features\) or tokens \(time,\); data"):
         POINTS.require("lstm", "sequence", "tokens")
 
 
-@pytest.mark.parametrize("kind", REFUSALS)
-def test_a_refusal_tells_the_shape_of_every_kind(kind):
-    with pytest.raises(MismatchError) as refusal:
-        DataSpec("some", kind, SHAPES[kind], "values", 1).require("net", "tokens")
-    assert str(refusal.value) == REFUSALS[kind]
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_the_error_contains_the_shape_of_every_kind(kind):
+    with pytest.raises(MismatchError) as error:
+        DataSpec("some", kind, SHAPES[kind], "regression", 1).require("net", "tokens")
+    assert str(error.value) == MESSAGES[kind]
 
 
-def test_a_mismatch_is_the_users_to_mend():
+def test_a_mismatch_is_a_user_error():
     assert issubclass(MismatchError, UserError)

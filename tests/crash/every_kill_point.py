@@ -1,9 +1,9 @@
-"""Kill and resume the short form of every recipe, or replay it: either way the same bits must come out.
+"""Script that kills and resumes a short form of every experiment, or replays it, and compares the results bit by bit.
 
-    TRAINER_DATA_DIR=... python tests/crash/every_kill_point.py kill [times=20] [recipes]
-    TRAINER_DATA_DIR=... python tests/crash/every_kill_point.py replay [recipes]
+    TRAINER_DATA_DIR=... python tests/crash/every_kill_point.py kill [times=20] [experiments]
+    TRAINER_DATA_DIR=... python tests/crash/every_kill_point.py replay [experiments]
 
-Prints a row for each, two recipes at a time, one thread each. The exit status is 0 if all are identical.
+Prints a row per experiment; two run at a time, with one thread each. The exit status is 0 if all are identical.
 """
 
 import os
@@ -14,15 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-HERE = Path(__file__).resolve()
+SCRIPT = Path(__file__).resolve()
 TRAINER = [sys.executable, "-m", "trainer"]
-FEW = ["+trainer.limit_train_batches=20", "+trainer.limit_val_batches=4", "+trainer.limit_test_batches=2"]
-FEW_EPOCHS = [*FEW, "trainer.max_epochs=3"]
-READING = ["+trainer.limit_train_batches=8", *FEW[1:], "trainer.max_epochs=3"]
+FEW_BATCHES = ["+trainer.limit_train_batches=20", "+trainer.limit_val_batches=4", "+trainer.limit_test_batches=2"]
+FEW_EPOCHS = [*FEW_BATCHES, "trainer.max_epochs=3"]
+FEWER_BATCHES = ["+trainer.limit_train_batches=8", *FEW_BATCHES[1:], "trainer.max_epochs=3"]
 TRANSFER = ["data.val_size=100", "+trainer.limit_test_batches=1", "trainer.max_epochs=6"]
 SHORT = {
     "cifar10_cnn": FEW_EPOCHS,
-    "cifar10_tutorial": ["+trainer.limit_train_batches=500", *FEW[1:], "trainer.max_epochs=3"],
+    "cifar10_tutorial": ["+trainer.limit_train_batches=500", *FEW_BATCHES[1:], "trainer.max_epochs=3"],
     "diabetes_mlp": ["trainer.max_epochs=40"],
     "diabetes_tutorial": ["trainer.max_epochs=40"],
     "digits_attention": ["trainer.max_epochs=8"],
@@ -30,10 +30,10 @@ SHORT = {
     "gan_mnist": FEW_EPOCHS,
     "gan_small": FEW_EPOCHS,
     "gan_tutorial": FEW_EPOCHS,
-    "imdb_attention": READING,
-    "imdb_attention_tutorial": ["data.batch_size=8", *READING],
-    "imdb_lstm": READING,
-    "imdb_lstm_tutorial": READING,
+    "imdb_attention": FEWER_BATCHES,
+    "imdb_attention_tutorial": ["data.batch_size=8", *FEWER_BATCHES],
+    "imdb_lstm": FEWER_BATCHES,
+    "imdb_lstm_tutorial": FEWER_BATCHES,
     "line_linear": [],
     "line_mlp": [],
     "line_tutorial": ["trainer.max_epochs=300"],
@@ -51,50 +51,56 @@ SHORT = {
     "xor_mlp": [],
     "xor_tutorial": ["trainer.max_epochs=20"],
 }
-STARTS_FROM = {"resnet_frozen": "resnet_source", "resnet_transfer": "resnet_source"}
+PRETRAINED_BY = {"resnet_frozen": "resnet_source", "resnet_transfer": "resnet_source"}
 
 
-def words_of(recipe: str, place: Path) -> list[str]:
-    words = [f"experiment={recipe}", *SHORT[recipe]]
-    if source := STARTS_FROM.get(recipe):
-        words.append(f"model.net.weights={place / source}")
-    return words
+def overrides_of(experiment: str, directory: Path) -> list[str]:
+    overrides = [f"experiment={experiment}", *SHORT[experiment]]
+    if source := PRETRAINED_BY.get(experiment):
+        overrides.append(f"model.net.weights={directory / source}")
+    return overrides
 
 
-def run(words: list[str], place: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, cwd=place, capture_output=True, text=True)
+def run(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
 
 
-def killed(times: str, place: Path, recipe: str) -> bool:
-    answer = run([sys.executable, str(HERE.with_name("kill.py")), times, *words_of(recipe, place)], place)
-    print(answer.stdout or f"| {recipe} | FAILED\n{answer.stderr[-3000:]}", end="", flush=True)
-    return answer.returncode == 0
+def kill_and_compare(times: str, directory: Path, experiment: str) -> bool:
+    command = [sys.executable, str(SCRIPT.with_name("kill.py")), times, *overrides_of(experiment, directory)]
+    process = run(command, directory)
+    print(process.stdout or f"| {experiment} | FAILED\n{process.stderr[-3000:]}", end="", flush=True)
+    return process.returncode == 0
 
 
-def replayed(place: Path, recipe: str) -> bool:
-    first = place / "first" / recipe
-    answer = run([*TRAINER, *words_of(recipe, place), f"hydra.run.dir={first}"], place)
-    if answer.returncode == 0:
-        answer = run([*TRAINER, "replay", str(first)], place)
-    same = answer.returncode == 0
-    print(f"| {recipe} | {'identical' if same else answer.stdout[-2000:] + answer.stderr[-2000:]} |", flush=True)
-    return same
+def replay_and_compare(directory: Path, experiment: str) -> bool:
+    original = directory / "original" / experiment
+    process = run([*TRAINER, *overrides_of(experiment, directory), f"hydra.run.dir={original}"], directory)
+    if process.returncode == 0:
+        process = run([*TRAINER, "replay", str(original)], directory)
+    is_identical = process.returncode == 0
+    verdict = "identical" if is_identical else process.stdout[-2000:] + process.stderr[-2000:]
+    print(f"| {experiment} | {verdict} |", flush=True)
+    return is_identical
 
 
-def main(words: list[str]) -> int:
-    how, *asked = words
-    times = next((word for word in asked if word.startswith("times=")), "times=20")
-    recipes = [word for word in asked if word != times] or [*SHORT]
-    if how not in ("kill", "replay") or not {*recipes} <= SHORT.keys():
+def main(argv: list[str]) -> int:
+    mode, *arguments = argv
+    times = next((argument for argument in arguments if argument.startswith("times=")), "times=20")
+    experiments = [argument for argument in arguments if argument != times] or [*SHORT]
+    if mode not in ("kill", "replay") or not {*experiments} <= SHORT.keys():
         raise SystemExit(__doc__)
-    with tempfile.TemporaryDirectory(prefix="every_") as folder, ThreadPoolExecutor(2) as pool:
-        place = Path(folder)
-        for source in {STARTS_FROM[recipe] for recipe in recipes if recipe in STARTS_FROM}:
-            made = run([*TRAINER, *words_of(source, place), f"hydra.run.dir={place / source / 'run'}"], place)
-            if made.returncode:
-                raise SystemExit(made.stderr)
-        one = partial(killed, times, place) if how == "kill" else partial(replayed, place)
-        return not all([*pool.map(one, recipes)])
+    with tempfile.TemporaryDirectory(prefix="every_") as name, ThreadPoolExecutor(2) as pool:
+        directory = Path(name)
+        for source in {PRETRAINED_BY[experiment] for experiment in experiments if experiment in PRETRAINED_BY}:
+            overrides = [*overrides_of(source, directory), f"hydra.run.dir={directory / source / 'run'}"]
+            process = run([*TRAINER, *overrides], directory)
+            if process.returncode:
+                raise SystemExit(process.stderr)
+        if mode == "kill":
+            compare = partial(kill_and_compare, times, directory)
+        else:
+            compare = partial(replay_and_compare, directory)
+        return not all([*pool.map(compare, experiments)])
 
 
 if __name__ == "__main__":

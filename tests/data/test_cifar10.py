@@ -1,4 +1,4 @@
-"""CIFAR-10: the real reading code on tiny files in the real format, and, where they are, on the real ones."""
+"""CIFAR-10 from small files in the real format and, if available, from the real files."""
 
 import hashlib
 import pickle
@@ -12,20 +12,20 @@ from trainer.core.errors import UserError
 from trainer.data import cifar10
 from trainer.data.cifar10 import CIFAR10, FOLDER, read_batch
 from trainer.data.io.download import DataFile
-from trainer.data.loading.augment import random_crop, random_mirror
-from trainer.data.loading.counter_rng import Draws
+from trainer.data.loading.augment import random_crop, random_horizontal_flip
+from trainer.data.loading.counter_rng import BatchRNG
 
 
 def batch(first, size):
-    """A file's bytes: photograph n is n in its red plane, n + 1 in green, n + 2 in blue; its class is n % 10."""
-    planes = [[n + colour] * 1024 for n in range(first, first + size) for colour in range(3)]
+    """Return a file's bytes: photograph n is n in its red plane, n + 1 in green, n + 2 in blue; its class is n % 10."""
+    planes = [[n + channel] * 1024 for n in range(first, first + size) for channel in range(3)]
     data = np.array(planes, np.uint8).reshape(size, 3072)
     return pickle.dumps({b"data": data, b"labels": [n % 10 for n in range(first, first + size)]})
 
 
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
-    """Six tiny files where CIFAR-10 looks for them: 5 x 4 training photographs, 0 to 19, and 3 of test, 100 to 102."""
+    """Write six small files: 5 x 4 training photographs, 0 to 19, and 3 test photographs, 100 to 102."""
     contents = {f"data_batch_{part}": batch(4 * (part - 1), 4) for part in range(1, 6)} | {"test_batch": batch(100, 3)}
     (tmp_path / FOLDER).mkdir()
     for name, content in contents.items():
@@ -49,7 +49,7 @@ def test_photographs_are_read_plane_by_plane_in_order(tiny):
     assert test.targets.tolist() == [0, 1, 2]
 
 
-def test_validation_is_cut_from_all_five_training_files(tiny):
+def test_validation_is_taken_from_all_five_training_files(tiny):
     splits = ready(tiny).splits
     numbers = {stage: splits[stage].inputs[:, 0, 0, 0].tolist() for stage in ("train", "val")}
     assert [len(numbers["train"]), len(numbers["val"])] == [15, 5]
@@ -57,13 +57,13 @@ def test_validation_is_cut_from_all_five_training_files(tiny):
     assert splits["train"].targets.tolist() == [n % 10 for n in numbers["train"]]
 
 
-def test_each_colour_is_normalised_by_its_own_mean_and_deviation(tiny):
+def test_each_color_is_standardized_separately(tiny):
     prepared = ready(tiny).prepare(torch.full((1, 3, 32, 32), 255, dtype=torch.uint8))
     # (1 - 0.4914) / 0.2470, (1 - 0.4822) / 0.2435, (1 - 0.4465) / 0.2616
     assert prepared[0, :, 0, 0].tolist() == pytest.approx([2.0591093, 2.1264887, 2.1158257], abs=1e-5)
 
 
-def test_a_missing_file_is_unpacked_from_the_archive_that_lies_there(tiny, monkeypatch):
+def test_a_missing_file_is_unpacked_from_an_existing_archive(tiny, monkeypatch):
     archive = tiny / "cifar-10-python.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(tiny / FOLDER, FOLDER)
@@ -72,7 +72,7 @@ def test_a_missing_file_is_unpacked_from_the_archive_that_lies_there(tiny, monke
     assert len(ready(tiny).splits["train"].targets) == 15
 
 
-def test_a_missing_file_without_the_archive_says_what_to_put_where(tiny):
+def test_a_missing_file_without_the_archive_is_an_error(tiny):
     (tiny / FOLDER / "data_batch_3").unlink()
     with pytest.raises(UserError) as error:
         ready(tiny)
@@ -80,7 +80,7 @@ def test_a_missing_file_without_the_archive_says_what_to_put_where(tiny):
         assert part in str(error.value)
 
 
-def test_a_truncated_file_is_named_before_it_is_unpickled(tiny):
+def test_a_truncated_file_is_an_error_before_it_is_unpickled(tiny):
     file = tiny / FOLDER / "data_batch_2"
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(UserError, match="data_batch_2 is not the published file: its MD5 is"):
@@ -90,32 +90,34 @@ def test_a_truncated_file_is_named_before_it_is_unpickled(tiny):
 @pytest.mark.parametrize(
     "content", [b"", b"no pickle", pickle.dumps([1, 2]), pickle.dumps({b"data": [1], b"labels": []})]
 )
-def test_a_file_of_another_kind_is_refused(content, tmp_path):
+def test_a_file_of_another_format_is_an_error(content, tmp_path):
     (tmp_path / "batch").write_bytes(content)
     with pytest.raises(UserError, match="not a batch of CIFAR-10"):
         read_batch(tmp_path / "batch")
 
 
-def test_about_half_of_the_photographs_are_mirrored_and_the_others_left_alone():
+def test_about_half_of_the_photographs_are_flipped():
     images = torch.arange(6.0).view(1, 1, 2, 3).repeat(400, 1, 1, 1)
-    turned = random_mirror(images, Draws(torch.arange(len(images)), 1))
-    as_they_were = (turned == images).flatten(1).all(1)
-    mirrored = (turned == images.flip(3)).flatten(1).all(1)
-    assert (as_they_were ^ mirrored).all()
-    assert 160 < mirrored.sum() < 240
+    flipped = random_horizontal_flip(images, BatchRNG(torch.arange(len(images)), 1))
+    is_unchanged = (flipped == images).flatten(1).all(1)
+    is_flipped = (flipped == images.flip(3)).flatten(1).all(1)
+    assert (is_unchanged ^ is_flipped).all()
+    assert 160 < is_flipped.sum() < 240
 
 
-def test_a_crop_shifts_by_whole_pixels_up_to_the_limit_either_way():
+def test_a_crop_shifts_by_whole_pixels_up_to_the_limit():
     images = torch.zeros(500, 2, 9, 9)
     images[:, 0, 4, 4], images[:, 1, 4, 4] = 1.0, 5.0
-    shifted = random_crop(images, Draws(torch.arange(len(images)), 2), shift_pixels=2)
-    places = shifted[:, 0].nonzero()[:, 1:]
-    assert sorted({tuple(place) for place in places.tolist()}) == [(r, c) for r in range(2, 7) for c in range(2, 7)]
-    assert torch.equal(shifted[:, 1], 5 * shifted[:, 0])  # the colours move together
+    shifted = random_crop(images, BatchRNG(torch.arange(len(images)), 2), shift_pixels=2)
+    positions = shifted[:, 0].nonzero()[:, 1:]
+    assert sorted({tuple(position) for position in positions.tolist()}) == [
+        (r, c) for r in range(2, 7) for c in range(2, 7)
+    ]
+    assert torch.equal(shifted[:, 1], 5 * shifted[:, 0])  # all channels are shifted equally
     assert shifted[:, 0].sum() == 500
 
 
-def test_chosen_classes_are_numbered_as_they_are_listed_in_every_split(tiny):
+def test_selected_classes_are_numbered_as_listed_in_every_split(tiny):
     data = ready(tiny, classes=["truck", "bird", "airplane"], val_size=2)  # 9, 2 and 0
     assert data.spec.class_names == ("truck", "bird", "airplane")
     assert data.spec.output_size == 3
@@ -127,7 +129,7 @@ def test_chosen_classes_are_numbered_as_they_are_listed_in_every_split(tiny):
     assert (numbers["test"], data.splits["test"].targets.tolist()) == ([100, 102], [2, 1])
 
 
-def test_two_classes_are_told_by_one_output(tiny):
+def test_two_classes_have_one_output(tiny):
     spec = ready(tiny, classes=["cat", "bird"], val_size=1).spec
     assert (spec.output_size, spec.class_names) == (1, ("cat", "bird"))
 
@@ -137,33 +139,33 @@ def test_two_classes_are_told_by_one_output(tiny):
     [
         (["cat", "dgo"], "no class 'dgo'; did you mean 'dog'"),
         (["cat", "lion"], "no class 'lion'; there are: airplane, automobile, bird"),
-        (["cat"], r"\['cat'\] is not a list of two classes or more, each named once"),
-        (["cat", "dog", "cat"], r"\['cat', 'dog', 'cat'\] is not a list of two classes or more, each named once"),
+        (["cat"], r"\['cat'\] is invalid; expected two or more different classes"),
+        (["cat", "dog", "cat"], r"\['cat', 'dog', 'cat'\] is invalid; expected two or more different classes"),
     ],
 )
-def test_classes_that_cannot_be_told_apart_are_refused(classes, message):
+def test_invalid_classes_are_an_error(classes, message):
     with pytest.raises(UserError, match=rf"^data\.classes: {message}"):
         CIFAR10(classes=classes)
 
 
-def test_few_labels_are_equally_many_of_each_class_and_leave_validation_and_test_as_they_are(tiny):
+def test_a_train_size_selects_equally_many_of_each_class_and_does_not_change_validation_and_test(tiny):
     classes = ["truck", "bird", "airplane", "dog"]  # two training photographs each
     for seed in range(5):
-        few = ready(tiny, classes=classes, val_size=1, train_size=4, data_seed=seed).splits
-        some = ready(tiny, classes=classes, val_size=1, data_seed=seed).splits
-        assert sorted(few["train"].targets.tolist()) == [0, 1, 2, 3]
-        assert {*few["train"].inputs[:, 0, 0, 0].tolist()} <= {*some["train"].inputs[:, 0, 0, 0].tolist()}
-        assert torch.equal(few["val"].inputs, some["val"].inputs)
-        assert torch.equal(few["test"].inputs, some["test"].inputs)
+        subset = ready(tiny, classes=classes, val_size=1, train_size=4, data_seed=seed).splits
+        full = ready(tiny, classes=classes, val_size=1, data_seed=seed).splits
+        assert sorted(subset["train"].targets.tolist()) == [0, 1, 2, 3]
+        assert {*subset["train"].inputs[:, 0, 0, 0].tolist()} <= {*full["train"].inputs[:, 0, 0, 0].tolist()}
+        assert torch.equal(subset["val"].inputs, full["val"].inputs)
+        assert torch.equal(subset["test"].inputs, full["test"].inputs)
 
 
-def test_a_larger_train_size_holds_the_smaller_one_and_the_data_seed_draws_it(tiny):
-    def drawn(**settings):
+def test_a_larger_train_size_contains_the_smaller_one_and_depends_on_the_data_seed(tiny):
+    def select_photographs(**settings):
         data = ready(tiny, **{"classes": ["bird", "frog"], "val_size": 1} | settings)
         return {*data.splits["train"].inputs[:, 0, 0, 0].tolist()}
 
-    assert drawn(train_size=2, val_size=1) < drawn(val_size=1)
-    assert len({tuple(sorted(drawn(train_size=2, data_seed=seed))) for seed in range(20)}) == 4
+    assert select_photographs(train_size=2, val_size=1) < select_photographs(val_size=1)
+    assert len({tuple(sorted(select_photographs(train_size=2, data_seed=seed))) for seed in range(20)}) == 4
 
 
 @pytest.mark.parametrize(
@@ -171,10 +173,10 @@ def test_a_larger_train_size_holds_the_smaller_one_and_the_data_seed_draws_it(ti
     [
         (3, "3 is not a multiple of the 2 classes"),
         (0, "0 is not a multiple of the 2 classes"),
-        (4, "4 needs 2 of each class, but of one there are 1 to train on; take fewer"),
+        (4, "4 needs 2 of each class, but one has only 1 training examples"),
     ],
 )
-def test_a_train_size_that_cannot_be_dealt_out_is_refused(size, message, tiny):
+def test_an_invalid_train_size_is_an_error(size, message, tiny):
     with pytest.raises(UserError, match=rf"^data\.train_size: {message}"):
         ready(tiny, classes=["bird", "frog"], val_size=1, train_size=size)
 

@@ -1,4 +1,4 @@
-"""Epochs of TensorData: which one comes next, however often Lightning asks for a loader, and after a checkpoint."""
+"""The next epoch of a data set, when Lightning requests loaders again and after a checkpoint."""
 
 from functools import partial
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ from torch.optim import SGD
 
 from trainer.data.line import Line
 from trainer.model.linear import Linear
-from trainer.task.objective import objective_for
+from trainer.task.objective import make_objective
 from trainer.task.schedulers import constant
 from trainer.task.supervised import Supervised
 
@@ -18,17 +18,17 @@ ON_CPU = SimpleNamespace(root_device=torch.device("cpu"))
 
 
 class Order(pl.Callback):
-    """Notes the inputs of each training batch."""
+    """Records the inputs of each training batch."""
 
     def __init__(self):
-        self.seen = []
+        self.inputs = []
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        self.seen.append(batch[0].flatten().tolist())
+        self.inputs.append(batch[0].flatten().tolist())
 
 
 def ready(**settings):
-    data = Line(**{"points": 12, "val_share": 0, "batch_size": 4} | settings)
+    data = Line(**{"points": 12, "val_fraction": 0, "batch_size": 4} | settings)
     data.setup("fit")
     return data
 
@@ -37,27 +37,27 @@ def epoch(batches):
     return torch.cat([inputs for inputs, _ in batches]).flatten().tolist()
 
 
-def trained(data=None, epochs=3, ckpt_path=None, **settings):
+def train(data=None, epochs=3, ckpt_path=None, **settings):
     """Fit for some epochs of 3 steps; returns the trainer and the inputs of each batch."""
     data, order = data or ready(), Order()
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    disabled = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = pl.Trainer(
-        max_epochs=epochs, accelerator="cpu", devices=1, log_every_n_steps=1, callbacks=[order], **quiet | settings
+        max_epochs=epochs, accelerator="cpu", devices=1, log_every_n_steps=1, callbacks=[order], **disabled | settings
     )
     torch.manual_seed(0)
-    task = Supervised(Linear(data.spec), objective_for(data.spec), partial(SGD, lr=0.1), constant)
+    task = Supervised(Linear(data.spec), make_objective(data.spec), partial(SGD, lr=0.1), constant)
     trainer.fit(task, data, ckpt_path=ckpt_path)
-    return trainer, order.seen
+    return trainer, order.inputs
 
 
-def test_a_loader_asked_for_anew_each_epoch_goes_on_with_the_next_epoch():
-    _, once = trained()
-    _, anew = trained(reload_dataloaders_every_n_epochs=1)
-    assert anew == once
-    assert len({tuple(once[0]), tuple(once[3]), tuple(once[6])}) == 3
+def test_a_loader_requested_in_each_epoch_continues_with_the_next_epoch():
+    _, expected = train()
+    _, reloaded = train(reload_dataloaders_every_n_epochs=1)
+    assert reloaded == expected
+    assert len({tuple(expected[0]), tuple(expected[3]), tuple(expected[6])}) == 3
 
 
-def test_a_loader_asked_for_again_before_its_first_batch_begins_with_the_same_epoch():
+def test_a_loader_requested_again_before_its_first_batch_starts_the_same_epoch():
     data = ready()
     first = epoch(ready().train_dataloader())
     data.train_dataloader()
@@ -65,21 +65,21 @@ def test_a_loader_asked_for_again_before_its_first_batch_begins_with_the_same_ep
     assert epoch(data.train_dataloader()) == first
 
 
-def test_the_state_says_how_many_epochs_were_begun():
+def test_the_state_is_the_number_of_started_epochs():
     data = ready()
-    begun = [data.state_dict()]
+    states = [data.state_dict()]
     loader = data.train_dataloader()
-    begun.append(data.state_dict())
+    states.append(data.state_dict())
     next(iter(loader))
-    begun.append(data.state_dict())
+    states.append(data.state_dict())
     list(loader)
-    begun.append(data.state_dict())
+    states.append(data.state_dict())
     next(iter(data.train_dataloader()))
-    begun.append(data.state_dict())
-    assert begun == [{"epochs_begun": number} for number in (0, 0, 1, 2, 3)]
+    states.append(data.state_dict())
+    assert states == [{"epochs_begun": number} for number in (0, 0, 1, 2, 3)]
 
 
-def test_the_state_survives_until_a_loader_is_asked_for():
+def test_the_state_is_kept_until_a_loader_is_requested():
     data = ready()
     data.load_state_dict({"epochs_begun": 7})
     assert data.state_dict() == {"epochs_begun": 7}
@@ -87,7 +87,7 @@ def test_the_state_survives_until_a_loader_is_asked_for():
     assert data.state_dict() == {"epochs_begun": 7}
 
 
-def test_data_given_their_state_back_go_on_with_the_next_epoch():
+def test_restored_data_continue_with_the_next_epoch():
     uninterrupted, resumed = ready().train_dataloader(), ready()
     epochs = [epoch(uninterrupted) for _ in range(4)]
     resumed.load_state_dict({"epochs_begun": 2})
@@ -96,13 +96,13 @@ def test_data_given_their_state_back_go_on_with_the_next_epoch():
 
 
 @pytest.mark.parametrize("reloads", [0, 1])
-def test_a_run_that_goes_on_from_the_end_of_an_epoch_sees_what_an_uninterrupted_one_sees(tmp_path, reloads):
-    _, whole = trained(epochs=4)
-    stopped, before = trained(epochs=2, reload_dataloaders_every_n_epochs=reloads)
+def test_a_run_resumed_at_the_end_of_an_epoch_reads_the_same_batches(tmp_path, reloads):
+    _, uninterrupted = train(epochs=4)
+    stopped, first_part = train(epochs=2, reload_dataloaders_every_n_epochs=reloads)
     stopped.save_checkpoint(tmp_path / "at-two.ckpt")
     settings = {"ckpt_path": tmp_path / "at-two.ckpt", "reload_dataloaders_every_n_epochs": reloads}
-    _, after = trained(epochs=4, **settings)
-    assert before + after == whole
+    _, second_part = train(epochs=4, **settings)
+    assert first_part + second_part == uninterrupted
 
 
 def test_training_is_even_between_processes_and_evaluation_repeats_nothing():

@@ -1,4 +1,4 @@
-"""IMDB: the real reading code on tiny trees and CSV files, and, where they are, on the real reviews."""
+"""IMDB from small trees and CSV files and, if available, from the real reviews."""
 
 import hashlib
 import io
@@ -24,12 +24,12 @@ TREE = {  # eight different training reviews, and three of the test
 }
 
 
-def lay(root, tree=TREE, folder="mine"):
-    """A tree of reviews, as data.path=mine below the root."""
+def write_tree(root, tree=TREE, directory="mine"):
+    """Write a tree of reviews for data.path=mine below the root."""
     for part, texts in tree.items():
-        (root / folder / part).mkdir(parents=True)
+        (root / directory / part).mkdir(parents=True)
         for number, content in enumerate(texts):
-            (root / folder / part / f"{number}_7.txt").write_text(content, encoding="utf-8")
+            (root / directory / part / f"{number}_7.txt").write_text(content, encoding="utf-8")
     return root
 
 
@@ -39,70 +39,70 @@ def ready(root, **settings):
     return data
 
 
-def said(data, stage):
-    """Each review of a split in words, with its class."""
+def decode_split(data, stage):
+    """Return the text and class of each review of a split."""
     inputs, targets = data.splits[stage]
-    spoken = [" ".join(data.vocabulary[token] for token in row if token) for row in inputs.tolist()]
-    return list(zip(spoken, targets.tolist(), strict=True))
+    texts = [" ".join(data.vocabulary[token] for token in row if token) for row in inputs.tolist()]
+    return list(zip(texts, targets.tolist(), strict=True))
 
 
-def test_the_promise_is_made_without_any_file():
+def test_the_spec_needs_no_file():
     spec = IMDB(dir="no/such", vocabulary_size=500, max_length=60).spec
     names = ("negative", "positive")
-    assert spec == DataSpec("imdb", "tokens", (60,), "classes", 1, class_names=names, vocabulary_size=500)
+    assert spec == DataSpec("imdb", "tokens", (60,), "classification", 1, class_names=names, vocabulary_size=500)
 
 
-def test_the_folders_are_the_classes_and_validation_is_cut_from_training(tmp_path):
-    data = ready(lay(tmp_path), vocabulary_size=100)
-    both = said(data, "train") + said(data, "val")
+def test_directories_are_classes_and_validation_is_taken_from_training(tmp_path):
+    data = ready(write_tree(tmp_path), vocabulary_size=100)
+    reviews = decode_split(data, "train") + decode_split(data, "val")
     assert [len(data.splits[stage].targets) for stage in ("train", "val", "test")] == [6, 2, 3]
-    assert len({words for words, _ in both}) == 8
-    for words, target in both + said(data, "test"):
-        assert words.startswith("good" if target else ("bad", "<unknown>"))
+    assert len({text for text, _ in reviews}) == 8
+    for text, target in reviews + decode_split(data, "test"):
+        assert text.startswith("good" if target else ("bad", "<unknown>"))
 
 
-def test_the_test_stays_as_it_is_published(tmp_path):
-    data = ready(lay(tmp_path))
-    assert [target for _, target in said(data, "test")] == [0, 1, 1]  # its own repeat included
+def test_the_test_reviews_are_not_changed(tmp_path):
+    data = ready(write_tree(tmp_path))
+    assert [target for _, target in decode_split(data, "test")] == [0, 1, 1]  # its own repeat included
 
 
-def test_words_are_counted_in_the_training_part_alone(tmp_path):
-    data = ready(lay(tmp_path))
-    trained = {word for words, _ in said(data, "train") for word in words.split()}
-    assert set(data.vocabulary) == {"<padding>", "<unknown>", *trained}
-    assert "<unknown>" not in trained
-    assert sum(words.count("<unknown>") for words, _ in said(data, "val")) == 2  # their numbers: each stands once
-    assert said(data, "test")[0][0] == "bad <unknown> <unknown> <unknown> ."
+def test_the_vocabulary_contains_training_words_only(tmp_path):
+    data = ready(write_tree(tmp_path))
+    train_words = {token_text for text, _ in decode_split(data, "train") for token_text in text.split()}
+    assert set(data.vocabulary) == {"<padding>", "<unknown>", *train_words}
+    assert "<unknown>" not in train_words
+    assert sum(text.count("<unknown>") for text, _ in decode_split(data, "val")) == 2  # their numbers, which occur once
+    assert decode_split(data, "test")[0][0] == "bad <unknown> <unknown> <unknown> ."
 
 
-def test_no_text_is_in_two_parts(tmp_path):
+def test_no_text_is_in_two_splits(tmp_path):
     tree = TREE | {
         "train/neg": [*TREE["train/neg"], "BAD  one .", "bad film,<br />testword."],
         "train/pos": [*TREE["train/pos"], "good film .", "good five ."],
     }
-    plain, repeating = ready(lay(tmp_path / "a")), ready(lay(tmp_path / "b", tree))
-    assert len(repeating.splits["train"].targets) == 6  # as many as without the four
-    assert repeating.checksum() == plain.checksum()
+    data, data_with_repeats = ready(write_tree(tmp_path / "a")), ready(write_tree(tmp_path / "b", tree))
+    assert len(data_with_repeats.splits["train"].targets) == 6  # as many as without the four
+    assert data_with_repeats.checksum() == data.checksum()
 
 
-def test_what_was_left_out_is_said(tmp_path, caplog):
+def test_dropped_reviews_are_logged(tmp_path, caplog):
     caplog.set_level("INFO")
     tree = TREE | {"train/pos": [*TREE["train/pos"], "good film .", "good five ."]}
-    ready(lay(tmp_path, tree))
-    assert "left out of 10 reviews: 1 that repeat another and 1 that stand in the test as well" in caplog.text
+    ready(write_tree(tmp_path, tree))
+    assert "dropped of 10 reviews: 1 that repeat another and 1 that are also in the test" in caplog.text
 
 
-def test_the_data_seed_alone_changes_the_cut(tmp_path):
-    lay(tmp_path)
-    first, again, other = (ready(tmp_path, data_seed=seed, seed=run) for seed, run in ((0, 1), (0, 2), (2, 1)))
-    assert first.checksum() == again.checksum()
-    assert {words.split()[0] for words, _ in said(first, "val")}
+def test_only_the_data_seed_changes_the_split(tmp_path):
+    write_tree(tmp_path)
+    first, repeated, other = (ready(tmp_path, data_seed=seed, seed=run) for seed, run in ((0, 1), (0, 2), (2, 1)))
+    assert first.checksum() == repeated.checksum()
+    assert {text.split()[0] for text, _ in decode_split(first, "val")}
     assert first.checksum() != other.checksum()
 
 
-def test_a_batch_is_as_long_as_its_longest_text_and_padded_behind(tmp_path):
+def test_a_batch_is_as_long_as_its_longest_text_and_padded_at_the_end(tmp_path):
     tree = TREE | {"train/neg": ["bad", "bad " * 9, "bad bad", "bad " * 8]}
-    data = ready(lay(tmp_path, tree), max_length=7, batch_size=3)
+    data = ready(write_tree(tmp_path, tree), max_length=7, batch_size=3)
     assert data.splits["train"].inputs.shape == (6, 7)
     assert data.splits["train"].inputs.dtype == torch.int16
     for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
@@ -111,50 +111,53 @@ def test_a_batch_is_as_long_as_its_longest_text_and_padded_behind(tmp_path):
             assert inputs.dtype == torch.int64
             assert inputs.shape[1] == lengths.max()
             assert all((row[:length] != 0).all() for row, length in zip(inputs, lengths, strict=True))
-    short, long = data.prepare(torch.tensor([[5, 6, 0, 0], [5, 0, 0, 0]])), data.prepare(torch.tensor([[5, 6, 7, 8]]))
-    assert short.tolist() == [[5, 6], [5, 0]]
-    assert long.tolist() == [[5, 6, 7, 8]]
+    short_batch, long_batch = (
+        data.prepare(torch.tensor([[5, 6, 0, 0], [5, 0, 0, 0]])),
+        data.prepare(torch.tensor([[5, 6, 7, 8]])),
+    )
+    assert short_batch.tolist() == [[5, 6], [5, 0]]
+    assert long_batch.tolist() == [[5, 6, 7, 8]]
 
 
-def test_texts_of_like_length_are_read_together(tmp_path):
+def test_texts_of_similar_length_are_read_together(tmp_path):
     tree = TREE | {part: [f"{n} " * n for n in range(1 + shift, 41, 2)] for shift, part in enumerate(list(TREE)[:2])}
-    loader = ready(lay(tmp_path, tree), batch_size=2).train_dataloader()
+    loader = ready(write_tree(tmp_path, tree), batch_size=2).train_dataloader()
     lengths = [(inputs != 0).sum(1) for inputs, _ in loader]
     assert max(int(batch.max() - batch.min()) for batch in lengths) <= 3  # two were cut away for validation
 
 
-def test_of_long_reviews_the_start_or_the_end_is_kept(tmp_path):
-    lay(tmp_path, TREE | {"test/neg": ["bad one two three good ."]})
+def test_long_reviews_are_cut_to_their_start_or_end(tmp_path):
+    write_tree(tmp_path, TREE | {"test/neg": ["bad one two three good ."]})
     sizes = {"max_length": 2, "data_seed": 3}
     assert ready(tmp_path, **sizes).tokens(["bad good ."]).shape == (1, 2)
-    start, end = (said(ready(tmp_path, keep=keep, **sizes), "test")[0][0] for keep in ("start", "end"))
+    start, end = (decode_split(ready(tmp_path, keep=keep, **sizes), "test")[0][0] for keep in ("start", "end"))
     assert start.startswith("bad ")
     assert end == "good ."
 
 
-def test_texts_of_your_own_become_tokens_of_the_same_vocabulary(tmp_path):
-    data = ready(lay(tmp_path))
+def test_other_texts_are_encoded_with_the_vocabulary(tmp_path):
+    data = ready(write_tree(tmp_path))
     tokens = data.tokens(["Good, BAD.", "bad"])
     assert tokens.dtype == torch.int64
-    words = [[data.vocabulary[token] for token in row] for row in tokens.tolist()]
-    assert words == [["good", "<unknown>", "bad", "."], ["bad", "<padding>", "<padding>", "<padding>"]]
+    rows_of_words = [[data.vocabulary[token] for token in row] for row in tokens.tolist()]
+    assert rows_of_words == [["good", "<unknown>", "bad", "."], ["bad", "<padding>", "<padding>", "<padding>"]]
 
 
-def test_a_second_run_numbers_no_word_and_a_changed_text_or_setting_does(tmp_path, monkeypatch):
-    lay(tmp_path)
+def test_tokens_are_cached_for_the_same_texts_and_settings(tmp_path, monkeypatch):
+    write_tree(tmp_path)
     first = ready(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(tokenization, "tokenizer", None)  # cutting a text would fail
-        again = ready(tmp_path)
-        assert again.checksum() == first.checksum()
-        assert again.vocabulary == first.vocabulary
-        assert ready(tmp_path, max_length=3, keep="end").splits["test"].inputs.shape == (3, 3)  # cut from the same
+        patch.setattr(tokenization, "build_tokenizer", None)  # tokenizing a text would fail
+        repeated = ready(tmp_path)
+        assert repeated.checksum() == first.checksum()
+        assert repeated.vocabulary == first.vocabulary
+        assert ready(tmp_path, max_length=3, keep="end").splits["test"].inputs.shape == (3, 3)  # the same cached tokens
         (file,) = (tmp_path / ".cache").iterdir()
-        for changed in ({"vocabulary_size": 9}, {"val_size": 3}, {"data_seed": 2}):
+        for settings in ({"vocabulary_size": 9}, {"val_size": 3}, {"data_seed": 2}):
             with pytest.raises(TypeError):
-                ready(tmp_path, **changed)
+                ready(tmp_path, **settings)
     (tmp_path / "mine/test/pos/0_7.txt").write_text("bad film .")
-    assert said(ready(tmp_path), "test")[1][0].startswith("bad")
+    assert decode_split(ready(tmp_path), "test")[1][0].startswith("bad")
     file.write_bytes(file.read_bytes()[:-30])
     (tmp_path / "mine/test/pos/0_7.txt").write_text("good film .")
     assert ready(tmp_path).checksum() == first.checksum()
@@ -173,16 +176,16 @@ def rows(labels, first=0):
         ("text,stars", ("bad", "good"), {"class_names": ["bad", "good"]}),
     ],
 )
-def test_a_csv_file_is_cut_into_three_by_its_labels(tmp_path, header, labels, settings):
+def test_a_csv_file_is_split_into_three(tmp_path, header, labels, settings):
     lines = [*([header] if header else []), *rows([labels[number % 2] for number in range(10)])]
     (tmp_path / "my.csv").write_text("\n".join(lines))
     data = ready(tmp_path, path="my.csv", test_size=3, **settings)
     assert [len(data.splits[stage].targets) for stage in ("train", "val", "test")] == [5, 2, 3]
-    for words, target in said(data, "train"):
-        assert int(words.split()[-1]) % 2 == target
+    for text, target in decode_split(data, "train"):
+        assert int(text.split()[-1]) % 2 == target
 
 
-def test_a_csv_file_may_have_more_classes_and_repeats_none_of_its_texts(tmp_path):
+def test_a_csv_file_may_have_more_classes_and_its_repeats_are_dropped(tmp_path):
     lines = ["text,kind", *rows("abcabcabc"), *rows("abcabcabc")]
     (tmp_path / "my.csv").write_text("\n".join(lines))
     data = ready(tmp_path, path=str(tmp_path / "my.csv"), test_size=3, class_names=["a", "b", "c"])
@@ -192,7 +195,7 @@ def test_a_csv_file_may_have_more_classes_and_repeats_none_of_its_texts(tmp_path
 
 @pytest.fixture
 def archive(tmp_path, monkeypatch):
-    """A tiny archive like the published one, on a server; also what is not wanted of it."""
+    """Serve a small archive like the published one, with additional files."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     (tmp_path / "server").mkdir()
     file = tmp_path / "server" / "aclImdb_v1.tar.gz"
@@ -212,27 +215,27 @@ def archive(tmp_path, monkeypatch):
         server.shutdown()
 
 
-def test_a_missing_folder_is_fetched_and_unpacked_without_what_is_not_wanted(tmp_path, archive, monkeypatch):
-    monkeypatch.setattr(imdb, "REVIEWS", None)
+def test_a_missing_directory_is_downloaded_and_only_reviews_are_unpacked(tmp_path, archive, monkeypatch):
+    monkeypatch.setattr(imdb, "REVIEWS_PER_DIRECTORY", None)
     root = tmp_path / "data"
     data = ready(root, path="aclImdb", download=True, mirrors=[archive])
-    assert data.checksum() == ready(lay(tmp_path)).checksum()
+    assert data.checksum() == ready(write_tree(tmp_path)).checksum()
     assert sorted(file.name for file in root.iterdir()) == [".cache", "aclImdb", "aclImdb_v1.tar.gz"]
     assert len(list((root / "aclImdb").rglob("*.txt"))) == 11
     (root / "aclImdb_v1.tar.gz").unlink()  # what is unpacked needs neither archive nor network
     assert ready(root, path="aclImdb").checksum() == data.checksum()
 
 
-@pytest.mark.slow  # half a minute to number all words, where nobody has done it yet
+@pytest.mark.slow  # half a minute to encode all reviews without a cache
 @pytest.mark.real_data
 def test_the_real_reviews_have_their_sizes_classes_and_words(imdb_dir):
     data = ready(imdb_dir, path="aclImdb", val_size=2500)
-    # 99 training reviews repeat another, and 123 stand in the test as well
+    # 99 training reviews repeat another, and 123 are also in the test
     assert [len(data.splits[stage].targets) for stage in ("train", "val", "test")] == [22278, 2500, 25000]
     assert torch.bincount(data.splits["test"].targets).tolist() == [12500, 12500]
     assert len(data.vocabulary) == 20_000
     assert data.vocabulary[2:7] == ["the", ".", ",", "and", "a"]
-    for word, says_positive in (("great", True), ("excellent", True), ("awful", False), ("worst", False)):
+    for token_text, is_positive in (("great", True), ("excellent", True), ("awful", False), ("worst", False)):
         for inputs, targets in data.splits.values():
-            count = (inputs == data.vocabulary.index(word)).sum(1).float()
-            assert (count[targets == 1].mean() > 2 * count[targets == 0].mean()) == says_positive
+            count = (inputs == data.vocabulary.index(token_text)).sum(1).float()
+            assert (count[targets == 1].mean() > 2 * count[targets == 0].mean()) == is_positive

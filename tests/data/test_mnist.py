@@ -1,4 +1,4 @@
-"""MNIST: the real reading code on tiny files in the real format, and, where they are, on the real ones."""
+"""MNIST from small files in the real format and, if available, from the real files."""
 
 import gzip
 import hashlib
@@ -10,34 +10,34 @@ import torch
 from trainer.core.errors import UserError
 from trainer.data import mnist
 from trainer.data.io.download import DataFile
-from trainer.data.loading.counter_rng import Draws
+from trainer.data.loading.counter_rng import BatchRNG
 from trainer.data.mnist import MNIST, read_idx
 
 
-def idx(shape, numbers):
-    """Bytes of a file in the IDX format."""
+def encode_idx(shape, numbers):
+    """Return the bytes of a file in the IDX format."""
     return struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape) + bytes(numbers)
 
 
 def write(root, monkeypatch, *, train=20, test=6, height=28, width=28):
-    """Put four tiny files where MNIST looks for them: image n is n all over, save for row 2, column 5: 255."""
-    folder = root / "MNIST/raw"
-    folder.mkdir(parents=True)
+    """Write four small MNIST files: all pixels of image n are n, except 255 in row 2, column 5."""
+    directory = root / "MNIST/raw"
+    directory.mkdir(parents=True)
     for part, size, first in (("train", train, 0), ("t10k", test, 100)):
         images = []
         for number in range(first, first + size):
             image = [number] * (height * width)
             image[2 * width + 5] = 255
             images += image
-        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx((size, height, width), images))
-        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx((size,), [n % 10 for n in range(size)]))
-    sums = {file.name: hashlib.md5(file.read_bytes()).hexdigest() for file in folder.iterdir()}
-    monkeypatch.setattr(mnist, "FILES", {name: DataFile(f"MNIST/raw/{name}", md5) for name, md5 in sums.items()})
+        (directory / f"{part}-images-idx3-ubyte").write_bytes(encode_idx((size, height, width), images))
+        (directory / f"{part}-labels-idx1-ubyte").write_bytes(encode_idx((size,), [n % 10 for n in range(size)]))
+    checksums = {file.name: hashlib.md5(file.read_bytes()).hexdigest() for file in directory.iterdir()}
+    monkeypatch.setattr(mnist, "FILES", {name: DataFile(f"MNIST/raw/{name}", md5) for name, md5 in checksums.items()})
 
 
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
-    """MNIST on tiny files: 20 training images, the numbers 0 to 19, and 6 test images, 100 to 105."""
+    """Return a function that loads small files: 20 training images, 0 to 19, and 6 test images, 100 to 105."""
     write(tmp_path, monkeypatch)
 
     def ready(**settings):
@@ -61,7 +61,7 @@ def test_images_and_labels_are_read_in_order(tiny):
     assert (test.inputs == 255).nonzero().tolist() == [[n, 0, 2, 5] for n in range(6)]
 
 
-def test_validation_is_cut_from_the_training_images_alone(tiny):
+def test_validation_is_taken_from_the_training_images(tiny):
     splits = tiny().splits
     assert [len(splits[stage].targets) for stage in ("train", "val", "test")] == [15, 5, 6]
     assert sorted(numbers(splits["train"]) + numbers(splits["val"])) == list(range(20))
@@ -70,102 +70,102 @@ def test_validation_is_cut_from_the_training_images_alone(tiny):
         assert splits[stage].targets.tolist() == [n % 10 for n in numbers(splits[stage])]
 
 
-def test_every_run_has_the_same_cut_unless_the_data_seed_differs(tiny):
+def test_every_run_has_the_same_split_unless_the_data_seed_differs(tiny):
     assert tiny(seed=1).checksum() == tiny(seed=2).checksum()
     assert tiny(data_seed=1).checksum() != tiny().checksum()
 
 
-def test_pixels_are_normalised_by_the_known_mean_and_deviation(tiny):
+def test_pixels_are_standardized(tiny):
     prepared = tiny().prepare(torch.tensor([0, 255, 51], dtype=torch.uint8))
     # -0.1307 / 0.3081, 0.8693 / 0.3081, (0.2 - 0.1307) / 0.3081
     assert prepared.tolist() == pytest.approx([-0.4242129, 2.8214867, 0.2249270], abs=1e-6)
 
 
-def test_preparing_leaves_the_stored_bytes_alone(tiny):
+def test_preparing_does_not_change_the_stored_bytes(tiny):
     data = tiny()
-    before = data.checksum()
+    original = data.checksum()
     for batches in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
         list(batches)
-    assert data.checksum() == before
+    assert data.checksum() == original
 
 
-def test_training_images_are_left_alone_unless_augmentation_is_asked_for(tiny):
+def test_training_images_are_not_changed_without_augmentation(tiny):
     images = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(tiny().augment(images, Draws(torch.arange(4), 0)), images)
+    assert torch.equal(tiny().augment(images, BatchRNG(torch.arange(4), 0)), images)
 
 
-@pytest.mark.parametrize("asked", [{"degrees": 20.0}, {"shift_pixels": 2.0}, {"scale": 0.3}])
-def test_each_augmentation_changes_training_images_alone(tiny, asked):
-    plain, changed = tiny(), tiny(**asked)
-    batch, other = (next(iter(data.train_dataloader())) for data in (plain, changed))
-    assert torch.equal(batch[1], other[1])
-    assert not torch.allclose(batch[0], other[0], atol=1e-3)
-    assert torch.equal(*(next(iter(data.test_dataloader()))[0] for data in (plain, changed)))
+@pytest.mark.parametrize("settings", [{"degrees": 20.0}, {"shift_pixels": 2.0}, {"scale": 0.3}])
+def test_each_augmentation_changes_training_images_only(tiny, settings):
+    unchanged, augmented = tiny(), tiny(**settings)
+    batch, augmented_batch = (next(iter(data.train_dataloader())) for data in (unchanged, augmented))
+    assert torch.equal(batch[1], augmented_batch[1])
+    assert not torch.allclose(batch[0], augmented_batch[0], atol=1e-3)
+    assert torch.equal(*(next(iter(data.test_dataloader()))[0] for data in (unchanged, augmented)))
 
 
 def test_augmentation_fills_with_black(tiny):
     data = tiny(degrees=30.0, shift_pixels=5.0, scale=0.3)
     black = data.prepare(torch.zeros(8, 1, 28, 28, dtype=torch.uint8))
-    assert torch.allclose(data.augment(black, Draws(torch.arange(8), 0)), black, atol=1e-5)
+    assert torch.allclose(data.augment(black, BatchRNG(torch.arange(8), 0)), black, atol=1e-5)
 
 
-def test_images_of_another_size_are_refused_with_both_shapes(tmp_path, monkeypatch):
+def test_images_of_another_size_are_an_error_with_both_shapes(tmp_path, monkeypatch):
     write(tmp_path, monkeypatch, height=28, width=27)
-    with pytest.raises(UserError, match=r"promised inputs of shape \(1, 28, 28\), found \(1, 28, 27\)$"):
+    with pytest.raises(UserError, match=r"expected inputs of shape \(1, 28, 28\), found \(1, 28, 27\)$"):
         MNIST(dir=str(tmp_path), val_size=5).setup("fit")
 
 
-def test_missing_files_that_may_not_be_fetched_are_refused(tmp_path):
+def test_missing_files_without_download_are_an_error(tmp_path):
     with pytest.raises(UserError, match="train-images-idx3-ubyte"):
         MNIST(dir=str(tmp_path), download=False).setup("fit")
 
 
-def test_the_promise_is_made_without_files(tmp_path):
+def test_the_spec_needs_no_files(tmp_path):
     spec = MNIST(dir=str(tmp_path / "nowhere")).spec
-    assert (spec.kind, spec.shape, spec.target, spec.output_size) == ("image", (1, 28, 28), "classes", 10)
+    assert (spec.kind, spec.shape, spec.target, spec.output_size) == ("image", (1, 28, 28), "classification", 10)
     assert spec.class_names == ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 
 
 def test_an_idx_file_of_any_number_of_axes_is_read(tmp_path):
     file = tmp_path / "some"
-    file.write_bytes(idx((2, 3), range(6)))
+    file.write_bytes(encode_idx((2, 3), range(6)))
     assert read_idx(file).tolist() == [[0, 1, 2], [3, 4, 5]]
-    file.write_bytes(idx((300,), [7] * 300))
+    file.write_bytes(encode_idx((300,), [7] * 300))
     assert read_idx(file).shape == (300,)
 
 
 @pytest.mark.parametrize(
-    "raw",
+    "content",
     {
         "empty": b"",
-        "cut in its header": idx((2, 3), range(6))[:9],
-        "cut short": idx((2, 3), range(6))[:-1],
-        "too long": idx((2, 3), range(6)) + b"x",
-        "of floats": b"\0\0\x0d" + idx((2, 3), range(6))[3:],
+        "cut in its header": encode_idx((2, 3), range(6))[:9],
+        "cut short": encode_idx((2, 3), range(6))[:-1],
+        "too long": encode_idx((2, 3), range(6)) + b"x",
+        "of floats": b"\0\0\x0d" + encode_idx((2, 3), range(6))[3:],
         "something else": b"<!DOCTYPE html>",
     }.items(),
     ids=lambda item: item[0],
 )
-def test_a_file_that_is_not_idx_is_refused(tmp_path, raw):
+def test_an_invalid_idx_file_is_an_error(tmp_path, content):
     file = tmp_path / "some-ubyte"
-    file.write_bytes(raw[1])
-    with pytest.raises(UserError) as refusal:
+    file.write_bytes(content[1])
+    with pytest.raises(UserError) as error:
         read_idx(file)
-    assert str(refusal.value) == f"{file}: not an IDX file of bytes"
+    assert str(error.value) == f"{file}: not an IDX file of bytes"
 
 
-def test_files_with_another_checksum_are_refused_without_advice_to_delete_them(tmp_path, monkeypatch):
+def test_files_with_another_checksum_are_an_error_without_advice_to_delete_them(tmp_path, monkeypatch):
     published = mnist.FILES["train-images-idx3-ubyte"]
     write(tmp_path, monkeypatch)
     monkeypatch.setattr(mnist, "FILES", {"train-images-idx3-ubyte": published})
     images = tmp_path / "MNIST/raw/train-images-idx3-ubyte"
-    found = hashlib.md5(images.read_bytes()).hexdigest()
-    with pytest.raises(UserError) as refusal:
+    md5 = hashlib.md5(images.read_bytes()).hexdigest()
+    with pytest.raises(UserError) as error:
         MNIST(dir=str(tmp_path), download=False).setup("fit")
-    assert str(refusal.value) == (
-        f"{images} is not the published file: its MD5 is {found}, expected 6bbc9ace898e44ae57da46a324031adb.\n"
-        "Move it elsewhere and put the published file there.\n"
-        "To read the present file on purpose: data.verify_checksums=false (Fashion-MNIST and other data sets use the "
+    assert str(error.value) == (
+        f"{images} is not the published file: its MD5 is {md5}, expected 6bbc9ace898e44ae57da46a324031adb.\n"
+        "Move it away and put the published file there.\n"
+        "To read the present file anyway: data.verify_checksums=false (Fashion-MNIST and other data sets use the "
         "same file names)"
     )
 
@@ -184,12 +184,12 @@ def test_files_with_another_checksum_are_read_on_request_and_nothing_is_download
     assert numbers(data.splits["test"]) == [100, 101, 102, 103, 104, 105]
     (tmp_path / "MNIST/raw/t10k-labels-idx1-ubyte").unlink()
     (tmp_path / "MNIST/raw/t10k-labels-idx1-ubyte.gz").unlink(missing_ok=True)
-    with pytest.raises(UserError, match=r"t10k-labels-idx1-ubyte is missing, and no mirror is known for it\.\nPut the"):
+    with pytest.raises(UserError, match=r"t10k-labels-idx1-ubyte is missing, and it has no mirrors\.\nPut the"):
         MNIST(**settings).setup("fit")
 
 
 @pytest.mark.real_data
-def test_the_real_files_hold_the_official_images(mnist_dir):
+def test_the_real_files_contain_the_official_images(mnist_dir):
     data = MNIST(dir=str(mnist_dir), download=False)
     data.setup("fit")
     assert [len(data.splits[stage].targets) for stage in ("train", "val", "test")] == [55_000, 5_000, 10_000]

@@ -1,4 +1,4 @@
-"""xor, line and digits: what they hold, and how they are cut."""
+"""Contents and splits of the data sets xor, line and digits."""
 
 from functools import partial
 
@@ -8,7 +8,7 @@ import torch
 from trainer.core.errors import UserError
 from trainer.data.digits import Digits
 from trainer.data.line import Line
-from trainer.data.loading.counter_rng import Draws
+from trainer.data.loading.counter_rng import BatchRNG
 from trainer.data.xor import XOR
 
 SETS = {"xor": partial(XOR, batch_size=4), "line": Line, "digits": Digits}
@@ -19,8 +19,8 @@ def ready(data):
     return data
 
 
-def together(data):
-    """All examples of the three splits, each as a tuple of numbers."""
+def collect_examples(data):
+    """Return all examples of the three splits as tuples of numbers."""
     return [
         (*inputs.flatten().tolist(), *targets.flatten().tolist())
         for split in data.splits.values()
@@ -29,7 +29,7 @@ def together(data):
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_each_split_keeps_the_promise(name):
+def test_each_split_matches_its_spec(name):
     data = ready(SETS[name]())
     assert list(data.splits) == ["train", "val", "test"]
     assert data.spec.name == name
@@ -37,11 +37,11 @@ def test_each_split_keeps_the_promise(name):
         inputs, targets = next(iter(batches))
         assert inputs.dtype == torch.float32
         assert inputs.shape[1:] == data.spec.shape
-        assert targets.dtype == (torch.int64 if data.spec.target == "classes" else torch.float32)
+        assert targets.dtype == (torch.int64 if data.spec.target == "classification" else torch.float32)
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_the_seed_of_the_run_changes_the_order_and_not_the_cut(name):
+def test_the_seed_of_the_run_changes_the_order_and_not_the_split(name):
     first, other = ready(SETS[name](seed=1)), ready(SETS[name](seed=2))
     assert first.checksum() == other.checksum()
     orders = [torch.cat([inputs for inputs, _ in data.train_dataloader()]) for data in (first, other)]
@@ -50,7 +50,7 @@ def test_the_seed_of_the_run_changes_the_order_and_not_the_cut(name):
 
 
 @pytest.mark.parametrize("name", ["line", "digits"])
-def test_the_data_seed_changes_the_cut(name):
+def test_the_data_seed_changes_the_split(name):
     assert ready(SETS[name](data_seed=0)).checksum() != ready(SETS[name](data_seed=1)).checksum()
 
 
@@ -61,37 +61,37 @@ def test_xor_is_its_truth_table_in_every_split():
         assert table == [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0)]
 
 
-def test_the_splits_of_a_line_hold_each_point_once():
-    data = ready(Line(points=50, slope=2, intercept=1, noise=0, x_min=-1, x_max=1, val_share=0.2))
+def test_the_splits_of_a_line_contain_each_point_once():
+    data = ready(Line(points=50, slope=2, intercept=1, noise=0, x_min=-1, x_max=1, val_fraction=0.2))
     assert [len(split.targets) for split in data.splits.values()] == [30, 10, 10]
-    x, y = torch.tensor(sorted(together(data))).T
+    x, y = torch.tensor(sorted(collect_examples(data))).T
     assert torch.allclose(x, torch.linspace(-1, 1, 50))
     assert torch.allclose(y, 2 * x + 1)
 
 
-def test_the_noise_of_a_line_has_the_deviation_asked_for():
-    inputs, targets = ready(Line(points=4000, slope=3, intercept=-1, noise=0.5, val_share=0)).splits["train"]
+def test_the_noise_of_a_line_has_the_configured_standard_deviation():
+    inputs, targets = ready(Line(points=4000, slope=3, intercept=-1, noise=0.5, val_fraction=0)).splits["train"]
     noise = targets - (3 * inputs - 1)
     assert noise.std().item() == pytest.approx(0.5, rel=0.05)
     assert noise.mean().item() == pytest.approx(0, abs=0.03)
 
 
-def test_a_line_that_is_not_cut_gives_every_split_all_points():
-    data = ready(Line(points=3, val_share=0))
+def test_without_a_split_every_split_of_a_line_has_all_points():
+    data = ready(Line(points=3, val_fraction=0))
     assert [len(split.targets) for split in data.splits.values()] == [3, 3, 3]
 
 
-def test_fewer_than_two_points_make_no_line():
+def test_a_line_needs_two_points():
     with pytest.raises(UserError, match=r"^data\.points: 1 points make no line"):
         Line(points=1)
 
 
-def test_the_splits_of_digits_are_disjoint_and_together_the_whole_set():
+def test_the_splits_of_digits_are_disjoint_and_complete():
     data = ready(Digits(val_size=180, test_size=360))
     assert [len(split.targets) for split in data.splits.values()] == [1257, 180, 360]
-    whole = ready(Digits(val_size=1, test_size=1, data_seed=9))
-    assert len(set(together(whole))) == 1797  # no two images are equal, so an image stands for its index
-    assert sorted(together(data)) == sorted(together(whole))
+    other = ready(Digits(val_size=1, test_size=1, data_seed=9))
+    assert len(set(collect_examples(other))) == 1797  # no two images are equal, so an image stands for its index
+    assert sorted(collect_examples(data)) == sorted(collect_examples(other))
 
 
 def test_digits_are_those_of_the_uci_repository():
@@ -106,45 +106,45 @@ def test_pixels_of_digits_are_scaled_to_one():
     assert (images.min().item(), images.max().item()) == (0, 1)
 
 
-def test_digits_are_shifted_in_training_alone_and_only_if_asked():
-    def sums(data):
+def test_digits_are_shifted_in_training_only():
+    def sum_images(data):
         stages = (data.train_dataloader(), data.val_dataloader(), data.test_dataloader())
         return [torch.cat([inputs for inputs, _ in batches]).sum(0) for batches in stages]
 
-    plain, shifted = sums(ready(Digits())), sums(ready(Digits(shift_pixels=2.0)))
-    assert not torch.allclose(plain[0], shifted[0])
-    assert torch.equal(plain[1], shifted[1])
-    assert torch.equal(plain[2], shifted[2])
-    assert torch.equal(Digits().augment(plain[1], Draws(torch.arange(len(plain[1])), 0)), plain[1])
+    unchanged, shifted = sum_images(ready(Digits())), sum_images(ready(Digits(shift_pixels=2.0)))
+    assert not torch.allclose(unchanged[0], shifted[0])
+    assert torch.equal(unchanged[1], shifted[1])
+    assert torch.equal(unchanged[2], shifted[2])
+    assert torch.equal(Digits().augment(unchanged[1], BatchRNG(torch.arange(len(unchanged[1])), 0)), unchanged[1])
 
 
-def test_training_takes_batch_size_and_evaluation_eval_batch_size():
+def test_training_uses_batch_size_and_evaluation_eval_batch_size():
     data = ready(Digits(batch_size=50, eval_batch_size=100))
-    sizes = [len(next(iter(some))[1]) for some in (data.train_dataloader(), data.val_dataloader())]
+    sizes = [len(next(iter(loader))[1]) for loader in (data.train_dataloader(), data.val_dataloader())]
     assert sizes == [50, 100]
     assert len(next(iter(data.test_dataloader()))[1]) == 100
 
 
-@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"batch_size": 4, "eval_batch_size": 0}])
-def test_a_batch_holds_at_least_one_example(wrong):
+@pytest.mark.parametrize("settings", [{"batch_size": 0}, {"batch_size": 4, "eval_batch_size": 0}])
+def test_a_batch_has_at_least_one_example(settings):
     with pytest.raises(UserError, match=r"^data\.batch_size, data\.eval_batch_size and data\.repeats: must be"):
-        XOR(**wrong)
+        XOR(**settings)
 
 
 @pytest.mark.parametrize(
     ("data", "sizes"),
     [
-        (Line(points=10, val_share=0.5), "10 examples cannot be cut into parts of 5, 5 and a rest"),
-        (Line(points=10, val_share=0.9), "10 examples cannot be cut into parts of 9, 9 and a rest"),
-        (Digits(val_size=1437), "1797 examples cannot be cut into parts of 1437, 360 and a rest"),
-        (Digits(val_size=0), "1797 examples cannot be cut into parts of 0, 360 and a rest"),
+        (Line(points=10, val_fraction=0.5), "10 examples cannot be split into parts of 5, 5 and a rest"),
+        (Line(points=10, val_fraction=0.9), "10 examples cannot be split into parts of 9, 9 and a rest"),
+        (Digits(val_size=1437), "1797 examples cannot be split into parts of 1437, 360 and a rest"),
+        (Digits(val_size=0), "1797 examples cannot be split into parts of 0, 360 and a rest"),
     ],
 )
-def test_splits_that_leave_nothing_to_train_on_are_refused(data, sizes):
-    with pytest.raises(UserError, match=f"^data: {sizes} to train on; change the sizes or shares of the splits$"):
+def test_splits_that_leave_no_training_examples_are_an_error(data, sizes):
+    with pytest.raises(UserError, match=f"^data: {sizes} for training; change the sizes or fractions of the splits$"):
         data.setup("fit")
 
 
-def test_too_few_points_to_judge_a_line_by_are_refused():
-    with pytest.raises(UserError, match=r"^data 'line', val split: it has one example, and r2 needs two; keep more"):
+def test_a_line_needs_two_validation_points():
+    with pytest.raises(UserError, match=r"^data 'line', val split: it has one example, but r2 needs two; use more"):
         Line(points=6).setup("fit")  # 0.2 of 6, rounded, is 1

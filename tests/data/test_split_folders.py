@@ -1,14 +1,14 @@
-"""Folders of splits: known in any usual spelling; one that may be a split or a class is refused by name."""
+"""Detection of split directories by their names, and errors for ambiguous ones."""
 
 import pytest
 
 from trainer.core.errors import UserError
-from trainer.data.io.class_folders import classes_in, folders_of
+from trainer.data.io.class_folders import find_classes, find_split_directories
 
 
 @pytest.fixture
-def made(tmp_path):
-    """A folder with these files in it, all of them empty."""
+def make_files(tmp_path):
+    """Return a function that creates empty files and returns their directory."""
 
     def make(*files):
         for file in files:
@@ -29,62 +29,62 @@ def made(tmp_path):
         ("train_images", "ValidData", "Tests"),
     ],
 )
-def test_folders_of_splits_are_known_in_any_case_and_by_the_usual_words(made, names):
-    root = made(*(f"{name}/{kind}/1.jpg" for name in names for kind in "ab"))
-    folders = folders_of(root)
-    assert [*folders.items()] == [("train", root / names[0]), ("val", root / names[1]), ("test", root / names[2])]
-    assert classes_in(folders) == ("a", "b")
+def test_split_directories_are_detected_in_any_case_and_with_usual_names(make_files, names):
+    root = make_files(*(f"{name}/{kind}/1.jpg" for name in names for kind in "ab"))
+    directories = find_split_directories(root)
+    assert [*directories.items()] == [("train", root / names[0]), ("val", root / names[1]), ("test", root / names[2])]
+    assert find_classes(directories) == ("a", "b")
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "message"),
     [
         (
             ["Train/a/1.jpg", "training/a/1.jpg"],
-            "data.path: 'ROOT/Train' and 'ROOT/training' are the same split; move one elsewhere",
+            "data.path: 'ROOT/Train' and 'ROOT/training' are the same split; move one away",
         ),
         (
             ["red/1.jpg", "blue/1.jpg", "Test/1.jpg"],
-            "data.path: 'ROOT/Test' has the name of a split, but no folders of classes in it\n"
+            "data.path: 'ROOT/Test' has the name of a split, but contains no class directories\n"
             "  if it is a class, list it: 'data.classes=[Test,blue,red]'\n"
-            "  if not, move it elsewhere or leave it out: 'data.classes=[blue,red]'",
+            "  if not, move it away or leave it out: 'data.classes=[blue,red]'",
         ),
         (
             ["train/1.jpg", "test/1.jpg"],
-            "data.path: 'ROOT/test' has the name of a split, but no folders of classes in it\n"
-            "  if it is a class, list it: 'data.classes=[test,train]'\n  if not, move it elsewhere",
+            "data.path: 'ROOT/test' has the name of a split, but contains no class directories\n"
+            "  if it is a class, list it: 'data.classes=[test,train]'\n  if not, move it away",
         ),
         (
             ["learn/a/1.jpg", "learn/b/1.jpg", "check/a/1.jpg", "check/b/1.jpg"],
-            "data.path: 'ROOT/check' and 'ROOT/learn' have the same folders in them: a, b\n"
+            "data.path: 'ROOT/check' and 'ROOT/learn' contain the same directories: a, b\n"
             "  if they are splits, name them train, val and test; if they are classes, list them: "
             "'data.classes=[check,learn]'",
         ),
         (
             ["train/a/1.jpg", "train/b/1.jpg", "Eval/a/1.jpg", "Eval/b/1.jpg"],
-            "data.path: 'ROOT/Eval' has folders of classes, as 'ROOT/train' has; if it is a split, name it train, val "
-            "or test, if not, move it elsewhere",
+            "data.path: 'ROOT/Eval' has class directories like 'ROOT/train'; if it is a split, name it train, val "
+            "or test; if not, move it away",
         ),
         (
             ["train/steam/1.jpg", "train/diesel/1.jpg", "car/1.jpg", "ship/1.jpg"],
-            "data.path: 'ROOT/train' may be a split or a class, as 'ROOT/car' has pictures\n"
-            "  if it is a class, list them: 'data.classes=[car,ship,train]'; if not, data.path=ROOT/train",
+            "data.path: 'ROOT/train' may be a split or a class, as 'ROOT/car' contains images\n"
+            "  if it is a class, list all: 'data.classes=[car,ship,train]'; if not, data.path=ROOT/train",
         ),
         (
             ["cat/1.jpg", "Cat/1.jpg", "dog/1.jpg"],
-            "data.path: 'Cat' and 'cat' in 'ROOT' are nearly the same name; make them one folder, or list both: "
+            "data.path: 'Cat' and 'cat' in 'ROOT' have nearly the same name; merge them, or list both: "
             "'data.classes=[Cat,cat,dog]'",
         ),
     ],
 )
-def test_a_folder_that_may_be_a_split_or_a_class_is_refused_by_name(made, files, said):
-    root = made(*files)
-    with pytest.raises(UserError) as refusal:
-        classes_in(folders_of(root))
-    assert str(refusal.value).replace(str(root), "ROOT") == said
+def test_an_ambiguous_directory_is_an_error(make_files, files, message):
+    root = make_files(*files)
+    with pytest.raises(UserError) as error:
+        find_classes(find_split_directories(root))
+    assert str(error.value).replace(str(root), "ROOT") == message
 
 
-def test_folders_that_the_user_lists_are_classes_whatever_their_names(made):
-    root = made("train/x/1.jpg", "train/y/1.jpg", "test/1.jpg", "ship/1.jpg")
-    assert folders_of(root, ["train", "test"]) == {"train": root}
-    assert classes_in(folders_of(root, ["train", "test"]), listed=True) == ("ship", "test", "train")
+def test_listed_directories_are_classes_with_any_name(make_files):
+    root = make_files("train/x/1.jpg", "train/y/1.jpg", "test/1.jpg", "ship/1.jpg")
+    assert find_split_directories(root, ["train", "test"]) == {"train": root}
+    assert find_classes(find_split_directories(root, ["train", "test"]), listed=True) == ("ship", "test", "train")

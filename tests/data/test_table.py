@@ -1,4 +1,4 @@
-"""Table: CSV files of all kinds as vectors, and each mistake in them told by file, line and column."""
+"""Tables from CSV files of different formats, standardization and downloads."""
 
 import gzip
 import hashlib
@@ -18,32 +18,32 @@ NAMED = f"x,y,answer\n{ROWS}\n"
 
 @pytest.fixture
 def table(tmp_path):
-    """Write a file and make a table of it; `answer` is the target unless another is named."""
+    """Return a function that writes a file and loads it as a table with the target `answer`."""
 
-    def ready(text, *, name="some.csv", **settings):
+    def load_table(text, *, name="some.csv", **settings):
         data = text if isinstance(text, bytes) else text.encode()
         (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-        made = Table(**{"path": name, "dir": str(tmp_path), "features": 2, "class_names": ["no", "yes"]} | settings)
-        made.setup("fit")
-        return made
+        dataset = Table(**{"path": name, "dir": str(tmp_path), "features": 2, "class_names": ["no", "yes"]} | settings)
+        dataset.setup("fit")
+        return dataset
 
-    return ready
+    return load_table
 
 
 def rows(data):
-    """All rows of the three splits, in the order of their first number."""
-    together = [
+    """Return all rows of the three splits, sorted by their first number."""
+    examples = [
         (*inputs.tolist(), *targets.flatten().tolist())
         for split in data.splits.values()
         for inputs, targets in zip(split.inputs, split.targets[:, None], strict=True)
     ]
-    return sorted(together)
+    return sorted(examples)
 
 
-def refused(table, text, **settings):
-    with pytest.raises(UserError) as refusal:
+def read_error(table, text, **settings):
+    with pytest.raises(UserError) as error:
         table(text, **settings)
-    return str(refusal.value)
+    return str(error.value)
 
 
 @pytest.mark.parametrize("name", ["some.csv", "some.csv.gz"])
@@ -71,27 +71,27 @@ def test_each_row_is_in_one_split_with_its_class(table, name):
         pytest.param(NAMED.replace("no", "0").replace("yes", "1.0"), {}, id="classes by number, with names"),
     ],
 )
-def test_the_same_table_written_in_another_way_is_the_same(table, text, settings):
+def test_equivalent_csv_files_give_the_same_table(table, text, settings):
     assert rows(table(text, **settings)) == [(n, 10 * n, n % 2) for n in range(10)]
 
 
-def test_values_are_told_in_their_own_units(table):
-    data = table("x,y,z\n" + "".join(f"{n},{n * n},{n / 2}\n" for n in range(10)), task="values", target="z")
+def test_regression_targets_are_in_their_original_units(table):
+    data = table("x,y,z\n" + "".join(f"{n},{n * n},{n / 2}\n" for n in range(10)), task="regression", target="z")
     assert rows(data) == [(n, n * n, n / 2) for n in range(10)]
     assert data.splits["val"].targets.shape == (2, 1)
     assert data.splits["val"].targets.dtype == torch.float64  # large ones lose no digits
-    assert (data.spec.target, data.spec.output_size, data.spec.class_names) == ("values", 1, ())
+    assert (data.spec.target, data.spec.output_size, data.spec.class_names) == ("regression", 1, ())
 
 
-def test_the_promise_is_made_without_a_file():
+def test_the_spec_needs_no_file():
     spec = Table(path="no/such.csv", features=7, classes=3).spec
-    assert (spec.name, spec.kind, spec.shape, spec.target) == ("table", "vector", (7,), "classes")
+    assert (spec.name, spec.kind, spec.shape, spec.target) == ("table", "vector", (7,), "classification")
     assert (spec.output_size, spec.class_names) == (3, ("0", "1", "2"))
     assert Table(path="no/such.csv", features=7).spec.output_size == 1  # two classes, one logit
     assert Table(path="no/such.csv", features=7, class_names=[1, 2, 3]).spec.class_names == ("1", "2", "3")
 
 
-def test_missing_numbers_become_the_mean_of_the_training_rows_alone(table):
+def test_missing_numbers_become_the_mean_of_the_training_rows(table):
     text = NAMED.replace("0,0,no", "?,0,no").replace("3,30,yes", "3,NA,yes").replace("7,70,yes", "7,,yes")
     data = table(text, data_seed=4)
     train = data.splits["train"].inputs
@@ -99,67 +99,70 @@ def test_missing_numbers_become_the_mean_of_the_training_rows_alone(table):
     held_out = torch.cat([data.splits["val"].inputs, data.splits["test"].inputs])
     prepared = data.prepare(held_out)
     assert (held_out.isnan().any(), prepared.isnan().any()) == (True, False)
-    assert prepared[held_out.isnan()].eq(0).all()  # the mean, standardised
+    assert prepared[held_out.isnan()].eq(0).all()  # the standardized mean
 
 
-def test_columns_have_mean_0_and_deviation_1_over_the_training_rows_alone(table):
+def test_columns_have_mean_0_and_standard_deviation_1_over_the_training_rows(table):
     data = table(NAMED)
     train, test = (data.prepare(data.splits[stage].inputs).double() for stage in ("train", "test"))
     assert train.mean(0).tolist() == pytest.approx([0, 0], abs=1e-6)
     assert train.std(0, correction=0).tolist() == pytest.approx([1, 1], abs=1e-6)
-    raw = data.splits["train"].inputs[:, 0].tolist()
-    mean = sum(raw) / 6
-    deviation = (sum((x - mean) ** 2 for x in raw) / 6) ** 0.5
-    expected = [(x - mean) / deviation for x in data.splits["test"].inputs[:, 0].tolist()]
+    values = data.splits["train"].inputs[:, 0].tolist()
+    mean = sum(values) / 6
+    std = (sum((x - mean) ** 2 for x in values) / 6) ** 0.5
+    expected = [(x - mean) / std for x in data.splits["test"].inputs[:, 0].tolist()]
     assert test[:, 0].tolist() == pytest.approx(expected)
 
 
-def test_columns_stay_as_they_are_where_that_is_asked_for(table):
-    data = table(NAMED.replace("0,0,no", "?,0,no"), standardise=False)
+def test_columns_are_not_changed_without_standardization(table):
+    data = table(NAMED.replace("0,0,no", "?,0,no"), standardize=False)
     inputs = data.splits["train"].inputs
     assert torch.equal(data.prepare(inputs), torch.where(inputs.isnan(), data.preprocessing.mean, inputs).float())
 
 
-def test_a_column_that_never_changes_becomes_zeros(table):
+def test_a_constant_column_becomes_zeros(table):
     data = table("x,y,answer\n" + "".join(f"{n},0.1,{'yes' if n % 2 else 'no'}\n" for n in range(10)))
     assert data.prepare(data.splits["test"].inputs)[:, 1].abs().max() < 1e-6
 
 
-def test_large_numbers_are_standardised_before_they_lose_digits(table):
+def test_large_numbers_are_standardized_before_they_lose_digits(table):
     stamps = "".join(f"{1_700_000_000 + n},{n},{'yes' if n % 2 else 'no'}\n" for n in range(10))
     inputs = next(iter(table(f"when,y,answer\n{stamps}").train_dataloader()))[0]
     assert inputs.dtype == torch.float32
     assert torch.allclose(inputs[:, 0], inputs[:, 1], atol=1e-5)
 
 
-def test_the_data_seed_changes_the_cut_and_the_means_and_the_seed_does_not(table):
-    first, same, other = table(NAMED, seed=1), table(NAMED, seed=2), table(NAMED, data_seed=1)
-    assert first.checksum() == same.checksum() != other.checksum()
+def test_the_data_seed_changes_the_split_and_the_means_and_the_seed_does_not(table):
+    first, other_seed, other = table(NAMED, seed=1), table(NAMED, seed=2), table(NAMED, data_seed=1)
+    assert first.checksum() == other_seed.checksum() != other.checksum()
     assert first.preprocessing.mean.tolist() != other.preprocessing.mean.tolist()
 
 
-def test_a_number_that_elsewhere_means_missing_may_be_a_class(table):
+def test_a_marker_of_missing_numbers_may_be_a_class(table):
     text = NAMED.replace("no", "0").replace("yes", "1")
     assert rows(table(text, class_names=[], missing=["0"]))[-1] == (9, 90, 1)
 
 
 @pytest.fixture
 def server(tmp_path):
-    """A server of one file, data.csv."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    (folder / "data.csv").write_text(NAMED)
-    quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=str(folder))) as server:
+    """Serve one file, data.csv."""
+    directory = tmp_path / "served"
+    directory.mkdir()
+    (directory / "data.csv").write_text(NAMED)
+    handler = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(directory))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/data.csv"
         server.shutdown()
 
 
-def test_a_url_is_fetched_once_and_checked(tmp_path, server):
+def test_a_url_is_downloaded_once_and_verified(tmp_path, server):
     settings = {"features": 2, "class_names": ["no", "yes"], "dir": str(tmp_path / "data")}
     md5 = hashlib.md5(NAMED.encode()).hexdigest()
-    for path in (server, server.replace("127.0.0.1", "127.0.0.2")):  # the second from the disk: nobody serves there
+    for path in (
+        server,
+        server.replace("127.0.0.1", "127.0.0.2"),
+    ):  # the second from disk: there is no server at this address
         data = Table(path=path, md5=md5, **settings)
         data.setup("fit")
         assert rows(data)[3] == (3, 30, 1)
@@ -170,11 +173,14 @@ def test_a_url_is_fetched_once_and_checked(tmp_path, server):
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("https://nowhere.invalid/a.csv", "data.md5: a file from the network is taken only if its MD5 is right"),
-        ("https://nowhere.invalid/get?id=3", "data.path: 'https://nowhere.invalid/get?id=3' does not end in the name"),
+        ("https://nowhere.invalid/a.csv", "data.md5: a download requires the MD5 of the file"),
+        (
+            "https://nowhere.invalid/get?id=3",
+            "data.path: 'https://nowhere.invalid/get?id=3' does not end in a file name",
+        ),
     ],
 )
-def test_a_url_that_cannot_be_trusted_or_named_is_refused(url, message):
-    with pytest.raises(UserError) as refusal:
+def test_a_url_without_checksum_or_file_name_is_an_error(url, message):
+    with pytest.raises(UserError) as error:
         Table(path=url, features=2, md5="" if url.endswith("csv") else "0" * 32).setup("fit")
-    assert str(refusal.value).startswith(message)
+    assert str(error.value).startswith(message)

@@ -1,4 +1,4 @@
-"""Table: each mistake in a file or in what was promised of it is told by file, line and column."""
+"""Errors in CSV files and settings of tables."""
 
 import pytest
 
@@ -9,75 +9,75 @@ ROWS = [f"{n},{10 * n},{n % 2}" for n in range(10)]
 NAMES = "x,y,answer"
 
 
-def refused(folder, lines, **settings):
-    """What is said of a file of these lines, its folder left out."""
+def read_error(directory, lines, **settings):
+    """Return the error message for a file of these lines, without its directory."""
     text = lines if isinstance(lines, bytes) else "\n".join(lines).encode()
-    (folder / "some.csv").write_bytes(text)
-    with pytest.raises(UserError) as refusal:
-        Table(**{"path": "some.csv", "dir": str(folder), "features": 2} | settings).setup("fit")
-    return str(refusal.value).replace(f"{folder}/", "")
+    (directory / "some.csv").write_bytes(text)
+    with pytest.raises(UserError) as error:
+        Table(**{"path": "some.csv", "dir": str(directory), "features": 2} | settings).setup("fit")
+    return str(error.value).replace(f"{directory}/", "")
 
 
 def with_line(line, text):
-    """The file, with another text in one of its lines, counted from 1."""
+    """Return the lines of the file with one of them, counted from 1, replaced."""
     lines = [NAMES, *ROWS]
     return [*lines[: line - 1], text, *lines[line:]]
 
 
-HINT = "write it into data.missing if it stands for a missing number, or leave out column 'y' by data.drop"
+HINT = "add it to data.missing if it means a missing number, or leave out column 'y' by data.drop"
 
 
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (with_line(5, "3,many,1"), f"some.csv, line 5, column 'y' has 'many', where a number belongs; {HINT}"),
-        (with_line(5, "3,inf,1"), f"some.csv, line 5, column 'y' has 'inf', where a number belongs; {HINT}"),
-        (with_line(5, "3,1_000,1"), f"some.csv, line 5, column 'y' has '1_000', where a number belongs; {HINT}"),
+        (with_line(5, "3,many,1"), f"some.csv, line 5, column 'y' has 'many', expected a number; {HINT}"),
+        (with_line(5, "3,inf,1"), f"some.csv, line 5, column 'y' has 'inf', expected a number; {HINT}"),
+        (with_line(5, "3,1_000,1"), f"some.csv, line 5, column 'y' has '1_000', expected a number; {HINT}"),
         (with_line(5, "3,30"), "some.csv, line 5: 2 cells, but line 1 has 3"),
         (with_line(5, "3,30,1,"), "some.csv, line 5: 4 cells, but line 1 has 3"),
         (with_line(5, '3,"30,1'), "some.csv, line 11: not CSV (unexpected end of data)"),
         (
             with_line(5, "3,30,"),
-            "some.csv, line 5, column 'answer': the target is missing; take the row out of the file",
+            "some.csv, line 5, column 'answer': the target is missing; remove the row from the file",
         ),
         (
             with_line(5, "3,30,NaN"),
-            "some.csv, line 5, column 'answer': the target is missing; take the row out of the file",
+            "some.csv, line 5, column 'answer': the target is missing; remove the row from the file",
         ),
-        ([], "some.csv: it has no rows"),
-        ([NAMES], "some.csv: it has no rows after the line of names"),
+        ([], "some.csv: no rows"),
+        ([NAMES], "some.csv: no rows after the header"),
         (["a;b", "1;2"], "some.csv, line 1: only one column; is data.delimiter=',' right?"),
-        (b"\xff\xfe1,2", "some.csv: not text in UTF-8 ("),
+        (b"\xff\xfe1,2", "some.csv: not UTF-8 text ("),
         (
             [NAMES, "1,2,0", "3,4,0.0"],
             "some.csv, column 'answer': every row is of class '0'; need at least two",
         ),
     ],
 )
-def test_a_file_with_a_mistake_is_refused_by_its_line(tmp_path, lines, message):
-    assert refused(tmp_path, lines).startswith(message)
+def test_an_invalid_file_is_an_error_with_its_line(tmp_path, lines, message):
+    assert read_error(tmp_path, lines).startswith(message)
 
 
-def test_an_empty_cell_is_missing_only_if_that_is_said(tmp_path):
-    message = refused(tmp_path, with_line(5, "3,,1"), missing=["?"])
+def test_an_empty_cell_is_missing_only_if_configured(tmp_path):
+    message = read_error(tmp_path, with_line(5, "3,,1"), missing=["?"])
     assert message == f"some.csv, line 5, column 'y' is missing; {HINT}"
 
 
-def test_a_missing_value_to_be_told_is_refused(tmp_path):
-    message = refused(tmp_path, with_line(3, "1,10,?"), task="values")
-    assert message == "some.csv, line 3, column 'answer': the target is missing; take the row out of the file"
+def test_a_missing_target_is_an_error(tmp_path):
+    message = read_error(tmp_path, with_line(3, "1,10,?"), task="regression")
+    assert message == "some.csv, line 3, column 'answer': the target is missing; remove the row from the file"
 
 
-def test_names_that_are_read_as_numbers_are_told(tmp_path):
-    message = refused(tmp_path, [NAMES, *ROWS], header=False)
+def test_a_header_that_is_read_as_numbers_is_an_error(tmp_path):
+    message = read_error(tmp_path, [NAMES, *ROWS], header=False)
     assert message.startswith(
-        "some.csv, line 1, column 0 (counted from 0) has 'x', where a number belongs; if this line names the columns, "
-        "set data.header=true"
+        "some.csv, line 1, column 0 (counted from 0) has 'x', expected a number; if this line contains the column "
+        "names, set data.header=true"
     )
 
 
-def test_a_column_that_no_training_row_has_is_refused(tmp_path):
-    message = refused(tmp_path, [NAMES, *(f"{n},?,{n % 2}" for n in range(10))])
+def test_a_column_without_training_values_is_an_error(tmp_path):
+    message = read_error(tmp_path, [NAMES, *(f"{n},?,{n % 2}" for n in range(10))])
     assert message == "some.csv, column 'y': missing in every training row; leave it out by data.drop"
 
 
@@ -90,11 +90,11 @@ CLASSES = "some.csv, column 'answer', has 3: 0, 1, 2"
         (
             [NAMES, *ROWS],
             {"features": 3},
-            "data.features: 3 promised, but some.csv has 2 columns beside the target (column 'answer'); "
+            "data.features: 3 expected, but some.csv has 2 columns besides the target (column 'answer'); "
             "set data.features=2",
         ),
-        ([NAMES, *ROWS, "9,9,2"], {}, f"data.classes: 2 promised, but {CLASSES}; set data.classes=3"),
-        ([NAMES, *ROWS, "9,9,2"], {"classes": 4}, f"data.classes: 4 promised, but {CLASSES}; set data.classes=3"),
+        ([NAMES, *ROWS, "9,9,2"], {}, f"data.classes: 2 expected, but {CLASSES}; set data.classes=3"),
+        ([NAMES, *ROWS, "9,9,2"], {"classes": 4}, f"data.classes: 4 expected, but {CLASSES}; set data.classes=3"),
         (
             [NAMES, "1,2,true", "3,4,very good", "3,4,bad"],
             {},
@@ -109,7 +109,7 @@ CLASSES = "some.csv, column 'answer', has 3: 0, 1, 2"
         (
             [NAMES, *(f"{n},{n},{n / 7}" for n in range(30))],
             {},
-            "data.classes: 2 promised, but some.csv, column 'answer', has 30: 0.0, 0.14285714285714285, ",
+            "data.classes: 2 expected, but some.csv, column 'answer', has 30: 0.0, 0.14285714285714285, ",
         ),
         (
             [NAMES, "1,2,no", "3,4,yess"],
@@ -125,51 +125,51 @@ CLASSES = "some.csv, column 'answer', has 3: 0, 1, 2"
         ([NAMES, *ROWS], {"target": 3}, "data.target: some.csv has 3 columns, 0 to 2; no 3"),
         ([NAMES, *ROWS], {"target": -4}, "data.target: some.csv has 3 columns, 0 to 2; no -4"),
         ([NAMES, *ROWS], {"drop": ["z"]}, "data.drop: some.csv has no column 'z'; there are: answer, x, y"),
-        (["a,a,b", *ROWS], {"target": "a"}, "data.target: some.csv has several columns 'a'; give the number of one"),
+        (["a,a,b", *ROWS], {"target": "a"}, "data.target: some.csv has several columns 'a'; set the index of one"),
         (
             ROWS,
             {"target": "answer", "header": False},
-            "data.target: some.csv is read without names of columns, so no 'answer'; give its number, from 0 to 2",
+            "data.target: some.csv is read without column names, so there is no 'answer'; set an index from 0 to 2",
         ),
         ([NAMES, *ROWS], {"delimiter": "::"}, "data.delimiter: '::' is not one character"),
-        ([NAMES, *ROWS], {"val_share": 0.0}, "data: 10 examples cannot be cut into parts of 0, 2 and a rest"),
+        ([NAMES, *ROWS], {"val_fraction": 0.0}, "data: 10 examples cannot be split into parts of 0, 2 and a rest"),
     ],
 )
-def test_a_promise_that_the_file_does_not_keep_is_told_with_what_to_type(tmp_path, lines, settings, message):
-    assert refused(tmp_path, lines, **settings).startswith(message)
+def test_settings_that_do_not_match_the_file_are_an_error_with_the_correct_ones(tmp_path, lines, settings, message):
+    assert read_error(tmp_path, lines, **settings).startswith(message)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"classes": 3, "class_names": ["a", "b"]}, "data.classes: 3, but data.class_names has 2; leave out one"),
-        ({"classes": 1}, "data.classes: there must be at least 2"),
-        ({"class_names": ["a"]}, "data.classes: there must be at least 2"),
+        ({"classes": 1}, "data.classes: expected at least 2"),
+        ({"class_names": ["a"]}, "data.classes: expected at least 2"),
         ({"features": 0}, "data.features: must be at least 1"),
     ],
 )
-def test_a_promise_that_no_file_can_keep_is_refused_before_any_is_opened(settings, message):
+def test_invalid_settings_are_errors_before_a_file_is_opened(settings, message):
     with pytest.raises(UserError, match=f"^{message}"):
         Table(**{"path": "no/such.csv", "features": 2} | settings)
 
 
-def test_a_file_that_is_not_there_is_told_with_where_it_was_sought(tmp_path):
-    with pytest.raises(UserError) as refusal:
+def test_a_missing_file_is_an_error_with_its_location(tmp_path):
+    with pytest.raises(UserError) as error:
         Table(path="sub/no.csv", dir=str(tmp_path), features=2).setup("fit")
-    first, second = str(refusal.value).splitlines()
+    first, second = str(error.value).splitlines()
     assert first == f"data.path: no file '{tmp_path}/sub/no.csv'"
     assert second.endswith(
-        "point data.dir (or the environment variable TRAINER_DATA_DIR) at a folder which has sub/no.csv."
+        "set data.dir (or the environment variable TRAINER_DATA_DIR) to a directory that contains sub/no.csv."
     )
 
 
-def test_a_packed_file_that_is_broken_is_refused(tmp_path):
+def test_a_corrupted_gzip_file_is_an_error(tmp_path):
     (tmp_path / "some.csv.gz").write_bytes(b"\x1f\x8b" + b"nonsense")
     with pytest.raises(UserError, match=r"some\.csv\.gz: cannot be read: "):
         Table(path="some.csv.gz", dir=str(tmp_path), features=2).setup("fit")
 
 
-def test_a_full_path_is_taken_as_it_is(tmp_path):
+def test_a_path_may_be_absolute(tmp_path):
     (tmp_path / "some.csv").write_text("\n".join([NAMES, *ROWS]))
     data = Table(path=str(tmp_path / "some.csv"), dir="elsewhere", features=2)
     data.setup("fit")

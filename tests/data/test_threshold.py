@@ -1,4 +1,4 @@
-"""Threshold: the points and their classes, written out."""
+"""Points and classes of the threshold data set."""
 
 import pytest
 
@@ -15,6 +15,6 @@ def test_the_lower_half_is_below_and_the_upper_half_above_in_every_split():
 
 
 @pytest.mark.parametrize("points", [0, 5])
-def test_points_that_cannot_be_halved_are_refused(points):
+def test_an_odd_number_of_points_is_an_error(points):
     with pytest.raises(UserError, match=rf"^data\.points: {points} cannot be halved; use an even number$"):
         Threshold(points=points)

@@ -1,4 +1,4 @@
-"""The fixture `gpu`: a test runs on a GPU that is simulated."""
+"""Fixture `gpu`, which simulates a GPU."""
 
 import importlib.util
 from collections import Counter
@@ -14,6 +14,6 @@ SPEC.loader.exec_module(fake_gpu)
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
-    """Who had to wait for it."""
+    """Simulate a GPU; return the number of waits by code location."""
     with fake_gpu.fake_gpu(monkeypatch) as waits:
         yield waits

@@ -1,8 +1,8 @@
-"""A GPU that is simulated, so that what runs on one is tested where there is none.
+"""Simulated GPU, for tests on machines without one.
 
-Its tensors hold their numbers in memory and compute on the CPU. But they say `cuda:0` when asked for their device,
-refuse to meet tensors that are not there and to become NumPy arrays, and count whoever has to wait for their numbers.
-What is not simulated: kernels of CUDA, autocast, pinned memory, several GPUs.
+Its tensors store their values in memory and compute on the CPU, but their device is `cuda:0`. They raise errors when
+they are combined with CPU tensors or converted to NumPy arrays, and they count the code that waits for their values.
+CUDA kernels, autocast, pinned memory and several GPUs are not simulated.
 """
 
 import sys
@@ -20,35 +20,35 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 aten = torch.ops.aten
-MAY_MEET = {
+MIXED_DEVICE_OPS = {
     aten.copy_.default,
     aten._to_copy.default,
     aten.index.Tensor,
     aten.index_put_.default,
     aten.index_put.default,
 }
-WAIT = {aten._local_scalar_dense.default, aten.nonzero.default, aten._unique2.default, aten.equal.default}
+SYNCHRONIZING_OPS = {aten._local_scalar_dense.default, aten.nonzero.default, aten._unique2.default, aten.equal.default}
 
-waits: Counter[str] = Counter()  # for the GPU, by the lines of ours and of Lightning's that had to
+waits: Counter[str] = Counter()  # by the lines of this package and of Lightning that waited
 
 
-class OnGpu(Tensor):
-    """A tensor on the fake GPU: `held`, in memory."""
+class GpuTensor(Tensor):
+    """Tensor on the simulated GPU; `stored` is the CPU tensor with its values."""
 
     @staticmethod
-    def __new__(cls, held):
+    def __new__(cls, data):
         return Tensor._make_wrapper_subclass(
             cls,
-            held.shape,
-            strides=held.stride(),
-            storage_offset=held.storage_offset(),
-            dtype=held.dtype,
-            layout=held.layout,
+            data.shape,
+            strides=data.stride(),
+            storage_offset=data.storage_offset(),
+            dtype=data.dtype,
+            layout=data.layout,
             device=CPU,  # autograd then needs no driver
         )
 
-    def __init__(self, held):
-        self.held = held
+    def __init__(self, data):
+        self.stored = data
 
     device = property(lambda self: GPU)
     is_cuda = property(lambda self: True)
@@ -61,17 +61,17 @@ class OnGpu(Tensor):
         return self
 
     def cpu(self, *_, **__):
-        wait()
-        return _Fetched.apply(self)
+        count_wait()
+        return _CopyToCpu.apply(self)
 
     def to(self, *args, copy=False, **kwargs):
         if args and isinstance(args[0], Tensor):
             device, dtype, layout = args[0].device, args[0].dtype, None
         else:
             device, dtype, _, layout = torch._C._nn._parse_to(*args, **kwargs)
-        made = self if device is None or device.type == "cuda" else self.cpu()
-        more = {} if layout is None else {"memory_format": layout}
-        return Tensor.to(made, dtype=dtype or made.dtype, copy=copy, **more)
+        tensor = self if device is None or device.type == "cuda" else self.cpu()
+        options = {} if layout is None else {"memory_format": layout}
+        return Tensor.to(tensor, dtype=dtype or tensor.dtype, copy=copy, **options)
 
     def numpy(self, *_, **__):
         raise TypeError("can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor first.")
@@ -82,10 +82,10 @@ class OnGpu(Tensor):
         return self.cpu().tolist()
 
     def __repr__(self, **_):
-        return f"OnGpu({self.held!r})"
+        return f"GpuTensor({self.stored!r})"
 
-    def __format__(self, how):
-        return format(self.detach().cpu(), how)
+    def __format__(self, spec):
+        return format(self.detach().cpu(), spec)
 
     def __reduce_ex__(self, protocol):
         return self._like(self.detach().cpu()).__reduce_ex__(protocol)
@@ -94,8 +94,10 @@ class OnGpu(Tensor):
         return memo.setdefault(id(self), self._like(self.detach().clone()))
 
     def _like(self, other):
-        learns = self.requires_grad
-        return nn.Parameter(other, learns) if isinstance(self, nn.Parameter) else other.requires_grad_(learns)
+        requires_grad = self.requires_grad
+        if isinstance(self, nn.Parameter):
+            return nn.Parameter(other, requires_grad)
+        return other.requires_grad_(requires_grad)
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
@@ -104,74 +106,76 @@ class OnGpu(Tensor):
 
     @classmethod
     def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
-        return computed(func, args, kwargs or {})
+        return run_operation(func, args, kwargs or {})
 
 
-class _Fetched(torch.autograd.Function):
-    """To memory."""
-
+class _CopyToCpu(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, given):
-        return given.held.detach().clone()
+    def forward(ctx, tensor):
+        return tensor.stored.detach().clone()
 
     @staticmethod
     def backward(ctx, gradient):
-        return OnGpu(gradient)
+        return GpuTensor(gradient)
 
 
-class _Computed(TorchDispatchMode):
+class _DispatchMode(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        return computed(func, args, kwargs or {})
+        return run_operation(func, args, kwargs or {})
 
 
-class _Made(TorchFunctionMode):
-    """What PyTorch's C++ code does by a device before the dispatcher is asked."""
+class _FunctionMode(TorchFunctionMode):
+    """Replaces PyTorch's C++ code that depends on the device and runs before the dispatcher."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if func is Tensor.to and not isinstance(args[0], OnGpu) and isinstance(args[-1], OnGpu):
+        if func is Tensor.to and not isinstance(args[0], GpuTensor) and isinstance(args[-1], GpuTensor):
             return args[0].to(GPU, args[1].dtype)
-        if func is nn.functional.one_hot and isinstance(args[0], OnGpu):
-            return OnGpu(func(args[0].held, *args[1:], **kwargs))
+        if func is nn.functional.one_hot and isinstance(args[0], GpuTensor):
+            return GpuTensor(func(args[0].stored, *args[1:], **kwargs))
         if func in (torch.tensor, torch.as_tensor) and torch.device(kwargs.get("device") or CPU).type == "cuda":
             return func(*args, **kwargs | {"device": None}).to(GPU)
         return func(*args, **kwargs)
 
 
-def computed(func, args, kwargs):
-    """An operation on the CPU, and what it gives, where it would be."""
-    flat, shape = tree_flatten((args, kwargs))
-    there = [each for each in flat if isinstance(each, OnGpu)]
-    here = [each for each in flat if isinstance(each, Tensor) and not isinstance(each, OnGpu)]
-    meet = there and any(each.dim() for each in here)
-    if meet and (func not in MAY_MEET or (func is aten.index.Tensor and args[0] is here[0])):
+def run_operation(func, args, kwargs):
+    """Run an operation on the CPU, and return its results on the device on which they would be."""
+    flat, structure = tree_flatten((args, kwargs))
+    gpu_tensors = [value for value in flat if isinstance(value, GpuTensor)]
+    cpu_tensors = [value for value in flat if isinstance(value, Tensor) and not isinstance(value, GpuTensor)]
+    is_mixed = gpu_tensors and any(tensor.dim() for tensor in cpu_tensors)
+    if is_mixed and (func not in MIXED_DEVICE_OPS or (func is aten.index.Tensor and args[0] is cpu_tensors[0])):
         raise RuntimeError(
             f"Expected all tensors to be on the same device, but found two devices, cuda:0 and cpu ({func})"
         )
-    if there and func in WAIT:
-        wait()
-    gone = {OnGpu: lambda each: each.held, torch.device: lambda each: CPU}
-    all_here = [gone[type(each)](each) if type(each) in gone else each for each in flat]
-    args_here, kwargs_here = tree_unflatten(all_here, shape)
-    kwargs_here.pop("pin_memory", None)
-    result = func(*args_here, **kwargs_here)
+    if gpu_tensors and func in SYNCHRONIZING_OPS:
+        count_wait()
+    converters = {GpuTensor: lambda tensor: tensor.stored, torch.device: lambda device: CPU}
+    converted = [converters[type(value)](value) if type(value) in converters else value for value in flat]
+    cpu_args, cpu_kwargs = tree_unflatten(converted, structure)
+    cpu_kwargs.pop("pin_memory", None)
+    result = func(*cpu_args, **cpu_kwargs)
     if func is aten.copy_.default:
         return args[0]
-    wanted = kwargs.get("device")
-    goes_there = bool(there) if wanted is None else wanted.type == "cuda"
-    known = {id(each.held): each for each in there} | {id(each): each for each in here}  # what was changed in place
+    device = kwargs.get("device")
+    is_on_gpu = bool(gpu_tensors) if device is None else device.type == "cuda"
+    # results of in-place operations
+    arguments = {id(tensor.stored): tensor for tensor in gpu_tensors} | {id(tensor): tensor for tensor in cpu_tensors}
 
-    def placed(each):
-        if not isinstance(each, Tensor):
-            return each
-        return known.get(id(each)) if id(each) in known else OnGpu(each) if goes_there else each
+    def place(value):
+        if not isinstance(value, Tensor):
+            return value
+        if id(value) in arguments:
+            return arguments[id(value)]
+        return GpuTensor(value) if is_on_gpu else value
 
-    return tree_map(placed, result)
+    return tree_map(place, result)
 
 
-def wait():
-    """Note that somebody waits for the GPU."""
-    frame, lines = sys._getframe(1), []
+def count_wait():
+    """Count a wait for the GPU."""
+    frame = sys._getframe(1)
+    lines = []
     while frame and len(lines) < 4:
         file = frame.f_code.co_filename
         if "/trainer/" in file or "/pytorch_lightning/" in file:
@@ -182,7 +186,7 @@ def wait():
 
 @contextmanager
 def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
-    """Within it PyTorch finds one GPU; gives who had to wait for it."""
+    """Simulate one GPU within the context; yield the number of waits by code location."""
     apply = nn.Module._apply
     facts = SimpleNamespace(name="fake", major=9, minor=0, total_memory=2**34, multi_processor_count=1)
     answers = {"is_available": True, "device_count": 1, "current_device": 0, "mem_get_info": (2**33, 2**34)}
@@ -193,17 +197,17 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
         monkeypatch.setattr(torch.cuda, name, lambda *_, answer=answer, **__: answer)
     monkeypatch.setattr(torch._C, "_cuda_clearCublasWorkspaces", lambda: None, raising=False)
     monkeypatch.setattr(torch.optim.Optimizer, "_accelerator_graph_capture_health_check", lambda _: None, raising=False)
-    # views of tensors that are no inference tensors cannot be made by a tensor's own Python code
+    # Python code of a tensor class cannot create views of tensors outside inference mode
     monkeypatch.setattr(torch, "inference_mode", lambda mode=True: torch.no_grad())
 
-    def moved(self, fn, recurse=True):  # the parameters stay the objects that they are, as on a real one
+    def apply_in_place(self, fn, recurse=True):  # keeps the parameter objects, as on a real GPU
         torch.__future__.set_swap_module_params_on_conversion(True)
         try:
             return apply(self, fn, recurse)
         finally:
             torch.__future__.set_swap_module_params_on_conversion(False)
 
-    monkeypatch.setattr(nn.Module, "_apply", moved)
+    monkeypatch.setattr(nn.Module, "_apply", apply_in_place)
     waits.clear()
-    with _Made(), _Computed():
+    with _FunctionMode(), _DispatchMode():
         yield waits

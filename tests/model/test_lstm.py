@@ -1,4 +1,4 @@
-"""LSTM: the three cells against loops written by hand, which states are pooled, and the effect of each option."""
+"""Recurrent cells compared with explicit loops, pooling of states, and the effect of each option."""
 
 import pytest
 import torch
@@ -8,8 +8,8 @@ from trainer.core.errors import MismatchError, UserError
 from trainer.core.spec import DataSpec
 from trainer.model.lstm import CELLS, LSTM
 
-SERIES = DataSpec("series", "sequence", (5, 3), "values", output_size=2)
-TEXTS = DataSpec("texts", "tokens", (12,), "classes", 1, ("bad", "good"), vocabulary_size=20)
+SERIES = DataSpec("series", "sequence", (5, 3), "regression", output_size=2)
+TEXTS = DataSpec("texts", "tokens", (12,), "classification", 1, ("bad", "good"), vocabulary_size=20)
 
 
 def inputs(batch=4, time=5, features=3):
@@ -26,7 +26,7 @@ def rnn_step(x, state, w, u, b, c):
 
 
 def gru_step(x, state, w, u, b, c):
-    """Cho et al. 2014, with the reset gate after the product, as cuDNN has it."""
+    """Cho et al. 2014, with the reset gate after the product, as in cuDNN."""
     h = state[0]
     r, z, n = (w @ x + b).chunk(3)
     hr, hz, hn = (u @ h + c).chunk(3)
@@ -46,7 +46,7 @@ STEPS = {"rnn": rnn_step, "gru": gru_step, "lstm": lstm_step}
 
 
 def read(cell, net, sequence, layer=0, *, backward=False):
-    """The states of one layer in one direction, by hand: (time, features) -> (time, hidden), in order of time."""
+    """Compute the states of one layer in one direction: (time, features) -> (time, hidden)."""
     cells = net.recurrent[layer].directions[backward]
     weights = [getattr(cells, f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
     state = (sequence.new_zeros(cells.hidden_size),) * 2
@@ -59,32 +59,32 @@ def read(cell, net, sequence, layer=0, *, backward=False):
 
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("cell", STEPS)
-def test_it_is_the_cell_of_the_literature_step_by_step(cell, layers):
+def test_cells_equal_those_of_the_literature(cell, layers):
     net = LSTM(SERIES, cell=cell, hidden=6, layers=layers).double()
     batch = inputs().double()
     for sequence, output in zip(batch, net(batch), strict=True):
         for layer in range(layers):
             sequence = read(cell, net, sequence, layer)
-        by_hand = net.head[0].weight @ sequence[-1] + net.head[0].bias
-        assert torch.allclose(output, by_hand, rtol=0, atol=1e-6)
+        expected = net.head[0].weight @ sequence[-1] + net.head[0].bias
+        assert torch.allclose(output, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("cell", STEPS)
-def test_in_both_directions_the_last_state_is_that_of_the_last_and_of_the_first_step(cell):
+def test_the_last_states_are_those_of_the_last_step_and_backward_of_the_first(cell):
     net = LSTM(SERIES, cell=cell, hidden=4, bidirectional=True).double()
     net.head = nn.Identity()
     batch = inputs().double()
-    for sequence, pooled in zip(batch, net(batch), strict=True):
-        there, back = read(cell, net, sequence), read(cell, net, sequence, backward=True)
-        assert torch.allclose(pooled, torch.cat([there[-1], back[0]]), rtol=0, atol=1e-6)
+    for sequence, pooling in zip(batch, net(batch), strict=True):
+        forward, back = read(cell, net, sequence), read(cell, net, sequence, backward=True)
+        assert torch.allclose(pooling, torch.cat([forward[-1], back[0]]), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("pooled", "pool"), [("mean", lambda states: states.mean(0)), ("max", lambda states: states.max(0).values)]
+    ("pooling", "pool"), [("mean", lambda states: states.mean(0)), ("max", lambda states: states.max(0).values)]
 )
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_the_mean_and_the_greatest_are_taken_over_time(pooled, pool, bidirectional):
-    net = LSTM(SERIES, hidden=4, pooled=pooled, bidirectional=bidirectional).double()
+def test_mean_and_max_are_taken_over_time(pooling, pool, bidirectional):
+    net = LSTM(SERIES, hidden=4, pooling=pooling, bidirectional=bidirectional).double()
     net.head = nn.Identity()
     batch = inputs().double()
     for sequence, output in zip(batch, net(batch), strict=True):
@@ -93,26 +93,26 @@ def test_the_mean_and_the_greatest_are_taken_over_time(pooled, pool, bidirection
 
 
 @pytest.mark.parametrize("cell", STEPS)
-def test_with_layers_in_both_directions_it_is_pytorchs_own(cell):
-    own = CELLS[cell](3, 4, 2, batch_first=True, bidirectional=True)
+def test_bidirectional_layers_equal_those_of_pytorch(cell):
+    reference = CELLS[cell](3, 4, 2, batch_first=True, bidirectional=True)
     net = LSTM(SERIES, cell=cell, hidden=4, layers=2, bidirectional=True)
     net.head = nn.Identity()
     for layer in range(2):
         for backward in range(2):
             for name, weights in net.recurrent[layer].directions[backward].named_parameters():
-                weights.data = getattr(own, name.replace("_l0", f"_l{layer}" + "_reverse" * backward))
-    states, _ = own(inputs())
+                weights.data = getattr(reference, name.replace("_l0", f"_l{layer}" + "_reverse" * backward))
+    states, _ = reference(inputs())
     assert torch.allclose(net(inputs()), torch.cat([states[:, -1, :4], states[:, 0, 4:]], 1), rtol=0, atol=1e-6)
 
 
-def test_tokens_begin_as_small_random_vectors_of_the_width_asked_for():
+def test_token_vectors_are_initially_small():
     weight = LSTM(TEXTS, embedding=100).embedding.weight
     assert weight.shape == (20, 100)
     assert weight[1:].std().item() == pytest.approx(0.05, rel=0.1)
 
 
 @pytest.mark.parametrize("cell", STEPS)
-def test_a_text_is_read_as_the_vectors_of_its_tokens(cell):
+def test_texts_are_read_as_token_vectors(cell):
     net = LSTM(TEXTS, embedding=6, cell=cell, hidden=4).double()
     for text, output in zip(tokens(), net(tokens()), strict=True):
         states = read(cell, net, net.embedding.weight[text])
@@ -120,7 +120,7 @@ def test_a_text_is_read_as_the_vectors_of_its_tokens(cell):
 
 
 @pytest.mark.parametrize(
-    ("settings", "numbers"),
+    ("settings", "parameters"),
     [
         ({"cell": "rnn", "hidden": 4}, 46),  # 4 * (3 + 4 + 2), and 4 * 2 + 2
         ({"cell": "gru", "hidden": 4}, 118),  # 3 * 36 and 10
@@ -130,25 +130,25 @@ def test_a_text_is_read_as_the_vectors_of_its_tokens(cell):
         ({"hidden": 4, "head": [5, 6]}, 219),  # 144, 4 * 5 + 5, 5 * 6 + 6, 6 * 2 + 2
     ],
 )
-def test_its_sizes_follow_from_the_data_and_the_settings(settings, numbers):
+def test_sizes_depend_on_data_and_settings(settings, parameters):
     net = LSTM(SERIES, **settings)
     assert net(inputs()).shape == (4, 2)
-    assert sum(p.numel() for p in net.parameters()) == numbers
+    assert sum(p.numel() for p in net.parameters()) == parameters
 
 
-@pytest.mark.parametrize("settings", [{}, {"pooled": "mean"}, {"pooled": "max", "bidirectional": True}])
-def test_sequences_of_any_length_are_read(settings):
+@pytest.mark.parametrize("settings", [{}, {"pooling": "mean"}, {"pooling": "max", "bidirectional": True}])
+def test_sequences_of_any_length_are_supported(settings):
     net = LSTM(SERIES, **settings)
     assert net(inputs(time=1)).shape == net(inputs(time=40)).shape == (4, 2)
 
 
-def test_the_options_of_the_head_stand_in_their_order():
+def test_the_order_of_the_layers_of_the_head():
     net = LSTM(SERIES, head=[6], activation="tanh", dropout=0.5)
     assert [type(layer).__name__ for layer in net.head] == ["Dropout", "Linear", "Tanh", "Dropout", "Linear"]
     assert [type(layer).__name__ for layer in LSTM(SERIES).head] == ["Linear"]
 
 
-def test_dropout_leaves_units_out_before_the_output_in_training_alone():
+def test_dropout_before_the_output_is_only_active_in_training():
     net = LSTM(SERIES, hidden=400, dropout=0.25)
     assert 60 <= int((net.head[0](torch.ones(1, 400)) == 0).sum()) <= 140
     net.eval()
@@ -156,7 +156,7 @@ def test_dropout_leaves_units_out_before_the_output_in_training_alone():
 
 
 @pytest.mark.parametrize(("spec", "layers", "between"), [(SERIES, 1, []), (SERIES, 3, [8, 8]), (TEXTS, 2, [6, 8])])
-def test_dropout_leaves_units_out_of_the_embedding_and_between_layers(spec, layers, between):
+def test_dropout_is_applied_to_the_embedding_and_between_layers(spec, layers, between):
     net = LSTM(spec, embedding=6, hidden=4, bidirectional=True, layers=layers, dropout=0.5)
     widths = []
     net.dropout.register_forward_hook(lambda _, inputs, output: widths.append(output.shape[1]))
@@ -164,7 +164,7 @@ def test_dropout_leaves_units_out_of_the_embedding_and_between_layers(spec, laye
     assert widths == between
 
 
-def test_what_dropout_leaves_out_is_left_out_at_all_steps_of_a_sequence_and_not_of_all_sequences():
+def test_dropout_has_one_mask_for_all_steps_of_a_sequence():
     torch.manual_seed(0)
     dropped = LSTM(TEXTS, dropout=0.5)._drop(torch.ones(4, 7, 50))
     assert torch.equal(dropped, dropped[:, :1].expand(4, 7, 50))
@@ -172,23 +172,23 @@ def test_what_dropout_leaves_out_is_left_out_at_all_steps_of_a_sequence_and_not_
     assert len(dropped[:, 0].unique(dim=0)) == 4
 
 
-@pytest.mark.parametrize("pooled", ["last", "mean", "max"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 @pytest.mark.parametrize("cell", STEPS)
-def test_gradients_reach_every_parameter(cell, pooled):
-    torch.manual_seed(0)  # of some weights the first state is the greatest everywhere
-    net = LSTM(SERIES, cell=cell, hidden=4, layers=2, bidirectional=True, pooled=pooled, head=[5], activation="tanh")
+def test_gradients_reach_every_parameter(cell, pooling):
+    torch.manual_seed(0)  # with some weights the first state is the maximum everywhere
+    net = LSTM(SERIES, cell=cell, hidden=4, layers=2, bidirectional=True, pooling=pooling, head=[5], activation="tanh")
     net(inputs()).square().sum().backward()
     assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
-@pytest.mark.parametrize("wrong", [{"embedding": 0}, {"hidden": 0}, {"layers": 0}])
-def test_a_state_and_a_layer_are_the_least(wrong):
+@pytest.mark.parametrize("settings", [{"embedding": 0}, {"hidden": 0}, {"layers": 0}])
+def test_sizes_below_1_are_rejected(settings):
     with pytest.raises(UserError, match=r"^model\.net\.embedding, .*hidden and .*layers: must be at least 1$"):
-        LSTM(SERIES, **wrong)
+        LSTM(SERIES, **settings)
 
 
 @pytest.mark.parametrize("kind", ["vector", "image"])
-def test_data_that_are_no_sequences_are_refused(kind):
+def test_data_without_sequences_are_rejected(kind):
     shape = {"vector": (3,), "image": (1, 4, 4)}[kind]
     with pytest.raises(MismatchError, match=r"^model 'lstm' needs sequences \(time, features\) or tokens"):
-        LSTM(DataSpec("other", kind, shape, "classes", 3))
+        LSTM(DataSpec("other", kind, shape, "classification", 3))

@@ -1,4 +1,4 @@
-"""Every model of conf/model with all data of conf/data, with no data on the machine: it learns, or it refuses."""
+"""Every model of conf/model with all data of conf/data: it learns random batches, or rejects the data."""
 
 from pathlib import Path
 
@@ -8,48 +8,48 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from trainer.core.errors import MismatchError
-from trainer.core.spec import PADDING
+from trainer.core.spec import PADDING_INDEX
 from trainer.task.adversarial import discriminator_loss, generator_loss
-from trainer.task.objective import objective_for
+from trainer.task.objective import make_objective
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 MODELS = sorted(file.stem for file in (CONF / "model").glob("*.yaml"))
 DATA = sorted(file.stem for file in (CONF / "data").glob("*.yaml"))
 EXAMPLES = 6
-GIVEN = {  # what a user has to say before some data can be used
+REQUIRED = {  # required settings of some data
     "image_folder": {"path": "my_pictures", "synthetic": True},
     "table": {"path": "my.csv", "features": 3},
 }
 
 
-def spec_of(data):
+def get_spec(data):
     config = OmegaConf.create({"seed": 1, "data": OmegaConf.load(CONF / f"data/{data}.yaml")})
-    return instantiate(config.data, _convert_="all", **GIVEN.get(data, {})).spec
+    return instantiate(config.data, _convert_="all", **REQUIRED.get(data, {})).spec
 
 
-def net_of(model, spec):
-    """The network, or else the words of its refusal."""
+def make_net(model, spec):
+    """Return the network, or the message if it rejects the data."""
     narrow = {"width": 16} if model == "resnet" else {}
     try:
         return instantiate(OmegaConf.load(CONF / f"model/{model}.yaml").net, **narrow, _convert_="all")(spec)
-    except MismatchError as refusal:
-        return str(refusal)
+    except MismatchError as error:
+        return str(error)
 
 
 def random_batch(spec):
     if spec.kind == "tokens":
         lengths = torch.arange(1, EXAMPLES + 1).clamp(max=spec.shape[0])
         inputs = torch.randint(1, spec.vocabulary_size, (EXAMPLES, int(lengths.max())))
-        inputs[torch.arange(inputs.shape[1]) >= lengths[:, None]] = PADDING
+        inputs[torch.arange(inputs.shape[1]) >= lengths[:, None]] = PADDING_INDEX
     else:
         inputs = torch.randn(EXAMPLES, *spec.shape)
-    if spec.target == "values":
+    if spec.target == "regression":
         return inputs, torch.randn(EXAMPLES, spec.output_size)
     return inputs, torch.randint(len(spec.class_names), (EXAMPLES,))
 
 
 def fit(net, objective, inputs, targets, steps=20):
-    """The loss before and after some steps on one batch."""
+    """Return the loss before and after some steps on one batch."""
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
     losses = []
     for _ in range(steps):
@@ -60,65 +60,69 @@ def fit(net, objective, inputs, targets, steps=20):
     return losses[0].item(), losses[-1].item()
 
 
-def task_of(model):
+def get_task(model):
     return OmegaConf.load(CONF / f"model/{model}.yaml").task._target_.rpartition(".")[2]
 
 
-def learns_against_itself(net, inputs, steps=20):
-    """Each network alone, on one batch, makes its own loss smaller."""
-    nothing = torch.zeros(EXAMPLES, dtype=torch.long)
-    assert net.judge(inputs, nothing).shape == (EXAMPLES, 1)
+def check_adversarial(net, inputs, steps=20):
+    """Check that each network reduces its loss on one batch."""
+    targets = torch.zeros(EXAMPLES, dtype=torch.long)
+    assert net.discriminate(inputs, targets).shape == (EXAMPLES, 1)
     fakes = net.sample(EXAMPLES, torch.Generator().manual_seed(0))
     assert fakes.shape == inputs.shape
     losses = {
-        net.discriminator: lambda: discriminator_loss(net.judge(inputs, nothing), net.judge(fakes, nothing)),
-        net.generator: lambda: generator_loss(net.judge(net.make(torch.ones(EXAMPLES, net.latent), nothing), nothing)),
+        net.discriminator: lambda: discriminator_loss(
+            net.discriminate(inputs, targets), net.discriminate(fakes, targets)
+        ),
+        net.generator: lambda: generator_loss(
+            net.discriminate(net.generate(torch.ones(EXAMPLES, net.latent), targets), targets)
+        ),
     }
     for part, loss in losses.items():
-        optimizer, before = torch.optim.Adam(part.parameters(), lr=0.001), loss().item()
+        optimizer, initial = torch.optim.Adam(part.parameters(), lr=0.001), loss().item()
         for _ in range(steps):
             optimizer.zero_grad()
             loss().backward()
             optimizer.step()
-        assert 0 <= loss().item() < before < float("inf")
+        assert 0 <= loss().item() < initial < float("inf")
 
 
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("model", MODELS)
-def test_a_pair_learns_one_batch_or_is_refused_by_name(model, data):
+def test_a_model_learns_one_batch_or_rejects_the_data(model, data):
     torch.manual_seed(0)
-    spec = spec_of(data)
-    net = net_of(model, spec)
+    spec = get_spec(data)
+    net = make_net(model, spec)
     if isinstance(net, str):
         assert net.startswith(f"model '{model}' needs ")
         assert f"; data '{data}' has " in net
         return
     inputs, targets = random_batch(spec)
-    if task_of(model) == "Adversarial":
-        learns_against_itself(net, inputs)
+    if get_task(model) == "Adversarial":
+        check_adversarial(net, inputs)
         return
     assert net(inputs).shape == (EXAMPLES, spec.output_size)
-    before, after = fit(net, objective_for(spec), inputs, targets)
-    assert 0 <= after < before < float("inf")
+    initial, final = fit(net, make_objective(spec), inputs, targets)
+    assert 0 <= final < initial < float("inf")
 
 
 @pytest.mark.parametrize("data", DATA)
-def test_data_are_called_what_is_typed_and_keep_their_classes_in_order(data):
-    spec = spec_of(data)
+def test_data_have_the_name_of_their_file(data):
+    spec = get_spec(data)
     assert spec.name == data
-    if spec.target == "classes":
+    if spec.target == "classification":
         assert spec.output_size == (1 if len(spec.class_names) == 2 else len(spec.class_names))
 
 
-def takers(data):
-    return {model for model in MODELS if not isinstance(net_of(model, spec_of(data)), str)}
+def compatible_models(data):
+    return {model for model in MODELS if not isinstance(make_net(model, get_spec(data)), str)}
 
 
-def test_images_go_with_every_kind_of_network_and_vectors_with_all_but_the_convolutional():
-    assert {"linear", "mlp", "cnn"} <= takers("mnist") & takers("digits")
-    assert {"linear", "mlp"} <= takers("xor") & takers("line")
-    assert "cnn" not in takers("xor") | takers("line")
+def test_images_fit_all_networks_and_vectors_all_but_the_cnn():
+    assert {"linear", "mlp", "cnn"} <= compatible_models("mnist") & compatible_models("digits")
+    assert {"linear", "mlp"} <= compatible_models("xor") & compatible_models("line")
+    assert "cnn" not in compatible_models("xor") | compatible_models("line")
 
 
-def test_each_data_set_goes_with_some_model():
-    assert [data for data in DATA if not takers(data)] == []
+def test_each_data_set_has_a_compatible_model():
+    assert [data for data in DATA if not compatible_models(data)] == []

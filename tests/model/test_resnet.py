@@ -1,4 +1,4 @@
-"""ResNet: torchvision's numbers, stems by image size, frozen parts that do not move."""
+"""ResNet compared with torchvision, stems by image size, and frozen parts."""
 
 import logging
 import sys
@@ -11,37 +11,37 @@ from torch import nn
 from trainer.core.errors import MismatchError, UserError
 from trainer.core.spec import DataSpec
 from trainer.model.resnet import ResNet
-from trainer.training.build import models_that_take
+from trainer.training.build import find_compatible_models
 
 
-def images(colours=3, side=32, classes=10):
-    return DataSpec("pictures", "image", (colours, side, side), "classes", classes)
+def images(channels=3, side=32, classes=10):
+    return DataSpec("pictures", "image", (channels, side, side), "classification", classes)
 
 
-def small(spec=None, **settings):
+def make_small(spec=None, **settings):
     return ResNet(spec or images(), **{"depth": 10, "width": 8} | settings)
 
 
-def different(net, state):
-    """Names of the numbers that are not those of `state`, bit for bit."""
+def find_differences(net, state):
+    """Return the names of all tensors that differ from `state`."""
     return {name for name, value in net.state_dict().items() if not torch.equal(value, state[name])}
 
 
 @pytest.mark.parametrize(
-    ("depth", "numbers"),
-    # torchvision's table of models, each with 1000 outputs
+    ("depth", "parameters"),
+    # from torchvision's table of models, each with 1000 outputs
     [(18, 11_689_512), (34, 21_797_672), (50, 25_557_032), (101, 44_549_160), (152, 60_192_808)],
 )
-def test_with_imagenets_stem_it_is_torchvisions_network_name_by_name(depth, numbers):
+def test_with_the_imagenet_stem_it_equals_the_network_of_torchvision(depth, parameters):
     with torch.device("meta"):
         net = ResNet(images(side=224, classes=1000), depth=depth)
-        theirs = torchvision.models.get_model(f"resnet{depth}")
-    assert sum(p.numel() for p in net.parameters()) == numbers
-    assert {n: v.shape for n, v in net.state_dict().items()} == {n: v.shape for n, v in theirs.state_dict().items()}
+        reference = torchvision.models.get_model(f"resnet{depth}")
+    assert sum(p.numel() for p in net.parameters()) == parameters
+    assert {n: v.shape for n, v in net.state_dict().items()} == {n: v.shape for n, v in reference.state_dict().items()}
 
 
 @pytest.mark.parametrize(
-    ("side", "stem", "chosen", "left"),
+    ("side", "stem", "resolved_stem", "remaining_side"),
     [
         (8, "auto", "small", 4),
         (32, "auto", "small", 16),
@@ -52,14 +52,14 @@ def test_with_imagenets_stem_it_is_torchvisions_network_name_by_name(depth, numb
         (64, "small", "small", 32),
     ],
 )
-def test_the_stem_leaves_so_much_of_an_image(side, stem, chosen, left, caplog):
+def test_the_stem_reduces_the_image(side, stem, resolved_stem, remaining_side, caplog):
     with caplog.at_level(logging.INFO):
-        net = small(images(side=side), stem=stem)
+        net = make_small(images(side=side), stem=stem)
     sides = []
     net.layer1.register_forward_pre_hook(lambda _, inputs: sides.append(inputs[0].shape[-1]))
     assert net(torch.randn(2, 3, side, side)).shape == (2, 10)
-    assert sides == [left]
-    assert f"stem {chosen}" in caplog.text
+    assert sides == [remaining_side]
+    assert f"stem {resolved_stem}" in caplog.text
 
 
 @pytest.mark.parametrize(("depth", "last"), [(10, 64), (18, 64), (50, 256)])
@@ -71,23 +71,23 @@ def test_the_width_scales_every_layer(depth, last):
     assert net.conv1.weight.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_convolutions_begin_as_torchvision_has_it():
-    # kaiming normal over the outputs: deviation sqrt(2 / (channels out * kernel area))
+def test_convolutions_are_initialized_as_in_torchvision():
+    # kaiming normal over the outputs: std sqrt(2 / (channels out * kernel area))
     weight = ResNet(images(), width=32).layer4[1].conv2.weight
     assert weight.std().item() == pytest.approx((2 / (256 * 9)) ** 0.5, rel=0.01)
 
 
-def test_where_only_shapes_are_looked_at_no_weights_are_read_and_nothing_is_said(tmp_path, monkeypatch, caplog):
+def test_shape_checks_read_no_weights_and_log_nothing(tmp_path, monkeypatch, caplog):
     (tmp_path / "conf/model").mkdir(parents=True)
     net = "{_target_: trainer.model.resnet.ResNet, _partial_: true, weights: nowhere.pth}"
     (tmp_path / "conf/model/mine.yaml").write_text(f"net: {net}\n")
     monkeypatch.chdir(tmp_path)
     with caplog.at_level(logging.INFO):
-        assert {"resnet", "mine"} <= {*models_that_take(images())}
+        assert {"resnet", "mine"} <= {*find_compatible_models(images())}
     assert "resnet" not in caplog.text
 
 
-def steps(net, number=3):
+def train(net, number=3):
     optimizer = torch.optim.AdamW(net.parameters(), lr=0.01, weight_decay=0.1)
     net.train()
     for _ in range(number):
@@ -98,35 +98,37 @@ def steps(net, number=3):
 
 
 @pytest.mark.parametrize(
-    ("trainable", "moving"),
+    ("trainable", "trained"),
     [("head", ("fc",)), (["fc"], ("fc",)), (["layer4", "fc"], ("layer4", "fc")), (["layer3.0.bn1"], ("layer3.0.bn1",))],
 )
-def test_frozen_parts_stay_bit_for_bit_with_the_statistics_of_their_batch_norms(trainable, moving):
-    net = small(trainable=trainable)
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-    steps(net)
-    assert different(net, before) == {name for name in before if name.startswith(tuple(f"{part}." for part in moving))}
+def test_frozen_parts_and_their_statistics_do_not_change(trainable, trained):
+    net = make_small(trainable=trainable)
+    initial = {name: value.clone() for name, value in net.state_dict().items()}
+    train(net)
+    assert find_differences(net, initial) == {
+        name for name in initial if name.startswith(tuple(f"{part}." for part in trained))
+    }
 
 
-def test_unless_it_is_said_all_parts_move():
-    net = small()
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-    steps(net)
-    assert different(net, before) == {*before}
+def test_all_parts_are_trained_by_default():
+    net = make_small()
+    initial = {name: value.clone() for name, value in net.state_dict().items()}
+    train(net)
+    assert find_differences(net, initial) == {*initial}
 
 
-def test_what_cannot_train_or_is_misspelt_is_refused():
+def test_invalid_settings_are_rejected():
     with pytest.raises(UserError, match=r"^model\.net\.trainable: the network has no part 'layr4'; did you mean 'lay"):
-        small(trainable=["layr4"])
-    with pytest.raises(UserError, match=r"^model\.net\.trainable: .* leaves nothing that could learn"):
-        small(trainable=["relu"])
+        make_small(trainable=["layr4"])
+    with pytest.raises(UserError, match=r"^model\.net\.trainable: .* leaves no trainable parameter"):
+        make_small(trainable=["relu"])
     with pytest.raises(UserError, match="width: must be at least 1"):
-        small(width=0)
+        make_small(width=0)
     with pytest.raises(MismatchError, match=r"^model 'resnet' needs images"):
-        ResNet(DataSpec("points", "vector", (2,), "classes", 1))
+        ResNet(DataSpec("points", "vector", (2,), "classification", 1))
 
 
-def test_without_torchvision_it_is_said_what_to_install(monkeypatch):
+def test_the_error_without_torchvision_contains_the_install_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchvision.models", None)
     with pytest.raises(UserError, match=r"install it: .*pip install -e '\.\[vision\]'$"):
         ResNet(images())

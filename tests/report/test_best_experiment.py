@@ -1,4 +1,4 @@
-"""The best config as a recipe: whatever kind of sweep found it, running it gives the metrics of the best run again."""
+"""The best config of every kind of sweep as an experiment: running it repeats the best run."""
 
 import json
 import shlex
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from trainer.report.comparison import report_of
+from trainer.report.comparison import build_report
 
 TINY = ["data=xor", "logger=none", "trainer.max_epochs=2"]
 FILES = {
@@ -33,7 +33,7 @@ KINDS = {
     "axes and seeds in a file": ["experiment=rates"],
     "further seeds": [*TINY, "model.net.dropout=0,0.1", "sweep.seeds=2", "seed=7"],
     "a search whose file sets more": [*TINY[:2], "hparams_search=mine"],
-    "keys that are added and removed": [*TINY, "+trainer.limit_train_batches=1,2", "~callbacks.pictures"],
+    "keys that are added and removed": [*TINY, "+trainer.limit_train_batches=1,2", "~callbacks.prediction_images"],
     "values of a group": [*TINY, "data={batch_size:4},{batch_size:2}"],
     "lists of callbacks": [*TINY, "callbacks=[default,early_stopping],[default,gradient_clipping]"],
     "experiments": ["experiment=first,second", "seed=1,2"],
@@ -43,20 +43,22 @@ KINDS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_best_config_of_every_kind_of_sweep_runs_again_with_the_same_metrics(kind, command, tmp_path):
+def test_the_best_config_of_every_kind_of_sweep_repeats_the_metrics_of_the_best_run(kind, command, tmp_path):
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     outcome = command("-m", *KINDS[kind], "hydra.sweep.dir=s")
     assert outcome.code == 0, outcome.err
-    best = report_of(Path("s")).best_run
-    recipe = (tmp_path / "s/best.yaml").read_text()
-    (tmp_path / "experiments/winner.yaml").write_text(recipe)
-    [launch] = [line.partition("then: trainer experiment=NAME")[2] for line in recipe.splitlines() if "then: " in line]
-    typed = shlex.split(launch)
-    again = command("experiment=winner", *typed, "hydra.run.dir=again")
-    assert again.code == 0, again.err
+    best = build_report(Path("s")).best_run
+    experiment = (tmp_path / "s/best.yaml").read_text()
+    (tmp_path / "experiments/winner.yaml").write_text(experiment)
+    [arguments] = [
+        line.partition("then: trainer experiment=NAME")[2] for line in experiment.splitlines() if "then: " in line
+    ]
+    overrides = shlex.split(arguments)
+    outcome_of_best = command("experiment=winner", *overrides, "hydra.run.dir=again")
+    assert outcome_of_best.code == 0, outcome_of_best.err
     first, second = (json.loads((run / "result.json").read_text()) for run in (best.path, tmp_path / "again"))
     assert first["metrics"] == second["metrics"]
     assert first["fingerprint"] == second["fingerprint"]
-    assert yaml.safe_load(recipe)
+    assert yaml.safe_load(experiment)

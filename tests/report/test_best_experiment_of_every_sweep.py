@@ -1,4 +1,4 @@
-"""The best config of a sweep, launched as the experiment that `best.yaml` is, gives the numbers of the best run."""
+"""The experiment `best.yaml` of a sweep repeats the numbers of the best run."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ class Note(Callback):
 '''
 NOTE = "+callbacks.note._target_=notes.Note"
 
-# the words of each kind of sweep
+# overrides of each kind of sweep
 KINDS = {
     "numbers": [*XOR, RATES],
     "models": [*XOR, "model=linear,mlp", "seed=1,2"],
@@ -34,8 +34,8 @@ KINDS = {
     "seeds alone": [*XOR, "seed=3,4,5"],
     "zip": [*XOR, "model=linear,mlp", "optimizer.lr=0.01,0.02", "sweep.zip=[model,optimizer.lr]"],
     "grids": [*XOR, 'sweep.grids=["model=mlp model.net.hidden=[4],[5,5]","model=linear optimizer=sgd,adam"]'],
-    "samples": [*XOR, *SPACE, "sweep.samples=4"],
-    "search": [*XOR, *SPACE, "sweep.trials=4", "optimized_metric=val/loss"],
+    "samples": [*XOR, *SPACE, "sweep.random_samples=4"],
+    "search": [*XOR, *SPACE, "sweep.n_trials=4", "optimized_metric=val/loss"],
     "search from a file": ["experiment=xor_mlp", "hparams_search=short", "logger=none"],
     "workers": [*XOR, "model=linear,mlp", "seed=1,2", "sweep.workers=2"],
     "lists": [*XOR, "model.net.hidden=[4],[4,8]", "optimizer.betas=[0.8,0.9],[0.9,0.99]", "tags=[a,'b, c']"],
@@ -49,44 +49,44 @@ KINDS = {
 }
 
 
-def prepare(folder):
-    """Write what the sweeps name."""
-    (folder / "notes.py").write_text(CALLBACK)
-    (folder / "experiments").mkdir()
+def prepare(directory):
+    """Write the files that the sweeps refer to."""
+    (directory / "notes.py").write_text(CALLBACK)
+    (directory / "experiments").mkdir()
     for name, rate in {"low": 0.001, "high": 0.05}.items():
-        words = f"defaults:\n  - override /data: xor\noptimizer:\n  lr: {rate}\nseed: {len(name)}\n"
-        (folder / f"experiments/{name}.yaml").write_text(words)
-    (folder / "conf/hparams_search").mkdir(parents=True)
-    (folder / "conf/hparams_search/short.yaml").write_text(
+        text = f"defaults:\n  - override /data: xor\noptimizer:\n  lr: {rate}\nseed: {len(name)}\n"
+        (directory / f"experiments/{name}.yaml").write_text(text)
+    (directory / "conf/hparams_search").mkdir(parents=True)
+    (directory / "conf/hparams_search/short.yaml").write_text(
         "# @package _global_\noptimized_metric: val/loss_best\ntrainer:\n  max_epochs: 2\nsweep:\n  trials: 3\n"
         "  pruner: median\nhydra:\n  sweeper:\n    params:\n      optimizer.lr: tag(log, interval(0.001, 1))\n"
     )
 
 
-def repeat_best(command, folder, sweep):
-    """Launch the best config of a sweep; its result, and those of the jobs of the sweep that are done."""
-    shutil.copy(sweep / "best.yaml", folder / "experiments/winner.yaml")
-    again = command("experiment=winner", "hydra.run.dir=again")
-    assert again.code == 0, again.err + (sweep / "best.yaml").read_text()
-    return json.loads((folder / "again/result.json").read_text()), [job.result for job in Ledger(sweep).jobs()]
+def repeat_best(command, directory, sweep):
+    """Launch the best config of a sweep; return its result and the results of the jobs."""
+    shutil.copy(sweep / "best.yaml", directory / "experiments/winner.yaml")
+    outcome = command("experiment=winner", "hydra.run.dir=again")
+    assert outcome.code == 0, outcome.err + (sweep / "best.yaml").read_text()
+    return json.loads((directory / "again/result.json").read_text()), [job.result for job in Ledger(sweep).jobs()]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_best_run_of_each_kind_of_sweep_is_repeated_by_its_recipe(kind, command, tmp_path):
+def test_the_best_experiment_of_each_kind_of_sweep_repeats_its_best_run(kind, command, tmp_path):
     prepare(tmp_path)
     outcome = command("-m", *KINDS[kind])
     assert outcome.code == 0, outcome.err
     [ledger] = tmp_path.glob("outputs/*/*/sweep.sqlite")
-    again, results = repeat_best(command, tmp_path, ledger.parent)
+    result, results = repeat_best(command, tmp_path, ledger.parent)
     best = min(results, key=lambda result: result["metrics"]["val/loss"])
     assert len(results) > 1
-    assert again["metrics"] == best["metrics"]
-    assert again["fingerprint"] == best["fingerprint"]
+    assert result["metrics"] == best["metrics"]
+    assert result["fingerprint"] == best["fingerprint"]
 
 
 @pytest.mark.slow
-def test_the_recipe_of_a_search_is_no_search_and_can_be_swept_beside_others(command, tmp_path):
+def test_the_best_experiment_of_a_search_is_no_search_and_can_be_swept_with_others(command, tmp_path):
     prepare(tmp_path)
     assert command("-m", *KINDS["search from a file"], "hydra.sweep.dir=s").code == 0
     shutil.copy(tmp_path / "s/best.yaml", tmp_path / "experiments/winner.yaml")

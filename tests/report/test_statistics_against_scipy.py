@@ -1,4 +1,4 @@
-"""Reports of real sweeps, every number computed again by SciPy and NumPy from the results of the jobs."""
+"""Reports of real sweeps, recomputed with SciPy and NumPy from the results of the jobs."""
 
 import csv
 import json
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from trainer.report.comparison import report_of
-from trainer.sweep.store.trial_store import Trials
+from trainer.report.comparison import build_report
+from trainer.sweep.store.trial_store import TrialLedger
 
 PIECES = """
 import os
@@ -25,7 +25,7 @@ class Noisy(Callback):
 """
 TINY = ["data=xor", "callbacks=none", "logger=none", "trainer.max_epochs=1", "test=false"]
 NOISY = [*TINY, "+callbacks.noisy._target_=pieces.Noisy"]
-GOAL = ["optimized_metric=val/obj", "sweep.direction=min", "hydra.sweep.dir=s"]
+OBJECTIVE = ["optimized_metric=val/obj", "sweep.direction=min", "hydra.sweep.dir=s"]
 EXPERIMENT = """
 defaults:
   - override /data: xor
@@ -39,26 +39,26 @@ KINDS = {
     "a grid": [*NOISY, "+callbacks.noisy.x=0,0.2,2", "model=mlp,linear", "seed=1,2,3"],
     "models": [*NOISY, "model=mlp,linear", "sweep.seeds=4"],
     "experiments": ["experiment=first,second,third", "seed=1,2,3,4"],
-    "a search": [*NOISY, "+callbacks.noisy.x=interval(0,3)", "model=mlp,linear", "sweep.trials=12"],
+    "a search": [*NOISY, "+callbacks.noisy.x=interval(0,3)", "model=mlp,linear", "sweep.n_trials=12"],
 }
-# of each axis: the parameter of the report, the words of the best recipe
+# for each axis: parameter of the report, line of the best experiment
 PARAMETER = {"+callbacks.noisy.x": "callbacks.noisy.x", "model": "model.net", "experiment": "callbacks.noisy.x"}
-RECIPE = {"+callbacks.noisy.x": "    x: {}\n", "model": "  - override /model: {}\n", "experiment": "  - {}\n"}
+BEST_LINE = {"+callbacks.noisy.x": "    x: {}\n", "model": "  - override /model: {}\n", "experiment": "  - {}\n"}
 
 
 def holm(p_values):
-    """Adjusted p values, by the definition: the least level at which the procedure rejects each hypothesis."""
+    """Return adjusted p values by definition: the lowest level at which the procedure rejects each hypothesis."""
     adjusted = {}
     for level in sorted({min(1.0, k * p) for p in p_values for k in range(1, len(p_values) + 1)}):
-        for rank, place in enumerate(np.argsort(p_values)):
-            if p_values[place] > level / (len(p_values) - rank) * (1 + 1e-12):
+        for rank, index in enumerate(np.argsort(p_values)):
+            if p_values[index] > level / (len(p_values) - rank) * (1 + 1e-12):
                 break
-            adjusted.setdefault(int(place), level)
-    return [adjusted.get(place, 1.0) for place in range(len(p_values))]
+            adjusted.setdefault(int(index), level)
+    return [adjusted.get(index, 1.0) for index in range(len(p_values))]
 
 
 def eta_squared(levels, values):
-    """Sum of squares between levels, as a share of the whole; levels of a search in quarters, without chance."""
+    """Return the fraction of the sum of squares between levels; levels of a search in quarters, minus chance."""
     values = np.array(values)
     total = ((values - values.mean()) ** 2).sum()
     distinct = sorted({*levels}, key=str)
@@ -67,44 +67,44 @@ def eta_squared(levels, values):
         ranks = stats.rankdata(levels, method="min") - 1
         levels = [int(rank * 4 // len(levels)) for rank in ranks]
         distinct = sorted({*levels})
-    parts = [values[[each == level for each in levels]] for level in distinct]
+    parts = [values[[value == level for value in levels]] for level in distinct]
     between = sum(len(part) * (part.mean() - values.mean()) ** 2 for part in parts)
     chance = (len(parts) - 1) * (total - between) / (len(values) - len(parts)) if grouped else 0.0
     return max(0.0, between - chance) / total
 
 
-def jobs_of(folder, axes):
-    """Of each job its values by key, its seed and its result."""
-    found = []
-    for job in Trials(folder).jobs():
-        words = dict(word.split("=", 1) for word in job.words)
-        value = json.loads((folder / str(job.number) / "result.json").read_text())["metrics"]["val/obj"]
-        found.append(({axis: words[axis] for axis in axes}, int(words.get("seed", 1)), value))
-    return found
+def read_jobs(directory, axes):
+    """Return values by key, seed and result of each job."""
+    jobs = []
+    for job in TrialLedger(directory).jobs():
+        overrides = dict(override.split("=", 1) for override in job.words)
+        value = json.loads((directory / str(job.number) / "result.json").read_text())["metrics"]["val/obj"]
+        jobs.append(({axis: overrides[axis] for axis in axes}, int(overrides.get("seed", 1)), value))
+    return jobs
 
 
 @pytest.fixture(params=KINDS)
 def sweep(request, command, tmp_path):
-    """A sweep of each kind whose metric is to be small: its axes, and its jobs."""
+    """Run a sweep of each kind whose metric is minimized; return its axes and jobs."""
     (tmp_path / "pieces.py").write_text(PIECES)
     (tmp_path / "experiments").mkdir()
     for name, x in {"first": 0.0, "second": 0.1, "third": 3.0}.items():
         (tmp_path / f"experiments/{name}.yaml").write_text(EXPERIMENT.replace("X}", f"{x}}}"))
-    outcome = command("-m", *KINDS[request.param], *GOAL)
+    outcome = command("-m", *KINDS[request.param], *OBJECTIVE)
     assert outcome.code == 0, outcome.err
-    axes = [axis for axis in PARAMETER if any(word.startswith(f"{axis}=") for word in KINDS[request.param])]
-    return axes, jobs_of(tmp_path / "s", axes)
+    axes = [axis for axis in PARAMETER if any(override.startswith(f"{axis}=") for override in KINDS[request.param])]
+    return axes, read_jobs(tmp_path / "s", axes)
 
 
 @pytest.mark.slow
 def test_means_intervals_differences_the_best_and_importances_are_those_of_scipy(sweep, command, tmp_path):
     check_report(*sweep, "min", tmp_path)
-    assert command("sweep", "report", "s", "direction=max").code == 0
+    assert command("sweep", "report", "s", "--direction=max").code == 0
     check_report(*sweep, "max", tmp_path)
 
 
 def check_report(axes, jobs, direction, tmp_path):
-    """Every number of `report.csv` and `best.yaml`, and the importances."""
+    """Check every number of `report.csv` and `best.yaml`, and the importances."""
     groups = {}
     for values, seed, value in jobs:
         groups.setdefault(" ".join(f"{axis}={values[axis]}" for axis in axes), {})[seed] = value
@@ -124,32 +124,32 @@ def check_report(axes, jobs, direction, tmp_path):
         assert float(row["best"]) == (min if direction == "min" else max)(values)
         if len(values) > 1:
             low, high = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
-            assert float(row["deviation"]) == pytest.approx(np.std(values, ddof=1), rel=1e-12)
+            assert float(row["std"]) == pytest.approx(np.std(values, ddof=1), rel=1e-12)
             assert row["95 % interval"] == f"{low:.4g} to {high:.4g}"
         if row["config"] in adjusted:
             check_difference(row, pairs[row["config"]], tests[row["config"]], adjusted[row["config"]], direction)
     assert {row["against baseline"] for row in rows if row["config"] == baseline} == {"baseline"}
 
     best = (tmp_path / "s/best.yaml").read_text()
-    for word in rows[0]["config"].split():
-        axis, _, value = word.partition("=")
-        assert RECIPE[axis].format(value) in best
+    for override in rows[0]["config"].split():
+        axis, _, value = override.partition("=")
+        assert BEST_LINE[axis].format(value) in best
 
-    found = report_of(tmp_path / "s").importances
-    assert {*found} == {PARAMETER[axis] for axis in axes}
+    importances = build_report(tmp_path / "s").importances
+    assert {*importances} == {PARAMETER[axis] for axis in axes}
     for axis in axes:
         levels = [float(values[axis]) if "noisy" in axis else values[axis] for values, _, _ in jobs]
-        share = eta_squared(levels, [value for _, _, value in jobs])
-        assert found[PARAMETER[axis]] == pytest.approx(share, rel=1e-9)
+        fraction = eta_squared(levels, [value for _, _, value in jobs])
+        assert importances[PARAMETER[axis]] == pytest.approx(fraction, rel=1e-9)
 
 
 def check_difference(row, pairs, test, p_value, direction):
-    """One comparison with the baseline: difference, interval, corrected p value and verdict."""
-    apart = np.subtract(*zip(*pairs, strict=True))
-    half = stats.t.ppf(0.975, len(apart) - 1) * stats.sem(apart)
-    assert row["against baseline"].startswith(f"{apart.mean():+.4g} ± {half:.2g}: ")
+    """Check one comparison with the baseline: difference, interval, corrected p value and verdict."""
+    differences = np.subtract(*zip(*pairs, strict=True))
+    half_width = stats.t.ppf(0.975, len(differences) - 1) * stats.sem(differences)
+    assert row["against baseline"].startswith(f"{differences.mean():+.4g} ± {half_width:.2g}: ")
     assert float(row["p (Holm)"]) == pytest.approx(p_value, rel=1e-9)
-    better = (apart.mean() > 0) == (direction == "max")
-    verdict = ("better" if better else "worse") if p_value < 0.05 else "not separable"
+    is_better = (differences.mean() > 0) == (direction == "max")
+    verdict = ("better" if is_better else "worse") if p_value < 0.05 else "not significant"
     assert row["against baseline"].partition(": ")[2].startswith(verdict)
     assert p_value >= test.pvalue

@@ -1,4 +1,4 @@
-"""`trainer tensorboard`: readable names, the varied keys alone, this machine alone, and 500 runs."""
+"""`trainer tensorboard`: names of runs, hyperparameters, access, and 500 runs."""
 
 import json
 import os
@@ -12,18 +12,18 @@ import pytest
 from trainer.report.tensorboard_logdir import LogDirectory
 
 
-def asked(url, question=None):
-    data = None if question is None else json.dumps(question).encode()
+def fetch_json(url, query_data=None):
+    data = None if query_data is None else json.dumps(query_data).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return json.load(response)
 
 
 @pytest.mark.slow  # a process that imports TensorBoard and reads its files in its own time
-def test_tensorboard_shows_each_run_once_with_every_key_also_those_of_a_later_run(command):
+def test_tensorboard_lists_each_run_once_with_the_keys_of_all_runs(command):
     assert command("-m", "data=xor", "trainer.max_epochs=2", "optimizer.lr=0.1,0.01", "hydra.sweep.dir=o/a").code == 0
     assert command("data=xor", "trainer.max_epochs=2", "model.net.activation=relu", "hydra.run.dir=o/b").code == 0
-    program = [sys.executable, "-m", "trainer", "tensorboard", "o", "port=0"]
+    program = [sys.executable, "-m", "trainer", "tensorboard", "o", "--port=0"]
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, cwd=command("runs").directory) as board:
         try:
             line = board.stdout.readline()
@@ -31,8 +31,8 @@ def test_tensorboard_shows_each_run_once_with_every_key_also_those_of_a_later_ru
             assert url.startswith("http://localhost:"), line
             assert "3 run(s) below o" in line
             for _ in range(60):
-                names = [name for name in asked(f"{url}data/runs") if name != "."]
-                experiment = asked(f"{url}data/plugin/hparams/experiment", {})
+                names = [name for name in fetch_json(f"{url}data/runs") if name != "."]
+                experiment = fetch_json(f"{url}data/plugin/hparams/experiment", {})
                 if len(names) == 3 and experiment.get("hparamInfos"):
                     break
             assert names == ["a/0 optimizer.lr=0.1", "a/1 optimizer.lr=0.01", "b model.net.activation=relu"]
@@ -41,16 +41,16 @@ def test_tensorboard_shows_each_run_once_with_every_key_also_those_of_a_later_ru
             metrics = [info["name"]["tag"] for info in experiment["metricInfos"]]
             assert {"val/loss", "val/loss_best", "test/loss"} <= {*metrics}
             assert all(name.startswith(("val/", "test/")) for name in metrics)
-            wanted = {"colParams": [{"hparam": key} for key in keys], "startIndex": 0, "sliceSize": 10}
-            wanted["allowedStatuses"] = ["STATUS_SUCCESS", "STATUS_UNKNOWN"]
-            groups = asked(f"{url}data/plugin/hparams/session_groups", wanted)["sessionGroups"]
+            query = {"colParams": [{"hparam": key} for key in keys], "startIndex": 0, "sliceSize": 10}
+            query["allowedStatuses"] = ["STATUS_SUCCESS", "STATUS_UNKNOWN"]
+            groups = fetch_json(f"{url}data/plugin/hparams/session_groups", query)["sessionGroups"]
             assert [group["hparams"] for group in groups][:2] == [{"optimizer.lr": 0.1}, {"optimizer.lr": 0.01}]
         finally:
             board.send_signal(signal.SIGINT)
         assert board.wait(30) == 0
 
 
-def test_five_hundred_runs_are_linked_and_new_ones_found(tmp_path):
+def test_five_hundred_runs_are_linked_and_new_ones_are_added(tmp_path):
     def make(number):
         run = tmp_path / f"outputs/s/{number}"
         (run / "tensorboard").mkdir(parents=True)
@@ -62,26 +62,26 @@ def test_five_hundred_runs_are_linked_and_new_ones_found(tmp_path):
     links = tmp_path / "links"
     links.mkdir()
     board = LogDirectory(tmp_path / "outputs", links)
-    names = board.look()
+    names = board.link_new_runs()
     assert len(names) == 500
     assert names[7] == "s/7 seed=7"
     assert os.path.realpath(links / "s/499 seed=499") == str(tmp_path / "outputs/s/499/tensorboard")
     make(500)
-    assert board.look() == ["s/500 seed=500"]
-    assert board.look() == []
+    assert board.link_new_runs() == ["s/500 seed=500"]
+    assert board.link_new_runs() == []
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("overrides", "message"),
     [
-        ([], "tensorboard: no folder 'outputs'"),
-        (["."], "tensorboard: no run below '.' has TensorBoard events"),
-        ([".", "prt=1"], "there is no 'prt'; did you mean 'port'?"),
-        ([".", "port=http"], "port='http' is not a whole number"),
-        (["a", "b"], "name one folder"),
+        ([], "tensorboard: no directory 'outputs'"),
+        (["."], "tensorboard: no run in '.' has TensorBoard events"),
+        ([".", "--prt=1"], "tensorboard: unrecognized arguments: --prt=1; did you mean '--port'?"),
+        ([".", "--port=http"], "argument --port: 'http' is not an integer from 0 to 65535"),
+        (["a", "b"], "tensorboard: unrecognized arguments: b"),
     ],
 )
-def test_a_mistake_gets_a_message(words, message, command):
-    outcome = command("tensorboard", *words)
-    assert outcome.code == 1
+def test_an_invalid_argument_is_an_error(overrides, message, command):
+    outcome = command("tensorboard", *overrides)
+    assert outcome.code == (2 if "argument" in message else 1)
     assert message in outcome.err

@@ -1,4 +1,4 @@
-"""A module that sweeps in tests can name, and what they are made of."""
+"""Fixtures of sweep tests, and callbacks for their jobs."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import torch
 from pytorch_lightning import Callback
 
 class Wait(Callback):
-    """Sleeps, and fails as it is told, once or always; `gone` is a file that heals it."""
+    """Sleeps, then fails in the requested way until the file `healed_by` exists."""
     def __init__(self, seconds=0.0, fails="", healed_by="healed"):
         print("a callback is built")
         self.seconds, self.fails, self.healed_by = seconds, fails, healed_by
@@ -29,28 +29,28 @@ class Wait(Callback):
                 time.sleep(100)
             if self.fails in ("segfault", "killed"):
                 os.kill(os.getpid(), signal.SIGSEGV if self.fails == "segfault" else signal.SIGKILL)
-            raise RuntimeError(f"told to fail: {self.fails}")
+            raise RuntimeError(f"requested failure: {self.fails}")
 
 class Slow(Callback):
-    """Gives one time to do something to it."""
+    """Slows the epochs down."""
     def on_train_epoch_end(self, trainer, pl_module):
         time.sleep(0.3)
 '''
-# two steps of XOR, and nothing kept beside the result
+# two steps of XOR without checkpoints and logs
 TINY = ["data=xor", "callbacks=none", "logger=none", "trainer.max_epochs=1", "+trainer.limit_train_batches=2"]
 WAIT = "+callbacks.wait._target_=pieces.Wait"
 
 
 @pytest.fixture
 def pieces(tmp_path: Path) -> Path:
-    """The directory of the test, with `pieces.Wait` in it."""
+    """Write `pieces.py` with the callbacks; return the directory."""
     (tmp_path / "pieces.py").write_text(PIECES)
     return tmp_path
 
 
 @pytest.fixture
 def jobs(tmp_path: Path):
-    """The jobs in the ledger of the sweep `s`."""
+    """Return a function that reads the jobs of the sweep `s`."""
 
     def read() -> list[Job]:
         return Ledger(tmp_path / "s").jobs()

@@ -1,4 +1,4 @@
-"""A Slurm for tests, of this machine alone: sbatch, srun, sacct and scancel as submitit calls them."""
+"""Fake Slurm on this machine with sbatch, srun, sacct and scancel, as submitit calls them."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ COMMANDS = {
         number=$(($(ls "$FAKE_SLURM" | grep -c script) + 1))
         cp "$1" "$FAKE_SLURM/script.$number"
         export SLURM_JOB_ID=$number SLURM_NTASKS=1 SLURM_PROCID=0 SLURM_LOCALID=0 SLURM_NODEID=0 SLURM_JOB_NUM_NODES=1
-        setsid bash "$FAKE_SLURM/script.$number" > "$FAKE_SLURM/said.$number" 2>&1 &
+        setsid bash "$FAKE_SLURM/script.$number" > "$FAKE_SLURM/output.$number" 2>&1 &
         echo $! > "$FAKE_SLURM/batch.$number"
         echo "Submitted batch job $number"
     """,
@@ -38,15 +38,15 @@ COMMANDS = {
 }
 
 
-def install(folder: Path) -> dict[str, str]:
-    """Write the commands into a folder.
+def install(directory: Path) -> dict[str, str]:
+    """Write the commands to a directory.
 
     Returns:
-        dict: What a process finds in its environment that sees them, beside `PATH`.
+        dict: Environment variables that the commands need, without `PATH`.
     """
-    (folder / "state").mkdir(parents=True)
+    (directory / "state").mkdir(parents=True)
     for name, text in COMMANDS.items():
-        file = folder / name
+        file = directory / name
         file.write_text(f"#!/bin/bash\n{text}")
         file.chmod(0o755)
-    return {"FAKE_SLURM": str(folder / "state")}
+    return {"FAKE_SLURM": str(directory / "state")}

@@ -1,13 +1,13 @@
-"""Kill a sweep at random moments, run it again each time, and compare with one that was never stopped.
+"""Kill a sweep at random moments, resume it each time, and compare it with a sweep that was never stopped.
 
 python tests/sweep/kill.py [--jobs 24] [--kills 20] [--workers 2] [--sweepers 1] [--seed 1] [--search]
-    [--folder DIR]
+    [--directory DIR]
 
-Each time every process of the sweep gets SIGKILL at once. In the end each job must be done, none twice, all with the
-numbers of the sweep that was never stopped, and nothing that a finished job has left may have been touched.
+Each kill sends SIGKILL to every process of the sweep. In the end each job must be done once, with the metrics of the
+sweep that was never stopped, and the files of finished jobs must be unchanged.
 
-With --search it is a search with pruning in place of a grid. One trial after another it must choose and prune the very
-same; side by side, where the order is chance, each trial must be over once.
+With --search the sweep is a search with pruning. If trials run one after another, it must choose and prune the same
+ones; if they run in parallel, where the order is random, each trial must end once.
 """
 
 import argparse
@@ -24,10 +24,8 @@ from pathlib import Path
 from trainer.core.errors import UserError
 from trainer.sweep.store.job_store import Job, Ledger
 
-OVER = {"done", "pruned"}
-WORDS = ["--multirun", "data=xor", "trainer.max_epochs=2", "callbacks.checkpoint.save_last=true"]
-
-
+FINAL_STATES = {"done", "pruned"}
+OVERRIDES = ["--multirun", "data=xor", "trainer.max_epochs=2", "callbacks.checkpoint.save_last=true"]
 SEARCH = [
     *("optimizer.lr=tag(log,interval(0.0001,1))", "model.net.hidden=[4],[8]", "trainer.max_epochs=4"),
     *("optimized_metric=val/loss", "sweep.pruner=median", "callbacks.checkpoint.save_last=true"),
@@ -35,14 +33,13 @@ SEARCH = [
 ]
 
 
-def begin(folder: Path, sweep: str, jobs: int, workers: int, *, search: bool) -> subprocess.Popen[bytes]:
-    """Begin a sweep, or go on with it, in a session of its own."""
-    side = [f"sweep.workers={workers}"] if workers else []
-    axes = [*SEARCH, f"sweep.trials={jobs}"] if search else [f"seed=range(0,{jobs})"]
-    words = [*WORDS, *axes, f"hydra.sweep.dir={sweep}", *side]
-    output = (folder / f"{sweep}.txt").open("ab")
-    command = [sys.executable, "-m", "trainer", *words]
-    return subprocess.Popen(command, cwd=folder, stdout=output, stderr=output, start_new_session=True)
+def start(directory: Path, sweep: str, options: argparse.Namespace) -> subprocess.Popen[bytes]:
+    """Start or resume a sweep in a new session."""
+    workers = [f"sweep.workers={options.workers}"] if options.workers else []
+    axes = [*SEARCH, f"sweep.n_trials={options.jobs}"] if options.search else [f"seed=range(0,{options.jobs})"]
+    output = (directory / f"{sweep}.txt").open("ab")
+    command = [sys.executable, "-m", "trainer", *OVERRIDES, *axes, f"hydra.sweep.dir={sweep}", *workers]
+    return subprocess.Popen(command, cwd=directory, stdout=output, stderr=output, start_new_session=True)
 
 
 def kill(session: int) -> None:
@@ -55,87 +52,90 @@ def kill(session: int) -> None:
             pass
 
 
-def jobs_of(sweep: Path) -> list[Job]:
-    """The jobs in the ledger; none where there is no ledger yet."""
+def read_jobs(sweep: Path) -> list[Job]:
+    """Return the jobs in the ledger; none if there is no ledger yet."""
     try:
         return Ledger(sweep).jobs()
     except UserError:
         return []
 
 
-def left_by(sweep: Path, jobs: list[Job]) -> dict[Path, tuple[str, int]]:
-    """Content and time of every file that finished jobs have left."""
-    files = [file for job in jobs if job.state in OVER for file in (sweep / str(job.number)).rglob("*")]
-    return {
-        file: (hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_mtime_ns)
-        for file in files
-        if file.is_file()
-    }
+def fingerprint(file: Path) -> tuple[str, int]:
+    """Return the hash and the modification time of a file."""
+    return hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_mtime_ns
 
 
-def arguments() -> argparse.Namespace:
-    """What the command line says."""
+def finished_files(sweep: Path, jobs: list[Job]) -> dict[Path, tuple[str, int]]:
+    """Return the fingerprint of every file of finished jobs."""
+    files = [file for job in jobs if job.state in FINAL_STATES for file in (sweep / str(job.number)).rglob("*")]
+    return {file: fingerprint(file) for file in files if file.is_file()}
+
+
+def parse_options() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser()
     for name, default in {"jobs": 24, "kills": 20, "workers": 0, "sweepers": 1, "seed": 1}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--search", action="store_true")
-    parser.add_argument("--folder", type=Path, default=None)
+    parser.add_argument("--directory", type=Path, default=None)
     return parser.parse_args()
 
 
 def main() -> None:
-    """Do it, and say how it went; the exit status is 1 if anything is not as it must be."""
-    asked = arguments()
-    folder = asked.folder or Path(tempfile.mkdtemp())
-    folder.mkdir(exist_ok=True)
-    dice = random.Random(asked.seed)
+    """Run the comparison and print the result; the exit status is 1 if a condition is violated."""
+    options = parse_options()
+    directory = options.directory or Path(tempfile.mkdtemp())
+    directory.mkdir(exist_ok=True)
+    rng = random.Random(options.seed)
 
-    began = time.monotonic()
-    assert begin(folder, "whole", asked.jobs, asked.workers, search=asked.search).wait() == 0, (
-        folder / "whole.txt"
-    ).read_text()
-    first, *_, last_job = jobs_of(folder / "whole")
+    start_time = time.monotonic()
+    code = start(directory, "reference", options).wait()
+    assert code == 0, (directory / "reference.txt").read_text()
+    reference = {job.identity: job for job in read_jobs(directory / "reference")}
+    first, *_, last_job = reference.values()
     assert first.began
     assert last_job.ended
-    job_seconds = (last_job.ended - first.began) / asked.jobs
-    start = time.monotonic() - began - asked.jobs * job_seconds
-    reference = {job.identity: job for job in jobs_of(folder / "whole")}
+    job_seconds = (last_job.ended - first.began) / options.jobs
+    startup_seconds = time.monotonic() - start_time - options.jobs * job_seconds
 
-    sweep, kept, kills = folder / "killed", {}, 0
+    sweep = directory / "killed"
+    fingerprints: dict[Path, tuple[str, int]] = {}
+    kills = 0
     while True:
-        several = [
-            begin(folder, "killed", asked.jobs, asked.workers, search=asked.search) for _ in range(asked.sweepers)
-        ]
-        last = kills == asked.kills
-        a_try = 2 * asked.jobs / max(1, asked.kills) * job_seconds  # so that the last kill comes near the end
-        deadline = time.monotonic() + (3600 if last else dice.uniform(0.5 * start, start + a_try))
-        while time.monotonic() < deadline and any(each.poll() is None for each in several):
+        processes = [start(directory, "killed", options) for _ in range(options.sweepers)]
+        is_last = kills == options.kills
+        run_seconds = 2 * options.jobs / max(1, options.kills) * job_seconds  # the last kill comes near the end
+        seconds = 3600 if is_last else rng.uniform(0.5 * startup_seconds, startup_seconds + run_seconds)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and any(process.poll() is None for process in processes):
             time.sleep(0.01)
-        for each in several:
-            kill(each.pid)
-        codes = [each.wait() for each in several]
-        jobs = jobs_of(sweep)
-        for file, (content, at) in kept.items():
-            assert (hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_mtime_ns) == (content, at), file
-        kept = left_by(sweep, jobs)
-        done = sum(job.state in OVER for job in jobs)
-        print(f"kill {kills + 1}: {done} of {asked.jobs} done" if not last else f"last: exit {codes}", flush=True)
-        if last:
+        for process in processes:
+            kill(process.pid)
+        codes = [process.wait() for process in processes]
+        jobs = read_jobs(sweep)
+        for file, expected in fingerprints.items():
+            assert fingerprint(file) == expected, file
+        fingerprints = finished_files(sweep, jobs)
+        n_done = sum(job.state in FINAL_STATES for job in jobs)
+        print(f"last: exit {codes}" if is_last else f"kill {kills + 1}: {n_done} of {options.jobs} done", flush=True)
+        if is_last:
             break
         kills += 1
-        if done == asked.jobs and all(code == 0 for code in codes):
+        if n_done == options.jobs and all(code == 0 for code in codes):
             print(f"all done after {kills} kills")
             break
-    assert codes == [0] * asked.sweepers, (sweep.parent / "killed.txt").read_text()[-3000:]
-    by_chance = asked.search and (asked.workers > 0 or asked.sweepers > 1)
-    compare(jobs, None if by_chance else reference, asked.jobs)
-    tell(jobs, kills, "" if by_chance else "; equal results")
+    assert codes == [0] * options.sweepers, (directory / "killed.txt").read_text()[-3000:]
+    is_random = options.search and (options.workers > 0 or options.sweepers > 1)
+    compare(jobs, None if is_random else reference, options.jobs)
+    retries = sum(job.tries - 1 for job in jobs)
+    suffix = "" if is_random else "; equal results"
+    print(f"{len(jobs)} jobs done after {kills} kills, {retries} tries more than jobs{suffix}")
 
 
 def compare(jobs: list[Job], reference: dict[str, Job] | None, count: int) -> None:
-    """Make sure that every job is done, once, with the numbers that it must have where these are known."""
+    """Check that every job is done once, with the same metrics as in the reference."""
     assert [job.number for job in jobs] == [*range(count)]
-    assert {job.state for job in jobs} <= OVER
+    assert {job.state for job in jobs} <= FINAL_STATES
     assert len({job.identity for job in jobs}) == count
     for job in jobs if reference else ():
         assert job.state == reference[job.identity].state
@@ -144,12 +144,6 @@ def compare(jobs: list[Job], reference: dict[str, Job] | None, count: int) -> No
         assert job.result is not None
         assert job.result["metrics"] == expected["metrics"], job.number
         assert job.result["fingerprint"] == job.identity
-
-
-def tell(jobs: list[Job], kills: int, equal: str) -> None:
-    """Say that all went well."""
-    again = sum(job.tries - 1 for job in jobs)
-    print(f"{len(jobs)} jobs done after {kills} kills, {again} tries more than jobs{equal}")
 
 
 if __name__ == "__main__":

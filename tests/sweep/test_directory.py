@@ -1,4 +1,4 @@
-"""A sweep has one directory, whatever is swept and whoever runs its jobs."""
+"""A sweep has one directory for all axes and launchers."""
 
 import json
 import shutil
@@ -6,36 +6,36 @@ import shutil
 import pytest
 
 from trainer.config.compose import Composer
-from trainer.config.multirun import directory_of, quoted
-from trainer.config.schema import HOME
-from trainer.sweep.jobs.shared_settings import shared_config
+from trainer.config.multirun import quote_path, resolve_sweep_directory
+from trainer.config.schema import RESOURCE_DIR
+from trainer.sweep.jobs.shared_settings import compose_shared_config
 from trainer.sweep.store.job_store import Ledger
 
 TINY = ["callbacks=none", "logger=none", "trainer.max_epochs=1", "+trainer.limit_train_batches=2"]
-OWN = "defaults:\n  - override /data: line\noptimizer:\n  lr: {}\n"
+EXPERIMENT = "defaults:\n  - override /data: line\noptimizer:\n  lr: {}\n"
 
 
 @pytest.fixture
 def experiments(tmp_path):
-    """Two experiments, `low` and `high`, of a data set with keys that the default one does not have."""
+    """Write the experiments `low` and `high`, whose data set has keys that the default one does not have."""
     (tmp_path / "experiments").mkdir()
     for name, rate in {"low": 0.001, "high": 0.1}.items():
-        (tmp_path / f"experiments/{name}.yaml").write_text(OWN.format(rate))
+        (tmp_path / f"experiments/{name}.yaml").write_text(EXPERIMENT.format(rate))
     return tmp_path / "experiments"
 
 
-def assert_together(folder, expected, count):
-    """All jobs of the only sweep below a folder are done, and in its directory."""
-    [ledger] = folder.rglob("sweep.sqlite")
-    assert str(ledger.parent.parent.relative_to(folder)) == expected
+def assert_in_one_directory(directory, expected, count):
+    """Check that all jobs of the only sweep below a directory are done and stored in it."""
+    [ledger] = directory.rglob("sweep.sqlite")
+    assert str(ledger.parent.parent.relative_to(directory)) == expected
     jobs = Ledger(ledger.parent).jobs()
     assert [job.state for job in jobs] == ["done"] * count
-    assert {file.parent for file in folder.rglob("result.json")} == {ledger.parent / str(job.number) for job in jobs}
+    assert {file.parent for file in directory.rglob("result.json")} == {ledger.parent / str(job.number) for job in jobs}
     return ledger.parent
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("args", "expected"),
     [
         (["seed=1,2"], "outputs/digits_mlp"),
         (["data=xor", "model=mlp,linear"], "outputs/xor_multirun"),
@@ -53,24 +53,24 @@ def assert_together(folder, expected, count):
         (["outputs=out_${model.net.hidden.0}", "model.net.hidden=[4],[8]"], "out_64/digits_mlp"),
         (["data=xor", 'sweep.grids=["model=mlp seed=1,2","model=linear"]'], "outputs/xor_multirun"),
         (['hydra.sweeper.params={model:"mlp,linear"}'], "outputs/digits_multirun"),
-        (["model=mlp,linear", "optimizer.lr=interval(0.1,0.2)", "sweep.trials=3"], "outputs/digits_multirun"),
+        (["model=mlp,linear", "optimizer.lr=interval(0.1,0.2)", "sweep.n_trials=3"], "outputs/digits_multirun"),
     ],
     ids=" ".join,
 )
-def test_the_path_of_a_sweep_names_what_its_jobs_share(words, expected, experiments, monkeypatch):
+def test_the_path_of_a_sweep_names_what_its_jobs_share(args, expected, experiments, monkeypatch):
     monkeypatch.chdir(experiments.parent)
     composer = Composer()
-    path = directory_of(shared_config(composer, words), composer.parsed(words))
+    path = resolve_sweep_directory(compose_shared_config(composer, args), composer.parse_overrides(args))
     assert path.rpartition("/")[0] == expected
 
 
 @pytest.mark.parametrize(
-    ("words", "expected", "count"),
+    ("args", "expected", "count"),
     [
         (["data=xor", "model=linear,mlp", "seed=1,2"], "outputs/xor_multirun", 4),
         (["data=xor", "model=linear,mlp", "hydra.sweeper.max_batch_size=1"], "outputs/xor_multirun", 2),
         (["data=xor", "model=linear,mlp", "sweep.workers=2"], "outputs/xor_multirun", 2),
-        (["data=xor", "model=linear,mlp", "sweep.trials=2", "optimized_metric=val/loss"], "outputs/xor_multirun", 2),
+        (["data=xor", "model=linear,mlp", "sweep.n_trials=2", "optimized_metric=val/loss"], "outputs/xor_multirun", 2),
         (["data=xor,line"], "outputs/multirun_mlp", 2),
         (["experiment=low,high", "data.points=30"], "outputs/multirun", 2),
         (["data=xor", "outputs=a,b", "seed=1,2"], "outputs/xor_mlp", 2),
@@ -83,10 +83,10 @@ def test_the_path_of_a_sweep_names_what_its_jobs_share(words, expected, experime
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_all_jobs_of_a_sweep_are_in_one_directory(words, expected, count, experiments, command):
-    outcome = command("-m", *words, *TINY)
+def test_all_jobs_of_a_sweep_are_in_one_directory(args, expected, count, experiments, command):
+    outcome = command("-m", *args, *TINY)
     assert outcome.code == 0, outcome.err
-    directory = assert_together(experiments.parent, expected, count)
+    directory = assert_in_one_directory(experiments.parent, expected, count)
     assert (directory / "report.csv").read_text().count("\n") > 1
 
 
@@ -94,38 +94,38 @@ def test_all_jobs_of_a_sweep_are_in_one_directory(words, expected, count, experi
 @pytest.mark.parametrize(
     ("launcher", "package"), [("joblib", "joblib"), ("submitit_local", "submitit"), ("ray", "ray")]
 )
-def test_so_are_those_of_other_launchers(launcher, package, process, tmp_path):
+def test_all_jobs_of_other_launchers_are_in_one_directory(launcher, package, process, tmp_path):
     pytest.importorskip(package)
     outcome = process("-m", "data=xor", "model=linear,mlp", *TINY, f"hydra/launcher={launcher}")
     assert outcome.code == 0, outcome.err
-    assert_together(tmp_path, "outputs/xor_multirun", 2)
+    assert_in_one_directory(tmp_path, "outputs/xor_multirun", 2)
 
 
-def test_a_sweep_over_models_is_resumed_and_extended_where_it_is(command, tmp_path):
+def test_a_sweep_over_models_is_resumed_and_extended_in_its_directory(command, tmp_path):
     assert command("-m", "data=xor", "model=linear,mlp", "outputs='a b'", *TINY).code == 0
-    directory = assert_together(tmp_path, "a b/xor_multirun", 2)
+    directory = assert_in_one_directory(tmp_path, "a b/xor_multirun", 2)
     outcome = command("sweep", "resume", str(directory), "seed=1,2,3")
     assert outcome.code == 0, outcome.err
-    assert assert_together(tmp_path, "a b/xor_multirun", 6) == directory
+    assert assert_in_one_directory(tmp_path, "a b/xor_multirun", 6) == directory
 
 
 def test_a_plan_finds_the_sweep_in_the_directory_that_a_file_names(command, experiments):
-    (experiments / "named.yaml").write_text(OWN.format(0.1) + "hydra:\n  sweep:\n    dir: named_${seed}\n")
+    (experiments / "named.yaml").write_text(EXPERIMENT.format(0.1) + "hydra:\n  sweep:\n    dir: named_${seed}\n")
     assert command("-m", "experiment=named", "model=linear,mlp", *TINY).code == 0
     plan = command("-m", "experiment=named", "model=linear,mlp", "optimizer.lr=0.1,0.2", *TINY, "--plan")
     assert "4 jobs, 2 to run" in plan.out
 
 
-def test_an_experiment_that_asks_for_a_sweep_is_not_a_sweep_in_each_job(command, experiments):
-    more = "sweep:\n  workers: 2\nhydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      seed: 1,2\n"
-    (experiments / "whole.yaml").write_text(OWN.format(0.1) + more)
+def test_an_experiment_that_contains_a_sweep_does_not_start_one_in_each_job(command, experiments):
+    sweep = "sweep:\n  workers: 2\nhydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      seed: 1,2\n"
+    (experiments / "whole.yaml").write_text(EXPERIMENT.format(0.1) + sweep)
     outcome = command("experiment=whole", *TINY)
     assert outcome.code == 0, outcome.err
-    assert_together(experiments.parent, "outputs/whole", 2)
+    assert_in_one_directory(experiments.parent, "outputs/whole", 2)
 
 
 @pytest.mark.parametrize(
-    ("setting", "told"),
+    ("setting", "message"),
     [
         ("sweep:\n  seeds: 2\n", "sweep.seeds: 2 in a job, null in the sweep"),
         ("sweep:\n  workers: 2\n", "sweep.workers: 2 in a job, null in the sweep"),
@@ -134,17 +134,17 @@ def test_an_experiment_that_asks_for_a_sweep_is_not_a_sweep_in_each_job(command,
     ],
     ids=["seeds", "workers", "directory", "axes"],
 )
-def test_a_setting_of_the_sweep_in_one_of_the_swept_experiments_is_refused(setting, told, command, experiments):
-    (experiments / "other.yaml").write_text(OWN.format(0.1) + setting)
+def test_a_setting_of_the_sweep_in_one_of_the_swept_experiments_is_refused(setting, message, command, experiments):
+    (experiments / "other.yaml").write_text(EXPERIMENT.format(0.1) + setting)
     outcome = command("-m", "experiment=low,other", *TINY)
     assert outcome.code == 1
-    assert told in outcome.err
+    assert message in outcome.err
     assert "(in experiments/other.yaml:" in outcome.err
     assert not (experiments.parent / "outputs").exists()
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("override", "message"),
     [
         ("sweep.workers=1,2", "sweep.workers: 1 in a job, null in the sweep; expected one value for all jobs"),
         ("hydra.sweep.subdir=${seed}", "hydra.sweep.subdir: the directory of a job is named by its number"),
@@ -152,10 +152,10 @@ def test_a_setting_of_the_sweep_in_one_of_the_swept_experiments_is_refused(setti
         ("hydra.job.name=a,b", "Sweeping over Hydra's configuration is not supported"),
     ],
 )
-def test_a_setting_of_the_sweep_cannot_be_swept(word, told, command):
-    outcome = command("-m", "data=xor", "seed=1,2", *TINY, word)
+def test_a_setting_of_the_sweep_cannot_be_swept(override, message, command):
+    outcome = command("-m", "data=xor", "seed=1,2", *TINY, override)
     assert outcome.code == 1
-    assert told in outcome.err
+    assert message in outcome.err
 
 
 def test_experiments_that_agree_on_a_setting_of_the_sweep_set_it(command, experiments):
@@ -163,12 +163,12 @@ def test_experiments_that_agree_on_a_setting_of_the_sweep_set_it(command, experi
         with (experiments / f"{name}.yaml").open("a") as file:
             file.write("sweep:\n  seeds: 2\n")
     assert command("-m", "experiment=low,high", *TINY).code == 0
-    assert_together(experiments.parent, "outputs/multirun", 4)
+    assert_in_one_directory(experiments.parent, "outputs/multirun", 4)
 
 
-def test_a_reference_in_a_word_is_kept_for_the_job_and_for_its_record(command, tmp_path):
-    words = ["data=xor", "seed=1,2", "tags=['${seed}']", "hydra.help.header=h${seed}", "hydra.sweep.dir=s", *TINY]
-    assert command("-m", *words).code == 0
+def test_an_interpolation_in_an_override_is_not_resolved(command, tmp_path):
+    args = ["data=xor", "seed=1,2", "tags=['${seed}']", "hydra.help.header=h${seed}", "hydra.sweep.dir=s", *TINY]
+    assert command("-m", *args).code == 0
     for number in (0, 1):
         assert "tags=['${seed}']" in json.loads((tmp_path / f"s/{number}/provenance.json").read_text())["overrides"]
         assert "header: h${seed}" in (tmp_path / f"s/{number}/.hydra/hydra.yaml").read_text()
@@ -177,15 +177,15 @@ def test_a_reference_in_a_word_is_kept_for_the_job_and_for_its_record(command, t
 @pytest.mark.parametrize("path", ["a b", "it's", "a\\b", "a\\", "a\\'b", "a=b,c", "${x}", "ä#b"])
 def test_any_path_is_a_value_of_an_override(path, command):
     composer = Composer()
-    assert composer.compose([f"hydra.sweep.dir={quoted(path)}"]).hydra.sweep.dir == path
+    assert composer.compose([f"hydra.sweep.dir={quote_path(path)}"]).hydra.sweep.dir == path
 
 
-@pytest.mark.parametrize("how", [["--config-dir=more"], ["hydra.searchpath=[file://more]"]], ids=["option", "word"])
+@pytest.mark.parametrize("option", [["--config-dir=more"], ["hydra.searchpath=[file://more]"]], ids=["option", "word"])
 @pytest.mark.parametrize("launcher", [[], ["sweep.workers=2"]], ids=["in process", "side by side"])
-def test_choices_in_another_folder_are_found_by_each_job(how, launcher, command, jobs, tmp_path):
+def test_choices_in_another_directory_are_found_by_each_job(option, launcher, command, jobs, tmp_path):
     (tmp_path / "more/model").mkdir(parents=True)
-    shutil.copy(HOME / "conf/model/linear.yaml", tmp_path / "more/model/mine.yaml")
-    outcome = command("-m", *how, *launcher, "data=xor", "model=mine,mlp", "hydra.sweep.dir=s", *TINY)
+    shutil.copy(RESOURCE_DIR / "conf/model/linear.yaml", tmp_path / "more/model/mine.yaml")
+    outcome = command("-m", *option, *launcher, "data=xor", "model=mine,mlp", "hydra.sweep.dir=s", *TINY)
     assert outcome.code == 0, outcome.err
     outcome = command("sweep", "resume", "s", "model=mine")
     assert outcome.code == 0, outcome.err

@@ -1,4 +1,4 @@
-"""A sweep that goes on: what is done stays done, what is left is run, what has changed is named."""
+"""Resuming and extending a sweep."""
 
 import json
 
@@ -10,24 +10,24 @@ SWEEP = "hydra.sweep.dir=s"
 
 
 def files(directory):
-    """The content and the time of all that jobs have left."""
+    """Return the content and the time of all files of the jobs."""
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in directory.glob("[0-9]*/**/*.json")}
 
 
-def test_the_same_command_again_runs_nothing_that_is_done(command, jobs):
+def test_repeating_a_command_runs_no_job_that_is_done(command, jobs):
     first = command("-m", *TINY, "seed=1,2", SWEEP)
     assert first.code == 0, first.err
-    before = files(first.directory / "s")
+    previous = files(first.directory / "s")
     assert [job.state for job in jobs()] == ["done", "done"]
-    again = command("-m", *TINY, "seed=1,2", SWEEP)
-    assert again.code == 0, again.err
-    assert files(first.directory / "s") == before
+    repeated = command("-m", *TINY, "seed=1,2", SWEEP)
+    assert repeated.code == 0, repeated.err
+    assert files(first.directory / "s") == previous
     assert [job.tries for job in jobs()] == [1, 1]
 
 
-def test_a_plan_tells_how_jobs_stand_and_runs_none(command, jobs):
+def test_a_plan_lists_the_states_of_jobs_and_runs_none(command, jobs):
     command("-m", *TINY, "seed=1,2", SWEEP)
-    before = jobs()
+    previous = jobs()
     plan = command("-m", *TINY, "seed=1,2,3", SWEEP, "--plan")
     assert plan.code == 0, plan.err
     first, second, third, summary = plan.out.splitlines()
@@ -36,7 +36,7 @@ def test_a_plan_tells_how_jobs_stand_and_runs_none(command, jobs):
     assert third.split()[:2] == ["#2", "planned"]
     assert third.endswith(" ".join([*TINY, "seed=3"]))
     assert summary.startswith("3 jobs, 1 to run; about ")
-    assert jobs() == before
+    assert jobs() == previous
     wrong = command("-m", *TINY, "seed=1,2", "model.net.hiden=[3],[4]", "--plan")
     assert wrong.code == 1
     assert "model.net.hiden: no such key; did you mean 'hidden'?" in wrong.err
@@ -52,17 +52,17 @@ def test_the_ledger_has_the_result_and_the_fingerprint_of_every_job(command, job
         assert 0 < job.result["seconds"] <= job.seconds
 
 
-def test_resume_runs_only_what_failed_and_is_missing(command, jobs, pieces):
-    words = ["-m", *TINY, WAIT, "+callbacks.wait.fails='',always", "seed=1,2", SWEEP]
-    first = command(*words)
+def test_resume_runs_only_failed_and_missing_jobs(command, jobs, pieces):
+    args = ["-m", *TINY, WAIT, "+callbacks.wait.fails='',always", "seed=1,2", SWEEP]
+    first = command(*args)
     assert first.code == 1
     assert "2 of 4 jobs failed" in first.err
-    assert "RuntimeError: told to fail: always" in first.err
+    assert "RuntimeError: requested failure: always" in first.err
     assert "trainer sweep resume s" in first.err
     assert [job.state for job in jobs()] == ["done", "done", "failed", "failed"]
     (pieces / "healed").touch()
-    again = command("sweep", "resume", "s")
-    assert again.code == 0, again.err
+    repeated = command("sweep", "resume", "s")
+    assert repeated.code == 0, repeated.err
     assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("done", 1), ("done", 2), ("done", 2)]
 
 
@@ -75,7 +75,7 @@ def test_more_values_on_an_axis_are_new_jobs_with_new_numbers(command, jobs):
     assert sorted(job.result["seed"] for job in jobs()) == [1, 1, 2, 2, 3, 3]
 
 
-def test_an_experiment_that_was_changed_since_is_named(command, tmp_path, jobs):
+def test_a_changed_experiment_is_an_error(command, tmp_path, jobs):
     (tmp_path / "experiments").mkdir()
     file = tmp_path / "experiments/mine.yaml"
     file.write_text("optimizer:\n  lr: 0.1\n")
@@ -90,18 +90,23 @@ def test_an_experiment_that_was_changed_since_is_named(command, tmp_path, jobs):
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
-    [("optimizer.lr=0.2", "optimizer.lr: 0.1 there, 0.2 here"), ("model=linear", "model: not set there, linear here")],
+    ("override", "message"),
+    [
+        ("optimizer.lr=0.2", "optimizer.lr: 0.1 in the sweep, 0.2 in this command"),
+        ("model=linear", "model: not set in the sweep, linear in this command"),
+    ],
 )
-def test_other_settings_for_all_jobs_are_named_and_not_mixed_in(word, told, command, jobs):
+def test_other_settings_for_all_jobs_are_an_error(override, message, command, jobs):
     assert command("-m", *TINY, "optimizer.lr=0.1", "seed=1", SWEEP).code == 0
-    other = command("-m", *TINY, *({"optimizer.lr=0.1", word} if "lr" not in word else {word}), "seed=1,2", SWEEP)
+    other = command(
+        "-m", *TINY, *({"optimizer.lr=0.1", override} if "lr" not in override else {override}), "seed=1,2", SWEEP
+    )
     assert other.code == 1
-    assert told in other.err
+    assert message in other.err
     assert len(jobs()) == 1
 
 
-def test_what_decides_no_numbers_may_change(command, jobs):
+def test_settings_without_effect_on_the_results_may_change(command, jobs):
     assert command("-m", *TINY, "seed=1", SWEEP).code == 0
     other = command("-m", *TINY, "tags=[again]", "optimized_metric=val/loss", "sweep.retries=1", "seed=1,2", SWEEP)
     assert other.code == 0, other.err
@@ -109,22 +114,22 @@ def test_what_decides_no_numbers_may_change(command, jobs):
 
 
 def test_display_callbacks_may_be_added_and_changed(command, jobs):
-    words = [word for word in TINY if word != "callbacks=none"]
-    assert command("-m", *words, "seed=1", SWEEP).code == 0
-    shown = ["callbacks=[default,histograms]", "callbacks.progress.seconds_between_lines=5", "~callbacks.throughput"]
-    other = command("-m", *words, *shown, "seed=1,2", SWEEP)
+    args = [override for override in TINY if override != "callbacks=none"]
+    assert command("-m", *args, "seed=1", SWEEP).code == 0
+    display = ["callbacks=[default,histograms]", "callbacks.progress.seconds_between_lines=5", "~callbacks.throughput"]
+    other = command("-m", *args, *display, "seed=1,2", SWEEP)
     assert other.code == 0, other.err
     assert [job.tries for job in jobs()] == [1, 1]
 
 
-def test_a_job_named_twice_is_told_and_run_once(command, jobs):
+def test_a_duplicate_job_is_logged_and_run_once(command, jobs):
     outcome = command("-m", *TINY, "optimizer.lr=0.1,1e-1,0.2", SWEEP)
     assert outcome.code == 0, outcome.err
-    assert "named twice, run once:" in outcome.out
+    assert "duplicate, run once:" in outcome.out
     assert len(jobs()) == 2
 
 
-def test_a_sweep_that_was_interrupted_says_so_and_goes_on(command, jobs, pieces):
+def test_an_interrupted_sweep_is_resumed(command, jobs, pieces):
     (pieces / "impatient.py").write_text(
         "from pathlib import Path\n"
         "from pytorch_lightning import Callback\n"

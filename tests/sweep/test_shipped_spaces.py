@@ -1,14 +1,14 @@
-"""The spaces of the shipped `conf/hparams_search` files, written out axis by axis."""
+"""Axes of the search spaces in `conf/hparams_search`."""
 
 from pathlib import Path
 
 import pytest
 
 from trainer.config.compose import Composer
-from trainer.sweep.search.search import plan_of
+from trainer.sweep.search.search import plan_search
 
-FOLDER = Path(__file__).resolve().parents[2] / "conf/hparams_search"
-CLASSIFIER = ["callbacks=[default,sample_quality]", "callbacks.sample_quality.judge=run"]
+DIRECTORY = Path(__file__).resolve().parents[2] / "conf/hparams_search"
+CLASSIFIER = ["callbacks=[default,sample_quality]", "callbacks.sample_quality.classifier=run"]
 SPACES = {
     "cifar10_cnn": {
         "optimizer.lr": "logarithmic 0.001 to 0.05",
@@ -42,7 +42,7 @@ SPACES = {
         "model.net.embedding": ("50", "100", "200"),
         "model.net.hidden": ("32", "64", "128"),
         "model.net.dropout": "real 0.1 to 0.6",
-        "model.net.pooled": ("max", "mean"),
+        "model.net.pooling": ("max", "mean"),
     },
     "line_mlp": {
         "optimizer": ("adam", "sgd"),
@@ -72,7 +72,7 @@ SPACES = {
         "model.net.cell": ("lstm", "gru"),
         "model.net.hidden": "whole 8 to 64 in steps of 8",
         "model.net.dropout": "real 0 to 0.4",
-        "data.look_back": "whole 5 to 30 in steps of 5",
+        "data.window": "whole 5 to 30 in steps of 5",
     },
     "xor_mlp": {
         "optimizer.lr": "logarithmic 0.001 to 1",
@@ -82,21 +82,21 @@ SPACES = {
 }
 
 
-def kind_and_bounds(facts):
-    if "values" in facts:
-        return facts["values"]
-    kind = "whole" if facts["whole"] else "logarithmic" if facts["log"] else "real"
-    step = f" in steps of {facts['step']:g}" if facts["step"] else ""
-    return f"{kind} {facts['low']:g} to {facts['high']:g}{step}"
+def kind_and_bounds(dimension):
+    if "values" in dimension:
+        return dimension["values"]
+    kind = "whole" if dimension["whole"] else "logarithmic" if dimension["log"] else "real"
+    step = f" in steps of {dimension['step']:g}" if dimension["step"] else ""
+    return f"{kind} {dimension['low']:g} to {dimension['high']:g}{step}"
 
 
 def test_every_shipped_space_is_listed_here():
-    assert {*SPACES} == {file.stem for file in FOLDER.glob("*.yaml")}
+    assert {*SPACES} == {file.stem for file in DIRECTORY.glob("*.yaml")}
 
 
 @pytest.mark.parametrize("name", SPACES)
 def test_each_axis_of_a_shipped_space_has_the_kind_and_the_bounds_of_its_file(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = [f"experiment={name}", f"hparams_search={name}", *(CLASSIFIER if name == "gan_mnist" else [])]
-    space = plan_of(Composer(), words).space
-    assert {key: kind_and_bounds(facts) for key, facts in space.described().items()} == SPACES[name]
+    overrides = [f"experiment={name}", f"hparams_search={name}", *(CLASSIFIER if name == "gan_mnist" else [])]
+    space = plan_search(Composer(), overrides).space
+    assert {key: kind_and_bounds(dimension) for key, dimension in space.to_dict().items()} == SPACES[name]

@@ -1,4 +1,4 @@
-"""Schedules: the rate at each step of a real optimizer, against values written out."""
+"""Learning get_rates of schedules at each step, against expected values."""
 
 import pytest
 import torch
@@ -7,109 +7,109 @@ from torch.optim import SGD, Adam
 from trainer.task.schedulers import constant, cosine, onecycle, plateau, step, warmup
 
 
-def sgd(rate=1.0):
+def make_sgd(rate=1.0):
     return SGD([torch.nn.Parameter(torch.zeros(1))], lr=rate)
 
 
-def rates(optimizer, config, steps):
-    """The rate that each of the steps is made with, and the one that is left after them."""
-    seen = []
+def get_rates(optimizer, config, steps):
+    """Return the rate of each step, and the one after the last step."""
+    recorded = []
     for _ in range(steps):
-        seen.append(optimizer.param_groups[0]["lr"])
+        recorded.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         config["scheduler"].step()
-    return [*seen, optimizer.param_groups[0]["lr"]]
+    return [*recorded, optimizer.param_groups[0]["lr"]]
 
 
 def test_constant_keeps_the_rate():
-    optimizer = sgd(0.3)
-    assert rates(optimizer, constant(optimizer), 4) == [0.3] * 5
+    optimizer = make_sgd(0.3)
+    assert get_rates(optimizer, constant(optimizer), 4) == [0.3] * 5
 
 
-def test_step_multiplies_the_rate_every_so_many_epochs():
-    optimizer = sgd(0.8)
-    config = step(optimizer, every_epochs=2, factor=0.5)
+def test_step_multiplies_the_rate_every_n_epochs():
+    optimizer = make_sgd(0.8)
+    config = step(optimizer, every_n_epochs=2, factor=0.5)
     assert config["interval"] == "epoch"
-    assert rates(optimizer, config, 5) == pytest.approx([0.8, 0.8, 0.4, 0.4, 0.2, 0.2])
+    assert get_rates(optimizer, config, 5) == pytest.approx([0.8, 0.8, 0.4, 0.4, 0.2, 0.2])
 
 
 def test_cosine_falls_along_half_a_cosine_to_zero():
-    optimizer = sgd(2.0)
+    optimizer = make_sgd(2.0)
     expected = [2.0, 1.7071068, 1.0, 0.2928932, 0.0, 0.0]
-    assert rates(optimizer, cosine(optimizer, 5), 5) == pytest.approx(expected, abs=1e-7)
+    assert get_rates(optimizer, cosine(optimizer, 5), 5) == pytest.approx(expected, abs=1e-7)
 
 
 def test_cosine_rises_first_and_ends_at_the_final_factor():
-    optimizer = sgd(2.0)
+    optimizer = make_sgd(2.0)
     config = cosine(optimizer, 7, warmup_steps=2, final_factor=0.1)
     # 0.1 + 0.9 * (1, 0.8535534, 0.5, 0.1464466, 0)
     expected = [1.0, 2.0, 2.0, 1.7363961, 1.1, 0.4636039, 0.2, 0.2]
-    assert rates(optimizer, config, 7) == pytest.approx(expected, abs=1e-7)
+    assert get_rates(optimizer, config, 7) == pytest.approx(expected, abs=1e-7)
 
 
-def test_cosine_stays_at_its_end_if_training_goes_on():
-    optimizer = sgd()
-    assert rates(optimizer, cosine(optimizer, 2, final_factor=0.25), 4) == pytest.approx([1.0] + [0.25] * 4)
+def test_cosine_keeps_the_final_rate_after_its_end():
+    optimizer = make_sgd()
+    assert get_rates(optimizer, cosine(optimizer, 2, final_factor=0.25), 4) == pytest.approx([1.0] + [0.25] * 4)
 
 
 @pytest.mark.parametrize("total_steps", [1, 2, 3])
-def test_cosine_bears_a_training_shorter_than_its_warm_up(total_steps):
-    optimizer = sgd()
-    found = rates(optimizer, cosine(optimizer, total_steps, warmup_steps=4), total_steps)
-    assert found == pytest.approx([0.25, 0.5, 0.75, 1.0][: total_steps + 1])
+def test_cosine_supports_a_training_shorter_than_its_warmup(total_steps):
+    optimizer = make_sgd()
+    actual = get_rates(optimizer, cosine(optimizer, total_steps, warmup_steps=4), total_steps)
+    assert actual == pytest.approx([0.25, 0.5, 0.75, 1.0][: total_steps + 1])
 
 
 def test_warmup_rises_linearly_and_stays():
-    optimizer = sgd(0.8)
-    assert rates(optimizer, warmup(optimizer, warmup_steps=4), 6) == pytest.approx([0.2, 0.4, 0.6] + [0.8] * 4)
+    optimizer = make_sgd(0.8)
+    assert get_rates(optimizer, warmup(optimizer, warmup_steps=4), 6) == pytest.approx([0.2, 0.4, 0.6] + [0.8] * 4)
 
 
-def test_no_warmup_is_the_rate_at_once():
-    optimizer = sgd(0.8)
-    assert rates(optimizer, warmup(optimizer, warmup_steps=0), 2) == [0.8] * 3
+def test_warmup_of_no_steps_keeps_the_rate():
+    optimizer = make_sgd(0.8)
+    assert get_rates(optimizer, warmup(optimizer, warmup_steps=0), 2) == [0.8] * 3
 
 
 def test_onecycle_rises_to_the_optimizers_rate_and_falls_along_cosines():
-    optimizer = sgd(2.0)
-    config = onecycle(optimizer, 9, warmup_share=0.45, start_factor=0.2, final_factor=0.1)  # 4 steps of 9 rise
+    optimizer = make_sgd(2.0)
+    config = onecycle(optimizer, 9, warmup_fraction=0.45, start_factor=0.2, final_factor=0.1)  # 4 of 9 steps
     # 2 * (0.2 + 0.8 * (0, 0.1464466, 0.5, 0.8535534)), then 2 * (0.1 + 0.9 * (1, 0.8535534, 0.5, 0.1464466, 0))
     expected = [0.4, 0.6343146, 1.2, 1.7656854, 2.0, 1.7363961, 1.1, 0.4636039, 0.2, 0.2]
-    assert rates(optimizer, config, 9) == pytest.approx(expected, abs=1e-7)
+    assert get_rates(optimizer, config, 9) == pytest.approx(expected, abs=1e-7)
 
 
 @pytest.mark.parametrize(
     ("total_steps", "expected"),
     [
         (1, [1.0]),
-        (2, [1.0, 4e-6]),  # a quarter of two steps, rounded, is none
+        (2, [1.0, 4e-6]),  # a quarter of two steps, rounded, is 0
         (3, [0.04, 1.0, 4e-6]),
         (4, [0.04, 1.0, 0.500002, 4e-6]),
         (6, [0.04, 0.52, 1.0, 0.750001, 0.250003, 4e-6]),
     ],
 )
-def test_onecycle_fits_a_training_of_few_steps(total_steps, expected):
-    optimizer = sgd()
-    assert rates(optimizer, onecycle(optimizer, total_steps), total_steps)[:-1] == pytest.approx(expected, rel=1e-6)
+def test_onecycle_supports_a_training_of_few_steps(total_steps, expected):
+    optimizer = make_sgd()
+    assert get_rates(optimizer, onecycle(optimizer, total_steps), total_steps)[:-1] == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("total_steps", [1, 2, 3, 5, 6, 7, 9, 101])
 def test_onecycle_never_goes_above_the_optimizers_rate_and_reaches_it_once(total_steps):
-    optimizer = sgd(0.1)
-    found = rates(optimizer, onecycle(optimizer, total_steps), total_steps)[:-1]
-    assert all(0 < rate <= 0.1 for rate in found)
-    assert found.count(0.1) == 1
+    optimizer = make_sgd(0.1)
+    actual = get_rates(optimizer, onecycle(optimizer, total_steps), total_steps)[:-1]
+    assert all(0 < rate <= 0.1 for rate in actual)
+    assert actual.count(0.1) == 1
 
 
 @pytest.mark.parametrize("total_steps", [2, 3, 4, 7, 20])
 @pytest.mark.parametrize("schedule", [cosine, onecycle])
-def test_the_last_step_is_made_at_the_final_factor(schedule, total_steps):
-    optimizer = sgd(0.5)
-    found = rates(optimizer, schedule(optimizer, total_steps, final_factor=0.1), total_steps)
-    assert found[-2:] == pytest.approx([0.05, 0.05])
-    assert found[-3] > 0.051
+def test_the_last_step_has_the_final_factor(schedule, total_steps):
+    optimizer = make_sgd(0.5)
+    actual = get_rates(optimizer, schedule(optimizer, total_steps, final_factor=0.1), total_steps)
+    assert actual[-2:] == pytest.approx([0.05, 0.05])
+    assert actual[-3] > 0.051
 
 
-def test_onecycle_leaves_momentum_alone():
+def test_onecycle_does_not_change_momentum():
     parameters = [torch.nn.Parameter(torch.zeros(1))]
     for optimizer in (SGD(parameters, lr=0.1, momentum=0.7), Adam(parameters, lr=0.1, betas=(0.8, 0.9))):
         config = onecycle(optimizer, 5)
@@ -122,19 +122,19 @@ def test_onecycle_leaves_momentum_alone():
 
 @pytest.mark.parametrize("total_steps", [1, 7])
 def test_a_schedule_by_steps_is_stepped_by_steps(total_steps):
-    optimizer = sgd()
+    optimizer = make_sgd()
     configs = [cosine(optimizer, total_steps), warmup(optimizer, warmup_steps=3), onecycle(optimizer, total_steps)]
     assert [config["interval"] for config in configs] == ["step"] * 3
 
 
 def plateau_rates(losses, **settings):
-    optimizer = sgd()
+    optimizer = make_sgd()
     config = plateau(optimizer, **settings)
-    seen = []
+    recorded = []
     for loss in losses:
         config["scheduler"].step(loss)
-        seen.append(optimizer.param_groups[0]["lr"])
-    return seen
+        recorded.append(optimizer.param_groups[0]["lr"])
+    return recorded
 
 
 def test_plateau_lowers_the_rate_after_more_than_its_patience():
@@ -143,13 +143,13 @@ def test_plateau_lowers_the_rate_after_more_than_its_patience():
     assert plateau_rates(losses, factor=0.5, patience=2) == expected
 
 
-def test_plateau_can_wait_for_a_number_to_rise():
+def test_plateau_supports_metrics_that_should_rise():
     rising = [0.1, 0.2, 0.3, 0.4]
     assert plateau_rates(rising, mode="max", patience=0) == [1, 1, 1, 1]
     assert plateau_rates(rising, mode="min", patience=0) == pytest.approx([1, 0.1, 0.01, 0.001])
 
 
-def test_plateau_tells_lightning_what_it_looks_at():
-    config = plateau(sgd(), monitor="val/accuracy", mode="max")
+def test_plateau_returns_the_monitored_metric():
+    config = plateau(make_sgd(), monitor="val/accuracy", mode="max")
     assert (config["monitor"], config["interval"]) == ("val/accuracy", "epoch")
-    assert plateau(sgd())["monitor"] == "val/loss"
+    assert plateau(make_sgd())["monitor"] == "val/loss"

@@ -1,4 +1,4 @@
-"""Back-propagation by hand, in NumPy: our training of the XOR net gives the same losses, step by step."""
+"""Comparison of the losses of an XOR training with back-propagation in NumPy, step by step."""
 
 import csv
 
@@ -46,23 +46,23 @@ class Adam:
             w -= self.lr * mean / (np.sqrt(square) + self.epsilon)
 
 
-def losses_by_hand(weights, optimizer):
+def numpy_losses(weights, optimizer):
     """Binary cross-entropy before each step of a 2-4-1 net: ReLU, then a sigmoid."""
     w1, b1, w2, b2 = weights
     losses = []
     for _ in range(STEPS):
         sums = INPUTS @ w1.T + b1  # (4 points, 4 units)
         hidden = np.maximum(sums, 0)
-        chance = 1 / (1 + np.exp(-(hidden @ w2.T + b2)))  # (4 points, 1)
-        losses.append(-np.mean(TARGETS * np.log(chance) + (1 - TARGETS) * np.log(1 - chance)))
-        error = (chance - TARGETS) / len(INPUTS)  # derivative by the logit
-        back = (error @ w2) * (sums > 0)
-        optimizer.step(weights, [back.T @ INPUTS, back.sum(0), error.T @ hidden, error.sum(0)])
+        probability = 1 / (1 + np.exp(-(hidden @ w2.T + b2)))  # (4 points, 1)
+        losses.append(-np.mean(TARGETS * np.log(probability) + (1 - TARGETS) * np.log(1 - probability)))
+        error = (probability - TARGETS) / len(INPUTS)  # derivative with respect to the logit
+        hidden_error = (error @ w2) * (sums > 0)
+        optimizer.step(weights, [hidden_error.T @ INPUTS, hidden_error.sum(0), error.T @ hidden, error.sum(0)])
     return losses
 
 
 @pytest.mark.parametrize(
-    ("ours", "by_hand"),
+    ("overrides", "optimizer"),
     [
         (["optimizer=sgd", "optimizer.lr=0.1"], SGD(0.1)),
         (["optimizer=sgd", "optimizer.lr=0.1", "optimizer.momentum=0.9"], SGD(0.1, momentum=0.9)),
@@ -70,8 +70,8 @@ def losses_by_hand(weights, optimizer):
     ],
     ids=["sgd", "momentum", "adam"],
 )
-def test_training_equals_back_propagation_by_hand(ours, by_hand, command):
-    pl.seed_everything(1, verbose=False)  # what a run does before it builds its net
+def test_training_equals_back_propagation_in_numpy(overrides, optimizer, command):
+    pl.seed_everything(1, verbose=False)  # as a run does before it builds its network
     start = MLP(XOR(batch_size=4).spec, hidden=[4])
     weights = [parameter.detach().double().numpy().copy() for parameter in start.parameters()]
 
@@ -80,7 +80,7 @@ def test_training_equals_back_propagation_by_hand(ours, by_hand, command):
         "data=xor",
         "data.repeats=1",
         "model.net.hidden=[4]",
-        *ours,
+        *overrides,
         *length,
         "callbacks=none",
         "logger=csv",
@@ -91,7 +91,7 @@ def test_training_equals_back_propagation_by_hand(ours, by_hand, command):
     rows = csv.DictReader((run / "metrics.csv").read_text().splitlines())
     losses = [float(row["train/loss"]) for row in rows if row["train/loss"]]
 
-    expected = losses_by_hand(weights, by_hand)
+    expected = numpy_losses(weights, optimizer)
     assert len(losses) == STEPS
     assert expected[-1] < 0.95 * expected[0]  # it learns
     np.testing.assert_allclose(losses, expected, atol=1e-6, rtol=0)

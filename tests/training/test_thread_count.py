@@ -5,39 +5,45 @@ import pytest
 import torch
 
 from trainer.core.spec import DataSpec
-from trainer.training.thread_count import TINY, threads_for, work
+from trainer.training.thread_count import MAX_SINGLE_THREAD_MULTIPLICATIONS, estimate_multiplications, thread_limit
 
 
 @pytest.fixture
 def two_threads(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    before = torch.get_num_threads()
+    threads = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(threads)
 
 
-def test_each_weight_works_at_each_place_of_an_input():
-    assert work(17, DataSpec("xor", "vector", (2,), "classes", 1), 4) == 17 * 4
-    assert work(100, DataSpec("digits", "image", (3, 8, 9), "classes", 10), 4) == 100 * 8 * 9 * 4
-    assert work(100, DataSpec("stock", "sequence", (10, 1), "values", 1), 4) == 100 * 10 * 4
-    assert work(100, DataSpec("imdb", "tokens", (500,), "classes", 1, vocabulary_size=9), 4) == 100 * 500 * 4
+def test_each_weight_is_used_at_each_position_of_an_input():
+    assert estimate_multiplications(17, DataSpec("xor", "vector", (2,), "classification", 1), 4) == 17 * 4
+    assert (
+        estimate_multiplications(100, DataSpec("digits", "image", (3, 8, 9), "classification", 10), 4)
+        == 100 * 8 * 9 * 4
+    )
+    assert estimate_multiplications(100, DataSpec("stock", "sequence", (10, 1), "regression", 1), 4) == 100 * 10 * 4
+    assert (
+        estimate_multiplications(100, DataSpec("imdb", "tokens", (500,), "classification", 1, vocabulary_size=9), 4)
+        == 100 * 500 * 4
+    )
 
 
-def test_little_work_is_made_by_one_thread_and_much_by_all(two_threads, monkeypatch):
-    with threads_for(TINY):
+def test_small_networks_use_one_thread_and_large_ones_all(two_threads, monkeypatch):
+    with thread_limit(MAX_SINGLE_THREAD_MULTIPLICATIONS):
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == 2
-    with threads_for(TINY + 1):
+    with thread_limit(MAX_SINGLE_THREAD_MULTIPLICATIONS + 1):
         assert torch.get_num_threads() == 2
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    with threads_for(0):
+    with thread_limit(0):
         assert torch.get_num_threads() == 2
 
 
-@pytest.mark.parametrize(("words", "threads"), [(["data=xor"], 1), (["experiment=digits_cnn"], 2)])
-def test_the_record_of_a_run_says_how_many_there_were(command, two_threads, words, threads):
-    run = command(*words, "trainer.max_epochs=1", "+trainer.limit_train_batches=2", "hydra.run.dir=run")
+@pytest.mark.parametrize(("overrides", "threads"), [(["data=xor"], 1), (["experiment=digits_cnn"], 2)])
+def test_a_run_records_its_number_of_threads(command, two_threads, overrides, threads):
+    run = command(*overrides, "trainer.max_epochs=1", "+trainer.limit_train_batches=2", "hydra.run.dir=run")
     assert run.code == 0, run.err
     assert json.loads(Path("run/provenance.json").read_text())["machine"]["threads"] == threads
     assert torch.get_num_threads() == 2

@@ -1,6 +1,7 @@
-"""The sweeper of `trainer` and its launcher `ray`. Hydra accepts such from `hydra_plugins` alone, and looks there.
+"""Hydra plugin with the sweeper of `trainer` and its launcher `ray`.
 
-Hydra imports this at every start, so all that it does lies in `trainer.sweep`, which is imported when there is a sweep.
+Hydra searches only `hydra_plugins`, and imports this module at every start; the code is in `trainer.sweep`, which is
+imported by a sweep.
 """
 
 from dataclasses import dataclass, field
@@ -13,38 +14,38 @@ from omegaconf import DictConfig
 
 
 class LedgerSweeper(Sweeper):
-    """Hydra's basic sweeper, with a ledger: what is done stays done, and the rest can be run another time.
+    """Hydra's basic sweeper with a ledger: finished jobs are skipped when a sweep is resumed.
 
     Args:
-        max_batch_size: Jobs that are given to the launcher at a time; None for all.
-        params: Axes, by key, as Hydra's basic sweeper takes them; those on the command line win.
+        max_batch_size: Maximum number of jobs that the launcher receives at a time; None for all.
+        params: Sweep axes by key, as in Hydra's basic sweeper; axes of the command line override them.
     """
 
     def __init__(self, max_batch_size: int | None = None, params: dict[str, Any] | None = None) -> None:
-        self.batch = max_batch_size
+        self.max_batch_size = max_batch_size
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.whole = config, hydra_context, task_function
+        self._setup = (config, hydra_context, task_function)
 
     def sweep(self, arguments: list[str]) -> None:
         from trainer.sweep.run_sweep import run_sweep
 
-        run_sweep(*self.whole, arguments, self.batch)
+        run_sweep(*self._setup, arguments, self.max_batch_size)
 
 
 @dataclass
 class Ray:
-    """`hydra/launcher=ray`: each job of a sweep is a task of a Ray cluster; see docs/sweeps.md.
+    """Config of `hydra/launcher=ray`, which runs each job of a sweep as a Ray task; see docs/sweeps.md.
 
     Args:
-        address: `local` for a Ray of its own on this machine, `auto` for the one that runs here, else `HOST:PORT`.
-        num_cpus: Cores for each job, which are its threads as well.
-        num_gpus: GPUs for each job; 0.5 where two share one.
+        address: `local` for a new Ray on this machine, `auto` for the one that runs here, or `HOST:PORT`.
+        num_cpus: Cores per job; also its number of threads.
+        num_gpus: GPUs per job; 0.5 if two jobs share one.
         init: Further arguments of `ray.init`.
-        remote: Further options of a job's task, such as `resources`.
+        remote: Further options of the task of a job, e.g. `resources`.
     """
 
-    _target_: str = "trainer.sweep.executors.ray.OnRay"
+    _target_: str = "trainer.sweep.executors.ray.RayExecutor"
     address: str = "${oc.env:RAY_ADDRESS,local}"
     num_cpus: float = 1
     num_gpus: float = 0

@@ -1,1 +1,1 @@
-"""What a run leaves behind: its directory, its result and where it came from."""
+"""Files that a run writes, and their readers."""

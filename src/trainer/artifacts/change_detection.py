@@ -1,53 +1,54 @@
-"""Changes of code and data since a run or a sweep was started: refused, unless the user has accepted them."""
+"""Detection of code and data that have changed since a run or a sweep was started."""
 
 import logging
 from collections.abc import Mapping, Sequence
 
-from trainer.artifacts.code_hashes import changed_files
+from trainer.artifacts.code_hashes import find_changed_files
 from trainer.core.errors import UserError
 
-MAX_SHOWN = 10
-DATA_KEYS = ("data.path", "data._target_")  # one of them begins a change of data
+MAX_LISTED_CHANGES = 10
+DATA_KEYS = ("data.path", "data._target_")  # the description of a data change starts with one of them
 
 log = logging.getLogger(__name__)
 
 
-def is_of_data(change: str) -> bool:
-    """Return whether a change is one of data, and not of a file of code."""
+def is_data_change(change: str) -> bool:
+    """Return whether a change is a change of data, not of a code file."""
     return change.partition("=")[0] in DATA_KEYS
 
 
-def warn_of_changed_code(code: Mapping[str, str], holder: str) -> None:
-    """Warn of files that have changed since something was made with them; those that are not here are left out.
+def warn_if_code_changed(code: Mapping[str, str], owner: str) -> None:
+    """Warn about code files that have changed; missing files are ignored.
 
     Args:
-        code: Hashes by name.
-        holder: What was made with the earlier code, such as a checkpoint.
+        code: File hashes by name.
+        owner: Object that was created with this code, e.g. a checkpoint, for the message.
     """
-    if changes := [change for change in changed_files(code) if not change.endswith(": missing")]:
-        log.warning(f"warning: {holder} was made with other code:{_told(changes)}")
+    if changes := [change for change in find_changed_files(code) if not change.endswith(": missing")]:
+        log.warning(f"warning: {owner} used different code:{_format_changes(changes)}")
 
 
-def accept(changes: Sequence[str], holder: str, *, accepted: bool) -> None:
-    """Refuse changes, or warn of them if they are accepted.
+def require_accepted(changes: Sequence[str], owner: str, *, accepted: bool) -> None:
+    """Raise an error if there are changes, or log a warning if they are accepted.
 
     Args:
-        changes: What is another now, and how.
-        holder: What has been made with the earlier code and data: a run or a sweep.
-        accepted: Whether the user has set `accept_changes`.
+        changes: Descriptions of the changes.
+        owner: Run or sweep that used the old code and data, for the message.
+        accepted: Value of `accept_changes`.
 
     Raises:
         UserError: There are changes, and they are not accepted.
     """
     if not changes:
         return
-    problem = f"{holder} was made with other code or data:{_told(changes)}"
+    problem = f"{owner} used different code or data:{_format_changes(changes)}"
     if not accepted:
-        offer = "put back what has changed, or go on with it as it is now: accept_changes=true"
-        raise UserError(f"{problem}\n  {offer}")
+        raise UserError(f"{problem}\n  restore the old version, or continue with the new one: accept_changes=true")
     log.warning(f"warning: {problem}")
 
 
-def _told(changes: Sequence[str]) -> str:
-    more = f"\n  and {len(changes) - MAX_SHOWN} more" if len(changes) > MAX_SHOWN else ""
-    return "".join(f"\n  {change}" for change in changes[:MAX_SHOWN]) + more
+def _format_changes(changes: Sequence[str]) -> str:
+    lines = [f"\n  {change}" for change in changes[:MAX_LISTED_CHANGES]]
+    if len(changes) > MAX_LISTED_CHANGES:
+        lines.append(f"\n  and {len(changes) - MAX_LISTED_CHANGES} more")
+    return "".join(lines)

@@ -1,4 +1,4 @@
-"""Seal: checkpoints that are whole or not there, and that say by themselves whether they are still what was written."""
+"""Lightning CheckpointIO with atomic writes and a checksum in each file."""
 
 import contextlib
 import io
@@ -10,49 +10,49 @@ import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from trainer.core.checksummed_file import load, sealed
+from trainer.core.checksummed_file import append_checksum, load
 from trainer.core.errors import UserError
 
 
-class Sealed(TorchCheckpointIO):
-    """Writes a file beside and renames it, so that a crash leaves the one before; ends it with a SHA-256 of itself.
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """CheckpointIO that keeps the previous file after a crash and appends a SHA-256 to each file.
 
-    The file is a checkpoint like any other: `torch.load` reads it, with `weights_only=True` too.
+    `torch.load` can read the files, also with `weights_only=True`.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        if "://" in str(path):  # a store of objects, which has ways of its own
+        if "://" in str(path):  # object storage
             super().save_checkpoint(checkpoint, path, storage_options)
             return
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
-        write_whole(Path(path), *sealed(buffer.getbuffer()))
+        atomic_write_bytes(Path(path), *append_checksum(buffer.getbuffer()))
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None) -> dict[str, Any]:
-        """Load a checkpoint of Lightning's form.
+        """Verify and load a Lightning checkpoint.
 
         Raises:
-            UserError: It is damaged, or of another form.
+            UserError: The file is corrupted or not a Lightning checkpoint.
         """
         if "://" in str(path):
             return super().load_checkpoint(path, map_location, weights_only)
         content = load(Path(path), map_location=map_location, weights_only=weights_only is not False)
         if not isinstance(content, dict) or "state_dict" not in content:
-            raise UserError(f"'{path}' has no state_dict; expected a checkpoint of Lightning")
+            raise UserError(f"'{path}' has no state_dict; expected a Lightning checkpoint")
         return content
 
 
-def seal_checkpoints(trainer: Trainer) -> None:
-    """Let a trainer save and load checkpoints by `Sealed`, if its strategy has no way of its own."""
+def install_checkpoint_io(trainer: Trainer) -> None:
+    """Make a trainer use `AtomicCheckpointIO`, unless its strategy has a special CheckpointIO."""
     if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
-        trainer.strategy.checkpoint_io = Sealed()
+        trainer.strategy.checkpoint_io = AtomicCheckpointIO()
 
 
-def write_whole(path: Path, *parts: bytes | memoryview) -> None:
-    """Write a file, in parts, whole or not at all, and onto the disk: what was there before stays until then.
+def atomic_write_bytes(path: Path, *parts: bytes | memoryview) -> None:
+    """Write a file from parts and flush it to the disk; until then the previous file remains.
 
     Raises:
-        UserError: The disk is full, or may not be written to; what was there before is untouched.
+        UserError: The disk is full or not writable; the previous file remains.
     """
     partial = path.with_name(path.name + ".part")
     try:
@@ -62,33 +62,30 @@ def write_whole(path: Path, *parts: bytes | memoryview) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-        _sync_folder(path.parent)
+        _fsync_directory(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink()
-        raise UserError(
-            f"cannot write '{path}': {error.strerror}\n  the files before it are whole;"
-            " make room, then go on from the last one: trainer resume RUN"
-        ) from error
+        hint = "earlier checkpoints are valid; free disk space, then: trainer resume RUN"
+        raise UserError(f"cannot write '{path}': {error.strerror}\n  {hint}") from error
 
 
-def keep_as(path: Path, kept: Path) -> None:
-    """Let `kept` be what `path` is now, without a copy; `path` itself is there at every moment."""
-    link = kept.with_name(kept.name + ".part")
+def link_or_move(path: Path, target: Path) -> None:
+    """Make `target` a hard link to `path`, or move `path` if the file system has no hard links."""
+    link = target.with_name(target.name + ".part")
     link.unlink(missing_ok=True)
     try:
         os.link(path, link)
-    except OSError:  # a file system without hard links
-        path.replace(kept)
+    except OSError:
+        path.replace(target)
     else:
-        link.replace(kept)
+        link.replace(target)
 
 
-def _sync_folder(folder: Path) -> None:
-    """The new name onto the disk as well."""
-    with contextlib.suppress(OSError):  # not every file system can
-        handle = os.open(folder, os.O_RDONLY)
+def _fsync_directory(directory: Path) -> None:
+    with contextlib.suppress(OSError):  # not supported by every file system
+        descriptor = os.open(directory, os.O_RDONLY)
         try:
-            os.fsync(handle)
+            os.fsync(descriptor)
         finally:
-            os.close(handle)
+            os.close(descriptor)

@@ -1,140 +1,152 @@
-"""What our checkpoints hold beyond Lightning's, and which of them is the best."""
+"""Config, data spec, preprocessing, metrics and provenance in checkpoints."""
 
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
 
-from trainer.artifacts.change_detection import warn_of_changed_code
-from trainer.artifacts.checkpoint_io import seal_checkpoints
-from trainer.artifacts.data_checksum import changed_data, known_checksum
+from trainer.artifacts.change_detection import warn_if_code_changed
+from trainer.artifacts.checkpoint_io import install_checkpoint_io
+from trainer.artifacts.data_checksum import compute_checksum, describe_data_change
 from trainer.artifacts.run_directory import RunDirectory
+from trainer.core.callback import Callback
 from trainer.data.preprocessing.base import Preprocessing
 
 log = logging.getLogger(__name__)
 
-# packages whose version may change what a checkpoint says
-DECISIVE = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "pillow", "tokenizers")
+# packages whose version can change the predictions of a checkpoint
+RECORDED_PACKAGES = (
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "torchmetrics",
+    "hydra-core",
+    "numpy",
+    "pillow",
+    "tokenizers",
+)
 
 
-class SelfContained(Callback):
-    """Put into every checkpoint what makes it of use by itself: to test it, to predict with it, to export it.
+class CheckpointMetadata(Callback):
+    """Add the metadata to every checkpoint that tests, predictions and exports need.
 
-    Under these keys, all of plain containers and tensors, so that `torch.load` needs no pickle trust:
+    The values are plain containers and tensors, which `torch.load` can read with `weights_only=True`:
 
-    - `config`: every value the run used;
-    - `spec`: the data's promise, which gives the network its sizes and the classes their names;
-    - `preprocessing`: from a user's file to what the network takes (`trainer.data.preprocessing`); None where the data
-      set does not say;
-    - `metrics`: the numbers logged when it was saved;
+    - `config`: complete config of the run;
+    - `spec`: `DataSpec` of the data, with the sizes of the network and the class names;
+    - `preprocessing`: conversion of files to network inputs (`trainer.data.preprocessing`); None if the data set has
+      none;
+    - `metrics`: last logged values;
     - `provenance`: command, commit, versions, run directory, checksum of the data.
 
     Args:
-        directory: Of the run, begun.
+        directory: Run directory after `prepare`.
     """
 
-    skips_steps = True  # `trainer.training.loop` may call it after several steps at once
+    skips_steps = True  # `trainer.training.loop` may call it after several steps
 
     def __init__(self, directory: RunDirectory) -> None:
         self.directory = directory
-        if directory.is_resumed:  # a new run has nothing to be called for at each step
-            self.on_train_batch_end = self._go_on  # type: ignore[assignment]
-        self._origin: dict[str, Any] = {}  # the same for all checkpoints of a run
+        if directory.is_resumed:  # a new run needs no hook at each step
+            self.on_train_batch_end = self._commit_resume  # type: ignore[assignment]
+        self._provenance: dict[str, Any] = {}  # the same for all checkpoints of a run
         self._checksum: Future[str | None] | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        seal_checkpoints(trainer)
+        install_checkpoint_io(trainer)
         if trainer.is_global_zero:
             self.directory.record_code()
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if trainer.is_global_zero:
-            self.directory.go_on()
-            self.directory.record_code()  # what was imported meanwhile, too
+            self.directory.commit_resume()
+            self.directory.record_code()  # includes later imports
             if self._checksum:
                 self.directory.record(data_sha256=self._checksum.result())
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to sum up the data beside the first steps: 0.1 seconds for CIFAR-10, and no step waits for it."""
-        beside = ThreadPoolExecutor(1)
-        self._checksum = beside.submit(known_checksum, trainer.datamodule)  # type: ignore[attr-defined]
-        beside.shutdown(wait=False)
+        """Compute the checksum of the data in a thread, during the first steps (0.1 seconds for CIFAR-10)."""
+        executor = ThreadPoolExecutor(1)
+        self._checksum = executor.submit(compute_checksum, trainer.datamodule)  # type: ignore[attr-defined]
+        executor.shutdown(wait=False)
 
-    def _go_on(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+    def _commit_resume(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         if trainer.is_global_zero:
-            self.directory.go_on()
+            self.directory.commit_resume()
 
-    on_test_epoch_end = _go_on  # before the loggers get what the test has measured
+    on_test_epoch_end = _commit_resume  # before the loggers receive the metrics of the test
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Refuse to resume a run with other data before its first new step; warn of a checkpoint of other code.
+        """Raise an error if a run is resumed with different data; warn if the checkpoint used different code.
 
-        Of averaged weights the averages are tested, which were validated and saved: after a training in the same
-        process, `WeightAveraging` of Lightning 2.6 loads the weights that they are the average of for a test too.
+        Load averaged weights for a test: `WeightAveraging` of Lightning 2.6 loads the weights that are not averaged if
+        the process has trained before.
         """
-        facts, directory = checkpoint.get("provenance", {}), self.directory
-        if not directory.checkpoint and facts.get("run") != str(directory.path.absolute()):
-            warn_of_changed_code(facts.get("code", {}), f"the checkpoint '{directory.config.get('ckpt_path')}'")
+        directory = self.directory
+        provenance = checkpoint.get("provenance", {})
+        if not directory.checkpoint and provenance.get("run") != str(directory.path.absolute()):
+            warn_if_code_changed(provenance.get("code", {}), f"the checkpoint '{directory.config.get('ckpt_path')}'")
         if trainer.state.fn != "fit":
-            if any(isinstance(one, WeightAveraging) for one in trainer.callbacks):  # type: ignore[attr-defined]
+            if any(isinstance(callback, WeightAveraging) for callback in trainer.callbacks):  # type: ignore[attr-defined]
                 trainer.strategy.load_model_state_dict(checkpoint, strict=pl_module.strict_loading)
             return
         if not directory.checkpoint:
             return
-        before, now = facts.get("data_sha256"), known_checksum(trainer.datamodule)  # type: ignore[attr-defined]
-        if not (before and now):
-            log.info("data   without a checksum that depends on them: not compared")
-        directory.accept(changed_data(directory.config, before, now))
+        old = provenance.get("data_sha256")
+        new = compute_checksum(trainer.datamodule)  # type: ignore[attr-defined]
+        if not (old and new):
+            log.info("data   not compared: no checksum of the examples")
+        directory.record_changes(describe_data_change(directory.config, old, new))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        self._go_on(trainer, pl_module)
+        self._commit_resume(trainer, pl_module)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        made = getattr(data, "preprocessing", None)
-        if not self._origin:
+        preprocessing = getattr(data, "preprocessing", None)
+        if not self._provenance:
             if trainer.is_global_zero:
-                self.directory.record_code()  # what the first steps have imported, too
-            checksum = self._checksum.result() if self._checksum else known_checksum(data)
-            self._origin = {**origin(self.directory), "data_sha256": checksum}
+                self.directory.record_code()  # includes imports of the first steps
+            checksum = self._checksum.result() if self._checksum else compute_checksum(data)
+            self._provenance = {**summarize_provenance(self.directory), "data_sha256": checksum}
             if trainer.is_global_zero:
                 self.directory.record(data_sha256=checksum)
         checkpoint |= {
             "config": self.directory.config,
             "spec": asdict(data.spec),
-            "preprocessing": made.state() if isinstance(made, Preprocessing) else None,
+            "preprocessing": preprocessing.state() if isinstance(preprocessing, Preprocessing) else None,
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
-            "provenance": self._origin,
+            "provenance": self._provenance,
         }
 
 
-def origin(directory: RunDirectory) -> dict[str, Any]:
-    """What of a run's provenance goes into its checkpoints: little, as there may be many of them."""
-    facts = directory.provenance
+def summarize_provenance(directory: RunDirectory) -> dict[str, Any]:
+    """Return the part of a run's provenance that its checkpoints contain; small, as a run may have many of them."""
+    provenance = directory.provenance
     git = [
-        {"commit": place["commit"], "branch": place["branch"], "changed": bool(place["changed"])}
-        for place in facts.get("git", [])
+        {"commit": checkout["commit"], "branch": checkout["branch"], "changed": bool(checkout["changed"])}
+        for checkout in provenance.get("git", [])
     ]
-    versions = facts.get("packages", {})
+    versions = provenance.get("packages", {})
     return {
         "run": str(directory.path.absolute()),
-        **{key: facts.get(key) for key in ("command", "trainer", "python")},
+        **{key: provenance.get(key) for key in ("command", "trainer", "python")},
         "git": git,
-        "code": directory.own_code,
-        "packages": {name: versions[name] for name in DECISIVE if name in versions},
+        "code": directory.user_code,
+        "packages": {name: versions[name] for name in RECORDED_PACKAGES if name in versions},
     }
 
 
-def best(trainer: Trainer) -> tuple[str | None, dict[str, float]]:
-    """The checkpoint that the monitored metric chose, after a training.
+def find_best_checkpoint(trainer: Trainer) -> tuple[str | None, dict[str, float]]:
+    """Return the checkpoint with the best value of the monitored metric.
 
     Returns:
-        str: Its path; None where none was kept.
-        dict: That metric's value, named e.g. `val/accuracy_best`; empty where nothing was monitored.
+        str: Path; None if no checkpoint was saved.
+        dict: Value of the metric, with a name such as `val/accuracy_best`; empty if no metric was monitored.
     """
-    keeper = trainer.checkpoint_callback
-    if not isinstance(keeper, ModelCheckpoint):
+    callback = trainer.checkpoint_callback
+    if not isinstance(callback, ModelCheckpoint):
         return None, {}
-    score = {} if keeper.best_model_score is None else {f"{keeper.monitor}_best": float(keeper.best_model_score)}
-    return keeper.best_model_path or None, score
+    score = callback.best_model_score
+    return callback.best_model_path or None, {} if score is None else {f"{callback.monitor}_best": float(score)}

@@ -1,4 +1,4 @@
-"""Rebuild: the code of a run, as it was: its commit, its uncommitted changes, and copies of what git did not hold."""
+"""Temporary checkout of a run's code: its commit, its uncommitted changes, and copies of files outside git."""
 
 import shutil
 import subprocess
@@ -10,121 +10,123 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from trainer.artifacts.code_hashes import PACKAGE, hash_of
-from trainer.artifacts.provenance import CHECKOUT
-from trainer.artifacts.run_record import Record, code_files
+from trainer.artifacts.code_hashes import PACKAGE, hash_file
+from trainer.artifacts.provenance import CHECKOUT_HEADER
+from trainer.artifacts.run_record import RunRecord, locate_code_files
 from trainer.core.errors import UserError
+
+HINT = "--current-code runs the current code"
 
 
 @dataclass(frozen=True)
-class Rebuilt:
-    """The code of a run, in temporary folders.
+class CodeCheckout:
+    """Code of a run in temporary directories.
 
     Args:
-        directory: Where the command is to be run: what the working directory was, in its checkout; or that directory
-            itself where it was in none.
-        source: The folder to import the package `trainer` from; None where it was installed, and is no checkout.
-        folders: To import the user's code from, before anything else.
+        directory: Working directory for the command: the run's working directory in its checkout, or that directory
+            itself if it was in no checkout.
+        source: Directory to import the package `trainer` from; None if it is installed and not a checkout.
+        import_directories: Directories of the user's code; they come first in the import path.
     """
 
     directory: Path
     source: Path | None = None
-    folders: tuple[Path, ...] = ()
+    import_directories: tuple[Path, ...] = ()
 
 
 @contextmanager
-def rebuilt(record: Record, trusted: Collection[str]) -> Iterator[Rebuilt]:
-    """Check the code of a run out, beside the user's own checkout, which is not touched.
+def checkout_code(record: RunRecord, trusted: Collection[str]) -> Iterator[CodeCheckout]:
+    """Check out the code of a run into a temporary directory; the user's checkout is not changed.
 
     Args:
-        record: Of the run.
-        trusted: Packages whose earlier code may be run.
+        record: Record of the run.
+        trusted: Packages whose old code may be run.
 
     Raises:
-        UserError: A checkout or a commit is no longer there, the changes do not apply, or code is not trusted.
+        UserError: A checkout or commit does not exist, the changes cannot be applied, or code is not trusted.
     """
     start = record.code_start
-    asked_from = Path(start.get("directory", "."))
-    with TemporaryDirectory(prefix="trainer-replay-") as folder:
-        made: dict[Path, Path] = {}
+    old_cwd = Path(start.get("directory", "."))
+    with TemporaryDirectory(prefix="trainer-replay-") as directory:
+        worktrees: dict[Path, Path] = {}
         try:
             for number, checkout in enumerate(start.get("git") or []):
                 root = Path(checkout["root"])
-                made[root] = Path(folder, str(number))
-                _check_out(root, str(checkout["commit"]), made[root])
-            diff, copies = code_files(record.path, start)
-            for root, text in _diffs(diff):
-                _git(made[root], "apply", "--whitespace=nowarn", "-", said=text)
-            earlier = _earlier_code(copies, start, trusted, Path(folder, "code"))
-            moved = [_moved(Path(each), made) for each in start.get("code_folders", [])]
-            directory = _moved(asked_from, made) or asked_from
-            yield Rebuilt(directory, _source(made), (*earlier, *filter(None, moved)))
+                worktrees[root] = Path(directory, str(number))
+                _add_worktree(root, str(checkout["commit"]), worktrees[root])
+            diff, copies = locate_code_files(record.path, start)
+            for root, text in _split_diffs(diff):
+                _run_git(worktrees[root], "apply", "--whitespace=nowarn", "-", stdin=text)
+            restored = _restore_copies(copies, start, trusted, Path(directory, "code"))
+            mapped = [_map_to_worktree(Path(path), worktrees) for path in start.get("code_folders", [])]
+            cwd = _map_to_worktree(old_cwd, worktrees) or old_cwd
+            yield CodeCheckout(cwd, _find_source_directory(worktrees), (*restored, *filter(None, mapped)))
         finally:
-            for root, place in made.items():
-                subprocess.run(
-                    ["git", "-C", root, "worktree", "remove", "--force", place], capture_output=True, timeout=60
-                )
+            for root, worktree in worktrees.items():
+                command = ["git", "-C", str(root), "worktree", "remove", "--force", str(worktree)]
+                subprocess.run(command, capture_output=True, timeout=60)
 
 
-def _earlier_code(copies: Path, start: dict[str, Any], trusted: Collection[str], folder: Path) -> list[Path]:
-    """The folder with the copies of the user's files, if one of them is another now."""
+def _restore_copies(copies: Path, start: dict[str, Any], trusted: Collection[str], directory: Path) -> list[Path]:
+    """Return the directory with the copies of the user's files, or nothing if all files are unchanged."""
     files = {file.relative_to(copies).as_posix(): file for file in sorted(copies.rglob("*")) if file.is_file()}
-    places = [Path(each) for each in start.get("code_folders", [])]
-    if all(any(_is_same(place / name, start["code"].get(name)) for place in places) for name in files):
+    sources = [Path(path) for path in start.get("code_folders", [])]
+    if all(any(_has_hash(source / name, start["code"].get(name)) for source in sources) for name in files):
         return []
-    tops = {name: name.partition("/")[0].partition(".")[0] for name in files}
-    foreign = [top for top in dict.fromkeys(tops.values()) if top not in trusted or top in sys.stdlib_module_names]
-    if foreign:
-        names = ", ".join(name for name, top in tops.items() if top in foreign)
+    packages = {name: name.partition("/")[0].partition(".")[0] for name in files}
+    untrusted = [
+        package
+        for package in dict.fromkeys(packages.values())
+        if package not in trusted or package in sys.stdlib_module_names
+    ]
+    if untrusted:
+        names = ", ".join(name for name, package in packages.items() if package in untrusted)
         raise UserError(
             f"replay: the run's code has changed, and the copies in '{copies}' contain modules that are not trusted:"
-            f" {names}\n  if you know them, add trust={','.join(foreign)}; --here runs what is here now"
+            f" {names}\n  to run them: trust={','.join(untrusted)}; {HINT}"
         )
     for name, file in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, folder / name)
-    return [folder]
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, directory / name)
+    return [directory]
 
 
-def _is_same(file: Path, digest: str | None) -> bool:
-    return file.is_file() and hash_of(file) == digest
+def _has_hash(file: Path, digest: str | None) -> bool:
+    return file.is_file() and hash_file(file) == digest
 
 
-def _check_out(root: Path, commit: str, place: Path) -> None:
+def _add_worktree(root: Path, commit: str, worktree: Path) -> None:
     if not root.is_dir():
-        raise UserError(
-            f"replay: the checkout '{root}' that the run's code was in is no longer there; --here runs what is"
-        )
-    _git(root, "worktree", "add", "--detach", str(place), commit)
+        raise UserError(f"replay: the checkout '{root}' of the run's code does not exist; {HINT}")
+    _run_git(root, "worktree", "add", "--detach", str(worktree), commit)
 
 
-def _diffs(file: Path) -> Iterator[tuple[Path, str]]:
-    """(root of a checkout, its uncommitted changes)."""
+def _split_diffs(file: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the root of each checkout and its uncommitted changes."""
     text = file.read_text("utf-8", errors="replace") if file.is_file() else ""
-    for part in f"\n{text}".split(f"\n{CHECKOUT}")[1:]:
+    for part in f"\n{text}".split(f"\n{CHECKOUT_HEADER}")[1:]:
         root, _, diff = part.partition("\n")
         yield Path(root), diff.rstrip("\n") + "\n"
 
 
-def _moved(path: Path, made: dict[Path, Path]) -> Path | None:
-    """Where a path lies in the new checkouts; None where it lies in none."""
-    for root, place in made.items():
+def _map_to_worktree(path: Path, worktrees: dict[Path, Path]) -> Path | None:
+    """Return the directory in the worktrees that corresponds to a path, or None if it is in no checkout."""
+    for root, worktree in worktrees.items():
         if path.is_relative_to(root):
-            moved = place / path.relative_to(root)
-            moved.mkdir(parents=True, exist_ok=True)
-            return moved
+            mapped = worktree / path.relative_to(root)
+            mapped.mkdir(parents=True, exist_ok=True)
+            return mapped
     return None
 
 
-def _source(made: dict[Path, Path]) -> Path | None:
-    found = (place / "src" for place in made.values() if (place / "src" / PACKAGE / "__main__.py").is_file())
-    return next(found, None)
+def _find_source_directory(worktrees: dict[Path, Path]) -> Path | None:
+    directories = (worktree / "src" for worktree in worktrees.values())
+    return next((path for path in directories if (path / PACKAGE / "__main__.py").is_file()), None)
 
 
-def _git(directory: Path, *words: str, said: str | None = None) -> None:
-    answer = subprocess.run(
-        ["git", "-C", str(directory), *words], input=said, capture_output=True, text=True, errors="replace", timeout=300
-    )
-    if answer.returncode:
-        reason = next(iter(answer.stderr.strip().splitlines()[-1:]), "git failed")
-        raise UserError(f"replay: the run's code cannot be rebuilt ({reason}); --here runs what is here now")
+def _run_git(directory: Path, *arguments: str, stdin: str | None = None) -> None:
+    command = ["git", "-C", str(directory), *arguments]
+    process = subprocess.run(command, input=stdin, capture_output=True, text=True, errors="replace", timeout=300)
+    if process.returncode:
+        reason = next(iter(process.stderr.strip().splitlines()[-1:]), "git failed")
+        raise UserError(f"replay: cannot restore the run's code ({reason}); {HINT}")

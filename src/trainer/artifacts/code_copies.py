@@ -1,50 +1,48 @@
-"""Copies of imported files that git does not hold, so that a run can be repeated after they have changed."""
+"""Copies of imported files that are not in git, for the replay of a run."""
 
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainer.artifacts.code_hashes import Imported, hash_of
+from trainer.artifacts.code_hashes import ImportedFile, hash_file
 
 MAX_FILE_BYTES = 100_000
 MAX_FILES = 100
 
 
-def copy_unversioned(code: Sequence[Imported], roots: Sequence[str], folder: Path) -> None:
-    """Copy the user's imported files that are in no checkout, or that git ignores or does not know yet.
+def copy_unversioned(code: Sequence[ImportedFile], roots: Sequence[str], directory: Path) -> None:
+    """Copy the user's imported files that are in no checkout, or ignored or untracked by git.
 
-    Large files, and files that have changed since they were imported, are left out.
+    Large files, and files that have changed since their import, are skipped.
 
     Args:
-        code: All that was imported.
-        roots: Of the checkouts that the run's provenance describes.
-        folder: To copy into.
+        code: All imported files.
+        roots: Roots of the checkouts in the run's provenance.
+        directory: Destination.
     """
-    left = {each.file.resolve(): each for each in code if each.is_own}
+    unversioned = {item.file.resolve(): item for item in code if item.is_user_code}
     for root in map(Path, roots):
-        inside = [file for file in left if file.is_relative_to(root)]
-        unknown = _untracked(root, inside)
-        for file in inside:
-            if file not in unknown:
-                del left[file]
-    small = [each for each in left.values() if each.file.stat().st_size <= MAX_FILE_BYTES]
-    for each in small[:MAX_FILES]:
-        if hash_of(each.file) == each.hash:
-            copy = folder / each.name
+        files = [file for file in unversioned if file.is_relative_to(root)]
+        for file in {*files} - _list_untracked(root, files):
+            del unversioned[file]
+    small = [item for item in unversioned.values() if item.file.stat().st_size <= MAX_FILE_BYTES]
+    for item in small[:MAX_FILES]:
+        if hash_file(item.file) == item.hash:
+            copy = directory / item.name
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(each.file, copy)
+            shutil.copyfile(item.file, copy)
 
 
-def _untracked(root: Path, files: Sequence[Path]) -> set[Path]:
-    """Those of some files in a checkout that git does not hold; all of them if it does not answer."""
+def _list_untracked(root: Path, files: Sequence[Path]) -> set[Path]:
+    """Return the files in a checkout that git does not track; all files if git fails."""
     if not files:
         return set()
-    words = ["git", "-C", str(root), "ls-files", "-z", "--others", "--", *map(str, files)]
+    command = ["git", "-C", str(root), "ls-files", "-z", "--others", "--", *map(str, files)]
     try:
-        answer = subprocess.run(words, capture_output=True, text=True, timeout=30)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return {*files}
-    if answer.returncode:
+    if process.returncode:
         return {*files}
-    return {root / name for name in answer.stdout.split("\0") if name}
+    return {root / name for name in process.stdout.split("\0") if name}

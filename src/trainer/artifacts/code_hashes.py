@@ -1,7 +1,7 @@
-"""Code of a run: the hashes of the files that it has imported, and which of them are others now.
+"""Hashes of the files that a run has imported, and detection of files that have changed.
 
-A file is named by its path below the folder that it is imported from: `my_code.py`, `my_package/networks.py`,
-`trainer/training/run.py`. Only files that were imported count, so that tests and documents may change.
+A file is named by its path below its import directory: `my_code.py`, `my_package/networks.py`,
+`trainer/training/run.py`. Files that were not imported, such as tests and documents, are ignored.
 """
 
 import hashlib
@@ -14,28 +14,28 @@ from types import ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from trainer.config.introspection.module_finder import origin_of
-from trainer.core.errors import shown
+from trainer.config.introspection.module_finder import find_module_file
+from trainer.core.errors import display_path
 
 PACKAGE = "trainer"
-OF_PACKAGE = (f"{PACKAGE}/", f"hydra_plugins/{PACKAGE}_")
+PACKAGE_PREFIXES = (f"{PACKAGE}/", f"hydra_plugins/{PACKAGE}_")
 HASH_DIGITS = 16
-LIBRARY = f"{Path(os.__file__).parent}{os.sep}"  # of Python itself
-INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-# packages of which a config may name classes, and which are known by their version
-KNOWN = ("torch", "torchvision", "torchmetrics", "pytorch_lightning", "lightning")
+STDLIB_PREFIX = f"{Path(os.__file__).parent}{os.sep}"
+SITE_PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+# packages that a config may name; they are identified by their version
+VERSIONED_PACKAGES = ("torch", "torchvision", "torchmetrics", "pytorch_lightning", "lightning")
 
-_hashes: WeakKeyDictionary[ModuleType, str] = WeakKeyDictionary()  # of each file when it was first asked for
+_hashes: WeakKeyDictionary[ModuleType, str] = WeakKeyDictionary()  # of each file when it was first read
 
 
 @dataclass(frozen=True)
-class Imported:
-    """A file that this process has imported.
+class ImportedFile:
+    """File that this process has imported.
 
     Args:
-        name: Its path below the folder that it is imported from.
-        file: Where it is.
-        hash: Of its content when it was first asked for: what changes later is not what this process runs.
+        name: Path below its import directory.
+        file: Absolute path.
+        hash: Hash of the content when it was first read; later changes do not affect this process.
     """
 
     name: str
@@ -43,104 +43,105 @@ class Imported:
     hash: str
 
     @property
-    def is_own(self) -> bool:
-        """Whether it is the user's, and neither of this package nor of an installed one."""
-        return not self.name.startswith(OF_PACKAGE) and not is_installed(str(self.file))
+    def is_user_code(self) -> bool:
+        """Return whether the file belongs to the user, not to this package or an installed one."""
+        return not self.name.startswith(PACKAGE_PREFIXES) and not is_installed(str(self.file))
 
     @property
-    def folder(self) -> Path:
-        """The folder that it is imported from."""
+    def import_directory(self) -> Path:
+        """Return the directory that the file is imported from."""
         return self.file.parents[self.name.count("/")]
 
 
-def imported_code(targets: Iterable[str] = ()) -> list[Imported]:
-    """Return the imported files of this package, of the user and of the packages that a config names, by name.
+def list_imported_files(targets: Iterable[str] = ()) -> list[ImportedFile]:
+    """Return the imported files of this package, of the user and of the packages that a config names, sorted by name.
 
     Args:
-        targets: Dotted paths that the config names.
+        targets: Dotted paths in the config.
     """
-    packages = {target.partition(".")[0] for target in targets} - {*KNOWN} | {PACKAGE}
-    found = []
-    for name, module in _modules(packages):
+    packages = {target.partition(".")[0] for target in targets} - {*VERSIONED_PACKAGES} | {PACKAGE}
+    files = []
+    for name, module in _iter_modules(packages):
         file = Path(module.__dict__["__file__"])
         if module not in _hashes:
-            _hashes[module] = hash_of(file)
-        count = name.count(".") + (file.name == "__init__.py")
-        found.append(Imported("/".join(file.parts[-count - 1 :]), file, _hashes[module]))
-    return sorted(found, key=lambda each: each.name)
+            _hashes[module] = hash_file(file)
+        depth = name.count(".") + (file.name == "__init__.py")
+        files.append(ImportedFile("/".join(file.parts[-depth - 1 :]), file, _hashes[module]))
+    return sorted(files, key=lambda item: item.name)
 
 
-def changed_files(code: Mapping[str, str], folders: Sequence[str] = ()) -> list[str]:
-    """Return the files that are not what they were, each with what has happened to it.
+def find_changed_files(code: Mapping[str, str], directories: Sequence[str] = ()) -> list[str]:
+    """Return a description of each file that has changed.
 
     Args:
-        code: Hashes by name, of an earlier process.
-        folders: That it has imported the user's files from; a file that is still there and that nothing imports now
-            has not changed.
+        code: Hashes by name, from an earlier process.
+        directories: Import directories of that process. A file in them that is no longer imported is unchanged.
     """
-    found = []
+    changes = []
     for name, digest in code.items():
-        module = module_of(name)
-        places = [origin_of(module), *(Path(folder, name) for folder in folders)]
-        file = next((place for place in places if place and place.is_file()), None)
+        module = to_module_name(name)
+        candidates = [find_module_file(module), *(Path(directory, name) for directory in directories)]
+        file = next((candidate for candidate in candidates if candidate and candidate.is_file()), None)
         if file is None:
-            found.append(f"{name}: missing")
-        elif hash_of(file) != digest:
-            found.append(f"{shown(file)}: changed")
+            changes.append(f"{name}: missing")
+        elif hash_file(file) != digest:
+            changes.append(f"{display_path(file)}: changed")
         elif module in sys.modules and _hashes.get(sys.modules[module], digest) != digest:
-            found.append(f"{shown(file)}: changed since this process has imported it")
-    return found
+            changes.append(f"{display_path(file)}: changed since this process imported it")
+    return changes
 
 
-def targets_in(config: Any) -> Iterator[str]:
-    """Yield the dotted paths of all that a config, as plain containers, builds."""
+def iter_targets(config: Any) -> Iterator[str]:
+    """Yield the `_target_` values of a config of plain containers."""
     if isinstance(config, dict):
         if isinstance(target := config.get("_target_"), str):
             yield target
         config = [*config.values()]
     for child in config if isinstance(config, list) else ():
-        yield from targets_in(child)
+        yield from iter_targets(child)
 
 
-def folders_of(code: Iterable[Imported]) -> list[str]:
-    """Return the folders that the user's files are imported from."""
-    return list(dict.fromkeys(str(each.folder) for each in code if each.is_own))
+def list_import_directories(code: Iterable[ImportedFile]) -> list[str]:
+    """Return the import directories of the user's files."""
+    return list(dict.fromkeys(str(item.import_directory) for item in code if item.is_user_code))
 
 
-def hash_of(file: Path) -> str:
+def hash_file(file: Path) -> str:
     """Return the first digits of the SHA-256 of a file."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:HASH_DIGITS]
 
 
-def module_of(name: str) -> str:
+def to_module_name(name: str) -> str:
     """Return the module that a file contains: `my_package` for `my_package/__init__.py`."""
-    folder, _, file = name.rpartition("/")
-    steps = [*folder.split("/"), file.partition(".")[0]] if folder else [file.partition(".")[0]]
-    return ".".join(steps).removesuffix(".__init__")
+    directory, _, file = name.rpartition("/")
+    parts = [*directory.split("/"), file.partition(".")[0]] if directory else [file.partition(".")[0]]
+    return ".".join(parts).removesuffix(".__init__")
 
 
 def is_installed(file: str) -> bool:
     """Return whether a file belongs to Python or to an installed package."""
-    return file.startswith(LIBRARY) or any(folder in file for folder in INSTALLED)
+    return file.startswith(STDLIB_PREFIX) or any(directory in file for directory in SITE_PACKAGES)
 
 
-def _modules(packages: set[str]) -> Iterator[tuple[str, ModuleType]]:
-    """The modules outside of Python and of the installed packages, and those of some packages wherever they are."""
+def _iter_modules(packages: set[str]) -> Iterator[tuple[str, ModuleType]]:
+    """Yield the modules that are not installed, and all modules of `packages`."""
     modules = {**sys.modules}
-    others = {
-        name for name in modules if "." not in name and (name.startswith("__") or is_installed(_file_of(modules[name])))
+    ignored = {
+        name
+        for name in modules
+        if "." not in name and (name.startswith("__") or is_installed(_get_module_file(modules[name])))
     }
-    others -= packages
+    ignored -= packages
     for name, module in modules.items():
-        top = name.partition(".")[0]
-        if top in others:
+        package = name.partition(".")[0]
+        if package in ignored:
             continue
-        file = _file_of(module)
-        if file and (top in packages or not is_installed(file)) and os.path.isfile(file):
+        file = _get_module_file(module)
+        if file and (package in packages or not is_installed(file)) and os.path.isfile(file):
             yield name, module
 
 
-def _file_of(module: ModuleType) -> str:
-    """The file of a module as it was imported; "" if there is none, as of packages in several folders."""
+def _get_module_file(module: ModuleType) -> str:
+    """Return the file of a module; "" if it has none, as a namespace package."""
     file = getattr(module, "__dict__", {}).get("__file__")
     return file if isinstance(file, str) else ""

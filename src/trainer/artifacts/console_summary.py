@@ -1,4 +1,4 @@
-"""What a run says: a line before it begins, and a table of results with the next command at its end."""
+"""Console output before and after a run."""
 
 import logging
 import shutil
@@ -15,69 +15,69 @@ from torch import nn
 
 from trainer.artifacts.logger_lifecycle import log_config
 from trainer.artifacts.run_directory import RunDirectory
-from trainer.artifacts.run_record import moments
-from trainer.artifacts.tensorboard_summary import complete
-from trainer.core.errors import shown
+from trainer.artifacts.run_record import format_measurement_times
+from trainer.artifacts.tensorboard_summary import write_summary
+from trainer.core.errors import display_path
 from trainer.core.spec import DataSpec
 
 log = logging.getLogger(__name__)
 
 
 @rank_zero_only
-def announce(spec: DataSpec, net: nn.Module, trainer: Trainer, directory: RunDirectory) -> None:
-    """Print what is about to be trained, on what and in which directory, and log the config with all loggers."""
+def log_run_start(spec: DataSpec, net: nn.Module, trainer: Trainer, directory: RunDirectory) -> None:
+    """Print data, model and run directory before a training, and log the config with all loggers."""
     log_config(trainer, directory.config)
     parameters = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
-    device = f"{trainer.world_size} x {trainer.strategy.root_device.type}"
+    devices = f"{trainer.world_size} x {trainer.strategy.root_device.type}"
     shape = " x ".join(map(str, spec.shape))
     log.info(f"data   {spec.title}: {spec.kind} {shape} -> {spec.target} ({spec.output_size} outputs)")
-    log.info(f"model  {type(net).__name__}: {parameters:,} trainable parameters, on {device}")
-    log.info(f"run    {shown(directory.path)}")
+    log.info(f"model  {type(net).__name__}: {parameters:,} trainable parameters, on {devices}")
+    log.info(f"run    {display_path(directory.path)}")
 
 
-def report(result: dict[str, Any], directory: Path) -> None:
-    """Print the metrics of validation and test side by side, and how to look further."""
+def print_results(result: dict[str, Any], directory: Path) -> None:
+    """Print the metrics of all stages, warnings, and the command for TensorBoard."""
     metrics: dict[str, float] = result["metrics"]
     console = Console()
-    for table in tables(metrics):
+    for table in build_tables(metrics):
         console.print(table)
     if result.get("synthetic"):
-        log.warning("SYNTHETIC data: made up, in place of the real ones; these numbers say nothing about those")
+        log.warning("SYNTHETIC data: these metrics do not apply to the real data set")
     for name, epochs in result.get("not_finite_epochs", {}).items():
         log.warning(f"{name} was not finite in {epochs} epoch(s)")
     if result.get("stop_reason"):
         log.warning(result["stop_reason"])
-    if told := moments(metrics, result["checkpoint"]):
-        log.info(f"({told})")
+    if times := format_measurement_times(metrics, result["checkpoint"]):
+        log.info(f"({times})")
     log.info(f"{result['steps']:,} step(s) in {result['seconds']:.1f} s")
     command = shutil.which("trainer") or str(Path(sys.executable).with_name("trainer"))
-    log.info(f"results      {shown(directory / 'result.json')}")
+    log.info(f"results      {display_path(directory / 'result.json')}")
     if (directory / "tensorboard").is_dir():
-        log.info(f"look at it   {shown(Path(command))} tensorboard {shown(directory)}")
+        log.info(f"view logs    {display_path(Path(command))} tensorboard {display_path(directory)}")
 
 
-def tables(metrics: dict[str, float]) -> list[Table]:
-    """A table of `stage/metric`, a column for each stage; and one of `test/metric/class`, a column for each metric."""
-    whole = {tuple(name.split("/")): value for name, value in metrics.items() if name.count("/") == 1}
-    classes = {tuple(name.split("/", 2)[1:]): value for name, value in metrics.items() if name.count("/") == 2}
-    stages = [stage for stage in ("train", "val", "test") if any(name[0] == stage for name in whole)]
-    of_stages = Table("metric", *stages)
-    for name in dict.fromkeys(name[1] for name in whole if name[0] in stages):
-        of_stages.add_row(name, *(_number(whole.get((stage, name))) for stage in stages))
-    measures = dict.fromkeys(name[0] for name in classes)
-    of_classes = Table("class", *measures)
-    for name in dict.fromkeys(name[1] for name in classes):
-        of_classes.add_row(name, *(_number(classes.get((measure, name))) for measure in measures))
-    return [table for table in (of_stages, of_classes) if table.rows]
+def build_tables(metrics: dict[str, float]) -> list[Table]:
+    """Return a table of `stage/metric` with a column per stage, and one of `test/metric/class`, a column per metric."""
+    overall = {tuple(name.split("/")): value for name, value in metrics.items() if name.count("/") == 1}
+    by_class = {tuple(name.split("/", 2)[1:]): value for name, value in metrics.items() if name.count("/") == 2}
+    stages = [stage for stage in ("train", "val", "test") if any(key[0] == stage for key in overall)]
+    stage_table = Table("metric", *stages)
+    for name in dict.fromkeys(key[1] for key in overall if key[0] in stages):
+        stage_table.add_row(name, *(_format_number(overall.get((stage, name))) for stage in stages))
+    class_metrics = dict.fromkeys(key[0] for key in by_class)
+    class_table = Table("class", *class_metrics)
+    for name in dict.fromkeys(key[1] for key in by_class):
+        class_table.add_row(name, *(_format_number(by_class.get((metric, name))) for metric in class_metrics))
+    return [table for table in (stage_table, class_table) if table.rows]
 
 
-def _number(value: float | None) -> str:
+def _format_number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
 @rank_zero_only
 def log_hyperparameters(trainer: Trainer, directory: Path, metrics: dict[str, float]) -> None:
-    """Complete the TensorBoard events of a run: what was varied beside the final metrics, charts, the config."""
+    """Write hyperparameters with final metrics, charts and the config to the TensorBoard events of a run."""
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            complete(logger, directory, metrics, trainer.global_step)
+            write_summary(logger, directory, metrics, trainer.global_step)

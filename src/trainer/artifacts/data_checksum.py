@@ -1,4 +1,4 @@
-"""Data of a run: the checksum of their examples, if the data module has one that depends on them."""
+"""Checksum of the examples of a data module, and detection of changed data."""
 
 import logging
 from typing import Any
@@ -12,63 +12,63 @@ from trainer.data.base import TensorData
 
 log = logging.getLogger(__name__)
 
-LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
+DATALOADER_METHODS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
 
-def known_checksum(data: Any) -> str | None:
-    """Return the checksum of a data module, or None if it has none that depends on what the module holds.
+def compute_checksum(data: Any) -> str | None:
+    """Return the checksum of a data module, or None if it has no checksum of its examples.
 
     Args:
-        data: Any data module, after its `setup`.
+        data: Data module after its `setup`.
     """
     method = getattr(type(data), "checksum", None)
     if method is TensorData.checksum:
-        return str(data.checksum()) if _is_complete(data) else None
+        return str(data.checksum()) if _is_covered_by_checksum(data) else None
     code = getattr(method, "__code__", None)
-    is_constant = code is not None and not (code.co_names or code.co_freevars)  # it asks for nothing
+    is_constant = code is not None and not (code.co_names or code.co_freevars)  # it reads no attribute
     return None if method is None or is_constant else str(data.checksum())
 
 
-def facts_of(data: Any) -> dict[str, Any]:
-    """Return what `result.json` tells of a data module: its checksum, and whether its examples are made up."""
-    return {"data_sha256": known_checksum(data), "synthetic": data.spec.synthetic}
+def describe_data(data: Any) -> dict[str, Any]:
+    """Return the entries of `result.json` for a data module: its checksum, and whether it is synthetic."""
+    return {"data_sha256": compute_checksum(data), "synthetic": data.spec.synthetic}
 
 
-def _is_complete(data: TensorData) -> bool:
-    """Whether all that is given out is in the splits, which the inherited checksum covers."""
-    kind = type(data)
-    loads = any(getattr(kind, name) is not getattr(TensorData, name) for name in LOADERS)
-    reads = kind.read is not TensorData.read and not data._checksum  # `load` may have found a checksum of its own
-    return bool(data.splits) and not loads and not reads
+def _is_covered_by_checksum(data: TensorData) -> bool:
+    """Return whether all examples come from the splits, which the inherited checksum covers."""
+    cls = type(data)
+    has_loaders = any(getattr(cls, name) is not getattr(TensorData, name) for name in DATALOADER_METHODS)
+    has_reader = cls.read is not TensorData.read and not data._checksum  # `load` may have set a checksum
+    return bool(data.splits) and not has_loaders and not has_reader
 
 
-def current_checksum(config: dict[str, Any]) -> str | None:
-    """Return the checksum of the data that a config names, which are loaded for this; None if it cannot be told.
+def compute_checksum_from_config(config: dict[str, Any]) -> str | None:
+    """Load the data of a config and return their checksum, or None if that fails.
 
     Args:
-        config: Resolved, as plain containers.
+        config: Resolved config of plain containers.
     """
     with isolate_rng():
         try:
             data = instantiate(config["data"], _convert_="all")
             data.prepare_data()
             data.setup("fit")
-            return known_checksum(data)
-        except Exception as error:  # whatever data on another machine, or code of the user's, may raise
-            log.warning(f"warning: the data cannot be compared with those of earlier jobs: {first_line(error)}")
+            return compute_checksum(data)
+        except Exception as error:  # user code, and data on another machine, can raise anything
+            log.warning(f"warning: cannot compare the data with those of earlier jobs: {first_line(error)}")
             return None
 
 
-def changed_data(config: dict[str, Any], before: str | None, now: str | None) -> list[str]:
-    """Return what has changed in the data of a config, in words; nothing if a checksum is not known.
+def describe_data_change(config: dict[str, Any], old: str | None, new: str | None) -> list[str]:
+    """Return a description of the change of a config's data; empty if a checksum is unknown.
 
     Args:
-        config: As plain containers.
-        before: Checksum then.
-        now: Checksum today.
+        config: Config of plain containers.
+        old: Recorded checksum.
+        new: Current checksum.
     """
-    if not (before and now) or before == now:
+    if not (old and new) or old == new:
         return []
     values = {f"data.{name}": value for name, value in config["data"].items()}
     key = next(key for key in DATA_KEYS if values.get(key))
-    return [f"{key}={values[key]}: other examples (SHA-256 {before[:12]} before, {now[:12]} now)"]
+    return [f"{key}={values[key]}: different examples (SHA-256 was {old[:12]}, is {new[:12]})"]

@@ -1,8 +1,7 @@
-"""Display callbacks: those that cannot change the numbers of a run, and so have no part in its identity.
+"""Detection of display callbacks, which cannot change the metrics of a run and are not part of its fingerprint.
 
-A callback class declares it by the class attribute `affects_training = False`, which its subclasses inherit. Those of
-Lightning are listed here. A class without a declaration counts as one that can change the numbers. No class is imported
-for this.
+A callback class declares this by the class attribute `affects_training = False`, which its subclasses inherit. A class
+without a declaration can change the metrics. No class is imported.
 """
 
 import ast
@@ -11,111 +10,112 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from trainer.config.introspection.module_finder import file_of
+from trainer.config.introspection.module_finder import find_source_file
 
-ATTRIBUTE = "affects_training"
-LIGHTNING = "pytorch_lightning.callbacks"
-# Lightning's callbacks that show or write, and neither change weights nor stop the training
-LIGHTNING_DISPLAY = frozenset(
+DECLARATION_ATTRIBUTE = "affects_training"
+LIGHTNING_CALLBACKS_MODULE = "pytorch_lightning.callbacks"
+# Lightning's callbacks that only print or write
+LIGHTNING_DISPLAY_CALLBACKS = frozenset(
     {
         *("ProgressBar", "RichProgressBar", "TQDMProgressBar", "ModelSummary", "RichModelSummary"),
         *("DeviceStatsMonitor", "LearningRateMonitor", "ThroughputMonitor"),
         *("BasePredictionWriter", "OnExceptionCheckpoint"),
     }
 )
-MAX_BASES = 12  # base classes and re-exports that are followed
+MAX_LOOKUP_DEPTH = 12  # of base classes and re-exports
 
 
 def affects_training(target: str) -> bool:
-    """Return whether the callback that a `_target_` names can change the numbers of a run.
+    """Return whether the callback of a `_target_` can change the metrics of a run.
 
     Args:
-        target: Dotted path of a class, or of a function, which counts as one that can.
+        target: Dotted path of a class or function; the result for a function is True.
     """
     module, _, name = target.rpartition(".")
-    declared = _declared_by_class(getattr(sys.modules.get(module), "__dict__", {}).get(name))
-    return declared if declared is not None else _declared_in_source(module, name, MAX_BASES) is not False
+    declared = _read_class_declaration(getattr(sys.modules.get(module), "__dict__", {}).get(name))
+    return declared if declared is not None else _read_source_declaration(module, name, MAX_LOOKUP_DEPTH) is not False
 
 
-def _declared_by_class(found: Any) -> bool | None:
-    """The declaration of a class that is imported already; None if there is none."""
-    for base in getattr(found, "__mro__", ()):
-        if ATTRIBUTE in vars(base):
-            return bool(vars(base)[ATTRIBUTE])
+def _read_class_declaration(cls: Any) -> bool | None:
+    """Return the declaration of an imported class, or None if it has none."""
+    for base in getattr(cls, "__mro__", ()):
+        if DECLARATION_ATTRIBUTE in vars(base):
+            return bool(vars(base)[DECLARATION_ATTRIBUTE])
         if _is_lightning_display(base.__module__, base.__name__):
             return False
     return None
 
 
-def _declared_in_source(module: str, name: str, depth: int) -> bool | None:
-    """The declaration of a class, or of the nearest of its base classes, by their source; None if there is none."""
-    if module.startswith(LIGHTNING) or not depth:
+def _read_source_declaration(module: str, name: str, depth: int) -> bool | None:
+    """Return the declaration in the source of a class or its nearest base class, or None if there is none."""
+    if module.startswith(LIGHTNING_CALLBACKS_MODULE) or not depth:
         return False if _is_lightning_display(module, name) else None
-    file = file_of(module) if module else None
+    file = find_source_file(module) if module else None
     if file is None or not file.is_file():
         return None
-    imported, classes = _names_in(file, module, file.stat().st_mtime_ns)
+    imports, classes = _parse_module(file, module, file.stat().st_mtime_ns)
     if name in classes:
         declared, bases = classes[name]
-        places = [] if declared is not None else [_place_of(base, module, imported) for base in bases]
-    else:
-        declared, places = None, [imported[name]] if name in imported else []
-    for place in places:
-        home, _, own_name = place.rpartition(".")
-        declared = _declared_in_source(home, own_name, depth - 1)
         if declared is not None:
-            break
-    return declared
+            return declared
+        paths = [_resolve_name(base, module, imports) for base in bases]
+    else:
+        paths = [imports[name]] if name in imports else []
+    for path in paths:
+        base_module, _, base_name = path.rpartition(".")
+        declared = _read_source_declaration(base_module, base_name, depth - 1)
+        if declared is not None:
+            return declared
+    return None
 
 
 def _is_lightning_display(module: str, name: str) -> bool:
-    return module.startswith(LIGHTNING) and name in LIGHTNING_DISPLAY
+    return module.startswith(LIGHTNING_CALLBACKS_MODULE) and name in LIGHTNING_DISPLAY_CALLBACKS
 
 
-def _place_of(name: str, module: str, imported: dict[str, str]) -> str:
-    """The full path of what a name means in a module."""
-    head, _, rest = name.partition(".")
-    place = imported.get(head, f"{module}.{head}")
-    return f"{place}.{rest}" if rest else place
+def _resolve_name(name: str, module: str, imports: dict[str, str]) -> str:
+    """Return the full path of a name used in a module."""
+    head, dot, tail = name.partition(".")
+    return imports.get(head, f"{module}.{head}") + dot + tail
 
 
 @cache
-def _names_in(file: Path, module: str, changed: int) -> tuple[dict[str, str], dict[str, tuple[bool | None, list[str]]]]:
-    """The imported names of a module with their full paths; its classes with declaration and base classes.
+def _parse_module(
+    file: Path, module: str, mtime: int
+) -> tuple[dict[str, str], dict[str, tuple[bool | None, list[str]]]]:
+    """Return the imported names of a module with their full paths, and its classes with declaration and base classes.
 
     Args:
-        file: Of the module.
-        module: Its name, which relative imports are relative to.
-        changed: When the file was written; after a change it is read again.
+        file: File of the module.
+        module: Name of the module, for relative imports.
+        mtime: Modification time of the file, part of the cache key.
     """
     try:
         statements = ast.parse(file.read_text("utf-8")).body
     except (OSError, SyntaxError, ValueError):
         return {}, {}
-    imported = dict[str, str]()
+    imports = dict[str, str]()
     classes = dict[str, tuple[bool | None, list[str]]]()
-    above = module.split(".")[: None if file.name == "__init__.py" else -1]
+    parents = module.split(".")[: None if file.name == "__init__.py" else -1]
     for node in statements:
         if isinstance(node, ast.Import):
-            for each in node.names:
-                head = each.name.partition(".")[0]
-                imported[each.asname or head] = each.name if each.asname else head
+            for alias in node.names:
+                head = alias.name.partition(".")[0]
+                imports[alias.asname or head] = alias.name if alias.asname else head
         elif isinstance(node, ast.ImportFrom):
-            package = above[: len(above) - node.level + 1] if node.level else []
+            package = parents[: len(parents) - node.level + 1] if node.level else []
             source = ".".join([*package, *([node.module] if node.module else [])])
-            imported |= {each.asname or each.name: f"{source}.{each.name}" for each in node.names}
+            imports |= {alias.asname or alias.name: f"{source}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.ClassDef):
-            classes[node.name] = _declaration(node), [ast.unparse(base) for base in node.bases]
-    return imported, classes
+            classes[node.name] = _parse_declaration(node), [ast.unparse(base) for base in node.bases]
+    return imports, classes
 
 
-def _declaration(node: ast.ClassDef) -> bool | None:
-    """What the body of a class says; None if nothing."""
-    for each in node.body:
-        targets = (
-            each.targets if isinstance(each, ast.Assign) else [each.target] if isinstance(each, ast.AnnAssign) else []
-        )
-        if any(isinstance(target, ast.Name) and target.id == ATTRIBUTE for target in targets):
-            value = getattr(each, "value", None)
-            return not (isinstance(value, ast.Constant) and value.value is False)
+def _parse_declaration(cls: ast.ClassDef) -> bool | None:
+    for node in cls.body:
+        if not isinstance(node, ast.Assign | ast.AnnAssign):
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        if any(isinstance(target, ast.Name) and target.id == DECLARATION_ATTRIBUTE for target in targets):
+            return not (isinstance(node.value, ast.Constant) and node.value.value is False)
     return None

@@ -1,4 +1,4 @@
-"""Claim: no two runs ever share a directory. Hydra calls it before anything else, so it imports no torch."""
+"""Hydra callback that creates the directory of a run or sweep for this process alone. Imports no torch."""
 
 import sys
 from dataclasses import asdict
@@ -9,56 +9,52 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from trainer.artifacts.ledger_file import LEDGER
-from trainer.config.schema import Sweep
+from trainer.artifacts.ledger_file import LEDGER_FILENAME
+from trainer.config.schema import SweepConfig
 
 
-class ClaimDirectory(Callback):
-    """Hydra callback: no two runs ever share a directory, not even when both are told the same one.
+class ExclusiveDirectory(Callback):
+    """Create the directory of each run or sweep; two runs with the same directory fail.
 
-    Creating a directory either succeeds for one process alone or fails, so it serves as the claim.
+    Only one process can create a directory, so `mkdir` is the lock.
     """
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Claim the directory of a single run."""
-        claim(config, "hydra.run.dir")
-        if (Path(config.hydra.run.dir).parent / LEDGER).is_file():  # a job of a sweep
+        """Create the directory of a single run, and warn about sweep settings without effect."""
+        create_exclusive_directory(config, "hydra.run.dir")
+        if (Path(config.hydra.run.dir).parent / LEDGER_FILENAME).is_file():  # a job of a sweep
             return
-        if keys := [f"sweep.{name}" for name, usual in asdict(Sweep()).items() if config.sweep[name] != usual]:
-            print(
-                f"warning: {', '.join(keys)}: no effect in a single run; start a sweep with: trainer -m",
-                file=sys.stderr,
-            )
+        defaults = asdict(SweepConfig())
+        if keys := [f"sweep.{name}" for name, default in defaults.items() if config.sweep[name] != default]:
+            message = f"warning: {', '.join(keys)}: no effect in a single run; start a sweep with: trainer -m"
+            print(message, file=sys.stderr)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Claim the directory of a sweep; Hydra numbers its jobs below it."""
-        claim(config, "hydra.sweep.dir")
+        """Create the directory of a sweep, in which Hydra numbers the jobs."""
+        create_exclusive_directory(config, "hydra.sweep.dir")
 
 
-def claim(config: DictConfig, key: str) -> None:
-    """Create the directory that `key` names, or end the process with a message.
+def create_exclusive_directory(config: DictConfig, key: str) -> None:
+    """Create the directory that `key` contains, or exit with a message.
 
-    An empty directory that exists already is taken as meant. (An exception would not do: Hydra makes warnings of
-    those that its callbacks raise.)
+    An empty directory is accepted. The function exits, as Hydra converts exceptions in its callbacks to warnings.
     """
-    HydraConfig.instance().set_config(config)  # Hydra has not done it yet, and `${hydra:...}` needs it
+    HydraConfig.instance().set_config(config)  # Hydra sets it later, but `${hydra:...}` needs it
     directory = Path(OmegaConf.select(config, key))
-    if key == "hydra.sweep.dir" and (directory / LEDGER).is_file():  # the same sweep goes on
+    if key == "hydra.sweep.dir" and (directory / LEDGER_FILENAME).is_file():  # an existing sweep continues
         return
-    left = {path.name for path in directory.iterdir()} if config.get("resume") and directory.is_dir() else set()
-    if left & {".hydra", "multirun.yaml"} or left == {"trainer.log"}:  # Hydra opens the log first, and was killed then
-        return  # a run or a sweep, which is to go on
+    names = {path.name for path in directory.iterdir()} if config.get("resume") and directory.is_dir() else set()
+    if names & {".hydra", "multirun.yaml"} or names == {"trainer.log"}:  # to resume; killed early if only a log exists
+        return
     try:
         directory.mkdir(parents=True, exist_ok=directory.is_dir() and not any(directory.iterdir()))
     except FileExistsError:
         problem = (
-            f"{key}: '{directory}' is not empty, and may hold another run\n  name a new directory, or leave {key} out;"
-            f" to go on with what it holds: trainer resume {directory}"
+            f"{key}: '{directory}' is not empty; expected a new or empty directory\n"
+            f"  choose another one, omit {key}, or resume the run in it: trainer resume {directory}"
         )
     except OSError as error:
-        problem = (
-            f"cannot write to '{directory}': {error.strerror}\n  name a directory that you may write to: outputs=DIR"
-        )
+        problem = f"cannot write to '{directory}': {error.strerror}\n  choose a writable directory: outputs=DIR"
     else:
         return
     raise SystemExit(f"error: {problem}")

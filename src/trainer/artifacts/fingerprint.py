@@ -1,4 +1,4 @@
-"""Fingerprint: a hash of the settings that decide the numbers of a run, and which settings those are."""
+"""Hash of the settings that determine the metrics of a run."""
 
 import hashlib
 import json
@@ -8,71 +8,71 @@ from typing import Any
 
 from trainer.artifacts.display_callbacks import affects_training
 
-# what does not change the numbers a run arrives at, and so has no part in its fingerprint; nor have display callbacks
-INCIDENTAL = (
+# keys that do not change the metrics and are not part of the fingerprint; display callbacks are not part of it either
+IGNORED_KEYS = (
     *("outputs", "task_name", "tags", "logger", "optimized_metric", "data.dir", "data.mirrors", "data.download"),
     *("data.workers", "data.prefetch", "callbacks.checkpoint.every_minutes", "resume", "accept_changes", "sweep"),
     *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.profiler"),
 )
 
 
-def incidental(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the keys of a config that have no part in the numbers: `INCIDENTAL`, and its display callbacks.
+def list_ignored_keys(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys of a config that do not change the metrics: `IGNORED_KEYS` and its display callbacks.
 
     Args:
-        config: As plain containers.
+        config: Config of plain containers.
     """
     callbacks = config.get("callbacks")
-    named = callbacks.items() if isinstance(callbacks, dict) else ()
-    return (*INCIDENTAL, *(f"callbacks.{name}" for name, node in named if not _affects_training(node)))
+    nodes = callbacks.items() if isinstance(callbacks, dict) else ()
+    return (*IGNORED_KEYS, *(f"callbacks.{name}" for name, node in nodes if _is_display_callback(node)))
 
 
-def _affects_training(callback: Any) -> bool:
-    return not isinstance(callback, dict) or affects_training(str(callback.get("_target_", "")))
+def _is_display_callback(node: Any) -> bool:
+    return isinstance(node, dict) and not affects_training(str(node.get("_target_", "")))
 
 
 def is_within(key: str, parents: Iterable[str]) -> bool:
-    """Whether a dotted key, or a group, is one of these, or lies below one."""
+    """Return whether a dotted key or a config group is one of `parents` or below one."""
     return any(key == parent or key.startswith((f"{parent}.", f"{parent}/")) for parent in parents)
 
 
-def fingerprint(config: dict[str, Any], directory: Path) -> str:
-    """A hash of every setting that decides the numbers: equal for two runs that ought to agree.
+def compute_fingerprint(config: dict[str, Any], directory: Path) -> str:
+    """Return a hash of all settings that determine the metrics; runs with equal hashes should have equal metrics.
 
     Args:
-        config: The resolved config as plain containers.
-        directory: The run directory, which some settings name.
+        config: Resolved config of plain containers.
+        directory: Run directory, which some settings contain.
 
     Returns:
         str: 16 hexadecimal digits.
     """
-    return digest(essence(placeless(config, directory)))
+    return hash_config(drop_ignored(relative_paths(config, directory)))
 
 
-def essence(resolved: Any) -> dict[str, Any]:
-    """The part of a resolved config that decides the numbers; the config itself stays as it is."""
-    return _pruned(resolved, "", {*incidental(resolved)})
+def drop_ignored(resolved: Any) -> dict[str, Any]:
+    """Return a copy of a resolved config without the ignored keys."""
+    return _drop_keys(resolved, "", {*list_ignored_keys(resolved)})
 
 
-def digest(essence: dict[str, Any]) -> str:
-    """A hash of an essence: 16 hexadecimal digits."""
-    return hashlib.sha256(json.dumps(essence, sort_keys=True, default=str).encode()).hexdigest()[:16]
+def hash_config(config: dict[str, Any]) -> str:
+    """Return a hash of 16 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def placeless(node: Any, *directories: Path | str) -> Any:
-    """The values of a config with `.` for the directory of its run, which is another for each."""
+def relative_paths(node: Any, *directories: Path | str) -> Any:
+    """Return a config in which `.` replaces the directories of its run."""
     if isinstance(node, dict):
-        return {name: placeless(child, *directories) for name, child in node.items()}
+        return {name: relative_paths(child, *directories) for name, child in node.items()}
     if isinstance(node, list):
-        return [placeless(child, *directories) for child in node]
+        return [relative_paths(child, *directories) for child in node]
     if isinstance(node, str):
         for directory in sorted(map(str, directories), key=len, reverse=True):
             node = node.replace(directory, ".")
     return node
 
 
-def _pruned(node: Any, key: str, left_out: set[str]) -> Any:
+def _drop_keys(node: Any, key: str, ignored: set[str]) -> Any:
     if not isinstance(node, dict):
         return node
-    inner = {str(name): (f"{key}.{name}".strip("."), child) for name, child in node.items()}
-    return {name: _pruned(child, at, left_out) for name, (at, child) in inner.items() if at not in left_out}
+    children = {str(name): (f"{key}.{name}".strip("."), child) for name, child in node.items()}
+    return {name: _drop_keys(child, path, ignored) for name, (path, child) in children.items() if path not in ignored}

@@ -1,77 +1,74 @@
-"""Settings: what was varied in a run, by name - the swept keys in a sweep, the overridden ones in a single run."""
+"""Hyperparameters of a run, which are the swept keys of a sweep or the overridden keys of a single run."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from trainer.artifacts.fingerprint import incidental, is_within
-from trainer.artifacts.run_record import PATH_KEYS, Record
+from trainer.artifacts.fingerprint import is_within, list_ignored_keys
+from trainer.artifacts.run_record import PATH_KEYS, RunRecord, read_yaml
 
 Value = str | float | bool
 
 
-def settings(record: Record) -> dict[str, Value]:
-    """What somebody chose for this run, as TensorBoard's HParams takes it.
+def collect_hparams(record: RunRecord) -> dict[str, Value]:
+    """Return the hyperparameters of a run for TensorBoard's HParams tab.
 
     Returns:
-        dict: By key: the value, of a group the choice; lists and `null` as text. Of a sweep's job what the sweep
-        varied, or all that was typed where it varied nothing; without a word about numbers, the seed.
+        dict: Value by key, or the option of a config group; lists and `null` as text. For a job of a sweep the swept
+        keys, or all overridden keys if nothing was swept; the seed if no key was overridden.
     """
-    left_out = (*incidental(record.nested_config), "hydra")
-    typed = [word for word in _parsed(record.overrides) if _counts(word.key_or_group, left_out)]
-    swept = _swept(record.path.parent / "multirun.yaml")
-    chosen = [word for word in typed if word.key_or_group in swept] or typed
-    found = {word.key_or_group: _value(record, word) for word in chosen}
-    return found or {"seed": _plain(record.config.get("seed"))}
+    ignored = (*list_ignored_keys(record.nested_config), "hydra")
+    overrides = [
+        override
+        for override in _parse_overrides(record.overrides)
+        if not is_within(override.key_or_group, ignored) and override.key_or_group.rpartition(".")[2] not in PATH_KEYS
+    ]
+    swept_keys = _read_swept_keys(record.path.parent / "multirun.yaml")
+    swept = [override for override in overrides if override.key_or_group in swept_keys]
+    hparams = {override.key_or_group: _lookup_value(record, override) for override in swept or overrides}
+    return hparams or {"seed": _to_plain(record.config.get("seed"))}
 
 
-def told_metrics(metrics: Sequence[str]) -> list[str]:
-    """Of the names of metrics those that runs are compared by: validation, last and best, and test, of all classes."""
+def select_comparable_metrics(metrics: Sequence[str]) -> list[str]:
+    """Return the metrics for comparing runs: validation (last and best) and test, without single classes."""
     return [name for name in metrics if name.startswith(("val/", "test/")) and name.count("/") == 1]
 
 
-def changed_words(found: Sequence[Record]) -> list[str]:
-    """Of each run the words of its command line that not all of the runs have; of one run all."""
-    common = set.intersection(*(set(record.overrides) for record in found)) if len(found) > 1 else set()
-    return [" ".join(word for word in record.overrides if word not in common) for record in found]
+def find_differing_overrides(records: Sequence[RunRecord]) -> list[str]:
+    """Return the overrides of each run that not all runs share; all overrides if there is one run."""
+    common = set.intersection(*(set(record.overrides) for record in records)) if len(records) > 1 else set()
+    return [" ".join(override for override in record.overrides if override not in common) for record in records]
 
 
-def _parsed(words: Sequence[str]) -> list[Override]:
+def _parse_overrides(overrides: Sequence[str]) -> list[Override]:
     try:
-        return OverridesParser.create().parse_overrides([*words])
-    except HydraException:  # somebody else's file
+        return OverridesParser.create().parse_overrides([*overrides])
+    except HydraException:  # a file of another program
         return []
 
 
-def _counts(key: str, left_out: Sequence[str]) -> bool:
-    """Whether a key has a part in the numbers, and is no folder."""
-    return not is_within(key, left_out) and key.rpartition(".")[2] not in PATH_KEYS
+def _read_swept_keys(file: Path) -> set[str]:
+    """Return the keys with several values, on the command line of a sweep or in the parameters of its sweeper."""
+    hydra = read_yaml(file).get("hydra") or {}
+    overrides = _parse_overrides(hydra.get("overrides", {}).get("task") or [])
+    params = (hydra.get("sweeper") or {}).get("params") or {}
+    return {override.key_or_group for override in overrides if override.is_sweep_override()} | {*params}
 
 
-def _swept(file: Path) -> set[str]:
-    """The keys that a sweep has several values for, on its command line or in its sweeper's parameters."""
-    try:
-        hydra = yaml.load(file.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))["hydra"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
-        return set()
-    words = _parsed(hydra.get("overrides", {}).get("task") or [])
-    parameters = (hydra.get("sweeper") or {}).get("params") or {}
-    return {word.key_or_group for word in words if word.is_sweep_override()} | {*parameters}
-
-
-def _value(record: Record, word: Override) -> Value:
-    if word.is_delete():
+def _lookup_value(record: RunRecord, override: Override) -> Value:
+    if override.is_delete():
         return "left out"
     node: Any = record.nested_config
-    for step in word.key_or_group.split("."):
-        node = node.get(step, word) if isinstance(node, dict) else word
-    return word.get_value_element_as_str() if node is word or isinstance(node, dict) else _plain(node)
+    for name in override.key_or_group.split("."):
+        node = node.get(name, override) if isinstance(node, dict) else override
+    if node is override or isinstance(node, dict):  # a config group
+        return override.get_value_element_as_str()
+    return _to_plain(node)
 
 
-def _plain(value: Any) -> Value:
+def _to_plain(value: Any) -> Value:
     return value if isinstance(value, str | float | int | bool) else "null" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""SQLite file of a sweep's ledger: tables, connections, and errors in the user's terms."""
+"""SQLite file of a sweep's ledger: tables, connections and error messages."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -8,10 +8,11 @@ from pathlib import Path
 from trainer.core.errors import UserError
 from trainer.core.metric_direction import Direction
 
-LEDGER = "sweep.sqlite"  # in the directory of a sweep, which is recognized by it
-MARK, VERSION = 0x54524E52, 1  # in the head of the file: "TRNR", and of which form the tables are
-PATIENCE = 60.0  # seconds that a writer waits for its turn
-TABLES = (
+LEDGER_FILENAME = "sweep.sqlite"  # its presence marks the directory of a sweep
+APPLICATION_ID = 0x54524E52  # "TRNR", in the header of the file
+SCHEMA_VERSION = 1
+LOCK_TIMEOUT_SECONDS = 60.0
+CREATE_TABLE_STATEMENTS = (
     "CREATE TABLE command (number INTEGER PRIMARY KEY, words TEXT NOT NULL, place TEXT NOT NULL, at REAL NOT NULL)",
     "CREATE TABLE job (number INTEGER PRIMARY KEY, identity TEXT NOT NULL UNIQUE, words TEXT NOT NULL,"
     " state TEXT NOT NULL DEFAULT 'planned', tries INTEGER NOT NULL DEFAULT 0, seconds REAL NOT NULL DEFAULT 0,"
@@ -20,58 +21,64 @@ TABLES = (
 
 
 @contextmanager
-def connected(file: Path) -> Iterator[sqlite3.Connection]:
-    """Open a database, and close it again."""
-    database = sqlite3.connect(file, timeout=PATIENCE, isolation_level=None)
+def connect(file: Path) -> Iterator[sqlite3.Connection]:
+    """Open a database for the block; uncommitted changes are rolled back."""
+    database = sqlite3.connect(file, timeout=LOCK_TIMEOUT_SECONDS, isolation_level=None)
     try:
         yield database
     finally:
-        database.close()  # what was not committed is taken back
+        database.close()
 
 
 @contextmanager
-def told(file: Path) -> Iterator[None]:
-    """Turn the database's complaints into what a user can do about them."""
+def translate_sqlite_errors(file: Path) -> Iterator[None]:
+    """Convert errors of SQLite to a `UserError`."""
     try:
         yield
     except sqlite3.DatabaseError as error:
         if "not a database" in str(error) or "no such table" in str(error):
             raise UserError(f"'{file}' is not a ledger of this trainer; name another directory") from error
-        raise UserError(f"the ledger '{file}' cannot be used: {error}; what it holds is as it was") from error
+        raise UserError(f"cannot use the ledger '{file}': {error}; its content is unchanged") from error
     except OSError as error:
         raise UserError(f"cannot write '{file}': {error.strerror}") from error
 
 
-def create(file: Path) -> None:
-    """Make the tables in a file that has none yet; its directory must be there."""
-    with told(file), connected(file) as database:
+def create_tables(file: Path) -> None:
+    """Create the tables in a file without tables; its directory must exist."""
+    with translate_sqlite_errors(file), connect(file) as database:
         database.execute("BEGIN IMMEDIATE")
         if not database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
-            for statement in (f"PRAGMA application_id={MARK}", f"PRAGMA user_version={VERSION}", *TABLES):
+            for statement in (
+                f"PRAGMA application_id={APPLICATION_ID}",
+                f"PRAGMA user_version={SCHEMA_VERSION}",
+                *CREATE_TABLE_STATEMENTS,
+            ):
                 database.execute(statement)
         database.execute("COMMIT")
 
 
-def refuse_foreign(file: Path) -> None:
-    """Refuse a file that is a ledger of something else.
+def require_ledger(file: Path) -> None:
+    """Raise an error if a file is not a ledger of this version.
 
     Raises:
-        UserError: Says of what.
+        UserError: The file belongs to another program or another version.
     """
-    with told(file), connected(file) as database:
-        mark, version = (database.execute(f"PRAGMA {key}").fetchone()[0] for key in ("application_id", "user_version"))
-    if mark != MARK:
+    with translate_sqlite_errors(file), connect(file) as database:
+        application, version = (
+            database.execute(f"PRAGMA {key}").fetchone()[0] for key in ("application_id", "user_version")
+        )
+    if application != APPLICATION_ID:
         raise UserError(f"'{file}' is not a ledger of this trainer; name another directory")
-    if version != VERSION:
-        raise UserError(f"'{file}' is a ledger of version {version}, this trainer reads {VERSION}")
+    if version != SCHEMA_VERSION:
+        raise UserError(f"'{file}' is a ledger of version {version}, this trainer reads {SCHEMA_VERSION}")
 
 
-def optimized_metrics(sweep: Path) -> dict[str, Direction]:
-    """Return the optimized metrics of a sweep in their order, each with its direction; none if it has no ledger."""
-    file = sweep / LEDGER
+def read_optimized_metrics(sweep: Path) -> dict[str, Direction]:
+    """Return the optimized metrics of a sweep in order, each with its direction; empty if it has no ledger."""
+    file = sweep / LEDGER_FILENAME
     if not file.is_file():
         return {}
-    refuse_foreign(file)
-    with told(file), connected(file) as database, suppress(sqlite3.OperationalError):  # no such table
+    require_ledger(file)
+    with translate_sqlite_errors(file), connect(file) as database, suppress(sqlite3.OperationalError):  # no such table
         return dict(database.execute("SELECT metric, direction FROM optimized ORDER BY rowid").fetchall())
     return {}

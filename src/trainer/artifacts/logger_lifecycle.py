@@ -1,4 +1,4 @@
-"""Loggers of any kind: all of them get the config, and what they keep open ends with the run."""
+"""Start and end of loggers of any type: log the config, close their runs."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,11 +11,11 @@ from pytorch_lightning.loggers import CometLogger, Logger, TensorBoardLogger, Wa
 
 
 def log_config(trainer: Trainer, config: dict[str, Any]) -> None:
-    """Log the config as hyperparameters, with every logger but TensorBoard's, which gets those that were varied.
+    """Log the config as hyperparameters with all loggers but TensorBoard's, see `tensorboard_summary`.
 
     Args:
-        trainer: Before the training.
-        config: Resolved, as plain containers.
+        trainer: Trainer with the loggers.
+        config: Resolved config of plain containers.
     """
     for logger in trainer.loggers:
         if not isinstance(logger, TensorBoardLogger):
@@ -23,25 +23,24 @@ def log_config(trainer: Trainer, config: dict[str, Any]) -> None:
 
 
 @contextmanager
-def ended(loggers: Sequence[Logger]) -> Iterator[Sequence[Logger]]:
-    """End what loggers have opened, however the run ends.
+def closing_loggers(loggers: Sequence[Logger]) -> Iterator[Sequence[Logger]]:
+    """Close the runs of wandb and Comet loggers when the block ends.
 
-    Lightning leaves the runs of wandb and Comet open, and a logger that is created later in the same process, in the
-    next job of a sweep, would log into them.
+    Lightning leaves them open, and a later logger in the same process, in the next job of a sweep, would log into them.
     """
     try:
         yield loggers
     finally:
         failed = sys.exception() is not None
         for logger in loggers:
-            _end(logger, failed=failed)
+            _close_logger(logger, failed=failed)
 
 
-def _end(logger: Logger, *, failed: bool) -> None:
-    opened = vars(logger).get("_experiment")  # the property without the underscore would open it
-    if opened is None:
+def _close_logger(logger: Logger, *, failed: bool) -> None:
+    experiment = vars(logger).get("_experiment")  # the property `experiment` would open it
+    if experiment is None:
         return
     if isinstance(logger, WandbLogger):
-        opened.finish(exit_code=int(failed))
+        experiment.finish(exit_code=int(failed))
     elif isinstance(logger, CometLogger):
-        opened.end()
+        experiment.end()

@@ -1,4 +1,4 @@
-"""Logs: how far they were at a checkpoint, and back to there: a resumed run logs no step twice and leaves none out."""
+"""TensorBoard and CSV loggers that a run can resume without missing or duplicate steps."""
 
 import csv
 import logging
@@ -15,62 +15,65 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.utilities import rank_zero_only
 
-from trainer.artifacts.fast_crc32c import quicken
-from trainer.core.errors import shown
+from trainer.artifacts.fast_crc32c import install_fast_crc32c
+from trainer.core.errors import display_path
 
-CSV, EVENTS = "metrics.csv", "tensorboard/**/events.out.tfevents.*"
+CSV_FILENAME = "metrics.csv"
+EVENT_FILES_GLOB = "tensorboard/**/events.out.tfevents.*"
 
 log = logging.getLogger(__name__)
 
 
-class EventLog(TensorBoardLogger):
-    """Lightning's `TensorBoardLogger`, which never ends a training: from a full disk on, events are left out.
+class ResilientTensorBoardLogger(TensorBoardLogger):
+    """TensorBoardLogger that drops events instead of raising if the disk is full.
 
-    No thread writes them, as TensorBoard's would: each event would wake it, and wait for it.
+    Events are written without TensorBoard's thread, which would have to be woken up for each event.
     """
 
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        new, board = self._experiment is None, super().experiment
-        if new:
-            quicken()
-            writer_of, directory = board._get_file_writer, self.log_dir
+        is_new = self._experiment is None
+        summary_writer = super().experiment
+        if is_new:
+            install_fast_crc32c()
+            get_file_writer = summary_writer._get_file_writer
+            directory = self.log_dir
 
-            def forgiving_writer() -> Any:  # a board that was closed opens another file when it is written to again
-                files = writer_of()
-                events = files.event_writer
-                if not isinstance(events._async_writer, _Forgiving):
+            def get_tolerant_writer() -> Any:  # a closed SummaryWriter opens a new file when it is used again
+                file_writer = get_file_writer()
+                events = file_writer.event_writer
+                if not isinstance(events._async_writer, _ErrorTolerantWriter):
                     events._async_writer._worker.stop()
-                    events._async_writer = _Forgiving(events._async_writer._writer, directory)
-                return files
+                    events._async_writer = _ErrorTolerantWriter(events._async_writer._writer, directory)
+                return file_writer
 
-            board._get_file_writer = forgiving_writer
-        return board
+            summary_writer._get_file_writer = get_tolerant_writer
+        return summary_writer
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Write a row of numbers as one event, where Lightning writes one for each number."""
+        """Write all metrics as one event; Lightning writes an event per metric."""
         if not all(isinstance(value, float | int) for value in metrics.values()):
             super().log_metrics(metrics, step)
             return
-        from tensorboard.compat.proto.event_pb2 import Event  # the first event of a run is soon enough
+        from tensorboard.compat.proto.event_pb2 import Event  # not needed before the first event
 
         row = [{"tag": name, "simple_value": value} for name, value in metrics.items()]
         self.experiment._get_file_writer().add_event(Event(summary={"value": row}), step)
 
     @rank_zero_only
     def log_rows(self, rows: Sequence[tuple[int, Mapping[str, float]]]) -> None:
-        """Write many rows, of a step each: TensorBoard's own writer opens the file for every one."""
-        with self.experiment._get_file_writer().event_writer._async_writer.together():
+        """Write the rows of several steps, opening the file once."""
+        with self.experiment._get_file_writer().event_writer._async_writer.batch_writes():
             for step, row in rows:
                 self.log_metrics(row, step)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Close the file where a training or test has failed; one that has succeeded is followed by more of the run.
+        """Close the file if a training or test has failed; after a success keep it open for the next stage.
 
-        One file holds it all: TensorBoard reads several in the order of their names, which is not that of time.
+        A run writes one file, as TensorBoard reads several in alphabetical and not in temporal order.
         """
         if status == "success" and self._experiment is not None:
             self.save()
@@ -78,74 +81,79 @@ class EventLog(TensorBoardLogger):
             super().finalize(status)
 
 
-class _Forgiving:
-    """Writes records until the first one that cannot be written; says so, and is silent from then on.
+class _ErrorTolerantWriter:
+    """Writer that logs the first OSError and ignores all records after it.
 
     Args:
         records: TensorBoard's writer.
-        directory: Of its file.
+        directory: Directory of its file.
     """
 
     def __init__(self, records: Any, directory: str) -> None:
-        self.records, self.directory, self.lost = records, directory, False
+        self.records = records
+        self.directory = directory
+        self.has_failed = False
 
     def write(self, data: bytes) -> None:
-        self._unless_lost(self.records.write, data)
+        self._run_unless_failed(self.records.write, data)
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """What is written within this goes into the file at once, in the end."""
-        file, gathered = self.records._writer, BytesIO()
-        self.records._writer = gathered
+    def batch_writes(self) -> Iterator[None]:
+        """Collect all records of the block and write them with one call."""
+        file = self.records._writer
+        buffer = BytesIO()
+        self.records._writer = buffer
         try:
             yield
         finally:
             self.records._writer = file
-            self._unless_lost(file.write, gathered.getvalue())
+            self._run_unless_failed(file.write, buffer.getvalue())
 
     def flush(self) -> None:
-        self._unless_lost(self.records.flush)
+        self._run_unless_failed(self.records.flush)
 
     def close(self) -> None:
-        self._unless_lost(self.records.close)
+        self._run_unless_failed(self.records.close)
 
-    def _unless_lost(self, do: Callable[..., Any], *given: Any) -> None:
-        if self.lost:
+    def _run_unless_failed(self, function: Callable[..., Any], *args: Any) -> None:
+        if self.has_failed:
             return
         try:
-            do(*given)
+            function(*args)
         except OSError as error:
-            self.lost = True
-            log.warning("%s: %s; the run goes on, but no more is written there", shown(Path(self.directory)), error)
+            self.has_failed = True
+            directory = display_path(Path(self.directory))
+            log.warning(f"{directory}: {error}; the run continues without writing these logs")
 
 
-class CsvLog(CSVLogger):
-    """Lightning's `CSVLogger`, which goes on with a file that is there, and never leaves one half written."""
+class ResumableCSVLogger(CSVLogger):
+    """CSVLogger that appends to an existing file and replaces files atomically."""
 
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
         if self._experiment is None:
-            self._experiment = _Writer(log_dir=self.log_dir)
+            self._experiment = _ResumableWriter(log_dir=self.log_dir)
         return self._experiment
 
     def log_hyperparams(self, params: Any = None) -> None:
-        """Do nothing: the run directory has them in `config.yaml`."""
+        """Do nothing: `config.yaml` in the run directory contains them."""
 
     @rank_zero_only
     def log_rows(self, rows: Sequence[tuple[int, Mapping[str, float]]]) -> None:
-        """Take many rows, of a step each; `save` writes them, where Lightning would at every hundredth step."""
-        often, self._flush_logs_every_n_steps = self._flush_logs_every_n_steps, sys.maxsize
+        """Buffer the rows of several steps until `save`, without Lightning's write every hundred steps."""
+        interval = self._flush_logs_every_n_steps
+        self._flush_logs_every_n_steps = sys.maxsize
         try:
             for step, row in rows:
                 self.log_metrics(dict(row), step)
         finally:
-            self._flush_logs_every_n_steps = often
+            self._flush_logs_every_n_steps = interval
 
 
-class _Writer(ExperimentWriter):
+class _ResumableWriter(ExperimentWriter):
     def _check_log_dir_exists(self) -> None:
-        """Take over the columns of the file, where Lightning would delete it."""
+        """Read the columns of an existing file; Lightning would delete it."""
         file = Path(self.metrics_file_path)
         if file.is_file():
             with file.open(newline="") as lines:
@@ -155,64 +163,65 @@ class _Writer(ExperimentWriter):
         file = Path(self.metrics_file_path)
         with file.open(newline="") as lines:
             rows = list(csv.DictReader(lines))
-        _write(file, fieldnames, rows)
+        _write_csv(file, fieldnames, rows)
 
 
-def position(run: Path) -> dict[str, Any]:
-    """How far the logs of a run are: rows of `metrics.csv`, bytes of each file of TensorBoard's.
+def read_log_position(run: Path) -> dict[str, Any]:
+    """Return the number of rows in `metrics.csv` and the size of each TensorBoard file.
 
     Args:
-        run: The run directory; what is to be counted has been written.
+        run: Run directory; its logs must have been flushed.
     """
-    file = run / CSV
+    file = run / CSV_FILENAME
     rows = max(0, file.read_bytes().count(b"\n") - 1) if file.is_file() else 0
-    return {"rows": rows, "events": {str(each.relative_to(run)): each.stat().st_size for each in event_files(run)}}
+    return {"rows": rows, "events": {str(path.relative_to(run)): path.stat().st_size for path in list_event_files(run)}}
 
 
-def event_files(run: Path) -> list[Path]:
-    """Return the files of TensorBoard's events."""
-    return [*run.glob(EVENTS)]
+def list_event_files(run: Path) -> list[Path]:
+    """Return the TensorBoard files of a run."""
+    return [*run.glob(EVENT_FILES_GLOB)]
 
 
-def go_back(run: Path, to: dict[str, Any], events: Iterable[Path]) -> list[str]:
-    """Take out of the logs all that came after a position; nobody may be writing to them.
+def truncate_logs(run: Path, position: dict[str, Any], event_files: Iterable[Path]) -> list[str]:
+    """Remove all log entries after a position; no process may be writing them.
 
     Args:
-        run: The run directory.
-        to: What `position` has returned.
-        events: The files of events that there were before the run was resumed; later ones stay as they are.
+        run: Run directory.
+        position: Result of `read_log_position`.
+        event_files: TensorBoard files written before the run was resumed; later files are not changed.
 
     Returns:
-        list: What is missing of that which came before, as words.
+        list: Descriptions of entries before the position that are missing.
     """
     missing = []
-    for each in events:
-        size = to["events"].get(str(each.relative_to(run)))
+    for path in event_files:
+        size = position["events"].get(str(path.relative_to(run)))
         if size is None:
-            each.unlink()
-        elif each.stat().st_size > size:
-            os.truncate(each, size)
-    missing += [name for name, size in to["events"].items() if not (run / name).is_file() and size]
-    file = run / CSV
+            path.unlink()
+        elif path.stat().st_size > size:
+            os.truncate(path, size)
+    missing += [name for name, size in position["events"].items() if not (run / name).is_file() and size]
+    file = run / CSV_FILENAME
     if file.is_file():
         with file.open(newline="") as lines:
             reader = csv.DictReader(lines)
-            rows = [row for row, _ in zip(reader, range(to["rows"]), strict=False)]
-            names = list(reader.fieldnames or [])
-        if to["rows"]:
-            _write(file, names, rows)
+            rows = [row for row, _ in zip(reader, range(position["rows"]), strict=False)]
+            columns = list(reader.fieldnames or [])
+        if position["rows"]:
+            _write_csv(file, columns, rows)
         else:
             file.unlink()
-        missing += [f"{to['rows'] - len(rows)} rows of {CSV}"] * (len(rows) < to["rows"])
-    elif to["rows"]:
-        missing.append(CSV)
+        if len(rows) < position["rows"]:
+            missing.append(f"{position['rows'] - len(rows)} rows of {CSV_FILENAME}")
+    elif position["rows"]:
+        missing.append(CSV_FILENAME)
     return missing
 
 
-def _write(file: Path, names: list[str], rows: Iterable[dict[str, Any]]) -> None:
+def _write_csv(file: Path, columns: list[str], rows: Iterable[dict[str, Any]]) -> None:
     partial = file.with_name(file.name + ".part")
-    with partial.open("w", newline="") as out:
-        writer = csv.DictWriter(out, fieldnames=names, extrasaction="ignore")
+    with partial.open("w", newline="") as lines:
+        writer = csv.DictWriter(lines, fieldnames=columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
     partial.replace(file)

@@ -1,4 +1,4 @@
-"""Resume: what a run directory holds to go on from, and whether it may."""
+"""Checkpoint from which a run is resumed, and the check that its config is unchanged."""
 
 import json
 import logging
@@ -7,98 +7,101 @@ from typing import Any
 
 import torch
 
-from trainer.artifacts.fingerprint import essence, is_within, placeless
-from trainer.artifacts.run_record import Record, flat
-from trainer.core.checksummed_file import damage
+from trainer.artifacts.fingerprint import drop_ignored, is_within, relative_paths
+from trainer.artifacts.run_record import RunRecord, flatten
+from trainer.core.checksummed_file import find_corruption
 from trainer.core.errors import UserError
 
 log = logging.getLogger(__name__)
 
-LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
-# what may differ from the first start, beside what has no part in the numbers: how long the run is, and what follows it
-LENGTHS = ("trainer.max_epochs", "trainer.max_steps", "trainer.min_epochs", "trainer.min_steps", "trainer.max_time")
-MAY_CHANGE = (*LENGTHS, "callbacks.early_stopping", "test")
+LAST_CHECKPOINT = "last.ckpt"
+PREVIOUS_CHECKPOINT = "previous.ckpt"
+DURATION_KEYS = tuple(f"trainer.{name}" for name in ("max_epochs", "max_steps", "min_epochs", "min_steps", "max_time"))
+CHANGEABLE_KEYS = (*DURATION_KEYS, "callbacks.early_stopping", "test")  # in addition to the ignored keys
+MAX_LISTED_KEYS = 10
 
 
-def last_good(run: Path) -> Path | None:
-    """The latest checkpoint of a run that is as it was written; a damaged one is set aside, and that is said."""
-    for name in (LAST, PREVIOUS):
+def find_valid_checkpoint(run: Path) -> Path | None:
+    """Return the latest valid checkpoint of a run; rename corrupted ones and log a warning."""
+    for name in (LAST_CHECKPOINT, PREVIOUS_CHECKPOINT):
         file = run / "checkpoints" / name
         if not file.is_file():
             continue
-        problem = damage(file)
+        problem = find_corruption(file)
         if problem is None:
             return file
-        aside = file.with_name(f"{name}.damaged")
-        file.replace(aside)
-        log.warning(f"{file} is damaged: {problem}; it is set aside as {aside.name}, and the one before it is used")
+        renamed = file.with_name(f"{name}.damaged")
+        file.replace(renamed)
+        log.warning(f"{file} is corrupted ({problem}); renamed it to {renamed.name}, using the previous checkpoint")
     return None
 
 
 def has_checkpoint(run: Path) -> bool:
-    """Return whether a run has a last checkpoint, damaged or not."""
-    return any((run / "checkpoints" / name).is_file() for name in (LAST, PREVIOUS))
+    """Return whether a run has a checkpoint, valid or not."""
+    return any((run / "checkpoints" / name).is_file() for name in (LAST_CHECKPOINT, PREVIOUS_CHECKPOINT))
 
 
-def latest(run: Path) -> tuple[str | None, dict[str, Any]]:
-    """Return the last good checkpoint of a run, and the position of its logs when that was written.
+def find_resume_point(run: Path) -> tuple[str | None, dict[str, Any]]:
+    """Return the last valid checkpoint of a run and the log position stored in it.
 
-    Without a checkpoint the run starts again, with empty logs.
+    Without a checkpoint the run restarts, with empty logs.
     """
-    file = last_good(run)
+    start = {"rows": 0, "events": {}}
+    file = find_valid_checkpoint(run)
     if file is None:
-        log.info("resume no checkpoint was written before it stopped: from the start")
-        return None, {"rows": 0, "events": {}}
+        log.info("resume no checkpoint: training from the start")
+        return None, start
     content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-    written = content.get("resume", {}).get("torch", torch.__version__)
-    if written != torch.__version__:
-        log.warning(f"{file.name} was written with torch {written}, and this is {torch.__version__}: digits may differ")
+    version = content.get("resume", {}).get("torch", torch.__version__)
+    if version != torch.__version__:
+        log.warning(f"{file.name} was written with torch {version}, this is {torch.__version__}: results may differ")
     log.info(f"resume {file.name}, step {content['global_step']}, epoch {content['epoch'] + 1}")
-    return str(file), content.get("resume", {}).get("logs", {"rows": 0, "events": {}})
+    return str(file), content.get("resume", {}).get("logs", start)
 
 
 def is_finished(run: Path) -> bool:
-    """Return whether the result of a run says that it is finished."""
+    """Return whether `result.json` of a run contains the state `finished`."""
     file = run / "result.json"
     return file.is_file() and json.loads(file.read_text())["state"] == "finished"
 
 
-def is_over(run: Path, config: dict[str, Any]) -> bool:
-    """Whether a run is finished, and no longer one is asked for."""
+def is_fully_trained(run: Path, config: dict[str, Any]) -> bool:
+    """Return whether a run is finished and `config` does not make it longer."""
     if not is_finished(run):
         return False
-    before, now = Record(run).config, flat(config)
-    return all(before.get(key) == now.get(key) for key in LENGTHS)
+    old = RunRecord(run).config
+    new = flatten(config)
+    return all(old.get(key) == new.get(key) for key in DURATION_KEYS)
 
 
-def refuse_changes(run: Path, config: dict[str, Any]) -> None:
-    """Refuse to go on with a config that would have led elsewhere.
+def require_same_config(run: Path, config: dict[str, Any]) -> None:
+    """Raise an error if a config would not produce the metrics of the run.
 
     Raises:
-        UserError: Names each setting that differs, with both values.
+        UserError: The message names each setting that differs, with both values.
     """
-    origin = run / "provenance.json"
-    place = json.loads(origin.read_text()).get("run", str(run.absolute())) if origin.is_file() else str(run.absolute())
-    before = flat(essence(placeless(Record(run).nested_config, place)))
-    now = flat(essence(placeless(config, run.absolute())))
-    changed = [key for key in {**before, **now} if before.get(key) != now.get(key) and not is_within(key, MAY_CHANGE)]
+    record = RunRecord(run)
+    path = record.provenance.get("run", run.absolute())  # of the run before it was moved
+    old = flatten(drop_ignored(relative_paths(record.nested_config, path)))
+    new = flatten(drop_ignored(relative_paths(config, run.absolute())))
+    changed = [key for key in {**old, **new} if old.get(key) != new.get(key) and not is_within(key, CHANGEABLE_KEYS)]
     if changed:
-        told = "".join(f"\n  {key}: {before.get(key)} there, {now.get(key)} here" for key in changed[:10])
+        lines = (f"\n  {key}: {old.get(key)} saved, {new.get(key)} now" for key in changed[:MAX_LISTED_KEYS])
         raise UserError(
-            f"'{run}' holds a run with other settings:{told}\n  leave them as they were;"
-            " or begin a new run from its checkpoint: ckpt_path=RUN/checkpoints/last.ckpt"
+            f"'{run}' contains a run with different settings:{''.join(lines)}\n  use the saved settings, or start a"
+            " new run from its checkpoint: ckpt_path=RUN/checkpoints/last.ckpt"
         )
 
 
-def found_in(folder: Path, state: dict[str, Any]) -> dict[str, Any]:
-    """What Lightning's `ModelCheckpoint` knows of its files, with the names they have in a folder that was moved.
+def relocate_checkpoint_state(directory: Path, state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of Lightning's `ModelCheckpoint` with the paths of a moved run directory.
 
     Args:
-        folder: Where the checkpoints of this run are.
-        state: Of the callback, as saved; it stays as it is where the best checkpoint does not lie in the folder.
+        directory: Checkpoint directory of this run.
+        state: Saved state of the callback; returned unchanged if the best checkpoint is not in the directory.
     """
-    if Path(state["dirpath"] or "") == folder or not (folder / Path(state["best_model_path"]).name).is_file():
+    if Path(state["dirpath"] or "") == directory or not (directory / Path(state["best_model_path"]).name).is_file():
         return state
-    paths = {name: str(folder / Path(path).name) for name, path in state.items() if name.endswith("_path") and path}
-    best = {str(folder / Path(path).name): score for path, score in state["best_k_models"].items()}
-    return state | paths | {"dirpath": str(folder), "best_k_models": best}
+    paths = {name: str(directory / Path(path).name) for name, path in state.items() if name.endswith("_path") and path}
+    best = {str(directory / Path(path).name): score for path, score in state["best_k_models"].items()}
+    return state | paths | {"dirpath": str(directory), "best_k_models": best}

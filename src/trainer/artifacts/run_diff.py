@@ -1,86 +1,86 @@
-"""Causes: in what the conditions of two runs differ, sorted by what could be to blame for different numbers."""
+"""Differences between two runs that can explain different metrics."""
 
 import hashlib
 from pathlib import Path
 from typing import Any
 
-from trainer.artifacts.change_detection import is_of_data
-from trainer.artifacts.fingerprint import essence
-from trainer.artifacts.run_record import PATH_KEYS, Record, differences, flat
+from trainer.artifacts.change_detection import is_data_change
+from trainer.artifacts.fingerprint import drop_ignored
+from trainer.artifacts.run_record import PATH_KEYS, RunRecord, diff_mappings, flatten
 
-Pairs = dict[str, tuple[Any, Any]]
+ValuePairs = dict[str, tuple[Any, Any]]
 
 
-def causes(first: Record, second: Record) -> dict[str, Pairs]:
-    """What differs, under `config`, `code`, `data`, `environment` and `hardware`; what agrees is left out."""
-    found = {
-        "config": config_differences(first, second),
-        "code": _code_differences(first, second) | _changes_at_resumption(first, second, "code"),
-        "data": differences(_data(first), _data(second)) | _changes_at_resumption(first, second, "data"),
-        "environment": differences(_environment(first), _environment(second)),
-        "hardware": differences(_hardware(first), _hardware(second)),
+def diff_runs(first: RunRecord, second: RunRecord) -> dict[str, ValuePairs]:
+    """Return the differences by category (`config`, `code`, `data`, `environment`, `hardware`) without equal ones."""
+    diffs = {
+        "config": diff_configs(first, second),
+        "code": _diff_code(first, second) | _diff_resume_changes(first, second, "code"),
+        "data": diff_mappings(_describe_data(first), _describe_data(second))
+        | _diff_resume_changes(first, second, "data"),
+        "environment": diff_mappings(_describe_environment(first), _describe_environment(second)),
+        "hardware": diff_mappings(_describe_hardware(first), _describe_hardware(second)),
     }
-    return {kind: pairs for kind, pairs in found.items() if pairs}
+    return {category: pairs for category, pairs in diffs.items() if pairs}
 
 
-def config_differences(first: Record, second: Record) -> Pairs:
-    """The values that decide numbers and differ, by dotted key."""
-    return differences(essential_config(first), essential_config(second))
+def diff_configs(first: RunRecord, second: RunRecord) -> ValuePairs:
+    """Return the different config values that determine metrics, by dotted key."""
+    return diff_mappings(flatten_relevant_config(first), flatten_relevant_config(second))
 
 
-def essential_config(record: Record) -> dict[str, Any]:
-    """The values of a config that decide numbers, by dotted key; paths of files are whole."""
+def flatten_relevant_config(record: RunRecord) -> dict[str, Any]:
+    """Return the config values that determine metrics, by dotted key, with absolute paths of files."""
     return {
-        key: _whole(record, value)
-        for key, value in flat(essence(record.nested_config)).items()
+        key: _resolve_path(record, value)
+        for key, value in flatten(drop_ignored(record.nested_config)).items()
         if key.rpartition(".")[2] not in PATH_KEYS
     }
 
 
-def _whole(record: Record, value: Any) -> Any:
-    """A value; where it names a file that is there, its whole path, so that it is the same from every directory."""
+def _resolve_path(record: RunRecord, value: Any) -> Any:
+    """Return the absolute path if a value names an existing file, else the value."""
     if isinstance(value, str) and value:
         path = Path(record.provenance.get("directory", "."), value)
         return str(path.resolve()) if path.exists() else value
     return value
 
 
-def _code_differences(first: Record, second: Record) -> Pairs:
-    """The files that both have imported and that differ; without a record of these, versions and commits."""
+def _diff_code(first: RunRecord, second: RunRecord) -> ValuePairs:
+    """Return the different files that both runs have imported; versions and commits if no files are recorded."""
     if not (first.code and second.code):
-        return differences(_code(first), _code(second))
-    shared = first.code.keys() & second.code.keys()
-    codes = ({name: record.code[name] for name in sorted(shared)} for record in (first, second))
-    return differences(*codes)
+        return diff_mappings(_describe_code(first), _describe_code(second))
+    shared = sorted(first.code.keys() & second.code.keys())
+    return diff_mappings({name: first.code[name] for name in shared}, {name: second.code[name] for name in shared})
 
 
-def _changes_at_resumption(first: Record, second: Record, kind: str) -> Pairs:
-    """What changed while a run was stopped: its numbers come from more than one version."""
-    told = []
+def _diff_resume_changes(first: RunRecord, second: RunRecord, category: str) -> ValuePairs:
+    """Return the changes that were accepted when the runs were resumed."""
+    accepted = []
     for record in (first, second):
-        changes = [change for change in record.accepted_changes if is_of_data(change) == (kind == "data")]
-        told.append(", ".join(changes) or "nothing")
-    return {"changed at a resumption": (told[0], told[1])} if {*told} != {"nothing"} else {}
+        changes = [change for change in record.accepted_changes if is_data_change(change) == (category == "data")]
+        accepted.append(", ".join(changes) or "nothing")
+    return {"changed at a resumption": (accepted[0], accepted[1])} if {*accepted} != {"nothing"} else {}
 
 
-def _code(record: Record) -> dict[str, Any]:
-    """Version, and the commit of each checkout with a hash of what was not committed."""
+def _describe_code(record: RunRecord) -> dict[str, Any]:
+    """Return the version, the commit of each checkout and a hash of the uncommitted changes."""
     checkouts = record.provenance.get("git") or []
-    commits = {f"commit {number}": each.get("commit") for number, each in enumerate(checkouts)}
+    commits = {f"commit {number}": checkout.get("commit") for number, checkout in enumerate(checkouts)}
     diff = record.path / "code.diff"
     changed = hashlib.sha256(diff.read_bytes()).hexdigest()[:12] if diff.is_file() else None
     return {"trainer": record.provenance.get("trainer"), **commits, "uncommitted changes": changed}
 
 
-def _data(record: Record) -> dict[str, Any]:
-    known = {key: record.result.get(key) for key in ("data_sha256", "synthetic")}
-    return {key: value for key, value in known.items() if value is not None}
+def _describe_data(record: RunRecord) -> dict[str, Any]:
+    values = {key: record.result.get(key) for key in ("data_sha256", "synthetic")}
+    return {key: value for key, value in values.items() if value is not None}
 
 
-def _environment(record: Record) -> dict[str, Any]:
+def _describe_environment(record: RunRecord) -> dict[str, Any]:
     return {"python": record.provenance.get("python"), **record.provenance.get("packages", {})}
 
 
-def _hardware(record: Record) -> dict[str, Any]:
+def _describe_hardware(record: RunRecord) -> dict[str, Any]:
     machine = record.provenance.get("machine", {})
     return {key: machine.get(key) for key in ("processor", "cores", "threads", "gpus", "cuda", "system")}

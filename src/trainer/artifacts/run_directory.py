@@ -1,11 +1,11 @@
-"""The run directory: claimed for one run alone, told where it came from, closed with a result.
+"""Directory with config, provenance and result of a run.
 
 outputs/<experiment or data_model>/<time>_<suffix>/
-    config.yaml       every value the run used            result.json      how it ended, and its metrics
-    provenance.json   command, commit, versions, machine  code.diff        what the commit does not hold
+    config.yaml       complete config                     result.json      state and metrics
+    provenance.json   command, commit, versions, machine  code.diff        uncommitted changes
     code/             the user's files outside of git     checkpoints/     best.ckpt, last.ckpt
-    metrics.csv       every logged number                 tensorboard/     events
-    trainer.log       what was said                       .hydra/          Hydra's own record
+    metrics.csv       logged values                       tensorboard/     events
+    trainer.log       log messages                        .hydra/          files of Hydra
 """
 
 import json
@@ -19,220 +19,231 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from trainer.artifacts.change_detection import accept
+from trainer.artifacts.change_detection import require_accepted
 from trainer.artifacts.code_copies import copy_unversioned
-from trainer.artifacts.code_hashes import Imported, changed_files, folders_of, imported_code, targets_in
-from trainer.artifacts.fingerprint import fingerprint
-from trainer.artifacts.loggers import event_files, go_back
-from trainer.artifacts.provenance import provenance
-from trainer.artifacts.resume import has_checkpoint, is_finished, is_over, latest, refuse_changes
-from trainer.artifacts.run_lock import held
-from trainer.artifacts.run_record import Record, code_files
-from trainer.core.errors import Pruned, mendable
+from trainer.artifacts.code_hashes import (
+    ImportedFile,
+    find_changed_files,
+    iter_targets,
+    list_import_directories,
+    list_imported_files,
+)
+from trainer.artifacts.fingerprint import compute_fingerprint
+from trainer.artifacts.loggers import list_event_files, truncate_logs
+from trainer.artifacts.provenance import collect_provenance
+from trainer.artifacts.resume import (
+    find_resume_point,
+    has_checkpoint,
+    is_finished,
+    is_fully_trained,
+    require_same_config,
+)
+from trainer.artifacts.run_lock import run_lock
+from trainer.artifacts.run_record import RunRecord, locate_code_files
+from trainer.core.errors import Pruned, to_user_error
 
 log = logging.getLogger(__name__)
 
 
 class RunDirectory:
-    """Writes what a run leaves behind beside its checkpoints and logs, in the first process.
+    """Writer of a run's config, provenance and result, used by the first process.
 
     Args:
-        path: An existing directory.
+        path: Existing directory.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.config: dict[str, Any] = {}  # resolved, of plain containers; filled by `begin`
-        self.provenance: dict[str, Any] = {}  # filled by `begin`
-        self._starts: list[dict[str, Any]] = []  # what `provenance.json` is to say of each start, the last one is this
-        self._diff = ""  # what `code.diff` is to say
-        self._code: list[Imported] = []  # what has been imported
-        self._resumes_at: tuple[dict[str, Any], list[Path]] | None = None  # how far the logs were, and which there are
-        self.checkpoint: str | None = None  # that the run goes on from; filled by `begin`
+        self.config: dict[str, Any] = {}  # resolved, of plain containers; set by `prepare`
+        self.provenance: dict[str, Any] = {}  # of this start; set by `prepare`
+        self.checkpoint: str | None = None  # of a resumed run; set by `prepare`
+        self._starts: list[dict[str, Any]] = []  # entries of `provenance.json`, one per start; the last one is this
+        self._diff = ""  # content of `code.diff`
+        self._code: list[ImportedFile] = []
+        self._resume_point: tuple[dict[str, Any], list[Path]] | None = None  # log position, TensorBoard files
 
     @contextmanager
     def session(self) -> Iterator[dict[str, Any]]:
-        """Hold the directory against other processes, and write `result.json`, however that ends.
+        """Lock the directory for the block, and write `result.json` when it ends, also after an error.
 
         Yields:
-            dict: To be filled with what `result.json` is to say.
+            dict: Content of `result.json`, to be filled.
 
         Raises:
-            UserError: Another process holds it.
+            UserError: Another process uses the directory.
         """
         result: dict[str, Any] = {"state": "failed", "metrics": {}}
-        began = time.monotonic()
-        with held(self.path):
-            self._is_mine = not (self.path / "config.yaml").is_file()  # else only once `begin` has agreed
+        started_at = time.monotonic()
+        with run_lock(self.path):
+            self._is_owner = not (self.path / "config.yaml").is_file()  # of a new run; else set by `_resume`
             try:
                 yield result
                 result["state"] = "finished"
-            except Pruned as end:
-                result |= {"state": "pruned", **end.result}
+            except Pruned as error:
+                result |= {"state": "pruned", **error.result}
                 raise
             except BaseException as error:
-                if isinstance(error, KeyboardInterrupt | SystemExit):  # Lightning turns Ctrl-C into an exit
+                if isinstance(error, KeyboardInterrupt | SystemExit):  # Lightning converts Ctrl-C to an exit
                     result["state"] = "interrupted"
-                told = mendable(error, self.config) if isinstance(error, Exception) else None
-                result["error"] = f"{type(error).__name__}: {told or error}"
-                if told:
-                    raise told from error
+                user_error = to_user_error(error, self.config) if isinstance(error, Exception) else None
+                result["error"] = f"{type(error).__name__}: {user_error or error}"
+                if user_error:
+                    raise user_error from error
                 raise
             finally:
-                if self._is_mine:
-                    self._end(result, time.monotonic() - began)
+                if self._is_owner:
+                    self._write_result(result, time.monotonic() - started_at)
 
-    def begin(self, config: DictConfig, overrides: list[str], result: dict[str, Any]) -> bool:
-        """Write `config.yaml`, `provenance.json` and `code.diff`; or find out where to go on, with `resume`.
+    def prepare(self, config: DictConfig, overrides: list[str], result: dict[str, Any]) -> bool:
+        """Write `config.yaml`, `provenance.json` and `code.diff` of a new run, or prepare an existing run for resuming.
 
         Returns:
-            bool: Whether there is something to do; if not, `result` is filled with what the finished run has left.
+            bool: Whether the run must be executed; if it is finished, `result` is filled with the old result.
 
         Raises:
-            UserError: The directory holds a run with another config, or with other code.
+            UserError: The directory contains a run with a different config or different code.
         """
         resolved = OmegaConf.to_container(config, resolve=True)
         assert isinstance(resolved, dict)
         self.config = {str(key): value for key, value in resolved.items()}
-        self.provenance, self._diff = provenance()
-        typed = OmegaConf.to_container(OmegaConf.create(overrides))  # a list of Hydra's resolves `${...}` by itself
-        self._starts = [self.provenance | {"overrides": typed, "run": str(self.path.absolute())}]
-        if self._is_mine:
-            self._write_beginning()
+        self.provenance, self._diff = collect_provenance()
+        plain_overrides = OmegaConf.to_container(OmegaConf.create(overrides))  # without resolving `${...}`
+        self._starts = [self.provenance | {"overrides": plain_overrides, "run": str(self.path.absolute())}]
+        if self._is_owner:
+            self._write_start_files()
             return True
-        refuse_changes(self.path, self.config)
-        if is_over(self.path, self.config):
+        require_same_config(self.path, self.config)
+        if is_fully_trained(self.path, self.config):
             result |= json.loads((self.path / "result.json").read_text())
-            log.info(f"'{self.path}' is finished; to go on longer: trainer resume {self.path} trainer.max_epochs=N")
+            log.info(f"'{self.path}' is finished; to train longer: trainer resume {self.path} trainer.max_epochs=N")
             return False
         self._resume()
         return True
 
     def _resume(self) -> None:
-        record = Record(self.path)
-        before, start = record.starts, self._starts[0]
-        self._starts = [*before, start]
-        start["code_version"] = version = before[-1].get("code_version", 1)
+        record = RunRecord(self.path)
+        start = self._starts[0]
+        last_start = record.starts[-1]
+        self._starts = [*record.starts, start]
+        start["code_version"] = version = last_start.get("code_version", 1)
         if has_checkpoint(self.path) and not record.code:
-            log.info("code   was not recorded when the run was started: not compared")
+            log.info("code   not compared: the run has recorded no hashes")
         elif has_checkpoint(self.path):
-            changes = changed_files(record.code, before[-1].get("code_folders", []))
-            self.accept(changes)
+            changes = find_changed_files(record.code, last_start.get("code_folders", []))
+            self.record_changes(changes)
             start["code_version"] = version + bool(changes)
-        self._is_mine = True
-        self.checkpoint, position = latest(self.path)
-        self._resumes_at = position, event_files(self.path)
+        self._is_owner = True
+        self.checkpoint, position = find_resume_point(self.path)
+        self._resume_point = (position, list_event_files(self.path))
         if not is_finished(self.path):
             (self.path / "result.json").unlink(missing_ok=True)
 
-    def accept(self, changes: list[str]) -> None:
-        """Note changes of code or data since the run was last started, if the user accepts them.
+    def record_changes(self, changes: list[str]) -> None:
+        """Record changes of code or data since the last start, if the user accepts them.
 
         Args:
-            changes: What is another now, and how.
+            changes: Descriptions of the changes.
 
         Raises:
             UserError: There are changes, and `accept_changes` is not set.
         """
-        accept(changes, f"the run in '{self.path}'", accepted=bool(self.config.get("accept_changes")))
+        require_accepted(changes, f"the run in '{self.path}'", accepted=bool(self.config.get("accept_changes")))
         if changes and self._starts:
             self._starts[-1].setdefault("accepted_changes", []).extend(changes)
 
-    def go_on(self) -> None:
+    def commit_resume(self) -> None:
         """Remove the old result and the log entries after the checkpoint, and write the new config and provenance.
 
-        Called by the first process after the first new step: a finished run that cannot be resumed stays as it was.
-        Does nothing in a new run, and if it was called before.
+        Called by the first process after the first new step, so that a run that cannot be resumed is not changed. Does
+        nothing in a new run or if it was called earlier.
         """
-        if self._resumes_at is None:
+        if self._resume_point is None:
             return
-        position, events = self._resumes_at
-        self._resumes_at = None
-        missing = go_back(self.path, position, events)
+        position, event_files = self._resume_point
+        self._resume_point = None
+        missing = truncate_logs(self.path, position, event_files)
         if missing:
-            log.warning(f"missing in '{self.path}', and lost from the curves: {', '.join(missing)}")
+            log.warning(f"cannot restore the curves of '{self.path}'; missing: {', '.join(missing)}")
         (self.path / "result.json").unlink(missing_ok=True)
-        self._write_beginning()
+        self._write_start_files()
         self._copy_code()
 
     @property
     def is_resumed(self) -> bool:
-        """Whether the run is resumed and has made no new step."""
-        return self._resumes_at is not None
+        """Return whether the run is resumed and has made no new step."""
+        return self._resume_point is not None
 
     def record_code(self) -> None:
-        """Record the files that have been imported by now; called before the training and after it."""
+        """Record the files that have been imported; called before and after the training."""
         if not self._starts:  # not the first process
             return
-        code = imported_code(targets_in(self.config))
-        hashes = {each.name: each.hash for each in code}
+        code = list_imported_files(iter_targets(self.config))
+        hashes = {item.name: item.hash for item in code}
         if self._starts[-1].get("code") != hashes:
             self._code = code
-            self.record(code=hashes, code_folders=folders_of(code))
+            self.record(code=hashes, code_folders=list_import_directories(code))
             if not self.is_resumed:
                 self._copy_code()
 
     @property
-    def own_code(self) -> dict[str, str]:
-        """The hashes of the user's files that have been imported, by name."""
-        return {each.name: each.hash for each in self._code if each.is_own}
+    def user_code(self) -> dict[str, str]:
+        """Return the hashes of the user's imported files by name."""
+        return {item.name: item.hash for item in self._code if item.is_user_code}
 
-    def record(self, **facts: Any) -> None:
-        """Add facts to what `provenance.json` says of this start of the run."""
-        if not self._starts or self._starts[-1].items() >= facts.items():  # not the first process; or known
+    def record(self, **values: Any) -> None:
+        """Add values to the entry of this start in `provenance.json`."""
+        if not self._starts or self._starts[-1].items() >= values.items():  # not the first process; or no news
             return
-        self._starts[-1] |= facts
+        self._starts[-1] |= values
         if not self.is_resumed:
             self._write_provenance()
 
-    def _write_beginning(self) -> None:
+    def _write_start_files(self) -> None:
         self._write_provenance()
-        # last of these two: by it a directory is known to hold a run that was begun
-        write(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(self.config)))
+        # written after provenance.json: a directory with a config.yaml contains a run
+        atomic_write_text(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(self.config)))
         if self._diff and self._has_new_code:
-            write(code_files(self.path, self._starts[-1])[0], self._diff)
+            atomic_write_text(locate_code_files(self.path, self._starts[-1])[0], self._diff)
 
     def _write_provenance(self) -> None:
         first, *others = self._starts
-        whole = first | {"run": self._starts[-1]["run"]} | ({"resumed": others} if others else {})
-        write(self.path / "provenance.json", json.dumps(whole, indent=2) + "\n")
+        content = first | {"run": self._starts[-1]["run"]} | ({"resumed": others} if others else {})
+        atomic_write_text(self.path / "provenance.json", json.dumps(content, indent=2) + "\n")
 
     def _copy_code(self) -> None:
         if self._has_new_code:
-            roots = [place["root"] for place in self.provenance["git"]]
-            copy_unversioned(self._code, roots, code_files(self.path, self._starts[-1])[1])
+            roots = [checkout["root"] for checkout in self.provenance["git"]]
+            copy_unversioned(self._code, roots, locate_code_files(self.path, self._starts[-1])[1])
 
     @property
     def _has_new_code(self) -> bool:
-        """Whether no earlier start had the code of this one."""
         versions = [start.get("code_version", 1) for start in self._starts]
         return versions[-1] not in versions[:-1]
 
-    def _end(self, result: dict[str, Any], seconds: float) -> None:
-        """Write `result.json`; without it the run is going on, or was killed."""
-        if result["state"] != "finished" and is_finished(self.path):  # it could not be resumed
+    def _write_result(self, result: dict[str, Any], seconds: float) -> None:
+        if result["state"] != "finished" and is_finished(self.path):  # the run could not be resumed
             return
         result["seconds"] = round(seconds, 3)
         if self.config:
-            result |= {"seed": self.config["seed"], "fingerprint": fingerprint(self.config, self.path)}
-        if accepted := Record(self.path).accepted_changes:
+            result |= {"seed": self.config["seed"], "fingerprint": compute_fingerprint(self.config, self.path)}
+        if accepted := RunRecord(self.path).accepted_changes:
             result["accepted_changes"] = accepted
         try:
-            whole = {**result, "metrics": finite(result["metrics"])}
-            write(self.path / "result.json", json.dumps(whole, indent=2) + "\n")
-        except OSError as error:  # the disk is full: what is under way says so already
+            content = {**result, "metrics": nonfinite_to_none(result["metrics"])}
+            atomic_write_text(self.path / "result.json", json.dumps(content, indent=2) + "\n")
+        except OSError as error:  # must not replace the exception in progress
             log.error(f"cannot write result.json: {error.strerror}")
         if result["state"] in ("failed", "interrupted") and (self.path / "checkpoints/last.ckpt").is_file():
-            log.info(f"go on with it: trainer resume {self.path}")
+            log.info(f"to resume: trainer resume {self.path}")
 
 
-def finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
-    """Return metrics for JSON, which has no NaN: those that are not finite have no value."""
+def nonfinite_to_none(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """Return metrics for JSON, which has no NaN: None replaces values that are not finite."""
     return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+def atomic_write_text(path: Path, text: str) -> None:
+    """Write a file completely or not at all."""
     partial = path.with_name(path.name + ".part")
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)

@@ -1,4 +1,4 @@
-"""Hold: one process at a time works in a run directory, and others can tell how the run in it stands."""
+"""File lock of a run directory, and the state of a run."""
 
 import json
 from collections.abc import Iterator
@@ -9,21 +9,21 @@ from filelock import FileLock, Timeout
 
 from trainer.core.errors import UserError
 
-LOCK = ".lock"
+LOCK_FILENAME = ".lock"
 
 
 @contextmanager
-def held(run: Path) -> Iterator[None]:
-    """Hold a run directory; the system lets go of it when the process ends, however that ends.
+def run_lock(run: Path) -> Iterator[None]:
+    """Lock a run directory for the block; the system releases the lock if the process is killed.
 
     Raises:
-        UserError: Another process holds it.
+        UserError: Another process holds the lock.
     """
-    lock = FileLock(run / LOCK)
+    lock = FileLock(run / LOCK_FILENAME)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise UserError(f"another process is at work in '{run}'; wait for it, or stop it") from None
+        raise UserError(f"run directory '{run}' is in use by another process; wait until it ends, or stop it") from None
     except OSError as error:
         raise UserError(f"cannot write to '{run}': {error.strerror}") from error
     try:
@@ -32,22 +32,22 @@ def held(run: Path) -> Iterator[None]:
         lock.release()
 
 
-def state_of(run: Path) -> str:
-    """How a run stands: `finished`, `failed`, `pruned` or `interrupted`, as `result.json` says.
+def run_state(run: Path) -> str:
+    """Return the state of a run: `finished`, `failed`, `pruned` or `interrupted` from `result.json`.
 
-    Without one it is `running` or `killed`: a process that is killed outright has no time to write it.
+    Without this file the state is `running` or `killed`.
     """
     file = run / "result.json"
     if file.is_file():
         return str(json.loads(file.read_text())["state"])
-    if not (run / LOCK).exists():
+    if not (run / LOCK_FILENAME).exists():
         return "killed"
-    lock = FileLock(run / LOCK)
+    lock = FileLock(run / LOCK_FILENAME)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         return "running"
-    except OSError:  # nobody may write here, so nobody does
+    except OSError:  # the directory is read-only, so no process is writing to it
         return "killed"
     lock.release()
     return "killed"

@@ -1,4 +1,4 @@
-"""Record: what a run directory tells of its run, read again; and all the runs below a folder."""
+"""Reader of run directories."""
 
 import csv
 import json
@@ -10,175 +10,174 @@ from typing import Any
 
 import yaml
 
-from trainer.artifacts.run_lock import state_of
+from trainer.artifacts.run_lock import run_state
 from trainer.core.errors import UserError
 
-OF_A_START = ("resume=", "accept_changes=")  # words that say how a run is started, and not what it is
-PATH_KEYS = {"dir", "dirpath", "save_dir", "outputs"}  # where things lie; no two runs have the same
+START_ONLY_PREFIXES = ("resume=", "accept_changes=")  # overrides that affect a start and not the run
+PATH_KEYS = {"dir", "dirpath", "save_dir", "outputs"}  # keys with different paths in each run
 
 
 @dataclass(frozen=True)
-class Record:
-    """A run, over or under way.
+class RunRecord:
+    """Files of a run, read on demand.
 
     Args:
-        path: Its directory.
+        path: Run directory.
     """
 
     path: Path
 
     @cached_property
     def result(self) -> dict[str, Any]:
-        """`result.json`; empty while the run is under way, and for ever if it was killed."""
-        return _json(self.path / "result.json")
+        """Return `result.json`; empty if the run is running or was killed."""
+        return _read_json(self.path / "result.json")
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
-        """`provenance.json`: command, code, packages, machine; empty where it is missing."""
-        return _json(self.path / "provenance.json")
+        """Return `provenance.json`; empty if it is missing."""
+        return _read_json(self.path / "provenance.json")
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """Every value of the config by its dotted key, references filled in."""
-        return flat(self.nested_config)
+        """Return the resolved config by dotted key."""
+        return flatten(self.nested_config)
 
     @cached_property
     def nested_config(self) -> dict[str, Any]:
-        """The config as it stands in `config.yaml`."""
-        return _yaml(self.path / "config.yaml")
+        """Return `config.yaml`; empty if it is missing."""
+        return read_yaml(self.path / "config.yaml")
 
     @cached_property
     def choices(self) -> dict[str, Any]:
-        """The choice of each config group; empty if Hydra has left no record."""
-        runtime = _yaml(self.path / ".hydra/hydra.yaml").get("hydra", {}).get("runtime", {})
+        """Return the option of each config group; empty if Hydra has written no record."""
+        runtime = read_yaml(self.path / ".hydra/hydra.yaml").get("hydra", {}).get("runtime", {})
         return dict(runtime.get("choices", {}))
 
     @property
     def state(self) -> str:
-        """`finished`, `failed`, `pruned` or `interrupted`; without a result `running` or `killed`."""
-        return str(self.result.get("state") or state_of(self.path))
+        """Return `finished`, `failed`, `pruned` or `interrupted`; without a result `running` or `killed`."""
+        return str(self.result.get("state") or run_state(self.path))
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The last value of each metric, and `..._best`; those that were no number are left out."""
+        """Return the last value of each metric, and `..._best`; values that were not finite are omitted."""
         return {name: value for name, value in self.result.get("metrics", {}).items() if value is not None}
 
     @property
     def starts(self) -> list[dict[str, Any]]:
-        """What `provenance.json` says of each start of the run: the first one, then each resumption."""
+        """Return the entries of `provenance.json`: the first start, then each resumed one."""
         return [self.provenance, *self.provenance.get("resumed", [])]
 
     @property
     def overrides(self) -> list[str]:
-        """The words of the command line, those of this job alone in a sweep; after a resumption those that hold now."""
-        words = [str(word) for word in self.starts[-1].get("overrides", [])]
-        return [word for word in words if not word.startswith(OF_A_START)]
+        """Return the overrides of the last start; in a sweep those of this job."""
+        overrides = [str(override) for override in self.starts[-1].get("overrides", [])]
+        return [override for override in overrides if not override.startswith(START_ONLY_PREFIXES)]
 
     @property
     def code(self) -> dict[str, str]:
-        """The hashes of the files of the run's last version of code, by their names; empty if none are recorded."""
+        """Return the file hashes of the last code version by name; empty if none are recorded."""
         version = self.starts[-1].get("code_version", 1)
-        found = [start.get("code", {}) for start in self.starts if start.get("code_version", 1) == version]
-        return {name: digest for code in found for name, digest in code.items()}
+        codes = [start.get("code", {}) for start in self.starts if start.get("code_version", 1) == version]
+        return {name: digest for code in codes for name, digest in code.items()}
 
     @property
     def code_start(self) -> dict[str, Any]:
-        """The first start with the code that the last one has."""
+        """Return the first start with the last code version."""
         version = self.starts[-1].get("code_version", 1)
         return next(start for start in self.starts if start.get("code_version", 1) == version)
 
     @property
     def accepted_changes(self) -> list[str]:
-        """The changes of code and data with which the run was resumed all the same."""
+        """Return the changes of code and data that were accepted when the run was resumed."""
         return list(dict.fromkeys(change for start in self.starts for change in start.get("accepted_changes", [])))
 
     @property
     def seconds(self) -> float | None:
-        """How long it took."""
+        """Return the duration of the run."""
         return self.result.get("seconds")
 
-    def series(self) -> dict[str, list[tuple[int, float]]]:
-        """(step, value) of every logged number, by name; empty where no `metrics.csv` was kept."""
-        found: dict[str, list[tuple[int, float]]] = {}
+    def read_metric_series(self) -> dict[str, list[tuple[int, float]]]:
+        """Return (step, value) of every logged value by metric; empty if `metrics.csv` is missing."""
+        series: dict[str, list[tuple[int, float]]] = {}
         try:
             with (self.path / "metrics.csv").open(newline="", encoding="utf-8") as file:
                 for row in csv.DictReader(file):
                     for name, value in row.items():
                         if value and name not in ("step", "epoch"):
-                            found.setdefault(name, []).append((int(row["step"]), float(value)))
+                            series.setdefault(name, []).append((int(row["step"]), float(value)))
         except (OSError, ValueError, KeyError):
             return {}
-        return found
+        return series
 
 
-def code_files(run: Path, start: Mapping[str, Any]) -> tuple[Path, Path]:
-    """Return the file and the folder for the code of a start: the changes since the commit, and copies of other files.
+def locate_code_files(run: Path, start: Mapping[str, Any]) -> tuple[Path, Path]:
+    """Return the diff file of a start and the directory with its copies of files outside git.
 
     Args:
-        run: The run directory.
-        start: One of `Record.starts`.
+        run: Run directory.
+        start: Item of `RunRecord.starts`.
     """
     version = start.get("code_version", 1)
     name = "code" if version == 1 else f"code-{version}"
     return run / f"{name}.diff", run / name
 
 
-def record_of(path: str) -> Record:
-    """The record of a run directory.
+def read_run(path: str) -> RunRecord:
+    """Return the record of a run directory.
 
     Raises:
-        UserError: It is none.
+        UserError: The path is not a run directory.
     """
-    record = Record(Path(path))
+    record = RunRecord(Path(path))
     if not record.config:
-        there = [str(each.path) for each in records(record.path)][:3] if record.path.is_dir() else []
-        offer = f"; in it there are runs: {', '.join(there)}" if there else ""
-        raise UserError(f"'{path}' is no run directory: it has no config.yaml{offer}")
+        runs = [str(run.path) for run in find_runs(record.path)][:3] if record.path.is_dir() else []
+        hint = f"; runs in it: {', '.join(runs)}" if runs else ""
+        raise UserError(f"'{path}' is not a run directory: it has no config.yaml{hint}")
     return record
 
 
-def records(folder: Path) -> Iterator[Record]:
-    """Return all runs below a directory, the oldest first; jobs of sweeps are runs, and hidden copies are none."""
-    files = (file for file in folder.rglob("provenance.json") if "/." not in f"/{file.relative_to(folder).as_posix()}")
-    found = (file.parent for file in files if (file.parent / "config.yaml").is_file())
-    yield from (Record(path) for path in sorted(found, key=lambda path: (path.parent, _number(path.name))))
+def find_runs(directory: Path) -> Iterator[RunRecord]:
+    """Yield all runs below a directory from the oldest to the newest, jobs of sweeps included, hidden ones excluded."""
+    files = (
+        file for file in directory.rglob("provenance.json") if "/." not in f"/{file.relative_to(directory).as_posix()}"
+    )
+    runs = (file.parent for file in files if (file.parent / "config.yaml").is_file())
+    yield from (RunRecord(run) for run in sorted(runs, key=lambda run: (run.parent, _sort_key(run.name))))
 
 
-def flat(values: Mapping[str, Any], key: str = "") -> dict[str, Any]:
-    """Nested values by dotted key; lists and empty mappings are values."""
-    made: dict[str, Any] = {}
+def flatten(values: Mapping[str, Any], key: str = "") -> dict[str, Any]:
+    """Return nested values by dotted key; lists and empty mappings are not flattened."""
+    flat: dict[str, Any] = {}
     for name, value in values.items():
-        inner = f"{key}.{name}".strip(".")
-        made |= flat(value, inner) if isinstance(value, dict) and value else {inner: value}
-    return made
+        child_key = f"{key}.{name}".strip(".")
+        flat |= flatten(value, child_key) if isinstance(value, dict) and value else {child_key: value}
+    return flat
 
 
-def differences(first: Mapping[str, Any], second: Mapping[str, Any], absent: Any = "-") -> dict[str, tuple[Any, Any]]:
-    """The keys that two mappings do not agree on, with both values; a NaN agrees with another."""
+def diff_mappings(first: Mapping[str, Any], second: Mapping[str, Any], absent: Any = "-") -> dict[str, tuple[Any, Any]]:
+    """Return the keys with different values in two mappings, with both values; two NaN are equal."""
     keys = [*first, *(key for key in second if key not in first)]
     pairs = {key: (first.get(key, absent), second.get(key, absent)) for key in keys}
     return {key: (a, b) for key, (a, b) in pairs.items() if a != b and not (a != a and b != b)}
 
 
-def moments(metrics: Mapping[str, Any], checkpoint: str | None) -> str:
+def format_measurement_times(metrics: Mapping[str, Any], checkpoint: str | None) -> str:
     """Return when the metrics of each stage were measured, e.g. `"train: last step; test: best checkpoint"`.
 
     Args:
-        metrics: Of a run, by name.
-        checkpoint: That was tested; None if no checkpoint was kept.
+        metrics: Metrics of a run by name.
+        checkpoint: Tested checkpoint; None if no checkpoint was saved.
     """
-    chosen = any(name.endswith("_best") for name in metrics)
-    tested = "last weights" if checkpoint is None else "best checkpoint" if chosen else Path(checkpoint).name
-    when = {"train": "last step", "val": "last epoch", "test": tested}
+    has_best = any(name.endswith("_best") for name in metrics)
+    tested = "last weights" if checkpoint is None else "best checkpoint" if has_best else Path(checkpoint).name
+    times = {"train": "last step", "val": "last epoch", "test": tested}
     stages = {name.partition("/")[0] for name in metrics}
-    return "; ".join(f"{stage}: {moment}" for stage, moment in when.items() if stage in stages)
+    return "; ".join(f"{stage}: {time}" for stage, time in times.items() if stage in stages)
 
 
-def _number(name: str) -> tuple[int, str]:
-    return (int(name), "") if name.isdecimal() else (0, name)
-
-
-def _yaml(file: Path) -> dict[str, Any]:
+def read_yaml(file: Path) -> dict[str, Any]:
+    """Return the mapping in a YAML file; empty if the file is missing or invalid."""
     try:
         values = yaml.load(file.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (OSError, yaml.YAMLError):
@@ -186,9 +185,13 @@ def _yaml(file: Path) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _json(file: Path) -> dict[str, Any]:
+def _sort_key(name: str) -> tuple[int, str]:
+    return (int(name), "") if name.isdecimal() else (0, name)
+
+
+def _read_json(file: Path) -> dict[str, Any]:
     try:
-        held = json.loads(file.read_text("utf-8"))
+        values = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return held if isinstance(held, dict) else {}
+    return values if isinstance(values, dict) else {}

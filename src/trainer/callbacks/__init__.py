@@ -1,1 +1,1 @@
-"""Callbacks that Lightning does not have."""
+"""Callbacks in addition to those of Lightning."""

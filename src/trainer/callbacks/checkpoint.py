@@ -1,8 +1,7 @@
-"""Checkpoint: Lightning's, at moments from which a training goes on exactly, in files that a crash leaves whole."""
-# Lightning gives its objects more than it declares
+"""Checkpoint callback that saves at safe points, from which a training resumes exactly, and writes files atomically."""
+# Lightning objects have attributes that are not declared
 # mypy: disable-error-code="attr-defined"
 
-import logging
 import time
 from contextlib import suppress
 from inspect import Signature, signature
@@ -16,204 +15,205 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 
 from trainer.artifacts import loggers
-from trainer.artifacts.checkpoint_io import keep_as, seal_checkpoints
-from trainer.artifacts.resume import PREVIOUS, found_in
+from trainer.artifacts.checkpoint_io import install_checkpoint_io, link_or_move
+from trainer.artifacts.resume import PREVIOUS_CHECKPOINT, relocate_checkpoint_state
 from trainer.core.errors import UserError
-from trainer.core.metric_direction import AUTO, mode_of
-from trainer.core.signals import Interrupted, answer_signals, stop
+from trainer.core.metric_direction import AUTO, resolve_mode
+from trainer.core.signals import Interrupted, install_signal_handlers, shutdown
 from trainer.training.loop import training_state
-from trainer.training.loop.safe_points import AT_ONCE, NEVER, Place, boundary_of
+from trainer.training.loop.safe_points import IMMEDIATELY, NEVER, SafePointKind, install_safe_points
 from trainer.training.loop.training_state import State, Weights
 
 SECONDS_BETWEEN_WRITES = 1.0
-SHARE_OF_TIME = 0.05  # that writing the last state may take, where epochs are shorter than a write
-
-log = logging.getLogger(__name__)
+MAX_WRITE_TIME_FRACTION = 0.05  # of the training time, for writing the last state
 
 
 class Checkpoint(ModelCheckpoint):
-    """Save the best and the last state of a training; takes the arguments of Lightning's `ModelCheckpoint` as well.
+    """Save the best and the last state of a training. Accepts the arguments of Lightning's `ModelCheckpoint` as well.
 
     Files are written at safe points, where no batch and no validation is incomplete: a training that resumes from one
     continues as if it had never stopped. (If a callback changes the weights at the end of an epoch, a best state
     contains the validated ones.) The last state is saved at the end of an epoch, every `every_minutes` within one,
-    if the run is told to stop, and at the end. The file before it is kept as `previous.ckpt`.
+    if the run is interrupted, and at the end. The previous file is kept as `previous.ckpt`.
 
     A best state stays in memory until a second after its file was last written. The last state is written at most once
     a second, and takes at most a twentieth of the time. Best states are never written later than the last one.
 
     Args:
-        every_minutes: How often the last state is written within a long epoch; greater than 0.
-        monitor: Metric that the best is chosen by; None keeps the last.
-        mode: `min` or `max`. Defaults to the direction of the metric, where that is known.
-        **more: Of `ModelCheckpoint`.
+        every_minutes: Time between two writes of the last state within a long epoch; greater than 0.
+        monitor: Metric that selects the best state; None saves only the last one.
+        mode: `min` or `max`. Defaults to the direction of the metric, if it is known.
+        **kwargs: Arguments of `ModelCheckpoint`.
     """
 
     affects_training = True
 
-    def __init__(self, *, every_minutes: float = 10, monitor: str | None = None, mode: str = AUTO, **more: Any) -> None:
+    def __init__(
+        self, *, every_minutes: float = 10, monitor: str | None = None, mode: str = AUTO, **kwargs: Any
+    ) -> None:
         if every_minutes <= 0:
             raise UserError(f"callbacks.checkpoint.every_minutes: {every_minutes} is not greater than 0")
-        kind = "min" if monitor is None else mode_of("callbacks.checkpoint.mode", monitor, mode)
-        super().__init__(monitor=monitor, mode=kind, **more)
+        direction = "min" if monitor is None else resolve_mode("callbacks.checkpoint.mode", monitor, mode)
+        super().__init__(monitor=monitor, mode=direction, **kwargs)
         self.every_minutes = every_minutes
-        self._held: dict[str, dict[str, Any]] = {}  # checkpoints by path, not yet written
-        self._due: dict[str, Weights | None] = {}  # paths to be filled at the next boundary; other weights than then
-        self._validated: Weights | None = None  # of the last validation, if others may follow before a boundary
-        self._written: dict[str, float] = {}  # when each path was
-        self._seconds = 0.0  # that the last write of the last state took
-        self._ended = False  # the state that the training ends with is written
-        self._state: State | None = None  # that this training goes on from
+        self._unwritten: dict[str, dict[str, Any]] = {}  # checkpoints in memory, by path
+        # paths to save at the next safe point, and their weights if these may change until then
+        self._requested: dict[str, Weights | None] = {}
+        self._validated_weights: Weights | None = None  # if they may change before the next safe point
+        self._written_at: dict[str, float] = {}  # time of the last write, by path
+        self._last_write_seconds = 0.0  # duration of the last write of the last state
+        self._is_final_saved = False  # the final state of the training is saved
+        self._resume_state: State | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
         if stage != "fit":
             return
-        seal_checkpoints(trainer)
-        self.boundary = boundary_of(trainer)
-        self.boundary.reached = lambda place: self._keep(trainer, place)
+        install_checkpoint_io(trainer)
+        self._safe_points = install_safe_points(trainer)
+        self._safe_points.on_safe_point = lambda kind: self._on_safe_point(trainer, kind)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         state: State | None = checkpoint.get("resume")
         if trainer.state.fn != "fit" or state is None:
             return
-        self._state = state
-        training_state.go_on_from(trainer, state)
-        if state["should_stop"] and state["limits"] == training_state.limits(trainer):
+        self._resume_state = state
+        training_state.resume_from(trainer, state)
+        if state["should_stop"] and state["limits"] == training_state.read_limits(trainer):
             trainer.should_stop = True
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what is known of the best; files of a directory that was moved are found where they are now."""
-        super().load_state_dict(found_in(Path(self.dirpath or ""), state_dict))
+        """Restore scores and paths of the best states; paths are adapted if the run directory was moved."""
+        super().load_state_dict(relocate_checkpoint_state(Path(self.dirpath or ""), state_dict))
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._state:
-            training_state.show_again(trainer, self._state)  # also where there is nothing left to train
+        if self._resume_state:  # also if the training is already complete
+            training_state.restore_shown_metrics(trainer, self._resume_state)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
-        self._began = time.monotonic()
-        self._plan(trainer)
+        self._started_at = time.monotonic()
+        self._schedule_next_save(trainer)
         if not trainer.fast_dev_run and self.save_last:
-            answer_signals()  # in place of Lightning, which would leave without saving
-            if _alone(trainer):  # several processes would have to agree on a step
-                stop.wait = self._hurry
+            install_signal_handlers()  # Lightning's handlers would exit without saving
+            if _is_single_device(trainer):  # several processes would have to agree on a step
+                shutdown.on_signal = self._request_safe_point
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *more: Any) -> None:
-        super().on_train_batch_end(trainer, pl_module, *more)
-        if self._due:
-            self._hurry()
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        super().on_train_batch_end(trainer, pl_module, *args)
+        if self._requested:
+            self._request_safe_point()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._validated = training_state.validated_weights(trainer) if self.monitor else None
+        self._validated_weights = training_state.copy_validated_weights(trainer) if self.monitor else None
         super().on_validation_end(trainer, pl_module)
-        if self._due:
-            self._hurry()
+        if self._requested:
+            self._request_safe_point()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        stop.wait = None
-        if not self._ended and not trainer.fast_dev_run:
+        shutdown.on_signal = None
+        if not self._is_final_saved and not trainer.fast_dev_run:
             super()._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
-        self._fill(trainer, None)
+        self._save_requested(trainer, None)
         self.write(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        stop.wait = None
-        with suppress(UserError):  # a disk may be full
+        shutdown.on_signal = None
+        with suppress(UserError):  # e.g. the disk is full
             self.write(trainer)
         super().on_exception(trainer, pl_module, exception)
 
     def write(self, trainer: Trainer) -> None:
-        """Write what is held."""
-        held, self._held = self._held, {}
-        for path, checkpoint in held.items():
+        """Write all checkpoints that are still in memory."""
+        checkpoints, self._unwritten = self._unwritten, {}
+        for path, checkpoint in checkpoints.items():
             trainer.strategy.save_checkpoint(checkpoint, path)
 
-    def _keep(self, trainer: Trainer, place: Place) -> None:
-        """At a boundary: write or hold all that is to be kept, and leave if the run is to stop.
+    def _on_safe_point(self, trainer: Trainer, kind: SafePointKind) -> None:
+        """Save everything that is due, and stop if a signal has requested it.
 
         Raises:
-            Interrupted: After saving, where a signal asked for it.
+            Interrupted: A signal was received; raised after saving.
         """
         if trainer.fast_dev_run:
             return
         fit = trainer.fit_loop
-        ends = fit.done if place == "epoch" else fit.epoch_loop._is_training_done
-        if not self._ended and (stop.asked or ends or self._last_is_due(trainer, place)):
+        is_final = fit.done if kind == "epoch" else fit.epoch_loop._is_training_done
+        if not self._is_final_saved and (shutdown.signal_number or is_final or self._is_last_due(trainer, kind)):
             super()._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
-            self._ended = ends
-        self._fill(trainer, place)
-        self._validated = None
-        self._plan(trainer)
-        if stop.asked:
+            self._is_final_saved = is_final
+        self._save_requested(trainer, kind)
+        self._validated_weights = None
+        self._schedule_next_save(trainer)
+        if shutdown.signal_number:
             self.write(trainer)
-            raise Interrupted(stop.asked)
+            raise Interrupted(shutdown.signal_number)
 
-    def _last_is_due(self, trainer: Trainer, place: Place) -> bool:
-        if place == "step":
-            return _alone(trainer) and time.monotonic() >= self._next_within()
-        since = time.monotonic() - self._written.get(self.last_model_path, NEVER * -1)
-        return not trainer.strategy.broadcast(since < max(SECONDS_BETWEEN_WRITES, self._seconds / SHARE_OF_TIME))
+    def _is_last_due(self, trainer: Trainer, kind: SafePointKind) -> bool:
+        if kind == "step":
+            return _is_single_device(trainer) and time.monotonic() >= self._next_save_at()
+        pause = max(SECONDS_BETWEEN_WRITES, self._last_write_seconds / MAX_WRITE_TIME_FRACTION)
+        return not trainer.strategy.broadcast(self._seconds_since_write(self.last_model_path) < pause)
 
-    def _plan(self, trainer: Trainer) -> None:
-        """When the next step boundary matters."""
-        self.boundary.due_at = self._next_within() if self.save_last and _alone(trainer) else NEVER
+    def _seconds_since_write(self, path: str) -> float:
+        return time.monotonic() - self._written_at.get(path, float("-inf"))
 
-    def _next_within(self) -> float:
-        return self._written.get(self.last_model_path, self._began) + 60 * self.every_minutes
+    def _schedule_next_save(self, trainer: Trainer) -> None:
+        self._safe_points.due_at = self._next_save_at() if self.save_last and _is_single_device(trainer) else NEVER
 
-    def _hurry(self) -> None:
-        self.boundary.due_at = AT_ONCE
+    def _next_save_at(self) -> float:
+        return self._written_at.get(self.last_model_path, self._started_at) + 60 * self.every_minutes
 
-    def _fill(self, trainer: Trainer, place: Place | None) -> None:
-        """Write or hold what was decided to be kept.
+    def _request_safe_point(self) -> None:
+        self._safe_points.due_at = IMMEDIATELY
 
-        Args:
-            trainer: Whose state it is.
-            place: The boundary; None where there is none, and Lightning's own state must do.
+    def _save_requested(self, trainer: Trainer, kind: SafePointKind | None) -> None:
+        """Write the requested checkpoints, or keep them in memory if their files were just written.
+
+        Outside of a safe point (`kind` is None) only Lightning's own state is saved.
         """
-        due, self._due = self._due, {}
-        if not due:
+        requested, self._requested = self._requested, {}
+        if not requested:
             return
-        last = self.last_model_path if self.last_model_path in due else None
-        checkpoint = self._checkpoint(trainer, place, with_logs=last is not None)
-        for path, weights in due.items():
+        last = self.last_model_path if self.last_model_path in requested else None
+        checkpoint = self._dump_checkpoint(trainer, kind, with_logs=last is not None)
+        for path, weights in requested.items():
             if path == last:
                 continue
             content = checkpoint if weights is None else {**checkpoint, "state_dict": weights}
-            if _alone(trainer) and time.monotonic() - self._written.get(path, NEVER * -1) < SECONDS_BETWEEN_WRITES:
-                self._held[path] = training_state.as_it_is(content)
+            if _is_single_device(trainer) and self._seconds_since_write(path) < SECONDS_BETWEEN_WRITES:
+                self._unwritten[path] = training_state.copy_checkpoint(content)
             else:
-                self._held.pop(path, None)
+                self._unwritten.pop(path, None)
                 trainer.strategy.save_checkpoint(content, path)
-                self._written[path] = time.monotonic()
+                self._written_at[path] = time.monotonic()
         if last:
             self.write(trainer)
-            began = time.monotonic()
+            started_at = time.monotonic()
             if trainer.is_global_zero and Path(last).is_file():
-                keep_as(Path(last), Path(last).with_name(PREVIOUS))
+                link_or_move(Path(last), Path(last).with_name(PREVIOUS_CHECKPOINT))
             trainer.strategy.save_checkpoint(checkpoint, last)
-            self._written[last] = time.monotonic()
-            self._seconds = self._written[last] - began
+            self._written_at[last] = time.monotonic()
+            self._last_write_seconds = self._written_at[last] - started_at
 
-    def _checkpoint(self, trainer: Trainer, place: Place | None, *, with_logs: bool) -> dict[str, Any]:
-        """Lightning's checkpoint, and all else that a training goes on from."""
+    def _dump_checkpoint(self, trainer: Trainer, kind: SafePointKind | None, *, with_logs: bool) -> dict[str, Any]:
+        """Return Lightning's checkpoint with all further state that an exact resume needs."""
         checkpoint = trainer._checkpoint_connector.dump_checkpoint(self.save_weights_only)
-        if self.save_weights_only or place is None:
+        if self.save_weights_only or kind is None:
             return checkpoint
-        checkpoint["resume"] = training_state.state_at(place, trainer) | {"torch": str(torch.__version__)}
-        if place == "epoch":  # the next one begins at its beginning, also if this one was cut short
+        checkpoint["resume"] = training_state.capture_state(kind, trainer) | {"torch": str(torch.__version__)}
+        if kind == "epoch":  # the next epoch starts with its first batch, also if this one was cut short
             checkpoint["loops"]["fit_loop"]["state_dict"].pop("combined_loader", None)
         if with_logs:
-            if log_of_steps := getattr(trainer.fit_loop.epoch_loop, "step_log", None):
-                log_of_steps.write()
+            if step_log := getattr(trainer.fit_loop.epoch_loop, "step_log", None):
+                step_log.write()
             for logger in trainer.loggers:
                 logger.save()
-            checkpoint["resume"]["logs"] = loggers.position(Path(trainer.default_root_dir))
+            checkpoint["resume"]["logs"] = loggers.read_log_position(Path(trainer.default_root_dir))
         return checkpoint
 
     def _monitor_candidates(self, trainer: Trainer) -> dict[str, Tensor]:
-        """What Lightning says, without a deep copy of each number: none of them is ever changed in place."""
+        """Return the same metrics as Lightning, but without a deep copy: they are never changed in place."""
         metrics = dict(trainer.callback_metrics)
         for name, value in {"epoch": trainer.current_epoch, "step": trainer.global_step}.items():
             logged = metrics.get(name)
@@ -221,27 +221,28 @@ class Checkpoint(ModelCheckpoint):
         return metrics
 
     def _save_last_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, Any]) -> None:
-        """Not when Lightning would: at each boundary `_keep` decides."""
+        """Do nothing: `_on_safe_point` saves the last state instead of Lightning."""
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
-        self._due[filepath] = self._validated
+        self._requested[filepath] = self._validated_weights
         if filepath != self.last_model_path:
-            self._last_global_step_saved, self._last_checkpoint_saved = trainer.global_step, filepath
+            self._last_global_step_saved = trainer.global_step
+            self._last_checkpoint_saved = filepath
 
     def _remove_checkpoint(self, trainer: Trainer, filepath: str) -> None:
-        self._due.pop(filepath, None)
-        self._held.pop(filepath, None)
+        self._requested.pop(filepath, None)
+        self._unwritten.pop(filepath, None)
         super()._remove_checkpoint(trainer, filepath)
 
 
-# preflight reads names and types from here: a misspelt argument is told, whichever class takes it
-_OWN = signature(Checkpoint).parameters
-_ARGUMENTS = {**_OWN, **signature(ModelCheckpoint).parameters, **_OWN}
+# preflight checks the names and types of arguments against this signature
+_OWN_PARAMETERS = signature(Checkpoint).parameters
+_ALL_PARAMETERS = {**_OWN_PARAMETERS, **signature(ModelCheckpoint).parameters, **_OWN_PARAMETERS}
 Checkpoint.__signature__ = Signature(
-    [one.replace(kind=one.KEYWORD_ONLY) for name, one in _ARGUMENTS.items() if name != "more"]
+    [parameter.replace(kind=parameter.KEYWORD_ONLY) for name, parameter in _ALL_PARAMETERS.items() if name != "kwargs"]
 )
 Checkpoint.__init__.__annotations__ |= get_type_hints(ModelCheckpoint.__init__)
 
 
-def _alone(trainer: Trainer) -> bool:
+def _is_single_device(trainer: Trainer) -> bool:
     return type(trainer.strategy) is SingleDeviceStrategy

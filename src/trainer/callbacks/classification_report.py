@@ -1,4 +1,4 @@
-"""Classes: how well each is told from the others, in numbers and in pictures."""
+"""Metrics of each class, confusion matrix, ROC and precision-recall curves of the test."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -6,152 +6,158 @@ from typing import Any
 
 import torch
 from PIL import Image, ImageDraw
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassROC
 from torchmetrics.utilities import dim_zero_cat
 
-from trainer.callbacks.plots.line_chart import BLACK, COLOURS, GREY, SILVER, WHITE, Line, chart
-from trainer.callbacks.plots.tensorboard import boards, number, show, tabulate
+from trainer.callbacks.plots.line_chart import BLACK, COLORS, GRAY, SILVER, WHITE, Line, draw_chart
+from trainer.callbacks.plots.media import format_number, get_writers, log_image, log_table
+from trainer.core.callback import Callback
 from trainer.core.spec import Batch, DataSpec
 from trainer.task.objective import Objective
 
 BLUE = (31, 90, 160)
-CELL, MARGIN = 46, 84  # pixels: side of a cell of the matrix, room for names
-CURVES = (640, 480)
+CELL_PIXELS = 46  # side of a cell of the confusion matrix
+MARGIN_PIXELS = 84  # space for class names
+ROC_SIZE_PIXELS = (640, 480)
 
 
-class ClassReport(Callback):
-    """Judge each class by itself in the test; be silent for data without classes.
+class ClassificationReport(Callback):
+    """Log metrics of each class in the test. Does nothing for data without classes.
 
-    Logs, for each class NAME, `test/accuracy/NAME` (the share of its examples that are told; its recall),
-    `test/precision/NAME` (the share of what is called NAME that is NAME; NaN where nothing is) and `test/f1/NAME`, and
-    shows them as a table, `test/classes`. Draws `test/confusion` (a row for each true class) and `test/roc` (each class
-    against the rest), and gives TensorBoard's tab PR curves `test/pr/NAME`.
+    Logs for each class NAME `test/accuracy/NAME` (recall: the correct fraction of its examples), `test/precision/NAME`
+    (the correct fraction of the predictions NAME; NaN if there are none) and `test/f1/NAME`, and writes them as a
+    table, `test/classification_report`. Draws `test/confusion_matrix` (one row for each true class) and `test/roc`
+    (each class against the rest), and writes `test/pr/NAME` for TensorBoard's tab PR curves.
 
     Args:
-        most_classes: Data with more classes get neither.
+        max_classes: Largest number of classes that the report supports; with more, nothing is logged.
     """
 
     affects_training = False
 
-    def __init__(self, *, most_classes: int = 20) -> None:
-        self.most_classes = most_classes
-        self._seen: list[tuple[Tensor, Tensor]] = []  # outputs and targets of each batch
+    def __init__(self, *, max_classes: int = 20) -> None:
+        self.max_classes = max_classes
+        self._batches: list[tuple[Tensor, Tensor]] = []  # outputs and targets of each batch
 
-    def logged(self, data: Any) -> list[str]:
-        """Names of all metrics that are logged with these data; callbacks may wait for any of them."""
-        names = self._names(data.spec)
+    def logged_metrics(self, data: Any) -> list[str]:
+        """Return the names of all metrics that are logged with these data; other callbacks may monitor them."""
+        names = self._class_names(data.spec)
         return [f"test/{metric}/{name}" for metric in ("accuracy", "precision", "f1") for name in names]
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._seen = []
+        self._batches = []
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any
     ) -> None:
-        if self._objective(pl_module):
-            self._seen.append((outputs, batch[1]))
+        if self._get_objective(pl_module):
+            self._batches.append((outputs, batch[1]))
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        objective = self._objective(pl_module)
+        objective = self._get_objective(pl_module)
         if not objective:
             return
         names = objective.spec.class_names
-        told = MulticlassConfusionMatrix(len(names), validate_args=False).to(pl_module.device)
-        ranked = MulticlassROC(len(names), validate_args=False).to(pl_module.device)
-        if self._seen:
-            outputs, targets = (torch.cat(part) for part in zip(*self._seen, strict=True))
+        confusion_matrix = MulticlassConfusionMatrix(len(names), validate_args=False).to(pl_module.device)
+        roc = MulticlassROC(len(names), validate_args=False).to(pl_module.device)
+        if self._batches:
+            outputs, targets = (torch.cat(part) for part in zip(*self._batches, strict=True))
             scores = objective.scores(outputs)
-            told.update(objective.predictions(outputs), targets)
-            ranked.update(scores if scores.dim() == 2 else torch.stack([1 - scores, scores], 1), targets)
-        self._seen, counts = [], told.compute()  # of all processes
-        judged = per_class(counts)
-        for metric, values in judged.items():
+            confusion_matrix.update(objective.predictions(outputs), targets)
+            roc.update(scores if scores.dim() == 2 else torch.stack([1 - scores, scores], 1), targets)
+        self._batches = []
+        counts = confusion_matrix.compute()  # of all processes
+        metrics = compute_class_metrics(counts)
+        for metric, values in metrics.items():
             pl_module.log_dict({f"test/{metric}/{n}": v for n, v in zip(names, values, strict=True)}, sync_dist=True)
-        columns = [counts.sum(1).tolist(), *(values.tolist() for values in judged.values())]
-        rows = [(name, *map(number, row)) for name, *row in zip(names, *columns, strict=True)]
-        tabulate(("class", "examples", *judged), rows, "test/classes", trainer)
-        show(partial(matrix, counts.cpu(), names), "test/confusion", trainer)
-        with ranked.sync_context():
-            scores, targets = (dim_zero_cat(part).cpu() for part in (ranked.preds, ranked.target))
-        _show_precision(scores, targets, names, trainer)
-        x, y, _ = ranked.compute()
-        show(partial(curves, [*x], [*y], names), "test/roc", trainer)
+        columns = [counts.sum(1).tolist(), *(values.tolist() for values in metrics.values())]
+        rows = [(name, *map(format_number, row)) for name, *row in zip(names, *columns, strict=True)]
+        log_table(("class", "examples", *metrics), rows, "test/classification_report", trainer)
+        log_image(partial(draw_confusion_matrix, counts.cpu(), names), "test/confusion_matrix", trainer)
+        with roc.sync_context():
+            scores, targets = (dim_zero_cat(part).cpu() for part in (roc.preds, roc.target))
+        _log_pr_curves(scores, targets, names, trainer)
+        x, y, _ = roc.compute()
+        log_image(partial(draw_roc_curves, [*x], [*y], names), "test/roc", trainer)
 
-    def _objective(self, task: LightningModule) -> Objective | None:
-        """A task's, if it has one for classes that are told apart here."""
+    def _get_objective(self, task: LightningModule) -> Objective | None:
+        """Return the objective of a task, or None if it has none or its data are not supported."""
         objective = getattr(task, "objective", None)
-        return objective if isinstance(objective, Objective) and self._names(objective.spec) else None
+        return objective if isinstance(objective, Objective) and self._class_names(objective.spec) else None
 
-    def _names(self, spec: DataSpec) -> Sequence[str]:
-        return spec.class_names if len(spec.class_names) <= self.most_classes else ()
+    def _class_names(self, spec: DataSpec) -> Sequence[str]:
+        return spec.class_names if len(spec.class_names) <= self.max_classes else ()
 
 
-def _show_precision(scores: Tensor, targets: Tensor, names: Sequence[str], trainer: Trainer) -> None:
-    """Precision over recall of each class (of two, of the second alone), where TensorBoard lets one set the threshold.
+def _log_pr_curves(scores: Tensor, targets: Tensor, names: Sequence[str], trainer: Trainer) -> None:
+    """Write the precision-recall curve of each class; of two classes, only the second.
 
     Shapes:
         scores: (examples, classes)
         targets: (examples,)
     """
-    for board in boards(trainer):
-        for place, name in enumerate(names):
-            if place or len(names) > 2:
-                board.add_pr_curve(f"test/pr/{name}", targets == place, scores[:, place], trainer.global_step)
+    for writer in get_writers(trainer):
+        for index, name in enumerate(names):
+            if index or len(names) > 2:
+                writer.add_pr_curve(f"test/pr/{name}", targets == index, scores[:, index], trainer.global_step)
 
 
-def per_class(counts: Tensor) -> dict[str, Tensor]:
-    """Accuracy (recall), precision and F1 of each class (classes,), from a confusion matrix (true, predicted)."""
-    right, true, said = counts.diag().double(), counts.sum(1), counts.sum(0)
-    return {"accuracy": right / true, "precision": right / said, "f1": 2 * right / (true + said)}
+def compute_class_metrics(counts: Tensor) -> dict[str, Tensor]:
+    """Return accuracy (recall), precision and F1 of each class (classes,) of a confusion matrix (true, predicted)."""
+    correct = counts.diag().double()
+    true = counts.sum(1)
+    predicted = counts.sum(0)
+    return {"accuracy": correct / true, "precision": correct / predicted, "f1": 2 * correct / (true + predicted)}
 
 
-def matrix(counts: Tensor, names: Sequence[str]) -> Image.Image:
-    """The confusion matrix: examples by true class (row) and predicted class (column), shaded by the share of the row.
+def draw_confusion_matrix(counts: Tensor, names: Sequence[str]) -> Image.Image:
+    """Return an image of the confusion matrix, its cells shaded by their fraction of the row.
 
     Args:
-        counts: (classes, classes), integers.
-        names: Of the classes.
+        counts: Integers (classes, classes): examples by true class (row) and predicted class (column).
+        names: Class names.
     """
-    side = CELL * len(names)
-    sheet = Image.new("RGB", (MARGIN + side + 8, MARGIN + side + 8), WHITE)
-    pen = ImageDraw.Draw(sheet)
-    pen.text((MARGIN - 6, MARGIN - 6), "true \\ predicted", GREY, anchor="rs")
-    shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
+    side = CELL_PIXELS * len(names)
+    image = Image.new("RGB", (MARGIN_PIXELS + side + 8, MARGIN_PIXELS + side + 8), WHITE)
+    pen = ImageDraw.Draw(image)
+    pen.text((MARGIN_PIXELS - 6, MARGIN_PIXELS - 6), "true \\ predicted", GRAY, anchor="rs")
+    fractions = counts / counts.sum(1, keepdim=True).clamp(min=1)
     for row, name in enumerate(names):
-        middle = MARGIN + row * CELL + CELL / 2
-        pen.text((MARGIN - 6, middle), name[:12], BLACK, anchor="rm")
-        # names stand upright above their columns: longer than a cell is wide
-        label = Image.new("RGB", (MARGIN - 12, 14), WHITE)
+        y = MARGIN_PIXELS + row * CELL_PIXELS
+        middle = y + CELL_PIXELS / 2
+        pen.text((MARGIN_PIXELS - 6, middle), name[:12], BLACK, anchor="rm")
+        # column names are vertical, because they are wider than a cell
+        label = Image.new("RGB", (MARGIN_PIXELS - 12, 14), WHITE)
         ImageDraw.Draw(label).text((0, 1), name[:12], BLACK)
-        sheet.paste(label.rotate(90, expand=True), (round(middle) - 7, 6))
+        image.paste(label.rotate(90, expand=True), (round(middle) - 7, 6))
         for column in range(len(names)):
-            share = float(shares[row, column])
-            left, top = MARGIN + column * CELL, MARGIN + row * CELL
-            shade = tuple(round(255 + (full - 255) * share) for full in BLUE)
-            pen.rectangle((left, top, left + CELL, top + CELL), shade, outline=SILVER)
-            text = str(int(counts[row, column]))
-            pen.text((left + CELL / 2, middle), text, WHITE if share > 0.5 else BLACK if share else SILVER, anchor="mm")
-    return sheet
+            fraction = float(fractions[row, column])
+            x = MARGIN_PIXELS + column * CELL_PIXELS
+            shade = tuple(round(255 + (full - 255) * fraction) for full in BLUE)
+            pen.rectangle((x, y, x + CELL_PIXELS, y + CELL_PIXELS), shade, outline=SILVER)
+            color = WHITE if fraction > 0.5 else BLACK if fraction else SILVER
+            pen.text((x + CELL_PIXELS / 2, middle), str(int(counts[row, column])), color, anchor="mm")
+    return image
 
 
-def curves(x: Sequence[Tensor], y: Sequence[Tensor], names: Sequence[str]) -> Image.Image:
-    """ROC curves: the share of a class that is found (up) for the share of the others that is taken for it (along).
+def draw_roc_curves(x: Sequence[Tensor], y: Sequence[Tensor], names: Sequence[str]) -> Image.Image:
+    """Return a chart of the ROC curves.
 
     Args:
-        x: False positive rates, one tensor (points,) a class.
+        x: False positive rates, one tensor (points,) for each class.
         y: True positive rates.
-        names: Of the classes; of two, the second alone is drawn, as the first is its mirror image.
+        names: Class names; of two classes only the second is drawn, as the curve of the first is its mirror image.
     """
 
-    def thin(points: Tensor) -> Tensor:  # a point for each threshold, thousands of them, is more than there are pixels
-        return points.cpu()[torch.linspace(0, len(points) - 1, min(len(points), 2 * CURVES[0])).round().long()]
+    def thin(points: Tensor) -> Tensor:  # there is one point for each threshold: more than the chart has pixels
+        return points.cpu()[torch.linspace(0, len(points) - 1, min(len(points), 2 * ROC_SIZE_PIXELS[0])).round().long()]
 
     chance = Line("", SILVER, torch.tensor([0.0, 1.0]), torch.tensor([0.0, 1.0]))
-    drawn = [
-        Line(name[:10], COLOURS[place % len(COLOURS)], thin(down), thin(along))
-        for place, (name, along, down) in enumerate(zip(names, x, y, strict=True))
-        if place or len(names) > 2
+    curves = [
+        Line(name[:10], COLORS[index % len(COLORS)], thin(tpr), thin(fpr))
+        for index, (name, fpr, tpr) in enumerate(zip(names, x, y, strict=True))
+        if index or len(names) > 2
     ]
-    return chart([chance, *drawn], None, "ROC", CURVES)
+    return draw_chart([chance, *curves], None, "ROC", ROC_SIZE_PIXELS)

@@ -1,122 +1,121 @@
-"""Finite loss: a training whose loss or weights are NaN or infinite stops and says where, or leaves that step out."""
+"""Detection of NaN and infinite losses and weights: stop the run with a message, or skip the step."""
 
 import logging
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 
+from trainer.core.callback import Callback
 from trainer.core.errors import UserError
 from trainer.data.loading.tensor_loader import TensorLoader
-from trainer.training.loop.safe_points import Boundary, BoundaryLoop
+from trainer.training.loop.safe_points import SafePointLoop, SafePoints
 
 log = logging.getLogger(__name__)
 
-MOST_NAMED = 8  # examples
-MOST_TOLD = 10  # steps left out
+MAX_LISTED_EXAMPLES = 8
+MAX_SKIP_WARNINGS = 10  # skipped steps that are reported individually
 
 
-def finite_loss(*, on_bad: Literal["stop", "skip"] = "stop", every_n_steps: int = 50) -> Callback:
-    """What looks at the losses.
+def finite_loss(*, on_nonfinite: Literal["stop", "skip"] = "stop", every_n_steps: int = 50) -> Callback:
+    """Return the callback that checks the losses.
 
     Args:
-        on_bad: `"stop"` ends the run; `"skip"` leaves the weights as they were before that step, and goes on.
-        every_n_steps: How many losses are looked at together, before anything is saved at the latest; 1 or more. The
-            message names the right step all the same. Skipping looks at each before its step, whatever this says.
+        on_nonfinite: `"stop"` ends the run; `"skip"` skips the step without changing the weights, and continues.
+        every_n_steps: Number of losses that are checked together; 1 or more. They are also checked before each save,
+            and the message always names the right step. `"skip"` checks each step and ignores this.
 
     Raises:
         UserError: `every_n_steps` is less than 1.
     """
     if every_n_steps < 1:
         raise UserError(f"callbacks.finite_loss.every_n_steps: {every_n_steps} is less than 1")
-    return SkipBadLoss() if on_bad == "skip" else StopAtBadLoss(every_n_steps)
+    return SkipNonfiniteLoss() if on_nonfinite == "skip" else StopOnNonfiniteLoss(every_n_steps)
 
 
-class StopAtBadLoss(Callback):
-    """Stop at the first loss that is not finite; no checkpoint is written after it, nor one of weights that are not.
+class StopOnNonfiniteLoss(Callback):
+    """Stop at the first nonfinite loss, and never save a checkpoint after it or one with nonfinite weights.
 
-    A look at a loss makes a GPU wait, and takes longer than adding it to a list. So many are looked at together.
-
-    The losses of a task with manual optimization are those that it calls `manual_backward` with. If it calls `backward`
-    itself, its weights are looked at instead.
+    Reading a loss makes a GPU wait, so several are collected and checked together. With manual optimization the
+    losses are the arguments of `manual_backward`; for a task that calls `backward` itself, its weights are checked.
 
     Args:
-        every_n_steps: How many.
+        every_n_steps: Number of losses that are checked together.
     """
 
     affects_training = True
-    skips_steps = (
-        True  # `trainer.training.loop` need not call it at each step: it hands over the losses of those it left out
-    )
+    skips_steps = True  # `trainer.training.loop` need not call it after each step: it passes the losses on
 
     def __init__(self, every_n_steps: int) -> None:
         self.every_n_steps = every_n_steps
         self._losses: list[Tensor] = []  # of the last batches
-        self._noted: list[Tensor] = []  # of the batch under way, with manual optimization
-        self._manual = False
-        self._boundary = Boundary()
+        self._batch_losses: list[Tensor] = []  # of the current batch, with manual optimization
+        self._is_manual = False
+        self._boundary = SafePoints()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._losses, self._noted = [], []
-        self._manual = not pl_module.automatic_optimization
-        if self._manual:  # a class with this hook would be called at every step of every task
-            vars(self)["on_before_backward"] = self._note
+        self._losses = []
+        self._batch_losses = []
+        self._is_manual = not pl_module.automatic_optimization
+        if self._is_manual:  # a class with this hook would be called at every step of every task
+            vars(self)["on_before_backward"] = self._record_loss
         loop: Any = trainer.fit_loop.epoch_loop
-        if isinstance(loop, BoundaryLoop):
-            self._boundary = loop.boundary
-            self._boundary.see_losses = lambda losses: self._see(losses, trainer)
+        if isinstance(loop, SafePointLoop):
+            self._boundary = loop.safe_points
+            self._boundary.on_losses = lambda losses: self._add_losses(losses, trainer)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
-        noted, self._noted = self._noted, []
-        self._see([torch.stack(noted).sum() if noted else loss_of(outputs, trainer)], trainer)
+        losses, self._batch_losses = self._batch_losses, []
+        self._add_losses([torch.stack(losses).sum() if losses else extract_loss(outputs, trainer)], trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.look(trainer)
+        self.check_losses(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.look(trainer)
-        check_weights(trainer)
+        self.check_losses(trainer)
+        require_finite_weights(trainer)
 
     def on_save_checkpoint(self, trainer: Trainer, *_: Any) -> None:
-        self.look(trainer)
-        check_weights(trainer)
+        self.check_losses(trainer)
+        require_finite_weights(trainer)
 
-    def _note(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
-        self._noted.append(loss.detach().float())
+    def _record_loss(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
+        self._batch_losses.append(loss.detach().float())
 
-    def _see(self, losses: Sequence[Tensor], trainer: Trainer) -> None:
+    def _add_losses(self, losses: Sequence[Tensor], trainer: Trainer) -> None:
         self._losses.extend(losses)
         if len(self._losses) >= self.every_n_steps:
-            self.look(trainer)
+            self.check_losses(trainer)
 
-    def look(self, trainer: Trainer) -> None:
-        """Look at the losses since the last time.
+    def check_losses(self, trainer: Trainer) -> None:
+        """Check the losses since the last call.
 
         Raises:
-            UserError: One is not finite; names step, batch, examples and the last good checkpoint.
+            UserError: A loss is not finite; the message names step, batch, examples and the last good checkpoint.
         """
         if not self._losses:
             return
-        losses = torch.hstack(self._losses).flatten()  # one element each, of any shape
+        losses = torch.hstack(self._losses).flatten()  # each has one element, of any shape
         self._losses.clear()
-        bad = (~losses.isfinite()).nonzero()
-        own = None
-        if len(bad):
-            back = len(losses) - int(bad[0])  # batches, the bad one included
-            own = f"the loss is {float(losses[int(bad[0])])} {place(trainer, back)}\n{advice(trainer)}"
-        if problem := first_of_all(own, trainer):
+        indices = (~losses.isfinite()).nonzero()
+        problem = None
+        if len(indices):
+            first = int(indices[0])
+            description = describe_batch(trainer, len(losses) - first)
+            problem = f"the loss is {float(losses[first])} {description}\n{format_hint(trainer)}"
+        if problem := gather_first_problem(problem, trainer):
             raise UserError(problem)
-        if self._manual:
-            check_weights(trainer)
+        if self._is_manual:
+            require_finite_weights(trainer)
 
 
-class SkipBadLoss(Callback):
-    """Leave out each step with a loss that is not finite: weights and the optimizer's states stay as they were.
+class SkipNonfiniteLoss(Callback):
+    """Skip each step with a nonfinite loss: weights and optimizer state do not change.
 
-    The schedule goes on, and so does what the network itself keeps in a forward pass, such as batch norm's means.
+    The schedule continues, and buffers that a forward pass updates, such as batch norm statistics, keep the update.
     """
 
     affects_training = True
@@ -126,21 +125,20 @@ class SkipBadLoss(Callback):
         self._problem: str | None = None  # of the batches of the next step
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
-        problem = None if bool(loss.isfinite()) else f"left out: the loss is not finite {place(trainer, 0)}"
-        self._problem = self._problem or first_of_all(problem, trainer)
+        problem = _format_skip(trainer, is_finite=bool(loss.isfinite()))
+        self._problem = self._problem or gather_first_problem(problem, trainer)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        if not self._problem and not pl_module.automatic_optimization:  # it may have called `backward` itself
+        if not self._problem and not pl_module.automatic_optimization:  # the task may have called `backward` itself
             weights = [weight for group in optimizer.param_groups for weight in group["params"]]
             gradients = [weight.grad for weight in weights if weight.grad is not None]
-            is_finite = not gradients or bool(sum_of(gradients).isfinite())
-            own = None if is_finite else f"left out: the loss is not finite {place(trainer, 0)}"
-            self._problem = first_of_all(own, trainer)
+            is_finite = not gradients or bool(sum_tensors(gradients).isfinite())
+            self._problem = gather_first_problem(_format_skip(trainer, is_finite), trainer)
         if not self._problem:
             return
         optimizer.zero_grad()  # a step without gradients changes nothing
         self.skipped += 1
-        if self.skipped <= MOST_TOLD and trainer.is_global_zero:
+        if self.skipped <= MAX_SKIP_WARNINGS and trainer.is_global_zero:
             log.warning(self._problem)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
@@ -150,7 +148,7 @@ class SkipBadLoss(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.skipped and trainer.is_global_zero:
-            log.warning(f"{self.skipped} step(s) with a loss that is not finite were left out")
+            log.warning(f"skipped {self.skipped} step(s) with a loss that is not finite")
 
     def state_dict(self) -> dict[str, Any]:
         return {"skipped": self.skipped}
@@ -159,8 +157,8 @@ class SkipBadLoss(Callback):
         self.skipped = state_dict["skipped"]
 
 
-def first_of_all(problem: str | None, trainer: Trainer) -> str | None:
-    """Return the first problem in any process of a run: their gradients are put together, so all must do the same."""
+def gather_first_problem(problem: str | None, trainer: Trainer) -> str | None:
+    """Return the first problem in any process of a run: gradients are averaged, so all processes must do the same."""
     if trainer.world_size == 1:
         return problem
     problems: list[str | None] = [None] * trainer.world_size
@@ -168,61 +166,63 @@ def first_of_all(problem: str | None, trainer: Trainer) -> str | None:
     return next(filter(None, problems), None)
 
 
-def check_weights(trainer: Trainer) -> None:
-    """Raise a `UserError` if a weight that learns is not finite; names it, and the last good checkpoint."""
-    weights = {name: one.detach() for name, one in trainer.lightning_module.named_parameters() if one.requires_grad}
-    if not weights or sum_of(weights.values()).isfinite():
+def require_finite_weights(trainer: Trainer) -> None:
+    """Raise a `UserError` if a trainable weight is not finite."""
+    parameters = trainer.lightning_module.named_parameters()
+    weights = {name: parameter.detach() for name, parameter in parameters if parameter.requires_grad}
+    if not weights or sum_tensors(weights.values()).isfinite():
         return
-    bad = [name for name, weight in weights.items() if not weight.isfinite().all()]  # a sum may overflow
-    if bad:
-        raise UserError(f"'{bad[0]}' is not finite after step {trainer.global_step}\n{advice(trainer)}")
+    nonfinite = [name for name, weight in weights.items() if not weight.isfinite().all()]  # a sum may overflow
+    if nonfinite:
+        raise UserError(f"'{nonfinite[0]}' is not finite after step {trainer.global_step}\n{format_hint(trainer)}")
 
 
-def sum_of(tensors: Iterable[Tensor]) -> Tensor:
+def sum_tensors(tensors: Iterable[Tensor]) -> Tensor:
     """Return the sum of all numbers, (): finite only if all of them are."""
     sums = [tensor.sum().double() for tensor in tensors]
-    return torch.stack([each.to(sums[0].device) for each in sums]).sum()
+    return torch.stack([value.to(sums[0].device) for value in sums]).sum()
 
 
-def loss_of(outputs: Any, trainer: Trainer) -> Tensor:
-    """The loss of the last batch; of a task with several optimizers, the sum of those that it has logged."""
+def extract_loss(outputs: Any, trainer: Trainer) -> Tensor:
+    """Return the loss of the last batch; for a task with several optimizers, the sum of the losses that it logged."""
     if isinstance(outputs, Tensor):
         return outputs
     if outputs and "loss" in outputs:
         return outputs["loss"]
-    logged = [value for name, value in trainer._logger_connector._callback_metrics.items() if _is_loss(name)]
+    metrics = trainer._logger_connector._callback_metrics.items()
+    logged = [value for name, value in metrics if name.startswith("train/") and name.endswith("loss")]
     return torch.stack(logged).sum() if logged else torch.zeros(())
 
 
-def place(trainer: Trainer, back: int) -> str:
-    """Where in the training a batch is: step, epoch, batch, and the rows of its examples where they are known.
+def describe_batch(trainer: Trainer, batches_ago: int) -> str:
+    """Return step, epoch and number of a batch, and the rows of its examples if they are known.
 
     Args:
-        trainer: After that batch, or in it.
-        back: How many batches ago it began; 0 for the one under way.
+        trainer: The trainer, during that batch or after it.
+        batches_ago: Number of batches that have started since, this one included; 0 for the current batch.
     """
     loop: Any = trainer.fit_loop.epoch_loop
-    begun = loop.batch_progress.current.ready
-    batch = begun - max(1, back)
-    step = trainer.global_step - (begun - 1 - batch) // trainer.accumulate_grad_batches + (back == 0)
+    started = loop.batch_progress.current.ready
+    batch = started - max(1, batches_ago)
+    step = trainer.global_step - (started - 1 - batch) // trainer.accumulate_grad_batches + (batches_ago == 0)
     text = f"at step {step}: epoch {trainer.current_epoch + 1}, batch {batch + 1}"
     loader = trainer.train_dataloader
     if not isinstance(loader, TensorLoader):
         return text
-    rows = loader.rows_of(batch).tolist()
-    more = f", and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
-    return f"{text}, examples {', '.join(map(str, rows[:MOST_NAMED]))}{more} of the training split"
+    rows = loader.batch_indices(batch).tolist()
+    rest = f", and {len(rows) - MAX_LISTED_EXAMPLES} more" if len(rows) > MAX_LISTED_EXAMPLES else ""
+    return f"{text}, examples {', '.join(map(str, rows[:MAX_LISTED_EXAMPLES]))}{rest} of the training split"
 
 
-def advice(trainer: Trainer) -> str:
-    """What a user may do, and what there is to go on from."""
-    keeper: Any = trainer.checkpoint_callback
-    last = getattr(keeper, "last_model_path", "")
-    there = f"the last good checkpoint is {last}" if last else "no checkpoint had been written"
+def format_hint(trainer: Trainer) -> str:
+    """Return settings that may help, and the last good checkpoint."""
+    last = getattr(trainer.checkpoint_callback, "last_model_path", "")
+    checkpoint = f"the last good checkpoint is {last}" if last else "no checkpoint was written"
     return (
-        f"  {there}; a smaller optimizer.lr, callbacks=[default,gradient_clipping] or callbacks.finite_loss.on_bad=skip"
+        f"  {checkpoint}; a smaller optimizer.lr, callbacks=[default,gradient_clipping] or "
+        "callbacks.finite_loss.on_nonfinite=skip"
     )
 
 
-def _is_loss(name: str) -> bool:
-    return name.startswith("train/") and name.endswith("loss")
+def _format_skip(trainer: Trainer, is_finite: bool) -> str | None:
+    return None if is_finite else f"skipped: the loss is not finite {describe_batch(trainer, 0)}"

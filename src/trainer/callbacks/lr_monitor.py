@@ -1,27 +1,29 @@
-"""The learning rate beside the loss: how big the steps are."""
+"""Log of the learning rate."""
 
 from typing import Any
 
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 
-from trainer.training.loop.step_logging import is_logged
+from trainer.core.callback import Callback
+from trainer.training.loop.step_logging import is_logging_step
 
 
-class LearningRate(Callback):
-    """Log each optimizer's rate for the steps whose loss is logged, and in the same row.
+class LRMonitor(Callback):
+    """Log the rate of each optimizer for the steps whose loss is logged, in the same row.
 
-    It has its schedule's name, `lr` in most runs; where an optimizer has several groups of parameters, each has its
-    own: `lr/pg1`, `lr/pg2`. (Lightning's `LearningRateMonitor` has the same names, and rows of its own.)
+    The metric has the name of the schedule, usually `lr`; if an optimizer has several parameter groups, one for each:
+    `lr/pg1`, `lr/pg2`. (Lightning's `LearningRateMonitor` uses the same names, but writes separate rows.)
     """
 
     affects_training = False
-    skips_steps = True  # those that are not logged; `trainer.training.loop` need not call it there
+    skips_steps = True  # `trainer.training.loop` need not call it in steps that are not logged
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        if not (trainer.loggers and is_logged(trainer)):
+        if not (trainer.loggers and is_logging_step(trainer)):
             return
         names = {config.scheduler.optimizer: config.name for config in trainer.lr_scheduler_configs}
         for optimizer in trainer.optimizers:
-            name, groups = names.get(optimizer) or f"lr-{type(optimizer).__name__}", optimizer.param_groups
+            name = names.get(optimizer) or f"lr-{type(optimizer).__name__}"
+            groups = optimizer.param_groups
             for number, group in enumerate(groups, start=1):
                 pl_module.log(f"{name}/pg{number}" if len(groups) > 1 else name, float(group["lr"]))

@@ -1,17 +1,19 @@
-"""MatmulPrecision: matrices of 32 bits, multiplied with fewer where a GPU is much faster then."""
+"""Precision of float32 matrix products on GPUs."""
 
 from typing import Literal
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
+
+from trainer.core.callback import Callback
 
 
 class MatmulPrecision(Callback):
-    """Say how exactly matrices of 32-bit numbers are multiplied in this run; afterwards all is as it was before.
+    """Set the precision of float32 matrix products during a run.
 
     Args:
-        precision: `"highest"` counts all bits of each number, `"high"` at least 10 (TF32, by tensor cores),
-            `"medium"` at least 7 (bfloat16). Sums have 32 bits, and so have weights and gradients.
+        precision: `"highest"` uses all bits of each factor, `"high"` at least 10 (TF32, on tensor cores), `"medium"`
+            at least 7 (bfloat16). Sums, weights and gradients have 32 bits.
 
     Source:
         `torch.set_float32_matmul_precision`.
@@ -20,13 +22,14 @@ class MatmulPrecision(Callback):
     affects_training = True
 
     def __init__(self, *, precision: Literal["highest", "high", "medium"] = "high") -> None:
-        self.precision, self._before = precision, torch.get_float32_matmul_precision()
+        self.precision = precision
+        self._previous = torch.get_float32_matmul_precision()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         torch.set_float32_matmul_precision(self.precision)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        torch.set_float32_matmul_precision(self._before)
+        torch.set_float32_matmul_precision(self._previous)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        torch.set_float32_matmul_precision(self._before)  # Lightning tears nothing down then
+        torch.set_float32_matmul_precision(self._previous)  # Lightning does not call teardown then

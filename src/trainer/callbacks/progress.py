@@ -1,4 +1,4 @@
-"""Progress: a live view of the whole training in a terminal, plain lines where there is none."""
+"""Progress output, live in a terminal and as plain lines elsewhere."""
 
 import sys
 import time
@@ -10,22 +10,22 @@ from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
 from torch import Tensor
 
-from trainer.callbacks.live_display import LiveView
+from trainer.callbacks.live_display import LiveDisplay
 
 SECONDS_BETWEEN_LINES = 10.0
-SECONDS_BETWEEN_LOOKS = 0.25  # at the metrics, for the live view: collecting them costs more than a tiny step
+SECONDS_BETWEEN_UPDATES = 0.25  # of the live display: collecting the metrics costs more than a tiny step
 
 
-class TrainingProgress(ProgressBar):
-    """Show step, epoch, metrics and time left.
+class Progress(ProgressBar):
+    """Print step, epoch, metrics and remaining time.
 
-    A terminal gets a bar and a table of metrics with their curves and the best so far, which a thread redraws a few
-    times a second, however short the steps are. Anything else (a file, a cluster's log) gets a line at the end of the
-    first epoch and of the last, and between them at most every `seconds_between_lines`.
+    A terminal shows a progress bar and a table of metrics with sparklines and best values, which a thread redraws a
+    few times a second. Other outputs (a file, the log of a cluster) get a line at the end of the first and of the last
+    epoch, and at most every `seconds_between_lines` in between.
 
     Args:
         seconds_between_lines: Least time between two plain lines.
-        live: Whether a terminal gets the live view; false: lines everywhere.
+        live: Whether a terminal shows the live display; false prints plain lines.
     """
 
     affects_training = False
@@ -33,65 +33,67 @@ class TrainingProgress(ProgressBar):
 
     def __init__(self, *, seconds_between_lines: float = SECONDS_BETWEEN_LINES, live: bool = True) -> None:
         super().__init__()
-        self.seconds_between_lines, self.live = seconds_between_lines, live
-        self._view: LiveView | None = None
-        self._said_at, self._said_step = float("-inf"), -1
-        self._looks_at = float("-inf")
+        self.seconds_between_lines = seconds_between_lines
+        self.live = live
+        self._display: LiveDisplay | None = None
         self._enabled = True
 
     def disable(self) -> None:
-        """Be silent; Lightning calls this in all processes but the first."""
+        """Print nothing; Lightning calls this in all processes except the first."""
         self._enabled = False
 
     def enable(self) -> None:
-        """Speak again."""
+        """Print again."""
         self._enabled = True
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._said_at, self._said_step, self._looks_at = float("-inf"), -1, float("-inf")
+        self._printed_at = float("-inf")
+        self._printed_step = -1
+        self._next_update_at = float("-inf")
         if self.live and self._enabled and sys.stderr.isatty():
             steps = trainer.estimated_stepping_batches
             total = int(steps) if steps != float("inf") else None
-            self._view = LiveView(Console(stderr=True), total, trainer.global_step)
+            self._display = LiveDisplay(Console(stderr=True), total, trainer.global_step)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        if self._view and time.monotonic() >= self._looks_at:
-            self._look(self._view, trainer, pl_module, trainer.current_epoch + 1, of_training=True)
+        if self._display and time.monotonic() >= self._next_update_at:
+            self._update_display(self._display, trainer, pl_module, trainer.current_epoch + 1, of_training=True)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._view and not trainer.sanity_checking:
-            self._look(self._view, trainer, pl_module, trainer.current_epoch + 1, of_training=False)
+        if self._display and not trainer.sanity_checking:
+            self._update_display(self._display, trainer, pl_module, trainer.current_epoch + 1, of_training=False)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not self._view and time.monotonic() - self._said_at >= self.seconds_between_lines:
-            self._say(trainer, pl_module, trainer.current_epoch + 1)
+        if not self._display and time.monotonic() - self._printed_at >= self.seconds_between_lines:
+            self._print_line(trainer, pl_module, trainer.current_epoch + 1)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._view:
-            self._look(self._view, trainer, pl_module, trainer.current_epoch, of_training=True)
+        if self._display:
+            self._update_display(self._display, trainer, pl_module, trainer.current_epoch, of_training=True)
             self._stop()
-        elif trainer.global_step != self._said_step:
-            self._say(trainer, pl_module, trainer.current_epoch)
+        elif trainer.global_step != self._printed_step:
+            self._print_line(trainer, pl_module, trainer.current_epoch)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        if self._view:
-            self._view.tell(_place(trainer, trainer.current_epoch + 1), trainer.global_step)
+        if self._display:
+            self._display.update_progress(_format_epoch(trainer, trainer.current_epoch + 1), trainer.global_step)
         self._stop()
 
-    def _say(self, trainer: Trainer, pl_module: LightningModule, epoch: int) -> None:
+    def _print_line(self, trainer: Trainer, pl_module: LightningModule, epoch: int) -> None:
         if self._enabled:
-            self._said_at, self._said_step = time.monotonic(), trainer.global_step
-            told = "  ".join(f"{name} {value:.4g}" for name, value in self._metrics(trainer, pl_module))
-            print(f"{_place(trainer, epoch)}  step {trainer.global_step}  {told}", flush=True)
+            self._printed_at = time.monotonic()
+            self._printed_step = trainer.global_step
+            metrics = "  ".join(f"{name} {value:.4g}" for name, value in self._metrics(trainer, pl_module))
+            print(f"{_format_epoch(trainer, epoch)}  step {trainer.global_step}  {metrics}", flush=True)
 
-    def _look(
-        self, view: LiveView, trainer: Trainer, pl_module: LightningModule, epoch: int, *, of_training: bool
+    def _update_display(
+        self, display: LiveDisplay, trainer: Trainer, pl_module: LightningModule, epoch: int, *, of_training: bool
     ) -> None:
-        """Tell the view how far it is, and the metrics of training or of validation: the others are as they were."""
-        self._looks_at = time.monotonic() + SECONDS_BETWEEN_LOOKS
-        view.tell(_place(trainer, epoch), trainer.global_step)
-        found = self._metrics(trainer, pl_module)
-        view.note((name, value) for name, value in found if name.startswith("train/") == of_training)
+        """Update the progress and the metrics of training or validation; the others have not changed."""
+        self._next_update_at = time.monotonic() + SECONDS_BETWEEN_UPDATES
+        display.update_progress(_format_epoch(trainer, epoch), trainer.global_step)
+        metrics = self._metrics(trainer, pl_module)
+        display.update((name, value) for name, value in metrics if name.startswith("train/") == of_training)
 
     def _metrics(self, trainer: Trainer, pl_module: LightningModule) -> Iterator[tuple[str, float]]:
         for name, value in self.get_metrics(trainer, pl_module).items():
@@ -99,12 +101,12 @@ class TrainingProgress(ProgressBar):
                 yield name, float(value)
 
     def _stop(self) -> None:
-        if self._view:
-            self._view.stop()
-            self._view = None
+        if self._display:
+            self._display.stop()
+            self._display = None
 
 
-def _place(trainer: Trainer, epoch: int) -> str:
-    """Which epoch of how many; `?` where only steps or time end the training."""
+def _format_epoch(trainer: Trainer, epoch: int) -> str:
+    """Return e.g. `epoch 3/10`, or `epoch 3/?` if only the number of steps or the time is limited."""
     epochs = trainer.max_epochs
     return f"epoch {epoch}/{epochs if epochs and epochs > 0 else '?'}"

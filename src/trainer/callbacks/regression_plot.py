@@ -1,59 +1,64 @@
-"""Values: a picture of what a network says beside what is true."""
+"""Plot of predictions and targets of a regression, in TensorBoard."""
 
 from typing import Any
 
 import torch
 from PIL import Image
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
-from trainer.callbacks.plots.line_chart import BLACK, ORANGE, SILVER, Line, chart
-from trainer.callbacks.plots.tensorboard import show
+from trainer.callbacks.plots.line_chart import BLACK, ORANGE, SILVER, Line, draw_chart
+from trainer.callbacks.plots.media import log_image
+from trainer.core.callback import Callback
 from trainer.core.spec import Batch
 from trainer.task.objective import Objective
 
-SIZE = (640, 420)  # pixels
+PLOT_SIZE_PIXELS = (640, 420)
 
 
-class ValuePictures(Callback):
-    """Draw `test/values` after the test of data whose targets are values: predictions beside the truth.
+class RegressionPlot(Callback):
+    """Draw `test/regression_plot` after the test of a regression.
 
-    Where an input is a single number it stands below, as in a plot of y against x; otherwise the truth stands below,
-    and what is right lies on the diagonal. Only a first of several values is drawn.
+    If an input is a single number, predictions and targets are plotted over it; otherwise predictions are plotted over
+    the targets, and correct ones are on the diagonal. Of several values only the first is plotted.
 
     Args:
-        examples: How many at most, the first ones of the split.
+        examples: Largest number of examples; the first ones of the split are used.
     """
 
     affects_training = False
 
     def __init__(self, *, examples: int = 1000) -> None:
         self.examples = examples
-        self._kept: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._collected: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any
     ) -> None:
         objective = getattr(pl_module, "objective", None)  # a task may have none
-        if not isinstance(objective, Objective) or objective.spec.target != "values" or not trainer.is_global_zero:
+        if not isinstance(objective, Objective) or objective.spec.target != "regression" or not trainer.is_global_zero:
             return
-        if sum(len(targets) for *_, targets in self._kept) < self.examples:
+        if sum(len(targets) for *_, targets in self._collected) < self.examples:
             inputs, targets = batch
-            kept = (inputs.flatten(1), objective.predictions(outputs), targets)
-            self._kept.append(tuple(tensor.detach().double().cpu() for tensor in kept))  # type: ignore[arg-type]
+            tensors = (inputs.flatten(1), objective.predictions(outputs), targets)
+            columns = tuple(tensor.detach().double().cpu() for tensor in tensors)
+            self._collected.append(columns)  # type: ignore[arg-type]
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not self._kept:
+        if not self._collected:
             return
-        inputs, predictions, targets = (torch.cat(parts)[: self.examples] for parts in zip(*self._kept, strict=True))
-        self._kept = []
-        finite = predictions[:, 0].isfinite()  # a network that diverged says NaN
+        inputs, predictions, targets = (
+            torch.cat(parts)[: self.examples] for parts in zip(*self._collected, strict=True)
+        )
+        self._collected = []
+        finite = predictions[:, 0].isfinite()  # a network that diverged returns NaN
         if finite.any():
-            show(lambda: draw(inputs[finite], predictions[finite, 0], targets[finite, 0]), "test/values", trainer)
+            columns = (inputs[finite], predictions[finite, 0], targets[finite, 0])
+            log_image(lambda: draw_regression(*columns), "test/regression_plot", trainer)
 
 
-def draw(inputs: Tensor, predictions: Tensor, targets: Tensor) -> Image.Image:
-    """Truth and prediction over the input, where that is one number; else the prediction over the truth.
+def draw_regression(inputs: Tensor, predictions: Tensor, targets: Tensor) -> Image.Image:
+    """Return a chart of targets and predictions over the input if that is one number, else of predictions over targets.
 
     Shapes:
         inputs: (examples, numbers)
@@ -61,9 +66,13 @@ def draw(inputs: Tensor, predictions: Tensor, targets: Tensor) -> Image.Image:
         targets: (examples,)
     """
     if inputs.shape[1] == 1:
-        x, order = inputs[:, 0], inputs[:, 0].argsort()
-        truth = Line("truth", BLACK, targets, x, dots=True)
-        return chart([truth, Line("prediction", ORANGE, predictions[order], x[order])], None, "over the input", SIZE)
+        x = inputs[:, 0]
+        order = x.argsort()
+        lines = [
+            Line("target", BLACK, targets, x, dots=True),
+            Line("prediction", ORANGE, predictions[order], x[order]),
+        ]
+        return draw_chart(lines, None, "over the input", PLOT_SIZE_PIXELS)
     ends = torch.stack([targets.min(), targets.max()])
-    lines = [Line("right", SILVER, ends, ends), Line("prediction", ORANGE, predictions, targets, dots=True)]
-    return chart(lines, None, "over the truth", SIZE)
+    lines = [Line("correct", SILVER, ends, ends), Line("prediction", ORANGE, predictions, targets, dots=True)]
+    return draw_chart(lines, None, "over the target", PLOT_SIZE_PIXELS)

@@ -1,103 +1,109 @@
-"""Sample quality: what a classifier of an earlier run sees in the images that a generative network makes."""
+"""Quality of generated images, measured with a classifier of an earlier run."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor, nn
 
-from trainer.callbacks.samples import Generative, drawn
+from trainer.callbacks.samples import SupportsSampling, generate_samples
+from trainer.core.callback import Callback
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
-from trainer.inference.load_checkpoint import restore
-from trainer.task.objective import ClassObjective
+from trainer.inference.load_checkpoint import load_checkpoint
+from trainer.task.objective import ClassificationObjective
 
-AT_ONCE = 1000  # images that the judge reads at a time
-MEASURES = ("classes_seen", "least_class_share", "confident_share")
+CLASSIFIER_BATCH_SIZE = 1000
+METRICS = ("classes_seen", "min_class_fraction", "confident_fraction")
 
 
 class SampleQuality(Callback):
-    """Let a classifier judge new images in the test; be silent for networks that make none.
+    """Classify generated images in the test. Does nothing for networks that generate none.
 
-    Logs `test/classes_seen`, how many classes occur among the images; `test/least_class_share`, the share of the
-    rarest class; and `test/confident_share`, the share of images whose class has a probability of at least
-    `confidence`. Together they find a generator that makes few kinds of images, or unclear ones.
+    Logs `test/classes_seen`, the number of classes among the images; `test/min_class_fraction`, the fraction of the
+    rarest class; and `test/confident_fraction`, the fraction of images whose class has a probability of at least
+    `confidence`. They detect a generator with few kinds of images or with unclear ones.
 
     Args:
-        judge: Run directory of the classifier, trained on the same data; its best checkpoint is taken.
-        images: How many are judged.
-        confidence: In [0, 1].
-        seed: Of the noise.
+        classifier: Run directory of a classifier trained on the same data; its best checkpoint is used.
+        images: Number of images.
+        confidence: Probability in [0, 1].
+        seed: Seed of the noise.
     """
 
     affects_training = False
 
-    def __init__(self, *, judge: str, images: int = 10_000, confidence: float = 0.9, seed: int = 1) -> None:
-        self.judge, self.images, self.confidence, self.seed = Path(judge), images, confidence, seed
-        self._judge: tuple[nn.Module, ClassObjective] | None = None
+    def __init__(self, *, classifier: str, images: int = 10_000, confidence: float = 0.9, seed: int = 1) -> None:
+        self.classifier = Path(classifier)
+        self.images = images
+        self.confidence = confidence
+        self.seed = seed
+        self._classifier: tuple[nn.Module, ClassificationObjective] | None = None
 
-    def logged(self, data: Any) -> list[str]:
-        """Names of all metrics that are logged with these data; callbacks may wait for any of them."""
-        return [f"test/{name}" for name in MEASURES]
+    def logged_metrics(self, data: Any) -> list[str]:
+        """Return the names of all metrics that are logged with these data; other callbacks may monitor them."""
+        return [f"test/{name}" for name in METRICS]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if self._judge is None and isinstance(pl_module.net, Generative):  # before a training, not after it
-            self._judge = judge_for(pl_module.net.spec, self.judge)
+        if self._classifier is None and isinstance(pl_module.net, SupportsSampling):  # fail before the training
+            self._classifier = load_classifier(pl_module.net.spec, self.classifier)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._judge is None:
+        if self._classifier is None:
             return
-        classifier, objective = self._judge
+        classifier, objective = self._classifier
         classifier.to(pl_module.device)
-        images = drawn(pl_module.net, self.images, self.seed)  # type: ignore[arg-type]  # setup has asked
+        images = generate_samples(pl_module.net, self.images, self.seed)  # type: ignore[arg-type]  # see setup
         with torch.no_grad():
-            outputs = [classifier(some.to(pl_module.device).float()).cpu() for some in torch.split(images, AT_ONCE)]
-        found = quality(torch.cat(outputs), objective, self.confidence)
-        # equal in all processes; keeps Lightning quiet
-        pl_module.log_dict({f"test/{name}": value for name, value in found._asdict().items()}, sync_dist=True)
+            batches = torch.split(images, CLASSIFIER_BATCH_SIZE)
+            outputs = [classifier(batch.to(pl_module.device).float()).cpu() for batch in batches]
+        quality = compute_quality(torch.cat(outputs), objective, self.confidence)
+        # equal in all processes; sync_dist prevents a warning of Lightning
+        pl_module.log_dict({f"test/{name}": value for name, value in quality._asdict().items()}, sync_dist=True)
 
 
 class Quality(NamedTuple):
-    """The `MEASURES`."""
+    """Values of `METRICS`."""
 
     classes_seen: float
-    least_class_share: float
-    confident_share: float
+    min_class_fraction: float
+    confident_fraction: float
 
 
-def judge_for(spec: DataSpec, run: Path) -> tuple[nn.Module, ClassObjective]:
-    """The classifier of a run, and how its outputs are read.
+def load_classifier(spec: DataSpec, run: Path) -> tuple[nn.Module, ClassificationObjective]:
+    """Return the classifier of a run and its objective.
 
     Raises:
-        UserError: There is none, or it reads other data.
+        UserError: The run has no checkpoint, or its network does not classify such images.
     """
+    key = "callbacks.sample_quality.classifier"
     try:
-        judge = restore(run)
+        checkpoint = load_checkpoint(run)
     except UserError as error:
-        raise UserError(
-            f"callbacks.sample_quality.judge: {error}\n  name the run directory of a classifier of data '{spec.name}'"
-        ) from None
-    classifier, judged = judge.net, judge.spec
-    same = (judged.shape, judged.value_range) == (spec.shape, spec.value_range)
-    if judged.target != "classes" or not same or isinstance(classifier, Generative):
-        raise UserError(
-            f"callbacks.sample_quality.judge: '{run}' is no classifier of data '{spec.name}', but a "
-            f"{type(classifier).__name__} of data '{judged.name}'"
-        )
-    return classifier, ClassObjective(judged)
+        raise UserError(f"{key}: {error}\n  expected the run directory of a classifier of data '{spec.name}'") from None
+    net = checkpoint.net
+    trained = checkpoint.spec
+    fits = (trained.shape, trained.value_range) == (spec.shape, spec.value_range)
+    if trained.target != "classification" or not fits or isinstance(net, SupportsSampling):
+        network = f"a {type(net).__name__} of data '{trained.name}'"
+        raise UserError(f"{key}: '{run}' is {network}; expected a classifier of data '{spec.name}'")
+    return net, ClassificationObjective(trained)
 
 
-def quality(outputs: Tensor, objective: ClassObjective, confidence: float) -> Quality:
-    """What the outputs of a classifier say.
+def compute_quality(outputs: Tensor, objective: ClassificationObjective, confidence: float) -> Quality:
+    """Return the quality of images.
 
     Args:
-        outputs: (images, output_size), logits.
-        objective: Reads them.
+        outputs: Logits (images, output_size) of the classifier.
+        objective: Objective of the classifier.
         confidence: See `SampleQuality`.
     """
-    scores, classes = objective.scores(outputs), len(objective.spec.class_names)
-    sure = torch.maximum(scores, 1 - scores) if objective.binary else scores.amax(1)  # (images,)
-    counts = torch.bincount(objective.predictions(outputs), minlength=classes)
-    share = counts.min().item() / len(outputs)
-    return Quality((counts > 0).sum().item(), share, (sure >= confidence).float().mean().item())
+    scores = objective.scores(outputs)
+    probabilities = torch.maximum(scores, 1 - scores) if objective.binary else scores.amax(1)  # (images,)
+    counts = torch.bincount(objective.predictions(outputs), minlength=len(objective.spec.class_names))
+    return Quality(
+        classes_seen=(counts > 0).sum().item(),
+        min_class_fraction=counts.min().item() / len(outputs),
+        confident_fraction=(probabilities >= confidence).float().mean().item(),
+    )

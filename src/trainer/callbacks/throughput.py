@@ -1,17 +1,18 @@
-"""Throughput: how fast the training goes."""
+"""Log of the training speed."""
 
 import time
 from typing import Any
 
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 
-from trainer.callbacks.plots.tensorboard import boards
+from trainer.callbacks.plots.media import get_writers
+from trainer.core.callback import Callback
 
 
 class Throughput(Callback):
-    """Show `steps_per_second` in TensorBoard; validations within that time are counted in.
+    """Log `steps_per_second` in TensorBoard; the time of validations is included.
 
-    It stands there alone, and not in `metrics.csv`: two runs of the same numbers take different times.
+    It is not written to `metrics.csv`, whose content is the same for two equal runs.
 
     Args:
         every_seconds: Least time between two points of the curve.
@@ -22,25 +23,26 @@ class Throughput(Callback):
 
     def __init__(self, *, every_seconds: float = 2.0) -> None:
         self.every_seconds = every_seconds
-        self._since, self._steps, self._due_at = 0.0, 0, float("inf")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._begin(trainer)
+        self._start_interval(trainer)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         if time.monotonic() >= self._due_at:
-            self._tell(trainer)
+            self._log_rate(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._tell(trainer)
+        self._log_rate(trainer)
 
-    def _begin(self, trainer: Trainer) -> None:
-        self._since, self._steps = time.monotonic(), trainer.global_step
-        self._due_at = self._since + self.every_seconds
+    def _start_interval(self, trainer: Trainer) -> None:
+        self._interval_start = time.monotonic()
+        self._first_interval_step = trainer.global_step
+        self._due_at = self._interval_start + self.every_seconds
 
-    def _tell(self, trainer: Trainer) -> None:
-        steps = trainer.global_step - self._steps
+    def _log_rate(self, trainer: Trainer) -> None:
+        steps = trainer.global_step - self._first_interval_step
         if steps:
-            for board in boards(trainer):
-                board.add_scalar("steps_per_second", steps / (time.monotonic() - self._since), trainer.global_step)
-            self._begin(trainer)
+            rate = steps / (time.monotonic() - self._interval_start)
+            for writer in get_writers(trainer):
+                writer.add_scalar("steps_per_second", rate, trainer.global_step)
+            self._start_interval(trainer)

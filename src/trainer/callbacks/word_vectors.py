@@ -1,4 +1,4 @@
-"""Word vectors: what a network knows of words at the start, read from a file like GloVe's."""
+"""Initialization of a word embedding with pretrained vectors, e.g. GloVe."""
 
 import gzip
 import logging
@@ -9,34 +9,35 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor, nn
 
+from trainer.core.callback import Callback
 from trainer.core.errors import UserError
-from trainer.core.spec import PADDING, ExistingPath
+from trainer.core.spec import PADDING_INDEX, ExistingPath
 
 log = logging.getLogger(__name__)
 
-Line = tuple[int, bytes, list[bytes]]  # number from 1, word, its numbers
+VectorLine = tuple[int, bytes, list[bytes]]  # line number from 1, word, cells of its vector
 
 
 @runtime_checkable
-class Words(Protocol):
-    """Data whose tokens are words: `trainer.data.imdb`, or a data module of your own."""
+class SupportsVocabulary(Protocol):
+    """Data whose tokens are words, e.g. `trainer.data.imdb`."""
 
-    vocabulary: Sequence[str]  # the words by their token
+    vocabulary: Sequence[str]  # word of each token
 
 
 class WordVectors(Callback):
-    """Fill the network's embedding with vectors from a file, before training begins.
+    """Set the embedding of the network to vectors from a file before the training starts.
 
-    Words that the file does not have keep their random vectors, brought to the same deviation as those found. A
-    checkpoint that the run goes on from comes after this and wins.
+    Words that are not in the file keep their random vectors, scaled to the standard deviation of the others. If the
+    run resumes from a checkpoint, the vectors of the checkpoint are used.
 
     Args:
-        path: A text file, plain or .gz; in each line a word and its numbers with blanks between, as GloVe's have it. A
-            first line of two numbers, as word2vec's have it, is passed over.
-        freeze: Whether the embedding stays as it is then, and is not trained: unfound words, too, stay random.
+        path: Text file, plain or .gz, with a word and its numbers in each line, separated by spaces (GloVe). A first
+            line of two numbers (word2vec) is skipped.
+        freeze: Whether the embedding is not trained; words that are not in the file then keep random vectors.
 
     Source:
         Pennington, Socher, Manning 2014, GloVe: Global Vectors for Word Representation.
@@ -45,102 +46,103 @@ class WordVectors(Callback):
     affects_training = True
 
     def __init__(self, *, path: ExistingPath, freeze: bool = False) -> None:
-        self.path, self.freeze = Path(path), freeze
+        self.path = Path(path)
+        self.freeze = freeze
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if stage != "fit":  # a test is of a checkpoint, which has its own
+        if stage != "fit":  # a test uses the vectors of its checkpoint
             return
         data = trainer.datamodule  # type: ignore[attr-defined]
         embedding = getattr(getattr(pl_module, "net", None), "embedding", None)
-        if not isinstance(data, Words):
-            raise UserError("callbacks.word_vectors: these data have no words (no `vocabulary`); take data=imdb")
+        if not isinstance(data, SupportsVocabulary):
+            raise UserError("callbacks.word_vectors: the data have no words (no `vocabulary`); use data=imdb")
         if not isinstance(embedding, nn.Embedding):
-            raise UserError(
-                "callbacks.word_vectors: this network has no embedding of words; take a model that reads tokens"
-            )
+            raise UserError("callbacks.word_vectors: the network has no word embedding; use a model that reads tokens")
         if embedding.num_embeddings < len(data.vocabulary):
             raise UserError(
                 f"callbacks.word_vectors: the network's embedding has {embedding.num_embeddings} rows, but the data "
                 f"have {len(data.vocabulary)} words"
             )
-        found = read_vectors(self.path, data.vocabulary, embedding.embedding_dim)
-        fill(embedding, found)
+        vectors = read_vectors(self.path, data.vocabulary, embedding.embedding_dim)
+        fill_embedding(embedding, vectors)
         embedding.weight.requires_grad_(not self.freeze)
         if trainer.is_global_zero:
-            log.info("word vectors: %s has %d of %d words", self.path, len(found), len(data.vocabulary))
+            log.info("word vectors: %s has %d of %d words", self.path, len(vectors), len(data.vocabulary))
 
 
-def fill(embedding: nn.Embedding, vectors: Mapping[int, Tensor]) -> None:
-    """Put vectors into the rows of their tokens; all other rows but that of padding get the same deviation."""
+def fill_embedding(embedding: nn.Embedding, vectors: Mapping[int, Tensor]) -> None:
+    """Set the rows of tokens to their vectors, and scale all other rows except padding to the same deviation."""
     with torch.no_grad():
         weight = embedding.weight
-        rows, known = torch.tensor(list(vectors)), torch.stack(list(vectors.values()))
-        others = torch.ones(len(weight), dtype=torch.bool)
-        others[rows], others[PADDING] = False, False
-        random = weight[others]
+        rows = torch.tensor(list(vectors))
+        values = torch.stack(list(vectors.values()))
+        is_random = torch.ones(len(weight), dtype=torch.bool)
+        is_random[rows] = False
+        is_random[PADDING_INDEX] = False
+        random = weight[is_random]
         if random.numel() > 1 and random.std() > 0:
-            weight[others] = random * (known.std(correction=0) / random.std())
-        weight[rows] = known.to(weight)
+            weight[is_random] = random * (values.std(correction=0) / random.std())
+        weight[rows] = values.to(weight)
 
 
 def read_vectors(path: Path, vocabulary: Sequence[str], size: int) -> dict[int, Tensor]:
-    """The vectors (size,) of those words of a vocabulary that a file has, by token; the first of a word counts.
+    """Return the vectors (size,) of all words of a vocabulary that a file contains, by token.
 
-    Of all other words no number is looked at: files hold many more of them than a vocabulary does.
+    The first vector of a word is used. Vectors of other words are not parsed, as files contain many more words.
 
     Raises:
-        UserError: No such file, vectors of another size, a line that is no vector, or not one word found.
+        UserError: The file is missing, its vectors have another size, a line is invalid, or it has none of the words.
     """
-    tokens = {word.encode(): token for token, word in enumerate(vocabulary) if token != PADDING}
-    found: dict[int, Tensor] = {}
-    for number, word, cells in lines(path, size):
-        token = tokens.get(word)
-        if token is None or token in found:
+    tokens = {word.encode(): token for token, word in enumerate(vocabulary) if token != PADDING_INDEX}
+    vectors: dict[int, Tensor] = {}
+    for number, name, cells in read_lines(path, size):
+        token = tokens.get(name)
+        if token is None or token in vectors:
             continue
-        if (vector := numbers(cells)) is None:
-            raise UserError(_no_vector(path, number, size))
-        found[token] = torch.tensor(vector)
-    if not found:
+        if (vector := parse_numbers(cells)) is None:
+            raise UserError(_format_line_error(path, number, size))
+        vectors[token] = torch.tensor(vector)
+    if not vectors:
         raise UserError(
-            f"{path}: has none of the {len(vocabulary)} words of the data; are its words of the same language, and "
-            "in lower case?"
+            f"{path}: has none of the {len(vocabulary)} words of the data; expected words of the same language in "
+            "lower case"
         )
-    return found
+    return vectors
 
 
-def lines(path: Path, size: int) -> Iterator[Line]:
-    """The lines of a file of vectors, one at a time: it may be larger than the memory.
+def read_lines(path: Path, size: int) -> Iterator[VectorLine]:
+    """Yield the lines of a vector file, which may be larger than the memory.
 
-    A word may have blanks in it, so its numbers are counted from the end. Words are bytes: they may hold any
-    character, those that Python takes for blanks or for ends of lines among them.
+    A word may contain spaces, so its numbers are counted from the end. Words are bytes, because they may contain
+    characters that Python treats as spaces or line ends.
 
     Raises:
         UserError: See `read_vectors`.
     """
     if not path.is_file():
         raise UserError(f"callbacks.word_vectors.path: no file '{path}'")
-    seen = False
+    is_first = True
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             for number, line in enumerate(stream, 1):
                 cells = line.rstrip().split(b" ")
                 if cells == [b""] or (number == 1 and len(cells) == 2 and all(map(bytes.isdigit, cells))):
-                    continue  # an empty line; or the first of word2vec: how many vectors, and their size
-                if not seen and len(cells) != size + 1 and len(cells) > 1 and numbers(cells[1:]):
+                    continue  # an empty line, or the header of word2vec: number of vectors and their size
+                if is_first and len(cells) != size + 1 and len(cells) > 1 and parse_numbers(cells[1:]):
                     raise UserError(
                         f"{path}: its vectors have {len(cells) - 1} numbers, but the network's embedding has {size}; "
                         f"set model.net.embedding={len(cells) - 1}"
                     )
-                if len(cells) <= size or not (seen or numbers(cells[1:])):
-                    raise UserError(_no_vector(path, number, size))
-                seen = True
+                if len(cells) <= size or (is_first and not parse_numbers(cells[1:])):
+                    raise UserError(_format_line_error(path, number, size))
+                is_first = False
                 yield number, b" ".join(cells[:-size]), cells[-size:]
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
 
 
-def numbers(cells: Sequence[bytes]) -> list[float] | None:
-    """What the cells spell; None if one of them is no number."""
+def parse_numbers(cells: Sequence[bytes]) -> list[float] | None:
+    """Return the values of the cells, or None if one of them is not a finite number."""
     try:
         values = [float(cell) for cell in cells]
     except ValueError:
@@ -148,5 +150,5 @@ def numbers(cells: Sequence[bytes]) -> list[float] | None:
     return values if all(map(math.isfinite, values)) else None
 
 
-def _no_vector(path: Path, line: int, size: int) -> str:
-    return f"{path}, line {line}: not a word and {size} numbers, with single blanks between; mend or remove it"
+def _format_line_error(path: Path, line: int, size: int) -> str:
+    return f"{path}, line {line}: expected a word and {size} numbers, separated by single spaces"

@@ -1,69 +1,70 @@
-"""Mistakes: the examples of the test that a network is furthest off, as a table in TensorBoard."""
+"""Table of the worst predictions of the test, in TensorBoard."""
 
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
-from trainer.callbacks.plots.formatting import told_input, told_target, vocabulary_of
-from trainer.callbacks.plots.tensorboard import boards, number, tabulate
-from trainer.callbacks.prediction_images import scores_of_truth
+from trainer.callbacks.plots.formatting import format_input, format_target, get_vocabulary
+from trainer.callbacks.plots.media import can_log_media, format_number, log_table
+from trainer.callbacks.prediction_images import get_target_scores
+from trainer.core.callback import Callback
 from trainer.core.spec import Batch
 from trainer.task.objective import Objective
 
 
-class WorstMistakes(Callback):
-    """Show `test/mistakes` of texts, vectors and sequences: what is wrong, and how wrong, the worst first.
+class WorstPredictions(Callback):
+    """Log `test/worst_predictions` of texts, vectors and sequences, sorted by error.
 
-    Of classes those whose truth has the lowest score; of values those that are furthest away. Images have a picture:
-    `trainer.callbacks.prediction_images`.
+    For classes these are the wrong predictions with the lowest score of the target; for values those with the largest
+    distance. Images are drawn by `trainer.callbacks.prediction_images`.
 
     Args:
-        examples: How many at most.
+        examples: Largest number of rows.
     """
 
     affects_training = False
 
     def __init__(self, *, examples: int = 20) -> None:
         self.examples = examples
-        self._kept: list[tuple[float, Tensor, Tensor, Tensor]] = []  # how wrong; input, prediction, target
+        self._collected: list[tuple[float, Tensor, Tensor, Tensor]] = []  # error, input, prediction, target
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any
     ) -> None:
         objective = getattr(pl_module, "objective", None)  # a task may have none
-        if not isinstance(objective, Objective) or objective.spec.kind == "image" or not boards(trainer):
+        if not isinstance(objective, Objective) or objective.spec.kind == "image" or not can_log_media(trainer):
             return
         inputs, targets = batch
         predictions = objective.predictions(outputs)
-        if objective.spec.target == "classes":
-            wrong = 1 - scores_of_truth(objective.scores(outputs), targets)
-            wrong = torch.where(predictions == targets, -1.0, wrong)
+        if objective.spec.target == "classification":
+            errors = 1 - get_target_scores(objective.scores(outputs), targets)
+            errors = torch.where(predictions == targets, -1.0, errors)
         else:
-            wrong = (predictions - targets).float().flatten(1).norm(dim=1)
-        worst, places = wrong.topk(min(self.examples, len(wrong)))
-        rows = zip(
-            worst.tolist(), *(each[places].detach().cpu() for each in (inputs, predictions, targets)), strict=True
-        )
-        self._kept = sorted([*self._kept, *(row for row in rows if row[0] >= 0)], key=lambda row: -row[0])
-        self._kept = self._kept[: self.examples]
+            errors = (predictions - targets).float().flatten(1).norm(dim=1)
+        worst, indices = errors.topk(min(self.examples, len(errors)))
+        columns = (tensor[indices].detach().cpu() for tensor in (inputs, predictions, targets))
+        rows = [row for row in zip(worst.tolist(), *columns, strict=True) if row[0] >= 0]
+        self._collected = sorted([*self._collected, *rows], key=lambda row: -row[0])[: self.examples]
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        kept, self._kept = self._kept, []
-        if not kept:
+        examples, self._collected = self._collected, []
+        if not examples:
             return
-        objective, vocabulary = pl_module.objective, vocabulary_of(trainer)
+        objective = pl_module.objective
+        vocabulary = get_vocabulary(trainer)
         assert isinstance(objective, Objective)
         spec = objective.spec
-        measure = "score of the truth" if spec.target == "classes" else "off by"
+        is_class = spec.target == "classification"
         rows = [
             (
-                told_target(target, spec),
-                told_target(prediction, spec),
-                number(1 - wrong if spec.target == "classes" else wrong),
-                told_input(inputs, spec, vocabulary),
+                format_target(target, spec),
+                format_target(prediction, spec),
+                format_number(1 - error if is_class else error),
+                format_input(inputs, spec, vocabulary),
             )
-            for wrong, inputs, prediction, target in kept
+            for error, inputs, prediction, target in examples
         ]
-        tabulate(("truth", "said", measure, "input"), rows, "test/mistakes", trainer)
+        header = ("target", "prediction", "score of the target" if is_class else "error", "input")
+        log_table(header, rows, "test/worst_predictions", trainer)

@@ -1,4 +1,4 @@
-"""The command `trainer`: composes a config and runs it; imports no torch by itself, so that --help answers at once."""
+"""Entry point of the command `trainer`. Imports no torch itself, so that --help is fast."""
 
 import os
 import secrets
@@ -7,68 +7,68 @@ import traceback
 from typing import Any
 
 from trainer import __version__
-from trainer.cli.commands import in_full, is_command, run_command
-from trainer.core.errors import UserError, leaving_quietly
-from trainer.core.lazy_imports import late_imports
-from trainer.core.rank import is_alone, lead
+from trainer.cli.commands import expand_plan_option, is_command, run_command
+from trainer.core.errors import UserError, suppress_broken_pipe
+from trainer.core.lazy_imports import lazy_imports
+from trainer.core.rank import dispatch_by_rank, is_single_process
 
 
 def main() -> None:
-    """Run the command line; ends the process with 0 if all went well, 1 or 2 if not, 130 after Ctrl-C."""
-    arguments = in_full(sys.argv[1:])
-    with leaving_quietly():
+    """Run the command line; exit with 0 on success, 1 or 2 after an error, 130 after Ctrl-C."""
+    arguments = expand_plan_option(sys.argv[1:])
+    with suppress_broken_pipe():
         if "--version" in arguments:
             print(f"trainer {__version__}")
         elif {"-m", "--multirun"} & {*arguments} and {"-c", "--cfg"} & {*arguments}:
-            sys.exit("error: --cfg shows the config of one job; leave --multirun and all values but one out")
+            sys.exit("error: --cfg prints the config of a single job; leave out --multirun and all values but one")
         elif arguments and is_command(arguments[0]):
             sys.exit(run_command(arguments[0], arguments[1:]))
         elif "-h" in arguments or "--help" in arguments:
-            from trainer.cli.help import usage
+            from trainer.cli.help import format_help
 
-            print(usage())
+            print(format_help())
         else:
-            sys.exit(compose_and_run() if is_alone() else lead(compose_and_run))
+            sys.exit(compose_and_run() if is_single_process() else dispatch_by_rank(compose_and_run))
 
 
 def compose_and_run() -> int:
-    """Do what `sys.argv` says, a run or a sweep, and return the exit status; a mistake has been told."""
+    """Run the config or the sweep of `sys.argv`; print errors and return the exit status."""
     import hydra
 
-    from trainer.cli.messages import message, refuse_wrong
-    from trainer.config.schema import HOME, register, shadowed
+    from trainer.cli.messages import format_error, validate_overrides
+    from trainer.config.schema import RESOURCE_DIR, find_shadowed_files, register_hydra_plugins
 
-    sys.path.append(os.getcwd())  # `_target_: my_code.Net` works for a file in the working directory
+    sys.path.append(os.getcwd())  # finds `_target_: my_code.Net` in the working directory
     os.environ["TRAINER_RUN_SUFFIX"] = secrets.token_hex(3)
-    # threads that wait give their core up soon: beside other work a run on all cores is then not many times slower
+    # waiting threads release their core early; otherwise a run is many times slower if other processes use the cores
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     wants_traceback = "HYDRA_FULL_ERROR" in os.environ
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands us every error, so that all are told in one way
-    register()
-    for file in shadowed():
-        print(f"warning: {file} is not used: trainer has a file of that name; rename it", file=sys.stderr)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises every error instead of printing it
+    register_hydra_plugins()
+    for file in find_shadowed_files():
+        print(f"warning: {file} is ignored because trainer has a file of that name; rename it", file=sys.stderr)
     try:
-        if {"-m", "--multirun"} & {*sys.argv}:  # no job begins while another is wrong
-            refuse_wrong(sys.argv[1:])
-        hydra.main(config_path=str(HOME / "conf"), config_name="config", version_base="1.3")(job)()
+        if {"-m", "--multirun"} & {*sys.argv}:  # no job starts if another one is invalid
+            validate_overrides(sys.argv[1:])
+        hydra.main(config_path=str(RESOURCE_DIR / "conf"), config_name="config", version_base="1.3")(run_job)()
     except Exception as error:
-        told = None if wants_traceback else message(error, sys.argv[1:])
-        traceback.print_exception(error) if told is None else print(f"error: {told}", file=sys.stderr)
+        message = None if wants_traceback else format_error(error, sys.argv[1:])
+        traceback.print_exception(error) if message is None else print(f"error: {message}", file=sys.stderr)
         return 1
     return 0
 
 
-def job(config: Any) -> Any:
-    """One job of a run or a sweep; what the user can mend is told without a traceback."""
+def run_job(config: Any) -> Any:
+    """Run one config; errors of the user are printed without a traceback."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    with late_imports():
+    with lazy_imports():
         from trainer.training.run import run
 
     try:
         return run(config)
     except UserError as error:
-        if HydraConfig.get().mode == RunMode.MULTIRUN:  # the other jobs of a sweep go on
+        if HydraConfig.get().mode == RunMode.MULTIRUN:  # the other jobs of a sweep continue
             raise
         raise SystemExit(f"error: {error}") from error

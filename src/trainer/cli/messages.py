@@ -1,4 +1,4 @@
-"""Message: what a user reads in place of a traceback. Imports no torch, unless there is something to look for."""
+"""Error messages that replace tracebacks. Imports torch only to check a command line."""
 
 import traceback
 from collections.abc import Sequence
@@ -6,37 +6,38 @@ from collections.abc import Sequence
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from trainer.config.diagnostics import refuse
-from trainer.config.hydra_errors import plain
-from trainer.core.errors import UserError, user_message
+from trainer.config.diagnostics import raise_on_errors
+from trainer.config.hydra_errors import format_hydra_error
+from trainer.core.errors import UserError, format_user_message
 
 
-def message(error: BaseException, words: Sequence[str]) -> str | None:
-    """What a user should read instead of a traceback; None for a fault in code, which needs its traceback.
+def format_error(error: BaseException, argv: Sequence[str]) -> str | None:
+    """Return the message for an exception, or None for an error in code, which needs its traceback.
 
     Args:
-        error: What ended the command.
-        words: Of the command line; where Hydra could not compose them, all that is wrong with them is told.
+        error: Exception that ended the command.
+        argv: Command line; if Hydra could not compose it, the message lists all of its errors.
     """
-    if (text := user_message(error)) is not None:
+    if (text := format_user_message(error)) is not None:
         return text
-    of_hydra = isinstance(error, HydraException | OmegaConfBaseException)
-    told_by_hydra = of_hydra and type(error).__name__ != "InstantiationException"
-    if not told_by_hydra and any(frame.name == "job" for frame in traceback.extract_tb(error.__traceback__)):
-        return None  # raised by our code, or by code that a config named
+    is_hydra_error = (
+        isinstance(error, HydraException | OmegaConfBaseException) and type(error).__name__ != "InstantiationException"
+    )
+    if not is_hydra_error and any(frame.name == "run_job" for frame in traceback.extract_tb(error.__traceback__)):
+        return None  # raised by this package or by code that a config names
     try:
-        refuse_wrong(words)
-    except UserError as all_of_it:
-        return str(all_of_it)
-    return plain(error) if told_by_hydra else None
+        validate_overrides(argv)
+    except UserError as diagnostics:
+        return str(diagnostics)
+    return format_hydra_error(error) if is_hydra_error else None
 
 
-def refuse_wrong(words: Sequence[str]) -> None:
-    """Refuse a command line if any job of it is wrong.
+def validate_overrides(argv: Sequence[str]) -> None:
+    """Check all jobs of a command line.
 
     Raises:
-        UserError: Names all that is wrong, in all jobs.
+        UserError: Lists the errors of all jobs.
     """
-    from trainer.sweep.preflight import check_words
+    from trainer.sweep.preflight import check_overrides
 
-    refuse(check_words(words, to_run=True).mistakes)
+    raise_on_errors(check_overrides(argv, to_run=True).diagnostics)

@@ -1,1 +1,1 @@
-"""Composed configs: schema, composition, diagnostics and the origin of values."""
+"""Schema, composition, diagnostics and value sources of configs."""

@@ -1,4 +1,4 @@
-"""Compose: the config of a run, or of every job of a sweep, as Hydra makes it; nothing is run. Imports no torch."""
+"""Composition of the config of a run, or of each job of a sweep, with Hydra. Imports no torch."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from hydra import version
-from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
-from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -20,207 +18,215 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from trainer.config.diagnostics import NEEDED, Mistake, Place, refuse
-from trainer.config.hydra_errors import mistake_in
+from trainer.config.diagnostics import REQUIRED_KEY_MESSAGE, Diagnostic, SourceLocation, raise_on_errors
+from trainer.config.hydra_errors import diagnose_hydra_error
 from trainer.config.multirun import GLOBAL_GROUPS, shared_overrides
-from trainer.config.schema import HOME, KEYS, register
-from trainer.config.tolerant_repository import Mended
-from trainer.config.value_sources import Layer, layers
+from trainer.config.schema import RESOURCE_DIR, ROOT_KEYS, register_hydra_plugins
+from trainer.config.tolerant_repository import TolerantRepository
+from trainer.config.value_sources import Layer, load_layers
+from trainer.core.compat import ConfigLoaderImpl, create_config_search_path, get_overrides_dirname
 
-RECIPES = tuple(f"{group}=" for group in GLOBAL_GROUPS)
-OF_A_JOB = ("hydra.mode", "hydra.sweep.dir", "hydra.sweep.subdir")  # of Hydra's own keys: it composes nothing by them
+GLOBAL_GROUP_PREFIXES = tuple(f"{group}=" for group in GLOBAL_GROUPS)
+HYDRA_JOB_KEYS = ("hydra.mode", "hydra.sweep.dir", "hydra.sweep.subdir")  # Hydra keys that do not affect composition
 
 
 class Composer:
-    """Makes configs from the words of a command line.
+    """Composer of configs from command-line overrides.
 
     Args:
-        folder: A folder that is searched as well: Hydra's `--config-dir`.
+        config_dir: Additional directory to search, like Hydra's `--config-dir`. Defaults to none.
     """
 
-    def __init__(self, folder: str | None = None) -> None:
-        register()
+    def __init__(self, config_dir: str | None = None) -> None:
+        register_hydra_plugins()
         setup_globals()  # ${hydra:...} and ${now:...}
         version.setbase("1.3")
         JobRuntime.instance().set("name", "trainer")
-        path = create_config_search_path(str(HOME / "conf"))
-        if folder:
-            path.prepend("command-line", f"file://{Path(folder).absolute()}", SearchPathQuery(provider="schema"))
+        path = create_config_search_path(str(RESOURCE_DIR / "conf"))
+        if config_dir:
+            path.prepend("command-line", f"file://{Path(config_dir).absolute()}", SearchPathQuery(provider="schema"))
         self._loader = ConfigLoaderImpl(path)
-        self._loader.repository = self._files = Mended(path)
+        self._loader.repository = self._repository = TolerantRepository(path)
         self._parser = OverridesParser.create(config_loader=self._loader)
-        self._bases: dict[tuple[str, ...], tuple[DictConfig, list[Mistake]]] = {}
-        self.found: list[Mistake] = []  # at the top of the files of the last config, which is without it
+        self._bases: dict[tuple[str, ...], tuple[DictConfig, list[Diagnostic]]] = {}
+        self.file_diagnostics: list[Diagnostic] = []  # invalid root keys in files, left out of the last config
 
-    def compose(self, words: Sequence[str], number: int = 0) -> DictConfig:
-        """The config of one run, Hydra's own part under `hydra`; `${hydra:...}` in it can be resolved from now on.
+    def compose(self, overrides: Sequence[str], job: int = 0) -> DictConfig:
+        """Return the config of one run, with Hydra's part under `hydra`, and make it the target of `${hydra:...}`.
 
         Args:
-            words: Choices and values.
-            number: Of the job in a sweep.
+            overrides: Group choices and values.
+            job: Number of the job in a sweep. Defaults to 0.
 
         Raises:
-            HydraException, OmegaConfBaseException: As Hydra puts it; `attempt` says it better.
+            HydraException, OmegaConfBaseException: Hydra's own error; `compose_tolerant` returns diagnostics instead.
         """
-        parsed = self._parser.parse_overrides([*words])
+        parsed = self._parser.parse_overrides([*overrides])
         self._loader.validate_sweep_overrides_legal(parsed, RunMode.RUN, from_shell=True)
-        choices = tuple(each.input_line or "" for each in parsed if self._decides(each))
-        if choices not in self._bases:  # jobs of a sweep differ in values, mostly
-            self._files.found.clear()
+        choices = tuple(override.input_line or "" for override in parsed if self._affects_composition(override))
+        if choices not in self._bases:  # most jobs of a sweep differ only in values
+            self._repository.diagnostics.clear()
             base = self._loader.load_configuration("config", [*choices], RunMode.RUN)
-            self._bases[choices] = base, [*self._files.found.values()]
-        base, self.found = self._bases[choices]
+            self._bases[choices] = base, [*self._repository.diagnostics.values()]
+        base, self.file_diagnostics = self._bases[choices]
         config = deepcopy(base)
-        self._loader._apply_overrides_to_config([each for each in parsed if not self._decides(each)], config)
-        own = [each for each in parsed if not each.is_hydra_override()]
-        how: Any = config.hydra.job.config.override_dirname
+        self._loader._apply_overrides_to_config(
+            [override for override in parsed if not self._affects_composition(override)], config
+        )
+        task_overrides = [override for override in parsed if not override.is_hydra_override()]
+        dirname_settings: Any = config.hydra.job.config.override_dirname
         with read_write(config.hydra), open_dict(config.hydra):
-            config.hydra.overrides.hydra = [each.input_line for each in parsed if each.is_hydra_override()]
-            config.hydra.overrides.task = [each.input_line for each in own]
-            config.hydra.job.override_dirname = get_overrides_dirname(own, **how)
-            config.hydra.job.update(num=number, id=str(number))
-            HydraConfig.instance().cfg = config  # type: ignore[assignment]  # as Hydra does it
+            config.hydra.overrides.hydra = [item.input_line for item in parsed if item.is_hydra_override()]
+            config.hydra.overrides.task = [item.input_line for item in task_overrides]
+            config.hydra.job.override_dirname = get_overrides_dirname(task_overrides, **dirname_settings)
+            config.hydra.job.update(num=job, id=str(job))
+            HydraConfig.instance().cfg = config  # type: ignore[assignment]  # as in Hydra
             config.hydra.runtime.output_dir = "outputs"
-            with suppress(OmegaConfBaseException):  # whoever checks the values finds it as well
+            with suppress(OmegaConfBaseException):  # reported by the check of all values
                 config.hydra.runtime.output_dir = config.hydra.run.dir
         return config
 
-    def attempt(self, words: Sequence[str], number: int = 0) -> tuple[DictConfig | None, list[str], list[Mistake]]:
-        """Compose, and where that fails go on without what is to blame, so that every mistake is found.
+    def compose_tolerant(
+        self, overrides: Sequence[str], job: int = 0
+    ) -> tuple[DictConfig | None, list[str], list[Diagnostic]]:
+        """Compose; remove invalid overrides one by one, so that every error is reported.
 
         Returns:
-            DictConfig | None: The config of the words that are right; None where too little is left of it.
-            list[str]: These words.
-            list[Mistake]: What is wrong with the others; what is wrong with files is in `found`.
+            DictConfig | None: The config of the valid overrides; None if the others are needed to compose one.
+            list[str]: The valid overrides.
+            list[Diagnostic]: The errors in the others. Errors in files are in `file_diagnostics`.
         """
-        good, found = self.parsable(words)
+        valid, diagnostics = self.check_syntax(overrides)
         while True:
             try:
-                config = self.compose(good, number)
-            except Exception as error:  # Hydra's own errors, and what its code stumbles over
-                word = self._to_blame(good, error)
-                found.append(mistake_in(error, word, self._options))
-                if word is None or word.lstrip("+").startswith(RECIPES):  # much hangs on these
-                    return None, good, [*found, *self.found]
-                group = key_of(word)
-                below = (f"{group}.", f"+{group}.", f"++{group}.", f"~{group}.") if self._is_group(group) else "\0"
-                good = [each for each in good if each != word and not each.startswith(below)]
+                config = self.compose(valid, job)
+            except Exception as error:  # also errors that Hydra's code raises by accident
+                culprit = self._find_invalid_override(valid, error)
+                diagnostics.append(diagnose_hydra_error(error, culprit, self._group_options))
+                if culprit is None or culprit.lstrip("+").startswith(GLOBAL_GROUP_PREFIXES):  # others depend on it
+                    return None, valid, [*diagnostics, *self.file_diagnostics]
+                group = get_override_key(culprit)
+                nested = (f"{group}.", f"+{group}.", f"++{group}.", f"~{group}.") if self._is_group(group) else "\0"
+                valid = [override for override in valid if override != culprit and not override.startswith(nested)]
                 continue
-            taken_out = [word for word in good if word.startswith("~") and key_of(word) in KEYS]
-            missed = [word for word in taken_out if key_of(word) not in config]
-            if not missed:
-                return config, good, found
-            found += [Mistake(key_of(word), NEEDED, f"leave {word} out", Place(word)) for word in missed]
-            good = [word for word in good if word not in missed]
+            deletions = {override: get_override_key(override) for override in valid if override.startswith("~")}
+            invalid = {override: key for override, key in deletions.items() if key in ROOT_KEYS and key not in config}
+            if not invalid:
+                return config, valid, diagnostics
+            diagnostics += [
+                Diagnostic(key, REQUIRED_KEY_MESSAGE, f"leave {override} out", SourceLocation(override))
+                for override, key in invalid.items()
+            ]
+            valid = [override for override in valid if override not in invalid]
 
-    def config_of(self, words: Sequence[str]) -> DictConfig:
+    def compose_checked(self, overrides: Sequence[str]) -> DictConfig:
         """Compose.
 
         Raises:
-            UserError: Lists every mistake in the words, and in the files that they choose.
+            UserError: Lists every error in the overrides and in the files that they choose.
         """
-        config, _, mistakes = self.attempt(words)
-        refuse([*mistakes, *self.found])
-        assert config is not None  # or a mistake says why
+        config, _, diagnostics = self.compose_tolerant(overrides)
+        raise_on_errors([*diagnostics, *self.file_diagnostics])
+        assert config is not None  # otherwise there is a diagnostic
         return config
 
-    def axes(self, words: Sequence[str]) -> dict[str, list[str] | IntervalSweep]:
-        """The words that each key of a sweep takes in turn, in the order of the command line; a later key wins.
+    def parse_axes(self, overrides: Sequence[str]) -> dict[str, list[str] | IntervalSweep]:
+        """Return the overrides of each key of a sweep, in the order of the command line; a later key replaces others.
 
-        An interval, which has no end of values, stands for itself.
+        An interval, which has infinitely many values, is returned as it is.
 
         Raises:
-            HydraException: A word does not follow Hydra's grammar.
+            HydraException: An override does not follow Hydra's grammar.
         """
         axes: dict[str, list[str] | IntervalSweep] = {}
-        for each in self.parsed(words):
-            key = each.get_key_element()
-            if each.is_interval_sweep():
-                axes[key] = cast(IntervalSweep, each.value())
-            elif each.is_sweep_override():
-                axes[key] = [f"{key}={value}" for value in each.sweep_string_iterator()]
+        for override in self.parse_overrides(overrides):
+            key = override.get_key_element()
+            if override.is_interval_sweep():
+                axes[key] = cast(IntervalSweep, override.value())
+            elif override.is_sweep_override():
+                axes[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
             else:
-                axes[key] = [each.input_line or ""]
+                axes[key] = [override.input_line or ""]
         return axes
 
-    def shared(self, words: Sequence[str]) -> list[str]:
-        """Return the words of a command line that hold for a whole sweep: enough to see its settings.
+    def select_shared(self, overrides: Sequence[str]) -> list[str]:
+        """Return the overrides that hold for a whole sweep; they determine its settings.
 
         Raises:
-            HydraException: A word does not follow Hydra's grammar.
+            HydraException: An override does not follow Hydra's grammar.
         """
-        return shared_overrides(self.parsed(words), self._is_group)
+        return shared_overrides(self.parse_overrides(overrides), self._is_group)
 
-    def parsed(self, words: Sequence[str]) -> list[Override]:
-        """The words as Hydra reads them.
+    def parse_overrides(self, overrides: Sequence[str]) -> list[Override]:
+        """Parse overrides.
 
         Raises:
-            HydraException: A word does not follow Hydra's grammar.
+            HydraException: An override does not follow Hydra's grammar.
         """
-        return self._parser.parse_overrides([*words])
+        return self._parser.parse_overrides([*overrides])
 
-    def is_choice(self, word: str) -> bool:
-        """Whether a word chooses a file, and not a value."""
-        return self._is_choice(self._parser.parse_override(word))
+    def is_choice(self, override: str) -> bool:
+        """Return whether an override chooses a file instead of setting a value."""
+        return self._is_choice(self._parser.parse_override(override))
 
-    def change(self, config: DictConfig, word: str) -> Any:
-        """Set one value in a config that was composed.
-
-        Returns:
-            Any: The value as the config has it now, as plain containers, references unresolved.
-        """
-        override = self._parser.parse_override(f"++{word.lstrip('+')}" if word.startswith("+") else word)
-        self._loader._apply_overrides_to_config([override], config)
-        parent, _, name = override.key_or_group.rpartition(".")
+    def set_value(self, config: DictConfig, override: str) -> Any:
+        """Set one value in a composed config; return it as plain containers, with interpolations unresolved."""
+        parsed = self._parser.parse_override(f"++{override.lstrip('+')}" if override.startswith("+") else override)
+        self._loader._apply_overrides_to_config([parsed], config)
+        parent, _, name = parsed.key_or_group.rpartition(".")
         value: Any = (OmegaConf.select(config, parent) if parent else config)._get_node(name)
         return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value._value()
 
-    def layers(self, words: Sequence[str]) -> list[Layer]:
-        """What these words, which must be right, are composed of; later layers win."""
-        return layers(self._loader, words)
+    def load_layers(self, overrides: Sequence[str]) -> list[Layer]:
+        """Return the layers that valid overrides are composed of; later layers take precedence."""
+        return load_layers(self._loader, overrides)
 
-    def parsable(self, words: Sequence[str]) -> tuple[list[str], list[Mistake]]:
-        """The words that follow Hydra's grammar, and what is wrong with the others."""
-        good, found = [], []
-        for word in words:
+    def check_syntax(self, overrides: Sequence[str]) -> tuple[list[str], list[Diagnostic]]:
+        """Return the overrides that follow Hydra's grammar, and the errors in the others."""
+        valid = []
+        diagnostics = []
+        for override in overrides:
             try:
-                self._parser.parse_override(word)
-                good.append(word)
+                self._parser.parse_override(override)
+                valid.append(override)
             except HydraException as error:
-                problem = f"Hydra cannot read it: {str(error).splitlines()[0]}"
-                found.append(Mistake(word.partition("=")[0], problem, "quote what has a meaning in it", Place(word)))
-        return good, found
+                problem = f"not a valid override: {str(error).splitlines()[0]}"
+                hint = "expected key=value, with special characters quoted"
+                diagnostics.append(Diagnostic(override.partition("=")[0], problem, hint, SourceLocation(override)))
+        return valid, diagnostics
 
-    def _to_blame(self, words: Sequence[str], error: Exception) -> str | None:
-        """The word without which this error is gone; None where it lies in a file."""
+    def _find_invalid_override(self, overrides: Sequence[str], error: Exception) -> str | None:
+        """Return the override without which this error disappears, or None if the error is in a file."""
 
-        def named(word: str) -> bool:  # the likely ones first
-            return word not in str(error) and f"'{key_of(word)}'" not in str(error)
+        def is_unlikely(override: str) -> bool:
+            return override not in str(error) and f"'{get_override_key(override)}'" not in str(error)
 
-        for word in sorted(words, key=named):
+        for candidate in sorted(overrides, key=is_unlikely):
             try:
-                self.compose([each for each in words if each != word])
+                self.compose([override for override in overrides if override != candidate])
             except Exception as other:
                 if str(other) == str(error):
                     continue
-            return word
+            return candidate
         return None
 
-    def _decides(self, override: Override) -> bool:
-        """Whether a word is known before anything is composed; values can be set afterwards."""
-        return self._is_choice(override) or (override.is_hydra_override() and override.key_or_group not in OF_A_JOB)
+    def _affects_composition(self, override: Override) -> bool:
+        """Return whether an override must be applied before composition; values can be set afterwards."""
+        return self._is_choice(override) or (
+            override.is_hydra_override() and override.key_or_group not in HYDRA_JOB_KEYS
+        )
 
     def _is_choice(self, override: Override) -> bool:
         return override.key_or_group == "hydra.searchpath" or self._is_group(override.key_or_group)
 
-    @cache  # noqa: B019  composers are few
+    @cache  # noqa: B019  there are few composers
     def _is_group(self, key: str) -> bool:
-        return "." not in key and bool(self._files.group_exists(key))
+        return "." not in key and bool(self._repository.group_exists(key))
 
-    def _options(self, group: str) -> list[str]:
-        return self._files.get_group_options(group) if self._is_group(group) else []
+    def _group_options(self, group: str) -> list[str]:
+        return self._repository.get_group_options(group) if self._is_group(group) else []
 
 
-def key_of(word: str) -> str:
-    """The key that a word of the command line sets or chooses for."""
-    return word.lstrip("+~").partition("=")[0]
+def get_override_key(override: str) -> str:
+    """Return the key or group of an override."""
+    return override.lstrip("+~").partition("=")[0]

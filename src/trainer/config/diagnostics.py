@@ -1,7 +1,7 @@
-"""Mistake: something in a config that a user can mend: its key, where it was written, and what would be right."""
+"""Errors and warnings about configs, with key, suggestion and source location."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -10,16 +10,16 @@ from rich.text import Text
 
 from trainer.core.errors import UserError
 
-NEEDED = "every config needs it"
+REQUIRED_KEY_MESSAGE = "required in every config"
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a value was written: on the command line, or in a file.
+class SourceLocation:
+    """Location of a value: an override of the command line, or a line of a file.
 
     Args:
-        text: The words of the command line, or the path of the file as one would type it here.
-        line: In the file, from 1; 0 for the command line.
+        text: The override, or the path of the file relative to the working directory.
+        line: Line of the file, from 1. Defaults to 0, for an override.
     """
 
     text: str
@@ -30,74 +30,76 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Mistake:
-    """One thing that is wrong.
+class Diagnostic:
+    """An error or a warning about a config.
 
     Args:
-        key: Dotted, as it is typed; "" where no key is to blame.
-        problem: What is wrong.
-        instead: What would be right, e.g. "did you mean 'hidden'?"; "" where nothing can be offered.
-        place: Where it was written; None where it was not written at all.
-        jobs: Numbers of the jobs of a sweep that have it; empty for a single run.
-        stops: Whether a run is refused for it; if not, it is a warning.
+        key: Dotted key; "" if the problem belongs to no key.
+        problem: Description of the problem.
+        suggestion: Possible fix, e.g. "did you mean 'hidden'?". Defaults to none.
+        location: Location of the value. Defaults to None, if it is not set anywhere.
+        jobs: Numbers of the affected jobs of a sweep. Defaults to none, for a single run.
+        is_error: Whether the run is refused; otherwise this is a warning. Defaults to true.
     """
 
     key: str
     problem: str
-    instead: str = ""
-    place: Place | None = None
+    suggestion: str = ""
+    location: SourceLocation | None = None
     jobs: tuple[int, ...] = ()
-    stops: bool = True
+    is_error: bool = True
 
     def __str__(self) -> str:
         text = f"{self.key}: {self.problem}" if self.key else self.problem
-        text += f"; {self.instead}" if self.instead else ""
-        jobs = f"  (job {_numbers(self.jobs)})" if self.jobs else ""
-        return text + (f"  ({self.place})" if self.place else "") + jobs
+        text += f"; {self.suggestion}" if self.suggestion else ""
+        jobs = f"  (job {_format_ranges(self.jobs)})" if self.jobs else ""
+        return text + (f"  ({self.location})" if self.location else "") + jobs
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: `file` and `line` are null for what stands on the command line."""
-        facts = asdict(self)
-        place = facts.pop("place") or {"text": None, "line": 0}
-        in_file = bool(place["line"])
+        """Return the fields for JSON; `file` and `line` are null for an override of the command line."""
+        location = self.location or SourceLocation("")
         return {
-            **facts,
-            "file": place["text"] if in_file else None,
-            "line": place["line"] or None,
-            "typed": None if in_file else place["text"],
-            "jobs": list(self.jobs),
+            "key": self.key,
+            "severity": "error" if self.is_error else "warning",
+            "problem": self.problem,
+            "suggestion": self.suggestion,
+            "file": location.text if location.line else None,
+            "line": location.line or None,
+            "override": None if location.line else location.text or None,
+            "jobs": [*self.jobs],
         }
 
 
-def refuse(mistakes: Iterable[Mistake]) -> None:
-    """End here if one of them stops a run.
+def raise_on_errors(diagnostics: Iterable[Diagnostic]) -> None:
+    """Raise if there are errors among the diagnostics.
 
     Raises:
-        UserError: Names all of them, one a line.
+        UserError: Lists all errors, one a line.
     """
-    stopping = [str(mistake) for mistake in mistakes if mistake.stops]
-    if stopping:
-        raise UserError("\n       ".join(stopping))
+    errors = [str(diagnostic) for diagnostic in diagnostics if diagnostic.is_error]
+    if errors:
+        raise UserError("\n       ".join(errors))
 
 
-def table(mistakes: Iterable[Mistake]) -> Table:
-    """All mistakes for the terminal, one a row."""
-    rows, swept = [*mistakes], any(mistake.jobs for mistake in mistakes)
-    shown = Table("key", "where", "what is wrong", "what would be right", *(["jobs"] if swept else []), box=SIMPLE_HEAD)
-    for each in rows:
-        where = "" if each.place is None else f"{each.place.text}:{each.place.line}".removesuffix(":0")
-        problem = each.problem if each.stops else f"warning: {each.problem}"
-        cells = [each.key, where, problem, each.instead, *([_numbers(each.jobs)] if swept else [])]
-        shown.add_row(*(Text(cell, overflow="fold") for cell in cells))  # as text: brackets are no markup
-    return shown
+def build_diagnostic_table(diagnostics: Iterable[Diagnostic]) -> Table:
+    """Return a table for the terminal with one diagnostic a row."""
+    rows = [*diagnostics]
+    has_jobs = any(row.jobs for row in rows)
+    table = Table("key", "location", "problem", "suggestion", *["jobs"] * has_jobs, box=SIMPLE_HEAD)
+    for row in rows:
+        location = f"{row.location.text}:{row.location.line}".removesuffix(":0") if row.location else ""
+        problem = row.problem if row.is_error else f"warning: {row.problem}"
+        cells = [row.key, location, problem, row.suggestion, *[_format_ranges(row.jobs)] * has_jobs]
+        table.add_row(*(Text(cell, overflow="fold") for cell in cells))  # Text: brackets are no markup
+    return table
 
 
-def _numbers(jobs: tuple[int, ...]) -> str:
-    """`0-3,7`: numbers with runs of them drawn together."""
-    runs: list[list[int]] = []
+def _format_ranges(jobs: tuple[int, ...]) -> str:
+    """Return job numbers with consecutive ones merged: `0-3,7`."""
+    ranges: list[list[int]] = []
     for job in sorted(jobs):
-        if runs and runs[-1][1] == job - 1:
-            runs[-1][1] = job
+        if ranges and ranges[-1][1] == job - 1:
+            ranges[-1][1] = job
         else:
-            runs.append([job, job])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+            ranges.append([job, job])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)

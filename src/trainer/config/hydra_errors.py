@@ -1,4 +1,4 @@
-"""Hydra's errors, and OmegaConf's, as mistakes that name the key and the word to blame. Imports no torch."""
+"""Translation of Hydra's and OmegaConf's errors into diagnostics. Imports no torch."""
 
 import re
 from collections.abc import Callable
@@ -6,49 +6,50 @@ from typing import Any
 
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
-from trainer.config.diagnostics import Mistake, Place
-from trainer.core.errors import nearest
-from trainer.core.optional_packages import install_command
+from trainer.config.diagnostics import Diagnostic, SourceLocation
+from trainer.core.errors import suggest_names
+from trainer.core.optional_packages import format_install_command
 
-# launchers that others have written, and our extras that bring them
-EXTRAS = {"joblib": "parallel", "submitit_slurm": "slurm", "submitit_local": "slurm"}
+# third-party launchers, and the extras that install them
+LAUNCHER_EXTRAS = {"joblib": "parallel", "submitit_slurm": "slurm", "submitit_local": "slurm"}
 
 
-def mistake_in(error: Exception, word: str | None, options: Callable[[str], list[str]]) -> Mistake:
-    """What is wrong with a word of the command line that Hydra could not compose.
+def diagnose_hydra_error(error: Exception, override: str | None, options: Callable[[str], list[str]]) -> Diagnostic:
+    """Return the diagnostic of an error that Hydra raised during composition.
 
     Args:
-        error: Hydra's.
-        word: To blame; None where it lies in a file.
-        options: The choices of a group, by its name; none for what is no group.
+        error: Hydra's error.
+        override: Override that causes it; None if the error is in a file.
+        options: Function that returns the choices of a group, or an empty list for a key that is no group.
     """
-    place = Place(word) if word else None
-    key, _, value = (word or "").lstrip("+~").partition("=")
+    location = SourceLocation(override) if override else None
+    key, _, value = (override or "").lstrip("+~").partition("=")
     cause: Any = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
-    if word and "Ambiguous value" in str(error):
-        return Mistake(key, "several values for one run", f"a list is {key}=[{value}], a sweep has --multirun", place)
+    if override and "Ambiguous value" in str(error):
+        hint = f"expected a list, {key}=[{value}], or --multirun for a sweep"
+        return Diagnostic(key, "several values for one run", hint, location)
     if missing := re.search(r"Could not (?:find|load) '([^']+)/([^'/]+)'", str(error)):
-        extra = EXTRAS.get(missing[2]) if missing[1] == "hydra/launcher" else None
-        near = nearest(missing[2], sorted(options(missing[1])), all_of=100)
-        near = f"it comes with: {install_command(extra)}" if extra else near
-        return Mistake(missing[1], f"there is no '{missing[1]}/{missing[2]}'", near, place)
+        extra = LAUNCHER_EXTRAS.get(missing[2]) if missing[1] == "hydra/launcher" else None
+        names = suggest_names(missing[2], sorted(options(missing[1])), max_listed=100)
+        hint = f"install it: {format_install_command(extra)}" if extra else names
+        return Diagnostic(missing[1], f"there is no '{missing[1]}/{missing[2]}'", hint, location)
     if isinstance(cause, ValidationError):
-        return Mistake(key or str(cause.full_key), str(cause).splitlines()[0], place=place)
-    if (keys := _keys_beside(cause)) is not None:
-        offer = nearest(str(cause.key), keys)
-        if "_target_" in keys and word and not word.startswith(("+", "~")):
-            offer += f" (an argument that the config does not list is added with a plus: +{word})"
-        return Mistake(str(cause.full_key or cause.key), "no such key", offer.strip(), place)
+        return Diagnostic(key or str(cause.full_key), str(cause).splitlines()[0], location=location)
+    if (siblings := _find_sibling_keys(cause)) is not None:
+        hint = suggest_names(str(cause.key), siblings)
+        if "_target_" in siblings and override and not override.startswith(("+", "~")):
+            hint += f" (to add an argument that the config does not list, type a plus: +{override})"
+        return Diagnostic(str(cause.full_key or cause.key), "no such key", hint.strip(), location)
     if "An item is already at" in str(error):
-        return Mistake(key, "is there already", f"leave the plus out: {key}={value}", place)
-    return Mistake(key, plain(error).replace("\n", " "), place=place)
+        return Diagnostic(key, "key already exists", f"leave the plus out: {key}={value}", location)
+    return Diagnostic(key, format_hydra_error(error).replace("\n", " "), location=location)
 
 
-def plain(error: BaseException) -> str:
-    """The words of Hydra's error, without what is of no help."""
-    text = re.sub(r"\s*(Config s|S)earch path:.*", "", str(error), flags=re.DOTALL)  # folders
-    text = re.sub(r":?\n\t", lambda tab: ": " if tab[0][0] == ":" else ", ", text)  # options: in one line
-    # Hydra's advice to append an unknown key would let the misspelt one in
+def format_hydra_error(error: BaseException) -> str:
+    """Return the message of a Hydra error without search paths, object types and misleading advice."""
+    text = re.sub(r"\s*(Config s|S)earch path:.*", "", str(error), flags=re.DOTALL)
+    text = re.sub(r":?\n\t", lambda tab: ": " if tab[0][0] == ":" else ", ", text)  # options on one line
+    # Hydra advises to append an unknown key, which would accept a misspelled one
     text = re.sub(r"\s*To append to your config use .*", "", text)
     text = re.sub(r"\n\s*(full_key|object_type|reference_type)\b.*", "", text)
     cause = error.__cause__ or error.__context__
@@ -57,8 +58,8 @@ def plain(error: BaseException) -> str:
     return re.sub(r"\n\s*\n+", "\n", text).strip()
 
 
-def _keys_beside(error: Any) -> list[str] | None:
-    """For a key that does not exist: the keys beside it. OmegaConf keeps their node in the error."""
+def _find_sibling_keys(error: Any) -> list[str] | None:
+    """Return the keys of the node in which OmegaConf did not find a key, or None for other errors."""
     node = getattr(error, "parent_node", None)
     if "not in" not in str(error) or node is None or not hasattr(node, "keys"):
         return None

@@ -1,19 +1,22 @@
-"""Launchers: those that have an engine of ours in their place, by the names that their configs give them."""
+"""Names of the launchers for which the package has executors of its own."""
 
 from omegaconf import DictConfig, OmegaConf
 
-_PLUGIN = "hydra_plugins.hydra_submitit_launcher.submitit_launcher."
-RAY, SLURM, LOCAL = "trainer.sweep.executors.ray.OnRay", f"{_PLUGIN}SlurmLauncher", f"{_PLUGIN}LocalLauncher"
+_SUBMITIT_PREFIX = "hydra_plugins.hydra_submitit_launcher.submitit_launcher."
+RAY_LAUNCHER = "trainer.sweep.executors.ray.RayExecutor"
+SLURM_LAUNCHER = f"{_SUBMITIT_PREFIX}SlurmLauncher"
+LOCAL_LAUNCHER = f"{_SUBMITIT_PREFIX}LocalLauncher"
 
 
-def is_elsewhere(config: DictConfig) -> bool:
-    """Whether the jobs of a sweep may run on other machines, of which nothing can be told here."""
+def is_remote(config: DictConfig) -> bool:
+    """Return whether the jobs of a sweep may run on other machines, which cannot be checked from this one."""
     target = OmegaConf.select(config, "hydra.launcher._target_")
-    return target == SLURM or (target == RAY and config.hydra.launcher.address != "local")
+    return target == SLURM_LAUNCHER or (target == RAY_LAUNCHER and config.hydra.launcher.address != "local")
 
 
-def is_side_by_side(config: DictConfig) -> bool:
-    """Whether each job of a sweep gets a process of this machine, beside others."""
+def is_parallel(config: DictConfig) -> bool:
+    """Return whether the jobs of a sweep run in parallel processes of this machine."""
     target = OmegaConf.select(config, "hydra.launcher._target_")
-    asked = (OmegaConf.select(config, f"sweep.{key}") for key in ("workers", "jobs_per_gpu"))
-    return target not in (RAY, SLURM, LOCAL) and any(asked)
+    return target not in (RAY_LAUNCHER, SLURM_LAUNCHER, LOCAL_LAUNCHER) and any(
+        OmegaConf.select(config, f"sweep.{key}") for key in ("workers", "jobs_per_gpu")
+    )

@@ -1,4 +1,4 @@
-"""Monitors: the callbacks and the scheduler that compare epochs by a metric, and whether they look for small values."""
+"""Callbacks and schedulers that monitor a metric, and the direction in which it improves."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -9,19 +9,19 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from trainer.core.metric_direction import AUTO, MODES, Direction, direction_of
+from trainer.core.metric_direction import AUTO, MODES, Direction, infer_direction
 
-PLATEAU_METRIC = "val/loss"  # that PyTorch's plateau scheduler monitors, which takes no `monitor`
+PLATEAU_METRIC = "val/loss"  # monitored by PyTorch's plateau scheduler, which has no argument `monitor`
 
 
 @dataclass(frozen=True)
 class Monitor:
-    """A callback or scheduler of a config that compares epochs by a metric.
+    """A callback or scheduler of a config that monitors a metric.
 
     Args:
-        key: Key of its node, e.g. `callbacks.checkpoint`.
-        metric: The metric; None if epochs are not compared.
-        mode: As configured; `auto` if it is left to the metric.
+        key: Dotted key of its node, e.g. `callbacks.checkpoint`.
+        metric: Name of the metric; None if epochs are not compared.
+        mode: Configured mode; `auto` if the metric determines it.
     """
 
     key: str
@@ -29,43 +29,44 @@ class Monitor:
     mode: Any
 
 
-def monitors(config: DictConfig) -> Iterator[Monitor]:
-    """Yield the callbacks and the scheduler that have a `mode`, in the sense of Lightning and PyTorch."""
+def find_monitors(config: DictConfig) -> Iterator[Monitor]:
+    """Yield the callbacks and the scheduler that have a `mode` as in Lightning and PyTorch."""
     nodes = {f"callbacks.{name}": node for name, node in (config.callbacks or {}).items()}
     for key, node in {**nodes, "scheduler": config.scheduler}.items():
         if not OmegaConf.is_dict(node) or "_target_" not in node:
             continue
-        defaults = _defaults(node["_target_"])
-        written, by_code = node.get("mode"), defaults.get("mode")
-        if written not in MODES and by_code not in MODES:  # `mode` has another meaning here, or does not exist
+        defaults = _get_defaults(node["_target_"])
+        mode = node.get("mode")
+        default_mode = defaults.get("mode")
+        if mode not in MODES and default_mode not in MODES:  # `mode` has another meaning, or does not exist
             continue
         if "monitor" in node:
-            yield Monitor(key, node["monitor"], AUTO if written is None else written)
-        elif "monitor" in defaults:  # without a `mode` beside it the code chooses both
-            yield Monitor(key, defaults["monitor"], by_code if written is None else written)
+            yield Monitor(key, node["monitor"], AUTO if mode is None else mode)
+        elif "monitor" in defaults:  # the code chooses both unless a mode is set
+            yield Monitor(key, defaults["monitor"], default_mode if mode is None else mode)
         elif node["_target_"].endswith(".ReduceLROnPlateau"):
-            yield Monitor(key, PLATEAU_METRIC, AUTO if written is None else written)
+            yield Monitor(key, PLATEAU_METRIC, AUTO if mode is None else mode)
 
 
-def with_modes(config: DictConfig, measured: Mapping[str, Direction]) -> DictConfig:
-    """Return a config in which each monitor has the mode that goes with its metric.
+def resolve_monitor_modes(config: DictConfig, measured: Mapping[str, Direction]) -> DictConfig:
+    """Return a copy of a config in which each monitor has the mode of its metric.
 
     Args:
-        config: The whole config; it is not changed.
+        config: Complete config.
         measured: Directions of the objective's metrics.
     """
-    made = deepcopy(config)
-    for each in monitors(config):
-        direction = direction_of(each.metric, measured) if each.metric else None
-        mode = direction or (each.mode if each.mode in ("min", "max") else "min")  # without a metric any will do
-        OmegaConf.update(made, f"{each.key}.mode", mode, force_add=True)
-    return made
+    resolved = deepcopy(config)
+    for monitor in find_monitors(config):
+        direction = infer_direction(monitor.metric, measured) if monitor.metric else None
+        mode = direction or (monitor.mode if monitor.mode in ("min", "max") else "min")  # any, without a metric
+        OmegaConf.update(resolved, f"{monitor.key}.mode", mode, force_add=True)
+    return resolved
 
 
-def _defaults(target: str) -> dict[str, Any]:
-    """Return the default of each argument that has one; none if that cannot be read."""
+def _get_defaults(target: str) -> dict[str, Any]:
+    """Return the default of each argument that has one; nothing if the signature cannot be read."""
     try:
         parameters = inspect.signature(resolve_name(target)).parameters
     except (ImportError, AttributeError, ValueError, TypeError):
         return {}
-    return {name: each.default for name, each in parameters.items() if each.default is not each.empty}
+    return {name: item.default for name, item in parameters.items() if item.default is not item.empty}

@@ -1,8 +1,8 @@
-"""Where the config comes from: the root's keys and types, and the folders that Hydra searches.
+"""Root keys and types of the config, and the directories that Hydra searches. Imports no torch.
 
-`conf/` holds one folder a choice (`model=cnn` is `conf/model/cnn.yaml`), `experiments/` whole recipes
-(`experiment=mnist_cnn` is `experiments/mnist_cnn.yaml`). The packaged ones come first; a `conf/` or an
-`experiments/` in the working directory joins in behind them. This module imports no torch.
+`conf/` contains one directory per group (`model=cnn` is `conf/model/cnn.yaml`), `experiments/` one file per experiment
+(`experiment=mnist_cnn` is `experiments/mnist_cnn.yaml`). Packaged files take precedence over those in `conf/` and
+`experiments/` of the working directory.
 """
 
 import re
@@ -18,30 +18,30 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSou
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-# an installed wheel carries both folders in trainer/_data; a checkout has them at its top
-HOME = _PACKAGE / "_data" if (_PACKAGE / "_data").is_dir() else _PACKAGE.parents[1]
-YAML_FILES = "[!.]*.yaml"  # macOS and editors leave hidden copies: ._cnn.yaml
-# the keys of `model`, which is no dataclass: networks and tasks are anybody's
-OF_MODEL = {
+_PACKAGE_DIR = Path(__file__).resolve().parents[1]
+# an installed wheel contains both directories in trainer/_data, a checkout in its root
+RESOURCE_DIR = _PACKAGE_DIR / "_data" if (_PACKAGE_DIR / "_data").is_dir() else _PACKAGE_DIR.parents[1]
+YAML_PATTERN = "[!.]*.yaml"  # without hidden copies of macOS and editors, such as ._cnn.yaml
+# keys of `model`, which is no dataclass because networks and tasks can be of any class
+MODEL_KEYS = {
     "task": "The training procedure.",
     "net": "The network.",
-    "monitor": "The metric that says which epoch is best; null: keep the last one.",
+    "monitor": "The metric that determines the best epoch; null: keep the last one.",
 }
 
 
 @dataclass
-class Sweep:
-    """How `--multirun` makes jobs of its words and runs them; no job depends on it."""
+class SweepConfig:
+    """Settings of `--multirun`: creation and execution of jobs; no job depends on them."""
 
     seeds: int | None = None
-    samples: int | None = None
+    random_samples: int | None = None
     sample_seed: int = 1
     zip: list[Any] = field(default_factory=list)
     grids: list[str] = field(default_factory=list)
     workers: int | None = None
     jobs_per_gpu: int | None = None
-    trials: int | None = None
+    n_trials: int | None = None
     sampler: Any = "tpe"
     pruner: Any = "none"
     retries: int = 0
@@ -51,9 +51,9 @@ class Sweep:
 
 @dataclass
 class Config:
-    """Every key at the top of a config; one that is not here is refused, wherever it was written.
+    """Root keys of a config; others are refused.
 
-    The values a run starts from stand in `conf/config.yaml`, with a comment each.
+    The default values are set in `conf/config.yaml`, each with a comment.
     """
 
     task_name: str = MISSING
@@ -67,7 +67,7 @@ class Config:
     compile: bool = False
     optimized_metric: Any = None
     outputs: str = MISSING
-    sweep: Sweep = field(default_factory=Sweep)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
     data: Any = MISSING
     model: Any = MISSING
     objective: Any = MISSING
@@ -78,13 +78,13 @@ class Config:
     trainer: Any = MISSING
 
 
-KEYS = [each.name for each in fields(Config)]
+ROOT_KEYS = [key.name for key in fields(Config)]
 
 
 class ExperimentSource(ConfigSource):
-    """Serves the YAML files of a folder as the choices of the group `experiment`.
+    """Config source that provides the YAML files of a directory as choices of the group `experiment`.
 
-    Each file may change any key (Hydra's package `_global_`), and its name becomes `task_name`.
+    Each file may change any key (Hydra's package `_global_`); its name is the default of `task_name`.
     """
 
     @staticmethod
@@ -105,7 +105,7 @@ class ExperimentSource(ConfigSource):
             return [] if results_filter == ObjectType.CONFIG else ["experiment"]
         if config_path != "experiment" or results_filter == ObjectType.GROUP:
             return []
-        return sorted(path.stem for path in Path(self.path).glob(YAML_FILES))
+        return sorted(path.stem for path in Path(self.path).glob(YAML_PATTERN))
 
     def load_config(self, config_path: str) -> ConfigResult:
         file = self._file(config_path)
@@ -118,49 +118,54 @@ class ExperimentSource(ConfigSource):
 
     def _file(self, config_path: str) -> Path:
         group, _, name = config_path.removesuffix(".yaml").rpartition("/")
-        return Path(self.path) / (f"{name}.yaml" if group == "experiment" else "none/of/ours")
+        return Path(self.path) / (f"{name}.yaml" if group == "experiment" else "nonexistent")
 
 
 class TrainerSearchPath(SearchPathPlugin):
-    """Adds the packaged experiments, and what the working directory holds, to Hydra's search path."""
+    """Hydra plugin that adds the packaged experiments and the working directory to the search path."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        search_path.append("trainer", f"experiments://{HOME / 'experiments'}")
-        for folder in user_folders():
-            scheme = "experiments" if folder.name == "experiments" else "file"
-            search_path.append("working directory", f"{scheme}://{folder}")
+        search_path.append("trainer", f"experiments://{RESOURCE_DIR / 'experiments'}")
+        for directory in find_user_config_dirs():
+            scheme = "experiments" if directory.name == "experiments" else "file"
+            search_path.append("working directory", f"{scheme}://{directory}")
 
 
-def user_folders() -> list[Path]:
-    """`conf` and `experiments` of the working directory, where they are and are not our own."""
-    folders = [Path.cwd() / "conf", Path.cwd() / "experiments"]
-    return [folder for folder in folders if folder.is_dir() and folder.parent != HOME]
+def find_user_config_dirs() -> list[Path]:
+    """Return `conf` and `experiments` of the working directory if they exist and are not the packaged ones."""
+    directories = [Path.cwd() / "conf", Path.cwd() / "experiments"]
+    return [directory for directory in directories if directory.is_dir() and directory.parent != RESOURCE_DIR]
 
 
-def shadowed() -> list[Path]:
-    """The user's YAML files that Hydra will not read, because a packaged one of the same name comes first."""
+def find_shadowed_files() -> list[Path]:
+    """Return the user's YAML files that Hydra ignores because a packaged file has the same name."""
     return [
         file
-        for folder in user_folders()
-        for file in sorted(folder.glob(YAML_FILES if folder.name == "experiments" else f"[!.]*/{YAML_FILES}"))
-        if (HOME / folder.name / file.relative_to(folder)).is_file()
+        for directory in find_user_config_dirs()
+        for file in list_config_files(directory)
+        if (RESOURCE_DIR / directory.name / file.relative_to(directory)).is_file()
     ]
 
 
-def named_in(config: DictConfig) -> list[str]:
-    """Dotted names of all that a config, or a part of it, has built."""
+def list_config_files(directory: Path) -> list[Path]:
+    """Return the YAML files of a `conf` or `experiments` directory, sorted."""
+    return sorted(directory.glob(YAML_PATTERN if directory.name == "experiments" else f"[!.]*/{YAML_PATTERN}"))
+
+
+def find_targets(config: DictConfig) -> list[str]:
+    """Return the values of every `_target_` in a config or a part of it."""
     return re.findall(r"_target_: *(\S+)", OmegaConf.to_yaml(config))
 
 
-def register() -> None:
-    """Make all this known to Hydra; call it before `hydra.main` or `hydra.compose`."""
-    from trainer.config.hydra_multirun import install  # parts of Hydra that other commands do not need
+def register_hydra_plugins() -> None:
+    """Register schema, sources and sweeper with Hydra; must be called before `hydra.main` or `hydra.compose`."""
+    from trainer.config.hydra_multirun import patch_hydra  # imports parts of Hydra that other commands do not need
 
     for plugin in (ExperimentSource, TrainerSearchPath):
         Plugins.instance().register(plugin)
     store = ConfigStore.instance()
     store.store("schema", Config)
-    # in the place of Hydra's own, which the line above has read: the same grammar, with a ledger
+    # replaces Hydra's own, which the line above has loaded: the same grammar, with a ledger
     sweeper = {"_target_": "hydra_plugins.trainer_sweeper.LedgerSweeper", "max_batch_size": None, "params": None}
     store.store("basic", sweeper, "hydra/sweeper")
-    install()
+    patch_hydra()

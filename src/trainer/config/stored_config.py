@@ -1,4 +1,4 @@
-"""Recorded configs: the config of an earlier run, from its `config.yaml` or a checkpoint, for a new run."""
+"""Config of an earlier run, from its `config.yaml` or a checkpoint, as the config of a new run."""
 
 import os
 from pathlib import Path
@@ -6,27 +6,27 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from trainer.config.schema import HOME
+from trainer.config.schema import RESOURCE_DIR
 
-RUN_DIRECTORY = "${hydra:runtime.output_dir}"
+OUTPUT_DIR_INTERPOLATION = "${hydra:runtime.output_dir}"
 
 
-def primary_config(config: dict[str, Any], run: str, home: Path = HOME) -> dict[str, Any]:
-    """Return a recorded config as the primary config of a new run; what lay in the old run directory lies in the new.
+def build_primary_config(config: dict[str, Any], run: str, home: Path = RESOURCE_DIR) -> dict[str, Any]:
+    """Return a recorded config as the primary config of a new run, with paths moved to the new run directory.
 
     Args:
-        config: Resolved, as plain containers.
-        run: The old run directory, as the config has it.
-        home: The folder whose `conf/config.yaml` has Hydra's own settings.
+        config: Resolved config as plain containers.
+        run: The old run directory as it appears in the config.
+        home: Directory whose `conf/config.yaml` contains Hydra's own settings. Defaults to the packaged one.
     """
-    values: dict[str, Any] = _moved(config, run)
+    values: dict[str, Any] = _relocate_paths(config, run)
     return {"defaults": ["schema", "_self_"], **values, "hydra": OmegaConf.load(home / "conf/config.yaml").hydra}
 
 
-def _moved(value: Any, run: str) -> Any:
+def _relocate_paths(value: Any, run: str) -> Any:
     if isinstance(value, dict):
-        return {name: _moved(child, run) for name, child in value.items()}
+        return {name: _relocate_paths(child, run) for name, child in value.items()}
     if isinstance(value, list):
-        return [_moved(child, run) for child in value]
+        return [_relocate_paths(child, run) for child in value]
     inside = isinstance(value, str) and (value == run or value.startswith(run + os.sep))
-    return RUN_DIRECTORY + value[len(run) :] if inside else value
+    return OUTPUT_DIR_INTERPOLATION + value[len(run) :] if inside else value

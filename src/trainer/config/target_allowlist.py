@@ -1,9 +1,9 @@
-"""Trust: which code a config that came in a file may name. What it names is run when the config is built.
+"""Allow-list of the code that a config from a checkpoint or a run directory may name in `_target_`.
 
-A config on the command line is the user's own. One that lies in a checkpoint or in a run directory may be anybody's, so
-it may name classes of PyTorch, Lightning and this package only, and what the user has declared: `trust=my_package`
-behind a command, or the environment variable `TRAINER_TRUST`. This is no sandbox: such a config still says which
-files are read, and in `trainer test` which ones are written.
+Building a config executes the code that it names. A config on the command line is the user's own, but a checkpoint or a
+run directory may come from anywhere: it may name only classes of PyTorch, Lightning and this package, and packages that
+the user has declared with `--trust my_package` or the environment variable `TRAINER_TRUST`. This is no sandbox: such a
+config still determines which files are read and, in `trainer test`, which files are written.
 """
 
 import inspect
@@ -15,101 +15,96 @@ from typing import Any
 
 from trainer.core.errors import UserError
 
-VARIABLE = "TRAINER_TRUST"
-PACKAGES = ("trainer", "torch.nn", "torch.optim", "torchvision", "torchmetrics", "pytorch_lightning")
-MAKERS = (
-    "trainer.task.objective",
-    "trainer.task.schedulers",
-    "trainer.callbacks.finite_loss",
-)  # of these, functions too
-# a class that builds whatever its arguments name
-NEVER = ("pytorch_lightning.cli", "pytorch_lightning.callbacks.lambda_function")
+TRUST_ENV_VAR = "TRAINER_TRUST"
+TRUSTED_PACKAGES = ("trainer", "torch.nn", "torch.optim", "torchvision", "torchmetrics", "pytorch_lightning")
+# modules whose functions are allowed, in addition to classes
+FACTORY_MODULES = ("trainer.task.objective", "trainer.task.schedulers", "trainer.callbacks.finite_loss")
+# modules with classes that build any object that their arguments name
+BLOCKED_MODULES = ("pytorch_lightning.cli", "pytorch_lightning.callbacks.lambda_function")
+UNDECLARED_REASON = "package is not declared as trusted"
 
-Refusal = tuple[str, str, str]  # key, target, reason
+Violation = tuple[str, str, str]  # key, target, reason
 
 
-def declared(more: str | Iterable[str] = ()) -> tuple[str, ...]:
-    """The packages that the user has declared: those in `TRAINER_TRUST`, and `more`.
+def get_trusted_packages(packages: str | Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the packages that the user has declared, in `TRAINER_TRUST` and in `packages`.
 
     Args:
-        more: Names, or one text with commas between them.
+        packages: Names, or a comma-separated string. Defaults to none.
     """
-    words = more.split(",") if isinstance(more, str) else [*more]
-    return tuple(filter(None, (word.strip() for word in [*os.environ.get(VARIABLE, "").split(","), *words])))
+    names = packages.split(",") if isinstance(packages, str) else [*packages]
+    return tuple(filter(None, (name.strip() for name in [*os.environ.get(TRUST_ENV_VAR, "").split(","), *names])))
 
 
-def refused(config: Any, trusted: Iterable[str] = (), key: str = "") -> Iterator[Refusal]:
-    """What a config names that it may not; nothing is built, and no module is imported that is not trusted.
+def find_untrusted_targets(config: Any, trusted: Iterable[str] = (), key: str = "") -> Iterator[Violation]:
+    """Yield the disallowed targets of a config. Nothing is built, and no untrusted module is imported.
 
     Args:
         config: Plain containers.
-        trusted: Packages that the user has declared.
-        key: Where the config stands, for the answer.
+        trusted: Packages that the user has declared. Defaults to none.
+        key: Dotted key of the config. Defaults to the root.
 
     Yields:
-        Refusal: The dotted key of the node, its target, and why it is refused.
+        Violation: Dotted key of the node, its target, and the reason.
     """
     trusted = tuple(trusted)
     if isinstance(config, dict):
-        if "_target_" in config and (reason := _reason(config["_target_"], trusted)):
+        if "_target_" in config and (reason := _get_rejection_reason(config["_target_"], trusted)):
             yield key, str(config["_target_"]), reason
         for name, child in config.items():
-            yield from refused(child, trusted, f"{key}.{name}" if key else str(name))
+            yield from find_untrusted_targets(child, trusted, f"{key}.{name}" if key else str(name))
     elif isinstance(config, list | tuple):
-        for place, child in enumerate(config):
-            yield from refused(child, trusted, f"{key}[{place}]")
-    elif isinstance(config, str) and "${" in config:  # a resolver may bring in a target of its own
-        yield key, config, "a reference, which no finished config holds"
+        for index, child in enumerate(config):
+            yield from find_untrusted_targets(child, trusted, f"{key}[{index}]")
+    elif isinstance(config, str) and "${" in config:  # a resolver may insert another target
+        yield key, config, "interpolation in a recorded config"
 
 
-def require(config: Any, where: object, trusted: str | Iterable[str] = ()) -> None:
-    """Refuse a config that names code which nobody has declared.
+def require_trusted_targets(config: Any, source: object, trusted: str | Iterable[str] = ()) -> None:
+    """Refuse a config that names undeclared code.
 
     Args:
         config: Plain containers.
-        where: The file it came from, for the message.
-        trusted: Packages that the user has declared, besides those in `TRAINER_TRUST`.
+        source: File that contains the config, for the message.
+        trusted: Packages that the user has declared, in addition to those in `TRAINER_TRUST`. Defaults to none.
 
     Raises:
-        UserError: Names every such key, its target and the reason, and what to type where the code is the user's own.
+        UserError: Lists every such key with its target and the reason, and how to declare the user's own packages.
     """
-    found = [*refused(config, declared(trusted))]
-    if not found:
+    violations = [*find_untrusted_targets(config, get_trusted_packages(trusted))]
+    if not violations:
         return
-    lines = [f"'{where}' names code that is not trusted; nothing of it was run"]
-    lines += [f"{key}: {target}: {reason}" for key, target, reason in found]
-    own = dict.fromkeys(target.partition(".")[0] for _, target, reason in found if reason == UNDECLARED)
-    if own:
-        names = ",".join(own)
-        lines.append(f"if it is your own or you know it, add trust={names} (or set {VARIABLE}={names})")
+    lines = [f"'{source}' names code that is not trusted; none of it was run"]
+    lines += [f"{key}: {target}: {reason}" for key, target, reason in violations]
+    undeclared = dict.fromkeys(target.partition(".")[0] for _, target, why in violations if why == UNDECLARED_REASON)
+    if undeclared:
+        names = ",".join(undeclared)
+        lines.append(f"if you trust this code, add --trust={names} (or set {TRUST_ENV_VAR}={names})")
     raise UserError("\n  ".join(lines))
 
 
-UNDECLARED = "a package that you have not declared"
-
-
-def _reason(target: Any, trusted: tuple[str, ...]) -> str:
-    """Why a target is refused; "" where it is not."""
+def _get_rejection_reason(target: Any, trusted: tuple[str, ...]) -> str:
+    """Return the reason why a target is not allowed, or "" if it is allowed."""
     if not isinstance(target, str):
-        return "no dotted name"
+        return "not a dotted name"
     package = target.partition(".")[0]
     if package in sys.stdlib_module_names or "." not in target:
-        return "Python's own, of which no run is made"
-    if _within(target, trusted):
+        return "part of the Python standard library"
+    if _is_within(target, trusted):
         return ""
-    if not _within(target, PACKAGES):
-        known = package in {name.partition(".")[0] for name in PACKAGES}
-        return f"of {package} only {', '.join(n for n in PACKAGES if _within(n, [package]))}" if known else UNDECLARED
+    if not _is_within(target, TRUSTED_PACKAGES):
+        subpackages = [name for name in TRUSTED_PACKAGES if _is_within(name, [package])]
+        return f"only {', '.join(subpackages)} of {package} are trusted" if subpackages else UNDECLARED_REASON
     try:
-        found = resolve_name(target)
-    except Exception as error:  # whatever importing raises
+        member = resolve_name(target)
+    except Exception as error:  # an import can raise any exception
         return f"cannot be imported ({error})"
-    home = getattr(found, "__module__", None) or ""  # `trainer.cli.main.os.system` is at home in posix
-    is_maker = inspect.isclass(found) or (inspect.isfunction(found) and _within(home, MAKERS))
-    if _within(home, PACKAGES) and not _within(home, NEVER) and is_maker:
+    module = getattr(member, "__module__", None) or ""  # of `trainer.cli.main.os.system` it is posix
+    is_allowed = inspect.isclass(member) or (inspect.isfunction(member) and _is_within(module, FACTORY_MODULES))
+    if _is_within(module, TRUSTED_PACKAGES) and not _is_within(module, BLOCKED_MODULES) and is_allowed:
         return ""
-    return "no class of these packages"
+    return "not a class of a trusted package"
 
 
-def _within(name: str, packages: Iterable[str]) -> bool:
+def _is_within(name: str, packages: Iterable[str]) -> bool:
     return any(name == package or name.startswith(f"{package}.") for package in packages)

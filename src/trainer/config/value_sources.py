@@ -1,4 +1,4 @@
-"""Origin: where each value of a config was written, file and line, and which word was the last. Imports no torch."""
+"""Source file and line, or override, of each value of a config. Imports no torch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,194 +15,194 @@ from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigSource
 from hydra.types import RunMode
 
-from trainer.config.diagnostics import Place
-from trainer.config.multirun import unresolved
-from trainer.config.schema import HOME, ExperimentSource
-from trainer.core.errors import shown
+from trainer.config.diagnostics import SourceLocation
+from trainer.config.multirun import get_raw_overrides
+from trainer.config.schema import RESOURCE_DIR, ExperimentSource
+from trainer.core.errors import display_path
 
-CHOICE = "defaults/"  # before a group, among the keys of a file
+DEFAULTS_PREFIX = "defaults/"  # prefix of a group among the keys of a file
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One value as it was written.
+    """Value of a key in one layer.
 
     Args:
-        key: Dotted, from the root of the config.
-        value: Its text; "" for a mapping, whose values are entries of their own.
-        place: Where it stands.
-        choice: Whether it names a file of a group, and is no value itself.
+        key: Dotted key from the root of the config.
+        value: Source text; "" for a mapping, whose values have entries of their own.
+        location: File and line, or override.
+        is_choice: Whether the entry chooses a file of a group instead of setting a value. Defaults to false.
     """
 
     key: str
     value: str
-    place: Place
-    choice: bool = False
+    location: SourceLocation
+    is_choice: bool = False
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What one file, or one word of the command line, puts into a config; later layers win.
+    """Values that one file or override adds to a config; later layers take precedence.
 
     Args:
-        entries: By dotted key.
+        entries: Entries by dotted key.
     """
 
     entries: dict[str, Entry] = field(default_factory=dict)
 
 
-def layers(loader: ConfigLoader, overrides: Sequence[str]) -> list[Layer]:
-    """All that a config is composed of, in the order it is merged in.
+def load_layers(loader: ConfigLoader, overrides: Sequence[str]) -> list[Layer]:
+    """Return the layers of a config, in the order in which Hydra merges them.
 
     Args:
-        loader: Hydra's, which knows where to look.
-        overrides: The words of the command line.
+        loader: Hydra's config loader.
+        overrides: Overrides of the command line.
     """
-    found = loader.compute_defaults_list("config", [*overrides], RunMode.RUN)
-    made = []
-    for default in found.defaults:
-        file = file_of(loader.get_sources(), default.config_path or "")
+    defaults_list = loader.compute_defaults_list("config", [*overrides], RunMode.RUN)
+    layers = []
+    for default in defaults_list.defaults:
+        file = find_config_file(loader.get_sources(), default.config_path or "")
         if file:
-            made.append(Layer(_entries_of(file, default.package or "")))
-    changes: list[Override] = found.config_overrides
-    values = [change.input_line for change in changes]
-    chosen = [each for each in OverridesParser.create().parse_overrides([*overrides]) if each.input_line not in values]
-    return made + [Layer(_entries_of_override(each, each in chosen)) for each in [*chosen, *changes]]
+            layers.append(Layer(_load_file_entries(file, default.package or "")))
+    values: list[Override] = defaults_list.config_overrides
+    lines = [value.input_line for value in values]
+    parsed = OverridesParser.create().parse_overrides([*overrides])
+    layers += [Layer(_build_override_entries(item, True)) for item in parsed if item.input_line not in lines]
+    return layers + [Layer(_build_override_entries(value, False)) for value in values]
 
 
-def layers_of_this_run() -> list[Layer]:
-    """What the config of the run under way is composed of; nothing where Hydra does not know of one."""
+def load_current_run_layers() -> list[Layer]:
+    """Return the layers of the current run's config; none if Hydra is not initialized."""
     if not (GlobalHydra.instance().is_initialized() and HydraConfig.initialized()):
         return []
-    words = HydraConfig.get().overrides
-    return layers(GlobalHydra.instance().config_loader(), [*unresolved(words.hydra), *unresolved(words.task)])
+    recorded = HydraConfig.get().overrides
+    overrides = [*get_raw_overrides(recorded.hydra), *get_raw_overrides(recorded.task)]
+    return load_layers(GlobalHydra.instance().config_loader(), overrides)
 
 
-def history(made: Sequence[Layer], key: str) -> list[Entry]:
-    """Every word that was said about a key, the last of which holds; a word about its parent is one about it.
+def find_entries(layers: Sequence[Layer], key: str) -> list[Entry]:
+    """Return every entry that sets a key or one of its parents; the last one takes effect.
 
     Args:
-        made: As `layers` gives them.
-        key: Dotted.
+        layers: Layers of the config.
+        key: Dotted key.
     """
-    parents = [key]
-    while "." in parents[-1]:
-        parents.append(parents[-1].rpartition(".")[0])
-    said = []
-    for layer in made:
-        entry = next((layer.entries[name] for name in parents if name in layer.entries), None)
-        if entry and (entry.key == key or entry.value) and not entry.choice:  # a mapping says nothing of what is in it
-            said.append(entry)
-    return said
+    path = [key]
+    while "." in path[-1]:
+        path.append(path[-1].rpartition(".")[0])
+    entries = []
+    for layer in layers:
+        entry = next((layer.entries[name] for name in path if name in layer.entries), None)
+        if entry and (entry.key == key or entry.value) and not entry.is_choice:  # a mapping does not set its children
+            entries.append(entry)
+    return entries
 
 
-def place_of(made: Sequence[Layer], key: str) -> Place | None:
-    """Where the last word on a key stands, or on what lies in it, or else on the nearest key around it.
+def find_location(layers: Sequence[Layer], key: str) -> SourceLocation | None:
+    """Return the location of the last entry of a key or its children, or else of its nearest parent; None without one.
 
-    Returns:
-        Place | None: None where nothing was written.
+    Args:
+        layers: Layers of the config.
+        key: Dotted key; an index of a list is ignored.
     """
-    key = key.partition("[")[0]  # a list is written as a whole
+    key = key.partition("[")[0]
     while key:
-        for layer in reversed(made):
-            inner = next((name for name in layer.entries if name == key or name.startswith(f"{key}.")), None)
-            if inner:
-                return layer.entries[inner].place
+        for layer in reversed(layers):
+            name = next((name for name in layer.entries if name == key or name.startswith(f"{key}.")), None)
+            if name:
+                return layer.entries[name].location
         key = key.rpartition(".")[0]
     return None
 
 
-def written_by_user(made: Sequence[Layer], parent: str) -> list[Entry]:
-    """Return the last value or choice of each key at `parent` and below it that is not written in a packaged file.
+def find_user_entries(layers: Sequence[Layer], parent: str) -> list[Entry]:
+    """Return the last value or choice of each key at or below `parent` that is not set in a packaged file.
 
-    Of a file with several such keys there is one entry, with `parent` as its key.
+    A file with several such keys has one entry, with `parent` as its key.
 
     Args:
-        made: As `layers` gives them.
-        parent: Dotted, e.g. `"optimizer"`.
+        layers: Layers of the config.
+        parent: Dotted key, e.g. `"optimizer"`.
     """
-    found: dict[str, Entry] = {}
-    for layer in made:
+    last: dict[str, Entry] = {}
+    for layer in layers:
         entries = [
             entry
             for key, entry in layer.entries.items()
-            if f"{key}.".startswith(f"{parent}.") and (entry.value or entry.choice) and not _is_packaged(entry.place)
+            if f"{key}.".startswith(f"{parent}.")
+            and (entry.value or entry.is_choice)
+            and not _is_packaged(entry.location)
         ]
         if entries:
             entry = entries[0] if len(entries) == 1 else replace(entries[0], key=parent)
-            found[entry.key] = entry
-    return [*found.values()]
+            last[entry.key] = entry
+    return [*last.values()]
 
 
-def _is_packaged(place: Place) -> bool:
-    file = Path(place.text).resolve()
-    return bool(place.line) and any(file.is_relative_to(HOME / folder) for folder in ("conf", "experiments"))
+def _is_packaged(location: SourceLocation) -> bool:
+    file = Path(location.text).resolve()
+    return bool(location.line) and any(file.is_relative_to(RESOURCE_DIR / name) for name in ("conf", "experiments"))
 
 
-def file_of(sources: Sequence[ConfigSource], name: str) -> Path | None:
-    """The YAML file of a config such as `model/cnn`: from the first folder that has it, as Hydra takes it."""
+def find_config_file(sources: Sequence[ConfigSource], name: str) -> Path | None:
+    """Return the YAML file of a config such as `model/cnn` from the first source that has it, as Hydra does."""
     for source in sources:
         if source.scheme() in ("file", ExperimentSource.scheme()) and source.available() and source.is_config(name):
-            recipe = source.scheme() == ExperimentSource.scheme()
-            return Path(source.path, f"{name.removeprefix('experiment/') if recipe else name}.yaml")
+            is_experiment = source.scheme() == ExperimentSource.scheme()
+            return Path(source.path, f"{name.removeprefix('experiment/') if is_experiment else name}.yaml")
     return None
 
 
 @cache
-def _read(file: Path) -> list[tuple[str, str, int]]:
-    """(dotted key, text of its value, line) of everything in a YAML file; nothing where it is no YAML."""
+def _read_yaml(file: Path) -> list[tuple[str, str, int]]:
+    """Return (dotted key, text of the value, line) of each key of a YAML file; nothing if it is invalid."""
     text = file.read_text("utf-8", errors="replace")
     try:
-        return [*_walk(yaml.compose(text, yaml.SafeLoader), "", text)]
+        return [*_iter_yaml(yaml.compose(text, yaml.SafeLoader), "", text)]
     except yaml.YAMLError:
         return []
 
 
-def _walk(node: Any, key: str, text: str) -> Iterator[tuple[str, str, int]]:
+def _iter_yaml(node: Any, parent: str, text: str) -> Iterator[tuple[str, str, int]]:
     for name, child in node.value if isinstance(node, yaml.MappingNode) else ():
-        inner = f"{key}.{name.value}" if key else str(name.value)
-        if inner == "defaults":
+        key = f"{parent}.{name.value}" if parent else str(name.value)
+        source = text[child.start_mark.index : child.end_mark.index].strip()
+        if key == "defaults":
             for item in child.value if isinstance(child, yaml.SequenceNode) else ():
-                for choice, chosen in item.value if isinstance(item, yaml.MappingNode) else ():
-                    group = choice.value.split()[-1].strip("/")
-                    yield (
-                        f"{CHOICE}{group}",
-                        text[chosen.start_mark.index : chosen.end_mark.index],
-                        choice.start_mark.line,
-                    )
+                for group, choice in item.value if isinstance(item, yaml.MappingNode) else ():
+                    group_name = group.value.split()[-1].strip("/")
+                    source = text[choice.start_mark.index : choice.end_mark.index]
+                    yield f"{DEFAULTS_PREFIX}{group_name}", source, group.start_mark.line
             continue
-        nested = isinstance(child, yaml.MappingNode) and child.value
-        yield inner, "" if nested else text[child.start_mark.index : child.end_mark.index].strip(), name.start_mark.line
-        yield from _walk(child, inner, text)
+        yield key, "" if isinstance(child, yaml.MappingNode) and child.value else source, name.start_mark.line
+        yield from _iter_yaml(child, key, text)
 
 
-def _entries_of(file: Path, package: str) -> dict[str, Entry]:
-    before = f"{package}." if package not in ("", "_global_") else ""
-    made = {}
-    for key, value, line in _read(file):
-        name = key.removeprefix(CHOICE) if key.startswith(CHOICE) else f"{before}{key}"
-        made[name] = Entry(name, value, Place(shown(file), line + 1), choice=key.startswith(CHOICE))
-    return made
-
-
-def _entries_of_override(change: Override, chosen: bool) -> dict[str, Entry]:
-    key, typed = change.key_or_group, Place(change.input_line or "")
-    if chosen:
-        return {key: Entry(key, change.get_value_element_as_str(), typed, choice=True)}
-    if change.is_delete():
-        return {key: Entry(key, "deleted", typed)}
-    value = change.value()
-    entries = {key: Entry(key, change.get_value_element_as_str(), typed)}
-    if isinstance(value, dict):
-        entries = {key: Entry(key, "", typed)} | {
-            f"{key}.{inner}": Entry(f"{key}.{inner}", str(leaf), typed) for inner, leaf in _leaves(value)
-        }
+def _load_file_entries(file: Path, package: str) -> dict[str, Entry]:
+    prefix = f"{package}." if package not in ("", "_global_") else ""
+    entries = {}
+    for name, value, line in _read_yaml(file):
+        is_choice = name.startswith(DEFAULTS_PREFIX)
+        key = name.removeprefix(DEFAULTS_PREFIX) if is_choice else f"{prefix}{name}"
+        entries[key] = Entry(key, value, SourceLocation(display_path(file), line + 1), is_choice)
     return entries
 
 
-def _leaves(value: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
+def _build_override_entries(override: Override, is_choice: bool) -> dict[str, Entry]:
+    key = override.key_or_group
+    location = SourceLocation(override.input_line or "")
+    if override.is_delete() and not is_choice:
+        return {key: Entry(key, "deleted", location)}
+    value = None if is_choice else override.value()
+    if isinstance(value, dict):
+        leaves = {f"{key}.{name}": str(leaf) for name, leaf in _iter_leaves(value)}
+        return {name: Entry(name, text, location) for name, text in {key: "", **leaves}.items()}
+    return {key: Entry(key, override.get_value_element_as_str(), location, is_choice)}
+
+
+def _iter_leaves(value: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
     for name, child in value.items():
         if isinstance(child, dict) and child:
-            yield from ((f"{name}.{inner}", leaf) for inner, leaf in _leaves(child))
+            yield from ((f"{name}.{key}", leaf) for key, leaf in _iter_leaves(child))
         else:
             yield str(name), child

@@ -1,4 +1,4 @@
-"""Sealed files: files of PyTorch that end with a checksum of themselves, which is verified whenever one is loaded."""
+"""PyTorch files with a SHA-256 trailer, which is verified on every load."""
 
 import hashlib
 import mmap
@@ -11,66 +11,70 @@ import torch
 
 from trainer.core.errors import UserError, first_line
 
-# the comment that a zip archive may end with; whatever reads archives passes it by
-MARK, DIGITS = b"sha256:", 64
-END = b"PK\x05\x06"  # of the archive, with 18 more bytes: the last two say how long the comment is
+# the checksum is the comment at the end of the zip archive, which other readers ignore
+CHECKSUM_PREFIX = b"sha256:"
+CHECKSUM_DIGITS = 64
+ZIP_END_SIGNATURE = b"PK\x05\x06"  # of the last 22 bytes of an archive without a comment
 
 
-def sealed(content: memoryview) -> tuple[memoryview, bytes]:
-    """What `torch.save` has made, all but its last two bytes, and in their place the seal; without a copy."""
-    assert bytes(content[-22:-18]) == END
-    start, comment = content[:-2], (len(MARK) + DIGITS).to_bytes(2, "little") + MARK
-    digest = hashlib.sha256(start)
+def append_checksum(content: memoryview) -> tuple[memoryview, bytes]:
+    """Return an archive of `torch.save` without its last two bytes, and the bytes to write after it.
+
+    The last two bytes contain the length of the comment. The archive is not copied.
+    """
+    assert bytes(content[-22:-18]) == ZIP_END_SIGNATURE
+    archive = content[:-2]
+    comment = (len(CHECKSUM_PREFIX) + CHECKSUM_DIGITS).to_bytes(2, "little") + CHECKSUM_PREFIX
+    digest = hashlib.sha256(archive)
     digest.update(comment)
-    return start, comment + digest.hexdigest().encode()
+    return archive, comment + digest.hexdigest().encode()
 
 
-def damage(path: Path) -> str | None:
-    """Return what is wrong with a file of PyTorch, or None if it is as it was written.
+def find_corruption(path: Path) -> str | None:
+    """Return the reason why a PyTorch file is invalid, or None if it is valid.
 
-    A file without a seal, as `torch.save` writes it, is verified by the checksums of its records.
+    A file without a checksum trailer, as `torch.save` writes it, is verified by the CRC of its records.
     """
     try:
         if not path.stat().st_size:
-            return "it is empty"
+            return "empty file"
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            if content[-len(MARK) - DIGITS : -DIGITS] == MARK:
-                with memoryview(content) as whole, whole[:-DIGITS] as start:
-                    digest = hashlib.sha256(start).hexdigest().encode()
-                return None if digest == content[-DIGITS:] else "its checksum is another one"
+            if content[-len(CHECKSUM_PREFIX) - CHECKSUM_DIGITS : -CHECKSUM_DIGITS] == CHECKSUM_PREFIX:
+                with memoryview(content) as view, view[:-CHECKSUM_DIGITS] as checked:
+                    digest = hashlib.sha256(checked).hexdigest().encode()
+                return None if digest == content[-CHECKSUM_DIGITS:] else "checksum mismatch"
         if is_zipfile(path):
-            with ZipFile(path) as records:  # PyTorch does not look at their checksums
-                changed, seal = records.testzip(), records.comment
-            if changed:
-                return f"{changed} is not what was written"
-            return "its seal is not readable" if seal else None  # PyTorch itself writes none
-        torch.load(path, map_location="cpu", weights_only=True)  # of a version before 1.6, or none of PyTorch's
+            with ZipFile(path) as archive:  # PyTorch itself does not verify the CRC
+                if record := archive.testzip():
+                    return f"checksum mismatch in {record}"
+                return "invalid checksum trailer" if archive.comment else None  # PyTorch writes no comment
+        torch.load(path, map_location="cpu", weights_only=True)  # a file of PyTorch < 1.6, or a foreign file
     except BadZipFile as error:
-        return f"it is cut off or changed: {first_line(error)}"
+        return f"truncated or modified: {first_line(error)}"
     except OSError as error:
-        return f"it cannot be read: {error.strerror}"
-    except Exception as error:  # whatever a foreign or damaged file makes PyTorch raise
-        return f"it is no file of PyTorch, or cut off ({type(error).__name__})"
+        return f"cannot be read: {error.strerror}"
+    except Exception as error:  # a foreign file can raise anything in PyTorch
+        return f"not a PyTorch file, or truncated: {type(error).__name__}"
     return None
 
 
 def load(path: Path, *, map_location: Any = "cpu", weights_only: bool = True) -> Any:
-    """Load a file of PyTorch after it was verified; all files with weights are loaded by this function.
+    """Verify and load a PyTorch file. All files with weights are loaded by this function.
 
     Args:
-        path: Of the file.
+        path: PyTorch file.
         map_location: See `torch.load`.
         weights_only: See `torch.load`.
 
     Raises:
-        UserError: It is damaged, no file of PyTorch, or contains objects that may run code.
+        UserError: The file is corrupted, is not a PyTorch file, or contains objects that may run code.
     """
-    unusable = f"'{path}' is damaged, or no checkpoint at all"
-    if problem := damage(path):
-        raise UserError(f"{unusable} ({problem})")
+    invalid = f"'{path}' is corrupted or not a checkpoint"
+    if problem := find_corruption(path):
+        raise UserError(f"{invalid} ({problem})")
     try:
         return torch.load(path, map_location=map_location, weights_only=weights_only)
     except pickle.UnpicklingError as error:
-        raise UserError(f"'{path}' holds more than numbers and names, and loading these could run code") from error
+        raise UserError(f"'{path}' contains pickled objects, which weights_only loading does not allow") from error
     except (RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
-        raise UserError(f"{unusable} ({first_line(error)})") from error
+        raise UserError(f"{invalid} ({first_line(error)})") from error

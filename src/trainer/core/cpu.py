@@ -1,8 +1,8 @@
-"""How many processor cores this process may use."""
+"""Number of CPU cores."""
 
 import os
 
 
-def cores() -> int:
-    """Cores that the system lets this process run on: fewer than the machine has where it was given a share."""
+def count_cpus() -> int:
+    """Return the number of cores that this process may use; with CPU affinity fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

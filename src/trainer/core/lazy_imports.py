@@ -1,13 +1,13 @@
-"""Late: what our dependencies import at every start, and few runs use, is imported when it is first used.
+"""Deferred execution of modules that dependencies import at every start and few runs use.
 
-Nothing is hidden: `import torchmetrics` succeeds, and the first use of more than the light parts of it reads all of the
-module into that same object, as an import does. It saves more than `import torch` takes:
+`import torchmetrics` succeeds, and the first use of an attribute that is not lightweight executes the module in the
+same object. This saves more time than `import torch` takes:
 
-- `torchmetrics` imports all its metrics, and with them torchvision (for images), scipy (for sound), matplotlib (for
-  plots) and transformers (for texts), wherever these are installed. Lightning needs two classes of it, we a few more.
-- `torch._dynamo`, the compiler, is imported by every optimizer, for two functions which then do nothing, by Lightning
-  for one class, to ask whether a network is compiled, and by `trainer.deterministic`, to note that for the compiler.
-- `torch.utils.flop_counter` brings Triton, and Lightning imports it in case somebody wants operations counted.
+- `torchmetrics` imports all its metrics, and with them torchvision, scipy, matplotlib and transformers if they are
+  installed. Lightning needs two classes of it, this project a few more.
+- `torch._dynamo`, the compiler, is imported by every optimizer for two functions that do nothing without a compiled
+  network, by Lightning for one `isinstance` check, and by `trainer.deterministic`, which sets a flag of it.
+- `torch.utils.flop_counter` imports Triton; Lightning imports it for an optional count of operations.
 """
 
 import atexit
@@ -24,106 +24,113 @@ from threading import RLock
 from types import FunctionType, ModuleType
 from typing import Any
 
-from trainer.core.signals import ctrl_c_held
+from trainer.core.compat import is_tested
+from trainer.core.signals import block_sigint
 
-METRICS, PLOTS = "torchmetrics", "torchmetrics.utilities.plot"
-COMPILER, CONFIG = "torch._dynamo", "torch._inductor.config"
-COUNTER = "torch.utils.flop_counter"
-LATE_METRICS = (METRICS, f"{METRICS}.functional", PLOTS)
-LATE_OF_TORCH = (COMPILER, "torch._inductor", CONFIG, COUNTER)
-TRIED = "1.9."  # versions of torchmetrics whose light parts are known; another one is imported as a whole
-# parts of torchmetrics that import one another and nothing else; whoever imports another part gets the whole first
-LIGHT = ("__about__", "metric", "collections", "aggregation", "utilities", "classification", "regression")
-NAMES = {"Metric": "metric", "MetricCollection": "collections", "__version__": "__about__"}  # and where they are
-ASKED_OF_ALL = ("__path__", "__wrapped__", "__warningregistry__")  # by the import system, inspect and unittest
+TORCHMETRICS = "torchmetrics"
+TORCHMETRICS_PLOT = "torchmetrics.utilities.plot"
+DYNAMO = "torch._dynamo"
+INDUCTOR_CONFIG = "torch._inductor.config"
+FLOP_COUNTER = "torch.utils.flop_counter"
+LAZY_TORCHMETRICS_MODULES = (TORCHMETRICS, f"{TORCHMETRICS}.functional", TORCHMETRICS_PLOT)
+LAZY_TORCH_MODULES = (DYNAMO, "torch._inductor", INDUCTOR_CONFIG, FLOP_COUNTER)
+# submodules of torchmetrics that import only one another; any other submodule needs the complete package
+LIGHTWEIGHT_SUBMODULES = (
+    *("__about__", "metric", "collections", "aggregation"),
+    *("utilities", "classification", "regression"),
+)
+LIGHTWEIGHT_EXPORTS = {"Metric": "metric", "MetricCollection": "collections", "__version__": "__about__"}
+PROBED_ATTRIBUTES = ("__path__", "__wrapped__", "__warningregistry__")  # by the import system, inspect and unittest
 
 Function = Callable[..., Any]
 
-_reading = RLock()
-_left_alone: list[Callable[[ModuleType], None]] = []  # told to the compiler once it has been read
+_load_lock = RLock()
+_dynamo_load_callbacks: list[Callable[[ModuleType], None]] = []  # called with the compiler after it has been loaded
 
 
 @contextmanager
-def late_imports() -> Iterator[None]:
-    """Import what a run needs within: from now on these modules are read when they are used.
+def lazy_imports() -> Iterator[None]:
+    """Import the packages of a run in the block; the lazy modules among them are loaded when they are used.
 
-    Meanwhile no garbage is looked for, nor later among what was imported: looking through it takes a sixth of the time.
-    Ctrl-C waits until all is there: PyTorch does not bear it while it is imported. A module that is there already stays
-    as it is.
+    The garbage collector is off in the block and ignores the imported objects later, which saves a sixth of the time.
+    Ctrl-C is delayed, as PyTorch cannot be interrupted during its import. Modules already imported are not affected.
     """
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        from importlib.metadata import version  # takes a while, and --help needs none of this
-
-        sys.meta_path.insert(0, _Finder(version(METRICS).startswith(TRIED)))
-    if "torch" in sys.modules or not gc.isenabled():  # a later job of a sweep, or somebody's own choice
+    if not any(isinstance(finder, _LazyFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _LazyFinder())
+    if "torch" in sys.modules or not gc.isenabled():  # a later job of a sweep, or the collector was off
         yield
         return
     gc.disable()
     try:
-        with ctrl_c_held():
+        with block_sigint():
             yield
     finally:
-        gc.freeze()
-        if "triton" in sys.modules:  # else all of it goes with the process, which ends a second sooner
-            atexit.register(gc.unfreeze)  # Triton complains of what is not collected at the end
+        gc.freeze()  # the objects are freed with the process, which exits a second sooner
+        if "triton" in sys.modules:
+            atexit.register(gc.unfreeze)  # Triton prints errors about objects that were not collected
         gc.enable()
 
 
-class _Finder(MetaPathFinder):
-    """Finds what Python finds, but has the late modules loaded in another way.
+class _LazyFinder(MetaPathFinder):
+    """Finder that replaces the loader of the lazy modules, if their versions are tested ones."""
 
-    Args:
-        metrics: Whether torchmetrics is among them.
-    """
-
-    def __init__(self, metrics: bool) -> None:
-        self.late = (*LATE_METRICS, *LATE_OF_TORCH) if metrics else LATE_OF_TORCH
+    def __init__(self) -> None:
+        torch_modules = LAZY_TORCH_MODULES if is_tested("torch", "pytorch-lightning") else ()
+        self.lazy_modules = torch_modules + (LAZY_TORCHMETRICS_MODULES if is_tested(TORCHMETRICS) else ())
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name in self.late:
+        if name in self.lazy_modules:
             spec = PathFinder.find_spec(name, path, target)
             if spec and spec.loader:
-                spec.loader = _LateLoader(spec.loader)
+                spec.loader = _LazyLoader(spec.loader)
             return spec
-        for package in self.late:
-            if name.startswith(f"{package}.") and not _is_light(name) and isinstance(sys.modules[package], _Late):
-                _read(sys.modules[package])  # its parts rely on its having been read
+        for package in self.lazy_modules:
+            if (
+                name.startswith(f"{package}.")
+                and not _is_lightweight(name)
+                and isinstance(sys.modules[package], _LazyModule)
+            ):
+                _load_module(sys.modules[package])  # submodules need the loaded package
                 if name in sys.modules:
-                    return ModuleSpec(name, _DoneLoader(sys.modules[name]))
+                    return ModuleSpec(name, _LoadedModuleLoader(sys.modules[name]))
         return None
 
 
-def _is_light(name: str) -> bool:
-    return name.startswith(METRICS) and name.removeprefix(METRICS).replace(".functional", "").split(".")[1] in LIGHT
+def _is_lightweight(name: str) -> bool:
+    return (
+        name.startswith(TORCHMETRICS)
+        and name.removeprefix(TORCHMETRICS).replace(".functional", "").split(".")[1] in LIGHTWEIGHT_SUBMODULES
+    )
 
 
-class _LateLoader(Loader):
-    """Makes a module and leaves its file for later."""
+class _LazyLoader(Loader):
+    """Loader that creates a module without executing its file."""
 
-    def __init__(self, own: Loader) -> None:
-        self.own = own
+    def __init__(self, loader: Loader) -> None:
+        self.loader = loader
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self.own.create_module(spec)
+        return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
         assert module.__spec__
-        module.__loader__ = module.__spec__.loader = self.own
-        if module.__name__ == COMPILER:
+        module.__loader__ = module.__spec__.loader = self.loader
+        if module.__name__ == DYNAMO:
             vars(module).update(graph_break=_graph_break, disable=_disable, OptimizedModule=_OptimizedModule)
-        if module.__name__ == COUNTER:
+        if module.__name__ == FLOP_COUNTER:
             vars(module).update(FlopCounterMode=_FlopCounterMode())
-        module.__class__ = _Late
-        if module.__name__ == METRICS:
-            vars(module).update(_logger=logging.getLogger(METRICS))
-            import_module(f"{METRICS}.utilities")  # first, as the light parts import one another in a circle
+        module.__class__ = _LazyModule
+        if module.__name__ == TORCHMETRICS:
+            vars(module).update(_logger=logging.getLogger(TORCHMETRICS))
+            import_module(f"{TORCHMETRICS}.utilities")  # first, because the lightweight submodules import in a circle
 
 
-class _DoneLoader(Loader):
-    """Hands out a module that was imported while its package was read."""
+class _LoadedModuleLoader(Loader):
+    """Loader that returns a module imported while its package was loaded."""
 
     def __init__(self, module: ModuleType) -> None:
-        self.module, self.spec = module, module.__spec__
+        self.module = module
+        self.spec = module.__spec__
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         return self.module
@@ -132,86 +139,85 @@ class _DoneLoader(Loader):
         module.__spec__ = self.spec
 
 
-class _Late(ModuleType):
-    """A module whose file is read when a name is asked for that it does not have yet."""
+class _LazyModule(ModuleType):
+    """Module that executes its file when a missing attribute is read."""
 
     def __getattr__(self, name: str) -> Any:
-        if name in ASKED_OF_ALL:
+        if name in PROBED_ATTRIBUTES:
             raise AttributeError(name)
-        if self.__name__ == METRICS and name in NAMES:
-            return getattr(import_module(f"{METRICS}.{NAMES[name]}"), name)
-        if self.__name__ == PLOTS and name.endswith("_TYPE"):  # stands in annotations alone
+        if self.__name__ == TORCHMETRICS and name in LIGHTWEIGHT_EXPORTS:
+            return getattr(import_module(f"{TORCHMETRICS}.{LIGHTWEIGHT_EXPORTS[name]}"), name)
+        if self.__name__ == TORCHMETRICS_PLOT and name.endswith("_TYPE"):  # used in annotations only
             return object
-        if self.__name__ == PLOTS and name.startswith("plot_"):  # what the metrics' method `plot` calls
-            return lambda *args, **more: getattr(_read(self), name)(*args, **more)
-        return getattr(_read(self), name)
+        if self.__name__ == TORCHMETRICS_PLOT and name.startswith("plot_"):  # called by the method `plot` of metrics
+            return lambda *args, **kwargs: getattr(_load_module(self), name)(*args, **kwargs)
+        return getattr(_load_module(self), name)
 
 
-def _read(module: ModuleType) -> ModuleType:
-    """Read the file of a late module, and of what it lies in, if that has not been done."""
+def _load_module(module: ModuleType) -> ModuleType:
+    """Execute the file of a lazy module and of its packages, unless that has been done."""
     package = module.__name__.rpartition(".")[0]
-    if isinstance(sys.modules.get(package), _Late):
-        _read(sys.modules[package])
-    with _reading:
-        if isinstance(module, _Late):
+    if isinstance(sys.modules.get(package), _LazyModule):
+        _load_module(sys.modules[package])
+    with _load_lock:
+        if isinstance(module, _LazyModule):
             module.__class__ = ModuleType  # type: ignore[assignment]
             assert module.__spec__
             assert module.__spec__.loader
-            set_before = dict(vars(module)) if module.__name__ == CONFIG else {}
+            assigned = dict(vars(module)) if module.__name__ == INDUCTOR_CONFIG else {}  # settings to keep
             module.__spec__.loader.exec_module(module)
-            for name, value in set_before.items():
+            for name, value in assigned.items():
                 if not name.startswith("__"):
                     setattr(module, name, value)
-            for tell in _left_alone if module.__name__ == COMPILER else ():
-                tell(module)
+            for callback in _dynamo_load_callbacks if module.__name__ == DYNAMO else ():
+                callback(module)
     return module
 
 
 def _graph_break(*_: Any, **__: Any) -> None:
-    """End the graph that is being compiled: there is none as long as the compiler has not been read."""
+    """Do nothing: without the compiler there is no graph to break."""
 
 
-def _disable(function: Function | None = None, *args: Any, **more: Any) -> Any:
-    """A function that the compiler leaves alone, by `torch.compiler.disable` or as one of PyTorch's own."""
+def _disable(function: Function | None = None, *args: Any, **kwargs: Any) -> Any:
+    """Return a function that `torch.compiler.disable` wraps as soon as the compiler is loaded."""
     if not isinstance(function, FunctionType):  # a class, or a decorator without its function
-        return _read(sys.modules[COMPILER]).disable(function, *args, **more)
-    called: Function = function
+        return _load_module(sys.modules[DYNAMO]).disable(function, *args, **kwargs)
+    target: Function = function
 
     @wraps(function)
-    def call(*given: Any, **named: Any) -> Any:
-        return called(*given, **named)
+    def call(*call_args: Any, **call_kwargs: Any) -> Any:
+        return target(*call_args, **call_kwargs)
 
-    def tell(compiler: ModuleType) -> None:
-        nonlocal called
-        called = compiler.disable(function, *args, **more)
+    def disable(compiler: ModuleType) -> None:
+        nonlocal target
+        target = compiler.disable(function, *args, **kwargs)
 
-    _left_alone.append(tell)
+    _dynamo_load_callbacks.append(disable)
     return call
 
 
 class _FlopCounterMode:
-    """Stands for the class of that name, for whoever has imported it in case it is needed."""
+    """Stand-in for the class of the same name, which is loaded at the first use."""
 
     @property
-    def own(self) -> Any:
-        """The class itself."""
-        return _read(sys.modules[COUNTER]).FlopCounterMode
+    def original(self) -> Any:
+        return _load_module(sys.modules[FLOP_COUNTER]).FlopCounterMode
 
-    def __call__(self, *given: Any, **named: Any) -> Any:
-        return self.own(*given, **named)
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.original(*args, **kwargs)
 
     def __instancecheck__(self, instance: Any) -> bool:
-        return isinstance(instance, self.own)
+        return isinstance(instance, self.original)
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
-        return (self.own,)
+        return (self.original,)
 
 
-class _Compiled(type):
+class _OptimizedModuleMeta(type):
     def __instancecheck__(cls, instance: Any) -> bool:
-        compiler = sys.modules[COMPILER]
-        return not isinstance(compiler, _Late) and isinstance(instance, compiler.OptimizedModule)
+        compiler = sys.modules[DYNAMO]
+        return not isinstance(compiler, _LazyModule) and isinstance(instance, compiler.OptimizedModule)
 
 
-class _OptimizedModule(metaclass=_Compiled):
-    """Stands for a compiled network where Lightning asks `isinstance(network, OptimizedModule)`."""
+class _OptimizedModule(metaclass=_OptimizedModuleMeta):
+    """Stand-in for `OptimizedModule` in the `isinstance` checks of Lightning."""

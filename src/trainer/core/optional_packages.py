@@ -1,14 +1,14 @@
-"""Optional packages, and the command that installs them. Imports no torch."""
+"""Optional packages and the command that installs them. Imports no torch."""
 
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
-DISTRIBUTION = "trainer"  # its name in the environment; no index has it yet, so no advice may name it
-CHECKOUT = Path(__file__).resolve().parents[3]  # in an installed wheel this is another directory
+DISTRIBUTION = "trainer"  # not on PyPI, so no message may tell users to install it by this name
+CHECKOUT_ROOT = Path(__file__).resolve().parents[3]  # another directory if an installed wheel is used
 
 
-def install_command(extra: str) -> str:
-    """Return the command that installs what an optional feature needs.
+def format_install_command(extra: str) -> str:
+    """Return the command that installs the packages of an optional feature.
 
     Args:
         extra: Name in `[project.optional-dependencies]` of pyproject.toml, e.g. `"vision"`.
@@ -16,13 +16,13 @@ def install_command(extra: str) -> str:
     Returns:
         str: In a checkout, the command that installs the extra; else one that installs its packages.
     """
-    if (CHECKOUT / "pyproject.toml").is_file():
-        before = "" if Path.cwd() == CHECKOUT else f"cd '{CHECKOUT}' && "
-        return f"{before}pip install -e '.[{extra}]'"
-    return f"pip install {' '.join(map(repr, _packages(extra)))}"
+    if (CHECKOUT_ROOT / "pyproject.toml").is_file():
+        cd = "" if Path.cwd() == CHECKOUT_ROOT else f"cd '{CHECKOUT_ROOT}' && "
+        return f"{cd}pip install -e '.[{extra}]'"
+    return f"pip install {' '.join(map(repr, _read_requirements(extra)))}"
 
 
-def _packages(extra: str) -> list[str]:
+def _read_requirements(extra: str) -> list[str]:
     """Return the requirements of an extra, as the installed distribution declares them."""
     try:
         declared = requires(DISTRIBUTION) or []

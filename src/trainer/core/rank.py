@@ -1,18 +1,18 @@
-"""Which process of a run this is, by the variables that torchrun, Slurm and Lightning set. Imports no torch."""
+"""Rank of this process in a run, from the variables that torchrun, Slurm and Lightning set. Imports no torch."""
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
-from trainer.core.lazy_imports import late_imports
+from trainer.core.lazy_imports import lazy_imports
 
-SHELL_JOBS = ("bash", "interactive")  # names of Slurm jobs whose processes Lightning does not take for its own
+INTERACTIVE_SLURM_JOBS = ("bash", "interactive")  # names of Slurm jobs that Lightning ignores
 
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a run.
+    """Processes of a run.
 
     Args:
         size: Number of processes on all nodes.
@@ -26,7 +26,7 @@ class World:
 def is_first_process() -> bool:
     """Return whether this process composes the config and owns the run directory.
 
-    Any other process of a run takes part in what the first one starts: see `trainer.training.distributed.rendezvous`.
+    The other processes of a run execute what the first one sends: see `trainer.training.distributed.rendezvous`.
     """
     rank = os.environ.get("RANK")
     if rank is None:
@@ -41,29 +41,29 @@ def is_first_process() -> bool:
 
 def is_slurm_step() -> bool:
     """Return whether srun has started this process; false in the script that sbatch runs."""
-    return "SLURM_STEP_ID" in os.environ and os.environ.get("SLURM_JOB_NAME") not in SHELL_JOBS
+    return "SLURM_STEP_ID" in os.environ and os.environ.get("SLURM_JOB_NAME") not in INTERACTIVE_SLURM_JOBS
 
 
-def processes_started() -> int:
+def count_launched_processes() -> int:
     """Return the number of processes that torchrun or srun has started for this command; 1 if neither has."""
     if "RANK" in os.environ:
         return int(os.environ.get("WORLD_SIZE", "1"))
     return int(os.environ.get("SLURM_NTASKS", "1")) if is_slurm_step() else 1
 
 
-def is_alone() -> bool:
-    """Return whether nothing but this process has been started for this command."""
-    return processes_started() == 1 and is_first_process()
+def is_single_process() -> bool:
+    """Return whether this is the only process that has been started for this command."""
+    return count_launched_processes() == 1 and is_first_process()
 
 
-def lead(command: Callable[[], int]) -> int:
-    """Run a command in the first process, and in any other one take part in its run; return the exit status.
+def dispatch_by_rank(command: Callable[[], int]) -> int:
+    """Run a command in the first process, join its runs in the other processes, and return the exit status.
 
     Args:
-        command: May start a run, and returns the exit status.
+        command: Function that may start runs and returns the exit status.
     """
-    if is_alone():
+    if is_single_process():
         return command()
-    with late_imports():
-        processes = import_module("trainer.training.distributed.launch")
-    return int(processes.lead(command))
+    with lazy_imports():
+        launch = import_module("trainer.training.distributed.launch")
+    return int(launch.lead(command))

@@ -1,4 +1,4 @@
-"""Signals: SIGTERM and Ctrl-C end a run at a moment from which it can go on; a second one ends it at once."""
+"""Handling of SIGTERM and SIGINT; the first signal stops a run after it has saved, the second one immediately."""
 
 import signal
 import sys
@@ -7,27 +7,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-ANSWERED = (signal.SIGTERM, signal.SIGINT)
+HANDLED_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
-def ctrl_c_held() -> Iterator[None]:
-    """Ctrl-C waits for the end of this, and a process that begins within never gets it; Windows lets it through."""
+def block_sigint() -> Iterator[None]:
+    """Delay Ctrl-C until the block ends. Processes started in the block ignore it. No effect on Windows."""
     if sys.platform == "win32":
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class Interrupted(SystemExit):
-    """The run was told to stop. The exit status is the shell's for that signal: 143 for SIGTERM, 130 for Ctrl-C.
+    """Exit of a run after a signal, with the exit status of a shell: 143 for SIGTERM, 130 for Ctrl-C.
 
     Args:
-        number: Of the signal.
+        number: Signal number.
     """
 
     def __init__(self, number: int) -> None:
@@ -38,52 +38,56 @@ class Interrupted(SystemExit):
         return signal.Signals(self.number).name
 
     def __reduce__(self) -> tuple[type["Interrupted"], tuple[int]]:
-        """A process of a run with several sends it to the one that has started it."""
+        """Pickle the exception for the process that has started this one."""
         return type(self), (self.number,)
 
 
-class Stop:
-    """Whether this process was told to stop, and who sees to it at the next good moment.
+class GracefulShutdown:
+    """Signal that this process has received, and the callback that saves the run.
 
-    `asked` is the number of the signal; 0 for none. `wait` is called when one comes, and whoever set it raises
-    `Interrupted` as soon as it has saved; None where nobody can save, and then a signal ends the run at once.
+    Attributes:
+        signal_number: Number of the first signal; 0 if there was none.
+        on_signal: Function called at the first signal; its owner raises `Interrupted` after saving. None if the run
+            cannot save: then a signal stops it immediately.
     """
 
-    asked = 0
-    wait: Callable[[], None] | None = None
+    signal_number = 0
+    on_signal: Callable[[], None] | None = None
 
-    def answer(self, number: int, frame: FrameType | None = None) -> None:
-        """What happens when a signal comes.
+    def handle_signal(self, number: int, frame: FrameType | None = None) -> None:
+        """Store the signal and call `on_signal`.
 
         Raises:
-            Interrupted: Nobody saves, or this is the second one.
+            Interrupted: `on_signal` is None, or this is the second signal.
         """
-        if self.wait is None or self.asked:
+        if self.on_signal is None or self.signal_number:
             raise Interrupted(number)
-        self.asked = number
-        print("\nstopping: saving after this step (once more to leave at once)", file=sys.stderr, flush=True)
-        self.wait()
+        self.signal_number = number
+        message = "\nstopping after this step; press Ctrl-C again to quit without saving"
+        print(message, file=sys.stderr, flush=True)
+        self.on_signal()
 
 
-stop = Stop()
+shutdown = GracefulShutdown()
 
 
-def answer_signals() -> None:
-    """Let `stop` answer both signals; outside the main thread Python does not allow that, and they stay as they are."""
+def install_signal_handlers() -> None:
+    """Install `shutdown` as the handler of both signals; only in the main thread, as Python requires."""
     if threading.current_thread() is threading.main_thread():
-        for number in ANSWERED:
-            signal.signal(number, stop.answer)
+        for number in HANDLED_SIGNALS:
+            signal.signal(number, shutdown.handle_signal)
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within this, both signals end the run by `Interrupted`."""
-    before = {number: signal.getsignal(number) for number in ANSWERED}
-    answer_signals()
+    """Make both signals raise `Interrupted` in the block; restore the old handlers after it."""
+    handlers = {number: signal.getsignal(number) for number in HANDLED_SIGNALS}
+    install_signal_handlers()
     try:
         yield
     finally:
-        stop.asked, stop.wait = 0, None
+        shutdown.signal_number = 0
+        shutdown.on_signal = None
         if threading.current_thread() is threading.main_thread():
-            for number, handler in before.items():
+            for number, handler in handlers.items():
                 signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""DataSpec: what a data set promises, and all that a network has to know of it."""
+"""Shape and type of a data set, from which a network is built."""
 
 import os
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from torch import Tensor
 from trainer.core.errors import MismatchError
 
 Kind = Literal["vector", "image", "sequence", "tokens"]
-Target = Literal["classes", "values"]
-PADDING = 0  # the token that only fills up: it stands behind the last token of a text, and nowhere else
-# types of arguments with the range that preflight holds them to
-Count = Annotated[int, Ge(1)]
-Share = Annotated[float, Gt(0), Lt(1)]
+Target = Literal["classification", "regression"]
+PADDING_INDEX = 0  # token that pads texts; used only after the last token of a text
+# argument types with a range that preflight checks
+PositiveInt = Annotated[int, Ge(1)]
+Fraction = Annotated[float, Gt(0), Lt(1)]
 ExistingPath = Annotated[str, Predicate(os.path.exists)]
 Batch = tuple[Tensor, Tensor]  # inputs (batch, *shape); targets (batch,) classes or (batch, output_size) values
 
@@ -28,19 +28,19 @@ AXES: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class DataSpec:
-    """The shape of a data set, told from constructor arguments alone: no file is opened for it.
+    """Shape and type of a data set, known from its constructor arguments without opening a file.
 
     Args:
-        name: What the data set is called in messages, e.g. `"mnist"`.
-        kind: What one input is; `AXES` names the axes of each kind.
-        shape: Shape of one input, without the batch.
-        target: `"classes"` (integers) or `"values"` (real numbers).
-        output_size: Numbers a network gives per example: the values; the classes; 1 for two classes (a logit).
-        class_names: One name a class; empty for values.
-        vocabulary_size: Number of distinct tokens, `PADDING` and the unknown one included; 0 unless `kind` is
-            `"tokens"`. Batches of tokens are as long as the longest text in them, at most `shape[0]`.
-        synthetic: Whether the data are made up, standing in for the real ones; every output says so.
-        value_range: Least and greatest number that an input may hold, where that is known, as for pixels.
+        name: Name of the data set in messages, e.g. `"mnist"`.
+        kind: Type of an input; `AXES` lists the axes of each kind.
+        shape: Shape of an input, without the batch.
+        target: `"classification"` (targets are class indices) or `"regression"` (targets are real numbers).
+        output_size: Network outputs per example: number of target values, or of classes; 1 for two classes (a logit).
+        class_names: Names of the classes; empty for regression.
+        vocabulary_size: Number of distinct tokens, including `PADDING_INDEX` and the unknown token; 0 unless `kind`
+            is `"tokens"`. Batches of tokens are as long as the longest text in them, at most `shape[0]`.
+        synthetic: True if synthetic data replace the real data set; every output mentions it.
+        value_range: Minimum and maximum of the inputs if they are known, as for pixels.
     """
 
     name: str
@@ -55,17 +55,17 @@ class DataSpec:
 
     @property
     def title(self) -> str:
-        """The name, with a mark that cannot be missed on data that are made up."""
-        return f"{self.name} (SYNTHETIC: made up, not the real data)" if self.synthetic else self.name
+        """Return the name, with a clear mark if the data are synthetic."""
+        return f"{self.name} (SYNTHETIC: not the real data)" if self.synthetic else self.name
 
     def require(self, model: str, *kinds: Kind) -> None:
-        """Refuse data that a network cannot take; each network begins with this line.
+        """Raise an error if a network cannot use the data; every network calls this first.
 
         Raises:
             MismatchError: `kind` is not one of `kinds`; the message names both sides.
         """
         if self.kind not in kinds:
-            wanted = " or ".join(AXES[kind] for kind in kinds)
+            expected = " or ".join(AXES[kind] for kind in kinds)
             raise MismatchError(
-                f"model '{model}' needs {wanted}; data '{self.name}' has {AXES[self.kind].split()[0]} {self.shape}"
+                f"model '{model}' needs {expected}; data '{self.name}' has {AXES[self.kind].split()[0]} {self.shape}"
             )

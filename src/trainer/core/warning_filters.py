@@ -1,42 +1,41 @@
-"""News and warnings that tell a user nothing they could act on, each with the reason why it may be silenced."""
+"""Filters for warnings that need no action by the user, each with the reason."""
 
 import logging
 import warnings
 
-USELESS = {
+IGNORED_WARNINGS = {
     # pytorch-lightning 2.6.6 with torch >= 2.13: its own code (Lightning issue 21326)
     r".*isinstance\(treespec, LeafSpec\).*": FutureWarning,
-    # the CSV logger writes into the run directory, which is never empty: it holds .hydra
+    # the CSV logger writes into the run directory, which already contains .hydra
     r"Experiment logs directory .* exists and is not empty.*": UserWarning,
-    # epochs of a few steps are normal here; the last value of each is logged all the same
+    # epochs of a few steps are normal here; the last value of each is logged
     r"The number of training batches \(\d+\) is smaller than the logging interval.*": UserWarning,
-    # a run that goes on from another run's checkpoint has a directory, and a best epoch, of its own
+    # a run that starts from the checkpoint of another run has its own directory and its own best epoch
     r"The dirpath has changed from .*": UserWarning,
-    # a run that is resumed goes on in its own directory
+    # a resumed run continues in its own directory
     r"Checkpoint directory .* exists and is not empty.*": UserWarning,
-    # a class of which a small test set has no example; its row of the table says nan
+    # a small test set may have no example of a class; the table prints nan for it
     r"No (?:positive|negative) samples in targets.*": UserWarning,
-    # a run of one process needs no srun; of several, trainer itself counts those that have come
+    # a single-process run needs no srun; with several, trainer itself counts the processes
     r"The `srun` command is available on your system but is not used.*": UserWarning,
-    # the averaged weights are those that are tested; what is not restored is of a training alone
+    # the averaged weights are tested; the state that is not restored matters only in a training
     r"You're using the WeightAveraging callback, but loading a checkpoint outside the 'fit' stage.*": UserWarning,
-    # nothing but trainer=cpu leaves a GPU alone
+    # only trainer=cpu leaves a GPU unused
     r"GPU available but not used.*": UserWarning,
     # frozen parts of a network are in evaluation mode on purpose
     r"Found \d+ module\(s\) in eval mode at the start of training.*": UserWarning,
 }
 
 
-def _no_advertisement(record: logging.LogRecord) -> bool:
+def _is_not_advertisement(record: logging.LogRecord) -> bool:
     return "💡" not in record.getMessage()
 
 
-def quieten() -> None:
-    """Silence them for the rest of the process, and Lightning's news of itself unless `hydra.verbose` asks for it."""
+def install_warning_filters() -> None:
+    """Ignore these warnings in this process, and the info messages of Lightning unless `hydra.verbose` is set."""
     if not logging.getLogger("trainer").isEnabledFor(logging.DEBUG):
         logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-        logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # the profile itself: debug=profiler
-    # advertisements, even where the rest is wanted
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_no_advertisement)
-    for message, category in USELESS.items():
+        logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # prints the profile: debug=profiler
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_is_not_advertisement)
+    for message, category in IGNORED_WARNINGS.items():
         warnings.filterwarnings("ignore", message=message, category=category)

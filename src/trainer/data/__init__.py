@@ -1,1 +1,1 @@
-"""Data sets: one file each, a LightningDataModule that promises a DataSpec."""
+"""Data sets, one module each, as LightningDataModules with a DataSpec."""

@@ -1,4 +1,4 @@
-"""CIFAR-10: 60,000 colour photographs of 32x32 pixels in ten classes."""
+"""CIFAR-10 data set of 60,000 color photographs of 32x32 pixels in ten classes."""
 
 import pickle
 from collections.abc import Sequence
@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from trainer.core.errors import UserError
-from trainer.core.spec import Count, DataSpec
-from trainer.data.base import TensorData
-from trainer.data.io.archive import find_all
+from trainer.core.spec import DataSpec, PositiveInt
+from trainer.data.base import TensorData, count_outputs
+from trainer.data.io.archive import fetch_files
 from trainer.data.io.download import DataFile
-from trainer.data.loading.augment import random_crop, random_mirror
-from trainer.data.loading.counter_rng import Draws
-from trainer.data.loading.split import Split, Stage, chosen, cut, first_of_each, of_classes
-from trainer.data.preprocessing.images import Images
-from trainer.data.synthetic import images
+from trainer.data.loading.augment import random_crop, random_horizontal_flip
+from trainer.data.loading.counter_rng import BatchRNG
+from trainer.data.loading.split import Split, Stage, random_split, select_classes, take_per_class, validate_classes
+from trainer.data.preprocessing.images import ImagePreprocessing
+from trainer.data.synthetic import make_images
 
 FOLDER = "cifar-10-batches-py"
 ARCHIVE = DataFile("cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a")
@@ -34,48 +34,48 @@ FILES = {
     ]
 }
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-# of the training pixels of each colour, scaled to [0, 1]
+# of each color over the training pixels, scaled to [0, 1]
 MEAN = torch.tensor([0.4914, 0.4822, 0.4465]).view(3, 1, 1)
-DEVIATION = torch.tensor([0.2470, 0.2435, 0.2616]).view(3, 1, 1)
-IMAGES = Images((3, 32, 32), 255 * MEAN, 255 * DEVIATION)
+STD = torch.tensor([0.2470, 0.2435, 0.2616]).view(3, 1, 1)
+PREPROCESSING = ImagePreprocessing((3, 32, 32), 255 * MEAN, 255 * STD)
 
 
 class CIFAR10(TensorData):
-    """The official test photographs, and the official training ones cut into train and validation.
+    """The official test set; the official training set is split into training and validation.
 
     Args:
-        dir: Root of the data sets; the files lie in `cifar-10-batches-py` below it, as torchvision puts them.
-        mirrors: URLs that the archive is fetched from, in turn, where files are missing.
-        download: Whether the archive may be fetched.
-        classes: Only these, by name, numbered in this order; None takes all ten.
-        val_size: Training photographs (of these classes) kept for validation.
-        train_size: Train on so many of the rest, equally many of each class; None takes all. The same validation
-            photographs are kept whatever it is.
-        mirror: Half of the training photographs, chosen at random, are turned left to right.
-        shift_pixels: Training photographs are shifted at random by up to this many whole pixels along each axis.
-        synthetic: Whether made-up images stand in for the photographs; no file is read then.
-        data_seed: Of the cut and of the few that are trained on; not the run's seed, so that runs compare.
+        dir: Root of the data sets; contains `cifar-10-batches-py` in torchvision's layout.
+        mirrors: URLs of directories with the archive, tried in turn if files are missing.
+        download: Whether the archive may be downloaded.
+        classes: Names of the classes to use, numbered in this order. Defaults to all ten.
+        val_size: Training photographs (of these classes) used for validation.
+        train_size: Number of the remaining photographs to train on, equally many per class. Defaults to all. The
+            validation photographs do not depend on it.
+        horizontal_flip: Whether each training photograph is flipped with probability 0.5.
+        shift_pixels: Maximum random shift of training photographs along each axis, in whole pixels.
+        synthetic: Whether synthetic images replace the photographs; no file is read then.
+        data_seed: Seed of the split and of the `train_size` subset; separate from the run's seed.
         batch_size, eval_batch_size, seed: See `TensorData`.
 
     Raises:
-        UserError: `classes` has an unknown name, a name twice or fewer than two.
+        UserError: If `classes` has an unknown name, a duplicate or fewer than two names.
 
     Source:
         A. Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images, University of Toronto.
     """
 
-    preprocessing = IMAGES
+    preprocessing = PREPROCESSING
 
     def __init__(
         self,
         *,
-        dir: str = "data",  # noqa: A002  the word users type: data.dir
+        dir: str = "data",  # noqa: A002  the config key is data.dir
         mirrors: Sequence[str] = (),
         download: bool = True,
         classes: Sequence[str] | None = None,
-        val_size: Count = 5000,
+        val_size: PositiveInt = 5000,
         train_size: int | None = None,
-        mirror: bool = False,
+        horizontal_flip: bool = False,
         shift_pixels: int = 0,
         synthetic: bool = False,
         data_seed: int = 0,
@@ -84,54 +84,64 @@ class CIFAR10(TensorData):
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
-        self.root, self.mirrors, self.download = Path(dir), tuple(mirrors), download
-        self.classes = CLASSES if classes is None else chosen(classes, CLASSES)
-        self.val_size, self.train_size, self.data_seed = val_size, train_size, data_seed
-        self.mirror, self.shift_pixels, self.synthetic = mirror, shift_pixels, synthetic
+        self.fetch_options = (Path(dir), tuple(mirrors), download)
+        self.classes = CLASSES if classes is None else validate_classes(classes, CLASSES)
+        self.val_size = val_size
+        self.train_size = train_size
+        self.data_seed = data_seed
+        self.horizontal_flip = horizontal_flip
+        self.shift_pixels = shift_pixels
+        self.synthetic = synthetic
 
     @property
     def spec(self) -> DataSpec:
-        """Colour images of 32x32 pixels, ten classes or those that were chosen."""
-        limits = ((-MEAN / DEVIATION).min().item(), ((1 - MEAN) / DEVIATION).max().item())
-        outputs = 1 if len(self.classes) == 2 else len(self.classes)
-        names, made = self.classes, self.synthetic
-        return DataSpec("cifar10", "image", IMAGES.shape, "classes", outputs, names, synthetic=made, value_range=limits)
+        """Color images of 32x32 pixels; ten classes or those in `classes`."""
+        return DataSpec(
+            "cifar10",
+            "image",
+            PREPROCESSING.shape,
+            "classification",
+            count_outputs(self.classes),
+            self.classes,
+            synthetic=self.synthetic,
+            value_range=((-MEAN / STD).min().item(), ((1 - MEAN) / STD).max().item()),
+        )
 
     def load(self) -> dict[Stage, Split]:
-        """Find the six files, fetching the archive where one is missing, and read them."""
+        """Read the six files; download the archive first if one is missing."""
         if self.synthetic:
-            return images(self.spec, self.val_size)
-        *train, test = find_all(list(FILES.values()), ARCHIVE, self.root, self.mirrors, self.download)
-        numbers = [CLASSES.index(name) for name in self.classes]
-        val, rest = cut(of_classes(read_batches(train), numbers), self.val_size, seed=self.data_seed)
+            return make_images(self.spec, self.val_size)
+        *train, test = fetch_files(list(FILES.values()), ARCHIVE, *self.fetch_options)
+        indices = [CLASSES.index(name) for name in self.classes]
+        val, rest = random_split(select_classes(read_batches(train), indices), self.val_size, seed=self.data_seed)
         if self.train_size is not None:
-            rest = first_of_each(rest, self.train_size, len(numbers))
-        return {"train": rest, "val": val, "test": of_classes(read_batch(test), numbers)}
+            rest = take_per_class(rest, self.train_size, len(indices))
+        return {"train": rest, "val": val, "test": select_classes(read_batch(test), indices)}
 
-    def augment(self, inputs: Tensor, random: Draws) -> Tensor:
-        """Mirror and shift each photograph at random; what comes in from outside is grey."""
-        if self.mirror:
-            inputs = random_mirror(inputs, random)
+    def augment(self, inputs: Tensor, random: BatchRNG) -> Tensor:
+        """Flip and shift each photograph at random; new pixels at the border are gray."""
+        if self.horizontal_flip:
+            inputs = random_horizontal_flip(inputs, random)
         return random_crop(inputs, random, shift_pixels=self.shift_pixels) if self.shift_pixels else inputs
 
 
 def read_batches(paths: Sequence[Path]) -> Split:
-    """Read files of equally many photographs, each straight into its place: memory that is new takes time to get."""
+    """Read files of equally many photographs into one preallocated split."""
     first = read_batch(paths[0])
-    whole = Split(*(part.new_empty(len(paths) * len(part), *part.shape[1:]) for part in first))
-    for place, path in enumerate(paths):
-        for part, new in zip(whole, read_batch(path) if place else first, strict=True):
-            part.view(len(paths), *new.shape)[place] = new
-    return whole
+    split = Split(*(tensor.new_empty(len(paths) * len(tensor), *tensor.shape[1:]) for tensor in first))
+    for index, path in enumerate(paths):
+        for target, source in zip(split, read_batch(path) if index else first, strict=True):
+            target.view(len(paths), *source.shape)[index] = source
+    return split
 
 
 def read_batch(path: Path) -> Split:
-    """Read one of CIFAR-10's files: a pickled dict of `data` (n, 3072), planes red, green and blue, and `labels`.
+    """Read a CIFAR-10 file: a pickled dict of `data` (n, 3072) in red, green and blue planes, and `labels`.
 
-    A pickle can run code, so only a file whose checksum was verified may come here.
+    A pickle can run code: verify the checksum of the file first.
 
     Raises:
-        UserError: It is no such file.
+        UserError: If the file has another format.
     """
     try:
         batch = pickle.loads(path.read_bytes(), encoding="bytes")

@@ -1,42 +1,42 @@
-"""Diabetes: who of 759 women of the Pima people tested positive for diabetes, by eight measurements."""
+"""Diabetes data set with eight measurements of 759 women of the Pima people."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from trainer.core.spec import DataSpec, Share
+from trainer.core.spec import DataSpec, Fraction
 from trainer.data.table import Table
 
 
 class Diabetes(Table):
     """The Pima file of the PyTorch tutorials: eight numbers scaled to [-1, 1], and a class.
 
-    The class is turned round against the original: 1 means tested *negative*. Of the original's 768 rows 759 are
-    there. Zeros of the original that stood for missing measurements are numbers here like any others.
+    The classes are inverted relative to the original: 1 means tested *negative*. The file has 759 of the 768 original
+    rows. Zeros that mark missing measurements in the original are treated as numbers.
 
     Args:
-        dir: Root of the data sets; the file lies in `diabetes` below it.
-        mirrors: http or https folders which have the file, tried in turn where it is missing.
-        download: Whether a missing file may be fetched.
-        standardise, synthetic, val_share, test_share, data_seed: See `Table`.
+        dir: Root of the data sets; the file is stored in its subdirectory `diabetes`.
+        mirrors: URLs of http or https directories with the file, tried in turn if it is missing.
+        download: Whether a missing file may be downloaded.
+        standardize, synthetic, val_fraction, test_fraction, data_seed: See `Table`.
         batch_size, eval_batch_size, seed: See `TensorData`.
 
     Source:
         Smith, Everhart, Dickson, Knowler, Johannes 1988, Using the ADAP learning algorithm to forecast the onset of
-        diabetes mellitus; the file is that of Sung Kim's PyTorchZeroToAll.
+        diabetes mellitus; file from Sung Kim's PyTorchZeroToAll.
     """
 
-    other_file = "data=table data.path=diabetes/diabetes.csv.gz data.features=8 data.header=false"
+    checksum_hint = "data=table data.path=diabetes/diabetes.csv.gz data.features=8 data.header=false"
 
     def __init__(
         self,
         *,
-        dir: str = "data",  # noqa: A002  the word users type: data.dir
+        dir: str = "data",  # noqa: A002  the config key is data.dir
         mirrors: Sequence[str] = (),
         download: bool = True,
-        standardise: bool = True,
+        standardize: bool = True,
         synthetic: bool = False,
-        val_share: Share = 0.2,
-        test_share: Share = 0.2,
+        val_fraction: Fraction = 0.2,
+        test_fraction: Fraction = 0.2,
         data_seed: int = 0,
         batch_size: int = 32,
         eval_batch_size: int = 1024,
@@ -51,10 +51,10 @@ class Diabetes(Table):
             dir=dir,
             mirrors=mirrors,
             download=download,
-            standardise=standardise,
+            standardize=standardize,
             synthetic=synthetic,
-            val_share=val_share,
-            test_share=test_share,
+            val_fraction=val_fraction,
+            test_fraction=test_fraction,
             data_seed=data_seed,
             batch_size=batch_size,
             eval_batch_size=eval_batch_size,

@@ -1,4 +1,4 @@
-"""ImageFolder: pictures of one's own, in a folder for each class; read from the disk as they are needed."""
+"""Data set of image files in one directory per class; files are read when they are needed."""
 
 import hashlib
 import os
@@ -11,75 +11,74 @@ import torch
 from torch import Tensor
 
 from trainer.core.errors import UserError
-from trainer.core.spec import Count, DataSpec, Share
-from trainer.data.base import TensorData
-from trainer.data.io.class_folders import classes_in, folders_of, pictures_of, unused
+from trainer.core.spec import DataSpec, Fraction, PositiveInt
+from trainer.data.base import TensorData, count_outputs
+from trainer.data.io.class_folders import find_classes, find_images, find_split_directories, list_unused_directories
 from trainer.data.io.directory_walk import log_skipped
-from trainer.data.loading.augment import random_affine, random_mirror
-from trainer.data.loading.counter_rng import Draws
-from trainer.data.loading.prefetch import Workers, read_ahead, workers_for
-from trainer.data.loading.split import Split, Stage, chosen, cut_each
-from trainer.data.preprocessing.images import Fit, Images
-from trainer.data.synthetic import images
+from trainer.data.loading.augment import random_affine, random_horizontal_flip
+from trainer.data.loading.counter_rng import BatchRNG
+from trainer.data.loading.prefetch import Workers, prefetch_batches, resolve_num_workers
+from trainer.data.loading.split import Split, Stage, stratified_split, validate_classes
+from trainer.data.preprocessing.images import Fit, ImagePreprocessing
+from trainer.data.synthetic import make_images
 
-# of the pixels of each colour, scaled to [0, 1], over ImageNet's photographs, and of their brightness: what trained
-# weights expect, and near enough for other photographs
+# of ImageNet's pixels, scaled to [0, 1], by number of channels; pretrained weights expect them
 MEAN = {1: (0.449,), 3: (0.485, 0.456, 0.406)}
-DEVIATION = {1: (0.226,), 3: (0.229, 0.224, 0.225)}
-MADE_UP = ("one", "two", "three")  # classes, where there are no folders to name them
-VAL_MADE_UP = 500  # pictures
+STD = {1: (0.226,), 3: (0.229, 0.224, 0.225)}
+SYNTHETIC_CLASSES = ("one", "two", "three")
+NUM_SYNTHETIC_VAL_IMAGES = 500
 
 
 class ImageFolder(TensorData):
-    """Pictures in folders: `path/CLASS/*.jpg`, or `path/train/CLASS/*.jpg` and the same in `val` and `test`.
+    """Image files in `path/CLASS/*.jpg`, or in `path/train/CLASS/*.jpg` and likewise in `val` and `test`.
 
-    A split that has no folder is cut from the training pictures, by its share of each class. What a split holds in
-    memory are the numbers of its files; they are read when they are needed, by worker processes.
+    If the directory of a split is missing, a fraction of each class of the training images is used. Splits store file
+    indices; worker processes read the files when they are needed.
 
     Args:
-        path: The folder, below `dir` or in full.
-        dir: Folder that it lies below.
-        classes: Only these, by the names of their folders, numbered in this order; None takes all, sorted.
-        size: Height and width that pictures are brought to, in pixels.
-        channels: 3 for colours, 1 for grey.
-        fit: What is done to a picture that is not square; see `Images`. Predictions do the same.
-        mean: Of each channel, scaled to [0, 1], that is taken from the pixels; None takes ImageNet's.
-        deviation: ... that they are divided by then; None takes ImageNet's.
-        mirror: Half of the training pictures, chosen at random, are turned left to right.
-        degrees: Training pictures are turned at random by up to this much either way.
-        shift_pixels: ... shifted by up to this much along each axis.
-        scale: ... and scaled by up to this share, either way.
-        workers: Processes that read pictures ahead; `"auto"` takes one for each core but the one that trains.
-        prefetch: Batches that each of them has ready.
-        synthetic: Whether made-up images stand in for the pictures; no file is read then.
-        val_share, test_share: Of the training pictures, where there is no folder of validation or test.
-        data_seed: Of the cut; not the run's seed, so that runs compare.
+        path: Directory of the images: relative to `dir`, or absolute.
+        dir: Base directory.
+        classes: Names of the class directories to use, numbered in this order. Defaults to all, sorted.
+        size: Height and width of the resized images, in pixels.
+        channels: 3 for color, 1 for grayscale.
+        fit: Treatment of images that are not square, also in predictions; see `ImagePreprocessing`.
+        mean: Mean of each channel, scaled to [0, 1], which is subtracted. Defaults to ImageNet's.
+        std: Standard deviation of each channel, by which pixels are divided. Defaults to ImageNet's.
+        horizontal_flip: Whether each training image is flipped with probability 0.5.
+        degrees: Maximum random rotation of training images, in either direction.
+        shift_pixels: Maximum random shift along each axis.
+        scale: Maximum random relative change of size, e.g. 0.1.
+        workers: Number of processes that read images ahead; `"auto"` is one per core except one for training.
+        prefetch: Number of batches that each worker reads ahead.
+        synthetic: Whether synthetic images replace the files, which are not read then.
+        val_fraction, test_fraction: Fractions of the training images, if the split has no directory.
+        data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
         batch_size, eval_batch_size, seed: See `TensorData`.
 
     Raises:
-        UserError: There is no such folder, or not the classes that there should be.
+        UserError: If the directory or a class is missing.
     """
 
     def __init__(
         self,
         *,
         path: str,
-        dir: str = ".",  # noqa: A002  the word users type: data.dir
+        dir: str = ".",  # noqa: A002  the config key is data.dir
         classes: Sequence[str | int] | None = None,
-        size: Count = 64,
+        size: PositiveInt = 64,
         channels: Literal[1, 3] = 3,
         fit: Fit = "crop",
         mean: Sequence[float] | None = None,
-        deviation: Sequence[float] | None = None,
-        mirror: bool = False,
+        std: Sequence[float] | None = None,
+        horizontal_flip: bool = False,
         degrees: float = 0.0,
         shift_pixels: float = 0.0,
         scale: float = 0.0,
         workers: Workers = "auto",
-        prefetch: Count = 2,
+        prefetch: PositiveInt = 2,
         synthetic: bool = False,
-        val_share: Share = 0.2,
-        test_share: Share = 0.2,
+        val_fraction: Fraction = 0.2,
+        test_fraction: Fraction = 0.2,
         data_seed: int = 0,
         batch_size: int = 64,
         eval_batch_size: int = 64,
@@ -88,97 +87,106 @@ class ImageFolder(TensorData):
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
         if workers != "auto" and workers < 0:
             raise UserError(f"data.workers: {workers} is less than 0")
-        self.root, self.synthetic = Path(dir, path), synthetic
-        wanted = None if classes is None else [str(name) for name in classes]
-        self.folders = {} if synthetic else folders_of(self.root, wanted)
-        names = MADE_UP if synthetic else classes_in(self.folders, listed=wanted is not None)
-        self.classes = names if wanted is None else chosen(wanted, wanted if synthetic else names)
-        means = _of_each("mean", mean, MEAN[channels])
-        deviations = _of_each("deviation", deviation, DEVIATION[channels])
-        self.preprocessing: Images = Images((channels, size, size), _as_bytes(means), _as_bytes(deviations), fit=fit)
-        ends = [(end - m) / d for m, d in zip(means, deviations, strict=True) for end in (0, 1)]
-        self.limits = min(ends), max(ends)
-        self.mirror, self.degrees, self.shift_pixels, self.scale = mirror, degrees, shift_pixels, scale
-        self.workers, self.prefetch = workers, prefetch
-        self.shares: dict[Stage, float] = {"val": val_share, "test": test_share}
+        self.root = Path(dir, path)
+        self.synthetic = synthetic
+        listed = None if classes is None else [str(name) for name in classes]
+        self.directories = {} if synthetic else find_split_directories(self.root, listed)
+        names = SYNTHETIC_CLASSES if synthetic else find_classes(self.directories, listed=listed is not None)
+        self.classes = names if listed is None else validate_classes(listed, listed if synthetic else names)
+        means = _resolve_channel_values("mean", mean, MEAN[channels])
+        stds = _resolve_channel_values("std", std, STD[channels])
+        self.preprocessing: ImagePreprocessing = ImagePreprocessing(
+            (channels, size, size), _scale_to_bytes(means), _scale_to_bytes(stds), fit=fit
+        )
+        bounds = [(bound - m) / s for m, s in zip(means, stds, strict=True) for bound in (0, 1)]
+        self.value_range = min(bounds), max(bounds)
+        self.augmentation = {"degrees": degrees, "shift_pixels": shift_pixels, "scale": scale}
+        self.horizontal_flip = horizontal_flip
+        self.workers = workers
+        self.prefetch = prefetch
+        self.fractions: dict[Stage, float] = {"val": val_fraction, "test": test_fraction}
         self.data_seed = data_seed
         self.files: list[str] = []
 
     @property
     def spec(self) -> DataSpec:
-        """Square images in colour or grey, a class for each folder."""
-        outputs = 1 if len(self.classes) == 2 else len(self.classes)
-        shape, names, made = self.preprocessing.shape, self.classes, self.synthetic
-        ends = self.limits
-        return DataSpec("image_folder", "image", shape, "classes", outputs, names, synthetic=made, value_range=ends)
+        """Square images in color or grayscale, one class per directory."""
+        return DataSpec(
+            "image_folder",
+            "image",
+            self.preprocessing.shape,
+            "classification",
+            count_outputs(self.classes),
+            self.classes,
+            synthetic=self.synthetic,
+            value_range=self.value_range,
+        )
 
     def load(self) -> dict[Stage, Split]:
-        """Find the pictures of each split, and cut those that have no folder from the training ones."""
+        """Find the images of each split; take splits without a directory from the training images."""
         if self.synthetic:
-            return images(self.spec, VAL_MADE_UP)
+            return make_images(self.spec, NUM_SYNTHETIC_VAL_IMAGES)
         skipped: Counter[str] = Counter()
-        found = {
-            stage: pictures_of(folder, self.classes, skipped, self.folders.values())
-            for stage, folder in self.folders.items()
+        images_by_stage = {
+            stage: find_images(directory, self.classes, skipped, self.directories.values())
+            for stage, directory in self.directories.items()
         }
-        skipped.update(f"directory '{name}'" for name in unused(self.root, self.folders))
+        skipped.update(f"directory '{name}'" for name in list_unused_directories(self.root, self.directories))
         log_skipped(self.root, skipped)
-        self._checksum = checksum(self.root, found)
-        self.files = [file for pictures in found.values() for file, _ in pictures]
-        splits, first = {}, 0
-        for stage, pictures in found.items():
-            numbers = torch.arange(first, first + len(pictures))
-            splits[stage] = Split(numbers, torch.tensor([number for _, number in pictures]))
-            first += len(pictures)
-        lacking = [stage for stage in self.shares if stage not in splits]
-        everything = splits["train"]
-        parts = cut_each(everything.targets, *(self.shares[stage] for stage in lacking), seed=self.data_seed)
-        for stage, rows in zip([*lacking, "train"], parts, strict=True):
-            splits[stage] = Split(everything.inputs[rows], everything.targets[rows])
+        self._checksum = checksum(self.root, images_by_stage)
+        self.files = []
+        splits: dict[Stage, Split] = {}
+        for stage, images in images_by_stage.items():
+            indices = torch.arange(len(self.files), len(self.files) + len(images))
+            splits[stage] = Split(indices, torch.tensor([index for _, index in images]))
+            self.files += [file for file, _ in images]
+        missing = [stage for stage in self.fractions if stage not in splits]
+        train = splits["train"]
+        parts = stratified_split(train.targets, *(self.fractions[stage] for stage in missing), seed=self.data_seed)
+        for stage, rows in zip([*missing, "train"], parts, strict=True):
+            splits[stage] = Split(train.inputs[rows], train.targets[rows])
         return splits
 
     def read(self, stored: Sequence[Tensor]) -> Iterable[Tensor]:
-        """Pictures as bytes, by the numbers of their files."""
+        """Read images as bytes by their file indices."""
         if self.synthetic:
             return stored
         trainer = self.trainer
-        return read_ahead(
-            self.preprocessing.pictures,
-            [[self.files[number] for number in batch.tolist()] for batch in stored],
-            workers=workers_for(self.workers, trainer.num_devices if trainer else 1),
+        return prefetch_batches(
+            self.preprocessing.read_images,
+            [[self.files[index] for index in batch.tolist()] for batch in stored],
+            workers=resolve_num_workers(self.workers, trainer.num_devices if trainer else 1),
             prefetch=self.prefetch,
             pinned=trainer is not None and trainer.strategy.root_device.type == "cuda",
         )
 
-    def augment(self, inputs: Tensor, random: Draws) -> Tensor:
-        """Mirror, turn, shift and scale each picture at random; what comes in from outside is grey."""
-        if self.mirror:
-            inputs = random_mirror(inputs, random)
-        amounts = {"degrees": self.degrees, "shift_pixels": self.shift_pixels, "scale": self.scale}
-        return random_affine(inputs, random, **amounts, fill=0.0)
+    def augment(self, inputs: Tensor, random: BatchRNG) -> Tensor:
+        """Flip, rotate, shift and scale each image at random; new pixels at the border are gray."""
+        if self.horizontal_flip:
+            inputs = random_horizontal_flip(inputs, random)
+        return random_affine(inputs, random, **self.augmentation, fill=0.0)
 
 
-def checksum(root: Path, found: dict[Stage, list[tuple[str, int]]]) -> str:
-    """SHA-256 over split, class, name below `root` and bytes of each picture; to read them all takes too long."""
+def checksum(root: Path, images_by_stage: dict[Stage, list[tuple[str, int]]]) -> str:
+    """Return the SHA-256 over split, class, relative path and file size of each image; reading all takes too long."""
     digest = hashlib.sha256()
-    for stage, pictures in found.items():
-        for file, number in pictures:
-            line = f"{stage} {number} {os.path.relpath(file, root)} {os.path.getsize(file)}\n"
+    for stage, images in images_by_stage.items():
+        for file, index in images:
+            line = f"{stage} {index} {os.path.relpath(file, root)} {os.path.getsize(file)}\n"
             digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
-def _of_each(name: str, given: Sequence[float] | None, usual: Sequence[float]) -> Sequence[float]:
-    """A number for each channel."""
-    values = usual if given is None else given
-    if len(values) != len(usual) or (name == "deviation" and min(values) <= 0):
-        above = " above 0" if name == "deviation" else ""
+def _resolve_channel_values(name: str, values: Sequence[float] | None, default: Sequence[float]) -> Sequence[float]:
+    values = default if values is None else values
+    if len(values) != len(default) or (name == "std" and min(values) <= 0):
+        positive = "positive " if name == "std" else ""
         raise UserError(
-            f"data.{name}: {[*values]} is not a number{above} for each channel, of which there are {len(usual)}"
+            f"data.{name}: {[*values]} is invalid; expected one {positive}number for each of {len(default)} channel(s)"
         )
     return values
 
 
-def _as_bytes(values: Sequence[float]) -> Tensor:
-    """Numbers in [0, 1] of each channel, for pixels up to 255: (channels, 1, 1)."""
+def _scale_to_bytes(values: Sequence[float]) -> Tensor:
+    """Scale values in [0, 1] of each channel to the range of a byte: (channels, 1, 1)."""
     return 255 * torch.tensor(values).view(-1, 1, 1)

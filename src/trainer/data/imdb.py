@@ -1,4 +1,4 @@
-"""IMDB: 50,000 film reviews, negative or positive; or texts with a class from any CSV file."""
+"""IMDB data set of 50,000 film reviews, negative or positive; also reads labeled texts from any CSV file."""
 
 import logging
 import re
@@ -12,56 +12,56 @@ import torch
 from torch import Tensor
 
 from trainer.core.errors import UserError
-from trainer.core.spec import PADDING, Count, DataSpec
-from trainer.data.base import TensorData
-from trainer.data.io.archive import find_folder
-from trainer.data.io.cache import Arrays, digest, made_once
-from trainer.data.io.class_labels import check_names
-from trainer.data.io.csv_file import find_csv, read_csv
+from trainer.core.spec import PADDING_INDEX, DataSpec, PositiveInt
+from trainer.data.base import TensorData, count_outputs
+from trainer.data.io.archive import fetch_directory
+from trainer.data.io.cache import Arrays, hash_strings, load_or_compute
+from trainer.data.io.class_labels import validate_class_names
+from trainer.data.io.csv_file import fetch_csv, read_csv
 from trainer.data.io.download import DataFile
-from trainer.data.io.review_files import Reviews, cut_run, read_rows, read_tree, without_repeats
-from trainer.data.io.tokenization import RULES, Encoded, Keep, encode, most_frequent_words
-from trainer.data.loading.split import Split, Stage, cut
-from trainer.data.preprocessing.text import Texts
-from trainer.data.synthetic import texts
+from trainer.data.io.review_files import Reviews, contiguous_split, drop_duplicates, parse_reviews, read_tree
+from trainer.data.io.tokenization import TOKENIZER_RULES, EncodedTexts, Keep, build_vocabulary, encode
+from trainer.data.loading.split import Split, Stage, random_split
+from trainer.data.preprocessing.text import TextPreprocessing
+from trainer.data.synthetic import make_texts
 
 log = logging.getLogger(__name__)
 
 FOLDER = "aclImdb"
 ARCHIVE = DataFile("aclImdb_v1.tar.gz", "7c2ac02c03563afcf9b574c7e56c153a")
-WANTED = re.compile(rf"{FOLDER}/(train|test)/(neg|pos)/[^/]+\.txt")  # not its 50,000 reviews without a class
-REVIEWS = 12_500  # in each of the four folders
+# without the archive's 50,000 unlabeled reviews
+REVIEW_FILE_PATTERN = re.compile(rf"{FOLDER}/(train|test)/(neg|pos)/[^/]+\.txt")
+REVIEWS_PER_DIRECTORY = 12_500
 
 
 class IMDB(TensorData):
-    """Reviews as numbers of words, the most frequent ones of the training part.
+    """Reviews as token indices; the vocabulary is the most frequent words of the training reviews.
 
-    Of the folders, the test part stays as it is published. Training reviews whose text stands there too are left
-    out, and so are those that repeat another training review; of the rest a run of neighbours in each class is for
-    validation, so that few films are on both sides. A CSV file is cut at random into all three, each text once. So no
-    text is in two parts.
+    Directories: the test reviews are used as published. Training reviews whose text is also in the test, or repeats
+    another training review, are dropped. Validation is a contiguous range of each class, so that few films are in both
+    training and validation. A CSV file is split at random after dropping duplicates. No text is in two splits.
 
-    What the texts became is kept in `.cache` below `dir`, under a name that is a hash of the texts and of all
-    settings that matter; the folder may be deleted at any time.
+    Tokens are cached in `.cache` in `dir`, in a file named after the hash of texts and settings; the directory may be
+    deleted at any time.
 
     Args:
         dir: Root of the data sets.
-        path: Below `dir`, or in full: a folder with `train/neg/*.txt`, `train/pos`, `test/neg`, `test/pos`; or a CSV
-            file, plain or .gz. `aclImdb` itself must be whole, and is fetched where it is missing.
-        mirrors: URLs that the archive of `aclImdb` is fetched from, in turn.
-        download: Whether it may be fetched.
-        text_column, label_column: Of a CSV file, by name or number.
-        class_names: Labels of the classes there, in upper or lower case; a label that is not listed is an error. If
-            none of the names is a number, the column may hold the numbers 0, 1, ... instead. Folders have two classes.
-        header: Whether the first line of a CSV file names the columns.
-        delimiter: Between its cells, one character.
-        vocabulary_size: Words that have a number, padding and the unknown word included.
-        max_length: Words that are kept of a review.
-        keep: Whether these are at its `"start"` or at its `"end"`.
-        val_size: Training reviews kept for validation.
-        synthetic: Whether made-up reviews stand in for the real ones; no file is read then.
-        test_size: Reviews of a CSV file kept for the test; folders have their own.
-        data_seed: Of the cut; not the run's seed, so that runs compare.
+        path: Directory with `train/neg/*.txt`, `train/pos`, `test/neg`, `test/pos`, or a CSV file (.gz allowed);
+            relative to `dir`, or absolute. `aclImdb` must be complete, and is downloaded if it is missing.
+        mirrors: URLs of directories with the archive of `aclImdb`, tried in turn.
+        download: Whether the archive may be downloaded.
+        text_column, label_column: Names or indices of the columns of a CSV file.
+        class_names: Labels of the classes in a CSV file, in any case; other labels are an error. If no name is a
+            number, the column may contain the indices 0, 1, ... instead. Directories have two classes.
+        header: Whether the first line of a CSV file contains the column names.
+        delimiter: Delimiter of a CSV file, one character.
+        vocabulary_size: Number of distinct tokens, including padding and the unknown token.
+        max_length: Maximum number of words per review.
+        keep: Whether the words at the `"start"` or at the `"end"` of a longer review are used.
+        val_size: Number of training reviews used for validation.
+        synthetic: Whether synthetic reviews replace the real ones; no file is read then.
+        test_size: Number of reviews of a CSV file used for test; directories have their own.
+        data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
         batch_size, eval_batch_size, seed: See `TensorData`.
 
     Source:
@@ -71,7 +71,7 @@ class IMDB(TensorData):
     def __init__(
         self,
         *,
-        dir: str = "data",  # noqa: A002  the word users type: data.dir
+        dir: str = "data",  # noqa: A002  the config key is data.dir
         path: str = FOLDER,
         mirrors: Sequence[str] = (),
         download: bool = True,
@@ -84,8 +84,8 @@ class IMDB(TensorData):
         max_length: int = 400,
         keep: Keep = "start",
         synthetic: bool = False,
-        val_size: Count = 2500,
-        test_size: Count = 5000,
+        val_size: PositiveInt = 2500,
+        test_size: PositiveInt = 5000,
         data_seed: int = 0,
         batch_size: int = 64,
         eval_batch_size: int = 64,
@@ -97,79 +97,92 @@ class IMDB(TensorData):
         if max_length < 1:
             raise UserError("data.max_length: must be at least 1 word")
         if len(class_names) < 2:
-            raise UserError("data.class_names: there must be at least 2")
-        self.root, self.path, self.mirrors, self.download = Path(dir), path, tuple(mirrors), download
-        self.text_column, self.label_column, self.header, self.delimiter = text_column, label_column, header, delimiter
+            raise UserError("data.class_names: expected at least 2")
+        self.root = Path(dir)
+        self.path = path
+        self.mirrors = tuple(mirrors)
+        self.download = download
+        self.text_column = text_column
+        self.label_column = label_column
+        self.header = header
+        self.delimiter = delimiter
         self.class_names = tuple(str(name).strip() for name in class_names)
-        check_names(self.class_names)
-        self.vocabulary_size, self.max_length, self.keep = vocabulary_size, max_length, keep
-        self.val_size, self.test_size, self.data_seed, self.synthetic = val_size, test_size, data_seed, synthetic
-        self.vocabulary: list[str] = []  # the words by their number; `load` counts them
-        self.preprocessing: Texts = Texts("", max_length, keep, text_column, header, delimiter)
+        validate_class_names(self.class_names)
+        self.vocabulary_size = vocabulary_size
+        self.max_length = max_length
+        self.keep = keep
+        self.val_size = val_size
+        self.test_size = test_size
+        self.data_seed = data_seed
+        self.synthetic = synthetic
+        self.vocabulary: list[str] = []  # words by token index, set by `load`
+        self.preprocessing: TextPreprocessing = TextPreprocessing("", max_length, keep, text_column, header, delimiter)
 
     @property
     def spec(self) -> DataSpec:
-        """Tokens; two classes, or as many as have a name."""
-        names = self.class_names
-        outputs = 1 if len(names) == 2 else len(names)
-        shape, words = (self.max_length,), self.vocabulary_size
+        """Tokens, and the classes in `class_names`."""
         return DataSpec(
-            "imdb", "tokens", shape, "classes", outputs, names, vocabulary_size=words, synthetic=self.synthetic
+            "imdb",
+            "tokens",
+            (self.max_length,),
+            "classification",
+            count_outputs(self.class_names),
+            self.class_names,
+            vocabulary_size=self.vocabulary_size,
+            synthetic=self.synthetic,
         )
 
     def load(self) -> dict[Stage, Split]:
-        """Find and read the reviews, cut them, count the words of the training part and number those of all."""
-        parts = self._parts()
-        sizes = [len(part.texts) for part in parts.values()]
-        all_texts = [text for part in parts.values() for text in part.texts]
-        number = partial(self._number, parts["train"].texts, all_texts)
-        name = digest([RULES, str(self.vocabulary_size), *map(str, sizes), *all_texts])
-        held = number() if self.synthetic else made_once(self.root / ".cache" / f"imdb-{name}.npz", number)
-        words = held["vocabulary"].tobytes().decode()
-        self.vocabulary = words.split("\n")
-        self.preprocessing = replace(self.preprocessing, vocabulary=words)
-        encoded = Encoded(held["tokens"], held["lengths"])
-        rows = torch.split(encoded.rows(self.max_length, self.keep), sizes)
-        classes = [torch.tensor(part.classes) for part in parts.values()]
-        return {stage: Split(*split) for stage, *split in zip(parts, rows, classes, strict=True)}
+        """Read and split the reviews, build the vocabulary of the training reviews, and encode all reviews."""
+        reviews_by_stage = self._read_splits()
+        sizes = [len(reviews.texts) for reviews in reviews_by_stage.values()]
+        all_texts = [text for reviews in reviews_by_stage.values() for text in reviews.texts]
+        compute = partial(self._encode, reviews_by_stage["train"].texts, all_texts)
+        name = hash_strings([TOKENIZER_RULES, str(self.vocabulary_size), *map(str, sizes), *all_texts])
+        arrays = compute() if self.synthetic else load_or_compute(self.root / ".cache" / f"imdb-{name}.npz", compute)
+        vocabulary = arrays["vocabulary"].tobytes().decode()
+        self.vocabulary = vocabulary.split("\n")
+        self.preprocessing = replace(self.preprocessing, vocabulary=vocabulary)
+        tokens = EncodedTexts(arrays["tokens"], arrays["lengths"]).pad(self.max_length, self.keep)
+        return {
+            stage: Split(inputs, torch.tensor(reviews.classes))
+            for (stage, reviews), inputs in zip(reviews_by_stage.items(), torch.split(tokens, sizes), strict=True)
+        }
 
     def lengths(self, inputs: Tensor) -> Tensor:
-        return (inputs != PADDING).sum(1)
+        return (inputs != PADDING_INDEX).sum(1)
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
-        """Texts of your own as a network takes them (texts, time); after `setup`."""
-        return self.prepare(self.preprocessing.stored(texts))
+        """Encode texts as network inputs (texts, time); requires `setup`."""
+        return self.prepare(self.preprocessing.encode_texts(texts))
 
-    def _parts(self) -> dict[Stage, Reviews]:
-        """Texts and classes of each part."""
+    def _read_splits(self) -> dict[Stage, Reviews]:
         if self.synthetic:
-            return {stage: Reviews(*made) for stage, made in texts(len(self.class_names), self.val_size).items()}
-        folder = self.root / self.path
+            texts = make_texts(len(self.class_names), self.val_size)
+            return {stage: Reviews(*columns) for stage, columns in texts.items()}
+        directory = self.root / self.path
         if self.path == FOLDER:
-            find_folder(FOLDER, WANTED, ARCHIVE, self.root, self.mirrors, self.download)
-        if folder.is_dir():
+            fetch_directory(FOLDER, REVIEW_FILE_PATTERN, ARCHIVE, self.root, self.mirrors, self.download)
+        if directory.is_dir():
             if len(self.class_names) != 2:
-                raise UserError(f"data.class_names: {folder} has two classes, negative and positive reviews")
-            known = REVIEWS if self.path == FOLDER else None
-            all_train, test = (read_tree(folder / part, known) for part in ("train", "test"))
-            rest = without_repeats(all_train, elsewhere=test.texts)
-            val, train = cut_run(rest, self.val_size, self.data_seed)
+                raise UserError(f"data.class_names: {directory} has two classes, negative and positive reviews")
+            count = REVIEWS_PER_DIRECTORY if self.path == FOLDER else None
+            all_train, test = (read_tree(directory / stage, count) for stage in ("train", "test"))
+            reviews = drop_duplicates(all_train, elsewhere=test.texts)
+            val, train = contiguous_split(reviews, self.val_size, self.data_seed)
             return {"train": train, "val": val, "test": test}
-        file = read_csv(find_csv(self.path, self.root, md5=""), header=self.header, delimiter=self.delimiter)
+        file = read_csv(fetch_csv(self.path, self.root, md5=""), header=self.header, delimiter=self.delimiter)
         text = file.name_or_index(file.index("data.text_column", self.text_column))
         self.preprocessing = replace(self.preprocessing, text_column=text)
-        reviews = without_repeats(read_rows(file, self.text_column, self.label_column, self.class_names))
-        val, test, train = self._cut(reviews, self.val_size, self.test_size)
+        reviews = drop_duplicates(parse_reviews(file, self.text_column, self.label_column, self.class_names))
+        rows = torch.arange(len(reviews.texts))
+        parts = random_split(Split(rows, rows), self.val_size, self.test_size, seed=self.data_seed)
+        val, test, train = (reviews.select(part.inputs.tolist()) for part in parts)
         return {"train": train, "val": val, "test": test}
 
-    def _cut(self, reviews: Reviews, *sizes: int) -> list[Reviews]:
-        rows = torch.arange(len(reviews.texts))
-        return [reviews.take(part.inputs.tolist()) for part in cut(Split(rows, rows), *sizes, seed=self.data_seed)]
-
-    def _number(self, train: list[str], texts: list[str]) -> Arrays:
-        """Vocabulary, words in bytes, and the texts by it, as arrays."""
-        log.info("counting and numbering the words of %d reviews, once", len(texts))
-        vocabulary = most_frequent_words(train, self.vocabulary_size)
+    def _encode(self, train: list[str], texts: list[str]) -> Arrays:
+        log.info("encoding %d reviews", len(texts))
+        vocabulary = build_vocabulary(train, self.vocabulary_size)
         tokens, lengths = encode(texts, vocabulary)
-        words = np.frombuffer("\n".join(vocabulary).encode(), np.uint8)  # no word has a line break in it
-        return {"vocabulary": words, "tokens": tokens, "lengths": lengths}
+        vocabulary_bytes = np.frombuffer("\n".join(vocabulary).encode(), np.uint8)  # words contain no line breaks
+        return {"vocabulary": vocabulary_bytes, "tokens": tokens, "lengths": lengths}

@@ -1,34 +1,34 @@
-"""Line: points along y = slope * x + intercept with noise, for a first regression."""
+"""Synthetic regression data set with noisy points on the line y = slope * x + intercept."""
 
 import torch
 
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
 from trainer.data.base import TensorData
-from trainer.data.loading.counter_rng import generator_for
-from trainer.data.loading.split import Split, Stage, cut
-from trainer.data.preprocessing.tabular import plain
+from trainer.data.loading.counter_rng import make_generator
+from trainer.data.loading.split import Split, Stage, random_split
+from trainer.data.preprocessing.tabular import make_passthrough
 
 
 class Line(TensorData):
-    """Noisy points on a line, x evenly spaced over an interval.
+    """Noisy points on a line, with evenly spaced x.
 
     Args:
-        points: How many, all splits together.
-        slope: Of the true line.
-        intercept: Of the true line, its value at x = 0.
+        points: Number of points in all splits together.
+        slope: Slope of the true line.
+        intercept: Value of the true line at x = 0.
         noise: Standard deviation of the normal noise on y; 0 for none.
-        x_min: Least x.
-        x_max: Greatest x.
-        val_share: Share of the points, below 0.5, kept for validation, and as many for test. At 0 both read the
-            training points, for sets too small to be cut.
-        standardize_target: Whether the network learns y with mean 0 and standard deviation 1. By default it learns y
-            as it is, and a linear network's weights are slope and intercept.
-        data_seed: Of the noise and of the cut; not the run's seed, so that runs compare.
+        x_min: Smallest x.
+        x_max: Largest x.
+        val_fraction: Fraction of the points for validation, and the same for test; below 0.5. If 0, all splits contain
+            all points.
+        standardize_target: Whether the network learns y with mean 0 and standard deviation 1. Defaults to false: the
+            weights of a linear network are then slope and intercept.
+        data_seed: Seed of the noise and of the split; separate from the run's seed.
         batch_size, eval_batch_size, seed: See `TensorData`.
     """
 
-    preprocessing = plain(1)
+    preprocessing = make_passthrough(1)
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Line(TensorData):
         noise: float = 0.1,
         x_min: float = 0.0,
         x_max: float = 1.0,
-        val_share: float = 0.2,
+        val_fraction: float = 0.2,
         standardize_target: bool = False,
         data_seed: int = 0,
         batch_size: int = 16,
@@ -49,22 +49,28 @@ class Line(TensorData):
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
         if points < 2:
             raise UserError(f"data.points: {points} points make no line; use at least 2")
-        self.points, self.slope, self.intercept, self.noise = points, slope, intercept, noise
+        self.points = points
+        self.slope = slope
+        self.intercept = intercept
+        self.noise = noise
         self.standardize_target = standardize_target
-        self.x_min, self.x_max, self.val_share, self.data_seed = x_min, x_max, val_share, data_seed
+        self.x_min = x_min
+        self.x_max = x_max
+        self.val_fraction = val_fraction
+        self.data_seed = data_seed
 
     @property
     def spec(self) -> DataSpec:
         """One feature, one value."""
-        return DataSpec("line", "vector", (1,), "values", output_size=1)
+        return DataSpec("line", "vector", (1,), "regression", output_size=1)
 
     def load(self) -> dict[Stage, Split]:
-        """Draw the points and cut them at random."""
+        """Generate the points and split them at random."""
         x = torch.linspace(self.x_min, self.x_max, self.points)[:, None]  # (points, 1)
-        noise = torch.randn(x.shape, generator=generator_for("noise", self.data_seed)) * self.noise
+        noise = torch.randn(x.shape, generator=make_generator("noise", self.data_seed)) * self.noise
         examples = Split(x, self.slope * x + self.intercept + noise)
-        if not self.val_share:
+        if not self.val_fraction:
             return {"train": examples, "val": examples, "test": examples}
-        held_out = max(1, round(self.val_share * self.points))
-        val, test, train = cut(examples, held_out, held_out, seed=self.data_seed)
+        size = max(1, round(self.val_fraction * self.points))
+        val, test, train = random_split(examples, size, size, seed=self.data_seed)
         return {"train": train, "val": val, "test": test}

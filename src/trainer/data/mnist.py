@@ -1,4 +1,4 @@
-"""MNIST: 70,000 handwritten digits of 28x28 pixels."""
+"""MNIST data set of 70,000 handwritten digits of 28x28 pixels."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,19 +9,19 @@ import torch
 from torch import Tensor
 
 from trainer.core.errors import UserError
-from trainer.core.spec import Count, DataSpec
+from trainer.core.spec import DataSpec, PositiveInt
 from trainer.data.base import TensorData
-from trainer.data.io.download import DataFile, find
+from trainer.data.io.download import DataFile, fetch_file
 from trainer.data.loading.augment import random_affine
-from trainer.data.loading.counter_rng import Draws
-from trainer.data.loading.split import Split, Stage, cut
-from trainer.data.preprocessing.images import Images
-from trainer.data.synthetic import images
+from trainer.data.loading.counter_rng import BatchRNG
+from trainer.data.loading.split import Split, Stage, random_split
+from trainer.data.preprocessing.images import ImagePreprocessing
+from trainer.data.synthetic import make_images
 
-OTHER = "data.verify_checksums=false (Fashion-MNIST and other data sets use the same file names)"
-# torchvision's layout and checksums: of the unpacked file, and of the .gz as downloaded
+OTHER_FILES_HINT = "data.verify_checksums=false (Fashion-MNIST and other data sets use the same file names)"
+# torchvision's layout and checksums of the unpacked file and of the downloaded .gz
 FILES = {
-    name: DataFile(f"MNIST/raw/{name}", md5, f"{name}.gz", packed_md5, OTHER)
+    name: DataFile(f"MNIST/raw/{name}", md5, f"{name}.gz", packed_md5, OTHER_FILES_HINT)
     for name, md5, packed_md5 in [
         ("train-images-idx3-ubyte", "6bbc9ace898e44ae57da46a324031adb", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
         ("train-labels-idx1-ubyte", "a25bea736e30d166cdddb491f175f624", "d53e105ee54ea40749a09fcbcd1e9432"),
@@ -29,41 +29,43 @@ FILES = {
         ("t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637", "ec29112dd5afa0611ce80d1b7f02629c"),
     ]
 }
-MEAN, DEVIATION = 0.1307, 0.3081  # of the training pixels, scaled to [0, 1]
-IMAGES = Images((1, 28, 28), 255 * MEAN, 255 * DEVIATION)
+# of the training pixels, scaled to [0, 1]
+MEAN = 0.1307
+STD = 0.3081
+PREPROCESSING = ImagePreprocessing((1, 28, 28), 255 * MEAN, 255 * STD)
 
 
 class MNIST(TensorData):
-    """The official test images, and the official training images cut into train and validation.
+    """The official test set; the official training set is split into training and validation.
 
     Args:
-        dir: Root of the data sets; the files lie in `MNIST/raw` below it, as torchvision puts them.
-        mirrors: URLs that the files are fetched from, in turn, where they are missing.
-        download: Whether missing files may be fetched.
-        verify_checksums: Whether files must be the published MNIST. If false, any files with these names and in this
-            format are read, e.g. Fashion-MNIST; nothing is downloaded then.
-        val_size: Training images kept for validation.
-        degrees: Training images are turned at random by up to this much either way.
-        shift_pixels: ... shifted by up to this much along each axis.
-        scale: ... and scaled by up to this share, either way.
-        synthetic: Whether made-up images stand in for the real ones; no file is read then.
-        data_seed: Of the cut; not the run's seed, so that runs compare.
+        dir: Root of the data sets; contains `MNIST/raw` in torchvision's layout.
+        mirrors: URLs of directories with the files, tried in turn if a file is missing.
+        download: Whether missing files may be downloaded.
+        verify_checksums: Whether the files must be the published MNIST. If false, any files with these names and in
+            this format are read, e.g. Fashion-MNIST, and nothing is downloaded.
+        val_size: Training images used for validation.
+        degrees: Maximum random rotation of training images, in either direction.
+        shift_pixels: Maximum random shift along each axis.
+        scale: Maximum random relative change of size, e.g. 0.1.
+        synthetic: Whether synthetic images replace the real ones; no file is read then.
+        data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
         batch_size, eval_batch_size, seed: See `TensorData`.
 
     Source:
         Y. LeCun, C. Cortes, C. J. C. Burges, The MNIST database of handwritten digits.
     """
 
-    preprocessing = IMAGES
+    preprocessing = PREPROCESSING
 
     def __init__(
         self,
         *,
-        dir: str = "data",  # noqa: A002  the word users type: data.dir
+        dir: str = "data",  # noqa: A002  the config key is data.dir
         mirrors: Sequence[str] = (),
         download: bool = True,
         verify_checksums: bool = True,
-        val_size: Count = 5000,
+        val_size: PositiveInt = 5000,
         degrees: float = 0.0,
         shift_pixels: float = 0.0,
         scale: float = 0.0,
@@ -74,61 +76,57 @@ class MNIST(TensorData):
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
-        self.root, self.mirrors, self.download = Path(dir), tuple(mirrors), download
+        self.root = Path(dir)
+        self.mirrors = tuple(mirrors)
+        self.download = download
         self.verify_checksums = verify_checksums
-        self.val_size, self.data_seed = val_size, data_seed
-        self.degrees, self.shift_pixels, self.scale, self.synthetic = degrees, shift_pixels, scale, synthetic
+        self.val_size = val_size
+        self.augmentation = {"degrees": degrees, "shift_pixels": shift_pixels, "scale": scale}
+        self.synthetic = synthetic
+        self.data_seed = data_seed
 
     @property
     def spec(self) -> DataSpec:
-        """Grey images of 28x28 pixels, ten classes."""
+        """Grayscale images of 28x28 pixels, ten classes."""
         return DataSpec(
             "mnist",
             "image",
-            IMAGES.shape,
-            "classes",
+            PREPROCESSING.shape,
+            "classification",
             10,
             class_names=tuple("0123456789"),
             synthetic=self.synthetic,
-            value_range=(-MEAN / DEVIATION, (1 - MEAN) / DEVIATION),
+            value_range=(-MEAN / STD, (1 - MEAN) / STD),
         )
 
     def load(self) -> dict[Stage, Split]:
-        """Find the four files, downloading the missing ones, and read them."""
+        """Read the four files; download missing ones first."""
         if self.synthetic:
-            return images(self.spec, self.val_size)
-        paths = {name: self._find(file) for name, file in FILES.items()}
+            return make_images(self.spec, self.val_size)
+        paths = {name: self._fetch(file) for name, file in FILES.items()}
 
-        def read(part: str) -> Split:
-            inputs = read_idx(paths[f"{part}-images-idx3-ubyte"])[:, None]  # (images, 1, 28, 28)
-            return Split(inputs, read_idx(paths[f"{part}-labels-idx1-ubyte"]).long())
+        def read(prefix: str) -> Split:
+            inputs = read_idx(paths[f"{prefix}-images-idx3-ubyte"])[:, None]  # (images, 1, 28, 28)
+            return Split(inputs, read_idx(paths[f"{prefix}-labels-idx1-ubyte"]).long())
 
-        val, train = cut(read("train"), self.val_size, seed=self.data_seed)
+        val, train = random_split(read("train"), self.val_size, seed=self.data_seed)
         return {"train": train, "val": val, "test": read("t10k")}
 
-    def _find(self, file: DataFile) -> Path:
-        """Return the path of one of the four files."""
+    def _fetch(self, file: DataFile) -> Path:
         if self.verify_checksums:
-            return find(file, self.root, self.mirrors, self.download)
-        return find(replace(file, md5="", download_md5=""), self.root)
+            return fetch_file(file, self.root, self.mirrors, self.download)
+        return fetch_file(replace(file, md5="", download_md5=""), self.root)
 
-    def augment(self, inputs: Tensor, random: Draws) -> Tensor:
-        """Turn, shift and scale each image at random."""
-        return random_affine(
-            inputs,
-            random,
-            degrees=self.degrees,
-            shift_pixels=self.shift_pixels,
-            scale=self.scale,
-            fill=-MEAN / DEVIATION,
-        )
+    def augment(self, inputs: Tensor, random: BatchRNG) -> Tensor:
+        """Rotate, shift and scale each image at random."""
+        return random_affine(inputs, random, **self.augmentation, fill=-MEAN / STD)
 
 
 def read_idx(path: Path) -> Tensor:
-    """Read a file of bytes in the IDX format: two zeros, type 8, number of axes, their lengths, the bytes.
+    """Read a file of bytes in the IDX format: two zeros, type 8, number of axes, lengths of the axes, data.
 
     Raises:
-        UserError: The header or the length is not that of such a file.
+        UserError: If the header or the file size is invalid.
     """
     raw = np.fromfile(path, np.uint8)
     axes = int(raw[3]) if len(raw) > 3 else 0

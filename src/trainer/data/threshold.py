@@ -1,4 +1,4 @@
-"""Threshold: points along a line, and on which side of a threshold each lies, for a first classification."""
+"""Classification data set of numbers below or above a threshold."""
 
 import torch
 
@@ -6,24 +6,23 @@ from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
 from trainer.data.base import TensorData
 from trainer.data.loading.split import Split, Stage
-from trainer.data.preprocessing.tabular import plain
+from trainer.data.preprocessing.tabular import make_passthrough
 
 
 class Threshold(TensorData):
-    """The points 1, 2, ..., of which the lower half is one class and the upper half the other.
+    """The points 1, 2, ...; the lower half is one class and the upper half the other.
 
-    They are all there is, so every split holds the same ones. With six of them (the tutorials' logistic regression)
-    the classes meet between 3 and 4.
+    Every split contains all points. Six points, as in the tutorials' logistic regression, have a threshold of 3.5.
 
     Args:
-        points: How many; even.
+        points: Number of points; even.
         batch_size, eval_batch_size, seed, repeats: See `TensorData`.
 
     Raises:
-        UserError: `points` is odd or below 2.
+        UserError: If `points` is odd or below 2.
     """
 
-    preprocessing = plain(1)
+    preprocessing = make_passthrough(1)
 
     def __init__(
         self, *, points: int = 6, batch_size: int = 6, eval_batch_size: int = 1024, seed: int = 0, repeats: int = 1
@@ -36,10 +35,10 @@ class Threshold(TensorData):
     @property
     def spec(self) -> DataSpec:
         """One feature, two classes."""
-        return DataSpec("threshold", "vector", (1,), "classes", output_size=1, class_names=("below", "above"))
+        return DataSpec("threshold", "vector", (1,), "classification", output_size=1, class_names=("below", "above"))
 
     def load(self) -> dict[Stage, Split]:
-        """Count the points."""
+        """Return the points as every split."""
         x = torch.arange(1.0, self.points + 1)[:, None]  # (points, 1)
         points = Split(x, (x[:, 0] > self.points / 2 + 0.5).long())
         return {"train": points, "val": points, "test": points}

@@ -1,1 +1,1 @@
-"""Trained networks: loading, prediction and export."""
+"""Loading, prediction and export of trained networks."""

@@ -1,4 +1,4 @@
-"""Predictor: what a trained network says of a user's files, from a checkpoint alone."""
+"""Predictions on files and tensors with a trained network."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
@@ -11,25 +11,25 @@ from torch import Tensor
 
 from trainer.core.errors import UserError, did_you_mean
 from trainer.data.preprocessing.base import OPTION, Examples, Preprocessing
-from trainer.inference.load_checkpoint import Restored
-from trainer.task.objective import ClassObjective, Objective
+from trainer.inference.load_checkpoint import LoadedCheckpoint
+from trainer.task.objective import ClassificationObjective, Objective
 
-AT_ONCE = 256  # examples in memory
+DEFAULT_BATCH_SIZE = 256
 
 Files = str | Path | Iterable[str | Path]
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says of one example.
+    """Prediction for an example.
 
     Args:
-        source: The file it is from; "" for a tensor.
-        row: Its line there, from 1, or its place in a tensor; None where a file is one example.
-        label: The class by its name; None for values.
-        probabilities: Of each class by its name; empty for values.
-        values: In the units of the training file; empty for classes.
-        facts: What was known beside it, e.g. the last price and its day.
+        source: File of the example; "" for a tensor.
+        row: Line in the file (from 1) or index in the tensor; None if the file is a single example.
+        label: Predicted class; None for regression.
+        probabilities: Probability of each class by name; empty for regression.
+        values: Predicted values in the units of the training file; empty for classification.
+        facts: Known values of the example, e.g. its last price and day.
     """
 
     source: str
@@ -41,110 +41,120 @@ class Prediction:
 
     @property
     def probability(self) -> float:
-        """Of the class that is said."""
+        """Return the probability of the predicted class."""
         return self.probabilities[self.label or ""]
 
     @property
     def value(self) -> float:
-        """The first of the values."""
+        """Return the first value."""
         return self.values[0]
 
 
 class Predictor:
-    """A trained network with all that it needs to read files: its preprocessing, its classes, its objective.
+    """Trained network with the preprocessing, the class names and the objective of its run.
 
     Args:
-        restored: From a checkpoint.
+        checkpoint: Loaded checkpoint.
 
     Attributes:
-        net: The network, in evaluation mode.
-        spec: What its data promised.
-        config: Every value that its run used.
-        metrics: Those logged when the checkpoint was saved.
-        provenance: Where it came from.
+        net: Network in evaluation mode.
+        spec: Spec of the training data.
+        config: Complete config of the run.
+        metrics: Last values logged before the checkpoint was saved.
+        provenance: Provenance of the run.
     """
 
-    def __init__(self, restored: Restored) -> None:
-        self.file, self.net, self.spec = restored.file, restored.net, restored.spec
-        self.config, self.metrics, self.provenance = restored.config, restored.metrics, restored.provenance
-        self.preprocessing, self.target_scale = restored.preprocessing, restored.target_scale
+    def __init__(self, checkpoint: LoadedCheckpoint) -> None:
+        self.file = checkpoint.file
+        self.net = checkpoint.net
+        self.spec = checkpoint.spec
+        self.config = checkpoint.config
+        self.metrics = checkpoint.metrics
+        self.provenance = checkpoint.provenance
+        self.preprocessing = checkpoint.preprocessing
+        self.target_scale = checkpoint.target_scale
         self.objective: Objective = instantiate(self.config["objective"], _convert_="all")(self.spec)
 
-    def predict(self, inputs: Tensor | Files, *, at_once: int = AT_ONCE, **options: Any) -> list[Prediction]:
-        """Say what is in files, or in a tensor that is ready for the network: (examples, *spec.shape).
+    def predict(
+        self, inputs: Tensor | Files, *, batch_size: int = DEFAULT_BATCH_SIZE, **options: Any
+    ) -> list[Prediction]:
+        """Return the predictions for files, or for a tensor of network inputs (examples, *spec.shape).
 
         Args:
-            inputs: One file or several, or directories of them; or the tensor.
-            at_once: Examples in memory.
-            **options: How files are read; of images `fit` and `invert`.
+            inputs: One or more files or directories, or a tensor.
+            batch_size: Examples per forward pass. Defaults to 256.
+            **options: Options of the preprocessing of files, e.g. `fit` and `invert` of images.
 
         Raises:
-            UserError: A file or a line is not what it should be, or the network is not for predictions.
+            UserError: A file is invalid, an option is unknown, or the network is a generative one.
         """
         if not isinstance(inputs, Tensor):
-            return [*self.stream(inputs, at_once=at_once, **options)]
+            return [*self.stream(inputs, batch_size=batch_size, **options)]
         if options:
-            raise UserError(f"{', '.join(options)}: no setting for a tensor, which is not read from files")
-        parts = torch.split(inputs, at_once)
-        places = torch.split(torch.arange(len(inputs)), at_once)
-        pairs = zip(parts, places, strict=True)
+            raise UserError(f"{', '.join(options)}: invalid option for a tensor; expected files or no option")
+        rows = torch.split(torch.arange(len(inputs)), batch_size)
+        batches = zip(torch.split(inputs, batch_size), rows, strict=True)
         return [
-            one for part, rows in pairs for one in self._say(part, Examples([""] * len(rows), [*rows.tolist()], part))
+            prediction
+            for batch, indices in batches
+            for prediction in self._predict_batch(batch, Examples([""] * len(indices), indices.tolist(), batch))
         ]
 
-    def stream(self, files: Files, *, at_once: int = AT_ONCE, **options: Any) -> Iterator[Prediction]:
-        """What `predict` does, one prediction after the other: the files may be larger than the memory.
+    def stream(self, files: Files, *, batch_size: int = DEFAULT_BATCH_SIZE, **options: Any) -> Iterator[Prediction]:
+        """Yield the predictions for files one by one; the files may be larger than the memory.
 
         Args:
             files: See `predict`.
-            at_once: Examples in memory.
+            batch_size: Examples in memory. Defaults to 256.
             **options: See `predict`.
         """
-        reading = self._reading(options)
+        preprocessing = self._configure_preprocessing(options)
         paths = [files] if isinstance(files, str | Path) else files
-        for examples in reading.read(map(Path, paths), at_once):
-            yield from self._say(reading.prepare(examples.inputs), examples)
+        for examples in preprocessing.read(map(Path, paths), batch_size):
+            yield from self._predict_batch(preprocessing.prepare(examples.inputs), examples)
 
     @torch.inference_mode()
     def outputs(self, inputs: Tensor) -> Tensor:
-        """Return what the network gives for inputs that are ready for it: (batch, output_size); logits, or values."""
+        """Return the network outputs (batch, output_size), logits or values, for network inputs."""
         if hasattr(self.net, "generator"):
-            raise UserError(f"'{self.file}' holds a {type(self.net).__name__}, which makes images: trainer sample")
+            raise UserError(f"'{self.file}' contains a {type(self.net).__name__}; generate images with: trainer sample")
         outputs: Tensor = self.net(inputs)
         return outputs
 
-    def _say(self, inputs: Tensor, examples: Examples) -> Iterator[Prediction]:
+    def _predict_batch(self, inputs: Tensor, examples: Examples) -> Iterator[Prediction]:
         outputs = self.outputs(inputs)
-        names = self.spec.class_names
         facts = [dict(zip(examples.facts, row, strict=True)) for row in zip(*examples.facts.values(), strict=True)]
-        heads = zip(examples.sources, examples.rows, facts or [{}] * len(outputs), strict=True)
-        if self.spec.target == "values":
-            said = self.objective.predictions(outputs)
-            values = (self.preprocessing.in_units(said, examples) if self.preprocessing else said).tolist()
-            for (source, row, fact), value in zip(heads, values, strict=True):
-                yield Prediction(source, row, values=tuple(value), facts=fact)
+        origins = zip(examples.sources, examples.rows, facts or [{}] * len(outputs), strict=True)
+        predictions = self.objective.predictions(outputs)
+        if self.spec.target == "regression":
+            if self.preprocessing:
+                predictions = self.preprocessing.to_original_units(predictions, examples)
+            for (source, row, fact), values in zip(origins, predictions.tolist(), strict=True):
+                yield Prediction(source, row, values=tuple(values), facts=fact)
             return
         scores = self.objective.scores(outputs)
         scores = torch.stack([1 - scores, scores], 1) if scores.dim() == 1 else scores  # (batch, classes)
-        classes = self.objective.predictions(outputs).tolist()
-        for (source, row, fact), number, row_of_scores in zip(heads, classes, scores.tolist(), strict=True):
-            probabilities = dict(zip(names, row_of_scores, strict=True))
-            yield Prediction(source, row, names[number], probabilities, facts=fact)
+        names = self.spec.class_names
+        for (source, row, fact), index, class_scores in zip(
+            origins, predictions.tolist(), scores.tolist(), strict=True
+        ):
+            probabilities = dict(zip(names, class_scores, strict=True))
+            yield Prediction(source, row, names[index], probabilities, facts=fact)
 
-    def _reading(self, options: dict[str, Any]) -> Preprocessing:
+    def _configure_preprocessing(self, options: dict[str, Any]) -> Preprocessing:
         if self.preprocessing is None:
             raise UserError(
-                f"'{self.file}': data '{self.spec.name}' does not say how files are read; give the data set an "
-                "attribute `preprocessing` and train again, or predict tensors (docs/using-a-model.md)"
+                f"'{self.file}': data '{self.spec.name}' has no preprocessing of files\n  add an attribute"
+                " `preprocessing` to the data set and train again, or predict tensors (docs/using-a-model.md)"
             )
-        known = [each.name for each in fields(self.preprocessing) if each.metadata == OPTION]
+        names = [option.name for option in fields(self.preprocessing) if option.metadata == OPTION]
         for name in options:
-            if name not in known:
-                offer = did_you_mean(name, known) if known else ""
-                raise UserError(f"{name}: there is no such setting for data '{self.spec.name}'{offer}")
+            if name not in names:
+                hint = did_you_mean(name, names) if names else ""
+                raise UserError(f"{name}: unknown option for data '{self.spec.name}'{hint}")
         return replace(self.preprocessing, **options)
 
     @property
-    def is_sure(self) -> bool:
-        """Whether `probabilities` are that: a hinge loss gives scores in [0, 1] that only rank."""
-        return not isinstance(self.objective, ClassObjective) or self.objective.distance is None
+    def has_probabilities(self) -> bool:
+        """Return whether `probabilities` are calibrated as such; a hinge loss gives scores in [0, 1] that only rank."""
+        return not isinstance(self.objective, ClassificationObjective) or self.objective.distance is None

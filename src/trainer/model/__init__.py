@@ -1,1 +1,1 @@
-"""Networks: one file each, a plain `nn.Module` built from a DataSpec."""
+"""Networks, each a plain `nn.Module` that is built from a DataSpec."""

@@ -1,4 +1,4 @@
-"""Self-attention: every word of a text, day of a series or patch of an image looks at all the others."""
+"""Transformer encoder for texts, sequences and images."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -9,37 +9,37 @@ from torch import Tensor, nn
 
 from trainer.core.errors import MismatchError, UserError
 from trainer.core.spec import DataSpec
-from trainer.model.layers.dense import Activation, dense
+from trainer.model.layers.dense import Activation, make_dense
 from trainer.model.layers.onednn_linear import Linear
-from trainer.model.layers.positional_encoding import AddPositions, Positions
-from trainer.model.layers.sequence_masking import DEVIATION, lengths_of, pool, real_steps, token_vectors
-from trainer.model.layers.transformer import Block
+from trainer.model.layers.positional_encoding import PositionalEncoding, PositionalEncodingKind
+from trainer.model.layers.sequence_masking import STD, count_tokens, make_length_mask, make_token_embedding, pool
+from trainer.model.layers.transformer import TransformerBlock
 
-Pooled = Literal["mean", "max", "first"]
+Pooling = Literal["mean", "max", "first"]
 
 
 class SelfAttention(nn.Module):
-    """Transformer encoder for texts, sequences and images, which it reads as patches.
+    """Transformer encoder for texts, sequences and images, which are split into patches.
 
     Args:
-        spec: The data set's promise: tokens, sequences or images.
-        width: Of the vector at each position; a multiple of `heads`.
-        heads: Attentions side by side in each block.
-        layers: Blocks, one upon the other.
+        spec: Specification of the data set: tokens, sequences or images.
+        width: Width of the vector at each position; a multiple of `heads`.
+        heads: Number of attention heads.
+        layers: Number of transformer blocks.
         feed_forward: Width of the hidden layer within a block.
-        patch_size: Side of the square patches that an image is cut into, in pixels; for images alone.
-        positions: How a vector is told its place: fixed `"sinusoidal"` waves, `"learned"` ones, or `"none"`.
-        pooled: What is made of the last states: `"mean"` or `"max"` over all real positions, or the state of one more
-            position that stands `"first"` and is learned (often called cls).
-        dropout: Probability, in [0, 1), that a unit is left out of a training step: of the first vectors, of
-            what each block adds, and before each dense layer of the head.
-        word_dropout: Probability, in [0, 1), that the whole vector of a position is left out of a training step.
-        head: Widths of dense layers between the pooled state and the output.
-        activation: In blocks and head.
+        patch_size: Side of the square image patches in pixels.
+        positional_encoding: `"sinusoidal"` (fixed), `"learned"` or `"none"`.
+        pooling: Pooling of the final states: `"mean"` or `"max"` over all positions except padding, or `"first"`: the
+            state of an added first position with a learned vector (often called cls).
+        dropout: Dropout probability in [0, 1) of the embedded inputs, of the outputs of attention and dense layers, and
+            before each dense layer of the head.
+        word_dropout: Probability in [0, 1) that the whole input vector of a position is dropped.
+        head: Widths of the dense layers between the pooled state and the output.
+        activation: Activation in blocks and head.
 
     Raises:
         UserError: `heads` does not divide `width`.
-        MismatchError: `patch_size` does not divide the image; says which sizes do.
+        MismatchError: `patch_size` does not divide the image.
 
     Source:
         Vaswani et al. 2017; Dosovitskiy et al. 2021, An image is worth 16x16 words, for patches; Iyyer et al. 2015,
@@ -55,8 +55,8 @@ class SelfAttention(nn.Module):
         layers: int = 1,
         feed_forward: int = 128,
         patch_size: int = 4,
-        positions: Positions = "sinusoidal",
-        pooled: Pooled = "mean",
+        positional_encoding: PositionalEncodingKind = "sinusoidal",
+        pooling: Pooling = "mean",
         dropout: float = 0.0,
         word_dropout: float = 0.0,
         head: Sequence[int] = (),
@@ -67,103 +67,106 @@ class SelfAttention(nn.Module):
         if min(width, heads, layers, feed_forward) < 1:
             raise UserError("model.net: width, heads, layers and feed_forward must be at least 1")
         if width % heads:
-            below = width // heads * heads
-            near = f"{below} or {below + heads}" if below else f"{heads}"
-            raise UserError(f"model.net.width: {width} cannot be shared evenly by heads={heads}; use {near}")
-        self.pooled, self.patch_size = pooled, patch_size
-        self.embedding, time = vectors_of(spec, width, patch_size)
-        strength = (
-            DEVIATION if spec.kind == "tokens" else 1.0
-        )  # waves of height 1 would drown the small vectors of tokens
-        self.positions = AddPositions(positions, time, width, strength)
-        self.first = nn.Parameter(0.02 * torch.randn(width)) if pooled == "first" else None
-        self.dropout, self.word_dropout = nn.Dropout(dropout), nn.Dropout1d(word_dropout)
-        self.blocks = nn.ModuleList(Block(width, heads, feed_forward, dropout, activation) for _ in range(layers))
+            lower = width // heads * heads
+            multiples = f"{lower} or {lower + heads}" if lower else f"{heads}"
+            raise UserError(f"model.net.width: {width} is not divisible by heads={heads}; use {multiples}")
+        self.pooling = pooling
+        self.patch_size = patch_size
+        self.embedding, time = make_embedding(spec, width, patch_size)
+        amplitude = STD if spec.kind == "tokens" else 1.0  # token vectors are small
+        self.positional_encoding = PositionalEncoding(positional_encoding, time, width, amplitude)
+        self.first = nn.Parameter(0.02 * torch.randn(width)) if pooling == "first" else None
+        self.dropout = nn.Dropout(dropout)
+        self.word_dropout = nn.Dropout1d(word_dropout)
+        self.blocks = nn.ModuleList(
+            TransformerBlock(width, heads, feed_forward, dropout, activation) for _ in range(layers)
+        )
         self.norm = nn.LayerNorm(width)
-        self.head = dense([width, *head, spec.output_size], activation, dropout=dropout)
+        self.head = make_dense([width, *head, spec.output_size], activation, dropout=dropout)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Read texts, sequences or images.
+        """Compute the outputs.
 
         Shapes:
             inputs: tokens (batch, time), sequences (batch, time, features) or images (batch, channels, height, width)
             returns: (batch, output_size)
         """
-        states, real = self._begin(inputs)  # (batch, time, width)
+        states, mask = self._embed(inputs)  # (batch, time, width)
         for block in self.blocks:
-            states = block(states, real)
+            states = block(states, mask)
         states = self.norm(states)
-        pooled = states[:, 0] if self.pooled == "first" else pool(states, real, self.pooled)  # (batch, width)
+        pooled = states[:, 0] if self.pooling == "first" else pool(states, mask, self.pooling)  # (batch, width)
         return self.head(pooled)
 
     def attention_maps(self, inputs: Tensor) -> Tensor:
-        """How much each position looks at each other: a row for each query, which sums to 1, and is 0 at padding.
+        """Return the attention weights; each row (query) sums to 1 and is 0 at padding.
 
-        Where `pooled` is `"first"`, the position that is added stands first among queries and keys.
+        If `pooling` is `"first"`, the added position is the first query and key.
 
         Shapes:
-            inputs: As in `forward`.
+            inputs: as in `forward`
             returns: (layers, batch, heads, queries, keys)
         """
-        states, real = self._begin(inputs)
+        states, mask = self._embed(inputs)
         maps = []
         for block in self.blocks:
-            assert isinstance(block, Block)
-            maps.append(block.attention.weights(block.before_attention(states), real))
-            states = block(states, real)
+            assert isinstance(block, TransformerBlock)
+            maps.append(block.attention.attention_weights(block.attention_norm(states), mask))
+            states = block(states, mask)
         return torch.stack(maps)
 
-    def _begin(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The first vectors (batch, time, width), and which are real (batch, time): None where all are."""
-        states = self.positions(self.word_dropout(self.embedding(inputs)))
-        real = None
+    def _embed(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return vectors (batch, time, width) and a mask (batch, time), False at padding; None without padding."""
+        states = self.positional_encoding(self.word_dropout(self.embedding(inputs)))
+        mask = None
         if inputs.dim() == 2:
-            real = real_steps(lengths_of(inputs), inputs.shape[1])
+            mask = make_length_mask(count_tokens(inputs), inputs.shape[1])
         if self.first is not None:
             states = torch.cat([self.first.expand(states.shape[0], 1, -1), states], 1)  # (batch, 1 + time, width)
-            real = None if real is None else F.pad(real, (1, 0), value=True)
-        # without a mask attention is faster; in an exported network, inputs do not decide which way is taken
-        plain = real is None or (not torch.compiler.is_exporting() and bool(real.all()))
-        return self.dropout(states), None if plain else real
+            mask = None if mask is None else F.pad(mask, (1, 0), value=True)
+        # attention is faster without a mask; an exported network cannot choose by its inputs
+        if mask is not None and not torch.compiler.is_exporting() and mask.all():
+            mask = None
+        return self.dropout(states), mask
 
 
-class Patches(nn.Conv2d):
-    """Cut images into square patches and make a vector of each by one linear layer.
+class PatchEmbedding(nn.Conv2d):
+    """Linear embedding of square image patches.
 
     Args:
-        channels: Of the images.
-        width: Of the vectors.
-        side: Of a patch, in pixels.
+        channels: Channels of the images.
+        width: Width of the vectors.
+        side: Side of a patch in pixels.
     """
 
     def __init__(self, channels: int, width: int, side: int) -> None:
         super().__init__(channels, width, kernel_size=side, stride=side)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Cut, row by row: (batch, channels, height, width) -> (batch, patches, width of a vector)."""
+        """Embed the patches row by row: (batch, channels, height, width) -> (batch, patches, vector width)."""
         return super().forward(images).flatten(2).transpose(1, 2)
 
 
-def vectors_of(spec: DataSpec, width: int, patch_size: int) -> tuple[nn.Module, int]:
-    """What makes vectors (batch, time, width) of the inputs, and how many they are at most.
+def make_embedding(spec: DataSpec, width: int, patch_size: int) -> tuple[nn.Module, int]:
+    """Return a module that maps inputs to vectors (batch, time, width), and the largest `time`.
 
     Args:
-        spec: The data set's promise.
-        width: Of a vector.
-        patch_size: Side of an image's patches.
+        spec: Specification of the data set.
+        width: Width of the vectors.
+        patch_size: Side of the image patches in pixels.
 
     Raises:
-        MismatchError: It does not divide the image.
+        MismatchError: `patch_size` does not divide the image.
     """
     if spec.kind == "tokens":
-        return token_vectors(spec.vocabulary_size, width), spec.shape[0]
+        return make_token_embedding(spec.vocabulary_size, width), spec.shape[0]
     if spec.kind == "sequence":
         return Linear(spec.shape[1], width), spec.shape[0]
-    channels, height, across = spec.shape
-    fitting = [side for side in range(1, min(height, across) + 1) if height % side == across % side == 0]
-    if patch_size not in fitting:
+    channels, rows, columns = spec.shape
+    sizes = [side for side in range(1, min(rows, columns) + 1) if rows % side == columns % side == 0]
+    if patch_size not in sizes:
         raise MismatchError(
-            f"model.net.patch_size: {patch_size} does not divide images of {height}x{across}; for data '{spec.name}' "
-            f"use {', '.join(map(str, fitting))}"
+            f"model.net.patch_size: {patch_size} does not divide images of {rows}x{columns}; for data '{spec.name}' "
+            f"use {', '.join(map(str, sizes))}"
         )
-    return Patches(channels, width, patch_size), (height // patch_size) * (across // patch_size)
+    return PatchEmbedding(channels, width, patch_size), (rows // patch_size) * (columns // patch_size)

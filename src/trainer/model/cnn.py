@@ -1,4 +1,4 @@
-"""Convolutional network: blocks of convolution and pooling, then fully connected layers."""
+"""Convolutional network of blocks with convolution and pooling, followed by fully connected layers."""
 
 from collections.abc import Sequence
 from math import prod
@@ -7,27 +7,27 @@ import torch
 from torch import Tensor, nn
 
 from trainer.core.spec import DataSpec
-from trainer.model.layers.conv_blocks import convolution_blocks
-from trainer.model.layers.dense import Activation, Initialisation, dense, initialise
+from trainer.model.layers.conv_blocks import make_conv_blocks
+from trainer.model.layers.dense import Activation, Initialization, initialize_weights, make_dense
 
 
 class CNN(nn.Module):
     """Convolutional network for images of any size.
 
     Args:
-        spec: The data set's promise: images, of any size that survives the pooling.
+        spec: Specification of the data set: images.
         channels: Output channels of each block, first to last; each block halves height and width.
-        convolutions: How many each block has: one number for all, or a list.
-        kernel_size: Side of the square convolutions, in pixels; odd, where they pad.
-        padding: Whether zeros around an image keep its size; without, a convolution cuts `kernel_size` - 1 off.
+        convolutions: Number of convolutions per block: one number for all, or a list.
+        kernel_size: Side of the square kernels in pixels; odd if `padding` is true.
+        padding: Whether convolutions keep the image size; otherwise each removes `kernel_size` - 1 pixels.
         hidden: Widths of the fully connected layers between the blocks and the output.
-        activation: What follows each block and each fully connected layer.
-        batch_norm: Normalise each channel over the batch before the activation.
-        dropout: Probability, in [0, 1), that a fully connected unit is left out of a training step.
-        initialisation: How the weights begin.
+        activation: Activation after each convolution and each fully connected layer.
+        batch_norm: Whether channels are normalized over the batch before the activation.
+        dropout: Dropout probability in [0, 1) after each hidden fully connected layer.
+        init: Initialization of the weights.
 
     Raises:
-        UserError: See `convolution_blocks`.
+        UserError: See `make_conv_blocks`.
 
     Source:
         LeCun et al. 1998, Gradient-based learning applied to document recognition.
@@ -45,20 +45,20 @@ class CNN(nn.Module):
         activation: Activation = "relu",
         batch_norm: bool = False,
         dropout: float = 0.0,
-        initialisation: Initialisation = "default",
+        init: Initialization = "default",
     ) -> None:
         super().__init__()
         spec.require("cnn", "image")
-        blocks, shape = convolution_blocks(
+        blocks, shape = make_conv_blocks(
             spec, channels, convolutions, kernel_size, padding=padding, batch_norm=batch_norm, activation=activation
         )
         self.blocks = nn.Sequential(*blocks)
-        self.head = dense([prod(shape), *hidden, spec.output_size], activation, dropout=dropout)
-        initialise(self, initialisation)
+        self.head = make_dense([prod(shape), *hidden, spec.output_size], activation, dropout=dropout)
+        initialize_weights(self, init)
         self.to(memory_format=torch.channels_last)  # convolutions on the CPU run about twice as fast
 
     def forward(self, images: Tensor) -> Tensor:
-        """Read images.
+        """Compute the outputs.
 
         Shapes:
             images: (batch, channels, height, width)

@@ -1,4 +1,4 @@
-"""Generative adversarial network: a generator makes images out of noise, a discriminator tells them from real ones."""
+"""Generative adversarial network of a generator and a discriminator for images."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -11,30 +11,28 @@ from torch import Generator, Tensor, nn
 
 from trainer.core.errors import MismatchError, UserError
 from trainer.core.spec import DataSpec
-from trainer.model.layers.dense import dense
+from trainer.model.layers.dense import make_dense
 
-AT_ONCE = 500  # images that `sample` makes at a time, so that memory does not grow with their number
+SAMPLE_BATCH_SIZE = 500  # images per call of the generator, to limit memory
 
 
 class GAN(nn.Module):
-    """Two networks for `trainer.task.adversarial`: `generator` and `discriminator`.
+    """Generator and discriminator for `trainer.task.adversarial`.
 
     Args:
-        spec: The data set's promise: images; where their range of values is known, the generator keeps to it.
-        latent: Numbers of noise that an image is made from.
-        generator: Widths of the generator's hidden dense layers, first to last.
-        discriminator: The same of the discriminator.
-        channels: The discriminator begins with so many convolutions, of these channels, each of which halves height
-            and width; the generator ends with as many that double them, backwards. `[]`: both networks are dense.
-        conditional: Whether both are told the class: the generator which one to make, the discriminator which one an
-            image is said to be. Images are then made of all classes in turn.
-        batch_norm: Whether the generator's layers are normalised over the batch.
-        dropout: Probability, in [0, 1), that a unit of the discriminator is left out of a training step.
-        slope: Of LeakyReLU below 0.
-        ema_decay: In (0, 1): samples are drawn from a running average of the generator's weights that keeps this
-            share of itself at each step; 0: from the weights themselves.
-        temperature: What the noise of samples is multiplied by; below 1 they are clearer and less varied. Training
-            does not see it.
+        spec: Specification of the data set: images. If their value range is known, generated images are within it.
+        latent: Number of noise values per generated image.
+        generator: Widths of the hidden dense layers of the generator.
+        discriminator: Widths of the hidden dense layers of the discriminator.
+        channels: Channels of the convolutions at the start of the discriminator, each of which halves height and width;
+            the generator ends with transposed convolutions in reverse order. `[]` makes both networks dense.
+        conditional: Whether both networks receive the class of an image. Samples then cycle through all classes.
+        batch_norm: Whether the layers of the generator are normalized over the batch.
+        dropout: Dropout probability in [0, 1) in the discriminator.
+        slope: Slope of LeakyReLU for negative inputs.
+        ema_decay: Decay in [0, 1) of a running average of the generator weights, which is used for sampling; 0 uses
+            the weights themselves.
+        temperature: Factor of the noise of samples, not used in training; below 1 images are clearer and less varied.
 
     Raises:
         UserError: `channels` halve the images too often, a number is outside its range, or there are no classes.
@@ -67,140 +65,142 @@ class GAN(nn.Module):
             raise UserError(f"model.net.ema_decay: {ema_decay} is not in [0, 1)")
         if temperature <= 0:
             raise UserError(f"model.net.temperature: {temperature} is not greater than 0")
-        if conditional and spec.target != "classes":
+        if conditional and spec.target != "classification":
             raise UserError(f"model.net.conditional: data '{spec.name}' has no classes; set it to false")
-        self.spec, self.latent, self.ema_decay, self.temperature = spec, latent, ema_decay, temperature
-        self.classes = len(spec.class_names) if conditional else 0  # 0: nothing is told
-        between = (channels[-1], *_halved(channels, spec)) if channels else spec.shape  # dense on one side of it
+        self.spec = spec
+        self.latent = latent
+        self.ema_decay = ema_decay
+        self.temperature = temperature
+        self.classes = len(spec.class_names) if conditional else 0  # 0 if not conditional
+        # shape between dense layers and convolutions
+        shape = (channels[-1], *_compute_downsampled_size(channels, spec)) if channels else spec.shape
         low, high = spec.value_range or (-1.0, 1.0)
         self.generator = nn.Sequential(
-            *dense([latent + self.classes, *generator, prod(between)], "leaky_relu", batch_norm=batch_norm),
-            nn.Unflatten(1, between),
-            *_doublings([*reversed(channels), spec.shape[0]], batch_norm),
-            *([nn.Tanh(), Linearly((high - low) / 2, (high + low) / 2)] if spec.value_range else []),
+            *make_dense([latent + self.classes, *generator, prod(shape)], "leaky_relu", batch_norm=batch_norm),
+            nn.Unflatten(1, shape),
+            *_make_upsampling_layers([*reversed(channels), spec.shape[0]], batch_norm),
+            *([nn.Tanh(), Affine((high - low) / 2, (high + low) / 2)] if spec.value_range else []),
         )
         self.discriminator = nn.Sequential(
-            Linearly(2 / (high - low), -(high + low) / (high - low)),
-            *_halvings([spec.shape[0], *channels], dropout),
+            Affine(2 / (high - low), -(high + low) / (high - low)),
+            *_make_downsampling_layers([spec.shape[0], *channels], dropout),
             nn.Flatten(),
-            *dense([prod(between), *discriminator, max(1, self.classes)], "leaky_relu", dropout=dropout),
+            *make_dense([prod(shape), *discriminator, max(1, self.classes)], "leaky_relu", dropout=dropout),
         )
         for layer in self.modules():
             if isinstance(layer, nn.LeakyReLU):
                 layer.negative_slope = slope
         self.to(memory_format=torch.channels_last)  # convolutions on the CPU run about 1.4 times as fast
-        self.average = deepcopy(self.generator).requires_grad_(False) if ema_decay else None
-        self.averaged: Tensor  # steps that `average` has seen
-        self.register_buffer("averaged", torch.zeros(()) if ema_decay else None)
+        self.generator_average = deepcopy(self.generator).requires_grad_(False) if ema_decay else None
+        self.num_averaged: Tensor  # number of updates of the average
+        self.register_buffer("num_averaged", torch.zeros(()) if ema_decay else None)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Say how real images look.
+        """Return logits of the discriminator, above 0 for real images.
 
         Shapes:
             images: (batch, *spec.shape)
-            returns: (batch, 1), logits: above 0 is real; conditional: (batch, classes), a real one of that class
+            returns: (batch, 1), or (batch, classes) if conditional: logits of a real image of each class
         """
         return self.discriminator(images)
 
-    def make(self, noise: Tensor, targets: Tensor) -> Tensor:
-        """Make images.
+    def generate(self, noise: Tensor, targets: Tensor) -> Tensor:
+        """Generate images.
 
         Shapes:
             noise: (batch, latent)
-            targets: (batch,) classes, of no effect unless the network is conditional
+            targets: (batch,) classes, not used unless conditional
             returns: (batch, *spec.shape)
         """
-        return self.generator(self._told(noise, targets))
+        return self.generator(self._append_class(noise, targets))
 
-    def judge(self, images: Tensor, targets: Tensor) -> Tensor:
-        """Say how real images look, and how much like their class where that is told.
+    def discriminate(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Return logits, above 0 for real images (of the target class if conditional).
 
         Shapes:
             images: (batch, *spec.shape)
             targets: (batch,) classes
-            returns: (batch, 1), logits
+            returns: (batch, 1)
         """
         logits: Tensor = self.discriminator(images)  # (batch, 1) or (batch, classes)
         return logits.gather(1, targets[:, None]) if self.classes else logits
 
     def train(self, mode: bool = True) -> "GAN":
         super().train(mode)
-        if self.average:
-            self.average.eval()  # it does not learn, and its statistics are averages too
+        if self.generator_average:
+            self.generator_average.eval()  # its batch norm statistics are averages too
         return self
 
     @torch.no_grad()
-    def follow(self) -> None:
-        """Bring the average nearer to the generator; the task calls it after each of the generator's steps."""
-        if not self.average:
+    def update_average(self) -> None:
+        """Update the running average; the task calls it after each step of the generator."""
+        if not self.generator_average:
             return
-        self.averaged += 1
-        # it keeps little in the first steps: the weights that training began with would else stay in it for long
-        keep = (self.averaged / (self.averaged + 9)).clamp(max=self.ema_decay)
-        for mine, new in zip(self.average.state_dict().values(), self.generator.state_dict().values(), strict=True):
-            if mine.is_floating_point():
-                mine.lerp_(new, 1 - keep)
+        self.num_averaged += 1
+        # smaller in the first steps, so that the initial weights do not remain in the average
+        decay = (self.num_averaged / (self.num_averaged + 9)).clamp(max=self.ema_decay)
+        values = self.generator.state_dict().values()
+        for average, value in zip(self.generator_average.state_dict().values(), values, strict=True):
+            if average.is_floating_point():
+                average.lerp_(value, 1 - decay)
             else:
-                mine.copy_(new)  # counters of batch norm
+                average.copy_(value)  # counters of batch norm
 
     @torch.no_grad()
     def sample(self, count: int, random: Generator) -> Tensor:
-        """New images, the same ones for the same state of `random`, which is on the CPU.
-
-        Shapes:
-            returns: (count, *spec.shape)
-        """
-        maker = self.average or self.generator
+        """Return new images (count, *spec.shape); the noise depends on `random`, a generator on the CPU."""
+        net = self.generator_average or self.generator
         noise = self.temperature * torch.randn(count, self.latent, generator=random)  # (count, latent)
-        noise = noise.to(next(maker.parameters()))
-        told = self._told(noise, torch.arange(count, device=noise.device) % max(1, self.classes))
-        training = maker.training
-        images = torch.cat([maker.eval()(some) for some in torch.split(told, AT_ONCE)])
-        maker.train(training)
+        noise = noise.to(next(net.parameters()))
+        inputs = self._append_class(noise, torch.arange(count, device=noise.device) % max(1, self.classes))
+        training = net.training
+        images = torch.cat([net.eval()(batch) for batch in torch.split(inputs, SAMPLE_BATCH_SIZE)])
+        net.train(training)
         return images
 
-    def _told(self, noise: Tensor, targets: Tensor) -> Tensor:
-        """What the generator reads: (batch, latent), or (batch, latent + classes)."""
+    def _append_class(self, noise: Tensor, targets: Tensor) -> Tensor:
+        """Return the inputs of the generator: (batch, latent), or (batch, latent + classes) if conditional."""
         return torch.cat([noise, F.one_hot(targets, self.classes).to(noise)], 1) if self.classes else noise
 
 
-class Linearly(nn.Module):
-    """Multiply by one number and add another: between the range of the data and [-1, 1]."""
+class Affine(nn.Module):
+    """Multiplication by a constant and addition of another: maps the range of the data to [-1, 1] or back."""
 
     def __init__(self, factor: float, offset: float) -> None:
         super().__init__()
-        self.factor, self.offset = factor, offset
+        self.factor = factor
+        self.offset = offset
 
-    def forward(self, numbers: Tensor) -> Tensor:
-        """Any shape, and the same one returned."""
-        return numbers * self.factor + self.offset
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map inputs of any shape to outputs of the same shape."""
+        return inputs * self.factor + self.offset
 
 
-def _doublings(channels: Sequence[int], batch_norm: bool) -> list[nn.Module]:
-    """Images of `channels[0]` channels to images of `channels[-1]`, each step twice as high and wide."""
+def _make_upsampling_layers(channels: Sequence[int], batch_norm: bool) -> list[nn.Module]:
+    """Return transposed convolutions between these channels, each of which doubles height and width."""
     layers: list[nn.Module] = []
-    for before, after in pairwise(channels):
-        layers += [nn.BatchNorm2d(before)] if batch_norm else []
-        layers += [nn.LeakyReLU(), nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)]
+    for in_channels, out_channels in pairwise(channels):
+        layers += [nn.BatchNorm2d(in_channels)] if batch_norm else []
+        layers += [nn.LeakyReLU(), nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1)]
     return layers
 
 
-def _halvings(channels: Sequence[int], dropout: float) -> list[nn.Module]:
-    """Images of `channels[0]` channels to images of `channels[-1]`, each step half as high and wide."""
+def _make_downsampling_layers(channels: Sequence[int], dropout: float) -> list[nn.Module]:
+    """Return convolutions between these channels, each of which halves height and width."""
     layers: list[nn.Module] = []
-    for before, after in pairwise(channels):
-        layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU()]
+    for in_channels, out_channels in pairwise(channels):
+        layers += [nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1), nn.LeakyReLU()]
         layers += [nn.Dropout(dropout)] if dropout else []
     return layers
 
 
-def _halved(channels: Sequence[int], spec: DataSpec) -> tuple[int, int]:
-    """Height and width after a halving for each of `channels`."""
+def _compute_downsampled_size(channels: Sequence[int], spec: DataSpec) -> tuple[int, int]:
+    """Return height and width after halving both once for each of `channels`."""
     _, height, width = spec.shape
-    most = max(power for power in range(32) if height % 2**power == 0 and width % 2**power == 0)
-    if len(channels) > most:
+    limit = max(power for power in range(32) if height % 2**power == 0 and width % 2**power == 0)
+    if len(channels) > limit:
         raise MismatchError(
-            f"model.net.channels: {height}x{width} images cannot be halved {len(channels)} times; use at most {most} "
+            f"model.net.channels: {height}x{width} images cannot be halved {len(channels)} times; use at most {limit} "
             f"for data '{spec.name}'"
         )
     return height // 2 ** len(channels), width // 2 ** len(channels)

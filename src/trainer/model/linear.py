@@ -1,4 +1,4 @@
-"""One linear layer: linear regression on values, logistic regression on classes."""
+"""Single linear layer for linear regression on values and logistic regression on classes."""
 
 from math import prod
 
@@ -8,11 +8,11 @@ from trainer.core.spec import DataSpec
 
 
 class Linear(nn.Module):
-    """A weighted sum of the inputs for each output.
+    """Linear layer on flattened inputs.
 
     Args:
-        spec: The data set's promise; gives the sizes.
-        bias: Whether a constant is added to each sum.
+        spec: Specification of the data set.
+        bias: Whether the layer has a bias.
     """
 
     def __init__(self, spec: DataSpec, *, bias: bool = True) -> None:
@@ -21,7 +21,7 @@ class Linear(nn.Module):
         self.layer = nn.Linear(prod(spec.shape), spec.output_size, bias=bias)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Weigh and add up.
+        """Compute the outputs.
 
         Shapes:
             inputs: (batch, *spec.shape)

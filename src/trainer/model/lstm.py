@@ -1,4 +1,4 @@
-"""Recurrent network: LSTM, GRU or plain RNN cells read a sequence, or the words of a text, step by step."""
+"""Recurrent network (LSTM, GRU or plain RNN) for sequences and texts."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -8,26 +8,26 @@ from torch import Tensor, nn
 
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
-from trainer.model.layers.dense import Activation, dense
-from trainer.model.layers.sequence_masking import lengths_of, pool, real_steps, token_vectors
+from trainer.model.layers.dense import Activation, make_dense
+from trainer.model.layers.sequence_masking import count_tokens, make_length_mask, make_token_embedding, pool
 
 Cell = Literal["lstm", "gru", "rnn"]
-Pooled = Literal["last", "mean", "max"]
+Pooling = Literal["last", "mean", "max"]
 
 CELLS: dict[Cell, Callable[..., nn.Module]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
-class Recurrent(nn.Module):
-    """One recurrent layer, in one direction or in both, each of which begins with the first step that is real to it.
+class RecurrentLayer(nn.Module):
+    """Recurrent layer in one or two directions; padding is never read before the steps of a sequence.
 
-    Both directions read forwards, the second one sequences turned around without their padding. PyTorch's own way,
-    `pack_padded_sequence`, gives the same states; on a CPU it takes four to nine times as long.
+    The backward direction reads sequences that are reversed without their padding. PyTorch's `pack_padded_sequence`
+    gives the same states, but takes four to nine times as long on a CPU.
 
     Args:
-        cell: Makes the layer of one direction.
-        width: Of the inputs.
-        hidden: Of the state, in each direction.
-        directions: 1 or 2.
+        cell: Kind of the layer of one direction.
+        width: Width of the inputs.
+        hidden: Width of the state in each direction.
+        directions: Number of directions, 1 or 2.
     """
 
     def __init__(self, cell: Cell, width: int, hidden: int, directions: int) -> None:
@@ -35,21 +35,21 @@ class Recurrent(nn.Module):
         self.directions = nn.ModuleList(CELLS[cell](width, hidden, batch_first=True) for _ in range(directions))
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """Read sequences; the states behind a sequence's end mean nothing.
+        """Return the states of all steps; those at padding are undefined.
 
         Shapes:
             inputs: (batch, time, width)
             lengths: (batch,)
             returns: (batch, time, directions * hidden), in order of time
         """
-        forwards, *backwards = self.directions
-        states = [forwards(inputs)[0]]  # (batch, time, hidden)
-        states += [turned(layer(turned(inputs, lengths))[0], lengths) for layer in backwards]
-        return torch.cat(states, 2) if backwards else states[0]
+        forward, *backward = self.directions
+        states = [forward(inputs)[0]]  # (batch, time, hidden)
+        states += [reverse_sequences(layer(reverse_sequences(inputs, lengths))[0], lengths) for layer in backward]
+        return torch.cat(states, 2) if backward else states[0]
 
 
-def turned(sequences: Tensor, lengths: Tensor) -> Tensor:
-    """Each sequence from its last step to its first, and its padding behind it as before.
+def reverse_sequences(sequences: Tensor, lengths: Tensor) -> Tensor:
+    """Reverse each sequence without its padding, which stays at the end.
 
     Shapes:
         sequences: (batch, time, width)
@@ -59,8 +59,8 @@ def turned(sequences: Tensor, lengths: Tensor) -> Tensor:
     batch, time = sequences.shape[:2]
     steps, rows = (torch.arange(size, device=lengths.device) for size in (time, batch))
     order = lengths[:, None] - 1 - steps  # (batch, time)
-    order = torch.where(order < 0, order + time, order)  # modulo `time`, which ONNX can only take of a constant
-    order = order + time * rows[:, None]  # whole vectors are picked three times as fast as `gather` picks numbers
+    order = torch.where(order < 0, order + time, order)  # modulo `time`, which ONNX only supports for constants
+    order = order + time * rows[:, None]  # index_select of rows is three times as fast as gather
     return sequences.flatten(0, 1).index_select(0, order.flatten()).view_as(sequences)
 
 
@@ -68,18 +68,18 @@ class LSTM(nn.Module):
     """Recurrent network for sequences and for texts.
 
     Args:
-        spec: The data set's promise: sequences (time, features) of any length, or tokens.
-        embedding: Width of the vector that stands for a token; sequences have none.
-        cell: What a layer is made of; `"rnn"` is the plain one, with tanh.
-        hidden: Width of the state, in each direction.
-        layers: Recurrent layers, one upon the other.
-        bidirectional: Read from the end to the beginning as well; both states stand side by side.
-        pooled: What is made of the top layer's states: each direction's `"last"` (the backward one's is at the
-            first step), or their `"mean"` or `"max"` over time. Padding has no part in any of them.
-        dropout: Probability, in [0, 1), that a unit is left out of a training step: of the embedding and between
-            recurrent layers, each for a whole sequence, and before each dense layer.
-        head: Widths of dense layers between the pooled state and the output.
-        activation: What follows each layer of the head.
+        spec: Specification of the data set: sequences (time, features) or tokens.
+        embedding: Width of the token vectors; not used for sequences.
+        cell: Kind of the recurrent layers; `"rnn"` is the plain one, with tanh.
+        hidden: Width of the state in each direction.
+        layers: Number of recurrent layers.
+        bidirectional: Whether sequences are also read backward; the states of both directions are concatenated.
+        pooling: Pooling of the states of the top layer, without padding: `"last"` of each direction (the backward one
+            at the first step), or `"mean"` or `"max"` over time.
+        dropout: Dropout probability in [0, 1) of the embedding and between recurrent layers, with one mask for all
+            steps of a sequence, and before each dense layer.
+        head: Widths of the dense layers between the pooled state and the output.
+        activation: Activation after each layer of the head.
 
     Raises:
         UserError: `embedding`, `hidden` or `layers` is below 1.
@@ -98,7 +98,7 @@ class LSTM(nn.Module):
         hidden: int = 32,
         layers: int = 1,
         bidirectional: bool = False,
-        pooled: Pooled = "last",
+        pooling: Pooling = "last",
         dropout: float = 0.0,
         head: Sequence[int] = (),
         activation: Activation = "relu",
@@ -107,40 +107,44 @@ class LSTM(nn.Module):
         spec.require("lstm", "sequence", "tokens")
         if min(embedding, hidden, layers) < 1:
             raise UserError("model.net.embedding, model.net.hidden and model.net.layers: must be at least 1")
-        self.pooled, self.hidden, directions = pooled, hidden, 2 if bidirectional else 1
+        self.pooling = pooling
+        self.hidden = hidden
+        directions = 2 if bidirectional else 1
         width = spec.shape[-1]
         if spec.kind == "tokens":
             width = embedding
-            self.embedding = token_vectors(spec.vocabulary_size, embedding)
+            self.embedding = make_token_embedding(spec.vocabulary_size, embedding)
         widths = [width] + [directions * hidden] * (layers - 1)
-        self.recurrent = nn.ModuleList(Recurrent(cell, width, hidden, directions) for width in widths)
+        self.recurrent = nn.ModuleList(RecurrentLayer(cell, width, hidden, directions) for width in widths)
         self.dropout = nn.Dropout1d(dropout)
-        self.head = dense([directions * hidden, *head, spec.output_size], activation, dropout=dropout)
+        self.head = make_dense([directions * hidden, *head, spec.output_size], activation, dropout=dropout)
         if dropout:
             self.head.insert(0, nn.Dropout(dropout))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Read sequences or texts.
+        """Compute the outputs.
 
         Shapes:
             inputs: (batch, time, features), or tokens (batch, time)
             returns: (batch, output_size)
         """
         if inputs.dim() == 2:
-            lengths, states = lengths_of(inputs), self._drop(self.embedding(inputs))  # (batch, time, embedding)
+            lengths = count_tokens(inputs)
+            states = self._drop(self.embedding(inputs))  # (batch, time, embedding)
         else:
-            lengths, states = inputs.new_full(inputs.shape[:1], inputs.shape[1], dtype=torch.long), inputs
-        for place, layer in enumerate(self.recurrent):
-            states = layer(self._drop(states) if place else states, lengths)  # (batch, time, directions * hidden)
+            lengths = inputs.new_full(inputs.shape[:1], inputs.shape[1], dtype=torch.long)
+            states = inputs
+        for index, layer in enumerate(self.recurrent):
+            states = layer(self._drop(states) if index else states, lengths)  # (batch, time, directions * hidden)
         return self.head(self._pool(states, lengths))
 
     def _drop(self, states: Tensor) -> Tensor:
-        """The same units at all steps of a sequence: (batch, time, width), and the same shape returned."""
+        """Drop the same units (batch, time, width) at all steps of a sequence."""
         return self.dropout(states.transpose(1, 2)).transpose(1, 2)
 
     def _pool(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """One vector a sequence: (batch, time, directions * hidden) -> (batch, directions * hidden)."""
-        if self.pooled != "last":
-            return pool(states, real_steps(lengths, states.shape[1]), self.pooled)
+        """Reduce the states of each sequence: (batch, time, directions * hidden) -> (batch, directions * hidden)."""
+        if self.pooling != "last":
+            return pool(states, make_length_mask(lengths, states.shape[1]), self.pooling)
         rows = torch.arange(states.shape[0], device=states.device)
         return torch.cat([states[rows, lengths - 1, : self.hidden], states[:, 0, self.hidden :]], 1)

@@ -1,4 +1,4 @@
-"""Multi-layer perceptron: fully connected layers with an activation between them."""
+"""Multi-layer perceptron."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -8,23 +8,23 @@ from torch import Tensor, nn
 
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
-from trainer.model.layers.dense import Activation, Initialisation, dense, initialise
+from trainer.model.layers.dense import Activation, Initialization, initialize_weights, make_dense
 
 
 class MLP(nn.Module):
     """Fully connected network.
 
     Args:
-        spec: The data set's promise; gives the sizes of the input and of the output.
-        hidden: Width of each hidden layer, first to last; `[]` makes it linear.
-        activation: What follows each hidden layer.
-        batch_norm: Normalise each hidden layer's sums over the batch before the activation.
-        dropout: Probability, in [0, 1), that a hidden unit is left out of a training step.
-        residual: Whether a hidden layer as wide as the one before adds its input to its output.
-        initialisation: How the weights begin.
+        spec: Specification of the data set.
+        hidden: Widths of the hidden layers; `[]` makes the network linear.
+        activation: Activation after each hidden layer.
+        batch_norm: Whether hidden layers are normalized over the batch before the activation.
+        dropout: Dropout probability in [0, 1) after each hidden layer.
+        residual: Whether hidden layers of the same width as the previous one add their input to their output.
+        init: Initialization of the weights.
 
     Raises:
-        UserError: `residual` has no layer to work on.
+        UserError: `residual` is true and no layer has the width of the previous one.
     """
 
     def __init__(
@@ -36,26 +36,26 @@ class MLP(nn.Module):
         batch_norm: bool = False,
         dropout: float = 0.0,
         residual: bool = False,
-        initialisation: Initialisation = "default",
+        init: Initialization = "default",
     ) -> None:
         super().__init__()
         spec.require("mlp", "vector", "image", "sequence")
-        if residual and not any(before == after for before, after in pairwise(hidden)):
-            raise UserError(f"model.net.residual: of hidden={[*hidden]} no layer is as wide as the one before it")
-        self.layers = dense(
+        if residual and not any(width == next_width for width, next_width in pairwise(hidden)):
+            raise UserError(f"model.net.residual: no layer in hidden={[*hidden]} has the width of the previous one")
+        self.layers = make_dense(
             [prod(spec.shape), *hidden, spec.output_size],
             activation,
             batch_norm=batch_norm,
             dropout=dropout,
             residual=residual,
         )
-        initialise(self, initialisation)
+        initialize_weights(self, init)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Apply the layers in turn.
+        """Compute the outputs.
 
         Shapes:
-            inputs: (batch, *spec.shape), flattened here
+            inputs: (batch, *spec.shape)
             returns: (batch, output_size)
         """
         return self.layers(inputs.flatten(1))

@@ -1,1 +1,1 @@
-"""Reports: runs as one page that needs no server, and as TensorBoard shows them."""
+"""HTML and Markdown pages, tables and TensorBoard log directories of runs and sweeps."""

@@ -1,4 +1,4 @@
-"""The best run of a sweep as the text of an experiment file."""
+"""The best run of a sweep as an experiment file."""
 
 import shlex
 from collections.abc import Iterator
@@ -9,88 +9,80 @@ from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
 from trainer.artifacts.fingerprint import is_within
-from trainer.artifacts.run_record import Record
+from trainer.artifacts.run_record import RunRecord
 from trainer.config.multirun import GLOBAL_GROUPS
-from trainer.config.schema import Sweep
-from trainer.core.metric_direction import UNKNOWN
+from trainer.config.schema import SweepConfig
+from trainer.core.metric_direction import UNKNOWN_DIRECTION_MESSAGE
 from trainer.report.comparison import Report
 
-LEFT_OUT = ("resume", "hydra", "callbacks.pruning")  # of the sweep, and not of its jobs
-NO_SEARCH: dict[str, Any] = {  # the defaults, in place of what `hparams_search` has set
-    "sweep": {key: getattr(Sweep, key) for key in ("trials", "sampler", "pruner")},
+EXCLUDED_KEYS = ("resume", "hydra", "callbacks.pruning")  # settings of the sweep, not of its jobs
+SEARCH_DEFAULTS: dict[str, Any] = {  # undo the settings of `hparams_search`
+    "sweep": {key: getattr(SweepConfig, key) for key in ("n_trials", "sampler", "pruner")},
     "hydra": {"sweeper": {"params": None}},
 }
 
 
-def best_recipe(report: Report) -> str:
-    """Return an experiment that repeats the best run; stored as `experiments/NAME.yaml`, `experiment=NAME` launches it.
-
-    Args:
-        report: Of the sweep.
+def format_best_experiment(report: Report) -> str:
+    """Return the text of an experiment file `experiments/NAME.yaml` that repeats the best run.
 
     Raises:
-        ValueError: No config is the best, as it is unknown which values are good.
+        ValueError: If the direction of the metric is unknown.
     """
     best = report.best
     if best is None:
-        raise ValueError(UNKNOWN.format(report.metric))
+        raise ValueError(UNKNOWN_DIRECTION_MESSAGE.format(report.metric))
     run = report.best_run
-    overrides = OverridesParser.create().parse_overrides(run.overrides)
-    kept = [each for each in overrides if not is_within(each.key_or_group, LEFT_OUT)]
-    choices = [each for each in kept if _is_choice(each, run)]
+    parsed = OverridesParser.create().parse_overrides(run.overrides)
+    overrides = [override for override in parsed if not is_within(override.key_or_group, EXCLUDED_KEYS)]
+    choices = [override for override in overrides if _is_choice(override, run)]
     values: dict[str, Any] = {}
-    for each in kept:
-        if each not in choices and not each.is_delete():
-            _put(values, each.key_or_group.split("."), each.value(), run.nested_config)
-    if any(each.key_or_group == "hparams_search" for each in choices):
-        values |= NO_SEARCH
-    spread = f" +- {best.estimate.deviation:.2g}" if best.estimate.count > 1 else ""
-    deleted = [shlex.quote(each.input_line or "") for each in kept if each.is_delete()]
-    runs = f"{best.estimate.count} run{'s' * (best.estimate.count > 1)}"
-    mean = f"{report.metric}: {best.estimate.mean:.4g}{spread} ({runs})"
-    head = [
-        f"The best of {len(report.groups)} configs by {mean}.",
+    for override in overrides:
+        if override not in choices and not override.is_delete():
+            _set_nested(values, override.key_or_group.split("."), override.value(), run.nested_config)
+    if any(choice.key_or_group == "hparams_search" for choice in choices):
+        values |= SEARCH_DEFAULTS
+    std = f" +- {best.estimate.std:.2g}" if best.estimate.count > 1 else ""
+    deletions = [shlex.quote(override.input_line or "") for override in overrides if override.is_delete()]
+    count = f"{best.estimate.count} run{'s' * (best.estimate.count > 1)}"
+    header = [
+        f"The best of {len(report.groups)} configs by {report.metric}: {best.estimate.mean:.4g}{std} ({count}).",
         f"Its best run: {run.path.name}, seed {run.config.get('seed')}: {run.metrics[report.metric]:.6g}",
         *report.notes,
-        f"Copy this file to experiments/NAME.yaml, then: {' '.join(['trainer experiment=NAME', *deleted])}",
+        f"Copy this file to experiments/NAME.yaml, then: {' '.join(['trainer experiment=NAME', *deletions])}",
     ]
-    lines = [f"# {line}" for line in head]
-    lines += ["defaults:", *(f"  - {line}" for line in _defaults(choices))] * bool(choices)
+    lines = [f"# {line}" for line in header]
+    lines += ["defaults:", *(f"  - {line}" for line in _format_defaults_list(choices))] * bool(choices)
     return "\n".join(lines) + "\n" + (OmegaConf.to_yaml(OmegaConf.create(values)) if values else "")
 
 
-def _is_choice(override: Override, run: Record) -> bool:
-    """Return whether an override chooses a file, and sets no value."""
+def _is_choice(override: Override, run: RunRecord) -> bool:
+    """Return whether an override selects a config file instead of setting a value."""
     key = override.key_or_group
     if override.is_delete() or isinstance(override.value(), dict):
         return False
-    return key in run.choices or (key in run.nested_config and isinstance(run.nested_config[key], dict))
+    return key in run.choices or isinstance(run.nested_config.get(key), dict)
 
 
-def _defaults(choices: list[Override]) -> Iterator[str]:
-    """Yield the entries of a defaults list: experiments and what else may set any key first, in Hydra's order."""
+def _format_defaults_list(choices: list[Override]) -> Iterator[str]:
+    """Yield the entries of a defaults list, in Hydra's order: first groups that may set any key."""
     for group in GLOBAL_GROUPS:
-        for each in choices:
-            if each.key_or_group == group:
-                value: Any = each.value()
+        for choice in choices:
+            if choice.key_or_group == group:
+                value: Any = choice.value()
                 names = value if isinstance(value, list) else [value]
                 yield from (name if group == "experiment" else f"/{group}@_global_: {name}" for name in names if name)
-    for each in choices:
-        if each.key_or_group not in GLOBAL_GROUPS:
-            yield f"override /{each.key_or_group}: {each.get_value_element_as_str()}"
+    for choice in choices:
+        if choice.key_or_group not in GLOBAL_GROUPS:
+            yield f"override /{choice.key_or_group}: {choice.get_value_element_as_str()}"
 
 
-def _put(values: dict[str, Any], steps: list[str], value: Any, node: Any) -> None:
-    """Set a value below nested keys; YAML has no key for one element of a list, so that the whole list is set.
+def _set_nested(values: dict[str, Any], keys: list[str], value: Any, config: Any) -> None:
+    """Set a value below nested keys of `values`; `config` is the run's config at the same level.
 
-    Args:
-        values: Changed.
-        steps: Keys, from the outermost.
-        value: To be set.
-        node: The run's config at the outermost key.
+    For a list element, set the complete list of the config, because YAML cannot set a single element.
     """
-    inner = node.get(steps[0]) if isinstance(node, dict) else None
-    if len(steps) == 1 or isinstance(inner, list):
-        values[steps[0]] = value if len(steps) == 1 else inner
+    inner = config.get(keys[0]) if isinstance(config, dict) else None
+    if len(keys) == 1 or isinstance(inner, list):
+        values[keys[0]] = value if len(keys) == 1 else inner
     else:
-        _put(values.setdefault(steps[0], {}), steps[1:], value, inner)
+        _set_nested(values.setdefault(keys[0], {}), keys[1:], value, inner)

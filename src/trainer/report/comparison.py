@@ -1,4 +1,4 @@
-"""Report: the runs of a sweep grouped by config, seeds put together, and compared with a baseline."""
+"""Comparison of the runs of a sweep: grouped by config, over seeds, against a baseline."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -7,192 +7,211 @@ from pathlib import Path
 from typing import Any
 
 from trainer.artifacts.fingerprint import is_within
-from trainer.artifacts.ledger_file import optimized_metrics
-from trainer.artifacts.run_record import Record, records
+from trainer.artifacts.ledger_file import read_optimized_metrics
+from trainer.artifacts.run_record import RunRecord, find_runs
 from trainer.core.errors import UserError, did_you_mean
-from trainer.core.metric_direction import UNKNOWN, Direction, base_name, direction_of, several
-from trainer.report.code_versions import code_versions, mixed
-from trainer.report.grouping import Group, apart, configs_of, group_of, grouped, swept_in
-from trainer.report.statistics import corrected, difference, importances
+from trainer.core.metric_direction import UNKNOWN_DIRECTION_MESSAGE, Direction, as_list, base_name, infer_direction
+from trainer.report.code_versions import assign_code_versions, describe_version_conflicts
+from trainer.report.grouping import (
+    Group,
+    build_group,
+    drop_redundant_keys,
+    extract_configs,
+    find_swept_keys,
+    group_runs,
+)
+from trainer.report.statistics import compare_pairs, compute_importances, correct_p_values
 
-DATA_SETS = ("data._target_", "data.path")
-NOT_IN_LOSS = ("objective.metrics", "objective.penalty")  # of the validation
+DATASET_KEYS = ("data._target_", "data.path")
+NON_LOSS_KEYS = ("objective.metrics", "objective.penalty")  # they do not affect the validation loss
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a sweep has shown.
+    """Results of a sweep.
 
     Args:
-        metric: Which number was looked at.
-        higher: Whether more of it is better; None if that is unknown, and then no group is the best.
-        groups: The best first; in the order in which they were run if none is the best.
-        baseline: Which one the others are compared with.
-        importances: Share of the variance that each swept parameter explains by itself.
-        left_out: Runs without that number, by their state.
-        not_compared: Further optimized metrics.
-        incomparable: Swept keys that change what the metric measures.
-        mixed: Lines about runs that do not have the same code or data.
+        metric: Name of the compared metric.
+        higher_is_better: Whether large values are good; None if unknown, and then no group is the best.
+        groups: Groups, the best first; in the order of their runs if none is the best.
+        baseline: Overrides of the group that the others are compared with.
+        importances: Fraction of the variance that each swept parameter explains by itself.
+        excluded_runs: Number of runs without the metric, by state.
+        other_metrics: Further optimized metrics.
+        incomparable_keys: Swept keys that change the meaning of the metric.
+        version_conflicts: Lines about differences in code or data.
     """
 
     metric: str
-    higher: bool | None
+    higher_is_better: bool | None
     groups: list[Group]
     baseline: str
     importances: dict[str, float]
-    left_out: dict[str, int]
-    not_compared: tuple[str, ...] = ()
-    incomparable: tuple[str, ...] = ()
-    mixed: tuple[str, ...] = ()
+    excluded_runs: dict[str, int]
+    other_metrics: tuple[str, ...] = ()
+    incomparable_keys: tuple[str, ...] = ()
+    version_conflicts: tuple[str, ...] = ()
 
     @property
     def best(self) -> Group | None:
-        """The best group; None if it is unknown which values are good."""
-        return None if self.higher is None else self.groups[0]
+        """The best group; None if the direction of the metric is unknown."""
+        return None if self.higher_is_better is None else self.groups[0]
 
     @property
-    def best_run(self) -> Record:
-        """The run with the best value in the best group; of the first group if none is the best."""
-        chosen = max if self.higher else min
-        return chosen(self.groups[0].runs, key=lambda run: run.metrics[self.metric])
+    def best_run(self) -> RunRecord:
+        """The run with the best value in the first group."""
+        select = max if self.higher_is_better else min
+        return select(self.groups[0].runs, key=lambda run: run.metrics[self.metric])
 
     @property
     def notes(self) -> list[str]:
-        """What a reader must know of the groups, a line each."""
-        found = [f"left out: {count} {state} run(s) without {self.metric}" for state, count in self.left_out.items()]
-        if self.higher is None:
-            offer = "to name the best config: direction=min or direction=max"
-            found.append(f"no config is called the best: {UNKNOWN.format(self.metric)}; {offer}")
-        if self.incomparable:
-            keys = ", ".join(self.incomparable)
-            found.append(f"not comparable by {self.metric}: the configs differ in {keys}")
-        if self.not_compared:
-            found.append(f"compared by {self.metric} alone, not by {', '.join(self.not_compared)}")
-        return found
+        """Remarks that are necessary to interpret the groups, one line each."""
+        notes = [
+            f"left out: {count} {state} run(s) without {self.metric}" for state, count in self.excluded_runs.items()
+        ]
+        if self.higher_is_better is None:
+            hint = "to select the best config: --direction=min or --direction=max"
+            notes.append(f"no config is the best: {UNKNOWN_DIRECTION_MESSAGE.format(self.metric)}; {hint}")
+        if self.incomparable_keys:
+            keys = ", ".join(self.incomparable_keys)
+            notes.append(f"not comparable by {self.metric}: the configs differ in {keys}")
+        if self.other_metrics:
+            notes.append(f"compared by {self.metric} only, not by {', '.join(self.other_metrics)}")
+        return notes
 
     @property
-    def tests(self) -> list[str]:
-        """How the verdicts were reached, in a line; none if nothing was tested."""
-        count = sum(group.against is not None and group.against.pairs > 1 for group in self.groups)
-        corrected_for = f", corrected for {count} comparisons (Holm-Bonferroni)" * (count > 1)
-        return [f"verdicts: Student's t test of the pairs at 5 %{corrected_for}"] if count else []
+    def significance_notes(self) -> list[str]:
+        """One line about the significance test; empty if nothing was tested."""
+        count = sum(group.comparison is not None and group.comparison.pairs > 1 for group in self.groups)
+        correction = f", corrected for {count} comparisons (Holm-Bonferroni)" * (count > 1)
+        return [f"verdicts: paired Student's t test at 5 %{correction}"] if count else []
 
 
-def report_of(
-    folder: Path, metric: str | None = None, baseline: str | None = None, direction: str | None = None
+def build_report(
+    directory: Path, metric: str | None = None, baseline: str | None = None, direction: str | None = None
 ) -> Report:
-    """Group and compare all runs below a folder.
+    """Group and compare all runs below a directory.
 
     Args:
-        folder: Of a sweep, or of several.
-        metric: By its name; None takes the sweep's `optimized_metric`, or the best of what checkpoints were chosen by.
-        baseline: Words of one group, e.g. `"optimizer.lr=0.1"`; None takes the first that was run.
-        direction: `"min"` or `"max"`; None for what the sweep, or else the metric, says.
+        directory: Directory of one or several sweeps.
+        metric: Name of the metric. Defaults to the sweep's `optimized_metric`, or else to a validation metric.
+        baseline: Overrides of a group, e.g. `"optimizer.lr=0.1"`. Defaults to the first group.
+        direction: `"min"` or `"max"`. Defaults to the direction of the sweep or of the metric.
 
     Raises:
-        UserError: There is nothing to report, or no such metric, group or direction.
+        UserError: If there are no runs, or no such metric, group or direction.
     """
     if direction not in (None, "min", "max"):
-        raise UserError(f"direction: '{direction}' is not a direction; expected min or max")
-    found = [*records(folder)] if folder.is_dir() else []
-    if not found:
-        raise UserError(f"no runs below '{folder}'")
-    finished = [record for record in found if record.state == "finished"]
-    optimized = _optimized(finished)
-    metric = metric or _usual_metric(optimized, finished)
-    known = sorted({name for record in finished for name in record.metrics})
-    if metric is None:
-        raise UserError(f"metric: no run has a metric of the validation; choose one of {', '.join(known) or 'none'}")
-    if metric not in known:
-        raise UserError(f"metric: no finished run has '{metric}'{did_you_mean(str(metric), known)}")
-    with_value = [record for record in finished if metric in record.metrics]
-    configs = configs_of(with_value)
-    swept = swept_in(configs)
-    runs_of = grouped(with_value, configs, swept)
-    compared = _baseline(runs_of, baseline)
-    numbers = code_versions(with_value)
-    versions = {record.path: number for record, number in zip(with_value, numbers, strict=True) if max(numbers) > 1}
-    made = [group_of(words, runs, metric, swept, versions) for words, runs in runs_of.items()]
-    groups = _compared(made, compared)
-    higher = {"max": True, "min": False, None: None}[direction or _direction(metric, optimized, with_value)]
+        raise UserError(f"direction: '{direction}' is invalid; expected min or max")
+    records = [*find_runs(directory)] if directory.is_dir() else []
+    if not records:
+        raise UserError(f"no runs below '{directory}'")
+    finished = [record for record in records if record.state == "finished"]
+    optimized = _collect_optimized_metrics(finished)
+    metric = _validate_metric(metric or _default_metric(optimized, finished), finished)
+    runs = [record for record in finished if metric in record.metrics]
+    configs = extract_configs(runs)
+    swept = find_swept_keys(configs)
+    grouped = group_runs(runs, configs, swept)
+    baseline = _find_baseline(grouped, baseline)
+    numbers = assign_code_versions(runs)
+    versions = {record.path: number for record, number in zip(runs, numbers, strict=True) if max(numbers) > 1}
+    groups = [build_group(overrides, members, metric, swept, versions) for overrides, members in grouped.items()]
+    groups = _compare_to_baseline(groups, baseline)
+    higher = {"max": True, "min": False, None: None}[direction or _infer_direction(metric, optimized, runs)]
     if higher is not None:
         groups.sort(key=lambda group: group.estimate.mean, reverse=higher)
-    settings = [{key: config.get(key) for key in apart(configs, swept)} for config in configs]
-    shares = importances(settings, [record.metrics[metric] for record in with_value]) if swept else {}
-    shares = {key.removesuffix("._target_"): share for key, share in shares.items()}
-    states = [record.state for record in found if record not in with_value]
-    left_out = {state: states.count(state) for state in dict.fromkeys(states)}
-    others = tuple(name for name in optimized if name != metric) if metric in optimized else ()
-    unlike = _incomparable(swept, metric)
-    return Report(metric, higher, groups, compared, shares, left_out, others, unlike, (*mixed(with_value),))
+    settings = [{key: config.get(key) for key in drop_redundant_keys(configs, swept)} for config in configs]
+    importances = compute_importances(settings, [record.metrics[metric] for record in runs]) if swept else {}
+    return Report(
+        metric,
+        higher,
+        groups,
+        baseline,
+        importances={key.removesuffix("._target_"): fraction for key, fraction in importances.items()},
+        excluded_runs=Counter(record.state for record in records if record not in runs),
+        other_metrics=tuple(name for name in optimized if name != metric) if metric in optimized else (),
+        incomparable_keys=_find_incomparable_keys(swept, metric),
+        version_conflicts=tuple(describe_version_conflicts(runs)),
+    )
 
 
-def _optimized(found: Sequence[Record]) -> dict[str, Direction | None]:
-    """Return the optimized metrics of sweeps, as their ledgers state them, and of single runs; each with its direction.
+def _collect_optimized_metrics(records: Sequence[RunRecord]) -> dict[str, Direction | None]:
+    """Return the optimized metrics of sweeps (from their ledgers) and of single runs, with their directions.
 
-    The direction is None if nothing states it, or if sweeps contradict one another.
+    The direction is None if it is not set, or if sweeps contradict each other.
     """
-    sweeps = dict.fromkeys(record.path.parent for record in found)
-    stated = {sweep: optimized_metrics(sweep) for sweep in sweeps}
+    sweeps = dict.fromkeys(record.path.parent for record in records)
+    by_sweep = {sweep: read_optimized_metrics(sweep) for sweep in sweeps}
     merged: dict[str, Direction | None] = {}
-    for record in found:
-        own = stated.get(record.path.parent) or _of_run(record)
-        for metric, direction in own.items():
+    for record in records:
+        metrics = by_sweep.get(record.path.parent) or _read_optimized_metrics(record)
+        for metric, direction in metrics.items():
             merged[metric] = direction if merged.get(metric, direction) == direction else None
     return merged
 
 
-def _usual_metric(optimized: Mapping[str, Direction | None], finished: Sequence[Record]) -> str | None:
-    """Return the optimized metric if it is one for all runs, else one of the validation that most of them have."""
-    # also those that were no number in the end: a run that diverged does not change what the others are compared by
+def _default_metric(optimized: Mapping[str, Direction | None], finished: Sequence[RunRecord]) -> str | None:
+    """Return the optimized metric if it is the same for all runs, else the most frequent validation metric."""
+    # includes NaN: a diverged run does not change the metric of the others
     counts = Counter(name for record in finished for name in record.result.get("metrics", {}))
     first = next(iter(optimized), None)
     if first is not None and (len(optimized) == 1 or counts[first] == len(finished)):
         return first
-    of_validation = [name for name in counts if name.startswith("val/") and name.count("/") == 1]
-    preferred = sorted(of_validation, key=lambda name: (not name.endswith("_best"), name != "val/loss"))
+    validation = [name for name in counts if name.startswith("val/") and name.count("/") == 1]
+    preferred = sorted(validation, key=lambda name: (not name.endswith("_best"), name != "val/loss"))
     return max(preferred, key=counts.__getitem__, default=None)
 
 
-def _incomparable(swept: Sequence[str], metric: str) -> tuple[str, ...]:
-    """Return the swept keys that decide what a metric measures: the data set, and for a loss the objective."""
-    of_loss = [key for key in swept if key.startswith("objective.") and not is_within(key, NOT_IN_LOSS)]
-    return (*(key for key in swept if key in DATA_SETS), *(of_loss if "loss" in metric else []))
+def _validate_metric(metric: str | None, finished: Sequence[RunRecord]) -> str:
+    available = sorted({name for record in finished for name in record.metrics})
+    if metric is None:
+        raise UserError(f"metric: no run has a validation metric; expected one of {', '.join(available) or 'none'}")
+    if metric not in available:
+        raise UserError(f"metric: no finished run has '{metric}'{did_you_mean(metric, available)}")
+    return metric
 
 
-def _of_run(record: Record) -> dict[str, Any]:
-    metrics = several(record.nested_config.get("optimized_metric"))
-    directions = several((record.nested_config.get("sweep") or {}).get("direction"))
+def _find_incomparable_keys(swept: Sequence[str], metric: str) -> tuple[str, ...]:
+    """Return the swept keys that change the meaning of a metric: the data set, and for a loss the objective."""
+    loss_keys = [key for key in swept if key.startswith("objective.") and not is_within(key, NON_LOSS_KEYS)]
+    return (*(key for key in swept if key in DATASET_KEYS), *(loss_keys if "loss" in metric else []))
+
+
+def _read_optimized_metrics(record: RunRecord) -> dict[str, Any]:
+    metrics = as_list(record.nested_config.get("optimized_metric"))
+    directions = as_list((record.nested_config.get("sweep") or {}).get("direction"))
     return dict(zip(metrics, directions if len(directions) == len(metrics) else [None] * len(metrics), strict=True))
 
 
-def _direction(metric: str, optimized: Mapping[str, Direction | None], found: Sequence[Record]) -> Direction | None:
-    """Return the direction of a metric: as its sweep states it, as its name does, or as its checkpoints were chosen."""
+def _infer_direction(
+    metric: str, optimized: Mapping[str, Direction | None], records: Sequence[RunRecord]
+) -> Direction | None:
+    """Return the direction of a metric from its sweep, its name, or the checkpoint callback that monitors it."""
     base = base_name(metric)
-    of_sweep = [optimized.get(metric), *(stated for name, stated in optimized.items() if base_name(name) == base)]
-    stated = next((each for each in of_sweep if each), None) or direction_of(metric)
-    if stated:
-        return stated
-    kept = [(record.nested_config.get("callbacks") or {}).get("checkpoint") or {} for record in found]
-    modes = {each.get("mode") for each in kept if base_name(str(each.get("monitor"))) == base}
+    candidates = [optimized.get(metric), *(value for name, value in optimized.items() if base_name(name) == base)]
+    direction = next((value for value in candidates if value), None) or infer_direction(metric)
+    if direction:
+        return direction
+    callbacks = [(record.nested_config.get("callbacks") or {}).get("checkpoint") or {} for record in records]
+    modes = {callback.get("mode") for callback in callbacks if base_name(str(callback.get("monitor"))) == base}
     return "min" if modes == {"min"} else "max" if modes == {"max"} else None
 
 
-def _compared(groups: list[Group], baseline: str) -> list[Group]:
-    """Compare each group with the baseline; the verdicts hold for all comparisons together."""
-    first = next(group.values for group in groups if group.words == baseline)
-    others = [group for group in groups if group.words != baseline]
-    against = corrected([difference(group.values, first) for group in others])
-    made = {group.words: replace(group, against=one) for group, one in zip(others, against, strict=True)}
-    return [made.get(group.words, group) for group in groups]
+def _compare_to_baseline(groups: list[Group], baseline: str) -> list[Group]:
+    """Compare each group with the baseline; p values are corrected for all comparisons."""
+    baseline_values = next(group.values for group in groups if group.overrides == baseline)
+    others = [group for group in groups if group.overrides != baseline]
+    differences = iter(correct_p_values([compare_pairs(group.values, baseline_values) for group in others]))
+    return [group if group.overrides == baseline else replace(group, comparison=next(differences)) for group in groups]
 
 
-def _baseline(grouped: dict[str, list[Record]], asked: str | None) -> str:
-    if asked is None or asked in grouped:
-        return next(iter(grouped)) if asked is None else asked
-    wanted = set(asked.split())
-    fitting = [words for words in grouped if wanted <= set(words.split())]
-    if len(fitting) != 1:
-        what = "several groups have" if fitting else "no group has"
-        raise UserError(f"baseline: {what} '{asked}'; there are: {'; '.join(grouped)}")
-    return fitting[0]
+def _find_baseline(grouped: dict[str, list[RunRecord]], baseline: str | None) -> str:
+    if baseline is None or baseline in grouped:
+        return next(iter(grouped)) if baseline is None else baseline
+    expected = set(baseline.split())
+    matches = [overrides for overrides in grouped if expected <= set(overrides.split())]
+    if len(matches) != 1:
+        reason = "several groups have" if matches else "no group has"
+        raise UserError(f"baseline: {reason} '{baseline}'; there are: {'; '.join(grouped)}")
+    return matches[0]

@@ -1,25 +1,25 @@
-"""What stands on a page, before it is HTML or Markdown: sections of facts, tables, charts, pictures and commands."""
+"""Content of a report page, independent of its format."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Facts:
-    """Names and what is to be said of each."""
+class DescriptionList:
+    """Names and their descriptions."""
 
     rows: Sequence[tuple[str, str]]
-    kind: str = "facts"
+    kind: str = "descriptions"
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text; the first column names them.
+    """A table of text.
 
     Args:
-        header: Of the columns.
-        rows: As many cells each.
-        note: A line below.
+        header: Column names.
+        rows: Rows of as many cells; the first column contains the row names.
+        note: A line below the table.
     """
 
     header: Sequence[str]
@@ -30,13 +30,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """Curves.
+    """A line chart.
 
     Args:
-        title: Above it.
-        svg: The drawing, its colours by the names of CSS variables.
-        legend: Name of each line and number of its colour; None is grey.
-        numbers: The same as a table, for a page without drawings.
+        title: Title above the chart.
+        svg: SVG element with CSS variables as colors.
+        legend: Name and color number of each line; None is gray.
+        numbers: Summary of the lines, for pages without drawings.
     """
 
     title: str
@@ -47,15 +47,15 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture of the run's TensorBoard events.
+class Image:
+    """An image from the run's TensorBoard events.
 
     Args:
-        title: Its tag.
-        step: When it was drawn.
-        width: In pixels.
-        height: In pixels.
-        data: As a data URI.
+        title: Tag of the image.
+        step: Training step.
+        width: Width in pixels.
+        height: Height in pixels.
+        data: The image as a data URI.
     """
 
     title: str
@@ -63,7 +63,7 @@ class Picture:
     width: int
     height: int
     data: str
-    kind: str = "picture"
+    kind: str = "image"
 
 
 @dataclass(frozen=True)
@@ -71,18 +71,18 @@ class Code:
     """Text to copy.
 
     Args:
-        text: The lines.
-        language: Of the lines, for Markdown.
-        folded: The title under which it is hidden; "" shows it.
+        text: The text.
+        language: Language of the text, for Markdown.
+        summary: Title of the collapsed text; if empty, the text is visible.
     """
 
     text: str
     language: str = "bash"
-    folded: str = ""
+    summary: str = ""
     kind: str = "code"
 
 
-Block = Facts | Table | Chart | Picture | Code
+Block = DescriptionList | Table | Chart | Image | Code
 
 
 @dataclass(frozen=True)
@@ -95,26 +95,32 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """All of it.
+    """A report page.
 
     Args:
-        title: Of the page.
-        lead: One line below it.
-        warnings: What must not be overlooked.
-        sections: Those without blocks are left out.
+        title: Title of the page.
+        subtitle: A line below the title.
+        warnings: Warnings at the top of the page.
+        sections: Sections; those without blocks are left out.
     """
 
     title: str
-    lead: str
+    subtitle: str
     warnings: Sequence[str] = ()
     sections: Sequence[Section] = field(default_factory=list)
 
     @property
-    def shown(self) -> list[Section]:
-        """The sections that have something in them."""
+    def visible_sections(self) -> list[Section]:
+        """The sections that have blocks."""
         return [section for section in self.sections if section.blocks]
 
 
-def number(value: float | None) -> str:
-    """A number as tables have it: four digits that count."""
+def format_number(value: float | None) -> str:
+    """Return a number with four significant digits; empty for None."""
     return "" if value is None else f"{value:.4g}"
+
+
+def format_markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)

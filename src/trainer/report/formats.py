@@ -1,4 +1,4 @@
-"""Forms: a report as rows, a table for the terminal, CSV and Markdown."""
+"""Output of a report as a terminal table, CSV and Markdown."""
 
 import csv
 import io
@@ -10,115 +10,113 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from trainer.report.best_experiment import best_recipe
+from trainer.report.best_experiment import format_best_experiment
 from trainer.report.comparison import Report
+from trainer.report.document import format_markdown_table, format_number
 from trainer.report.grouping import Group
 from trainer.report.statistics import Estimate
 
-MOST_SHOWN = 10  # trials of a search in the terminal
-IMPORTANCE = (
-    "Share that a parameter explains by itself (eta squared); k values in n runs explain (k - 1) / (n - 1) by chance."
+MAX_TERMINAL_ROWS = 10  # for a search with one run per config
+IMPORTANCE_NOTE = (
+    "Fraction of the variance that a parameter explains by itself (eta squared); k values in n runs explain "
+    "(k - 1) / (n - 1) by chance."
 )
 
 
-def rows(report: Report) -> list[dict[str, Any]]:
-    """One row a group: what a table, a CSV file and Markdown show."""
-    best = {True: max, False: min}
+def build_rows(report: Report) -> list[dict[str, Any]]:
+    """Return one row per group with the columns of the table, the CSV file and the Markdown page."""
+    best: Any = {True: max, False: min, None: lambda _: math.nan}[report.higher_is_better]
     return [
         {
-            "config": (group.words or "(all)") + _mark(group),
+            "config": (group.overrides or "(all)") + _format_versions(group),
             "n": group.estimate.count,
             f"{report.metric} mean": group.estimate.mean,
-            "deviation": group.estimate.deviation,
-            "95 % interval": _interval(group.estimate),
-            "best": math.nan if report.higher is None else best[report.higher](group.values.values()),
-            "against baseline": _against(group, report),
-            "p (Holm)": group.against.p if group.against else math.nan,
+            "std": group.estimate.std,
+            "95 % interval": _format_interval(group.estimate),
+            "best": best(group.values.values()),
+            "against baseline": _format_comparison(group, report),
+            "p (Holm)": group.comparison.p if group.comparison else math.nan,
             "seconds a run": group.seconds / len(group.runs),
         }
         for group in report.groups
     ]
 
 
-def write(report: Report, folder: Path) -> list[Path]:
-    """Write `report.md`, `report.csv` and `best.yaml` into a folder; no `best.yaml` if no config is the best."""
-    texts = {"report.md": as_markdown(report), "report.csv": as_csv(report)}
+def write_report(report: Report, directory: Path) -> list[Path]:
+    """Write `report.md`, `report.csv` and, if there is a best config, `best.yaml`; return their paths."""
+    texts = {"report.md": format_markdown(report), "report.csv": format_csv(report)}
     if report.best:
-        texts["best.yaml"] = best_recipe(report)
+        texts["best.yaml"] = format_best_experiment(report)
     else:
-        (folder / "best.yaml").unlink(missing_ok=True)  # of an earlier report
+        (directory / "best.yaml").unlink(missing_ok=True)  # of an earlier report
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return [folder / name for name in texts]
+        (directory / name).write_text(text, encoding="utf-8")
+    return [directory / name for name in texts]
 
 
-def as_table(report: Report, *, searched: bool = False) -> Table:
-    """What fits into a terminal, with the parameters that explain most below; of a search the best, and no more."""
-    shares = ", ".join(f"{name} {share:.0%}" for name, share in report.importances.items() if share >= 0.01)
-    single = searched and all(group.estimate.count == 1 for group in report.groups)
-    heads = ["config", "n", report.metric, "95 % interval", "against the baseline", "s a run"]
-    which = "best" if report.best else "first"
-    caption = [f"the {which} {MOST_SHOWN} of {len(report.groups)}"] * (single and len(report.groups) > MOST_SHOWN)
-    caption += [f"of the variance explain: {shares}"] * bool(shares)
+def format_table(report: Report, *, searched: bool = False) -> Table:
+    """Return a table for the terminal; of a search with one run per config, the first rows and fewer columns."""
+    is_compact = searched and all(group.estimate.count == 1 for group in report.groups)
+    headers = ["config", "n", report.metric, "95 % interval", "against the baseline", "s a run"]
+    caption = []
+    if is_compact and len(report.groups) > MAX_TERMINAL_ROWS:
+        caption.append(f"the {'best' if report.best else 'first'} {MAX_TERMINAL_ROWS} of {len(report.groups)}")
+    if shares := [f"{name} {fraction:.0%}" for name, fraction in report.importances.items() if fraction >= 0.01]:
+        caption.append(f"fraction of the variance: {', '.join(shares)}")
     table = Table(
-        *([heads[0], heads[2], heads[5]] if single else heads), box=SIMPLE_HEAD, caption="\n".join(caption) or None
+        *([headers[0], headers[2], headers[5]] if is_compact else headers),
+        box=SIMPLE_HEAD,
+        caption="\n".join(caption) or None,
     )
-    for row in rows(report)[: MOST_SHOWN if single else None]:
-        config, n, mean, deviation, interval, _, against, _, seconds = map(shown, row.values())
-        cells = [config, n, f"{mean} ± {deviation}" if deviation else mean, interval, against, seconds]
-        table.add_row(*(Text(cell, overflow="fold") for cell in ([config, mean, seconds] if single else cells)))
+    for row in build_rows(report)[: MAX_TERMINAL_ROWS if is_compact else None]:
+        config, n, mean, std, interval, _, difference, _, seconds = map(format_cell, row.values())
+        cells = [config, n, f"{mean} ± {std}" if std else mean, interval, difference, seconds]
+        table.add_row(*(Text(cell, overflow="fold") for cell in ([config, mean, seconds] if is_compact else cells)))
     return table
 
 
-def as_csv(report: Report) -> str:
-    """The rows as CSV, with all digits."""
-    text, made = io.StringIO(), rows(report)
-    writer = csv.DictWriter(text, [*made[0]], lineterminator="\n")
+def format_csv(report: Report) -> str:
+    """Return the rows as CSV, with all digits."""
+    output = io.StringIO()
+    rows = build_rows(report)
+    writer = csv.DictWriter(output, [*rows[0]], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(made)
-    return text.getvalue()
+    writer.writerows(rows)
+    return output.getvalue()
 
 
-def as_markdown(report: Report) -> str:
-    """The rows as a table, and below it what explains the differences and what a reader must know."""
-    made = rows(report)
-    lines = [[*made[0]], ["---"] * len(made[0]), *([shown(value) for value in row.values()] for row in made)]
-    text = [f"| {' | '.join(line)} |" for line in lines]
-    text += [line for note in report.mixed for line in ("", note)]
+def format_markdown(report: Report) -> str:
+    """Return the rows as a Markdown table, followed by importances and notes."""
+    rows = build_rows(report)
+    parts = [format_markdown_table([*rows[0]], [[format_cell(value) for value in row.values()] for row in rows])]
+    parts += report.version_conflicts
     if report.importances:
-        text += ["", "| parameter | share of the variance |", "| --- | --- |"]
-        text += [f"| {name} | {share:.0%} |" for name, share in report.importances.items()]
-        text += ["", IMPORTANCE]
-    for note in [*report.tests, *report.notes]:
-        text += ["", note]
-    return "\n".join(text) + "\n"
+        importances = [[name, f"{fraction:.0%}"] for name, fraction in report.importances.items()]
+        parts += [format_markdown_table(["parameter", "fraction of the variance"], importances), IMPORTANCE_NOTE]
+    return "\n\n".join([*parts, *report.significance_notes, *report.notes]) + "\n"
 
 
-def shown(value: Any) -> str:
-    """A cell of a table."""
-    return (
-        ""
-        if isinstance(value, float) and math.isnan(value)
-        else f"{value:.4g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+def format_cell(value: Any) -> str:
+    """Return a table cell; empty for NaN."""
+    if not isinstance(value, float):
+        return str(value)
+    return "" if math.isnan(value) else format_number(value)
 
 
-def _mark(group: Group) -> str:
-    """The code versions of a group, if the report has several."""
+def _format_versions(group: Group) -> str:
     return f" [code {', '.join(map(str, group.versions))}]" if group.versions else ""
 
 
-def _interval(made: Estimate) -> str:
-    if math.isinf(made.half_width):
+def _format_interval(estimate: Estimate) -> str:
+    if math.isinf(estimate.half_width):
         return "-"
-    return f"{made.mean - made.half_width:.4g} to {made.mean + made.half_width:.4g}"
+    return f"{estimate.mean - estimate.half_width:.4g} to {estimate.mean + estimate.half_width:.4g}"
 
 
-def _against(group: Group, report: Report) -> str:
-    if group.against is None:
+def _format_comparison(group: Group, report: Report) -> str:
+    difference = group.comparison
+    if difference is None:
         return "baseline"
-    width = "" if math.isinf(group.against.half_width) else f" ± {group.against.half_width:.2g}"
-    number = "" if math.isnan(group.against.mean) else f"{group.against.mean:+.4g}{width}: "
-    return number + group.against.verdict(report.higher)
+    width = "" if math.isinf(difference.half_width) else f" ± {difference.half_width:.2g}"
+    number = "" if math.isnan(difference.mean) else f"{difference.mean:+.4g}{width}: "
+    return number + difference.verdict(report.higher_is_better)

@@ -1,48 +1,42 @@
-"""Rendering: a page as one HTML file that asks nothing of any server, or as Markdown."""
+"""Rendering of a page as a self-contained HTML file or as Markdown."""
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
 import trainer
-from trainer.report.document import Block, Chart, Code, Facts, Page, Picture, Table
+from trainer.report.document import Block, Chart, Code, DescriptionList, Image, Page, Table, format_markdown_table
 
 
-def html(page: Page) -> str:
-    """One file with everything in it; whatever comes from a run is text there, and never markup."""
-    room = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
-    template = room.get_template("page.html")
+def render_html(page: Page) -> str:
+    """Return one HTML file with all content; text from runs is escaped."""
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
+    template = environment.get_template("page.html")
     return template.render(page=page, version=trainer.__version__, today=time.strftime("%Y-%m-%d %H:%M"))
 
 
-def markdown(page: Page) -> str:
-    """The same without drawings: of a curve its first, lowest, highest and last value, of a picture its name."""
-    parts = [f"# {page.title}", page.lead, *(f"**{warning}**" for warning in page.warnings)]
-    for section in page.shown:
-        parts += [f"## {section.title}", *filter(None, map(_told, section.blocks))]
+def render_markdown(page: Page) -> str:
+    """Return the page as Markdown, with tables in place of charts and names in place of images."""
+    parts = [f"# {page.title}", page.subtitle, *(f"**{warning}**" for warning in page.warnings)]
+    for section in page.visible_sections:
+        parts += [f"## {section.title}", *filter(None, map(_render_block, section.blocks))]
     return "\n\n".join(parts) + "\n"
 
 
-def _told(block: Block) -> str:
+def _render_block(block: Block) -> str:
     match block:
-        case Facts(rows):
-            return _table(["", ""], rows)
+        case DescriptionList(rows):
+            return format_markdown_table(["", ""], rows)
         case Table(header, rows, note):
-            return _table(header, rows) + (f"\n\n{note}" if note else "")
+            return format_markdown_table(header, rows) + (f"\n\n{note}" if note else "")
         case Chart(title, _, _, numbers):
-            return f"### {title}\n\n{_table(numbers.header, numbers.rows)}" if numbers.rows else ""
-        case Picture(title, step):
-            return f"- picture `{title}` of step {step}: in the HTML report, and in TensorBoard"
-        case Code(text, language, folded):
+            return f"### {title}\n\n{format_markdown_table(numbers.header, numbers.rows)}" if numbers.rows else ""
+        case Image(title, step):
+            return f"- image `{title}` at step {step}: in the HTML report and in TensorBoard"
+        case Code(text, language, summary):
             fence = "`" * 3
             while fence in text:
                 fence += "`"
             code = f"{fence}{language}\n{text.rstrip()}\n{fence}"
-            return f"<details><summary>{folded}</summary>\n\n{code}\n\n</details>" if folded else code
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+            return f"<details><summary>{summary}</summary>\n\n{code}\n\n</details>" if summary else code

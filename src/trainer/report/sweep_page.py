@@ -1,128 +1,119 @@
-"""The page of many runs: groups over seeds against a baseline, what mattered, all curves, the best run."""
+"""Report page of many runs, with groups, importance of parameters, curves and the best run."""
 
 from pathlib import Path
 
-from trainer.artifacts.hparams import settings
-from trainer.artifacts.run_record import Record, records
-from trainer.report.best_experiment import best_recipe
-from trainer.report.comparison import Report, report_of
-from trainer.report.document import Block, Chart, Code, Page, Section, Table, number
-from trainer.report.formats import IMPORTANCE, rows, shown
-from trainer.report.grouping import SEEDS
-from trainer.report.run_page import again, what_ran
-from trainer.report.statistics import importances
-from trainer.report.svg_charts import COLOURS, Line, chart, intervals
-from trainer.report.tensorboard_images import pictures
+from trainer.artifacts.hparams import collect_hparams
+from trainer.artifacts.run_record import find_runs
+from trainer.report.best_experiment import format_best_experiment
+from trainer.report.comparison import Report, build_report
+from trainer.report.document import Block, Chart, Code, Page, Section, Table, format_number
+from trainer.report.formats import IMPORTANCE_NOTE, build_rows, format_cell
+from trainer.report.grouping import SEED_KEYS
+from trainer.report.run_page import build_replay_blocks, describe_run
+from trainer.report.statistics import compute_importances
+from trainer.report.svg_charts import NUM_COLORS, Line, draw_chart, draw_intervals
+from trainer.report.tensorboard_images import read_images
 
-MOST_RUNS = 200  # in the table of all
-BETTER = {True: "Higher is better. ", False: "Lower is better. ", None: ""}
+MAX_LISTED_RUNS = 200
+DIRECTION_NOTES = {True: "Higher is better. ", False: "Lower is better. ", None: ""}
 
 
-def sweep_page(
-    folder: Path, metric: str | None = None, baseline: str | None = None, direction: str | None = None
+def build_sweep_page(
+    directory: Path, metric: str | None = None, baseline: str | None = None, direction: str | None = None
 ) -> Page:
-    """Group and compare the runs below a folder.
-
-    Args:
-        folder: Of a sweep, or of several.
-        metric: What is compared; None takes what `trainer.report.comparison.report_of` takes.
-        baseline: Words of the group that the others are compared with; None takes the first that was run.
-        direction: `min` or `max`; None takes what `trainer.report.comparison.report_of` takes.
-
-    Raises:
-        UserError: There is nothing to report, or no such metric, group or direction.
-    """
-    report = report_of(folder, metric, baseline, direction)
-    count = sum(len(group.runs) for group in report.groups)
+    """Return the page of all runs below a directory; see `trainer.report.comparison.build_report`."""
+    report = build_report(directory, metric, baseline, direction)
+    runs = [run for group in report.groups for run in group.runs]
     seconds = sum(group.seconds for group in report.groups)
-    made_up = any(run.result.get("synthetic") for group in report.groups for run in group.runs)
-    warnings = ["SYNTHETIC data: some or all of these runs learnt made-up data."] if made_up else []
+    is_synthetic = any(run.result.get("synthetic") for run in runs)
+    warnings = ["SYNTHETIC data: some or all of these runs were trained on synthetic data."] if is_synthetic else []
     sections = [
-        Section("Groups", _groups(report)),
-        Section("What mattered", _importances(report)),
-        Section("Curves", _curves(report)),
-        *_best(report),
-        Section("All runs", [_runs(report, folder)]),
+        Section("Groups", _build_group_blocks(report)),
+        Section("Importance", _build_importance_blocks(report)),
+        Section("Curves", _build_curves(report)),
+        *_build_best_sections(report),
+        Section("All runs", [_build_run_table(report, directory)]),
     ]
-    lead = f"{count} runs of {len(report.groups)} configs in {seconds:.0f} s, by {report.metric}"
-    return Page(folder.absolute().name, lead, [*warnings, *report.mixed, *report.notes], sections)
+    subtitle = f"{len(runs)} runs of {len(report.groups)} configs in {seconds:.0f} s, by {report.metric}"
+    return Page(directory.absolute().name, subtitle, [*warnings, *report.version_conflicts, *report.notes], sections)
 
 
-def _best(report: Report) -> list[Section]:
-    """Return what is known of the best group; nothing if none is the best."""
+def _build_best_sections(report: Report) -> list[Section]:
     best = report.best
     if best is None:
         return []
+    images = read_images(report.best_run.path, test_only=True)
     return [
-        Section(f"The best: {best.words}".removesuffix(": "), [*pictures(report.best_run.path, test_alone=True)]),
-        Section("The best as a recipe", [Code(best_recipe(report), "yaml")]),
-        Section("What ran", [what_ran(report.best_run)]),
-        Section("Run it again", again(report.best_run)),
+        Section(f"Best config: {best.overrides}".removesuffix(": "), images),
+        Section("Best experiment", [Code(format_best_experiment(report), "yaml")]),
+        Section("Details", [describe_run(report.best_run)]),
+        Section("Reproduction", build_replay_blocks(report.best_run)),
     ]
 
 
-def _groups(report: Report) -> list[Block]:
-    made = rows(report)
-    header = ["", *made[0]]
-    table = Table(
-        header,
-        [[str(place), *map(shown, row.values())] for place, row in enumerate(made, start=1)],
-        f"{BETTER[report.higher]}Mean and 95 % interval (Student's t) over seeds; differences from the baseline in "
-        f"pairs of equal seeds, each with its own 95 % interval. {''.join(report.tests).capitalize()}".strip(),
+def _build_group_blocks(report: Report) -> list[Block]:
+    rows = build_rows(report)
+    note = (
+        f"{DIRECTION_NOTES[report.higher_is_better]}Mean and 95 % interval (Student's t) over seeds; differences from "
+        "the baseline in pairs of equal seeds, each with its own 95 % interval. "
+        f"{''.join(report.significance_notes).capitalize()}"
     )
+    cells = [[str(rank), *map(format_cell, row.values())] for rank, row in enumerate(rows, start=1)]
     means = [(group.estimate.mean, group.estimate.half_width) for group in report.groups]
-    drawn = intervals(report.metric, means, [[*group.values.values()] for group in report.groups])
-    return [table, Chart("dots: runs; bar: mean; line: interval", drawn, [], Table([], []))]
+    svg = draw_intervals(report.metric, means, [[*group.values.values()] for group in report.groups])
+    return [
+        Table(["", *rows[0]], cells, note.strip()),
+        Chart("dots: runs; bar: mean; line: interval", svg, [], Table([], [])),
+    ]
 
 
-def _importances(report: Report) -> list[Block]:
+def _build_importance_blocks(report: Report) -> list[Block]:
     runs = [run for group in report.groups for run in group.runs]
-    typed = [{key: value for key, value in settings(run).items() if key not in SEEDS} for run in runs]
-    alike = all(each.keys() == typed[0].keys() for each in typed)  # then by what was typed: a choice is one parameter
-    tells = alike and len({tuple(each.values()) for each in typed}) == len(report.groups)  # axes may have come later
-    shares = importances(typed, [run.metrics[report.metric] for run in runs]) if tells else report.importances
-    told = [[name, f"{share:.0%}"] for name, share in shares.items()]
-    return [Table(["parameter", "share of the variance"], told, IMPORTANCE)] if told else []
+    hparams = [{key: value for key, value in collect_hparams(run).items() if key not in SEED_KEYS} for run in runs]
+    has_equal_keys = all(values.keys() == hparams[0].keys() for values in hparams)
+    importances = report.importances
+    # prefer overrides, in which a config group is one parameter, if they distinguish all groups
+    if has_equal_keys and len({tuple(values.values()) for values in hparams}) == len(report.groups):
+        importances = compute_importances(hparams, [run.metrics[report.metric] for run in runs])
+    rows = [[name, f"{fraction:.0%}"] for name, fraction in importances.items()]
+    return [Table(["parameter", "fraction of the variance"], rows, IMPORTANCE_NOTE)] if rows else []
 
 
-def _curves(report: Report) -> list[Block]:
-    """Each run a line, each group a colour; the best groups have one, the others are grey."""
-    series = {run.path: run.series() for group in report.groups for run in group.runs}
-    names = dict.fromkeys(name for each in series.values() for name in each if name.count("/") == 1)
-    wanted = [name for name in names if name.startswith("val/")] + [name for name in names if name.startswith("train/")]
-    asked = report.metric.removesuffix("_best")
+def _build_curves(report: Report) -> list[Block]:
+    """Return a chart per metric with a line per run; the best groups have a color each, the others are gray."""
+    series = {run.path: run.read_metric_series() for group in report.groups for run in group.runs}
+    names = dict.fromkeys(name for metrics in series.values() for name in metrics if name.count("/") == 1)
+    ordered = [name for stage in ("val/", "train/") for name in names if name.startswith(stage)]
+    main_metric = report.metric.removesuffix("_best")
     charts: list[Block] = []
-    for name in sorted(wanted, key=lambda name: name != asked):
+    for name in sorted(ordered, key=lambda name: name != main_metric):
         lines = [
-            Line(group.words or "all", series[run.path][name], place)
-            if place < COLOURS
+            Line(group.overrides or "all", series[run.path][name], index)
+            if index < NUM_COLORS
             else Line("others", series[run.path][name], None)
-            for place, group in enumerate(report.groups)
+            for index, group in enumerate(report.groups)
             for run in group.runs
             if name in series[run.path]
         ]
         if any(len(line.points) > 1 for line in lines):
-            charts.append(chart(name, lines))
+            charts.append(draw_chart(name, lines))
     return charts
 
 
-def _runs(report: Report, folder: Path) -> Table:
-    found = [*records(folder)]
-    known = dict.fromkeys(
-        name for run in found for name in run.metrics if name.startswith("test/") and name.count("/") == 1
-    )
-    columns = [report.metric, *(name for name in known if name != report.metric)]
-    told = [
-        [str(run.path.relative_to(folder)), _words(run, report), run.state]
-        + [number(run.metrics.get(name)) for name in columns]
-        + [number(run.seconds)]
-        for run in found[:MOST_RUNS]
+def _build_run_table(report: Report, directory: Path) -> Table:
+    runs = [*find_runs(directory)]
+    test_metrics = [name for run in runs for name in run.metrics if name.startswith("test/") and name.count("/") == 1]
+    columns = [*dict.fromkeys([report.metric, *test_metrics])]
+    overrides = {run.path: group.overrides for group in report.groups for run in group.runs}
+    rows = [
+        [
+            str(run.path.relative_to(directory)),
+            f"{overrides.get(run.path, '')} seed={run.config.get('seed')}".strip(),
+            run.state,
+            *(format_number(run.metrics.get(name)) for name in columns),
+            format_number(run.seconds),
+        ]
+        for run in runs[:MAX_LISTED_RUNS]
     ]
-    note = f"the first {MOST_RUNS} of {len(found)}" if len(found) > MOST_RUNS else ""
-    return Table(["run", "config", "state", *columns, "seconds"], told, note)
-
-
-def _words(run: Record, report: Report) -> str:
-    seed = run.config.get("seed")
-    words = next((group.words for group in report.groups if run.path in {each.path for each in group.runs}), "")
-    return f"{words} seed={seed}".strip()
+    note = f"the first {MAX_LISTED_RUNS} of {len(runs)}" if len(runs) > MAX_LISTED_RUNS else ""
+    return Table(["run", "config", "state", *columns, "seconds"], rows, note)

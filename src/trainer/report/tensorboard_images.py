@@ -1,40 +1,41 @@
-"""The pictures of a run, read from its TensorBoard events by TensorBoard's own reader."""
+"""Images of a run, read from its TensorBoard events."""
 
 import base64
 import logging
 from pathlib import Path
 
-from trainer.artifacts.fast_crc32c import quicken
-from trainer.report.document import Picture
+from trainer.artifacts.fast_crc32c import install_fast_crc32c
+from trainer.report.document import Image
 
-FORMATS = {b"\x89PNG": "image/png", b"GIF8": "image/gif", b"\xff\xd8\xff": "image/jpeg"}
+MIME_TYPES = {b"\x89PNG": "image/png", b"GIF8": "image/gif", b"\xff\xd8\xff": "image/jpeg"}
 
 
-def pictures(run: Path, *, test_alone: bool = False) -> list[Picture]:
-    """The last picture of each tag, those of the test first; none where the events are missing.
+def read_images(run: Path, *, test_only: bool = False) -> list[Image]:
+    """Return the last image of each tag, test images first; empty if the run has no events.
 
     Args:
         run: The run directory.
-        test_alone: Leave those of training and validation out, if there are any of the test.
+        test_only: Whether to leave out training and validation images if there are test images.
     """
     events = run / "tensorboard"
     if not events.is_dir():
         return []
     from tensorboard.backend.event_processing import event_accumulator
 
-    quicken()
-    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # a file that a killed run left half-written
-    kinds = {event_accumulator.IMAGES: 1, event_accumulator.SCALARS: 1, event_accumulator.TENSORS: 1}
-    board = event_accumulator.EventAccumulator(str(events), size_guidance=kinds)
-    board.Reload()
-    tags = sorted(board.Tags()["images"], key=lambda tag: not tag.startswith("test/"))
-    of_test = [tag for tag in tags if tag.startswith("test/")]
-    found = [(tag, board.Images(tag)[-1]) for tag in (of_test if test_alone and of_test else tags)]
+    install_fast_crc32c()
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # a killed run leaves an incomplete file
+    size_guidance = {event_accumulator.IMAGES: 1, event_accumulator.SCALARS: 1, event_accumulator.TENSORS: 1}
+    accumulator = event_accumulator.EventAccumulator(str(events), size_guidance=size_guidance)
+    accumulator.Reload()
+    tags = sorted(accumulator.Tags()["images"], key=lambda tag: not tag.startswith("test/"))
+    test_tags = [tag for tag in tags if tag.startswith("test/")]
+    images = [(tag, accumulator.Images(tag)[-1]) for tag in (test_tags if test_only and test_tags else tags)]
     return [
-        Picture(tag, image.step, image.width, image.height, _as_uri(image.encoded_image_string)) for tag, image in found
+        Image(tag, image.step, image.width, image.height, _to_data_uri(image.encoded_image_string))
+        for tag, image in images
     ]
 
 
-def _as_uri(data: bytes) -> str:
-    kind = next((name for head, name in FORMATS.items() if data.startswith(head)), "image/png")
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+def _to_data_uri(data: bytes) -> str:
+    mime_type = next((name for magic, name in MIME_TYPES.items() if data.startswith(magic)), "image/png")
+    return f"data:{mime_type};base64,{base64.b64encode(data).decode()}"

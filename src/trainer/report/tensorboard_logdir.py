@@ -1,8 +1,8 @@
-"""A folder for TensorBoard: a link to the events of each run, under a name that tells what was changed in it.
+"""Log directory for TensorBoard with links to the events of runs.
 
-Links cost nothing, and 500 of them are found as fast as 500 folders. Beside them lies one file of events with the list
-of settings and metrics for the tab HParams: the runs themselves leave it out (`trainer.artifacts.tensorboard_summary`),
-and TensorBoard would then show every number of every class.
+The names of the links contain the overrides of the runs. An additional event file lists hyperparameters and metrics for
+the HParams tab: the runs themselves omit it (see `trainer.artifacts.tensorboard_summary`), and TensorBoard would then
+show every metric of every class.
 """
 
 import itertools
@@ -17,51 +17,49 @@ from tensorboard.plugins.hparams import api_pb2, metadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from trainer.artifacts.hparams import Value, changed_words, settings, told_metrics
-from trainer.artifacts.run_record import Record, records
+from trainer.artifacts.hparams import Value, collect_hparams, find_differing_overrides, select_comparable_metrics
+from trainer.artifacts.run_record import RunRecord, find_runs
 
-LONGEST = 200  # bytes of a file name; file systems take 255
+MAX_NAME_BYTES = 200  # of a file name; file systems allow 255
 
 
 class LogDirectory:
-    """Links to the events of all runs below a folder.
+    """Links to the events of all runs below a directory.
 
     Args:
-        folder: Of runs, or a run.
-        links: An empty folder, for the links.
+        directory: Directory of runs, or of a run.
+        links: An empty directory for the links.
     """
 
-    def __init__(self, folder: Path, links: Path) -> None:
-        self.folder, self.links = folder, links
-        self.names: dict[Path, str] = {}  # of the runs that are linked
+    def __init__(self, directory: Path, links: Path) -> None:
+        self.directory = directory
+        self.links = links
+        self.names: dict[Path, str] = {}  # of linked runs
 
-    def look(self) -> list[str]:
-        """Link the runs that are new.
-
-        Returns:
-            list: Their names.
-        """
-        found = [record for record in records(self.folder) if (record.path / "tensorboard").is_dir()]
+    def link_new_runs(self) -> list[str]:
+        """Link new runs and return the names of their links."""
+        records = [record for record in find_runs(self.directory) if (record.path / "tensorboard").is_dir()]
         new = {}
-        for record, changed in zip(found, changed_words(found), strict=True):
+        for record, overrides in zip(records, find_differing_overrides(records), strict=True):
             if record.path not in self.names:
-                new[record.path] = self._name(record.path, changed)
+                new[record.path] = self._name(record.path, overrides)
                 link = self.links / new[record.path]
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to((record.path / "tensorboard").absolute(), target_is_directory=True)
         self.names |= new
         return [*new.values()]
 
-    def describe(self) -> None:
-        """Write the list of settings and metrics of the runs that are linked."""
-        found = [Record(path) for path in self.names]
-        names = dict.fromkeys(name for record in found for name in record.metrics)
-        metrics = told_metrics([*names]) or [name for name in names if name.count("/") < 2]
-        if not metrics:  # no run is over
+    def write_hparams(self) -> None:
+        """Write the hyperparameters and metrics of the linked runs."""
+        records = [RunRecord(path) for path in self.names]
+        names = dict.fromkeys(name for record in records for name in record.metrics)
+        metrics = select_comparable_metrics([*names]) or [name for name in names if name.count("/") < 2]
+        if not metrics:  # no finished run
             return
-        chosen = [settings(record) for record in found]
+        hparams = [collect_hparams(record) for record in records]
         infos = [
-            _info(key, [each[key] for each in chosen if key in each]) for key in dict.fromkeys(itertools.chain(*chosen))
+            _build_hparam_info(key, [values[key] for values in hparams if key in values])
+            for key in dict.fromkeys(itertools.chain(*hparams))
         ]
         results = [api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in metrics]
         data = HParamsPluginData(experiment=api_pb2.Experiment(hparam_infos=infos, metric_infos=results))
@@ -74,16 +72,17 @@ class LogDirectory:
         writer.add_event(Event(wall_time=time.time(), summary=Summary(value=[value])))
         writer.close()
 
-    def _name(self, path: Path, changed: str) -> str:
-        """The place of a run below the folder, and behind it what was changed."""
-        place = path.relative_to(self.folder)
-        words = changed.replace("/", "_").encode()[: LONGEST - len(place.name.encode())].decode(errors="ignore")
-        named = place.name or path.absolute().name
-        return str(place.with_name(f"{named} {words}".strip()) if place.name else Path(f"{named} {words}".strip()))
+    def _name(self, path: Path, overrides: str) -> str:
+        """Return the relative path of a run, followed by its overrides."""
+        relative = path.relative_to(self.directory)
+        max_bytes = MAX_NAME_BYTES - len(relative.name.encode())
+        suffix = overrides.replace("/", "_").encode()[:max_bytes].decode(errors="ignore")
+        name = f"{relative.name or path.absolute().name} {suffix}".strip()
+        return str(relative.parent / name)
 
 
-def _info(key: str, values: Sequence[Value]) -> Any:
-    """What kind of values a setting has, and which: what HParams offers to filter by."""
+def _build_hparam_info(key: str, values: Sequence[Value]) -> Any:
+    """Return type and domain of a hyperparameter, for the filters of the HParams tab."""
     distinct = sorted({*values}, key=lambda value: (isinstance(value, str), value))
     info = api_pb2.HParamInfo(name=key, differs=len(distinct) > 1)
     if all(isinstance(value, bool) for value in values):
@@ -91,7 +90,8 @@ def _info(key: str, values: Sequence[Value]) -> Any:
         info.domain_discrete.extend(distinct)
     elif all(isinstance(value, int | float) for value in values):
         info.type = api_pb2.DATA_TYPE_FLOAT64
-        info.domain_interval.min_value, info.domain_interval.max_value = float(distinct[0]), float(distinct[-1])
+        info.domain_interval.min_value = float(distinct[0])
+        info.domain_interval.max_value = float(distinct[-1])
     else:
         info.type = api_pb2.DATA_TYPE_STRING
         info.domain_discrete.extend(dict.fromkeys(str(value) for value in distinct))

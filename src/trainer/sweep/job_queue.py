@@ -1,4 +1,4 @@
-"""Turns: which jobs of a sweep are begun next, whoever begins them."""
+"""Queue of the jobs of a sweep that are to be started."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
@@ -7,49 +7,52 @@ from itertools import chain, islice
 from trainer.sweep.store.job_store import Job, Ledger
 
 
-class Turns:
-    """The jobs that are to be begun: those never begun, those interrupted, then those that failed, as often as asked.
+class JobQueue:
+    """The runnable jobs: planned ones, interrupted ones, then failed ones up to the number of retries.
 
     Args:
-        ledger: Of the sweep; others may work on it at the same time.
-        retries: How often a failed job is begun once more.
-        fail_fast: Whether to begin no further job once one has failed.
-        more: Of a search: chooses a further job; None once there are enough. What has failed is there a trial as any
-            other, and is begun again only as often as `retries` says, whenever that was.
+        ledger: Ledger of the sweep; other processes may use it at the same time.
+        retries: Number of retries of a failed job.
+        fail_fast: Whether to start no further job after a failure.
+        next_trial: Function of a search that chooses the next job and returns None after the last one. In a search
+            `retries` also counts the attempts of earlier commands, as a failed job is a valid trial.
     """
 
     def __init__(
-        self, ledger: Ledger, retries: int, fail_fast: bool, more: Callable[[], Job | None] | None = None
+        self, ledger: Ledger, retries: int, fail_fast: bool, next_trial: Callable[[], Job | None] | None = None
     ) -> None:
-        self.ledger, self.retries, self.fail_fast, self.more = ledger, retries, fail_fast, more
-        self._before = {job.number: job.tries for job in ledger.jobs()}
-        self._begun: Counter[int] = Counter()  # tries of this process
-        self.jobs: list[Job] = []  # of the sweep, when it was last asked which are next
+        self.ledger = ledger
+        self.retries = retries
+        self.fail_fast = fail_fast
+        self.next_trial = next_trial
+        self.jobs: list[Job] = []  # all jobs of the sweep at the last call of `next`
+        self._initial_attempts = {job.number: job.tries for job in ledger.jobs()}
+        self._start_counts: Counter[int] = Counter()  # attempts that this process has started
 
     def next(self, count: int | None = None) -> list[Job]:
-        """The next jobs.
+        """Return the next jobs.
 
         Args:
-            count: How many at most; None for all that are known, or the next one of a search.
+            count: Maximum number of jobs; None for all runnable ones, or the next trial of a search.
         """
         jobs = self.jobs = self.ledger.jobs()
-        since = {job.number: job.tries - self._before.get(job.number, 0) for job in jobs}
+        attempts = {job.number: job.tries - self._initial_attempts.get(job.number, 0) for job in jobs}
         failed = [job for job in jobs if job.state == "failed"]
-        if self.fail_fast and any(since[job.number] for job in failed):
+        if self.fail_fast and any(attempts[job.number] for job in failed):
             return []
-        left = [job for job in jobs if job.state in ("planned", "interrupted") and self._may(self._begun[job.number])]
-        again = [job for job in failed if self._may(job.tries if self.more else since[job.number])]
-        known = [*left, *again]
-        return [*islice(chain(known, self._chosen()), len(known) or 1 if count is None else count)]
+        runnable = [
+            job
+            for job in jobs
+            if job.state in ("planned", "interrupted") and self._start_counts[job.number] <= self.retries
+        ]
+        runnable += [job for job in failed if (job.tries if self.next_trial else attempts[job.number]) <= self.retries]
+        return [*islice(chain(runnable, self._trials()), len(runnable) or 1 if count is None else count)]
 
-    def began(self, jobs: Collection[Job]) -> None:
-        """Take note of jobs that were begun: one that is interrupted again and again is given up."""
-        self._begun.update(job.number for job in jobs)
+    def mark_started(self, jobs: Collection[Job]) -> None:
+        """Count the start of jobs, so that a job that is interrupted repeatedly is not started forever."""
+        self._start_counts.update(job.number for job in jobs)
 
-    def _may(self, tries: int) -> bool:
-        return tries <= self.retries
-
-    def _chosen(self) -> Iterator[Job]:
-        while self.more and (job := self.more()):
+    def _trials(self) -> Iterator[Job]:
+        while self.next_trial and (job := self.next_trial()):
             self.jobs = [*self.jobs, job]
             yield job

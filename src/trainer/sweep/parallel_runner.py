@@ -1,7 +1,7 @@
-"""Side by side: each job in a process of its own, and the next begins when one ends.
+"""Parallel execution of sweep jobs, each in a separate process.
 
-A job is an ordinary command, `trainer WORDS hydra.run.dir=SWEEP/7`: what fails, crashes or runs out of memory in it
-harms no other. What it prints stands in SWEEP/output/7.log.
+A job is an ordinary command, `trainer OVERRIDES hydra.run.dir=SWEEP/7`, so a failure, crash or lack of memory does not
+affect other jobs. Its output is stored in SWEEP/output/7.log.
 """
 
 import signal
@@ -10,115 +10,118 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from trainer.sweep.executors.base import Begun, Engine
-from trainer.sweep.job_queue import Turns
-from trainer.sweep.progress_display import Board
-from trainer.sweep.store.job_outcome import conclude
+from trainer.sweep.executors.base import Executor, JobHandle
+from trainer.sweep.job_queue import JobQueue
+from trainer.sweep.progress_display import SweepProgress
+from trainer.sweep.store.job_outcome import record_outcome
 from trainer.sweep.store.job_store import Job
 
-PAUSE = 0.5  # seconds after which signals are answered, if no job ends before
-ANSWERED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+POLL_SECONDS = 0.5  # maximum delay of the reaction to a signal
+HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass
-class Running:
-    """A job at work.
+class RunningJob:
+    """A running job.
 
     Args:
-        job: As it was taken from the ledger.
-        begun: What its engine knows it by.
+        job: State of the job before it was claimed.
+        handle: Handle of the executor.
     """
 
     job: Job
-    begun: Begun
+    handle: JobHandle
 
 
-class SideBySide:
+class ParallelRunner:
     """Runs the jobs of a sweep that are not done.
 
     Args:
-        turns: Which job is next.
-        engine: Where the jobs run.
-        command: The words that run a job.
-        board: Is told what happens.
+        queue: Queue of jobs.
+        executor: Executor that runs them.
+        command: Function that returns the overrides of a job.
+        progress: Display of the progress.
     """
 
-    def __init__(self, turns: Turns, engine: Engine, command: Callable[[Job], list[str]], board: Board) -> None:
-        self.turns, self.engine, self.command, self.board = turns, engine, command, board
-        self.ledger = turns.ledger
-        self.running: list[Running] = []
+    def __init__(
+        self, queue: JobQueue, executor: Executor, command: Callable[[Job], list[str]], progress: SweepProgress
+    ) -> None:
+        self.queue = queue
+        self.ledger = queue.ledger
+        self.executor = executor
+        self.command = command
+        self.progress = progress
+        self.running: list[RunningJob] = []
         self.signals: list[int] = []
 
     def run(self) -> int:
-        """Run until nothing is left to begin.
+        """Run until the queue is empty or a signal arrives.
 
         Returns:
-            int: The signal that ended it before; else 0.
+            int: Number of the signal, or 0.
         """
-        self.ledger.output(0).parent.mkdir(exist_ok=True)
-        told = 0
-        with self._answering(), self.board:
-            while self._begin() or self.running:
-                self.engine.wait([each.begun for each in self.running], PAUSE)
-                if len(self.signals) > told:
-                    told = len(self.signals)
-                    self._stop(kill=told > 1)
-                for each in [each for each in self.running if each.begun.over()]:
-                    self._end(each)
-                self.board.refresh([each.job for each in self.running])
+        self.ledger.log_path(0).parent.mkdir(exist_ok=True)
+        n_handled = 0
+        with self._signal_handlers(), self.progress:
+            while self._start_jobs() or self.running:
+                self.executor.wait([running.handle for running in self.running], POLL_SECONDS)
+                if len(self.signals) > n_handled:
+                    n_handled = len(self.signals)
+                    self._stop(kill=n_handled > 1)
+                for running in [running for running in self.running if running.handle.done()]:
+                    self._finish_job(running)
+                self.progress.refresh([running.job for running in self.running])
         return self.signals[0] if self.signals else 0
 
-    def _begin(self) -> bool:
-        """Fill the empty places; False where none is left to be filled, or nobody to fill it."""
-        while len(self.running) < self.engine.places() and (job := self._next()):
-            if self.ledger.start(job):
-                self._start(job)
+    def _start_jobs(self) -> bool:
+        """Start jobs up to the capacity; return whether any job runs."""
+        while len(self.running) < self.executor.capacity() and (job := self._next()):
+            if self.ledger.claim(job):
+                self.running.append(RunningJob(job, self.executor.submit(job, self.command(job))))
+                self.queue.mark_started([job])
+                self.progress.job_started(job)
         return bool(self.running)
 
     def _next(self) -> Job | None:
         if self.signals:
             return None
-        self.ledger.notice_the_dead(but={each.job.number for each in self.running})
-        found = self.turns.next(1)
-        self.board.jobs = self.turns.jobs
-        return found[0] if found else None
+        self.ledger.mark_dead_jobs(skip={running.job.number for running in self.running})
+        jobs = self.queue.next(1)
+        self.progress.jobs = self.queue.jobs
+        return jobs[0] if jobs else None
 
-    def _start(self, job: Job) -> None:
-        self.running.append(Running(job, self.engine.begin(job, self.command(job))))
-        self.turns.began([job])
-        self.board.began(job)
-
-    def _end(self, one: Running) -> None:
-        self.running.remove(one)
-        code, why = one.begun.end()
-        conclude(self.ledger, one.job.number, one.job.tries + 1, code, why, stopped=bool(self.signals))
-        self.board.ended(self.ledger.job(one.job.number))
+    def _finish_job(self, running: RunningJob) -> None:
+        self.running.remove(running)
+        code, reason = running.handle.exit_status()
+        number = running.job.number
+        record_outcome(self.ledger, number, running.job.tries + 1, code, reason, stopped=bool(self.signals))
+        self.progress.job_finished(self.ledger.job(number))
 
     def _stop(self, *, kill: bool) -> None:
-        self.board.say(
+        self.progress.print_line(
             "killing the running jobs"
             if kill
-            else f"stopping: {len(self.running)} running job(s) save and leave (once more to kill them)"
+            else f"stopping: {len(self.running)} running job(s) save and exit; press Ctrl-C again to kill them"
         )
-        for each in self.running:
+        for running in self.running:
             if kill:
-                each.begun.kill()
+                running.handle.kill()
             else:
-                each.begun.stop()
+                running.handle.stop()
 
     @contextmanager
-    def _answering(self) -> Iterator[None]:
-        """Within this, signals are counted, and no process of a job is left behind by an error."""
+    def _signal_handlers(self) -> Iterator[None]:
+        """Collect signals; at the end kill the jobs that an error has left running."""
 
-        def answer(number: int, frame: FrameType | None) -> None:
+        def append(number: int, frame: FrameType | None) -> None:
             self.signals.append(number)
 
-        before = {number: signal.signal(number, answer) for number in ANSWERED}
+        handlers = {number: signal.signal(number, append) for number in HANDLED_SIGNALS}
         try:
             yield
         finally:
-            for each in self.running:
-                each.begun.kill()
-            self.engine.close()
-            for number, handler in before.items():
+            for running in self.running:
+                running.handle.kill()
+            self.executor.close()
+            for number, handler in handlers.items():
                 signal.signal(number, handler)

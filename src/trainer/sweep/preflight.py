@@ -1,134 +1,137 @@
-"""Jobs: every job of a command line checked, a single run or a sweep, before the first begins."""
+"""Check of every job of a command line, a single run or a sweep, before the first one starts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 
 from trainer.config.compose import Composer
-from trainer.config.diagnostics import Mistake
-from trainer.config.value_sources import place_of
+from trainer.config.diagnostics import Diagnostic
+from trainer.config.value_sources import find_location
+from trainer.core.compat import get_args_parser
 from trainer.core.errors import UserError
-from trainer.core.lazy_imports import late_imports
-from trainer.core.warning_filters import quieten
-from trainer.sweep.executors.forkserver import expect
+from trainer.core.lazy_imports import lazy_imports
+from trainer.core.warning_filters import install_warning_filters
+from trainer.sweep.executors.forkserver import warm_up_forkserver
 from trainer.sweep.jobs.grid import expand
-from trainer.sweep.jobs.shared_settings import is_of_sweep, mistakes_of_sweep, shared_config
-from trainer.sweep.search.search import plan_of
+from trainer.sweep.jobs.shared_settings import check_shared_settings, compose_shared_config, is_sweep_setting
+from trainer.sweep.search.search import plan_search
 
-ALL_OF = 300  # jobs of a sweep that are all checked; of more of them as many that each value of each axis is in one
+# in a larger sweep only so many jobs are checked that each value of each axis is in one of them
+MAX_FULLY_CHECKED_JOBS = 300
 
 
 @dataclass
-class Findings:
-    """What a check found.
+class ValidationReport:
+    """Result of the check of a command line.
 
     Args:
-        mistakes: With their places; the same one in several jobs stands once.
-        jobs: How many there are.
-        checked: How many of them were looked at.
-        facts: What the rehearsal of the last job said of its network.
+        diagnostics: Diagnostics with their locations; equal ones of several jobs are merged.
+        jobs: Number of jobs.
+        checked_jobs: Number of jobs that were checked.
+        facts: Facts about the network from the dry run of the last job.
     """
 
-    mistakes: list[Mistake] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
     jobs: int = 1
-    checked: int = 0
+    checked_jobs: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def stops(self) -> bool:
-        """Whether a run is refused for it."""
-        return any(mistake.stops for mistake in self.mistakes)
+    def has_errors(self) -> bool:
+        """True if a run would be refused."""
+        return any(diagnostic.is_error for diagnostic in self.diagnostics)
 
 
-def check_words(words: Sequence[str], *, to_run: bool = False) -> Findings:
+def check_overrides(argv: Sequence[str], *, to_run: bool = False) -> ValidationReport:
     """Check what a command line would run.
 
     Args:
-        words: As behind `trainer`: choices, values, `--multirun`, `--config-dir`.
-        to_run: Whether it is run next: what a sweep's jobs are forked from makes itself ready meanwhile.
+        argv: Arguments of `trainer`: overrides, `--multirun`, `--config-dir`.
+        to_run: Whether the jobs run next, so that the forkserver is started during the check.
     """
-    options = get_args_parser().parse_args([*words])
-    composer, found = Composer(options.config_dir), Findings()
-    typed: list[str] = options.overrides
-    only_words = bool(options.cfg or options.info)
-    sweeps: bool = options.multirun
-    numbered = False
+    options = get_args_parser().parse_args([*argv])
+    composer = Composer(options.config_dir)
+    report = ValidationReport()
+    overrides: list[str] = options.overrides
+    is_sweep: bool = options.multirun
+    is_numbered = False
     try:
-        jobs, numbered = jobs_to_check(composer, typed) if sweeps else ([typed], False)
+        jobs, is_numbered = list_jobs_to_check(composer, overrides) if is_sweep else ([overrides], False)
         config = composer.compose(jobs[0])
-        if not sweeps and config.hydra.mode is not None and config.hydra.mode.name == "MULTIRUN":
-            sweeps = True
-            jobs, numbered = jobs_to_check(composer, typed)
+        if not is_sweep and config.hydra.mode is not None and config.hydra.mode.name == "MULTIRUN":
+            is_sweep = True
+            jobs, is_numbered = list_jobs_to_check(composer, overrides)
     except UserError:
         raise
-    except Exception:  # Hydra's own errors, and what its code stumbles over
-        good = composer.parsable(typed)[0] if sweeps else typed  # each job tells what is wrong
-        jobs, numbered = jobs_to_check(composer, good) if sweeps else ([typed], False)
+    except Exception:  # any error of Hydra or OmegaConf; the check of each job explains it
+        jobs = [overrides]
+        if is_sweep:
+            jobs, is_numbered = list_jobs_to_check(composer, composer.check_syntax(overrides)[0])
     else:
-        if to_run and sweeps and not composer.found:
-            expect(config)
-    found.jobs = len(jobs)
-    shared = shared_config(composer, typed) if sweeps else None
-    seen: dict[Mistake, list[int]] = {}
-    for number in _looked_at(jobs):
-        found.checked += 1
-        for mistake in _of_job(composer, jobs[number], number, found, shared, only_words=only_words):
-            seen.setdefault(mistake, []).append(number)
-    found.mistakes = [replace(each, jobs=tuple(numbers) if numbered else ()) for each, numbers in seen.items()]
-    return found
-
-
-def jobs_to_check(composer: Composer, typed: Sequence[str]) -> tuple[list[list[str]], bool]:
-    """The jobs of a sweep, and whether they are such that have numbers.
-
-    A search has none yet. Looked at are the ends of its space: what is right there is right between them.
-    """
-    if not (search := plan_of(composer, typed)):
-        return expand(composer, typed), True
-    of_sweep = [word for word in composer.shared(typed) if is_of_sweep(word)]
-    return [[*corner, *of_sweep] for corner in search.space.corners()], False
-
-
-def _looked_at(jobs: Sequence[Sequence[str]]) -> list[int]:
-    if len(jobs) <= ALL_OF:
-        return [*range(len(jobs))]
-    seen: set[str] = set()
-    chosen = []
-    for number, job in enumerate(jobs):
-        if not seen.issuperset(job):
-            seen.update(job)
-            chosen.append(number)
-    return chosen
-
-
-def _of_job(
-    composer: Composer, words: list[str], number: int, found: Findings, shared: DictConfig | None, *, only_words: bool
-) -> list[Mistake]:
-    config, good, mistakes = composer.attempt(words, number)
-    if config is None:
-        return mistakes
-    mistakes += composer.found
-    if shared is not None and (of_sweep := [*mistakes_of_sweep(shared, config)]):
-        written = composer.layers(good)
-        mistakes += [replace(each, place=place_of(written, each.key)) for each in of_sweep]
-    if only_words:
-        return mistakes
-    with late_imports():
-        from trainer.training.preflight.check import (  # brings torch, which mistakes in words do not need
-            mistakes_of,
-            placed,
+        if to_run and is_sweep and not composer.file_diagnostics:
+            warm_up_forkserver(config)
+    report.jobs = len(jobs)
+    shared = compose_shared_config(composer, overrides) if is_sweep else None
+    numbers: dict[Diagnostic, list[int]] = {}
+    for number in _select_jobs(jobs):
+        report.checked_jobs += 1
+        diagnostics, report.facts = _check_job(
+            composer, jobs[number], number, shared, compose_only=bool(options.cfg or options.info)
         )
-        from trainer.training.preflight.unused_settings import without_effect
+        for diagnostic in diagnostics:
+            numbers.setdefault(diagnostic, []).append(number)
+    report.diagnostics = [replace(key, jobs=tuple(value) if is_numbered else ()) for key, value in numbers.items()]
+    return report
 
-    quieten()
-    spoilt = [mistake.key for mistake in mistakes]  # what hangs on these cannot be judged
-    checked, found.facts = mistakes_of(config)
-    own = [each for each in checked if not any(each.key.startswith(f"{key}.") for key in spoilt if "." not in key)]
-    unused = found.facts.get("unused", {})
-    if not own and not unused:
-        return mistakes
-    layers = composer.layers(good)
-    return [*mistakes, *placed(own, layers), *without_effect(unused, layers)]
+
+def list_jobs_to_check(composer: Composer, overrides: Sequence[str]) -> tuple[list[list[str]], bool]:
+    """Return the overrides of the jobs of a sweep, and whether these are the jobs that run.
+
+    The jobs of a search are not known yet; those at the bounds of its space are checked instead.
+    """
+    if not (search := plan_search(composer, overrides)):
+        return expand(composer, overrides), True
+    shared = [override for override in composer.select_shared(overrides) if is_sweep_setting(override)]
+    return [[*corner, *shared] for corner in search.space.corners()], False
+
+
+def _select_jobs(jobs: Sequence[Sequence[str]]) -> list[int]:
+    if len(jobs) <= MAX_FULLY_CHECKED_JOBS:
+        return [*range(len(jobs))]
+    covered: set[str] = set()
+    selected = []
+    for number, job in enumerate(jobs):
+        if not covered.issuperset(job):
+            covered.update(job)
+            selected.append(number)
+    return selected
+
+
+def _check_job(
+    composer: Composer, overrides: list[str], number: int, shared: DictConfig | None, *, compose_only: bool
+) -> tuple[list[Diagnostic], dict[str, Any]]:
+    config, valid, diagnostics = composer.compose_tolerant(overrides, number)
+    if config is None:
+        return diagnostics, {}
+    diagnostics += composer.file_diagnostics
+    if shared is not None and (differences := [*check_shared_settings(shared, config)]):
+        layers = composer.load_layers(valid)
+        diagnostics += [replace(item, location=find_location(layers, item.key)) for item in differences]
+    if compose_only:
+        return diagnostics, {}
+    with lazy_imports():
+        from trainer.training.preflight.check import add_locations, collect_diagnostics  # imports torch
+        from trainer.training.preflight.unused_settings import check_unused_settings
+
+    install_warning_filters()
+    job_diagnostics, facts = collect_diagnostics(config)
+    # settings below an invalid node cannot be checked
+    prefixes = tuple(f"{diagnostic.key}." for diagnostic in diagnostics if "." not in diagnostic.key)
+    job_diagnostics = [diagnostic for diagnostic in job_diagnostics if not diagnostic.key.startswith(prefixes)]
+    unused = facts.get("unused", {})
+    if job_diagnostics or unused:
+        layers = composer.load_layers(valid)
+        diagnostics += [*add_locations(job_diagnostics, layers), *check_unused_settings(unused, layers)]
+    return diagnostics, facts

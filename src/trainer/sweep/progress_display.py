@@ -1,4 +1,4 @@
-"""Board: how a sweep goes, live in a terminal, in plain lines elsewhere."""
+"""Progress of a sweep as a live table in a terminal, and as lines of text elsewhere."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -11,27 +11,28 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.core.metric_direction import Direction
-from trainer.sweep.status_table import best, counts, duration, seconds_left
+from trainer.sweep.status_table import estimate_seconds_left, find_best_job, format_counts, format_duration
 from trainer.sweep.store.job_store import Job
 
 
-class Board:
-    """Tells what happens to the jobs of a sweep.
+class SweepProgress:
+    """Prints the progress of a sweep.
 
     Args:
-        optimized: The optimized metrics, each with its direction. The best value is shown of a single one.
-        at_a_time: Jobs that run side by side.
-        wanted: Of a search: how many jobs there are to be.
+        optimized: Optimized metrics, each with its direction. The best value is printed if there is only one.
+        max_parallel: Maximum number of jobs that run at a time.
+        n_trials: Number of trials of a search. Defaults to 0.
     """
 
-    def __init__(self, optimized: Mapping[str, Direction], at_a_time: int, wanted: int = 0) -> None:
+    def __init__(self, optimized: Mapping[str, Direction], max_parallel: int, n_trials: int = 0) -> None:
         self.optimized = optimized
-        self.at_a_time, self.wanted = at_a_time, wanted
+        self.max_parallel = max_parallel
+        self.n_trials = n_trials
         self.jobs: list[Job] = []
         self._console = Console()
         self._live = Live(console=self._console, refresh_per_second=4) if self._console.is_terminal else None
 
-    def __enter__(self) -> "Board":
+    def __enter__(self) -> "SweepProgress":
         if self._live:
             self._live.start()
         return self
@@ -40,40 +41,42 @@ class Board:
         if self._live:
             self._live.stop()
 
-    def began(self, job: Job) -> None:
-        """A job has begun."""
+    def job_started(self, job: Job) -> None:
+        """Print that a job has started."""
         if not self._live:
-            again = f" (try {job.tries + 1})" if job.tries else ""
-            self.say(f"#{job.number} begins{again}: {' '.join(job.words)}")
+            attempt = f" (attempt {job.tries + 1})" if job.tries else ""
+            self.print_line(f"#{job.number} started{attempt}: {' '.join(job.words)}")
 
-    def ended(self, job: Job) -> None:
-        """A job has ended."""
-        self.jobs = [job if each.number == job.number else each for each in self.jobs]
+    def job_finished(self, job: Job) -> None:
+        """Print how a job has ended."""
+        self.jobs = [job if other.number == job.number else other for other in self.jobs]
         values = {metric: job.metric(metric) for metric in self.optimized}
-        shown = "".join(f"  {metric} {value:.4g}" for metric, value in values.items() if value is not None)
-        told = f"\n       {job.error}" if job.error else ""
+        metrics = "".join(f"  {metric} {value:.4g}" for metric, value in values.items() if value is not None)
+        error = f"\n       {job.error}" if job.error else ""
         if job.error or not self._live:
-            self.say(f"#{job.number} {job.state} in {job.seconds:.1f} s{shown}  [{self._standing()}]{told}")
+            status = self._format_status()
+            self.print_line(f"#{job.number} {job.state} in {job.seconds:.1f} s{metrics}  [{status}]{error}")
 
-    def say(self, text: str) -> None:
-        """A line of text."""
+    def print_line(self, text: str) -> None:
+        """Print a line of text."""
         self._console.print(Text(text), soft_wrap=True)
 
     def refresh(self, running: Sequence[Job]) -> None:
-        """Show what runs now."""
+        """Update the table of the running jobs."""
         if self._live:
-            table = Table("job", "words", "since", box=SIMPLE_HEAD)
+            table = Table("job", "overrides", "time", box=SIMPLE_HEAD)
+            start_times = {job.number: job.began or 0 for job in self.jobs}
             for job in running:
-                seconds = time.time() - next((each.began or 0 for each in self.jobs if each.number == job.number), 0)
-                table.add_row(f"#{job.number}", Text(" ".join(job.words)), duration(min(seconds, 1e6)))
-            self._live.update(Group(table, Text(self._standing())))
+                seconds = time.time() - start_times.get(job.number, 0)
+                table.add_row(f"#{job.number}", Text(" ".join(job.words)), format_duration(min(seconds, 1e6)))
+            self._live.update(Group(table, Text(self._format_status())))
 
-    def _standing(self) -> str:
-        parts = [counts(self.jobs)]
+    def _format_status(self) -> str:
+        parts = [format_counts(self.jobs)]
         for metric, direction in self.optimized.items() if len(self.optimized) == 1 else ():
-            if first := best(self.jobs, metric, direction):
-                parts.append(f"best {metric} {first.metric(metric):.4g} (#{first.number})")
-        left = seconds_left(self.jobs, self.at_a_time, self.wanted)
-        if left:
-            parts.append(f"about {duration(left)} left")
+            if best := find_best_job(self.jobs, metric, direction):
+                parts.append(f"best {metric} {best.metric(metric):.4g} (#{best.number})")
+        seconds = estimate_seconds_left(self.jobs, self.max_parallel, self.n_trials)
+        if seconds:
+            parts.append(f"about {format_duration(seconds)} left")
         return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""Run: the jobs of a sweep that are not done, by one of Hydra's launchers or side by side in processes of their own."""
+"""Execution of the unfinished jobs of a sweep, by a launcher of Hydra or in parallel processes."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,234 +14,229 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from trainer.artifacts.ledger_file import optimized_metrics
-from trainer.config.compose import Composer, key_of
-from trainer.config.multirun import quoted, unresolved
+from trainer.artifacts.ledger_file import read_optimized_metrics
+from trainer.config.compose import Composer, get_override_key
+from trainer.config.multirun import get_raw_overrides, quote_path
 from trainer.core.errors import UserError
-from trainer.core.metric_direction import Direction, direction_of
-from trainer.core.rank import processes_started
-from trainer.report.comparison import report_of
-from trainer.report.formats import as_table, write
-from trainer.sweep.cached_config_loader import SweepLoader
-from trainer.sweep.executors.base import Engine
-from trainer.sweep.executors.factory import engine_of
-from trainer.sweep.job_queue import Turns
-from trainer.sweep.jobs.change_detection import is_any_left, refuse_changes_since
-from trainer.sweep.jobs.grid import optimized_by
+from trainer.core.metric_direction import infer_direction
+from trainer.core.rank import count_launched_processes
+from trainer.report.comparison import build_report
+from trainer.report.formats import format_table, write_report
+from trainer.sweep.cached_config_loader import CachedConfigLoader
+from trainer.sweep.executors.base import Executor
+from trainer.sweep.executors.factory import create_executor
+from trainer.sweep.job_queue import JobQueue
+from trainer.sweep.jobs.change_detection import has_remaining_jobs, require_unchanged_code_and_data
+from trainer.sweep.jobs.grid import compose_optimized_metrics
 from trainer.sweep.jobs.identity import Identities
-from trainer.sweep.jobs.registration import cells, enrol
-from trainer.sweep.jobs.shared_settings import is_of_sweep
-from trainer.sweep.parallel_runner import SideBySide
-from trainer.sweep.progress_display import Board
-from trainer.sweep.search.pareto_front import lines_of_best
-from trainer.sweep.search.search import PRUNING, Search, plan_of
-from trainer.sweep.status_table import counts
-from trainer.sweep.store.job_store import TO_RUN, Job, Ledger
-from trainer.sweep.store.trial_store import Trials
-from trainer.sweep.tracked_task import Recorded
+from trainer.sweep.jobs.registration import jobs_by_identity, register_jobs
+from trainer.sweep.jobs.shared_settings import is_sweep_setting
+from trainer.sweep.parallel_runner import ParallelRunner
+from trainer.sweep.progress_display import SweepProgress
+from trainer.sweep.search.pareto_front import format_best_trials
+from trainer.sweep.search.search import PRUNING_OVERRIDE, Search, plan_search
+from trainer.sweep.status_table import format_counts
+from trainer.sweep.store.job_store import RUNNABLE_STATES, Job, Ledger
+from trainer.sweep.store.trial_store import TrialLedger
+from trainer.sweep.tracked_task import TrackedTask
 
 log = logging.getLogger(__name__)
-MOST_TOLD = 10  # failed jobs
-Launch = Callable[[Sequence[Job], int], None]  # jobs, and how many were launched before them
-NOT_OF_A_JOB = ("hydra/launcher", "hydra/sweeper", "hydra.launcher", "hydra.sweeper", "hydra.sweep", "hydra.mode")
+MAX_LISTED_FAILURES = 10  # failed jobs
+SWEEP_ONLY_PREFIXES = (
+    "hydra/launcher",
+    "hydra/sweeper",
+    "hydra.launcher",
+    "hydra.sweeper",
+    "hydra.sweep",
+    "hydra.mode",
+)
 
 
 def run_sweep(
-    config: DictConfig, context: HydraContext, task: Callable[[Any], Any], typed: Sequence[str], batch: int | None
+    config: DictConfig, context: HydraContext, task: Callable[[Any], Any], overrides: Sequence[str], batch: int | None
 ) -> None:
-    """Run what is not done of a sweep: the jobs that its command names, and those that earlier ones have left.
+    """Run the unfinished jobs of a sweep: those of this command, and those that earlier commands have left.
 
     Args:
-        config: As Hydra composed it for the sweep.
-        context: Hydra's.
-        task: The function of a job.
-        typed: The words of the command line that are not Hydra's own.
-        batch: Jobs that are given to a launcher at a time; None for all.
+        config: Config of the sweep, as Hydra composed it.
+        context: Context of Hydra.
+        task: Function that runs a job.
+        overrides: Overrides of the command line without those of Hydra's own settings.
+        batch: Maximum number of jobs that a launcher receives at a time; None for all.
 
     Raises:
-        UserError: A job has failed; the others have been run. Or torchrun or srun has started several processes.
+        UserError: A job has failed, after the others were run; or torchrun or srun has started several processes.
     """
-    _refuse_several_processes()
+    _require_single_process()
     directory = Path(config.hydra.sweep.dir)
     directory.mkdir(parents=True, exist_ok=True)
-    folder = _folder(context)
-    own = [f"--config-dir={folder}"] if folder else []
-    of_hydra = unresolved(config.hydra.overrides.hydra)
-    lasting = [word for word in typed if key_of(word) != "accept_changes"]  # that is asked for each time
-    whole = [*own, *of_hydra, *lasting]
-    typed = [*(word for word in of_hydra if not is_of_sweep(word)), *typed]
-    with _hydra_kept():
-        composer = Composer(folder)
-        identities = Identities(composer)
-        ledger, search = open_ledger(directory, composer, identities, typed)
-        new = {} if search else cells(composer, identities, typed)
-        directions = search.plan.goal.optimized if search else optimized_by(composer, typed)
-        if is_any_left(ledger, new, is_search_open=bool(search and search.more)):
-            refuse_changes_since(ledger, config)
-        added = enrol(ledger, composer, identities, whole, new)
-        Trials(directory).optimize(directions)
-    _warn_of_directions(directions)
+    config_dir = _find_config_dir(context)
+    options = [f"--config-dir={config_dir}"] if config_dir else []
+    hydra_overrides = get_raw_overrides(config.hydra.overrides.hydra)
+    repeatable = [override for override in overrides if get_override_key(override) != "accept_changes"]
+    command = [*options, *hydra_overrides, *repeatable]  # each command must accept changes itself
+    overrides = [*(override for override in hydra_overrides if not is_sweep_setting(override)), *overrides]
+    with _preserved_hydra_state():
+        composer = Composer(config_dir)
+        ledger, search = _register(config, directory, composer, command, overrides)
     if not (directory / "multirun.yaml").is_file():
         OmegaConf.save(config, directory / "multirun.yaml")
-    ledger.notice_the_dead()
-    jobs = ledger.jobs()
-    log.info(_counted(directory, jobs, added, search))
-    before = {job.number: job.tries for job in jobs}
-    turns = Turns(ledger, config.sweep.retries, config.sweep.fail_fast, _hydra_kept()(search.next) if search else None)
-    engine = engine_of(config, ledger)
-    number = _side_by_side(turns, engine, config, own, search) if engine else 0
-    if not engine:
-        _launch(turns, _launcher(ledger, config, context, composer, task, search), batch)
-    tell(ledger)
-    if number:
-        raise SystemExit(128 + number)  # as shells have it
-    refuse_failed(ledger, before, is_search=search is not None)
+    attempts = {job.number: job.tries for job in ledger.jobs()}
+    next_trial = _preserved_hydra_state()(search.next) if search else None
+    queue = JobQueue(ledger, config.sweep.retries, config.sweep.fail_fast, next_trial)
+    executor = create_executor(config, ledger)
+    signal_number = _run_in_parallel(queue, executor, config, options, search) if executor else 0
+    if not executor:
+        _run_with_launcher(queue, config, context, composer, task, search, batch)
+    _print_summary(ledger)
+    if signal_number:
+        raise SystemExit(128 + signal_number)  # as in a shell
+    _require_no_failures(ledger, attempts, is_search=search is not None)
 
 
-def _refuse_several_processes() -> None:
-    if (started := processes_started()) > 1:
+def _require_single_process() -> None:
+    if (count := count_launched_processes()) > 1:
         raise UserError(
-            f"--multirun: {started} processes were started for a sweep; expected one, which starts those of each job"
+            f"--multirun: {count} processes were started for a sweep; expected one, which starts those of each job"
             "\n  on Slurm: hydra/launcher=submitit_slurm hydra.launcher.tasks_per_node=N"
         )
 
 
-def _warn_of_directions(directions: Mapping[str, Direction]) -> None:
-    for metric, direction in directions.items():
-        if direction_of(metric) not in (None, direction):
-            log.warning(f"warning: sweep.direction: {direction} looks for the worst '{metric}'")
-
-
-def open_ledger(
-    directory: Path, composer: Composer, identities: Identities, typed: Sequence[str]
-) -> tuple[Ledger, Search | None]:
-    """The ledger of a sweep, and of a search what chooses its jobs.
+def _register(
+    config: DictConfig, directory: Path, composer: Composer, command: Sequence[str], overrides: Sequence[str]
+) -> tuple[TrialLedger, Search | None]:
+    """Write the jobs of a command to the ledger; return the ledger, and the search if the sweep is one.
 
     Raises:
-        UserError: The directory holds a sweep of the other kind, or another search.
+        UserError: The directory contains a sweep of the other kind, another search, or jobs of a changed config.
     """
-    plan = plan_of(composer, typed)
+    identities = Identities(composer)
+    plan = plan_search(composer, overrides)
     if plan:
-        trials = Trials.opened(directory)
-        search = Search(trials, composer, identities, plan)
-        trials.settle(plan.settings())
-        return trials, search
-    ledger = Ledger.opened(directory)
-    if Trials(directory).settings():
-        raise UserError(f"'{directory}' holds a search; go on with it by sweep.trials=N, or name a new directory")
-    return ledger, None
+        ledger = TrialLedger.open_or_create(directory)
+        search = Search(ledger, composer, identities, plan)
+        ledger.save_settings(plan.settings())
+        new = {}
+    else:
+        ledger = TrialLedger(Ledger.open_or_create(directory).sweep)
+        search = None
+        if ledger.settings():
+            raise UserError(f"'{directory}' contains a search; continue it with sweep.n_trials=N or use another path")
+        new = jobs_by_identity(composer, identities, overrides)
+    directions = plan.objective.optimized if plan else compose_optimized_metrics(composer, overrides)
+    if has_remaining_jobs(ledger, new, is_search_open=bool(search and search.remaining)):
+        require_unchanged_code_and_data(ledger, config)
+    n_new = register_jobs(ledger, composer, identities, command, new)
+    ledger.save_directions(directions)
+    for metric, direction in directions.items():
+        if infer_direction(metric) not in (None, direction):
+            log.warning(f"warning: sweep.direction: {direction} looks for the worst '{metric}'")
+    ledger.mark_dead_jobs()
+    jobs = ledger.jobs()
+    if search:
+        log.info(f"search {directory}: {len(jobs)} of {search.n_trials} trials started")
+    else:
+        n_runnable = sum(job.state in RUNNABLE_STATES for job in jobs)
+        log.info(f"sweep  {directory}: {len(jobs)} jobs, {n_new} of them new, {n_runnable} to run")
+    return ledger, search
 
 
-def _launch(turns: Turns, launch: Launch, batch: int | None) -> None:
-    """Give the jobs to the launcher; those of a search are chosen when those before them have ended."""
-    start = 0
-    while part := turns.next(batch):
-        turns.began(part)
-        launch(part, start)
-        start += len(part)
-
-
-def _launcher(
-    ledger: Ledger,
+def _run_with_launcher(
+    queue: JobQueue,
     config: DictConfig,
     context: HydraContext,
     composer: Composer,
     task: Callable[[Any], Any],
     search: Search | None,
-) -> Launch:
-    """Gives jobs to the launcher that `hydra/launcher` names."""
-    quick = replace(context, config_loader=SweepLoader(context.config_loader, composer))
+    batch: int | None,
+) -> None:
+    """Run jobs in batches by a launcher of Hydra; a trial of a search is chosen after the end of the previous one."""
+    context = replace(context, config_loader=CachedConfigLoader(context.config_loader, composer))
+    sweep = queue.ledger.sweep.absolute()
+    count = 0
+    while jobs := queue.next(batch):
+        queue.mark_started(jobs)
+        tracked = TrackedTask(task, sweep, {job.number: job for job in jobs}, config.sweep.fail_fast)
+        launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=tracked, config=config)
+        overrides = [
+            [*job.words, *_extra_overrides(job, search, config), f"hydra.sweep.subdir={job.number}"] for job in jobs
+        ]
+        launcher.launch(overrides, initial_job_idx=count)
+        count += len(jobs)
 
-    def launch(part: Sequence[Job], start: int) -> None:
-        recorded = Recorded(task, ledger.sweep.absolute(), {job.number: job for job in part}, config.sweep.fail_fast)
-        launcher = Plugins.instance().instantiate_launcher(hydra_context=quick, task_function=recorded, config=config)
-        words = [[*job.words, *_beside(job, search, config), f"hydra.sweep.subdir={job.number}"] for job in part]
-        launcher.launch(words, initial_job_idx=start)
 
-    return launch
-
-
-def _side_by_side(turns: Turns, engine: Engine, config: DictConfig, own: list[str], search: Search | None) -> int:
-    """Run each job in a process of its own; the signal that ended it before all had run, else 0."""
-    ledger = turns.ledger
-    of_hydra = [word for word in unresolved(config.hydra.overrides.hydra) if not key_of(word).startswith(NOT_OF_A_JOB)]
+def _run_in_parallel(
+    queue: JobQueue, executor: Executor, config: DictConfig, options: list[str], search: Search | None
+) -> int:
+    """Run each job in a separate process; return the number of the signal that stopped the sweep, or 0."""
+    hydra_overrides = [
+        override
+        for override in get_raw_overrides(config.hydra.overrides.hydra)
+        if not get_override_key(override).startswith(SWEEP_ONLY_PREFIXES)
+    ]
 
     def command(job: Job) -> list[str]:
-        place = quoted(ledger.sweep / str(job.number))
-        alone = [f"hydra.run.dir={place}", "hydra.mode=RUN"]  # else an experiment with a sweep would start it again
-        return [*own, *job.words, *of_hydra, *_beside(job, search, config), *alone]
+        run_dir = f"hydra.run.dir={quote_path(queue.ledger.sweep / str(job.number))}"
+        fixed = [run_dir, "hydra.mode=RUN"]  # else an experiment that contains a sweep would start it again
+        return [*options, *job.words, *hydra_overrides, *_extra_overrides(job, search, config), *fixed]
 
-    board = Board(optimized_metrics(ledger.sweep), engine.places(), search.wanted if search else 0)
-    return SideBySide(turns, engine, command, board).run()
+    n_trials = search.n_trials if search else 0
+    progress = SweepProgress(read_optimized_metrics(queue.ledger.sweep), executor.capacity(), n_trials)
+    return ParallelRunner(queue, executor, command, progress).run()
 
 
-def tell(ledger: Ledger) -> None:
-    """Say how the sweep stands, and what its results show."""
-    jobs, best = ledger.jobs(), [*lines_of_best(Trials(ledger.sweep))]
+def _print_summary(ledger: TrialLedger) -> None:
+    """Print the state and the results of a sweep."""
+    jobs = ledger.jobs()
+    lines = [*format_best_trials(ledger)]
     if sum(job.state == "done" for job in jobs) > 1:
         try:
-            made = report_of(ledger.sweep)
-        except UserError as error:  # runs that only test, for example
+            report = build_report(ledger.sweep)
+        except UserError as error:  # for example runs that only test
             log.info(f"no report: {error}")
         else:
-            write(made, ledger.sweep)
-            Console().print(as_table(made, searched=bool(best)))
-            for line in made.mixed:
+            write_report(report, ledger.sweep)
+            Console().print(format_table(report, searched=bool(lines)))
+            for line in report.version_conflicts:
                 log.warning(f"warning: {line}")
-            for line in [*made.tests, *made.notes]:
-                log.info(line)
-    for line in best:
+            lines = [*report.significance_notes, *report.notes, *lines]
+    for line in [*lines, f"sweep  {ledger.sweep}: {format_counts(jobs)}"]:
         log.info(line)
-    log.info(f"sweep  {ledger.sweep}: {counts(jobs)}")
 
 
-def refuse_failed(ledger: Ledger, before: Mapping[int, int], *, is_search: bool = False) -> None:
-    """End with what went wrong with jobs that were begun by now.
-
-    Args:
-        ledger: Of the sweep.
-        before: How often each job had been begun before, by its number.
-        is_search: Whether to end well all the same if any trial has succeeded: a search learns from those that fail.
-
-    Raises:
-        UserError: A job has failed, or was stopped from outside.
-    """
+def _require_no_failures(ledger: Ledger, attempts: Mapping[int, int], *, is_search: bool) -> None:
+    """Raise if jobs that this command has started failed; only log it if other trials of a search are done."""
     jobs = ledger.jobs()
-    failed = [job for job in jobs if job.state in ("failed", "interrupted") and job.tries > before.get(job.number, 0)]
-    if failed:
-        told = [f"\n  job {job.number} ({' '.join(job.words)}): {job.error or job.state}" for job in failed]
-        more = f"\n  and {len(failed) - MOST_TOLD} more" if len(failed) > MOST_TOLD else ""
-        said = f"{len(failed)} of {len(jobs)} jobs failed:{''.join(told[:MOST_TOLD])}{more}"
-        if is_search and any(job.state == "done" for job in jobs) and all(job.state == "failed" for job in failed):
-            log.warning(f"{said}\n  they stay failed trials; once more: trainer sweep resume DIR sweep.retries=1")
-            return
-        raise UserError(f"{said}\n  once they can run: trainer sweep resume {ledger.sweep}")
+    failed = [job for job in jobs if job.state in ("failed", "interrupted") and job.tries > attempts.get(job.number, 0)]
+    if not failed:
+        return
+    lines = [f"\n  job {job.number} ({' '.join(job.words)}): {job.error or job.state}" for job in failed]
+    if len(failed) > MAX_LISTED_FAILURES:
+        lines[MAX_LISTED_FAILURES:] = [f"\n  and {len(failed) - MAX_LISTED_FAILURES} more"]
+    message = f"{len(failed)} of {len(jobs)} jobs failed:{''.join(lines)}"
+    if not is_search or all(job.state != "done" for job in jobs) or any(job.state != "failed" for job in failed):
+        raise UserError(f"{message}\n  to retry: trainer sweep resume {ledger.sweep}")
+    log.warning(f"{message}\n  they stay failed trials; to retry: trainer sweep resume DIR sweep.retries=1")
 
 
-def _beside(job: Job, search: Search | None, config: DictConfig) -> list[str]:
-    """Words beside those of a job: begun before, it goes on from its last checkpoint; in a search it may be pruned."""
-    again = ["resume=auto", *["accept_changes=true"] * bool(config.get("accept_changes"))] if job.tries else []
-    return again + ([PRUNING] if search and search.plan.goal.prunes else [])
+def _extra_overrides(job: Job, search: Search | None, config: DictConfig) -> list[str]:
+    """Return further overrides of a job: to resume from its last checkpoint, and to prune it in a search."""
+    resume = ["resume=auto", *["accept_changes=true"] * bool(config.get("accept_changes"))] if job.tries else []
+    return resume + ([PRUNING_OVERRIDE] if search and search.plan.objective.has_pruner else [])
 
 
-def _counted(directory: Path, jobs: Sequence[Job], added: int, search: Search | None) -> str:
-    if search:
-        return f"search {directory}: {len(jobs)} of {search.wanted} trials begun"
-    to_run = sum(job.state in TO_RUN for job in jobs)
-    return f"sweep  {directory}: {len(jobs)} jobs, {added} of them new, {to_run} to run"
-
-
-def _folder(context: HydraContext) -> str | None:
-    """What `--config-dir` says."""
+def _find_config_dir(context: HydraContext) -> str | None:
+    """Return the directory of `--config-dir`."""
     paths = context.config_loader.get_search_path().get_path()
-    given = [part.path for part in paths if part.provider == "command-line"]
-    return given[0].removeprefix("file://") if given and given[0] else None
+    path = next((part.path for part in paths if part.provider == "command-line"), None)
+    return path.removeprefix("file://") if path else None
 
 
 @contextmanager
-def _hydra_kept() -> Iterator[None]:
-    """Put back what composing other configs changes in Hydra's memory of this one."""
-    config, name = HydraConfig.instance().cfg, JobRuntime.instance().get("name")
+def _preserved_hydra_state() -> Iterator[None]:
+    """Restore Hydra's global state, which is changed by composing other configs."""
+    config = HydraConfig.instance().cfg
+    name = JobRuntime.instance().get("name")
     try:
         yield
     finally:

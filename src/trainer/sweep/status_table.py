@@ -1,15 +1,15 @@
-"""Table: a sweep in lines of text, one for each job, and how long it will take."""
+"""Text lines that show the jobs of a sweep, and an estimate of the remaining time."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import get_args
 
 from trainer.core.metric_direction import Direction
-from trainer.sweep.store.job_store import TO_RUN, Job, State
+from trainer.sweep.store.job_store import RUNNABLE_STATES, Job, JobState
 
 
-def lines(jobs: Sequence[Job]) -> Iterator[str]:
-    """Each job in a line: number, state, seconds, identity, words; and its error behind them."""
+def format_job_lines(jobs: Sequence[Job]) -> Iterator[str]:
+    """Yield a line for each job: number, state, seconds, identity, overrides; after a failure also the error."""
     for job in jobs:
         seconds = f"{job.seconds:.1f} s" if job.tries else ""
         yield f"#{job.number:<5} {job.state:11} {seconds:>9}  {job.identity}  {' '.join(job.words)}".rstrip()
@@ -17,50 +17,48 @@ def lines(jobs: Sequence[Job]) -> Iterator[str]:
             yield f"       {job.error.splitlines()[0]}"
 
 
-def estimate(jobs: Sequence[Job], at_a_time: int, wanted: int = 0) -> str:
-    """How long the jobs that are not done will take, judged by those that are."""
-    done = [job.seconds for job in jobs if job.state in ("done", "pruned")]
-    left = seconds_left(jobs, at_a_time, wanted)
-    if left is None:
-        return "no time can be told before one is done"
-    return f"about {duration(left)}, as {len(done)} took {sum(done) / len(done):.1f} s each"
+def format_estimate(jobs: Sequence[Job], max_parallel: int) -> str:
+    """Return the estimated remaining time as text."""
+    seconds = estimate_seconds_left(jobs, max_parallel)
+    return "remaining time unknown until a job is done" if seconds is None else f"about {format_duration(seconds)} left"
 
 
-def seconds_left(jobs: Sequence[Job], at_a_time: int, wanted: int = 0) -> float | None:
-    """Seconds until all jobs are done; None where none is done yet.
+def estimate_seconds_left(jobs: Sequence[Job], max_parallel: int, n_trials: int = 0) -> float | None:
+    """Return the estimated seconds until all jobs are done, or None if no job is done yet.
 
     Args:
-        jobs: All of the sweep.
-        at_a_time: How many are run side by side.
-        wanted: Of a search: how many jobs there are to be.
+        jobs: All jobs of the sweep.
+        max_parallel: Maximum number of jobs that run at a time.
+        n_trials: Number of trials of a search. Defaults to 0.
     """
     done = [job.seconds for job in jobs if job.state in ("done", "pruned")]
-    todo = sum(job.state in (*TO_RUN, "running") for job in jobs) + max(0, wanted - len(jobs))
-    return sum(done) / len(done) * -(-todo // at_a_time) if done else None
+    count = sum(job.state in (*RUNNABLE_STATES, "running") for job in jobs) + max(0, n_trials - len(jobs))
+    return sum(done) / len(done) * -(-count // max_parallel) if done else None
 
 
-def duration(seconds: float) -> str:
-    """Seconds as one would say them: `45 s`, `12 min`, `3 h 20 min`."""
+def format_duration(seconds: float) -> str:
+    """Return a rounded duration: `45 s`, `12 min`, `3 h 20 min`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def counts(jobs: Sequence[Job]) -> str:
-    """How many jobs stand how: `24 jobs: 20 done, 4 failed`."""
+def format_counts(jobs: Sequence[Job]) -> str:
+    """Return the number of jobs in each state: `24 jobs: 20 done, 4 failed`."""
     states = Counter(job.state for job in jobs)
-    return f"{len(jobs)} jobs: " + ", ".join(f"{states[state]} {state}" for state in get_args(State) if states[state])
+    counts = ", ".join(f"{states[state]} {state}" for state in get_args(JobState) if states[state])
+    return f"{len(jobs)} jobs: {counts}"
 
 
-def best(jobs: Sequence[Job], metric: str, direction: Direction) -> Job | None:
-    """Return the job with the best value of a metric; None if no job has one.
+def find_best_job(jobs: Sequence[Job], metric: str, direction: Direction) -> Job | None:
+    """Return the job with the best value of a metric, or None if no job has one.
 
     Args:
-        jobs: Of the sweep.
-        metric: As in `result.json`.
-        direction: Whether small or large values are good.
+        jobs: Jobs of the sweep.
+        metric: Name of the metric in `result.json`.
+        direction: `min` or `max`.
     """
-    valued = [(value, job) for job in jobs if (value := job.metric(metric)) is not None]
-    chosen = (min if direction == "min" else max)(valued, key=lambda pair: pair[0], default=None)
-    return chosen[1] if chosen else None
+    values = [(value, job) for job in jobs if (value := job.metric(metric)) is not None]
+    best = (min if direction == "min" else max)(values, key=lambda pair: pair[0], default=None)
+    return best[1] if best else None

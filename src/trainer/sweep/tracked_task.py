@@ -1,4 +1,4 @@
-"""Record: a job that keeps its own line in the ledger, wherever a launcher of Hydra has it run."""
+"""Job of a sweep that updates its row of the ledger, for jobs that a launcher of Hydra runs."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -10,20 +10,20 @@ from hydra.core.hydra_config import HydraConfig
 
 from trainer.core.errors import Pruned
 from trainer.sweep.store.job_store import Job
-from trainer.sweep.store.trial_store import Trials
+from trainer.sweep.store.trial_store import TrialLedger
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
-class Recorded:
-    """Hydra's task function, with the ledger told when a job begins and how it ends.
+class TrackedTask:
+    """Hydra's task function, with the start and the end of the job written to the ledger.
 
     Args:
-        task: The function of the job.
-        sweep: The directory of the sweep, absolute; a job on another machine must see it as well.
-        jobs: As they were when this was planned, by number: who is first to begin one has it.
-        fail_fast: Whether to begin none once one of them has failed.
+        task: Function that runs a job.
+        sweep: Absolute directory of the sweep, shared by all machines.
+        jobs: State of the jobs at the launch, by number. The first process that claims a job runs it.
+        fail_fast: Whether to start no further job after a failure.
     """
 
     task: Callable[[Any], Any]
@@ -33,33 +33,34 @@ class Recorded:
 
     def __call__(self, config: Any) -> Any:
         number = int(HydraConfig.get().sweep.subdir)
-        ledger = Trials(self.sweep)
-        if self.fail_fast and any(job.state == "failed" for job in self._since(ledger)):
+        ledger = TrialLedger(self.sweep)
+        if self.fail_fast and any(job.state == "failed" for job in self._started_jobs(ledger)):
             return None
         job = self.jobs[number]
-        if not ledger.start(job):
-            log.info(f"job {number} is another process's")
+        attempt = job.tries + 1
+        if not ledger.claim(job):
+            log.info(f"job {number} is run by another process")
             return None
         try:
-            returned = self.task(config)
+            value = self.task(config)
         except Pruned:
-            ledger.end(number, "pruned", tries=job.tries + 1)
+            ledger.finish(number, "pruned", attempt=attempt)
             return None
         except Exception as error:
-            log.error(f"error: {in_short(error)}")
-            ledger.end(number, "failed", in_short(error), tries=job.tries + 1)
+            log.error(f"error: {format_error(error)}")
+            ledger.finish(number, "failed", format_error(error), attempt=attempt)
             raise
-        except BaseException:  # Ctrl-C, or a signal
-            ledger.end(number, "interrupted", tries=job.tries + 1)
+        except BaseException:  # Ctrl-C or another signal
+            ledger.finish(number, "interrupted", attempt=attempt)
             raise
-        ledger.end(number, "done", tries=job.tries + 1)
-        return returned
+        ledger.finish(number, "done", attempt=attempt)
+        return value
 
-    def _since(self, ledger: Trials) -> list[Job]:
+    def _started_jobs(self, ledger: TrialLedger) -> list[Job]:
         return [job for job in ledger.jobs() if job.number in self.jobs and job.tries > self.jobs[job.number].tries]
 
 
-def in_short(error: BaseException) -> str:
-    """The kind of an error and the first lines of what it says."""
+def format_error(error: BaseException) -> str:
+    """Return the type of an error and the first three lines of its message."""
     text = "\n".join(str(error).splitlines()[:3])
     return text if type(error).__name__ == "UserError" else f"{type(error).__name__}: {text}"

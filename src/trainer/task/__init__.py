@@ -1,1 +1,1 @@
-"""Tasks: one LightningModule for each training procedure."""
+"""Tasks, one LightningModule for each training procedure."""

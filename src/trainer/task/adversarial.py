@@ -1,4 +1,4 @@
-"""Adversarial: a generator learns to make what a discriminator takes for real, and that learns to tell them apart."""
+"""Adversarial training of a generator and a discriminator."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -11,57 +11,58 @@ from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from trainer.core.errors import UserError, blamed_on
+from trainer.core.errors import UserError, attribute_errors_to
 from trainer.core.spec import Batch
-from trainer.task.gradient_accumulation import batches_in_step, multiply_gradients
-from trainer.task.losses import NONE
-from trainer.task.objective import ClassObjective, Objective, objective_for
-from trainer.task.schedulers import MakeSchedule, lightning_schedule
+from trainer.task.gradient_accumulation import count_batches_in_step, scale_gradients
+from trainer.task.losses import NO_PENALTY
+from trainer.task.objective import ClassificationObjective, Objective, make_objective
+from trainer.task.schedulers import SchedulerFactory, make_scheduler_config
 
-MakeOptimizer = Callable[..., Optimizer]
+OptimizerFactory = Callable[..., Optimizer]
 NETWORKS = ("generator", "discriminator")
-TRAINING, EVALUATION = 0, 1  # what noise is for
+TRAINING_NOISE = 0  # purposes of noise
+EVALUATION_NOISE = 1
 
 
 @runtime_checkable
-class Pair(Protocol):
-    """The two networks: `trainer.model.gan`, or a net of your own."""
+class AdversarialNetworks(Protocol):
+    """A generator and a discriminator, e.g. `trainer.model.gan`."""
 
-    latent: int  # numbers of noise that an input is made from
+    latent: int  # noise values per generated input
     generator: nn.Module
     discriminator: nn.Module
 
-    def make(self, noise: Tensor, targets: Tensor) -> Tensor:
-        """Inputs (batch, *spec.shape) by the generator, of noise (batch, latent), and if it likes of targets."""
+    def generate(self, noise: Tensor, targets: Tensor) -> Tensor:
+        """Return inputs (batch, *spec.shape) generated from noise (batch, latent); may use the targets."""
         ...
 
-    def judge(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Logits (batch, 1) by the discriminator: above 0 where inputs are real, and go with the targets."""
+    def discriminate(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Return logits (batch, 1): above 0 if inputs are real and match the targets."""
         ...
 
-    def follow(self) -> None:
-        """Called after each step of the generator."""
+    def update_average(self) -> None:
+        """Update running averages of weights, if any; called after each step of the generator."""
         ...
 
 
 class Adversarial(LightningModule):
     """Train two networks against each other: for each batch a step of the discriminator, then one of the generator.
 
-    Both learn from the same made inputs: the generator makes them once a batch.
+    Both steps use the same generated inputs.
 
-    Logs `train/`, `val/` and `test/` with both losses, and with `real` and `fake`: how real the discriminator holds
-    inputs of the data and of the generator, a probability each. What is counted as a *step* is one of the generator.
+    Logs `train/`, `val/` and `test/` with both losses, and with `real` and `fake`: the mean probability of being real
+    that the discriminator assigns to inputs of the data and of the generator. Lightning counts generator steps.
 
     Args:
-        net: The two networks.
-        objective: Of no use here, as both losses are given; settings of it that would be lost are refused.
-        optimizer: Called with the parameters of each network.
-        scheduler: Called with each optimizer, and with `total_steps` where it takes that.
-        discriminator_optimizer: Called with the discriminator's parameters instead of `optimizer`.
-        label_smoothing: The discriminator is to hold real inputs for real with 1 - this; fake ones always with 0.
+        net: Generator and discriminator.
+        objective: Not used, as both losses are fixed; must have its default settings.
+        optimizer: Factory that receives the parameters of each network.
+        scheduler: Factory that receives each optimizer, and `total_steps` if it has this parameter.
+        discriminator_optimizer: Factory for the discriminator. Defaults to `optimizer`.
+        label_smoothing: Difference between 1 and the target of the discriminator for real inputs, in [0, 1).
 
     Raises:
-        UserError: The net is no pair, or a setting has no meaning here.
+        UserError: The net has no generator and discriminator, or a setting has no effect here.
 
     Source:
         Goodfellow et al. 2014, Generative adversarial nets: algorithm 1, and the generator's loss of the end of
@@ -70,36 +71,38 @@ class Adversarial(LightningModule):
 
     def __init__(
         self,
-        net: Pair,
+        net: AdversarialNetworks,
         objective: Objective,
-        optimizer: MakeOptimizer,
-        scheduler: MakeSchedule,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory,
         *,
-        discriminator_optimizer: MakeOptimizer | None = None,
+        discriminator_optimizer: OptimizerFactory | None = None,
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
-        if not isinstance(net, Pair):
-            raise UserError(f"model.task: {type(net).__name__} has no generator and discriminator; model=gan has")
+        if not isinstance(net, AdversarialNetworks):
+            raise UserError(f"model.task: {type(net).__name__} has no generator and discriminator; use model=gan")
         if not 0 <= label_smoothing < 1:
             raise UserError(f"model.task.label_smoothing: {label_smoothing} is not in [0, 1)")
-        _refuse_settings(objective)
+        _require_default_objective(objective)
         self.automatic_optimization = False
-        self.net, self.make_schedule, self.real_label = net, scheduler, 1 - label_smoothing
+        self.net = net
+        self.make_scheduler = scheduler
+        self.real_label = 1 - label_smoothing
         self.make_optimizers = {"generator": optimizer, "discriminator": discriminator_optimizer or optimizer}
-        self.seed = torch.initial_seed()  # the run's
-        self._batches_a_step = 1
-        self._share = 1.0  # of a batch in its step
-        self._owed: list[tuple[Tensor, Tensor]] = []  # fakes that the generator has not yet learned from, and targets
+        self.seed = torch.initial_seed()  # seed of the run
+        self._accumulate_grad_batches = 1
+        self._batch_weight = 1.0  # of a batch in its step
+        self._pending_fakes: list[tuple[Tensor, Tensor]] = []  # inputs and targets of the next generator step
 
     @property
-    def logged(self) -> list[str]:
-        """Names of all metrics that this task logs; callbacks may wait for any of them."""
+    def logged_metrics(self) -> list[str]:
+        """Names of all metrics that this task logs; callbacks may monitor them."""
         names = ("discriminator_loss", "generator_loss", "real", "fake")
         return [f"{stage}/{name}" for stage in ("train", "val", "test") for name in names]
 
-    def name_of(self, optimizer: Optimizer) -> str:
-        """Which network an optimizer is for; callbacks tell them apart by it."""
+    def get_optimizer_name(self, optimizer: Optimizer) -> str:
+        """Return the name of the network of an optimizer, for callbacks."""
         return NETWORKS[self.trainer.optimizers.index(optimizer)]
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -107,130 +110,138 @@ class Adversarial(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         inputs, targets = batch
-        share = 1 / batches_in_step(self.trainer, batch_idx)
-        if self._owed and share != self._share:  # the length of the epoch was not known until its last batch
-            multiply_gradients(self.trainer.optimizers[1:], share / self._share)
-        self._share = share
-        fakes = self.net.make(self._noise(inputs, len(inputs), TRAINING, self.current_epoch, batch_idx), targets)
-        self._owed.append((fakes, targets))
-        on_real, on_fake = self.net.judge(inputs, targets), self.net.judge(fakes.detach(), targets)  # (batch, 1) each
-        loss = discriminator_loss(on_real, on_fake, self.real_label)
-        self.manual_backward(share * loss)
-        self._log("train", {"discriminator_loss": loss.detach()} | _belief(on_real, on_fake))
+        weight = 1 / count_batches_in_step(self.trainer, batch_idx)
+        if self._pending_fakes and weight != self._batch_weight:  # the epoch ended, and its length was unknown
+            scale_gradients(self.trainer.optimizers[1:], weight / self._batch_weight)
+        self._batch_weight = weight
+        noise = self._sample_noise(inputs, TRAINING_NOISE, self.current_epoch, batch_idx)
+        fakes = self.net.generate(noise, targets)
+        self._pending_fakes.append((fakes, targets))
+        real_logits = self.net.discriminate(inputs, targets)  # (batch, 1)
+        fake_logits = self.net.discriminate(fakes.detach(), targets)
+        loss = discriminator_loss(real_logits, fake_logits, self.real_label)
+        self.manual_backward(weight * loss)
+        self._log("train", {"discriminator_loss": loss.detach()} | _compute_probabilities(real_logits, fake_logits))
         if (batch_idx + 1) % self.trainer.accumulate_grad_batches and not self.trainer.is_last_batch:
             return
 
         optimizers: Any = self.optimizers()
         generator_optimizer, discriminator_optimizer = optimizers
-        # what `discriminator_optimizer.step()` does, save that Lightning does not count it as a step of the training
+        # like `discriminator_optimizer.step()`, but Lightning does not count it as a step of the training
         self.trainer.strategy.optimizer_step(discriminator_optimizer.optimizer, lambda: None)
         discriminator_optimizer.zero_grad()
-        self.toggle_optimizer(generator_optimizer)  # the discriminator only hands gradients on
-        for owed in self._owed:  # the same fakes: to make others would cost a sixth more
-            loss = generator_loss(self.net.judge(*owed))
-            self.manual_backward(share * loss)
+        self.toggle_optimizer(generator_optimizer)  # the weights of the discriminator get no gradients
+        for fakes, targets in self._pending_fakes:  # generating new ones would cost a sixth more
+            loss = generator_loss(self.net.discriminate(fakes, targets))
+            self.manual_backward(weight * loss)
         self.untoggle_optimizer(generator_optimizer)
         generator_optimizer.step()
         generator_optimizer.zero_grad()
-        self._owed.clear()
-        self.net.follow()
+        self._pending_fakes.clear()
+        self.net.update_average()
         self._log("train", {"generator_loss": loss.detach()})
-        self._step_schedules()
+        self._step_schedulers()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self._judge("val", batch, batch_idx)
+        self._evaluate("val", batch, batch_idx)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self._judge("test", batch, batch_idx)
+        self._evaluate("test", batch, batch_idx)
 
     def configure_callbacks(self) -> Sequence[Callback]:
-        # after this Lightning refuses tasks that step their optimizers themselves and are to accumulate; this one does
-        self._batches_a_step, self.trainer.accumulate_grad_batches = self.trainer.accumulate_grad_batches, 1
+        # Lightning would reject accumulation with manual optimization after this hook; this task supports it
+        self._accumulate_grad_batches = self.trainer.accumulate_grad_batches
+        self.trainer.accumulate_grad_batches = 1
         return []
 
     def setup(self, stage: str) -> None:
-        self.trainer.accumulate_grad_batches = self._batches_a_step
+        self.trainer.accumulate_grad_batches = self._accumulate_grad_batches
 
     def configure_optimizers(self) -> Any:
-        options = getattr(self.trainer.strategy, "_ddp_kwargs", None)  # of DDP alone
+        options = getattr(self.trainer.strategy, "_ddp_kwargs", None)  # only DDP has this attribute
         if options is not None and not options.get("find_unused_parameters"):
             raise UserError(
-                "trainer.strategy: several processes would wait for gradients of the network whose turn it is "
-                "not; use trainer.strategy=ddp_find_unused_parameters_true"
+                "trainer.strategy: DDP would wait for gradients of the network that is not trained in a step; use "
+                "trainer.strategy=ddp_find_unused_parameters_true"
             )
-        made = []
-        for name, make in self.make_optimizers.items():
-            own = name == "discriminator" and make is not self.make_optimizers["generator"]
-            with blamed_on("model.task.discriminator_optimizer" if own else "optimizer"):
-                optimizer = make(getattr(self.net, name).parameters())
-            with blamed_on("scheduler"):
-                schedule = lightning_schedule(self.make_schedule, optimizer, self.trainer)
+        configs = []
+        for name, factory in self.make_optimizers.items():
+            is_separate = name == "discriminator" and factory is not self.make_optimizers["generator"]
+            with attribute_errors_to("model.task.discriminator_optimizer" if is_separate else "optimizer"):
+                optimizer = factory(getattr(self.net, name).parameters())
+            with attribute_errors_to("scheduler"):
+                schedule = make_scheduler_config(self.make_scheduler, optimizer, self.trainer)
             if isinstance(schedule["scheduler"], ReduceLROnPlateau):
-                raise UserError("scheduler: no loss of an adversarial training falls to a plateau; use another one")
-            made.append({"optimizer": optimizer, "lr_scheduler": {**schedule, "name": f"lr_{name}"}})
-        return made
+                raise UserError("scheduler: adversarial training does not support plateau; use another scheduler")
+            configs.append({"optimizer": optimizer, "lr_scheduler": {**schedule, "name": f"lr_{name}"}})
+        return configs
 
-    def _noise(self, like: Tensor, rows: int, *place: int) -> Tensor:
-        """Noise (rows, latent) that depends on the seed and the place alone: a run that is resumed has the same."""
-        seed = self.seed if place[0] == TRAINING else 0  # all runs are judged on the same noise
-        place = (seed, self.global_rank, *place, *[0] * (4 - len(place)))
-        state = int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0] >> 1)
-        return torch.randn(rows, self.net.latent, generator=Generator().manual_seed(state)).to(like)
+    def _sample_noise(self, inputs: Tensor, *key: int) -> Tensor:
+        """Return noise (batch, latent) that only depends on seed and key, so that a resumed run has the same."""
+        seed = self.seed if key[0] == TRAINING_NOISE else 0  # the same evaluation noise in all runs
+        entropy = (seed, self.global_rank, *key, *[0] * (4 - len(key)))
+        state = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
+        return torch.randn(len(inputs), self.net.latent, generator=Generator().manual_seed(state)).to(inputs)
 
-    def _step_schedules(self) -> None:
-        """What Lightning does for tasks that leave the optimizers to it."""
-        done = {"step": self.global_step, "epoch": self.current_epoch + 1}
+    def _step_schedulers(self) -> None:
+        """Step the schedulers as Lightning does with automatic optimization."""
+        counts = {"step": self.global_step, "epoch": self.current_epoch + 1}
         for schedule in self.trainer.lr_scheduler_configs:
-            due = schedule.interval == "step" or self.trainer.is_last_batch
-            if due and done[schedule.interval] % schedule.frequency == 0:
-                schedule.scheduler.step()  # type: ignore[call-arg]  # plateaus are refused
+            is_due = schedule.interval == "step" or self.trainer.is_last_batch
+            if is_due and counts[schedule.interval] % schedule.frequency == 0:
+                schedule.scheduler.step()  # type: ignore[call-arg]  # ReduceLROnPlateau is rejected
 
-    def _judge(self, stage: str, batch: Batch, batch_idx: int) -> None:
+    def _evaluate(self, stage: str, batch: Batch, batch_idx: int) -> None:
         inputs, targets = batch
-        fakes = self.net.make(self._noise(inputs, len(inputs), EVALUATION, batch_idx), targets)
-        on_real, on_fake = self.net.judge(inputs, targets), self.net.judge(fakes, targets)
-        losses = {
-            "discriminator_loss": discriminator_loss(on_real, on_fake, self.real_label),
-            "generator_loss": generator_loss(on_fake),
+        fakes = self.net.generate(self._sample_noise(inputs, EVALUATION_NOISE, batch_idx), targets)
+        real_logits = self.net.discriminate(inputs, targets)
+        fake_logits = self.net.discriminate(fakes, targets)
+        values = {
+            "discriminator_loss": discriminator_loss(real_logits, fake_logits, self.real_label),
+            "generator_loss": generator_loss(fake_logits),
+            **_compute_probabilities(real_logits, fake_logits),
         }
-        self._log(stage, losses | _belief(on_real, on_fake), batch_size=len(inputs), sync_dist=True)
+        self._log(stage, values, batch_size=len(inputs), sync_dist=True)
 
-    def _log(self, stage: str, values: dict[str, Tensor], **how: Any) -> None:
+    def _log(self, stage: str, values: dict[str, Tensor], **kwargs: Any) -> None:
         for name, value in values.items():
-            self.log(f"{stage}/{name}", value, prog_bar=name.endswith("_loss") and stage == "train", **how)
+            self.log(f"{stage}/{name}", value, prog_bar=name.endswith("_loss") and stage == "train", **kwargs)
 
 
-def discriminator_loss(on_real: Tensor, on_fake: Tensor, real_label: float = 1.0) -> Tensor:
-    """Binary cross-entropy of telling real inputs from fake ones: the sum of both means.
-
-    Shapes:
-        on_real, on_fake: (batch, 1), logits
-        returns: ()
-    """
-    real = F.binary_cross_entropy_with_logits(on_real, torch.full_like(on_real, real_label))
-    return real + F.binary_cross_entropy_with_logits(on_fake, torch.zeros_like(on_fake))
-
-
-def generator_loss(on_fake: Tensor) -> Tensor:
-    """Binary cross-entropy of being taken for real: -log D(G(z)), which does not saturate as log(1 - D(G(z))) does.
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, real_label: float = 1.0) -> Tensor:
+    """Return the binary cross-entropy of the discriminator: mean over real inputs plus mean over fake ones.
 
     Shapes:
-        on_fake: (batch, 1), logits
+        real_logits, fake_logits: (batch, 1)
         returns: ()
     """
-    return F.binary_cross_entropy_with_logits(on_fake, torch.ones_like(on_fake))
+    real_loss = F.binary_cross_entropy_with_logits(real_logits, torch.full_like(real_logits, real_label))
+    return real_loss + F.binary_cross_entropy_with_logits(fake_logits, torch.zeros_like(fake_logits))
 
 
-def _belief(on_real: Tensor, on_fake: Tensor) -> dict[str, Tensor]:
-    return {"real": on_real.detach().float().sigmoid().mean(), "fake": on_fake.detach().float().sigmoid().mean()}
+def generator_loss(fake_logits: Tensor) -> Tensor:
+    """Return the loss -log D(G(z)) of the generator, which does not saturate as log(1 - D(G(z))) does.
+
+    Shapes:
+        fake_logits: (batch, 1)
+        returns: ()
+    """
+    return F.binary_cross_entropy_with_logits(fake_logits, torch.ones_like(fake_logits))
 
 
-def _refuse_settings(objective: Objective) -> None:
-    """Refuse what the user has set of the objective and what would have no effect."""
-    if isinstance(objective, ClassObjective) and objective.label_smoothing:
-        raise UserError("objective.label_smoothing: not of an adversarial training; set model.task.label_smoothing")
-    usual: Any = objective_for(objective.spec)
-    if {*objective.metrics()} != {*usual.metrics()}:
-        raise UserError("objective.metrics: an adversarial training has metrics of its own; leave it as it is")
-    if objective.penalty != NONE or getattr(objective, "distance", None) is not usual.distance:
-        raise UserError("objective: an adversarial training has losses of its own; leave loss and penalty as they are")
+def _compute_probabilities(real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
+    logits = {"real": real_logits, "fake": fake_logits}
+    return {name: values.detach().float().sigmoid().mean() for name, values in logits.items()}
+
+
+def _require_default_objective(objective: Objective) -> None:
+    """Raise a `UserError` for settings of the objective that would have no effect."""
+    if isinstance(objective, ClassificationObjective) and objective.label_smoothing:
+        raise UserError(
+            "objective.label_smoothing: no effect on adversarial training; set model.task.label_smoothing instead"
+        )
+    default: Any = make_objective(objective.spec)
+    if {*objective.metrics()} != {*default.metrics()}:
+        raise UserError("objective.metrics: no effect on adversarial training; expected the default")
+    if objective.penalty != NO_PENALTY or getattr(objective, "distance", None) is not default.distance:
+        raise UserError("objective: loss and penalty have no effect on adversarial training; expected the defaults")

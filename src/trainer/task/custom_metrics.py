@@ -12,10 +12,10 @@ from trainer.core.spec import DataSpec
 
 
 class CustomMetric(Metric):
-    """A metric from the config, called with the arguments that its `update` takes.
+    """A metric from the config, called with the arguments that its `update` accepts.
 
-    The metrics of `torchmetrics.classification` get the scores as `preds`, because some of them refuse classes: one
-    column per class if they have `num_classes`, else the scores of the second of two classes.
+    Metrics of `torchmetrics.classification` receive the scores as `preds`, because some of them reject class indices:
+    one column per class if they have `num_classes`, else the scores of the second of two classes.
 
     Args:
         metric: Any metric of torchmetrics, or a subclass.
@@ -24,10 +24,10 @@ class CustomMetric(Metric):
     def __init__(self, metric: Metric) -> None:
         super().__init__()
         self.metric = metric.clone()
-        of_classes = [part for part in self.metric.modules() if _is_of_classes(part)]
-        self._takes_scores = bool(of_classes)
-        self._takes_columns = any(hasattr(part, "num_classes") for part in of_classes)
-        self.num_classes = next(filter(None, (getattr(part, "num_classes", None) for part in of_classes)), None)
+        classification = [part for part in self.metric.modules() if _is_classification_metric(part)]
+        self._takes_scores = bool(classification)
+        self._takes_columns = any(hasattr(part, "num_classes") for part in classification)
+        self.num_classes = next(filter(None, (getattr(part, "num_classes", None) for part in classification)), None)
 
     @property
     def higher_is_better(self) -> bool | None:  # type: ignore[override]
@@ -35,12 +35,12 @@ class CustomMetric(Metric):
 
     def update(self, preds: Tensor, scores: Tensor, target: Tensor) -> None:
         """Update the metric with a batch."""
-        looked_at = self._scores(scores) if self._takes_scores else preds
-        offered = {"preds": looked_at, "scores": scores, "target": target, "targets": target}
+        inputs = self._select_scores(scores) if self._takes_scores else preds
+        arguments = {"preds": inputs, "scores": scores, "target": target, "targets": target}
         parameters = self.metric._update_signature.parameters
-        passes_on = any(each.kind is each.VAR_KEYWORD for each in parameters.values())  # to a metric within it
-        taken = {"preds", "target"} if passes_on else {*parameters}
-        self.metric.update(**{name: value for name, value in offered.items() if name in taken})
+        has_kwargs = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+        names = {"preds", "target"} if has_kwargs else {*parameters}  # a wrapper passes them to its inner metric
+        self.metric.update(**{name: value for name, value in arguments.items() if name in names})
 
     def compute(self) -> Any:
         return self.metric.compute()
@@ -49,49 +49,48 @@ class CustomMetric(Metric):
         super().reset()
         self.metric.reset()
 
-    def _scores(self, scores: Tensor) -> Tensor:
+    def _select_scores(self, scores: Tensor) -> Tensor:
         if self._takes_columns:
             return torch.stack([1 - scores, scores], 1) if scores.dim() == 1 else scores
         if scores.dim() == 1:
             return scores
         if scores.shape[1] != 2:
-            raise ValueError(f"it is for two classes, not for {scores.shape[1]}")
+            raise ValueError(f"the metric is for two classes, the data have {scores.shape[1]}")
         return scores[:, 1]
 
 
-def _is_of_classes(part: object) -> bool:
+def _is_classification_metric(part: object) -> bool:
     update = getattr(type(part), "update", None)
     return isinstance(part, Metric) and str(update.__module__).startswith("torchmetrics.classification")
 
 
-def try_custom_metrics(spec: DataSpec, metrics: MetricCollection, scores: Callable[[Tensor], Tensor]) -> None:
-    """Update and compute new metrics with made-up examples.
+def validate_custom_metrics(spec: DataSpec, metrics: MetricCollection, scores: Callable[[Tensor], Tensor]) -> None:
+    """Update and compute new metrics with synthetic examples.
 
     Args:
-        spec: Of the data.
-        metrics: Not used for anything else.
-        scores: From outputs to scores, as `Objective.scores`.
+        spec: Specification of the data set.
+        metrics: New metrics, which are not used afterwards.
+        scores: Function from outputs to scores, see `Objective.scores`.
 
     Raises:
-        UserError: A metric does not fit the data, or does not give a single number.
+        UserError: A metric does not fit the data, or does not return a single number.
     """
     classes = max(2, spec.output_size)
-    examples = 2 * classes if spec.target == "classes" else 8
+    examples = 2 * classes if spec.target == "classification" else 8
     random = torch.Generator().manual_seed(0)
-    outputs = torch.rand(examples, spec.output_size, generator=random) + 0.1  # some metrics refuse negative values
-    target = torch.arange(examples) % classes if spec.target == "classes" else outputs.roll(1, 0)
-    preds = target.roll(1) if spec.target == "classes" else outputs
+    outputs = torch.rand(examples, spec.output_size, generator=random) + 0.1  # some metrics reject negative values
+    target = torch.arange(examples) % classes if spec.target == "classification" else outputs.roll(1, 0)
+    preds = target.roll(1) if spec.target == "classification" else outputs
     for name, metric in metrics.items(copy_state=False):
-        if not isinstance(metric, CustomMetric):  # our own are known to fit
+        if not isinstance(metric, CustomMetric):  # built-in metrics always fit
             continue
-        blamed = f"objective.metrics: {type(metric.metric).__name__} ('{name}')"
-        told = metric.num_classes
-        if told not in (None, classes):
-            raise UserError(f"{blamed} has num_classes={told}; expected {classes} for data '{spec.name}'")
+        key = f"objective.metrics: {type(metric.metric).__name__} ('{name}')"
+        if metric.num_classes not in (None, classes):
+            raise UserError(f"{key} has num_classes={metric.num_classes}; expected {classes} for data '{spec.name}'")
         try:
             metric.update(preds, scores(outputs), target)
             value = metric.compute()
-        except Exception as error:  # of any kind, as anybody may have written the metric
-            raise UserError(f"{blamed} does not fit data '{spec.name}': {first_line(error)}") from error
+        except Exception as error:  # user code may raise anything
+            raise UserError(f"{key} does not fit data '{spec.name}': {first_line(error)}") from error
         if not isinstance(value, int | float) and not (isinstance(value, Tensor) and value.numel() == 1):
-            raise UserError(f"{blamed} does not give a single number; a callback can log what it gives")
+            raise UserError(f"{key} does not return a single number; a callback can log other values")

@@ -1,5 +1,5 @@
-"""Gradients of several batches: each step is made from the mean over its batches, also the last one of an epoch."""
-# Lightning gives its objects more than it declares
+"""Gradient accumulation with the exact mean over the batches of each step, also at the end of an epoch."""
+# Lightning objects have attributes that are not declared
 # mypy: disable-error-code="attr-defined"
 
 import math
@@ -9,37 +9,34 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.loops.optimization.automatic import ClosureResult
 
 
-def batches_in_step(trainer: Trainer, batch_idx: int) -> int:
-    """Return from how many batches the step under way is made.
+def count_batches_in_step(trainer: Trainer, batch_idx: int) -> int:
+    """Return the number of batches in the current step.
 
-    They are `trainer.accumulate_grad_batches`, and fewer at the end of an epoch whose number of batches is no multiple
-    of it. (At the end of one whose length is not known, it is known with the last batch alone.)
+    It is `trainer.accumulate_grad_batches`, or less at the end of an epoch whose number of batches is not a multiple
+    of it. (If the length of the epoch is unknown, the smaller number is only known at its last batch.)
 
     Args:
-        trainer: In a training step.
-        batch_idx: Of the batch in its epoch.
+        trainer: The trainer, during a training step.
+        batch_idx: Index of the batch in its epoch.
     """
-    most, total = trainer.accumulate_grad_batches, trainer.num_training_batches
-    before = batch_idx % most  # batches of this step that came before this one
+    full = trainer.accumulate_grad_batches
+    total = trainer.num_training_batches
+    previous = batch_idx % full  # batches of this step that are complete
     if trainer.is_last_batch:
-        return before + 1
-    return most if math.isinf(total) else min(most, int(total) - (batch_idx - before))
+        return previous + 1
+    return full if math.isinf(total) else min(full, int(total) - (batch_idx - previous))
 
 
-def divide_by_batches(trainer: Trainer) -> None:
-    """Let Lightning divide each loss by the number of batches of its step.
+def install_loss_scaling(trainer: Trainer) -> None:
+    """Make Lightning divide each loss by the number of batches in its step.
 
-    Lightning 2.6 divides by `accumulate_grad_batches` also if the step has fewer, which makes it too small.
+    Lightning 2.6 divides by `accumulate_grad_batches` also if the step has fewer batches, which makes it too small.
     """
-    vars(trainer.fit_loop.epoch_loop.automatic_optimization)["output_result_cls"] = _Results(trainer)
+    vars(trainer.fit_loop.epoch_loop.automatic_optimization)["output_result_cls"] = _ClosureResultFactory(trainer)
 
 
-class _Results:
-    """Makes what Lightning keeps of a training step, in place of its `ClosureResult`.
-
-    Args:
-        trainer: Whose steps these are.
-    """
+class _ClosureResultFactory:
+    """Replacement of Lightning's class `ClosureResult` that scales the loss."""
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
@@ -48,14 +45,14 @@ class _Results:
         trainer = self.trainer
         if normalize == 1 or trainer.strategy.handles_gradient_accumulation:
             return ClosureResult.from_training_step_output(output, normalize)
-        batches = batches_in_step(trainer, trainer.fit_loop.batch_idx)
-        if batches < normalize and math.isinf(trainer.num_training_batches):  # the losses before were divided by more
-            multiply_gradients(trainer.optimizers, normalize / batches)
+        batches = count_batches_in_step(trainer, trainer.fit_loop.batch_idx)
+        if batches < normalize and math.isinf(trainer.num_training_batches):  # earlier losses were divided by more
+            scale_gradients(trainer.optimizers, normalize / batches)
         return ClosureResult.from_training_step_output(output, batches)
 
 
-def multiply_gradients(optimizers: Any, factor: float) -> None:
-    """Multiply the gradients of all weights of these optimizers."""
+def scale_gradients(optimizers: Any, factor: float) -> None:
+    """Multiply the gradients of all parameters of the optimizers."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             for weight in group["params"]:

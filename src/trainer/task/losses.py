@@ -1,4 +1,4 @@
-"""Which loss fits the data, by name; the losses that PyTorch lacks; penalties on the weights."""
+"""Losses by name, losses that PyTorch does not have, and penalties on the weights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,39 +11,39 @@ from torch import Tensor, nn
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
 
-Distance = Callable[[Tensor, Tensor], Tensor]
-Loss = Literal["auto", "bce", "cross_entropy", "hinge", "mse", "l1", "huber"]
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+LossName = Literal["auto", "bce", "cross_entropy", "hinge", "mse", "l1", "huber"]
 
 
-def meant(spec: DataSpec, loss: Loss, label_smoothing: float = 0.0) -> Loss:
-    """The loss that is meant: the one named, or the usual one for `"auto"`.
+def resolve_loss(spec: DataSpec, loss: LossName, label_smoothing: float = 0.0) -> LossName:
+    """Return the name of a loss, with `"auto"` replaced by the default loss for the data.
 
     Raises:
-        UserError: The loss does not fit the target, or the smoothing does not fit the loss; says what does.
+        UserError: The loss does not fit the data, or the smoothing does not fit the loss.
     """
-    is_class = spec.target == "classes"
-    usual: Loss = ("bce" if spec.output_size == 1 else "cross_entropy") if is_class else "mse"
-    fitting: list[Loss] = [usual, "hinge"] if is_class else ["mse", "l1", "huber"]
-    if loss not in ("auto", *fitting):
-        raise UserError(f"objective.loss: '{loss}' does not fit data '{spec.name}'; use auto, {', '.join(fitting)}")
+    is_class = spec.target == "classification"
+    default: LossName = ("bce" if spec.output_size == 1 else "cross_entropy") if is_class else "mse"
+    choices: list[LossName] = [default, "hinge"] if is_class else ["mse", "l1", "huber"]
+    if loss not in ("auto", *choices):
+        raise UserError(f"objective.loss: '{loss}' does not fit data '{spec.name}'; use auto, {', '.join(choices)}")
     if not 0 <= label_smoothing < 1:
         raise UserError(f"objective.label_smoothing: {label_smoothing} is not in [0, 1)")
     if label_smoothing and (loss == "hinge" or not is_class):
-        why = "the hinge loss has none" if is_class else f"data '{spec.name}' has values, not classes"
-        raise UserError(f"objective.label_smoothing: {why}; set it to 0")
-    return usual if loss == "auto" else loss
+        reason = "the hinge loss does not support it" if is_class else f"data '{spec.name}' has values, not classes"
+        raise UserError(f"objective.label_smoothing: {reason}; set it to 0")
+    return default if loss == "auto" else loss
 
 
-def refuse_smoothing(label_smoothing: float, distance: Distance | None) -> None:
-    """Raise a `UserError` if labels are to be smoothed and the loss is one that does not do it."""
+def validate_label_smoothing(label_smoothing: float, distance: LossFunction | None) -> None:
+    """Raise a `UserError` if the loss does not support label smoothing."""
     if label_smoothing and distance is not None:
         raise UserError("objective.label_smoothing: no effect on a distance; set it to 0")
 
 
-def hinge(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean hinge loss: 0 for an example that is right by a margin of at least 1.
+def hinge_loss(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean hinge loss: 0 for an example that is correct by a margin of at least 1.
 
-    Two classes by one output f, with y = -1 or 1: max(0, 1 - y f). Several, with true class y:
+    One output f for two classes, y = -1 or 1: max(0, 1 - y f). Several outputs, true class y:
     max over j of (f_j + [j is not y]) - f_y.
 
     Shapes:
@@ -60,18 +60,23 @@ def hinge(outputs: Tensor, targets: Tensor) -> Tensor:
     return ((outputs + wrong).amax(1) - outputs.gather(1, targets[:, None]).squeeze(1)).mean()
 
 
-DISTANCES: dict[Loss, Distance] = {"hinge": hinge, "mse": F.mse_loss, "l1": F.l1_loss, "huber": F.huber_loss}
+LOSS_FUNCTIONS: dict[LossName, LossFunction] = {
+    "hinge": hinge_loss,
+    "mse": F.mse_loss,
+    "l1": F.l1_loss,
+    "huber": F.huber_loss,
+}
 
 
 @dataclass(frozen=True)
 class Penalty:
-    """What training adds to the loss for large weights: l1 * sum of |w| + l2 * sum of w^2.
+    """Penalty l1 * sum of |w| + l2 * sum of w^2 that is added to the training loss.
 
-    Weights are the parameters with at least two axes; biases and the scales of batch norm are left alone.
+    Weights w are parameters with at least two axes; biases and the scales of batch norm are excluded.
 
     Args:
-        l1: Factor of the absolute values, which draws weights to 0 itself.
-        l2: Factor of the squares.
+        l1: Factor of the absolute values; makes weights exactly 0. Defaults to 0.
+        l2: Factor of the squares. Defaults to 0.
 
     Raises:
         UserError: A factor is negative.
@@ -94,4 +99,4 @@ class Penalty:
         return torch.stack([self.l1 * w.abs().sum() + self.l2 * w.square().sum() for w in weights]).sum()
 
 
-NONE = Penalty()
+NO_PENALTY = Penalty()

@@ -1,7 +1,7 @@
-"""Metrics by name. A metric says by the parameters of its `update` what it looks at: `preds`, `scores`, `target`."""
+"""Metrics by name. The parameters of `update` of a metric select its arguments: `preds`, `scores`, `target`."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -25,22 +25,22 @@ from trainer.core.errors import UserError, did_you_mean
 from trainer.core.spec import DataSpec
 from trainer.task.custom_metrics import CustomMetric
 
-Names = str | Metric | Sequence[str | Metric] | Mapping[str, str | Metric]
-Make = Callable[[], Metric]
-Sums = tuple[Tensor, Tensor, Tensor, Tensor]
+MetricSelection = str | Metric | Sequence[str | Metric] | Mapping[str, str | Metric]
+MetricFactory = Callable[[], Metric]
+RegressionSums = tuple[Tensor, Tensor, Tensor, Tensor]
 
-OF_CLASSES = ("accuracy", "precision", "recall", "f1", "auroc")
-OF_VALUES = ("mae", "rmse", "r2")
+CLASSIFICATION_METRICS = ("accuracy", "precision", "recall", "f1", "auroc")
+REGRESSION_METRICS = ("mae", "rmse", "r2")
 
 
 class AUROC(Metric):
-    """Area under the ROC curve: how often an example of a class scores above one of another; ties count half.
+    """Area under the ROC curve: probability that a positive example scores above a negative one; ties count half.
 
-    For several classes the mean over each class against the rest, of those that the examples tell apart; NaN where
-    there are none (torchmetrics' own takes such a class for 0).
+    For several classes, the mean over one class against the rest; classes without positive or negative examples are
+    ignored (torchmetrics counts them as 0), and the result is NaN if there are no others.
 
     Source:
-        Hanley and McNeil 1982; Mann and Whitney 1947 for the pairs by which it is counted.
+        Hanley and McNeil 1982; Mann and Whitney 1947 for counting pairs.
     """
 
     higher_is_better = True
@@ -53,33 +53,35 @@ class AUROC(Metric):
         self.add_state("target", [], dist_reduce_fx="cat")
 
     def update(self, scores: Tensor, target: Tensor) -> None:
-        """Note scores (batch,) of the second of two classes, or (batch, classes), and classes (batch,)."""
+        """Add scores (batch,) of the second of two classes, or (batch, classes), and classes (batch,)."""
         self.scores.append(scores)
         self.target.append(target)
 
     def compute(self) -> Tensor:
-        scores, target = dim_zero_cat(self.scores), dim_zero_cat(self.target)
+        scores = dim_zero_cat(self.scores)
+        target = dim_zero_cat(self.target)
         if scores.dim() == 1:
-            return _area(scores, target == 1)
-        return torch.stack([_area(column, target == place) for place, column in enumerate(scores.T)]).nanmean()
+            return _compute_auc(scores, target == 1)
+        return torch.stack([_compute_auc(column, target == index) for index, column in enumerate(scores.T)]).nanmean()
 
 
-def _area(scores: Tensor, positive: Tensor) -> Tensor:
-    """How many pairs the positive examples win; NaN, as 0 / 0, where only one kind is there."""
-    above, below = scores[positive], scores[~positive].sort().values
-    won = torch.searchsorted(below, above) + torch.searchsorted(below, above, right=True)  # twice: ties count half
-    return won.sum().double() / 2 / (len(above) * len(below))
+def _compute_auc(scores: Tensor, is_positive: Tensor) -> Tensor:
+    """Return the fraction of pairs that are in order; NaN (0 / 0) if all examples are of one kind."""
+    positive = scores[is_positive]
+    negative = scores[~is_positive].sort().values
+    doubled = torch.searchsorted(negative, positive) + torch.searchsorted(negative, positive, right=True)
+    return doubled.sum().double() / 2 / (len(positive) * len(negative))
 
 
 class R2(Metric):
-    """Coefficient of determination: the mean of each output's own.
+    """Coefficient of determination, averaged over the outputs.
 
-    Deviations are summed about a running mean, so that targets far from 0 lose no digits (torchmetrics' own takes the
-    difference of two large sums, and small deviations for none). If all targets are equal, it is 1 for predictions
-    without error and else 0, as in scikit-learn.
+    Deviations are summed about a running mean, so that targets far from 0 lose no digits (torchmetrics subtracts two
+    large sums, and misses small deviations). If all targets are equal, it is 1 for predictions without error and
+    else 0, as in scikit-learn.
 
     Args:
-        outputs: Values of each example.
+        outputs: Number of values per example.
 
     Source:
         Chan, Golub, LeVeque 1983, Algorithms for computing the sample variance.
@@ -99,134 +101,132 @@ class R2(Metric):
         """Add predictions and targets (batch, outputs)."""
         mean = target.mean(0)
         count = torch.full_like(mean, len(target))
-        added = (count, mean, (target - mean).square().sum(0), (target - preds).square().sum(0))
-        self.count, self.mean, self.deviations, self.errors = _together(self._sums(), added)
+        sums = (count, mean, (target - mean).square().sum(0), (target - preds).square().sum(0))
+        self.count, self.mean, self.deviations, self.errors = _merge_sums(self._sums(), sums)
 
     def compute(self) -> Tensor:
         sums = self._sums()
-        if self.count.dim() == 2:  # one row a process
-            sums = reduce(_together, zip(*sums, strict=True))
+        if self.count.dim() == 2:  # one row per process
+            sums = reduce(_merge_sums, zip(*sums, strict=True))
         count, mean, deviations, errors = sums
         rounding = count * (torch.finfo(mean.dtype).eps * mean).square()
         explained = torch.where(deviations > rounding, 1 - errors / deviations, (errors <= rounding).to(errors))
         return torch.where(count < 2, torch.nan, explained).mean()
 
-    def _sums(self) -> Sums:
+    def _sums(self) -> RegressionSums:
         return self.count, self.mean, self.deviations, self.errors
 
 
-def _together(one: Sums, other: Sums) -> Sums:
-    """Return count, mean, squared deviations and squared errors of two sets of examples."""
-    count = one[0] + other[0]
-    apart = other[1] - one[1]
-    share = other[0] / count.clamp(min=1)
-    deviations = one[2] + other[2] + apart.square() * one[0] * share
-    return count, one[1] + apart * share, deviations, one[3] + other[3]
+def _merge_sums(first: RegressionSums, second: RegressionSums) -> RegressionSums:
+    """Return count, mean, squared deviations and squared errors of the union of two sets of examples."""
+    count = first[0] + second[0]
+    difference = second[1] - first[1]
+    fraction = second[0] / count.clamp(min=1)
+    deviations = first[2] + second[2] + difference.square() * first[0] * fraction
+    return count, first[1] + difference * fraction, deviations, first[3] + second[3]
 
 
-def selected(spec: DataSpec, metrics: Names) -> dict[str, str | Metric]:
+def select_metrics(spec: DataSpec, metrics: MetricSelection) -> dict[str, str | Metric]:
     """Return the selected metrics by the name that they are logged under.
 
     Args:
-        spec: Of the data.
-        metrics: Names, metrics, a list of both, or a mapping from the name to be logged to a name or a metric. A metric
+        spec: Specification of the data set.
+        metrics: Name, metric, list of both, or mapping from the name to be logged to a name or a metric. A metric
             without a name is logged under the name of its class.
 
     Raises:
-        UserError: One is neither a name nor a metric, a name does not fit the data, or two metrics have the same name.
+        UserError: An entry is neither a name nor a metric, does not fit the data, or has the name of another one.
     """
     if isinstance(metrics, Mapping | MetricCollection):
-        pairs = [(str(name), _one(spec, str(name), metric)) for name, metric in metrics.items()]
+        pairs = [(str(name), _resolve_metric(spec, str(name), metric)) for name, metric in metrics.items()]
     else:
-        pairs = [pair for each in _listed(metrics) for pair in _named(spec, each)]
-    kinds = Counter(name for name, metric in dict.fromkeys(pairs))  # a name that is given twice counts once
-    for name, count in kinds.items():
+        entries = metrics if isinstance(metrics, Sequence) and not isinstance(metrics, str) else [metrics]
+        pairs = [pair for entry in entries for pair in _name_metrics(spec, entry)]
+    counts = Counter(name for name, _ in dict.fromkeys(pairs))  # a repeated name counts once
+    for name, count in counts.items():
         if count > 1:
-            offer = "give each a name: objective.metrics={first: {_target_: ...}, second: {_target_: ...}}"
-            raise UserError(f"objective.metrics: two metrics are called '{name}'\n  {offer}")
+            hint = "give each a name: objective.metrics={first: {_target_: ...}, second: {_target_: ...}}"
+            raise UserError(f"objective.metrics: two metrics are called '{name}'\n  {hint}")
         if not name or {"/", "."} & {*name} or name == "loss" or hasattr(MetricCollection, name):
-            told = "expected a name without '/' and '.' that is neither 'loss' nor a method of PyTorch's modules"
-            raise UserError(f"objective.metrics: invalid name '{name}'; {told}")
+            expected = "expected a name without '/' and '.' that is neither 'loss' nor a method of PyTorch's modules"
+            raise UserError(f"objective.metrics: invalid name '{name}'; {expected}")
     return dict(pairs)
 
 
-def _listed(metrics: str | Metric | Sequence[str | Metric]) -> Iterable[str | Metric]:
-    return metrics if isinstance(metrics, Sequence) and not isinstance(metrics, str) else [metrics]
-
-
-def _named(spec: DataSpec, metric: str | Metric) -> list[tuple[str, str | Metric]]:
+def _name_metrics(spec: DataSpec, metric: str | Metric) -> list[tuple[str, str | Metric]]:
     if isinstance(metric, str):
-        return [(name, name) for name in asked_for(spec, metric)]
+        return [(name, name) for name in resolve_metric_names(spec, metric)]
     if isinstance(metric, MetricCollection):
-        return [*selected(spec, metric).items()]
-    return [(type(metric).__name__, _metric(metric))]
+        return [*select_metrics(spec, metric).items()]
+    return [(type(metric).__name__, _require_metric(metric))]
 
 
-def _one(spec: DataSpec, name: str, metric: str | Metric) -> str | Metric:
+def _resolve_metric(spec: DataSpec, name: str, metric: str | Metric) -> str | Metric:
     if not isinstance(metric, str):
-        return _metric(metric)
-    [found, *more] = asked_for(spec, metric)
-    if more:
+        return _require_metric(metric)
+    names = resolve_metric_names(spec, metric)
+    if len(names) > 1:
         raise UserError(f"objective.metrics.{name}: '{metric}' stands for several metrics; use one of them")
-    return found
+    return names[0]
 
 
-def _metric(metric: Any) -> Metric:
+def _require_metric(metric: Any) -> Metric:
     if isinstance(metric, Metric):
         return metric
-    offer = "expected a name, or a mapping with the _target_ of a torchmetrics.Metric"
-    raise UserError(f"objective.metrics: {metric!r} is no metric; {offer}")
+    expected = "expected a name, or a mapping with the _target_ of a torchmetrics.Metric"
+    raise UserError(f"objective.metrics: {metric!r} is not a metric; {expected}")
 
 
-def asked_for(spec: DataSpec, names: str | Sequence[str]) -> list[str]:
-    """The metrics that are meant: a name, several, or `"auto"`, which is accuracy, or mae, rmse and r2.
+def resolve_metric_names(spec: DataSpec, names: str | Sequence[str]) -> list[str]:
+    """Return distinct names of metrics, with `"auto"` replaced by accuracy, or by mae, rmse and r2.
 
     Raises:
-        UserError: There is no metric of that name, or it does not fit the data; says which do.
+        UserError: A name is unknown or does not fit the data.
     """
-    fitting, usual = (OF_VALUES, OF_VALUES) if spec.target == "values" else (OF_CLASSES, ("accuracy",))
-    asked: dict[str, None] = {}  # in order, each once
+    is_class = spec.target == "classification"
+    choices = CLASSIFICATION_METRICS if is_class else REGRESSION_METRICS
+    default = ("accuracy",) if is_class else REGRESSION_METRICS
+    resolved: dict[str, None] = {}  # an ordered set
     for name in [names] if isinstance(names, str) else names:
-        if name in (*OF_CLASSES, *OF_VALUES) and name not in fitting:
-            raise UserError(
-                f"objective.metrics: '{name}' does not fit data '{spec.name}'; use auto, {', '.join(fitting)}"
-            )
-        if name not in ("auto", *fitting):
-            raise UserError(f"objective.metrics: no metric '{name}'{did_you_mean(name, ['auto', *fitting])}")
-        asked |= dict.fromkeys(usual if name == "auto" else (name,))
-    return list(asked)
+        if name in (*CLASSIFICATION_METRICS, *REGRESSION_METRICS) and name not in choices:
+            options = ", ".join(choices)
+            raise UserError(f"objective.metrics: '{name}' does not fit data '{spec.name}'; use auto, {options}")
+        if name not in ("auto", *choices):
+            raise UserError(f"objective.metrics: no metric '{name}'{did_you_mean(name, ['auto', *choices])}")
+        resolved |= dict.fromkeys(default if name == "auto" else (name,))
+    return list(resolved)
 
 
-def metrics_for(spec: DataSpec, names: Names) -> MetricCollection:
-    """New metrics; `update` takes preds, scores and target by keyword, and each metric gets what it takes.
+def make_metrics(spec: DataSpec, names: MetricSelection) -> MetricCollection:
+    """Return new metrics, which are updated with preds, scores and target by keyword.
 
-    On two classes told by one logit, precision, recall and f1 are those of the second; otherwise the mean over
-    the classes (macro), in which each class counts alike.
+    For two classes with one logit, precision, recall and f1 are those of the second class; otherwise the unweighted
+    mean over the classes (macro).
 
     Raises:
-        UserError: See `selected`.
+        UserError: See `select_metrics`.
     """
-    count = spec.output_size  # nothing is validated: the loss has looked at all targets already
-    of_several: dict[str, Make] = {
+    count = spec.output_size  # the loss has checked all targets, so metrics need not validate them
+    multiclass: dict[str, MetricFactory] = {
         "accuracy": lambda: MulticlassAccuracy(count, average="micro", validate_args=False),
         "precision": lambda: MulticlassPrecision(count, average="macro", validate_args=False),
         "recall": lambda: MulticlassRecall(count, average="macro", validate_args=False),
         "f1": lambda: MulticlassF1Score(count, average="macro", validate_args=False),
     }
-    of_two: dict[str, Make] = {
+    binary: dict[str, MetricFactory] = {
         "accuracy": lambda: BinaryAccuracy(validate_args=False),
         "precision": lambda: BinaryPrecision(validate_args=False),
         "recall": lambda: BinaryRecall(validate_args=False),
         "f1": lambda: BinaryF1Score(validate_args=False),
     }
-    make: dict[str, Make] = {
+    factories: dict[str, MetricFactory] = {
         "mae": MeanAbsoluteError,
         "rmse": lambda: MeanSquaredError(squared=False),
         "r2": lambda: R2(count),
         "auroc": AUROC,
-        **(of_two if count == 1 else of_several),
+        **(binary if count == 1 else multiclass),
     }
-    chosen = selected(spec, names)
+    selected = select_metrics(spec, names).items()
     return MetricCollection(
-        {name: make[each]() if isinstance(each, str) else CustomMetric(each) for name, each in chosen.items()}
+        {name: factories[metric]() if isinstance(metric, str) else CustomMetric(metric) for name, metric in selected}
     )

@@ -1,1 +1,1 @@
-"""Training runs: building the parts, preflight checks, the training loop and its processes."""
+"""Construction, preflight checks, training loop and processes of runs."""

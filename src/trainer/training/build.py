@@ -1,4 +1,4 @@
-"""Build: from a node of the config to the object it describes, or to a message that names the node."""
+"""Construction of the objects that a config describes."""
 
 from typing import Any
 
@@ -10,94 +10,95 @@ from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 from pytorch_lightning.trainer.connectors import accelerator_connector
 from torch import nn
 
-from trainer.config.monitors import with_modes
-from trainer.config.schema import HOME, user_folders
-from trainer.core.errors import MismatchError, UserError, blamed_on, cause_of
-from trainer.core.metric_direction import measured_by
+from trainer.config.monitors import resolve_monitor_modes
+from trainer.config.schema import RESOURCE_DIR, find_user_config_dirs
+from trainer.core.errors import MismatchError, UserError, attribute_errors_to, unwrap_instantiation_error
+from trainer.core.metric_direction import collect_metric_directions
 from trainer.core.spec import DataSpec
 
 
-def build(config: DictConfig, key: str, *given: Any, **more: Any) -> Any:
-    """The object that the node at `key` describes.
+def build(config: DictConfig, key: str, *args: Any, **kwargs: Any) -> Any:
+    """Return the object that a node describes.
 
     Args:
         config: The whole config.
-        key: Dotted, e.g. `"model.task"`.
-        *given: Where the node is partial: the arguments that only run time knows, and the call is made with them.
-        **more: Added to the node's own arguments.
+        key: Dotted key of the node, e.g. `"model.task"`.
+        *args: Positional arguments of a partial node, which is called if there are any.
+        **kwargs: Keyword arguments in addition to those of the node.
 
     Raises:
-        UserError: What was built refuses its arguments; the message begins with `key`.
+        UserError: The constructor rejects its arguments; the message starts with `key`.
     """
-    with blamed_on(key):
-        built = instantiate(OmegaConf.select(config, key), _convert_="all", **more)
-        return built(*given) if given else built
+    with attribute_errors_to(key):
+        result = instantiate(OmegaConf.select(config, key), _convert_="all", **kwargs)
+        return result(*args) if args else result
 
 
 def build_all(config: DictConfig, group: str) -> list[Any]:
-    """The objects of a group whose nodes have names, e.g. all callbacks."""
+    """Return the objects of a group with named nodes, e.g. all callbacks."""
     return [build(config, f"{group}.{name}") for name in config[group] or {}]
 
 
-def without_unasked(config: DictConfig, callbacks: list[Any]) -> dict[str, bool]:
-    """The Trainer's arguments that keep Lightning from adding a progress bar or a checkpoint that nobody asked for."""
-    asked = {"enable_progress_bar": ProgressBar, "enable_checkpointing": Checkpoint}
-    unset = {name: kind for name, kind in asked.items() if name not in config.trainer}
-    return {name: False for name, kind in unset.items() if not any(isinstance(c, kind) for c in callbacks)}
+def disable_default_callbacks(config: DictConfig, callbacks: list[Any]) -> dict[str, bool]:
+    """Return the Trainer arguments that prevent Lightning from adding its default progress bar and checkpoint."""
+    classes = {"enable_progress_bar": ProgressBar, "enable_checkpointing": Checkpoint}
+    unset = {name: cls for name, cls in classes.items() if name not in config.trainer}
+    return {name: False for name, cls in unset.items() if not any(isinstance(item, cls) for item in callbacks)}
 
 
-def build_trainer(config: DictConfig, **more: Any) -> Trainer:
-    """Return the Trainer, in a notebook too: there Lightning refuses `ddp`, as it starts processes by a script.
+def build_trainer(config: DictConfig, **kwargs: Any) -> Trainer:
+    """Return the Trainer. In a notebook too, where Lightning rejects `ddp` because it starts processes by a script.
 
     Args:
         config: The whole config.
-        **more: Added to the node's own arguments.
+        **kwargs: Keyword arguments in addition to those of the node.
 
     Raises:
-        UserError: Lightning refuses the arguments, or the environment: the tasks of a Slurm job, for example.
+        UserError: Lightning rejects the arguments or the environment, such as the tasks of a Slurm job.
     """
     connector: Any = accelerator_connector
-    interactive, connector._IS_INTERACTIVE = connector._IS_INTERACTIVE, False
+    is_interactive = connector._IS_INTERACTIVE
+    connector._IS_INTERACTIVE = False
     try:
-        made: Trainer = build(config, "trainer", **more)
+        trainer: Trainer = build(config, "trainer", **kwargs)
     except Exception as error:
-        if isinstance(cause := cause_of(error), RuntimeError):
+        if isinstance(cause := unwrap_instantiation_error(error), RuntimeError):
             raise UserError(f"trainer: {cause}") from error
         raise
     finally:
-        connector._IS_INTERACTIVE = interactive
-    return made
+        connector._IS_INTERACTIVE = is_interactive
+    return trainer
 
 
 def build_net(config: DictConfig, spec: DataSpec) -> nn.Module:
-    """The network, told its sizes by the data.
+    """Return the network for some data.
 
     Raises:
-        UserError: It cannot take the data; names the models that can.
+        UserError: The network does not accept the data; the message lists compatible models.
     """
     try:
         return build(config, "model.net", spec)
     except MismatchError as error:
-        fitting = ", ".join(f"model={name}" for name in models_that_take(spec)) or "no model here"
-        blamed = "model: " if str(error).startswith("model '") else ""  # else it names a key by itself
-        raise UserError(f"{blamed}{error}\n  data '{spec.name}' goes with: {fitting}") from None
+        models = ", ".join(f"model={name}" for name in find_compatible_models(spec)) or "no model"
+        prefix = "model: " if str(error).startswith("model '") else ""  # else the message starts with a key
+        raise UserError(f"{prefix}{error}\n  data '{spec.name}' is compatible with: {models}") from None
 
 
 def build_objective(config: DictConfig, spec: DataSpec) -> tuple[Any, DictConfig]:
-    """Return the objective, and the config with the modes that go with its metrics, where these are left to them."""
+    """Return the objective, and the config with all unset monitor modes set to those of its metrics."""
     objective = build(config, "objective", spec)
-    return objective, with_modes(config, measured_by(objective))
+    return objective, resolve_monitor_modes(config, collect_metric_directions(objective))
 
 
-def models_that_take(spec: DataSpec) -> list[str]:
-    """Names of the models in all `conf/model` folders that can be built for this data."""
+def find_compatible_models(spec: DataSpec) -> list[str]:
+    """Return the names of the models in all `conf/model` directories that can be built for this data."""
     names = []
-    for folder in [HOME / "conf", *user_folders()]:
-        for file in sorted(folder.glob("model/[!.]*.yaml")):
+    for directory in [RESOURCE_DIR / "conf", *find_user_config_dirs()]:
+        for file in sorted(directory.glob("model/[!.]*.yaml")):
             try:
-                with torch.device("meta"):  # shapes only, no memory
+                with torch.device("meta"):  # allocates no memory
                     instantiate(OmegaConf.select(OmegaConf.load(file), "net"), _convert_="all")(spec)
-            except Exception:  # a user's model may refuse in any way it likes
+            except Exception:  # user code may raise anything
                 continue
             names.append(file.stem)
     return names

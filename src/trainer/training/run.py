@@ -1,4 +1,4 @@
-"""One run: build what the config names, train it, test the best of it, and write down how it went."""
+"""Run of a config, which builds the objects, trains, tests the best checkpoint and writes the result."""
 
 from pathlib import Path
 from typing import Any
@@ -7,58 +7,65 @@ import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from trainer.artifacts.checkpoint_metadata import SelfContained, best
-from trainer.artifacts.console_summary import announce, log_hyperparameters, report
-from trainer.artifacts.data_checksum import facts_of
-from trainer.artifacts.logger_lifecycle import ended
+from trainer.artifacts.checkpoint_metadata import CheckpointMetadata, find_best_checkpoint
+from trainer.artifacts.console_summary import log_hyperparameters, log_run_start, print_results
+from trainer.artifacts.data_checksum import describe_data
+from trainer.artifacts.logger_lifecycle import closing_loggers
 from trainer.artifacts.run_directory import RunDirectory
-from trainer.artifacts.training_outcome import Monitors, outcome
+from trainer.artifacts.training_outcome import TrainingOutcome, read_training_outcome
 from trainer.core.signals import interruptible
-from trainer.core.warning_filters import quieten
-from trainer.task.gradient_accumulation import divide_by_batches
-from trainer.training.build import build, build_all, build_net, build_objective, build_trainer, without_unasked
+from trainer.core.warning_filters import install_warning_filters
+from trainer.task.gradient_accumulation import install_loss_scaling
+from trainer.training.build import (
+    build,
+    build_all,
+    build_net,
+    build_objective,
+    build_trainer,
+    disable_default_callbacks,
+)
 from trainer.training.distributed.job import process_restored
-from trainer.training.distributed.launch import execute_in_all, world_of
-from trainer.training.preflight.check import check
-from trainer.training.thread_count import threads_for
+from trainer.training.distributed.launch import execute_on_all_ranks, resolve_world
+from trainer.training.preflight.check import validate_config
+from trainer.training.thread_count import thread_limit
 
 
 def run(config: DictConfig) -> Any:
-    """Check the config, train and test as it says, and leave `result.json` behind, however that ends.
+    """Validate the config, train, test, and write `result.json`, also after a failure.
 
     Returns:
-        The metric named by `optimized_metric`, for sweeps that search; a list for a list, None where none is named.
+        The metric named by `optimized_metric`, for search algorithms; a list for a list, None if it is not set.
 
     Raises:
-        UserError: Something the user can mend.
+        UserError: An error that the user can fix.
     """
     hydra = HydraConfig.get()
     directory = RunDirectory(Path(hydra.runtime.output_dir))
     with interruptible(), directory.session() as result:
-        quieten()
-        work, world = check(config), world_of(config)
-        with threads_for(work, world.local):
-            if directory.begin(config, hydra.overrides.task, result):
-                alone = world.size == 1
-                result |= execute(config, directory) if alone else execute_in_all(execute, directory, world)
-    report(result, directory.path)
-    found, metric = result["metrics"].get, config.optimized_metric
-    return found(metric) if isinstance(metric, str | None) else [found(name) for name in metric]
+        install_warning_filters()
+        multiplications = validate_config(config)
+        world = resolve_world(config)
+        with thread_limit(multiplications, world.local):
+            if directory.prepare(config, hydra.overrides.task, result):
+                if world.size == 1:
+                    result |= execute(config, directory)
+                else:
+                    result |= execute_on_all_ranks(execute, directory, world)
+    print_results(result, directory.path)
+    metrics = result["metrics"]
+    names = config.optimized_metric
+    return metrics.get(names) if isinstance(names, str | None) else [metrics.get(name) for name in names]
 
 
 @process_restored()
 def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
-    """Train and test in one process; its loggers are finished afterwards, so that the next job gets new ones.
-
-    Returns:
-        See `train_and_test`.
-    """
-    with ended(build_all(config, "logger")) as loggers:
+    """Return the result of `train_and_test`; close the loggers afterwards, so that the next job gets new ones."""
+    with closing_loggers(build_all(config, "logger")) as loggers:
         return train_and_test(config, directory, loggers)
 
 
 def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) -> dict[str, Any]:
-    """Build, train and test; return what `result.json` says of it: metrics by name, steps, checkpoint and so on."""
+    """Build, train and test; return the entries of `result.json`: metrics by name, steps, checkpoint and so on."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
     data = build(config, "data")
     net = build_net(config, data.spec)
@@ -69,21 +76,22 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
     callbacks = build_all(config, "callbacks")
     trainer = build_trainer(
         config,
-        callbacks=[*callbacks, SelfContained(directory), Monitors()],
+        callbacks=[*callbacks, CheckpointMetadata(directory), TrainingOutcome()],
         logger=loggers,
         default_root_dir=str(directory.path),
-        **without_unasked(config, callbacks),
+        **disable_default_callbacks(config, callbacks),
     )
-    divide_by_batches(trainer)
-    announce(data.spec, net, trainer, directory)
+    install_loss_scaling(trainer)
+    log_run_start(data.spec, net, trainer, directory)
 
     metrics: dict[str, float] = {}
     checkpoint = directory.checkpoint or config.ckpt_path
     if config.train:
         trainer.fit(task, data, ckpt_path=checkpoint)
-        checkpoint, score = best(trainer)
+        checkpoint, score = find_best_checkpoint(trainer)
         metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()} | score
-    steps, epochs = trainer.global_step, trainer.current_epoch
+    steps = trainer.global_step
+    epochs = trainer.current_epoch
     if config.test:
         trainer.test(task, data, ckpt_path=checkpoint, verbose=False)
         metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -93,6 +101,6 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
         "steps": steps,
         "epochs": epochs,
         "checkpoint": checkpoint,
-        **facts_of(data),
-        **outcome(trainer),
+        **describe_data(data),
+        **read_training_outcome(trainer),
     }

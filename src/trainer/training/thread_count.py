@@ -1,4 +1,4 @@
-"""Threads: the step of a tiny network is made by one alone; with several it takes longer, on busy cores many times."""
+"""Number of PyTorch threads of a run: one for tiny networks, where several are slower."""
 
 import math
 import os
@@ -9,33 +9,34 @@ import torch
 
 from trainer.core.spec import DataSpec
 
-TINY = 4_000_000  # multiplications; below it two threads were never faster: docs/speed.md
+MAX_SINGLE_THREAD_MULTIPLICATIONS = 4_000_000  # below this, two threads were never faster: docs/speed.md
 
 
-def work(weights: int, spec: DataSpec, examples: int) -> int:
-    """At most so many multiplications are in a forward pass: each weight is used once at each place of an input.
+def estimate_multiplications(weights: int, spec: DataSpec, examples: int) -> int:
+    """Return an upper bound of the multiplications in a forward pass: each weight is used once per input position.
 
     Args:
-        weights: Of the network.
-        spec: Says how many places an input has: pixels, points in time, tokens; 1 for a vector.
-        examples: In a batch.
+        weights: Number of weights of the network.
+        spec: Data of the network; positions are pixels, time steps or tokens, and 1 for a vector.
+        examples: Batch size.
     """
-    places = {"vector": 1, "image": math.prod(spec.shape[1:])}.get(spec.kind, spec.shape[0])
-    return weights * places * examples
+    positions = {"vector": 1, "image": math.prod(spec.shape[1:])}.get(spec.kind, spec.shape[0])
+    return weights * positions * examples
 
 
 @contextmanager
-def threads_for(work: float, processes: int = 1) -> Iterator[None]:
-    """Within this, PyTorch makes little work by one thread; `OMP_NUM_THREADS` in the environment wins.
+def thread_limit(multiplications: float, processes: int = 1) -> Iterator[None]:
+    """Limit PyTorch's threads within the context, unless `OMP_NUM_THREADS` is set in the environment.
 
     Args:
-        work: Multiplications in a forward pass, as `work` has them.
-        processes: Number of processes on this machine that share its cores. Defaults to 1; 0 is the same.
+        multiplications: Multiplications in a forward pass, see `estimate_multiplications`.
+        processes: Number of processes that share the cores of this machine; 0 counts as 1. Defaults to 1.
     """
-    usual = torch.get_num_threads()
+    threads = torch.get_num_threads()
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(1 if work <= TINY else max(1, usual // max(1, processes)))
+        is_small = multiplications <= MAX_SINGLE_THREAD_MULTIPLICATIONS
+        torch.set_num_threads(1 if is_small else max(1, threads // max(1, processes)))
     try:
         yield
     finally:
-        torch.set_num_threads(usual)
+        torch.set_num_threads(threads)

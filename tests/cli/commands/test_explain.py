@@ -1,4 +1,4 @@
-"""`trainer explain`: every file and word that set a value, in order, and the one that holds."""
+"""Tests of `trainer explain`."""
 
 import json
 import subprocess
@@ -8,11 +8,11 @@ from pathlib import Path
 CONF = Path(__file__).resolve().parents[3] / "conf"
 
 
-def said(outcome, key):
+def read_source(outcome, key):
     return json.loads(outcome.out)[key]
 
 
-def test_five_layers_stand_in_the_order_they_were_merged_in(command, tmp_path):
+def test_layers_are_listed_in_merge_order(command, tmp_path):
     (tmp_path / "conf/local").mkdir(parents=True)
     (tmp_path / "conf/local/default.yaml").write_text("# @package _global_\ntrainer:\n  max_epochs: 40\n")
     (tmp_path / "experiments").mkdir()
@@ -20,38 +20,38 @@ def test_five_layers_stand_in_the_order_they_were_merged_in(command, tmp_path):
     outcome = command(
         "explain", "trainer.max_epochs", "experiment=mine", "debug=limit", "trainer.max_epochs=7", "--json"
     )
-    found = said(outcome, "trainer.max_epochs")
-    assert found["value"] == 7
-    assert [(each["value"], each["file"], each["line"]) for each in found["set_by"]] == [
+    source = read_source(outcome, "trainer.max_epochs")
+    assert source["value"] == 7
+    assert [(entry["value"], entry["file"], entry["line"]) for entry in source["set_by"]] == [
         ("10", str(CONF / "trainer/default.yaml"), 3),
         ("40", "conf/local/default.yaml", 3),
         ("50", "experiments/mine.yaml", 3),
         ("3", str(CONF / "debug/limit.yaml"), 5),
         ("7", None, None),
     ]
-    assert found["set_by"][-1]["typed"] == "trainer.max_epochs=7"
+    assert source["set_by"][-1]["override"] == "trainer.max_epochs=7"
 
 
-def test_a_group_shows_all_in_it_and_a_reference_what_it_refers_to(command):
+def test_a_group_lists_its_values_and_the_targets_of_interpolations(command):
     outcome = command("explain", "data", "data=xor", "seed=5", "--json")
-    told = json.loads(outcome.out)
-    assert {"data._target_", "data.batch_size", "data.seed", "seed"} <= told.keys()
-    assert told["data.seed"]["value"] == 5
-    assert [each["value"] for each in told["seed"]["set_by"]] == ["1", "5"]
+    sources = json.loads(outcome.out)
+    assert {"data._target_", "data.batch_size", "data.seed", "seed"} <= sources.keys()
+    assert sources["data.seed"]["value"] == 5
+    assert [entry["value"] for entry in sources["seed"]["set_by"]] == ["1", "5"]
 
 
-def test_the_table_names_the_last_word_last(command):
+def test_the_table_lists_the_effective_entry_last(command):
     outcome = command("explain", "optimizer.lr", "optimizer.lr=0.5")
     assert outcome.code == 0
     assert outcome.out.index("0.001") < outcome.out.index("0.5")
     assert "command line" in outcome.out
 
 
-def test_a_key_that_does_not_exist_gets_a_message(command):
+def test_an_unknown_key_is_reported(command):
     outcome = command("explain", "optimizer.lrr")
     assert outcome.code == 1
     assert outcome.err == "error: explain: no key 'optimizer.lrr'; did you mean 'lr'?\n"
-    assert command("explain").err.startswith("error: explain: name a key first")
+    assert command("explain").err.startswith("error: explain: the following arguments are required: key")
     assert "modle: no such key" in command("explain", "seed", "modle=cnn").err
 
 

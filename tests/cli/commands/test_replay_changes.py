@@ -1,4 +1,4 @@
-"""`trainer replay` of runs that were extended, or whose code and config files have changed since."""
+"""Tests of `trainer replay` for extended runs and changed code and config files."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ NET += "    return nn.Sequential(nn.Flatten(), nn.Linear(2, width), act(), nn.Li
 
 @pytest.fixture
 def run(process, tmp_path):
-    """A run with a network of the user's, whose files are in no git checkout."""
+    """Run a user-defined network whose files are in no git checkout; return the run directory."""
     (tmp_path / "conf/model").mkdir(parents=True)
     (tmp_path / "conf/model/mine.yaml").write_text(MODEL)
     (tmp_path / "my_code.py").write_text(NET)
@@ -29,62 +29,62 @@ def run(process, tmp_path):
     return tmp_path / "first"
 
 
-def replayed(process, *words):
-    outcome = process("replay", "first", *words)
+def run_replay(process, *arguments):
+    outcome = process("replay", "first", *arguments)
     report = outcome.out.partition("first and its replay")[2]
     return outcome.code, report, outcome.err
 
 
-def line(report, kind):
-    return next(each for each in report.splitlines() if each.startswith(f"  {kind} "))
+def find_line(report, kind):
+    return next(row for row in report.splitlines() if row.startswith(f"  {kind} "))
 
 
 @pytest.mark.slow
-def test_the_users_code_outside_of_git_is_rebuilt_or_named(run, process, tmp_path):
+def test_user_code_outside_of_git_is_rebuilt_or_reported(run, process, tmp_path):
     assert [file.name for file in sorted((run / "code").iterdir())] == ["my_code.py", "my_layers.py"]
     (tmp_path / "my_layers.py").write_text("from torch.nn import Sigmoid as act\n")
-    code, report, _ = replayed(process, "trust=my_code", "--here")
+    code, report, _ = run_replay(process, "--trust=my_code", "--current-code")
     assert code == 1
-    assert line(report, "code").startswith("  code         differs: my_layers.py (")
-    assert line(report, "environment").endswith("the same")
-    assert report.splitlines()[-1] == "what could be to blame: code"
-    code, _, refused = replayed(process, "trust=my_code")
+    assert find_line(report, "code").startswith("  code         differs: my_layers.py (")
+    assert find_line(report, "environment").endswith("identical")
+    assert report.splitlines()[-1] == "possible causes: code"
+    code, _, error = run_replay(process, "--trust=my_code")
     assert code == 1
-    assert "copies in 'first/code' contain modules that are not trusted: my_layers.py\n" in refused
-    code, report, _ = replayed(process, "trust=my_code,my_layers")
+    assert "copies in 'first/code' contain modules that are not trusted: my_layers.py\n" in error
+    code, report, _ = run_replay(process, "--trust=my_code,my_layers")
     assert code == 0, report
-    assert line(report, "code").endswith("rebuilt from the run's commit and changes")
+    assert find_line(report, "code").endswith("rebuilt from the run's commit and changes")
 
 
 @pytest.mark.slow
-def test_the_recorded_config_is_replayed_also_where_its_file_has_changed(run, process, tmp_path):
+def test_the_recorded_config_is_replayed_even_if_its_file_has_changed(run, process, tmp_path):
     (tmp_path / "conf/model/mine.yaml").write_text(MODEL.replace("width: 3", "width: 5"))
-    code, report, _ = replayed(process, "trust=my_code")
+    code, report, _ = run_replay(process, "--trust=my_code")
     assert code == 0, report
 
 
 @pytest.mark.slow
-def test_an_extended_run_is_replayed_in_its_whole_length(run, process, tmp_path):
-    extended = process("resume", "first", "trainer.max_epochs=2", "trust=my_code")
+def test_an_extended_run_is_replayed_in_full_length(run, process, tmp_path):
+    extended = process("resume", "first", "trainer.max_epochs=2", "--trust=my_code")
     assert extended.code == 0, extended.err
-    code, report, _ = replayed(process, "trust=my_code")
+    code, report, _ = run_replay(process, "--trust=my_code")
     assert code == 0, report
     [replay] = (tmp_path / "outputs/replays").iterdir()
     assert json.loads((replay / "result.json").read_text())["epochs"] == 2
 
 
 @pytest.mark.slow
-def test_a_run_that_was_resumed_with_other_code_is_not_blamed_on_the_environment(run, process, tmp_path):
+def test_code_changed_at_a_resumption_is_reported_as_the_cause(run, process, tmp_path):
     (tmp_path / "my_layers.py").write_text("from torch.nn import Sigmoid as act\n")
-    words = ["resume", "first", "trainer.max_epochs=2", "trust=my_code", "accept_changes=true"]
-    assert process(*words).code == 0
-    code, report, _ = replayed(process, "trust=my_code")
+    arguments = ["resume", "first", "trainer.max_epochs=2", "--trust=my_code", "accept_changes=true"]
+    assert process(*arguments).code == 0
+    code, report, _ = run_replay(process, "--trust=my_code")
     assert code == 1
-    assert "changed at a resumption (my_layers.py: changed -> nothing)" in line(report, "code")
-    assert report.splitlines()[-1] == "what could be to blame: code"
+    assert "changed at a resumption (my_layers.py: changed -> nothing)" in find_line(report, "code")
+    assert report.splitlines()[-1] == "possible causes: code"
 
 
-def test_a_choice_of_a_file_is_no_change_of_a_value(run, process):
-    outcome = process("replay", "first", "model=linear", "trust=my_code")
+def test_a_group_choice_cannot_be_changed(run, process):
+    outcome = process("replay", "first", "model=linear", "--trust=my_code")
     assert outcome.code == 1
     assert outcome.err == ("error: replay: 'model=linear': only single values can be changed, as in optimizer.lr=0.1\n")

@@ -1,4 +1,4 @@
-"""`trainer runs` and `trainer compare`: which runs, in which order, in which form; in what two differ."""
+"""Tests of `trainer runs` and `trainer compare`."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def sweep(command):
-    """Three short runs."""
+    """Run a sweep of three short jobs and return their directories."""
     outcome = command(
         "-m", "data=xor", "trainer.max_epochs=2", "optimizer.lr=0.1,0.01,0.001", "hydra.sweep.dir=outputs/s"
     )
@@ -17,22 +17,22 @@ def sweep(command):
     return [f"outputs/s/{number}" for number in range(3)]
 
 
-def test_runs_are_listed_kept_sorted_and_told_in_every_form(sweep, command, monkeypatch):
+def test_runs_are_filtered_sorted_and_printed_in_every_format(sweep, command, monkeypatch):
     rows = json.loads(command("runs", "--json").out)
     assert [row["run"] for row in rows] == sweep
     assert [row["changed"] for row in rows] == ["optimizer.lr=0.1", "optimizer.lr=0.01", "optimizer.lr=0.001"]
     assert {row["state"] for row in rows} == {"finished"}
 
     by_loss = sorted(rows, key=lambda row: row["test/loss"])
-    best = [row["run"] for row in json.loads(command("runs", "sort=test/loss", "--json").out)]
+    best = [row["run"] for row in json.loads(command("runs", "--sort=test/loss", "--json").out)]
     assert best == [row["run"] for row in by_loss]
-    assert [*reversed(best)] == [row["run"] for row in json.loads(command("runs", "sort=-test/loss", "--json").out)]
+    assert [*reversed(best)] == [row["run"] for row in json.loads(command("runs", "--sort=-test/loss", "--json").out)]
 
-    kept = json.loads(command("runs", "optimizer.lr!=0.01", f"test/loss<{by_loss[-1]['test/loss']}", "--json").out)
-    assert {row["run"] for row in kept} == {row["run"] for row in by_loss[:-1]} - {sweep[1]}
+    selected = json.loads(command("runs", "optimizer.lr!=0.01", f"test/loss<{by_loss[-1]['test/loss']}", "--json").out)
+    assert {row["run"] for row in selected} == {row["run"] for row in by_loss[:-1]} - {sweep[1]}
 
-    read = [*csv.DictReader(io.StringIO(command("runs", "--csv").out))]
-    assert [float(row["test/loss"]) for row in read] == [row["test/loss"] for row in rows]
+    csv_rows = [*csv.DictReader(io.StringIO(command("runs", "--csv").out))]
+    assert [float(row["test/loss"]) for row in csv_rows] == [row["test/loss"] for row in rows]
     lines = command("runs", "outputs/s", "--markdown").out.splitlines()
     assert (len(lines), lines[0].split(" | ")[:3]) == (5, ["| run", "changed", "state"])
     monkeypatch.setenv("COLUMNS", "150")
@@ -40,36 +40,36 @@ def test_runs_are_listed_kept_sorted_and_told_in_every_form(sweep, command, monk
 
 
 def test_two_runs_are_compared(sweep, command):
-    told = json.loads(command("compare", *sweep[:2], "--json").out)
-    assert told["differences"] == {"config": {"optimizer.lr": [0.1, 0.01]}}
-    assert told["metrics"]["test/loss"][0] != told["metrics"]["test/loss"][1]
+    comparison = json.loads(command("compare", *sweep[:2], "--json").out)
+    assert comparison["differences"] == {"config": {"optimizer.lr": [0.1, 0.01]}}
+    assert comparison["metrics"]["test/loss"][0] != comparison["metrics"]["test/loss"][1]
     out = command("compare", *sweep[:2]).out
     assert "optimizer.lr" in out
     assert sum(line.startswith("  val/loss ") for line in out.splitlines()) >= 2  # a curve for each
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
-        (["runs", "nowhere"], "runs: no folder 'nowhere'"),
-        (["runs", "outputs", "--jsn"], "runs: --jsn: give one of --csv, --markdown, --json, or none"),
+        (["runs", "nowhere"], "runs: no directory 'nowhere'"),
+        (["runs", "outputs", "--jsn"], "runs: unrecognized arguments: --jsn; did you mean '--json'"),
         (["runs", "optimizer.lrr=1"], "has no key 'optimizer.lrr'; did you mean 'optimizer.lr'"),
-        (["runs", "test/loss<small"], "test/loss is compared with 'small', which is no number"),
-        (["runs", "sort=test/los"], "no column 'test/los' to sort by; did you mean 'test/loss'"),
-        (["compare", "outputs/s/0"], "compare: name two run directories"),
-        (["compare", "outputs/s/0", "outputs/s"], "'outputs/s' is no run directory"),
-        (["replay"], "replay: name a run directory first"),
+        (["runs", "test/loss<small"], "runs: test/loss: 'small' is not a number"),
+        (["runs", "--sort=test/los"], "no column 'test/los' to sort by; did you mean 'test/loss'"),
+        (["compare", "outputs/s/0"], "compare: the following arguments are required: second"),
+        (["compare", "outputs/s/0", "outputs/s"], "'outputs/s' is not a run directory"),
+        (["replay"], "replay: the following arguments are required: run"),
     ],
 )
-def test_a_mistake_gets_one_message(words, message, command):
+def test_errors_are_reported_in_one_line(arguments, message, command):
     command("data=xor", "trainer.max_epochs=1", "hydra.run.dir=outputs/s/0")
-    outcome = command(*words)
-    assert outcome.code == 1
+    outcome = command(*arguments)
+    assert outcome.code == (2 if "argument" in message else 1)
     assert outcome.err.startswith("error: ")
     assert message in outcome.err
     assert len(outcome.err.splitlines()) == 1
 
 
-def test_an_empty_folder_has_no_runs(command, tmp_path):
+def test_an_empty_directory_has_no_runs(command, tmp_path):
     (tmp_path / "outputs").mkdir()
     assert command("runs").out == "no runs\n"

@@ -1,4 +1,4 @@
-"""Signatures told from the source: as Python itself tells them, with what the docstrings say."""
+"""Tests of signatures and argument descriptions read from source files."""
 
 import inspect
 from pathlib import Path
@@ -13,14 +13,14 @@ from trainer.core.errors import UserError
 CONF = Path(__file__).resolve().parents[3] / "conf"
 
 
-def targets_in(node):
+def find_targets(node):
     if isinstance(node, dict):
-        return {node.get("_target_"), *(target for child in node.values() for target in targets_in(child))} - {None}
+        return {node.get("_target_"), *(target for child in node.values() for target in find_targets(child))} - {None}
     return set()
 
 
 TARGETS = {
-    target for file in CONF.glob("*/*.yaml") for target in targets_in(OmegaConf.to_container(OmegaConf.load(file)))
+    target for file in CONF.glob("*/*.yaml") for target in find_targets(OmegaConf.to_container(OmegaConf.load(file)))
 }
 OTHERS = {
     "torch.optim.RMSprop",
@@ -91,8 +91,8 @@ class Base:
 
 
 @pytest.fixture
-def mine(tmp_path, monkeypatch):
-    """Two modules of a user, which must not be imported."""
+def user_modules(tmp_path, monkeypatch):
+    """Create two user modules that must not be imported."""
     (tmp_path / "mine.py").write_text(CODE)
     (tmp_path / "elsewhere.py").write_text(ELSEWHERE)
     monkeypatch.syspath_prepend(tmp_path)
@@ -100,65 +100,66 @@ def mine(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("target", sorted(TARGETS | OTHERS))
-def test_a_signature_is_the_one_that_python_tells(target):
-    named = [p for p in inspect.signature(resolve_name(target)).parameters.values() if p.kind not in (2, 4)]
-    told = signature(target)
-    assert [each.name for each in told.parameters] == [p.name for p in named]
-    assert [each.required for each in told.parameters] == [p.default is p.empty for p in named]
-    assert told.summary
-    assert told.file.read_text().splitlines()[told.line - 1].lstrip().startswith(("class ", "def ", "@"))
+def test_a_signature_equals_that_of_inspect(target):
+    expected = [p for p in inspect.signature(resolve_name(target)).parameters.values() if p.kind not in (2, 4)]
+    result = signature(target)
+    assert [parameter.name for parameter in result.parameters] == [p.name for p in expected]
+    assert [parameter.required for parameter in result.parameters] == [p.default is p.empty for p in expected]
+    assert result.summary
+    assert result.file.read_text().splitlines()[result.line - 1].lstrip().startswith(("class ", "def ", "@"))
 
 
 @pytest.mark.parametrize("target", sorted(target for target in TARGETS if target.startswith("trainer.")))
-def test_every_argument_of_ours_has_a_type(target):
-    assert [each.name for each in signature(target).parameters if not each.annotation] == []
+def test_every_argument_of_this_package_has_a_type(target):
+    assert [parameter.name for parameter in signature(target).parameters if not parameter.annotation] == []
 
 
-def test_what_stands_in_the_docstring_is_told_of_each_argument():
+def test_arguments_have_descriptions_from_docstrings():
     adam, cnn, diabetes = map(
         signature, ("torch.optim.Adam", "trainer.model.cnn.CNN", "trainer.data.diabetes.Diabetes")
     )
-    assert adam["eps"].doc.startswith("term added to the denominator")  # out of an f-string that makes `__doc__`
-    assert cnn["kernel_size"].doc == "Side of the square convolutions, in pixels; odd, where they pad."
+    assert adam["eps"].doc.startswith("term added to the denominator")  # from an f-string assigned to `__doc__`
+    assert cnn["kernel_size"].doc == "Side of the square kernels in pixels; odd if `padding` is true."
     assert cnn["kernel_size"].default == "3"
-    assert diabetes["batch_size"].doc == "Training examples a step, in each process."  # "See `TensorData`", two up
-    assert all(each.doc for each in signature("pytorch_lightning.Trainer").parameters)
+    # "See `TensorData`", in a base class two levels up
+    assert diabetes["batch_size"].doc == "Training examples per step, in each process."
+    assert all(parameter.doc for parameter in signature("pytorch_lightning.Trainer").parameters)
 
 
-def test_an_alias_is_written_out():
+def test_aliases_are_expanded():
     assert signature("trainer.model.lstm.LSTM")["cell"].annotation == "Literal['lstm', 'gru', 'rnn']"
     assert "Literal['transformer-engine'" in signature("pytorch_lightning.Trainer")["precision"].annotation
 
 
-def test_a_class_is_read_without_being_run(mine):
-    told = signature("mine.Net")
-    assert [(p.name, p.annotation, p.default, p.kind, p.doc) for p in told.parameters] == [
+def test_a_class_is_read_without_being_imported(user_modules):
+    result = signature("mine.Net")
+    assert [(p.name, p.annotation, p.default, p.kind, p.doc) for p in result.parameters] == [
         ("size", "Literal['small', 'large']", "'small'", "positional-only", "How large."),
         ("names", "Sequence[str]", "()", "keyword-only", ""),
         ("seed", "int", None, "keyword-only", "Of the weights."),
         ("depth", "float", "2.0", "positional or keyword", "How deep."),
     ]
-    assert not told.takes_any
-    assert (told.summary, told.file, told.line) == ("A net.", mine / "mine.py", 10)
-    assert signature("mine.Heir").parameters == told.parameters
+    assert not result.accepts_kwargs
+    assert (result.summary, result.file, result.line) == ("A net.", user_modules / "mine.py", 10)
+    assert signature("mine.Heir").parameters == result.parameters
 
 
-def test_functions_dataclasses_and_methods_are_read_too(mine):
+def test_functions_dataclasses_and_methods_are_read_too(user_modules):
     make, fields = signature("mine.make"), signature("mine.Fields")
-    assert [each.name for each in make.parameters] == ["first", "second"]
-    assert make.takes_any
+    assert [parameter.name for parameter in make.parameters] == ["first", "second"]
+    assert make.accepts_kwargs
     assert make["second"].annotation == "list[Literal['small', 'large']] | None"
     assert [(p.name, p.default, p.doc) for p in fields.parameters] == [
         ("must", None, ""),
         ("late", "list()", "A list."),
     ]
-    assert [each.name for each in signature("mine.Steps.begin").parameters] == ["count"]
+    assert [parameter.name for parameter in signature("mine.Steps.begin").parameters] == ["count"]
     assert "must" in fields
     assert "hidden" not in fields
 
 
-def test_what_is_not_written_in_python_may_take_anything(mine):
-    assert signature("mine.Compiled").takes_any
+def test_a_compiled_base_class_accepts_any_argument(user_modules):
+    assert signature("mine.Compiled").accepts_kwargs
 
 
 @pytest.mark.parametrize(
@@ -166,13 +167,13 @@ def test_what_is_not_written_in_python_may_take_anything(mine):
     [
         ("mine.Nett", "'mine.Nett' is no class or function in a Python file; did you mean 'Net'?"),
         ("mine.Size", "'mine.Size' is no class or function in a Python file"),
-        ("nowhere.Net", "no module 'nowhere' is found"),
+        ("nowhere.Net", "there is no module 'nowhere'"),
         ("torch.optim.Adm", "did you mean 'Adam'"),
         ("time.sleep", "'time.sleep' is no class or function in a Python file"),
         ("", "'' is no class or function in a Python file"),
     ],
 )
-def test_what_is_not_there_is_refused_by_name(target, message, mine):
-    with pytest.raises(UserError) as refusal:
+def test_unknown_targets_are_reported(target, message, user_modules):
+    with pytest.raises(UserError) as error:
         signature(target)
-    assert message in str(refusal.value)
+    assert message in str(error.value)

@@ -1,4 +1,4 @@
-"""Labels: a label that is not listed, or that is nearly another one, is refused by its line and never another class."""
+"""Encoding of class labels, with errors for unknown and similar labels."""
 
 import shlex
 
@@ -13,26 +13,26 @@ from trainer.data.table import Table
 LARGE = [f"1234567890123456789{digit}" for digit in "123"]  # equal as floats
 
 
-def table(folder, labels, **settings):
-    """A table of these labels, in the order of their rows: its column x counts them."""
+def table(directory, labels, **settings):
+    """Return a table with these labels; its column x is the row number."""
     rows = [f"{number},{number % 3},{label}" for number, label in enumerate(labels)]
-    (folder / "some.csv").write_text("\n".join(["x,y,answer", *rows]), encoding="utf-8")
-    data = Table(**{"path": "some.csv", "dir": str(folder), "features": 2} | settings)
+    (directory / "some.csv").write_text("\n".join(["x,y,answer", *rows]), encoding="utf-8")
+    data = Table(**{"path": "some.csv", "dir": str(directory), "features": 2} | settings)
     data.setup("fit")
     return data
 
 
-def reviews(folder, labels, **settings):
-    """Reviews with these labels; each text has one word more than the one before."""
+def reviews(directory, labels, **settings):
+    """Return reviews with these labels; each text is one word longer than the previous one."""
     rows = [f"{'film ' * (number + 1)},{label}" for number, label in enumerate(labels)]
-    (folder / "some.csv").write_text("\n".join(["review,sentiment", *rows]), encoding="utf-8")
-    data = IMDB(**{"path": "some.csv", "dir": str(folder), "val_size": 2, "test_size": 2} | settings)
+    (directory / "some.csv").write_text("\n".join(["review,sentiment", *rows]), encoding="utf-8")
+    data = IMDB(**{"path": "some.csv", "dir": str(directory), "val_size": 2, "test_size": 2} | settings)
     data.setup("fit")
     return data
 
 
-def found(data):
-    """The class of each row, by its name, in the order of the file."""
+def decode_classes(data):
+    """Return the class name of each row, in the order of the file."""
     splits = data.splits.values()
     if isinstance(data, Table):
         order = torch.cat([split.inputs[:, 0] for split in splits]).tolist()
@@ -42,10 +42,10 @@ def found(data):
     return [data.class_names[target] for _, target in sorted(zip(order, targets, strict=True))]
 
 
-def refused(read, folder, labels, **settings):
-    with pytest.raises(UserError) as refusal:
-        read(folder, labels, **settings)
-    return str(refusal.value).replace(f"{folder}/", "")
+def read_error(read, directory, labels, **settings):
+    with pytest.raises(UserError) as error:
+        read(directory, labels, **settings)
+    return str(error.value).replace(f"{directory}/", "")
 
 
 @pytest.mark.parametrize(("read", "column"), [(table, "answer"), (reviews, "sentiment")])
@@ -60,29 +60,31 @@ def refused(read, folder, labels, **settings):
         ([*LARGE] * 4, LARGE[:2], 2, f"'{LARGE[2]}' is not in data.class_names"),
     ],
 )
-def test_a_label_that_is_not_listed_is_refused_by_its_line_with_what_to_set(
+def test_an_unknown_label_is_an_error_with_its_line_and_the_override(
     tmp_path, read, column, labels, class_names, row, message
 ):
-    said = refused(read, tmp_path, labels, class_names=class_names, **({"missing": []} if read is table else {}))
-    assert said.startswith(f"some.csv, line {row + 2}, column '{column}': {message}")
-    every = ",".join(sorted(map(str, {*labels})))
-    assert said.endswith(f"\n  for all labels of the file: set 'data.class_names=[{every}]'".replace("nan", '"nan"'))
+    text = read_error(read, tmp_path, labels, class_names=class_names, **({"missing": []} if read is table else {}))
+    assert text.startswith(f"some.csv, line {row + 2}, column '{column}': {message}")
+    labels_text = ",".join(sorted(map(str, {*labels})))
+    assert text.endswith(
+        f"\n  for all labels of the file: set 'data.class_names=[{labels_text}]'".replace("nan", '"nan"')
+    )
 
 
 @pytest.mark.parametrize("read", [table, reviews])
-@pytest.mark.parametrize("spelt", [("1.0", "0.0"), ("1", "0"), ("1e0", "-0"), ("\N{FULLWIDTH DIGIT ONE}", "0")])
-def test_numbers_are_the_classes_of_the_same_value_in_whatever_order_they_are_listed(tmp_path, read, spelt):
-    labels = [*spelt, *spelt, spelt[0]] * 2
-    assert found(read(tmp_path, labels, class_names=[1, 0])) == ["1", "0", "1", "0", "1"] * 2
+@pytest.mark.parametrize("spellings", [("1.0", "0.0"), ("1", "0"), ("1e0", "-0"), ("\N{FULLWIDTH DIGIT ONE}", "0")])
+def test_numeric_labels_are_compared_by_value(tmp_path, read, spellings):
+    labels = [*spellings, *spellings, spellings[0]] * 2
+    assert decode_classes(read(tmp_path, labels, class_names=[1, 0])) == ["1", "0", "1", "0", "1"] * 2
 
 
 @pytest.mark.parametrize("read", [table, reviews])
-def test_indices_stand_for_classes_with_names_of_words_only_if_they_count_from_0(tmp_path, read):
+def test_indices_are_accepted_for_text_labels_only_if_they_start_at_0(tmp_path, read):
     names = ["a", "b", "c", "d"]
-    assert found(read(tmp_path, "0123312001", class_names=names)) == [*"abcddbcaab"]
-    said = refused(read, tmp_path, "1232112332", class_names=names)
+    assert decode_classes(read(tmp_path, "0123312001", class_names=names)) == [*"abcddbcaab"]
+    message = read_error(read, tmp_path, "1232112332", class_names=names)
     column = "answer" if read is table else "sentiment"
-    assert said == (
+    assert message == (
         f"data.class_names: some.csv, column '{column}', has 1, 2, 3, but no 0, and classes are counted from 0 to 3; "
         "for the labels of the file: set 'data.class_names=[1,2,3]'"
     )
@@ -98,18 +100,18 @@ def test_indices_stand_for_classes_with_names_of_words_only_if_they_count_from_0
         (["no", "caf\u00e9", "cafe\u0301"], "'cafe\u0301' in line 4", "'caf\u00e9' in line 3"),
     ],
 )
-def test_labels_that_are_nearly_the_same_are_not_offered_as_classes(tmp_path, labels, first, second):
-    said = refused(table, tmp_path, labels * 3)
-    assert said.endswith(
+def test_nearly_equal_labels_are_not_suggested_as_classes(tmp_path, labels, first, second):
+    message = read_error(table, tmp_path, labels * 3)
+    assert message.endswith(
         f"{first} and {second} are nearly the same label: make them one in the file, or list both as classes"
     )
 
 
-def test_case_matters_in_a_table_and_in_reviews_only_where_both_cases_are_listed(tmp_path):
+def test_case_matters_in_tables_and_in_reviews_only_if_both_cases_are_listed(tmp_path):
     for read in (table, reviews):
-        assert found(read(tmp_path, "aAaAaAaAaA", class_names=["A", "a"])) == [*"aAaAaAaAaA"]
-    assert found(reviews(tmp_path, ["Neg", "POSITIVE"] * 5)) == ["negative", "positive"] * 5
-    assert "line 3, column 'answer': 'Yes' is not in data.class_names; did you mean 'yes'?" in refused(
+        assert decode_classes(read(tmp_path, "aAaAaAaAaA", class_names=["A", "a"])) == [*"aAaAaAaAaA"]
+    assert decode_classes(reviews(tmp_path, ["Neg", "POSITIVE"] * 5)) == ["negative", "positive"] * 5
+    assert "line 3, column 'answer': 'Yes' is not in data.class_names; did you mean 'yes'?" in read_error(
         table, tmp_path, ["no", "Yes"] * 5, class_names=["no", "yes"]
     )
 
@@ -122,18 +124,18 @@ def test_case_matters_in_a_table_and_in_reviews_only_where_both_cases_are_listed
         (["1", "0", "1.0"], "'1.0' and '1' are the same"),
     ],
 )
-def test_a_class_may_have_one_name_alone(kind, names, message):
+def test_class_names_must_be_different(kind, names, message):
     settings = {"features": 2} if kind is Table else {}
-    with pytest.raises(UserError, match=f"^data.class_names: {message}; give each class a name of its own$"):
+    with pytest.raises(UserError, match=f"^data.class_names: {message}; expected different names$"):
         kind(path="none.csv", class_names=names, **settings)
 
 
 @pytest.mark.parametrize(
     "label", ["s\u00e9tosa", 'he said "x"', "a\\b", "it's", "a:b", "null", "nan", "1e3", "0x1", "a,b", "-1", "007", "~"]
 )
-def test_what_is_offered_for_labels_of_any_kind_is_read_as_these_labels(tmp_path, label):
+def test_the_suggested_override_is_parsed_as_the_labels(tmp_path, label):
     quoted = '"' + label.replace('"', '""') + '"'
-    said = refused(table, tmp_path, ["plain", quoted] * 5, missing=[])
-    [word] = shlex.split(said.rpartition("; set ")[2])
-    config = trainer.configure("data=table", "data.path=some.csv", "data.features=2", word)
+    message = read_error(table, tmp_path, ["plain", quoted] * 5, missing=[])
+    [override] = shlex.split(message.rpartition("; set ")[2])
+    config = trainer.configure("data=table", "data.path=some.csv", "data.features=2", override)
     assert {*config.data.class_names} == {"plain", label}

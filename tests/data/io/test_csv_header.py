@@ -1,11 +1,11 @@
-"""The first line of a CSV file: a row of data is not lost as names of columns, in training and in predictions."""
+"""The header check of CSV files, in training and in predictions."""
 
 import pytest
 import torch
 
 from trainer.core.errors import UserError
 from trainer.data.imdb import IMDB
-from trainer.data.preprocessing.tabular import Rows
+from trainer.data.preprocessing.tabular import TabularPreprocessing
 from trainer.data.stock import Stock
 from trainer.data.table import Table
 
@@ -15,24 +15,24 @@ FILMS = [f"film number {n},{('positive', 'negative')[n % 2]}" for n in range(10)
 DAYS = [f"2024-01-{n + 10},{n + 1.5},{n + 2}" for n in range(20)]
 
 
-def table(folder, **settings):
+def table(directory, **settings):
     names = ["lily", "rose"]
-    Table(**{"path": "some.csv", "dir": str(folder), "features": 2, "class_names": names} | settings).setup("fit")
+    Table(**{"path": "some.csv", "dir": str(directory), "features": 2, "class_names": names} | settings).setup("fit")
 
 
-def reviews(folder, **settings):
-    IMDB(**{"path": "some.csv", "dir": str(folder), "val_size": 2, "test_size": 2} | settings).setup("fit")
+def reviews(directory, **settings):
+    IMDB(**{"path": "some.csv", "dir": str(directory), "val_size": 2, "test_size": 2} | settings).setup("fit")
 
 
-def prices(folder, **settings):
-    Stock(**{"path": "some.csv", "dir": str(folder), "price_column": 1, "look_back": 2} | settings).setup("fit")
+def prices(directory, **settings):
+    Stock(**{"path": "some.csv", "dir": str(directory), "price_column": 1, "window": 2} | settings).setup("fit")
 
 
-def refused(read, folder, lines, **settings):
-    (folder / "some.csv").write_text("\n".join(lines))
-    with pytest.raises(UserError) as refusal:
-        read(folder, **settings)
-    return str(refusal.value).replace(f"{folder}/", "")
+def read_error(read, directory, lines, **settings):
+    (directory / "some.csv").write_text("\n".join(lines))
+    with pytest.raises(UserError) as error:
+        read(directory, **settings)
+    return str(error.value).replace(f"{directory}/", "")
 
 
 @pytest.mark.parametrize(
@@ -50,34 +50,35 @@ def refused(read, folder, lines, **settings):
             id="a word for a missing number",
         ),
         pytest.param(table, NUMBERS, {"class_names": [0, 1]}, "0", "'data.target=\"0\"'", id="numbers alone"),
-        pytest.param(table, NUMBERS, {"task": "values", "target": 0}, "0", "'data.target=\"0\"'", id="values"),
+        pytest.param(table, NUMBERS, {"task": "regression", "target": 0}, "0", "'data.target=\"0\"'", id="regression"),
         pytest.param(reviews, FILMS, {}, "positive", "'data.label_column=\"positive\"'", id="texts"),
         pytest.param(
             reviews, ["a film,Neg", *FILMS], {}, "Neg", "'data.label_column=\"Neg\"'", id="a label of its own"
         ),
     ],
 )
-def test_a_first_line_of_data_is_not_read_as_names(tmp_path, read, lines, settings, cell, example):
-    assert refused(read, tmp_path, lines, **settings) == (
-        f"some.csv, line 1: read as names of columns, but '{cell}' looks like data, as in the rows below; "
+def test_data_in_the_first_line_is_not_read_as_column_names(tmp_path, read, lines, settings, cell, example):
+    assert read_error(read, tmp_path, lines, **settings) == (
+        f"some.csv, line 1: read as column names, but '{cell}' looks like data, as in the rows below; "
         "set data.header=false"
-        + f"\n  if the line does name the columns, set one by its name: {example}"
+        + f"\n  if the line does contain the column names, set one by its name: {example}"
         * bool(example)
     )
     read(tmp_path, **{key: value for key, value in settings.items() if value != "kind"}, header=False)
 
 
-def test_prices_need_a_line_of_names(tmp_path):
-    assert refused(prices, tmp_path, DAYS).startswith(
-        "some.csv, line 1: read as names of columns, but '1.5' looks like data, as in the rows below; "
-        "put a line with the names of the columns above it"
+def test_prices_need_a_header(tmp_path):
+    assert read_error(prices, tmp_path, DAYS).startswith(
+        "some.csv, line 1: read as column names, but '1.5' looks like data, as in the rows below; "
+        "add a line with the column names above it"
     )
 
 
-def test_a_line_of_names_that_is_written_twice_is_named(tmp_path):
+def test_a_repeated_header_is_an_error(tmp_path):
     lines = ["review,sentiment", *FILMS[:5], "review,sentiment", *FILMS[5:]]
-    assert refused(reviews, tmp_path, lines) == (
-        "some.csv, line 7: the same as line 1; remove it if line 1 names the columns, else set data.header=false"
+    assert read_error(reviews, tmp_path, lines) == (
+        "some.csv, line 7: the same as line 1; remove it if line 1 contains the column names, else set "
+        "data.header=false"
     )
 
 
@@ -89,17 +90,17 @@ def test_a_line_of_names_that_is_written_twice_is_named(tmp_path):
         pytest.param(reviews, ["text,positive", *FILMS], {"label_column": "positive"}, id="a name that is a class"),
     ],
 )
-def test_names_that_look_like_data_are_names_if_one_of_them_is_set_or_is_a_word(tmp_path, read, lines, settings):
+def test_names_that_look_like_data_are_accepted_if_one_is_set_or_is_text(tmp_path, read, lines, settings):
     (tmp_path / "some.csv").write_text("\n".join(lines))
     read(tmp_path, **settings)
     if "2024" not in lines[0]:
-        assert "read as names of columns" in refused(read, tmp_path, lines, **{**settings, list(settings)[-1]: 1})
+        assert "read as column names" in read_error(read, tmp_path, lines, **{**settings, list(settings)[-1]: 1})
 
 
-def test_a_line_of_names_that_is_read_as_data_is_refused_with_what_to_set(tmp_path):
+def test_a_header_that_is_read_as_data_is_an_error(tmp_path):
     lines = ["film,mood", *FILMS]
-    assert refused(reviews, tmp_path, lines, header=False).endswith(
-        "'mood' is not in data.class_names; there are: negative, positive; if this line names the columns, set "
+    assert read_error(reviews, tmp_path, lines, header=False).endswith(
+        "'mood' is not in data.class_names; there are: negative, positive; if this line contains the column names, set "
         "data.header=true"
     )
 
@@ -108,51 +109,51 @@ def read_all(preprocessing, file):
     return torch.cat([part.inputs for part in preprocessing.read([file], 4)])
 
 
-def test_a_prediction_reads_columns_of_equal_names_only_where_training_had_them(tmp_path):
-    made = Rows((0, 1), 3, ("a", "a"))
+def test_a_prediction_reads_duplicate_column_names_only_as_in_training(tmp_path):
+    preprocessing = TabularPreprocessing((0, 1), 3, ("a", "a"))
     (tmp_path / "some.csv").write_text("a,a,b\n1,2,x\n")
-    assert read_all(made, tmp_path / "some.csv").tolist() == [[1, 2]]
+    assert read_all(preprocessing, tmp_path / "some.csv").tolist() == [[1, 2]]
     for lines in ("1,2,x\n3,4,x\n", "a,b,a\n1,2,3\n", "b,c\n1,2\n"):
         (tmp_path / "some.csv").write_text(lines)
-        with pytest.raises(UserError, match=r"some.csv, line 1: the columns of the training are named a, a; here "):
-            read_all(made, tmp_path / "some.csv")
+        with pytest.raises(UserError, match=r"some.csv, line 1: columns .*; expected a, a, as in training"):
+            read_all(preprocessing, tmp_path / "some.csv")
 
 
-def test_a_prediction_finds_texts_by_the_name_of_their_column_in_training(tmp_path):
+def test_a_prediction_finds_the_text_column_by_its_name_in_training(tmp_path):
     (tmp_path / "some.csv").write_text("\n".join(["review,sentiment", *FILMS]))
     data = IMDB(path="some.csv", dir=str(tmp_path), val_size=2, test_size=2)
     data.setup("fit")
     (tmp_path / "other.csv").write_text("id,review\n7,film number 8\n")
-    expected = data.preprocessing.stored(["film number 8"])
+    expected = data.preprocessing.encode_texts(["film number 8"])
     assert torch.equal(read_all(data.preprocessing, tmp_path / "other.csv"), expected)
     (tmp_path / "other.csv").write_text("film number 8,positive\nfilm number 9,negative\n")
     with pytest.raises(UserError, match="has no column 'review'; there are: film number 8, positive"):
         read_all(data.preprocessing, tmp_path / "other.csv")
 
 
-def test_a_prediction_reads_a_table_of_texts_whose_cells_are_cut_by_tabs(tmp_path):
+def test_a_prediction_reads_texts_from_a_tab_separated_file(tmp_path):
     (tmp_path / "some.tsv").write_text("\n".join(["review,sentiment", *FILMS]).replace(",", "\t"))
     data = IMDB(path="some.tsv", dir=str(tmp_path), val_size=2, test_size=2, delimiter="\t")
     data.setup("fit")
     assert len(read_all(data.preprocessing, tmp_path / "some.tsv")) == 10
 
 
-def test_a_prediction_without_names_in_training_loses_no_row_of_texts(tmp_path):
+def test_a_prediction_without_names_in_training_does_not_lose_the_first_row(tmp_path):
     data = IMDB(dir=str(tmp_path), synthetic=True, vocabulary_size=50)
     data.setup("fit")
     (tmp_path / "some.csv").write_text("\n".join(FILMS))
-    with pytest.raises(UserError) as refusal:
+    with pytest.raises(UserError) as error:
         read_all(data.preprocessing, tmp_path / "some.csv")
-    assert str(refusal.value).endswith("as in the rows below; put a line with the names of the columns above it")
+    assert str(error.value).endswith("as in the rows below; add a line with the column names above it")
 
 
-def test_a_prediction_finds_prices_by_the_name_of_their_column_in_training(tmp_path):
+def test_a_prediction_finds_the_price_column_by_its_name_in_training(tmp_path):
     (tmp_path / "some.csv").write_text("\n".join(["Date,Close,Open", *DAYS]))
-    data = Stock(path="some.csv", dir=str(tmp_path), price_column=1, look_back=2)
+    data = Stock(path="some.csv", dir=str(tmp_path), price_column=1, window=2)
     data.setup("fit")
     (tmp_path / "other.csv").write_text("\n".join(["Date,Volume,Close", *DAYS]))
     [part] = data.preprocessing.read([tmp_path / "other.csv"], 100)
     assert part.facts["last_price"][-1] == 21  # of the third column
     (tmp_path / "other.csv").write_text("\n".join(DAYS))
-    with pytest.raises(UserError, match=r"as in the rows below; put a line with the names of the columns above it$"):
+    with pytest.raises(UserError, match=r"as in the rows below; add a line with the column names above it$"):
         read_all(data.preprocessing, tmp_path / "other.csv")

@@ -1,4 +1,4 @@
-"""Batches read ahead: the same whoever reads them, and no process outlives its last batch."""
+"""Prefetching of batches by any number of workers, which exit after the last batch."""
 
 import multiprocessing
 import os
@@ -8,70 +8,70 @@ import signal
 import pytest
 import torch
 
-from trainer.core.errors import UserError, mendable
-from trainer.data.loading.prefetch import MOST, read_ahead, workers_for
+from trainer.core.errors import UserError, to_user_error
+from trainer.data.loading.prefetch import MAX_WORKERS, prefetch_batches, resolve_num_workers
 
 NAMES = [["1", "2"], ["3", "4"], ["5"]]
 
 
-def numbers(names):
-    """Stands for reading files."""
+def read_numbers(names):
+    """Return the names as numbers, in place of reading files."""
     if "broken" in names:
-        raise UserError("broken: a picture that cannot be read")
+        raise UserError("broken: an image that cannot be read")
     return torch.tensor([int(name) for name in names])
 
 
-def ahead(names=NAMES, workers=2):
-    return read_ahead(numbers, names, workers=workers, prefetch=2, pinned=False)
+def prefetch(names=NAMES, workers=2):
+    return prefetch_batches(read_numbers, names, workers=workers, prefetch=2, pinned=False)
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 5])
-def test_batches_come_in_their_order_whoever_reads_them(workers):
-    assert [batch.tolist() for batch in ahead(workers=workers)] == [[1, 2], [3, 4], [5]]
+def test_batches_are_in_order_for_any_number_of_workers(workers):
+    assert [batch.tolist() for batch in prefetch(workers=workers)] == [[1, 2], [3, 4], [5]]
 
 
-def test_the_workers_end_with_the_last_batch_though_nobody_asks_for_another():
-    batches = ahead()
+def test_workers_exit_after_the_last_batch():
+    batches = prefetch()
     next(batches)
     assert len(multiprocessing.active_children()) == 2
     assert [next(batches).tolist() for _ in range(2)] == [[3, 4], [5]]
     assert multiprocessing.active_children() == []
 
 
-def test_the_workers_end_where_the_rest_is_not_wanted():
-    batches = ahead()
+def test_workers_exit_if_the_iterator_is_deleted():
+    batches = prefetch()
     next(batches)
     del batches
     assert multiprocessing.active_children() == []
 
 
-def test_workers_are_forked_where_the_process_itself_was_begun_in_another_way():
-    before = multiprocessing.get_start_method()
+def test_workers_are_forked_also_in_a_process_of_a_forkserver():
+    method = multiprocessing.get_start_method()
     multiprocessing.set_start_method("forkserver", force=True)  # as in a job that a sweep runs beside others
     try:
-        batches = ahead()
+        batches = prefetch()
         next(batches)
         assert {type(child).__name__ for child in multiprocessing.active_children()} == {"ForkProcess"}
         del batches
     finally:
-        multiprocessing.set_start_method(before, force=True)
+        multiprocessing.set_start_method(method, force=True)
 
 
-def test_one_batch_is_read_here():
-    assert next(ahead([["1"]])).tolist() == [1]
+def test_one_batch_is_read_without_a_worker():
+    assert next(prefetch([["1"]])).tolist() == [1]
     assert multiprocessing.active_children() == []
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_mistake_that_a_worker_finds_is_told_as_if_it_were_found_here(workers):
-    batches = ahead([["1"], ["broken"], ["2"]], workers)
+def test_an_error_in_a_worker_is_raised_unchanged(workers):
+    batches = prefetch([["1"], ["broken"], ["2"]], workers)
     next(batches)
-    with pytest.raises(UserError, match=r"^broken: a picture that cannot be read$"):
+    with pytest.raises(UserError, match=r"^broken: an image that cannot be read$"):
         next(batches)
 
 
-def test_a_ctrl_c_in_the_terminal_is_left_to_the_run():
-    batches = ahead([[str(number)] for number in range(20)])
+def test_workers_ignore_ctrl_c():
+    batches = prefetch([[str(number)] for number in range(20)])
     next(batches)
     for child in multiprocessing.active_children():
         os.kill(child.pid, signal.SIGINT)
@@ -79,58 +79,56 @@ def test_a_ctrl_c_in_the_terminal_is_left_to_the_run():
 
 
 @pytest.mark.slow
-def test_a_worker_that_was_killed_is_told_with_what_to_type():
-    batches = ahead([[str(number)] for number in range(20)])
+def test_a_killed_worker_is_an_error_with_a_hint():
+    batches = prefetch([[str(number)] for number in range(20)])
     next(batches)
-    with pytest.raises(RuntimeError) as told:  # noqa: PT012  at any moment, also within a step of the training
+    with pytest.raises(RuntimeError) as raised:  # noqa: PT012  at any moment, also within a step of the training
         os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
         list(batches)
     del batches
-    said = str(mendable(told.value, {}))
+    message = str(to_user_error(raised.value, {}))
     assert re.fullmatch(
-        r"data.workers: DataLoader worker .*\n  fewer of them need less memory, data.workers=0 none", said
+        r"data.workers: DataLoader worker .*\n  fewer workers need less memory; data.workers=0 uses none", message
     )
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError, ConnectionRefusedError, EOFError])
-def test_a_worker_that_was_killed_as_it_handed_over_a_batch_is_told_too(error, monkeypatch):
-    def broken_off(*_):
+def test_a_worker_killed_while_it_returned_a_batch_is_an_error(error, monkeypatch):
+    def fail(*_):
         raise error
 
-    batches = ahead()
+    batches = prefetch()
     next(batches)
-    monkeypatch.setattr("multiprocessing.queues._ForkingPickler.loads", broken_off)
-    with pytest.raises(RuntimeError) as told:
+    monkeypatch.setattr("multiprocessing.queues._ForkingPickler.loads", fail)
+    with pytest.raises(RuntimeError) as raised:
         list(batches)
     del batches
-    assert "data.workers=0" in str(mendable(told.value, {}))
+    assert "data.workers=0" in str(to_user_error(raised.value, {}))
 
 
-def test_the_runs_own_random_numbers_are_left_alone():
+def test_the_global_random_state_is_not_changed():
     state = torch.get_rng_state()
-    list(ahead())
+    list(prefetch())
     assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize(
-    ("asked", "cores", "threads", "processes", "workers"),
+    ("configured", "cores", "threads", "processes", "workers"),
     [
         ("auto", 4, None, 1, 3),
         ("auto", 1, None, 1, 0),
         ("auto", 8, "2", 1, 1),  # as in a sweep of four jobs side by side
         ("auto", 2, "8", 1, 1),
         ("auto", 8, None, 2, 3),
-        ("auto", 64, None, 1, MOST),
+        ("auto", 64, None, 1, MAX_WORKERS),
         ("auto", 2, None, 4, 0),
         (5, 1, "1", 1, 5),
         (0, 8, None, 1, 0),
     ],
 )
-def test_unasked_there_is_a_worker_for_each_core_but_the_one_that_trains(
-    asked, cores, threads, processes, workers, monkeypatch
-):
+def test_auto_is_a_worker_per_core_except_one_for_training(configured, cores, threads, processes, workers, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if threads:
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
-    assert workers_for(asked, processes) == workers
+    assert resolve_num_workers(configured, processes) == workers

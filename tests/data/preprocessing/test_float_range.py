@@ -1,4 +1,4 @@
-"""Numbers of any size in tables and prices: brought to one scale without loss, or refused by their line."""
+"""Scaling of numbers of any size in tables and prices, and errors for unusable ones."""
 
 import pytest
 import torch
@@ -8,23 +8,23 @@ from trainer.data.stock import Stock
 from trainer.data.table import Table
 
 
-def table(folder, cells, **settings):
-    """A table whose first column has these cells, one a row, and whose second one counts the rows."""
+def table(directory, cells, **settings):
+    """Return a table with these cells in the first column and the row number in the second."""
     rows = [f"{cell},{number},{number % 2}" for number, cell in enumerate(cells)]
-    (folder / "some.csv").write_text("\n".join(["x,y,answer", *rows]))
-    data = Table(**{"path": "some.csv", "dir": str(folder), "features": 2} | settings)
+    (directory / "some.csv").write_text("\n".join(["x,y,answer", *rows]))
+    data = Table(**{"path": "some.csv", "dir": str(directory), "features": 2} | settings)
     data.setup("fit")
     return data
 
 
-def refused(folder, cells, **settings):
-    with pytest.raises(UserError) as refusal:
-        table(folder, cells, **settings)
-    return str(refusal.value).replace(f"{folder}/", "")
+def read_error(directory, cells, **settings):
+    with pytest.raises(UserError) as error:
+        table(directory, cells, **settings)
+    return str(error.value).replace(f"{directory}/", "")
 
 
 def prepared(data, column=0):
-    """A column as the network gets it, in the order of the file."""
+    """Return a column of network inputs, in the order of the file."""
     inputs = torch.cat([split.inputs for split in data.splits.values()])
     return data.prepare(inputs)[inputs[:, 1].argsort(), column].tolist()
 
@@ -41,7 +41,7 @@ def prepared(data, column=0):
         pytest.param([f"{n}e39" for n in range(10)], id="too large for 32 bits"),
     ],
 )
-def test_a_column_of_numbers_of_any_size_is_brought_to_one_scale(tmp_path, cells):
+def test_columns_of_any_size_are_standardized(tmp_path, cells):
     data = table(tmp_path, cells)
     assert prepared(data) == pytest.approx(prepared(data, column=1), abs=1e-3)
     train = data.prepare(data.splits["train"].inputs)[:, 0]
@@ -49,13 +49,13 @@ def test_a_column_of_numbers_of_any_size_is_brought_to_one_scale(tmp_path, cells
 
 
 @pytest.mark.parametrize("cell", ["1e300", "-1.7e308", "0.1", "123456789012345678"])
-def test_a_column_that_never_changes_becomes_zeros_whatever_its_size(tmp_path, cell):
+def test_a_constant_column_becomes_zeros(tmp_path, cell):
     assert prepared(table(tmp_path, [cell] * 9 + ["?"])) == [0.0] * 10
 
 
-DROP = "write it into data.missing if it stands for a missing number, or leave out column 'x' by data.drop"
+DROP = "add it to data.missing if it means a missing number, or leave out column 'x' by data.drop"
 RANGE = "which is out of the range of 64-bit floats"
-NONE = f"where a number belongs; {DROP}"
+NONE = f"expected a number; {DROP}"
 FEW = "leaves too few digits for the other numbers of its column in 32-bit floats"
 
 
@@ -81,71 +81,71 @@ FEW = "leaves too few digits for the other numbers of its column in 32-bit float
         (["1.5e308", "-1.7e308"] * 5, {}, f"line 2, column 'x': 1.5e308 does not fit into a 32-bit float; {DROP}"),
         (
             [f"{n}e39" for n in range(10)],
-            {"standardise": False},
-            f"line 3, column 'x': 1e39 does not fit into a 32-bit float; set data.standardise=true, or {DROP}",
+            {"standardize": False},
+            f"line 3, column 'x': 1e39 does not fit into a 32-bit float; set data.standardize=true, or {DROP}",
         ),
         (
             [str(1_700_000_000 + n) for n in range(10)],
-            {"standardise": False},
-            f"line 11, column 'x': 1700000009 {FEW}; set data.standardise=true, or {DROP}",
+            {"standardize": False},
+            f"line 11, column 'x': 1700000009 {FEW}; set data.standardize=true, or {DROP}",
         ),
         (
             [f"{n}e-60" for n in range(10)],
-            {"standardise": False},
-            f"line 11, column 'x': 9e-60 {FEW}; set data.standardise=true, or {DROP}",
+            {"standardize": False},
+            f"line 11, column 'x': 9e-60 {FEW}; set data.standardize=true, or {DROP}",
         ),
     ],
 )
-def test_a_number_that_a_network_cannot_use_is_refused_by_its_line(tmp_path, cells, settings, message):
-    assert refused(tmp_path, cells, **settings) == f"some.csv, {message}"
+def test_a_number_that_a_network_cannot_use_is_an_error_with_its_line(tmp_path, cells, settings, message):
+    assert read_error(tmp_path, cells, **settings) == f"some.csv, {message}"
 
 
-def test_numbers_that_differ_in_more_digits_than_a_float_has_are_refused(tmp_path):
-    said = refused(tmp_path, [f"1234567890123456789{n}" for n in range(10)])
-    assert said.startswith("some.csv, column 'x': its numbers differ only in digits that 64-bit floats do not have; ")
+def test_numbers_that_differ_beyond_float_precision_are_an_error(tmp_path):
+    message = read_error(tmp_path, [f"1234567890123456789{n}" for n in range(10)])
+    assert message.startswith("some.csv, column 'x': its numbers differ only beyond the precision of 64-bit floats; ")
 
 
-def test_a_row_far_from_those_of_the_training_is_refused_in_a_prediction(tmp_path):
+def test_a_row_far_from_training_is_an_error_in_a_prediction(tmp_path):
     data = table(tmp_path, range(10))
     (tmp_path / "new.csv").write_text("x,y\n1,2\n1e41,3\n")
-    with pytest.raises(UserError) as refusal:
+    with pytest.raises(UserError) as error:
         next(data.preprocessing.read([tmp_path / "new.csv"], 10))
-    assert str(refusal.value) == f"{tmp_path}/new.csv, line 3, column 'x': 1e41 does not fit into a 32-bit float"
+    assert str(error.value) == f"{tmp_path}/new.csv, line 3, column 'x': 1e41 does not fit into a 32-bit float"
 
 
-def test_a_column_without_a_name_that_counts_the_rows_is_no_feature(tmp_path):
+def test_an_unnamed_row_index_is_an_error(tmp_path):
     rows = [f"{n},{n * n % 7},{n % 2}" for n in range(10)]
     (tmp_path / "some.csv").write_text("\n".join([",x,answer", *rows]))
     for features in (1, 2):
-        with pytest.raises(UserError) as refusal:
+        with pytest.raises(UserError) as error:
             Table(path="some.csv", dir=str(tmp_path), features=features).setup("fit")
-        assert str(refusal.value).endswith(
-            "some.csv, column 0 (counted from 0): has no name and only counts the rows, as pandas writes an index; "
+        assert str(error.value).endswith(
+            "some.csv, column 0 (counted from 0): an unnamed row index as written by pandas; "
             "leave it out: 'data.drop=[0]'"
         )
     Table(path="some.csv", dir=str(tmp_path), features=1, drop=[0]).setup("fit")
 
 
-def stock(folder, prices, **settings):
+def stock(directory, prices, **settings):
     rows = [f"2024-01-{day:02},{price}" for day, price in enumerate(prices, 1)]
-    (folder / "some.csv").write_text("\n".join(["Date,Close", *rows]))
-    data = Stock(**{"path": "some.csv", "dir": str(folder), "look_back": 2, "quantity": "prices"} | settings)
+    (directory / "some.csv").write_text("\n".join(["Date,Close", *rows]))
+    data = Stock(**{"path": "some.csv", "dir": str(directory), "window": 2, "quantity": "prices"} | settings)
     data.setup("fit")
     return data
 
 
-def test_prices_of_any_size_are_brought_to_one_scale(tmp_path):
+def test_prices_of_any_size_are_standardized(tmp_path):
     small, large = (
         stock(tmp_path, [f"{day}e{exponent}" for day in range(1, 21)]).splits["train"].inputs for exponent in (0, 200)
     )
     assert large.flatten().tolist() == pytest.approx(small.flatten().tolist())
 
 
-def test_a_price_that_leaves_no_digits_for_the_others_is_refused_by_its_line(tmp_path):
+def test_a_price_that_leaves_no_digits_for_the_others_is_an_error_with_its_line(tmp_path):
     prices = [*range(1, 8), "1e300", *range(9, 21)]
-    with pytest.raises(UserError) as refusal:
+    with pytest.raises(UserError) as error:
         stock(tmp_path, prices)
-    assert str(refusal.value) == f"{tmp_path}/some.csv, line 9, column 'Close': 1e300 {FEW}; mend or remove the line"
+    assert str(error.value) == f"{tmp_path}/some.csv, line 9, column 'Close': 1e300 {FEW}; fix or remove the line"
     data = stock(tmp_path, range(1, 21))
     (tmp_path / "new.csv").write_text("Date,Close\n2024-01-01,1\n2024-01-02,1e300\n")
     with pytest.raises(UserError, match=r"1e\+300 is too far from the training prices for a 32-bit float$"):

@@ -1,4 +1,4 @@
-"""Pictures from files become what the training data are, or are refused by name."""
+"""Conversion of image files to stored inputs, and errors for other files."""
 
 import numpy as np
 import pytest
@@ -6,14 +6,14 @@ import torch
 from PIL import Image
 
 from trainer.core.errors import UserError
-from trainer.data.cifar10 import IMAGES as CIFAR10
+from trainer.data.cifar10 import PREPROCESSING as CIFAR10
 from trainer.data.digits import Digits
-from trainer.data.mnist import DEVIATION, IMAGES, MEAN
-from trainer.data.preprocessing.base import restored
-from trainer.data.preprocessing.images import Images
+from trainer.data.mnist import MEAN, PREPROCESSING, STD
+from trainer.data.preprocessing.base import restore_preprocessing
+from trainer.data.preprocessing.images import ImagePreprocessing
 
-COLOUR = Images((3, 4, 4), 0.0, 1.0)
-GREY = Images((1, 4, 4), 0.0, 1.0)
+COLOR = ImagePreprocessing((3, 4, 4), 0.0, 1.0)
+GRAY = ImagePreprocessing((1, 4, 4), 0.0, 1.0)
 
 
 def save(pixels, file, **settings):
@@ -26,66 +26,70 @@ def random():
     return np.random.default_rng(0).integers(0, 256, (4, 4, 3), np.uint8)
 
 
-def test_a_png_of_the_right_size_keeps_every_pixel(random, tmp_path):
-    assert torch.equal(COLOUR.picture(save(random, tmp_path / "a.png")), torch.from_numpy(random).permute(2, 0, 1))
-    assert GREY.picture(save(random[..., 0], tmp_path / "b.png"))[0].tolist() == random[..., 0].tolist()
+def test_a_png_of_the_same_size_keeps_every_pixel(random, tmp_path):
+    assert torch.equal(COLOR.read_image(save(random, tmp_path / "a.png")), torch.from_numpy(random).permute(2, 0, 1))
+    assert GRAY.read_image(save(random[..., 0], tmp_path / "b.png"))[0].tolist() == random[..., 0].tolist()
 
 
-def test_grey_becomes_three_equal_colours_and_colours_become_their_brightness(random, tmp_path):
-    grey = COLOUR.picture(save(random[..., 0], tmp_path / "grey.png"))
-    assert grey.tolist() == [random[..., 0].tolist()] * 3
-    green = GREY.picture(save([[[0, 255, 0]] * 4] * 4, tmp_path / "green.png"))
+def test_gray_becomes_three_equal_colors_and_colors_become_their_brightness(random, tmp_path):
+    gray = COLOR.read_image(save(random[..., 0], tmp_path / "grey.png"))
+    assert gray.tolist() == [random[..., 0].tolist()] * 3
+    green = GRAY.read_image(save([[[0, 255, 0]] * 4] * 4, tmp_path / "green.png"))
     assert green.unique().tolist() == [150]  # 0.587 of 255
 
 
 def test_the_range_is_that_of_the_training(tmp_path):
     file = save(np.arange(64).reshape(8, 8) * 4, tmp_path / "a.png")
-    stored = Digits.preprocessing.picture(file)
+    stored = Digits.preprocessing.read_image(file)
     assert (stored.min().item(), stored.max().item()) == (0, 16)
     levels = save((np.arange(64).reshape(8, 8) % 17 * 255 / 16).round(), tmp_path / "levels.png")
-    assert Digits.preprocessing.picture(levels).flatten().tolist() == [level % 17 for level in range(64)]
+    assert Digits.preprocessing.read_image(levels).flatten().tolist() == [level % 17 for level in range(64)]
 
 
-def test_another_size_is_brought_to_that_of_the_training(tmp_path):
-    assert GREY.picture(save(np.full((40, 40), 7), tmp_path / "a.png")).tolist() == [[[7] * 4] * 4]
+def test_another_size_is_resized(tmp_path):
+    assert GRAY.read_image(save(np.full((40, 40), 7), tmp_path / "a.png")).tolist() == [[[7] * 4] * 4]
 
 
-def test_other_proportions_are_refused_until_one_says_what_to_do(tmp_path):
+def test_other_proportions_are_an_error_unless_fit_is_set(tmp_path):
     wide = np.zeros((4, 8))
     wide[:, 2:6] = 200
     file = save(wide, tmp_path / "wide.png")
-    with pytest.raises(UserError, match=r"wide.png: 8x4 pixels, but .* 4x4, .*; add fit=crop, fit=pad or fit=stretch"):
-        GREY.picture(file)
-    crop, pad, stretch = (Images((1, 4, 4), 0.0, 1.0, fit=fit).picture(file) for fit in ("crop", "pad", "stretch"))
+    with pytest.raises(
+        UserError, match=r"wide.png: 8x4 pixels, but .* 4x4, .*; choose how to fit it: --fit crop, pad or stretch"
+    ):
+        GRAY.read_image(file)
+    crop, pad, stretch = (
+        ImagePreprocessing((1, 4, 4), 0.0, 1.0, fit=fit).read_image(file) for fit in ("crop", "pad", "stretch")
+    )
     assert crop.unique().tolist() == [200]
     assert pad[0, 0].tolist() == [0] * 4
     assert stretch[0, 0, 0] < 100 < stretch[0, 0, 1]
 
 
-def test_ink_on_paper_can_be_inverted_and_what_is_added_then_is_dark_too(tmp_path):
+def test_inverted_images_are_padded_with_black(tmp_path):
     file = save(np.full((4, 8), 255), tmp_path / "paper.png")
-    assert Images((1, 4, 4), 0.0, 1.0, fit="pad", invert=True).picture(file).unique().tolist() == [0]
+    assert ImagePreprocessing((1, 4, 4), 0.0, 1.0, fit="pad", invert=True).read_image(file).unique().tolist() == [0]
 
 
-def test_sixteen_bits_are_scaled_and_not_cut_off(tmp_path):
+def test_sixteen_bits_are_scaled(tmp_path):
     Image.fromarray(np.full((4, 4), 32896, np.uint16)).save(tmp_path / "deep.png")
-    assert GREY.picture(tmp_path / "deep.png").unique().tolist() == [128]
+    assert GRAY.read_image(tmp_path / "deep.png").unique().tolist() == [128]
 
 
-def test_a_photograph_is_turned_as_the_camera_was_held(tmp_path):
+def test_a_photograph_is_rotated_by_its_exif_orientation(tmp_path):
     half = np.zeros((4, 4))
     half[:, 2:] = 255  # right
     exif = Image.Exif()
     exif[0x0112] = 3  # by 180 degrees
     Image.fromarray(half.astype(np.uint8)).save(tmp_path / "a.png", exif=exif)
-    assert GREY.picture(tmp_path / "a.png")[0, 0].tolist() == [255, 255, 0, 0]
+    assert GRAY.read_image(tmp_path / "a.png")[0, 0].tolist() == [255, 255, 0, 0]
 
 
 def test_a_directory_is_read_in_the_order_of_names(tmp_path):
     for name, level in (("b.png", 2), ("a.JPG", 1), ("c.jpeg", 3)):
         save(np.full((4, 4), level * 50), tmp_path / name)
-    (tmp_path / "notes.txt").write_text("no picture")
-    parts = [*GREY.read([tmp_path], 2)]
+    (tmp_path / "notes.txt").write_text("no image")
+    parts = [*GRAY.read([tmp_path], 2)]
     assert [len(part.inputs) for part in parts] == [2, 1]
     assert [source[-6:] for part in parts for source in part.sources] == ["/a.JPG", "/b.png", "c.jpeg"]
     assert torch.cat([part.inputs for part in parts])[:, 0, 0, 0].tolist() == [50, 100, 150]
@@ -99,36 +103,36 @@ def corrupt(path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: path.write_text("text"), "a.png: no picture"),
-        (lambda path: path.write_bytes(b""), "a.png: no picture"),
-        (corrupt, "a.png: a picture that cannot be read"),
+        (lambda path: path.write_text("text"), "a.png: not an image"),
+        (lambda path: path.write_bytes(b""), "a.png: not an image"),
+        (corrupt, "a.png: an image that cannot be read"),
         (lambda path: save(np.full((4, 4, 4), 100), path), "a.png: has transparent pixels"),
         (lambda path: None, "a.png: no such file"),
-        (lambda path: path.mkdir(), "a.png: no file in it that ends in .png or"),
+        (lambda path: path.mkdir(), "a.png: no files ending in .png or"),
         (
             lambda path: Image.new("L", (4, 4)).save(
                 path, "GIF", save_all=True, append_images=[Image.new("L", (4, 4), 9)]
             ),
-            "a.png: has 2 pictures in it",
+            "a.png: has 2 images in it",
         ),
     ],
 )
-def test_what_is_no_picture_is_refused_by_name(make, message, tmp_path):
+def test_invalid_files_are_errors(make, message, tmp_path):
     make(tmp_path / "a.png")
     with pytest.raises(UserError, match=message):
-        [*GREY.read([tmp_path / "a.png"], 2)]
+        [*GRAY.read([tmp_path / "a.png"], 2)]
 
 
-def test_bytes_become_numbers_as_they_always_did():
+def test_bytes_become_standardized_numbers():
     levels = torch.arange(256, dtype=torch.uint8)
-    expected = levels.float().sub_(255 * MEAN).mul_(1 / (255 * DEVIATION))
-    assert torch.equal(IMAGES.prepare(levels), expected)
+    expected = levels.float().sub_(255 * MEAN).mul_(1 / (255 * STD))
+    assert torch.equal(PREPROCESSING.prepare(levels), expected)
     assert torch.equal(Digits.preprocessing.prepare(levels[:17]), levels[:17] / 16.0)
 
 
-def test_what_comes_out_of_a_checkpoint_prepares_the_same_numbers(tmp_path):
+def test_restored_preprocessing_prepares_the_same_numbers(tmp_path):
     torch.save(CIFAR10.state(), tmp_path / "state.pt")
-    again = restored(torch.load(tmp_path / "state.pt", weights_only=True))
+    restored = restore_preprocessing(torch.load(tmp_path / "state.pt", weights_only=True))
     inputs = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
-    assert torch.equal(again.prepare(inputs), CIFAR10.prepare(inputs))
+    assert torch.equal(restored.prepare(inputs), CIFAR10.prepare(inputs))
     assert "fit" not in CIFAR10.state()

@@ -1,4 +1,4 @@
-"""Max-pooling: PyTorch's numbers to the last bit, by two calls where no gradients are wanted."""
+"""Max-pooling with results equal to PyTorch's."""
 
 import pytest
 import torch
@@ -7,17 +7,17 @@ from torch import nn
 from trainer.core.spec import DataSpec
 from trainer.model.cnn import CNN
 from trainer.model.layers import max_pool
-from trainer.model.layers.max_pool import FEWEST, MaxPool2d
+from trainer.model.layers.max_pool import MIN_ELEMENTS, MaxPool2d
 
 SIDE = 16
 
 
 @pytest.fixture
-def quick(monkeypatch):
-    """The images that were pooled without PyTorch's own pooling, two calls for each."""
-    seen, maximum = [], torch.maximum
-    monkeypatch.setattr(torch, "maximum", lambda *given: (seen.append(given), maximum(*given))[1])
-    return seen
+def fast_calls(monkeypatch):
+    """Arguments of the calls of the fast implementation, two for each pooling."""
+    calls, maximum = [], torch.maximum
+    monkeypatch.setattr(torch, "maximum", lambda *args: (calls.append(args), maximum(*args))[1])
+    return calls
 
 
 def images(*shape, layout=torch.channels_last, kind=torch.float32):
@@ -28,50 +28,52 @@ def images(*shape, layout=torch.channels_last, kind=torch.float32):
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
 @pytest.mark.parametrize("size", [(28, 28), (27, 28), (28, 27), (5, 3), (2, 2)])
 @pytest.mark.parametrize("channels", [1, 6, 32])
-def test_without_gradients_numbers_and_layout_are_those_of_pytorchs(channels, size, layout, kind, quick, monkeypatch):
-    monkeypatch.setattr(max_pool, "FEWEST", 1)
-    given = images(4, channels, *size, layout=layout, kind=kind)
-    ours, usual = MaxPool2d()(given), nn.MaxPool2d(2)(given)
-    assert len(quick) == 2
-    assert torch.equal(ours, usual)
-    assert ours.stride() == usual.stride()
+def test_without_gradients_values_and_layout_equal_those_of_pytorch(
+    channels, size, layout, kind, fast_calls, monkeypatch
+):
+    monkeypatch.setattr(max_pool, "MIN_ELEMENTS", 1)
+    inputs = images(4, channels, *size, layout=layout, kind=kind)
+    ours, expected = MaxPool2d()(inputs), nn.MaxPool2d(2)(inputs)
+    assert len(fast_calls) == 2
+    assert torch.equal(ours, expected)
+    assert ours.stride() == expected.stride()
 
 
-def test_what_is_no_number_stays_none(quick):
-    given = images(FEWEST // SIDE**2, 1, SIDE, SIDE)
-    given[0, 0, 3, 5] = torch.nan
-    ours, usual = MaxPool2d()(given), nn.MaxPool2d(2)(given)
-    assert quick
+def test_nan_is_preserved(fast_calls):
+    inputs = images(MIN_ELEMENTS // SIDE**2, 1, SIDE, SIDE)
+    inputs[0, 0, 3, 5] = torch.nan
+    ours, expected = MaxPool2d()(inputs), nn.MaxPool2d(2)(inputs)
+    assert fast_calls
     assert ours[0, 0, 1, 2].isnan()
-    assert torch.equal(ours.nan_to_num(9), usual.nan_to_num(9))
+    assert torch.equal(ours.nan_to_num(9), expected.nan_to_num(9))
 
 
-@pytest.mark.parametrize("way", ["few", "gradients", "compiled", "traced", "transformed"])
+@pytest.mark.parametrize("case", ["few", "gradients", "compiled", "traced", "transformed"])
 @pytest.mark.filterwarnings("ignore:.*jit.trace")
-def test_anything_else_is_pytorchs_own(way, quick, monkeypatch):
-    given = images(FEWEST // SIDE**2, 1, SIDE, SIDE)
-    if way == "few":
-        given = given[:-1]
+def test_other_cases_use_the_implementation_of_pytorch(case, fast_calls, monkeypatch):
+    inputs = images(MIN_ELEMENTS // SIDE**2, 1, SIDE, SIDE)
+    if case == "few":
+        inputs = inputs[:-1]
     else:
-        monkeypatch.setattr(max_pool, "FEWEST", 1)
-    given.requires_grad_(way == "gradients")
+        monkeypatch.setattr(max_pool, "MIN_ELEMENTS", 1)
+    inputs.requires_grad_(case == "gradients")
     calls = {
-        "compiled": lambda one: torch.compile(one, backend="eager", fullgraph=True)(given),
-        "traced": lambda one: torch.jit.trace(one, given, check_trace=False)(given),
-        "transformed": lambda one: torch.func.vmap(one)(given[:, None]),
+        "compiled": lambda layer: torch.compile(layer, backend="eager", fullgraph=True)(inputs),
+        "traced": lambda layer: torch.jit.trace(layer, inputs, check_trace=False)(inputs),
+        "transformed": lambda layer: torch.func.vmap(layer)(inputs[:, None]),
     }
-    call = calls.get(way, lambda one: one(given))
+    call = calls.get(case, lambda layer: layer(inputs))
     assert torch.equal(call(MaxPool2d()), call(nn.MaxPool2d(2)))
-    assert not quick
+    assert not fast_calls
 
 
-def test_a_network_says_the_same_with_gradients_and_without_and_is_exported_as_ever(quick):
-    spec = DataSpec("pictures", "image", (3, 32, 32), "classes", 3, tuple("abc"))
-    net, given = CNN(spec).eval(), images(16, 3, 32, 32)
+def test_a_network_has_equal_outputs_without_gradients_and_is_exported(fast_calls):
+    spec = DataSpec("pictures", "image", (3, 32, 32), "classification", 3, tuple("abc"))
+    net, inputs = CNN(spec).eval(), images(16, 3, 32, 32)
     with torch.no_grad():
-        without = net(given)
-    assert len(quick) == 4  # of two blocks
-    assert torch.equal(net(given), without)
-    exported = torch.export.export(net, (given,))
+        without = net(inputs)
+    assert len(fast_calls) == 4  # two blocks
+    assert torch.equal(net(inputs), without)
+    exported = torch.export.export(net, (inputs,))
     assert "maximum" not in str(exported.graph)
-    assert len(quick) == 4
+    assert len(fast_calls) == 4

@@ -1,4 +1,4 @@
-"""Linear layers by oneDNN: the numbers of PyTorch's, but for rounding; PyTorch's own wherever that is asked for."""
+"""Linear layers with oneDNN compared with PyTorch's."""
 
 import copy
 
@@ -7,31 +7,31 @@ import torch
 from torch import nn
 
 from trainer.model.layers import onednn_linear
-from trainer.model.layers.dense import dense
-from trainer.model.layers.onednn_linear import FEWEST_PRODUCTS, Linear
+from trainer.model.layers.dense import make_dense
+from trainer.model.layers.onednn_linear import MIN_PRODUCTS, Linear
 
 WIDTH = 512
-ROWS = FEWEST_PRODUCTS // WIDTH**2
+ROWS = MIN_PRODUCTS // WIDTH**2
 
 pytestmark = pytest.mark.skipif(
-    not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this PyTorch has no products by oneDNN"
+    not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this PyTorch has no oneDNN products"
 )
 
 
 @pytest.fixture
-def chosen(monkeypatch):
-    """The products that were made by oneDNN, on any processor."""
-    made, times = [], onednn_linear._times
-    monkeypatch.setattr(onednn_linear, "is_faster", lambda: True)
-    monkeypatch.setattr(onednn_linear, "_times", lambda *given: (made.append(given), times(*given))[1])
-    return made
+def onednn_calls(monkeypatch):
+    """Arguments of the products computed by oneDNN, which is enabled on any processor."""
+    calls, product = [], onednn_linear._onednn_linear
+    monkeypatch.setattr(onednn_linear, "is_onednn_faster", lambda: True)
+    monkeypatch.setattr(onednn_linear, "_onednn_linear", lambda *args: (calls.append(args), product(*args))[1])
+    return calls
 
 
-def both(bias=True):
-    """Ours and PyTorch's, of the same weights."""
-    ours, usual = Linear(WIDTH, WIDTH, bias=bias), nn.Linear(WIDTH, WIDTH, bias=bias)
-    usual.load_state_dict(ours.state_dict())
-    return ours, usual
+def make_layers(bias=True):
+    """Return our layer and PyTorch's with the same weights."""
+    ours, reference = Linear(WIDTH, WIDTH, bias=bias), nn.Linear(WIDTH, WIDTH, bias=bias)
+    reference.load_state_dict(ours.state_dict())
+    return ours, reference
 
 
 def gradients(layer, inputs):
@@ -42,72 +42,72 @@ def gradients(layer, inputs):
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(ROWS, WIDTH), (4, ROWS // 4, WIDTH), (2, 2, ROWS // 4, WIDTH)])
-def test_outputs_and_gradients_are_those_of_pytorchs_layer(chosen, shape, bias):
+def test_outputs_and_gradients_equal_those_of_pytorch(onednn_calls, shape, bias):
     inputs = torch.randn(*shape)
-    ours, usual = (gradients(layer, inputs) for layer in both(bias))
-    assert len(chosen) == 3
+    ours, reference = (gradients(layer, inputs) for layer in make_layers(bias))
+    assert len(onednn_calls) == 3
     assert ours[0].shape == shape
-    for one, other in zip(ours, usual, strict=True):
-        assert one.is_contiguous()
-        assert (one - other).abs().max() < 1e-5 * other.abs().max()
+    for value, expected in zip(ours, reference, strict=True):
+        assert value.is_contiguous()
+        assert (value - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
-def test_a_gradient_can_be_differentiated_again(chosen):
+def test_a_gradient_can_be_differentiated_again(onednn_calls):
     inputs = torch.randn(ROWS, WIDTH, requires_grad=True)
 
-    def penalty(layer):  # of a Wasserstein GAN
+    def penalty(layer):  # as in a Wasserstein GAN
         [slope] = torch.autograd.grad(layer(inputs).tanh().sum(), inputs, create_graph=True)
         return torch.autograd.grad(slope.square().sum(), layer.weight)[0]
 
-    one, other = map(penalty, both())
-    assert chosen
-    assert (one - other).abs().max() < 1e-5 * other.abs().max()
+    value, expected = map(penalty, make_layers())
+    assert onednn_calls
+    assert (value - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
-def test_only_what_needs_a_gradient_costs_a_product(chosen):
-    layer, _ = both()
+def test_only_required_gradients_are_computed(onednn_calls):
+    layer, _ = make_layers()
     layer.weight.requires_grad_(False)
-    layer(torch.randn(ROWS, WIDTH)).sum().backward()  # of the bias alone
-    assert len(chosen) == 1
+    layer(torch.randn(ROWS, WIDTH)).sum().backward()  # only the bias
+    assert len(onednn_calls) == 1
     with torch.no_grad():
         layer(torch.randn(ROWS, WIDTH))
-    assert len(chosen) == 2
+    assert len(onednn_calls) == 2
 
 
 @pytest.mark.parametrize(
-    "way",
+    "case",
     ["small", "one_row", "half", "autocast", "compiled", "traced", "transformed", "slower"],
 )
 @pytest.mark.filterwarnings("ignore:.*jit.trace")
-def test_anything_else_is_pytorchs_own(chosen, way, monkeypatch):
-    layer, usual = both()
+def test_other_cases_use_the_implementation_of_pytorch(onednn_calls, case, monkeypatch):
+    layer, reference = make_layers()
     inputs = torch.randn(ROWS, WIDTH)
-    if way == "small":
+    if case == "small":
         inputs = inputs[:-1]
-    else:  # whatever a way makes of them, they are not too few
-        monkeypatch.setattr(onednn_linear, "FEWEST_PRODUCTS", 1)
-    if way == "slower":
-        monkeypatch.setattr(onednn_linear, "is_faster", lambda: False)
-    elif way == "one_row":
+    else:  # the size does not matter in the other cases
+        monkeypatch.setattr(onednn_linear, "MIN_PRODUCTS", 1)
+    if case == "slower":
+        monkeypatch.setattr(onednn_linear, "is_onednn_faster", lambda: False)
+    elif case == "one_row":
         inputs = inputs[0]
-    elif way == "half":
-        layer, usual, inputs = layer.bfloat16(), usual.bfloat16(), inputs.bfloat16()
+    elif case == "half":
+        layer, reference, inputs = layer.bfloat16(), reference.bfloat16(), inputs.bfloat16()
     calls = {
-        "autocast": lambda one: torch.autocast("cpu", torch.bfloat16)(one)(inputs),
-        "compiled": lambda one: torch.compile(one, backend="eager", fullgraph=True)(inputs),
-        "traced": lambda one: torch.jit.trace(one, inputs, check_trace=False)(inputs),
-        "transformed": lambda one: torch.func.vmap(one)(inputs.view(2, -1, WIDTH)),
+        "autocast": lambda layer: torch.autocast("cpu", torch.bfloat16)(layer)(inputs),
+        "compiled": lambda layer: torch.compile(layer, backend="eager", fullgraph=True)(inputs),
+        "traced": lambda layer: torch.jit.trace(layer, inputs, check_trace=False)(inputs),
+        "transformed": lambda layer: torch.func.vmap(layer)(inputs.view(2, -1, WIDTH)),
     }
-    call = calls.get(way, lambda one: one(inputs))
-    assert torch.equal(call(layer), call(usual))
-    assert not chosen
+    call = calls.get(case, lambda layer: layer(inputs))
+    assert torch.equal(call(layer), call(reference))
+    assert not onednn_calls
 
 
-def test_networks_are_made_of_them_and_exported_as_ever(chosen):
-    net = dense([WIDTH, WIDTH, 10], "relu")
+def test_networks_use_them_and_are_exported(onednn_calls):
+    net = make_dense([WIDTH, WIDTH, 10], "relu")
     inputs = torch.randn(ROWS, WIDTH)
     outputs = copy.deepcopy(net)(inputs)
-    assert len(chosen) == 1  # the last layer is small
-    whole = torch.export.export(net, (inputs,))
-    assert "mkldnn" not in str(whole.graph)
-    assert (whole.module()(inputs) - outputs).abs().max() < 1e-5
+    assert len(onednn_calls) == 1  # the last layer is small
+    exported = torch.export.export(net, (inputs,))
+    assert "mkldnn" not in str(exported.graph)
+    assert (exported.module()(inputs) - outputs).abs().max() < 1e-5

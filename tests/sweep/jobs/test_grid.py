@@ -1,17 +1,17 @@
-"""From the words of a command to jobs, and what each job is."""
+"""Expansion of a command to jobs, and their identities."""
 
 import subprocess
 import sys
 
 import pytest
 
-from trainer.artifacts.fingerprint import INCIDENTAL
+from trainer.artifacts.fingerprint import IGNORED_KEYS
 from trainer.config.compose import Composer
 from trainer.core.errors import UserError
 from trainer.sweep.jobs.grid import expand
-from trainer.sweep.jobs.identity import Identities, composed, essence
+from trainer.sweep.jobs.identity import Identities, compose_resolved, drop_ignored
 
-CLIPS, SHOWS = "trainer.callbacks.gradient_clipping.GradientClipping", "trainer.callbacks.histograms.Histograms"
+CLIPPING, HISTOGRAMS = "trainer.callbacks.gradient_clipping.GradientClipping", "trainer.callbacks.histograms.Histograms"
 
 
 @pytest.fixture
@@ -19,13 +19,16 @@ def jobs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     composer = Composer()
 
-    def expanded(*words):
-        """Words of each job, without those that all have and those of the sweep."""
-        found = expand(composer, words)
-        shared = set(found[0]).intersection(*found) if len(found) > 1 else set()
-        return [[word for word in job if word not in shared and not word.startswith("sweep.")] for job in found]
+    def expand_overrides(*overrides):
+        """Return the overrides of each job, without the common ones and those of the sweep."""
+        jobs_found = expand(composer, overrides)
+        shared = set(jobs_found[0]).intersection(*jobs_found) if len(jobs_found) > 1 else set()
+        return [
+            [override for override in job if override not in shared and not override.startswith("sweep.")]
+            for job in jobs_found
+        ]
 
-    return expanded
+    return expand_overrides
 
 
 def test_every_combination_comes_in_the_order_of_hydra(jobs):
@@ -70,87 +73,98 @@ def test_each_job_is_repeated_with_several_seeds(jobs):
     ]
 
 
-def test_more_samples_begin_with_the_fewer_ones_and_keep_to_their_range(jobs):
+def test_more_samples_start_with_the_same_ones_and_are_in_the_interval(jobs):
     axes = ["optimizer.lr=tag(log,interval(0.0001,0.1))", "model=mlp,linear", "data.batch_size=int(interval(1,4))"]
-    few, many = jobs(*axes, "sweep.samples=5"), jobs(*axes, "sweep.samples=40")
+    few, many = jobs(*axes, "sweep.random_samples=5"), jobs(*axes, "sweep.random_samples=40")
     assert many[:5] == few
     assert len({*map(tuple, many)}) == 40
-    rates = [float(word.partition("=")[2]) for job in many for word in job if word.startswith("optimizer.lr")]
+    rates = [
+        float(override.partition("=")[2]) for job in many for override in job if override.startswith("optimizer.lr")
+    ]
     assert all(0.0001 <= rate <= 0.1 for rate in rates)
     assert 10 < sum(rate < 0.00316 for rate in rates) < 30  # half of them below the geometric mean
-    assert {word for job in many for word in job if word.startswith("data")} == {
+    assert {override for job in many for override in job if override.startswith("data")} == {
         f"data.batch_size={size}" for size in (1, 2, 3, 4)
     }
-    assert jobs(*axes, "sweep.samples=5", "sweep.sample_seed=2") != few
+    assert jobs(*axes, "sweep.random_samples=5", "sweep.sample_seed=2") != few
 
 
-def test_samples_of_whole_numbers_keep_to_a_logarithmic_scale(jobs):
-    many = jobs("data.batch_size=int(tag(log,interval(1,1000)))", "sweep.samples=60")
-    sizes = [int(word.partition("=")[2]) for (word,) in many]
+def test_samples_of_integers_use_a_logarithmic_scale(jobs):
+    many = jobs("data.batch_size=int(tag(log,interval(1,1000)))", "sweep.random_samples=60")
+    sizes = [int(override.partition("=")[2]) for (override,) in many]
     assert all(1 <= size <= 1000 for size in sizes)
     assert 15 < sum(size < 32 for size in sizes) < 45  # half of them are below the geometric mean
 
 
 def test_a_small_space_has_no_more_samples_than_points(jobs):
-    assert len(jobs("model=mlp,linear", "seed=1,2", "sweep.samples=20")) == 4
+    assert len(jobs("model=mlp,linear", "seed=1,2", "sweep.random_samples=20")) == 4
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("overrides", "message"),
     [
-        (["seed=range(3,3)"], "seed: this axis of the sweep has no value"),
-        (["experiment=glob(zzz*)"], "experiment: this axis of the sweep has no value"),
-        (["optimizer.lr=interval(0.1,1)"], "optimizer.lr: an interval has no list of values; sweep.samples=20"),
-        (["seed=1,2", "sweep.zip=[seed,modle]", "model=a,b"], "sweep.zip: 'modle' has no list.*did you mean 'model'"),
+        (["seed=range(3,3)"], "seed: sweep axis without values"),
+        (["experiment=glob(zzz*)"], "experiment: sweep axis without values"),
+        (
+            ["optimizer.lr=interval(0.1,1)"],
+            "optimizer.lr: an interval is not a list of values; expected sweep.random_samples=20",
+        ),
+        (
+            ["seed=1,2", "sweep.zip=[seed,modle]", "model=a,b"],
+            "sweep.zip: 'modle' is not an axis.*did you mean 'model'",
+        ),
         (["seed=1,2,3", "model=mlp,cnn", "sweep.zip=[seed,model]"], "seed has 3, model has 2"),
-        (["seed=1,2", "sweep.seeds=3"], "sweep.seeds: seed is an axis by itself"),
-        (["optimizer.lr=interval(1,0.1)", "sweep.samples=2"], "optimizer.lr: 1 to 0.1 holds no number"),
-        (["optimizer.lr=tag(log,interval(0,1))", "sweep.samples=2"], "optimizer.lr: a logarithmic scale begins above"),
+        (["seed=1,2", "sweep.seeds=3"], "sweep.seeds: seed is also an axis"),
+        (["optimizer.lr=interval(1,0.1)", "sweep.random_samples=2"], "optimizer.lr: empty interval from 1 to 0.1"),
+        (
+            ["optimizer.lr=tag(log,interval(0,1))", "sweep.random_samples=2"],
+            "optimizer.lr: logarithmic scale from 0",
+        ),
     ],
 )
-def test_a_plan_that_makes_no_sense_is_refused(words, told, jobs):
-    with pytest.raises(UserError, match=told.replace("(", r"\(") if ".*" not in told else told):
-        jobs(*words)
+def test_an_invalid_grid_is_an_error(overrides, message, jobs):
+    with pytest.raises(UserError, match=message.replace("(", r"\(") if ".*" not in message else message):
+        jobs(*overrides)
 
 
-@pytest.mark.parametrize("key", ["seeds", "samples", "trials", "workers", "jobs_per_gpu"])
-def test_a_count_of_0_is_refused_and_is_not_taken_for_null(key, command):
+@pytest.mark.parametrize("key", ["seeds", "random_samples", "n_trials", "workers", "jobs_per_gpu"])
+def test_a_count_of_0_is_an_error_and_not_null(key, command):
     outcome = command("-m", "data=xor", "optimizer.lr=0.1,0.2", f"sweep.{key}=0", "hydra.sweep.dir=s")
-    told = f"error: sweep.{key}: 0 is too small; expected null or a whole number of at least 1\n"
-    assert (outcome.code, outcome.err) == (1, told)
+    message = f"error: sweep.{key}: 0 is too small; expected null or a whole number of at least 1\n"
+    assert (outcome.code, outcome.err) == (1, message)
     assert not (outcome.directory / "s").exists()
 
 
 @pytest.mark.parametrize(
-    "words",
+    "overrides",
     [
         ["experiment=diabetes_mlp", "seed=1,2", "model.net.hidden=[4],[8]"],  # data_seed refers to seed
         ["model=mlp,linear", "optimizer.lr=0.1,0.2", "tags=[a],[b]"],
         ["+trainer.max_steps=3,4", "model.net.dropout=0,0.5"],
         ["model.monitor=val/loss,val/accuracy", "callbacks.checkpoint.mode=min"],
         ["data={batch_size:4},{batch_size:8}", "seed=1,2"],
-        ["~callbacks.pictures", "optimizer.lr=0.1,1e-1,'0.1'"],
+        ["~callbacks.prediction_images", "optimizer.lr=0.1,1e-1,'0.1'"],
         ["optimizer.lr=${seed},2", "seed=1,2"],
-        [f"+callbacks.o._target_={SHOWS},{CLIPS}", "seed=1,2"],  # one of the classes has a part in the numbers
+        [f"+callbacks.o._target_={HISTOGRAMS},{CLIPPING}", "seed=1,2"],  # one of the classes affects the results
     ],
     ids=" ".join,
 )
-def test_the_quick_way_to_identities_arrives_where_composing_each_job_does(words, tmp_path, monkeypatch):
+def test_identities_from_templates_equal_those_of_composed_configs(overrides, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     composer = Composer()
-    words = [word if not word.startswith("model.monitor") else f"+{word}" for word in words]
-    found = expand(composer, words)
+    overrides = [override if not override.startswith("model.monitor") else f"+{override}" for override in overrides]
+    jobs_found = expand(composer, overrides)
     quick = Identities(composer)
-    slow = [Identities(composer).of(job) for job in found]
-    assert [quick.of(job) for job in found] == slow
-    assert len({*slow}) == len({str(essence(composed(composer, job))) for job in found})
+    slow = [Identities(composer).of(job) for job in jobs_found]
+    assert [quick.of(job) for job in jobs_found] == slow
+    assert len({*slow}) == len({str(drop_ignored(compose_resolved(composer, job))) for job in jobs_found})
 
 
-def test_what_decides_no_numbers_is_no_part_of_the_identity(tmp_path, monkeypatch):
+def test_settings_without_effect_on_the_results_are_not_part_of_the_identity(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     identities = Identities(Composer())
     assert identities.of(["tags=[a]", "outputs=elsewhere"]) == identities.of([]) != identities.of(["seed=2"])
-    assert "sweep" in INCIDENTAL
+    assert "sweep" in IGNORED_KEYS
 
 
 def test_ten_thousand_jobs_are_planned_without_torch(tmp_path):
@@ -163,6 +177,6 @@ def test_ten_thousand_jobs_are_planned_without_torch(tmp_path):
     )
     answer = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
-    told = answer.stdout.splitlines()
-    assert told[-2] == "10000 jobs, 10000 to run; no time can be told before one is done"
-    assert "seed=2499 model=linear optimizer.lr=0.2" in told[-3]
+    lines = answer.stdout.splitlines()
+    assert lines[-2] == "10000 jobs, 10000 to run; remaining time unknown until a job is done"
+    assert "seed=2499 model=linear optimizer.lr=0.2" in lines[-3]

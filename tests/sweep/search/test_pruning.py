@@ -1,17 +1,18 @@
-"""Trials that are ended early: really stopped, kept, told as pruned, and not tested."""
+"""Pruned trials."""
 
 import json
 from dataclasses import replace
 
 import pytest
 
-from trainer.sweep.search.optuna_adapter import Goal, hopeless
-from trainer.sweep.search.search_space import Numbers, Space
+from trainer.sweep.search.dimensions import NumericDimension
+from trainer.sweep.search.optuna_adapter import SearchObjective, should_prune
+from trainer.sweep.search.search_space import SearchSpace
 from trainer.sweep.store.job_store import Job
-from trainer.sweep.store.trial_store import Trial, Trials
+from trainer.sweep.store.trial_store import Trial, TrialLedger
 
-SPACE = Space((), (Numbers("lr", 0, 1, None, False, False),))
-# rates are tried in this order: the good ones first
+SPACE = SearchSpace((), (NumericDimension("lr", 0, 1, None, False, False),))
+# returns rates in this order, the good ones first
 ORDERED = (
     "from optuna.samplers import BaseSampler\n"
     "class Ordered(BaseSampler):\n"
@@ -23,7 +24,7 @@ ORDERED = (
 )
 SEARCH = [
     *("-m", "data=xor", "model.net.hidden=[8]", "callbacks=[checkpoint]", "logger=csv", "trainer.max_epochs=5"),
-    *("optimizer.lr=interval(0.0001,0.1)", "optimized_metric=val/loss_best", "sweep.trials=7"),
+    *("optimizer.lr=interval(0.0001,0.1)", "optimized_metric=val/loss_best", "sweep.n_trials=7"),
     "sweep.pruner={_target_:optuna.pruners.MedianPruner,n_startup_trials:2}",
     *("sweep.sampler={_target_:pieces.Ordered}", "hydra.sweep.dir=s"),
 ]
@@ -36,11 +37,11 @@ SEARCH = [
         pytest.param(["sweep.workers=2"], id="side by side", marks=pytest.mark.slow),
     ],
 )
-def test_a_hopeless_trial_is_ended_early_and_kept(workers, command, tmp_path):
+def test_a_bad_trial_is_pruned(workers, command, tmp_path):
     (tmp_path / "pieces.py").write_text(ORDERED)
     outcome = command(*SEARCH, *workers)
     assert outcome.code == 0, outcome.err
-    trials = Trials(tmp_path / "s").trials()
+    trials = TrialLedger(tmp_path / "s").trials()
     assert trials[5].job.state == "pruned"
     assert trials[0].job.state == "done"
     assert [*trials[0].reports] == [1, 2, 3, 4, 5]
@@ -50,13 +51,13 @@ def test_a_hopeless_trial_is_ended_early_and_kept(workers, command, tmp_path):
     assert result["metrics"]["val/loss"] == trials[5].reports[1]
     assert not [name for name in result["metrics"] if name.startswith("test/")]
     assert (tmp_path / "s/5/checkpoints/last.ckpt").is_file()
-    shown = command("sweep", "show", "s").out
-    assert "#5     pruned" in shown
+    output = command("sweep", "show", "s").out
+    assert "#5     pruned" in output
     assert "pruned" in command("sweep", "report", "s").out
     if not workers:
-        assert "pruned after epoch 1: others were better by then" in outcome.out
-        by_hand = command("resume", "s/5")  # one who wants to see it all the same
-        assert by_hand.code == 0, by_hand.err
+        assert "pruned after epoch 1: other trials were better at this epoch" in outcome.out
+        resumed = command("resume", "s/5")  # a user may complete it
+        assert resumed.code == 0, resumed.err
         result = json.loads((tmp_path / "s/5/result.json").read_text())
         assert (result["state"], result["epochs"]) == ("finished", 5)
 
@@ -68,25 +69,31 @@ def trial(number, state, reports, loss=None):
 
 @pytest.mark.parametrize("direction", ["min", "max"])
 @pytest.mark.parametrize("pruner", ["median", "asha", "hyperband", "none"])
-def test_pruners_end_the_worst_and_let_the_best_go_on(pruner, direction):
+def test_pruners_end_the_worst_and_continue_the_best(pruner, direction):
     sign = 1 if direction == "min" else -1
-    goal = Goal(("loss",), (direction,), "tpe", pruner, 1)
-    others = [trial(number, "done", {1: sign * number, 9: sign * number}, sign * number) for number in range(8)]
-    known = []
-    for each in others:  # as each of them reported
+    objective = SearchObjective(("loss",), (direction,), "tpe", pruner, 1)
+    finished = [trial(number, "done", {1: sign * number, 9: sign * number}, sign * number) for number in range(8)]
+    trials = []
+    for other in finished:
         notes = {}
         for epoch in (1, 9):
             so_far = replace(
-                each, notes=notes, reports={at: value for at, value in each.reports.items() if at <= epoch}
+                other,
+                notes=notes,
+                reports={reported: value for reported, value in other.reports.items() if reported <= epoch},
             )
-            _, notes = hopeless(
-                [*known, replace(so_far, job=replace(each.job, state="running"))], each.job.number, SPACE, goal, 9
+            _, notes = should_prune(
+                [*trials, replace(so_far, job=replace(other.job, state="running"))],
+                other.job.number,
+                SPACE,
+                objective,
+                9,
             )
-        known.append(replace(each, notes=notes))
+        trials.append(replace(other, notes=notes))
     good, bad = trial(8, "running", {1: sign * -1.0}), trial(8, "running", {1: sign * 100.0})
-    assert hopeless([*known, good], 8, SPACE, goal, 9)[0] is False
-    ends = [hopeless([*known, replace(bad, reports={9: sign * 100.0})], 8, SPACE, goal, 9)[0]]
-    ends.append(hopeless([*known, bad], 8, SPACE, goal, 9)[0])
+    assert should_prune([*trials, good], 8, SPACE, objective, 9)[0] is False
+    ends = [should_prune([*trials, replace(bad, reports={9: sign * 100.0})], 8, SPACE, objective, 9)[0]]
+    ends.append(should_prune([*trials, bad], 8, SPACE, objective, 9)[0])
     assert any(ends) == (pruner != "none")
 
 

@@ -1,4 +1,4 @@
-"""The ledger: several writers, processes that die, and files that are none."""
+"""Ledger with several writers, killed processes and invalid files."""
 
 import json
 import os
@@ -10,39 +10,39 @@ import sys
 import pytest
 
 from trainer.core.errors import UserError
-from trainer.sweep.store import job_store as room
-from trainer.sweep.store.job_store import LEDGER, Ledger
+from trainer.sweep.store import job_store
+from trainer.sweep.store.job_store import LEDGER_FILENAME, Ledger
 
 
 @pytest.fixture
 def ledger(tmp_path):
-    made = Ledger.opened(tmp_path)
-    made.enrol(["seed=1,2"], {"aaaa": ["seed=1"], "bbbb": ["seed=2"]})
-    return made
+    ledger = Ledger.open_or_create(tmp_path)
+    ledger.add_jobs(["seed=1,2"], {"aaaa": ["seed=1"], "bbbb": ["seed=2"]})
+    return ledger
 
 
-# what each of several processes tries: to begin every job
-TAKE = """
+# run by several processes: claim every job
+CLAIM = """
 import sys
 from pathlib import Path
 from trainer.sweep.store.job_store import Ledger
 
-ledger = Ledger.opened(Path(sys.argv[1]))
-ledger.enrol(["seed=range(0,20)"], {f"{number:04}": [f"seed={number}"] for number in range(20)})
-print(*[job.number for job in ledger.jobs() if ledger.start(job)])
+ledger = Ledger.open_or_create(Path(sys.argv[1]))
+ledger.add_jobs(["seed=range(0,20)"], {f"{number:04}": [f"seed={number}"] for number in range(20)})
+print(*[job.number for job in ledger.jobs() if ledger.claim(job)])
 """
 
 
-def test_a_job_is_begun_by_one_process_alone(tmp_path):
-    command = [sys.executable, "-c", TAKE, str(tmp_path)]
+def test_a_job_is_claimed_by_a_single_process(tmp_path):
+    command = [sys.executable, "-c", CLAIM, str(tmp_path)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    taken = [int(number) for process in processes for number in process.communicate(timeout=120)[0].split()]
-    assert sorted(taken) == [*range(20)]
+    numbers = [int(number) for process in processes for number in process.communicate(timeout=120)[0].split()]
+    assert sorted(numbers) == [*range(20)]
     assert [job.tries for job in Ledger(tmp_path).jobs()] == [1] * 20
 
 
-def test_a_number_is_never_given_twice(ledger):
-    ledger.enrol(["seed=2,3"], {"bbbb": ["seed=2"], "cccc": ["seed=3"]})
+def test_numbers_are_unique(ledger):
+    ledger.add_jobs(["seed=2,3"], {"bbbb": ["seed=2"], "cccc": ["seed=3"]})
     assert [(job.number, job.identity, job.words) for job in ledger.jobs()] == [
         (0, "aaaa", ["seed=1"]),
         (1, "bbbb", ["seed=2"]),
@@ -50,42 +50,42 @@ def test_a_number_is_never_given_twice(ledger):
     ]
 
 
-def test_a_job_whose_process_was_killed_is_interrupted_or_done_if_it_left_its_result(ledger):
+def test_a_job_whose_process_was_killed_is_interrupted_or_done_if_its_result_was_written(ledger):
     dying = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     for job in ledger.jobs():
-        assert ledger.start(job)
-        ledger.hand_over(job.number, dying.pid)
-    ledger.notice_the_dead()
+        assert ledger.claim(job)
+        ledger.assign_process(job.number, dying.pid)
+    ledger.mark_dead_jobs()
     assert [job.state for job in ledger.jobs()] == ["running", "running"]
     dying.kill()
     dying.wait()
     (ledger.sweep / "1").mkdir()
     result = {"state": "finished", "metrics": {"val/loss": 0.5}, "seconds": 3.0}
     (ledger.sweep / "1/result.json").write_text(json.dumps(result))
-    ledger.notice_the_dead()
+    ledger.mark_dead_jobs()
     assert [(job.state, job.result, job.seconds) for job in ledger.jobs()] == [
         ("interrupted", None, 0.0),
         ("done", result, 3.0),
     ]
 
 
-def test_a_process_that_got_the_number_of_a_dead_one_is_not_taken_for_it(ledger):
+def test_a_process_that_reuses_a_process_id_does_not_own_the_job(ledger):
     [job, _] = ledger.jobs()
-    ledger.start(job)
+    ledger.claim(job)
     with sqlite3.connect(ledger.file) as database:
         database.execute("UPDATE job SET born = '1'")
-    ledger.notice_the_dead()
+    ledger.mark_dead_jobs()
     assert ledger.job(0).state == "interrupted"
 
 
-def test_a_job_on_another_machine_runs_until_one_says_that_it_is_gone(ledger):
+def test_a_remote_job_runs_until_it_is_marked_as_dead(ledger):
     [job, _] = ledger.jobs()
-    ledger.start(job)
+    ledger.claim(job)
     with sqlite3.connect(ledger.file) as database:
         database.execute("UPDATE job SET host = 'elsewhere'")
-    ledger.notice_the_dead()
+    ledger.mark_dead_jobs()
     assert ledger.job(0).state == "running"
-    ledger.notice_the_dead(elsewhere=True)
+    ledger.mark_dead_jobs(include_remote=True)
     assert ledger.job(0).state == "interrupted"
 
 
@@ -94,18 +94,18 @@ import os, sys
 from pathlib import Path
 from trainer.sweep.store.job_store import Ledger
 ledger = Ledger(Path(sys.argv[1]))
-print("begun", flush=True)
+print("started", flush=True)
 while True:
     for job in ledger.jobs():
-        ledger.start(job)
-        ledger.end(job.number, "failed", "x" * 5000)
+        ledger.claim(job)
+        ledger.finish(job.number, "failed", "x" * 5000)
 """
 
 
-def test_kill_9_in_the_middle_of_writing_leaves_a_whole_ledger(ledger):
+def test_kill_9_during_a_write_does_not_corrupt_the_ledger(ledger):
     for _ in range(3):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(ledger.sweep)], stdout=subprocess.PIPE)
-        assert writer.stdout.readline() == b"begun\n"
+        assert writer.stdout.readline() == b"started\n"
         os.kill(writer.pid, signal.SIGKILL)
         writer.wait()
         writer.stdout.close()
@@ -115,49 +115,54 @@ def test_kill_9_in_the_middle_of_writing_leaves_a_whole_ledger(ledger):
             assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_a_full_disk_is_told_and_loses_nothing(ledger, monkeypatch):
+def test_a_full_disk_is_an_error_without_loss(ledger, monkeypatch):
     connect = sqlite3.connect
 
-    def full(*args, **more):
-        database = connect(*args, **more)
-        database.execute("PRAGMA max_page_count = 1")  # SQLite keeps to the pages that there are
+    def full(*args, **kwargs):
+        database = connect(*args, **kwargs)
+        database.execute("PRAGMA max_page_count = 1")  # SQLite may not add pages
         return database
 
-    monkeypatch.setattr(room.sqlite3, "connect", full)
-    cells = {f"{number:016}": ["x" * 1000] for number in range(50)}
-    with pytest.raises(UserError, match="cannot be used: database or disk is full; what it holds is as it was"):
-        ledger.enrol(["more"], cells)
+    monkeypatch.setattr(job_store.sqlite3, "connect", full)
+    jobs = {f"{number:016}": ["x" * 1000] for number in range(50)}
+    with pytest.raises(UserError, match="database or disk is full; its content is unchanged"):
+        ledger.add_jobs(["more"], jobs)
     monkeypatch.undo()
     assert len(ledger.jobs()) == 2
 
 
-def test_what_is_no_ledger_of_ours_is_refused_and_left_as_it_is(tmp_path, command):
-    for name, write in {"text": lambda file: file.write_text("no ledger\n" * 200), "other": other}.items():
+def test_a_foreign_file_is_an_error_and_stays_unchanged(tmp_path, command):
+    for name, write in {
+        "text": lambda file: file.write_text("no ledger\n" * 200),
+        "other": write_other_database,
+    }.items():
         (tmp_path / name).mkdir()
-        file = tmp_path / name / LEDGER
+        file = tmp_path / name / LEDGER_FILENAME
         write(file)
-        before = file.read_bytes()
-        for words in (["sweep", "resume", name], ["-m", "data=xor", "seed=1,2", f"hydra.sweep.dir={name}"]):
-            outcome = command(*words)
+        content = file.read_bytes()
+        for args in (["sweep", "resume", name], ["-m", "data=xor", "seed=1,2", f"hydra.sweep.dir={name}"]):
+            outcome = command(*args)
             assert outcome.code == 1
-            assert f"'{name}/{LEDGER}' is not a ledger of this trainer; name another directory" in outcome.err
-        assert file.read_bytes() == before
+            assert f"'{name}/{LEDGER_FILENAME}' is not a ledger of this trainer; name another directory" in outcome.err
+        assert file.read_bytes() == content
 
 
-def other(file):
-    """A database of another program."""
+def write_other_database(file):
+    """Write a database of another program."""
     with sqlite3.connect(file) as database:
         database.execute("CREATE TABLE trials (number INTEGER)")
     database.close()
 
 
-def test_a_ledger_of_another_version_is_refused(ledger, command):
+def test_a_ledger_of_another_version_is_an_error(ledger, command):
     with sqlite3.connect(ledger.file) as database:
         database.execute("PRAGMA user_version = 7")
     assert "is a ledger of version 7, this trainer reads 1" in command("sweep", "show", str(ledger.sweep)).err
 
 
-def test_a_directory_that_is_no_sweep_is_named(command):
-    assert "'nowhere' is no sweep: it has no sweep.sqlite in it" in command("sweep", "resume", "nowhere").err
-    assert "name the directory of a sweep" in command("sweep", "resume").err
+def test_a_directory_without_a_sweep_is_an_error(command):
+    assert (
+        "'nowhere' is not a sweep directory: it contains no sweep.sqlite" in command("sweep", "resume", "nowhere").err
+    )
+    assert "sweep resume: the following arguments are required: directory  (" in command("sweep", "resume").err
     assert "did you mean 'resume'?" in command("sweep", "resum", "nowhere").err

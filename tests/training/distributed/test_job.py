@@ -1,4 +1,4 @@
-"""The job of a run: each process gets the values, paths and settings of the one that has composed the config."""
+"""Pickled jobs, which have the values, paths and settings of the process that has composed the config."""
 
 import os
 import pickle
@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.core.rank import World
-from trainer.model.pretrained import are_given_later, weights_given_later
+from trainer.model.pretrained import is_weight_loading_skipped, skip_weight_loading
 from trainer.training.distributed.job import Job
 
 VALUES = {
@@ -24,10 +24,15 @@ VALUES = {
 }
 
 
-def noted(config, directory):
-    """What a job is called with, and what is true meanwhile."""
-    plain = OmegaConf.to_container(config, resolve=True)
-    return {"config": plain, "path": directory.path, "later": are_given_later(), "output": HydraConfig.get().run.dir}
+def capture_arguments(config, directory):
+    """Return the arguments of a job, and the state of its process."""
+    values = OmegaConf.to_container(config, resolve=True)
+    return {
+        "config": values,
+        "path": directory.path,
+        "skips_weight_loading": is_weight_loading_skipped(),
+        "output": HydraConfig.get().run.dir,
+    }
 
 
 @pytest.fixture
@@ -38,18 +43,23 @@ def directory(tmp_path, monkeypatch):
     hydra.run.dir = "some/where"
     monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
     HydraConfig.instance().set_config(OmegaConf.create({"hydra": hydra}))
-    made = RunDirectory(tmp_path / "run")
-    made.config = VALUES
-    return made
+    directory = RunDirectory(tmp_path / "run")
+    directory.config = VALUES
+    return directory
 
 
-def test_a_job_that_was_pickled_has_the_same_values_and_the_same_places(directory, tmp_path):
-    with weights_given_later():
-        content = pickle.dumps(Job.of(noted, directory, World(2, 2)))
+def test_a_pickled_job_has_the_same_values_and_paths(directory, tmp_path):
+    with skip_weight_loading():
+        content = pickle.dumps(Job.of(capture_arguments, directory, World(2, 2)))
     HydraConfig.instance().cfg = None
     os.chdir("/")
     job = pickle.loads(content)
     job.prepare()
     assert Path.cwd() == tmp_path
-    assert job.execute() == {"config": VALUES, "path": tmp_path / "run", "later": True, "output": "some/where"}
-    assert not are_given_later()
+    assert job.execute() == {
+        "config": VALUES,
+        "path": tmp_path / "run",
+        "skips_weight_loading": True,
+        "output": "some/where",
+    }
+    assert not is_weight_loading_skipped()

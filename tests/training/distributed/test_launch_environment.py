@@ -1,4 +1,4 @@
-"""Processes that torchrun, Slurm or the user has started: they share one run, or are refused."""
+"""Runs in processes that torchrun, Slurm or the user has started."""
 
 import json
 import os
@@ -28,25 +28,24 @@ def loopback(monkeypatch):
 
 
 @pytest.fixture
-def under(monkeypatch):
-    """Set what a launcher sets."""
+def set_variables(monkeypatch):
+    """Return a function that sets the environment variables of a launcher."""
 
-    def put(variables):
+    def set_all(variables):
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
 
-    return put
+    return set_all
 
 
 def free_port():
-    with socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    with socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
 
 
-def test_two_devices_in_a_slurm_job_of_one_task_are_refused_and_not_trained_on_one(under, command):
-    variables = dict(ONE_TASK)
-    under(variables)
+def test_two_devices_in_a_slurm_job_of_one_task_are_refused_and_not_trained_on_one(set_variables, command):
+    set_variables(ONE_TASK)
     outcome = command(*DDP, "hydra.run.dir=run")
     assert outcome.code == 1
     assert (
@@ -57,16 +56,16 @@ def test_two_devices_in_a_slurm_job_of_one_task_are_refused_and_not_trained_on_o
     assert not (outcome.directory / "run/checkpoints").exists()
 
 
-def test_two_devices_under_torchrun_with_one_process_are_refused(under, command):
-    under(TORCHRUN | {"WORLD_SIZE": "1"})
+def test_two_devices_under_torchrun_with_one_process_are_refused(set_variables, command):
+    set_variables(TORCHRUN | {"WORLD_SIZE": "1"})
     outcome = command(*DDP)
     assert outcome.code == 1
     assert "need 2 process(es), and torchrun has started 1; expected the same number" in outcome.err
     assert "torchrun --nnodes=1 --nproc-per-node=2 -m trainer ..." in outcome.err
 
 
-def test_tasks_that_lightning_does_not_accept_are_told_in_its_own_words(under, command):
-    under(ONE_TASK | {"SLURM_NTASKS": "2"})
+def test_tasks_that_lightning_rejects_are_reported_with_its_message(set_variables, command):
+    set_variables(ONE_TASK | {"SLURM_NTASKS": "2"})
     outcome = command(*DDP)
     assert outcome.code == 1
     assert "You set `--ntasks=2` in your SLURM bash script, but this variable is not supported." in outcome.err
@@ -74,65 +73,65 @@ def test_tasks_that_lightning_does_not_accept_are_told_in_its_own_words(under, c
     assert "Error in call to target" not in outcome.err
 
 
-def test_a_run_of_one_process_in_a_slurm_job_of_several_tasks_is_an_ordinary_run(under, command):
-    under(ONE_TASK | {"SLURM_NTASKS": "4", "SLURM_NTASKS_PER_NODE": "4"})  # as in the script that sbatch runs
+def test_a_run_of_one_process_in_a_slurm_job_of_several_tasks_is_an_ordinary_run(set_variables, command):
+    set_variables(ONE_TASK | {"SLURM_NTASKS": "4", "SLURM_NTASKS_PER_NODE": "4"})  # as in the script that sbatch runs
     outcome = command("data=xor", "trainer.max_epochs=1", "callbacks=none", "logger=none", "hydra.run.dir=run")
     assert outcome.code == 0, outcome.err
     assert json.loads((outcome.directory / "run/result.json").read_text())["state"] == "finished"
 
 
-def test_tasks_that_do_not_come_are_told_after_a_while(under, command, monkeypatch):
+def test_tasks_that_do_not_connect_are_reported_after_a_timeout(set_variables, command, monkeypatch):
     from trainer.training.distributed import rendezvous
 
-    monkeypatch.setattr(rendezvous, "ARRIVAL_SECONDS_WITHOUT_SRUN", 1.0)
+    monkeypatch.setattr(rendezvous, "CONNECT_SECONDS_WITHOUT_SRUN", 1.0)
     rendezvous.rendezvous.cache_clear()
-    under(ONE_TASK | {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NODELIST": "127.0.0.1"})
-    under({"MASTER_PORT": str(free_port())})
+    set_variables(ONE_TASK | {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NODELIST": "127.0.0.1"})
+    set_variables({"MASTER_PORT": str(free_port())})
     outcome = command(*DDP)
     rendezvous.rendezvous.cache_clear()
     assert outcome.code == 1
-    assert "trainer.devices: 1 of 2 processes came within 1 s; started without srun? expected: srun" in outcome.err
+    assert "trainer.devices: 1 of 2 processes connected within 1 s; started without srun? expected: srun" in outcome.err
 
 
-def test_a_process_without_a_place_to_meet_the_others_is_refused(under, command):
-    under({"LOCAL_RANK": "1"})
+def test_a_process_without_an_address_of_the_others_is_refused(set_variables, command):
+    set_variables({"LOCAL_RANK": "1"})
     outcome = command(*DDP)
     assert outcome.code == 1
     assert "error: MASTER_ADDR, MASTER_PORT: not set; expected both in each process of a run" in outcome.err
     assert not (outcome.directory / "outputs").exists()
 
 
-def torchrun(folder, *words, processes=2):
+def torchrun(directory, *arguments, processes=2):
     command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--standalone"]
-    return subprocess.run([*command, *words], cwd=folder, capture_output=True, text=True, timeout=300)
+    return subprocess.run([*command, *arguments], cwd=directory, capture_output=True, text=True, timeout=300)
 
 
-def test_processes_of_torchrun_agree_on_the_directory_of_their_run(tmp_path):
+def test_processes_of_torchrun_use_the_same_directory(tmp_path):
     answer = torchrun(tmp_path, "-m", "trainer", *DDP)
     assert answer.returncode == 0, answer.stderr
     [run] = tmp_path.glob("outputs/*/*")
     result = json.loads((run / "result.json").read_text())
-    # 6400 rows an epoch, shared by two processes, 64 each a step
+    # 6400 examples per epoch, divided among two processes, 64 per step
     assert (result["state"], result["steps"]) == ("finished", 50)
     assert "trainable parameters, on 2 x cpu" in answer.stdout
 
 
-def start(variables, *words, folder):
-    """A process of a run that is started by hand."""
-    with (folder / f"said-{variables.get('SLURM_PROCID', variables.get('NODE_RANK'))}").open("w") as said:
-        command = [sys.executable, "-m", "trainer", *words]
+def start(variables, *overrides, directory):
+    """Start a process of a run manually."""
+    with (directory / f"output-{variables.get('SLURM_PROCID', variables.get('NODE_RANK'))}").open("w") as output:
+        command = [sys.executable, "-m", "trainer", *overrides]
         environment = {**os.environ, **variables}
-        return subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=said)
+        return subprocess.Popen(command, cwd=directory, env=environment, stdout=output, stderr=output)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", [0, 1])
-def test_tasks_of_srun_agree_on_the_directory_whichever_is_first(first, tmp_path):
+def test_tasks_of_srun_use_the_same_directory_in_any_order_of_start(first, tmp_path):
     shared = ONE_TASK | {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_STEP_ID": "0"}
     shared |= {"SLURM_NODELIST": "127.0.0.1", "MASTER_PORT": str(free_port())}
     tasks = []
     for rank in (first, 1 - first):
-        tasks.append(start(shared | {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)}, *DDP, folder=tmp_path))
+        tasks.append(start(shared | {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)}, *DDP, directory=tmp_path))
         time.sleep(5)
     assert [task.wait(200) for task in tasks] == [0, 0]
     [run] = tmp_path.glob("outputs/*/*")
@@ -142,35 +141,35 @@ def test_tasks_of_srun_agree_on_the_directory_whichever_is_first(first, tmp_path
 @pytest.mark.slow
 def test_two_nodes_train_on_all_their_processes(tmp_path):
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    nodes = [start(shared | {"NODE_RANK": str(n)}, *DDP, "+trainer.num_nodes=2", folder=tmp_path) for n in (1, 0)]
+    nodes = [start(shared | {"NODE_RANK": str(n)}, *DDP, "+trainer.num_nodes=2", directory=tmp_path) for n in (1, 0)]
     assert [node.wait(300) for node in nodes] == [0, 0]
-    assert "trainable parameters, on 4 x cpu" in (tmp_path / "said-0").read_text()
+    assert "trainable parameters, on 4 x cpu" in (tmp_path / "output-0").read_text()
     [run] = tmp_path.glob("outputs/*/*")
     assert json.loads((run / "result.json").read_text())["steps"] == 25
 
 
 @pytest.mark.slow
-def test_a_run_under_torchrun_is_resumed_and_a_finished_one_says_so(tmp_path):
-    for words, steps in ((["hydra.run.dir=run", "resume=auto"], 50), (["hydra.run.dir=run", "resume=auto"], 50)):
-        answer = torchrun(tmp_path, "-m", "trainer", *DDP, *words)
+def test_a_run_under_torchrun_is_resumed(tmp_path):
+    for _ in range(2):  # the second one is finished already
+        answer = torchrun(tmp_path, "-m", "trainer", *DDP, "hydra.run.dir=run", "resume=auto")
         assert answer.returncode == 0, answer.stderr
-        assert json.loads((tmp_path / "run/result.json").read_text())["steps"] == steps
+        assert json.loads((tmp_path / "run/result.json").read_text())["steps"] == 50
     answer = torchrun(tmp_path, "-m", "trainer", "resume", "run", "trainer.max_epochs=2")
     assert answer.returncode == 0, answer.stderr
     assert json.loads((tmp_path / "run/result.json").read_text())["steps"] == 100
 
 
 @pytest.mark.slow
-def test_what_cannot_run_in_processes_of_torchrun_ends_all_of_them(tmp_path):
+def test_errors_under_torchrun_stop_all_processes(tmp_path):
     cases = {
         "1 device(s) on 1 node(s) need 1 process(es), and torchrun has started 2": XOR,
         "--multirun: 2 processes were started for a sweep; expected one": ["-m", *DDP, "seed=1,2"],
         "seed: Value 'x' of type 'str' could not be converted to Integer": [*DDP, "seed=x"],
     }
-    for told, words in cases.items():
-        answer = torchrun(tmp_path, "-m", "trainer", *words)
+    for message, arguments in cases.items():
+        answer = torchrun(tmp_path, "-m", "trainer", *arguments)
         assert answer.returncode == 1
-        assert answer.stderr.count(told) == 1
+        assert answer.stderr.count(message) == 1
 
 
 @pytest.mark.slow

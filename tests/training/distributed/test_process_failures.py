@@ -1,4 +1,4 @@
-"""A process of a run that fails, is killed or stopped: one clear error, the right state, and no process is left."""
+"""Runs with a process that fails, is killed or stopped: one error, the right state, no remaining process."""
 
 import json
 import os
@@ -32,9 +32,9 @@ class Fail(Callback):
         if trainer.global_rank != self.rank or batch_idx != 2:
             return
         if self.how == "user":
-            raise UserError("data.path: a mistake in one process")
+            raise UserError("data.path: an error in one process")
         if self.how == "code":
-            raise ValueError("a fault in one process")
+            raise ValueError("a bug in one process")
         if self.how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if self.how == "exit":
@@ -60,43 +60,42 @@ def pieces(monkeypatch, tmp_path):
     (tmp_path / "pieces.py").write_text(PIECES)
 
 
-def processes_left(folder):
-    """Those of the run that are still there."""
-    numbers = [int(file.read_text()) for file in folder.glob("process-*")]
-    assert len(numbers) == 2
-    return [number for number in numbers if is_there(number)]
+def running_processes(directory):
+    pids = [int(file.read_text()) for file in directory.glob("process-*")]
+    assert len(pids) == 2
+    return [pid for pid in pids if is_running(pid)]
 
 
-def is_there(number):
+def is_running(pid):
     try:
-        os.kill(number, 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    return "Z" not in Path(f"/proc/{number}/stat").read_text().split()[2]
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]
 
 
-def state_of(folder):
-    return json.loads((folder / "run/result.json").read_text())["state"]
+def read_state(directory):
+    return json.loads((directory / "run/result.json").read_text())["state"]
 
 
 CASES = {
-    "user": (1, "failed", "error: data.path: a mistake in one process\n"),
+    "user": (1, "failed", "error: data.path: an error in one process\n"),
     "kill": (1, "failed", "error: rank 1 of 2 was killed by SIGKILL\n"),
-    "exit": (1, "failed", "error: rank 1 of 2 ended with exit status 3 before the run was over\n"),
-    "code": (1, "failed", "ValueError: a fault in one process\n(rank 1 of 2)\n"),
+    "exit": (1, "failed", "error: rank 1 of 2 exited with status 3 before the run finished\n"),
+    "code": (1, "failed", "ValueError: a bug in one process\n(rank 1 of 2)\n"),
     "term": (143, "interrupted", ""),
 }
 
 
 @pytest.mark.parametrize("how", [pytest.param(how, marks=[pytest.mark.slow] * (how != "user")) for how in CASES])
-def test_what_ends_one_process_ends_the_run_and_is_told_once(how, command, tmp_path):
-    code, state, told = CASES[how]
+def test_a_failure_of_one_process_ends_the_run_and_is_reported_once(how, command, tmp_path):
+    code, state, message = CASES[how]
     outcome = command(*DDP, *FAIL, f"+callbacks.fail.how={how}")
     assert outcome.code == code
-    assert outcome.err.count(told) == 1 if told else outcome.err == ""
+    assert outcome.err.count(message) == 1 if message else outcome.err == ""
     assert ("Traceback" in outcome.err) == (how == "code")
-    assert state_of(tmp_path) == state
-    assert processes_left(tmp_path) == []
+    assert read_state(tmp_path) == state
+    assert running_processes(tmp_path) == []
 
 
 @pytest.mark.slow
@@ -104,10 +103,14 @@ def test_what_ends_one_process_ends_the_run_and_is_told_once(how, command, tmp_p
     ("name", "to_all", "code"), [("SIGINT", True, 130), ("SIGTERM", False, 143), ("SIGKILL", False, -9)]
 )
 def test_a_run_that_is_stopped_leaves_no_process(name, to_all, code, tmp_path):
-    words = [*DDP, *FAIL, "+callbacks.fail.how=wait"]
-    with (tmp_path / "said.txt").open("w") as said:
+    overrides = [*DDP, *FAIL, "+callbacks.fail.how=wait"]
+    with (tmp_path / "output.txt").open("w") as output:
         run = subprocess.Popen(
-            [sys.executable, "-m", "trainer", *words], cwd=tmp_path, stdout=said, stderr=said, start_new_session=True
+            [sys.executable, "-m", "trainer", *overrides],
+            cwd=tmp_path,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     deadline = time.monotonic() + 120
     while len([*tmp_path.glob("process-*")]) < 2:
@@ -117,10 +120,10 @@ def test_a_run_that_is_stopped_leaves_no_process(name, to_all, code, tmp_path):
     (os.killpg if to_all else os.kill)(run.pid, getattr(signal, name))
     assert run.wait(60) == code
     time.sleep(1)
-    assert processes_left(tmp_path) == []
-    assert "Traceback" not in (tmp_path / "said.txt").read_text()
+    assert running_processes(tmp_path) == []
+    assert "Traceback" not in (tmp_path / "output.txt").read_text()
     if name != "SIGKILL":
-        assert state_of(tmp_path) == "interrupted"
+        assert read_state(tmp_path) == "interrupted"
 
 
 @pytest.mark.slow
@@ -133,11 +136,11 @@ def test_a_loss_that_is_not_finite_in_one_process_stops_all_before_anything_is_s
 
 @pytest.mark.slow
 def test_a_step_that_is_not_finite_in_one_process_is_left_out_in_all(command, tmp_path):
-    words = ["callbacks=[checkpoint,finite_loss]", "callbacks.finite_loss.on_bad=skip"]
-    outcome = command(*DDP, *words, "model.task._target_=pieces.Bad")
+    overrides = ["callbacks=[checkpoint,finite_loss]", "callbacks.finite_loss.on_nonfinite=skip"]
+    outcome = command(*DDP, *overrides, "model.task._target_=pieces.Bad")
     assert outcome.code == 0, outcome.err
-    assert outcome.out.count("left out: the loss is not finite at step 10: epoch 1, batch 10, examples ") == 1
-    assert "2 step(s) with a loss that is not finite were left out" in outcome.out
+    assert outcome.out.count("skipped: the loss is not finite at step 10: epoch 1, batch 10, examples ") == 1
+    assert "skipped 2 step(s) with a loss that is not finite" in outcome.out
     last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
     assert all(value.isfinite().all() for value in last["state_dict"].values())
     assert json.loads((tmp_path / "run/result.json").read_text())["metrics"]["test/accuracy"] > 0.3

@@ -1,4 +1,4 @@
-"""What users of lean steps bring along: callbacks that look on, and tasks of their own."""
+"""User-defined callbacks and tasks for tests of the fast loop."""
 
 import torch
 from pytorch_lightning import Callback
@@ -12,68 +12,68 @@ from trainer.training.loop.hook_dispatch import STEP_HOOKS
 CALLS = []
 
 
-class Onlooker(Callback):
-    """Writes down the hooks that are not called at every step, with what the trainer says at that moment."""
+class EpochRecorder(Callback):
+    """Records the hooks that are not called at every step, with the state of the trainer."""
 
     def __init__(self, path="calls.txt"):
         self.path, self.lines = path, []
 
-    def note(self, name, trainer, task, *more):
-        known = {name: round(float(value.detach()), 9) for name, value in sorted(trainer.callback_metrics.items())}
+    def record(self, name, trainer, task, *arguments):
+        metrics = {name: round(float(value.detach()), 9) for name, value in sorted(trainer.callback_metrics.items())}
         loop = trainer.fit_loop.epoch_loop
-        place = (trainer.current_epoch, trainer.global_step, loop.batch_idx, loop.total_batch_idx)
-        place += (trainer.is_last_batch, trainer.training, trainer.validating, trainer.testing, task.training)
-        self.lines.append(f"{name} {place} {known} {[kind(one) for one in more]}")
+        state = (trainer.current_epoch, trainer.global_step, loop.batch_idx, loop.total_batch_idx)
+        state += (trainer.is_last_batch, trainer.training, trainer.validating, trainer.testing, task.training)
+        self.lines.append(f"{name} {state} {metrics} {[summary(argument) for argument in arguments]}")
 
     def teardown(self, trainer, task, stage):
-        self.note(f"teardown {stage}", trainer, task)
-        with open(self.path, "w") as out:
-            out.write("\n".join(self.lines))
+        self.record(f"teardown {stage}", trainer, task)
+        with open(self.path, "w") as file:
+            file.write("\n".join(self.lines))
 
 
-def kind(value):
+def summary(value):
     if isinstance(value, dict):
-        return {name: kind(one) for name, one in value.items()}
+        return {name: summary(item) for name, item in value.items()}
     if isinstance(value, torch.Tensor):
         return [tuple(value.shape), round(float(value.detach().double().sum()), 6)]
-    return [kind(one) for one in value] if isinstance(value, (list, tuple)) else type(value).__name__
+    return [summary(item) for item in value] if isinstance(value, (list, tuple)) else type(value).__name__
 
 
-def recording(name):
-    return lambda self, trainer, task, *more: self.note(name, trainer, task, *more)
+def recording_hook(name):
+    return lambda self, trainer, task, *arguments: self.record(name, trainer, task, *arguments)
 
 
-class Recorder(Onlooker):
-    """Writes down every hook."""
+class StepRecorder(EpochRecorder):
+    """Records every hook."""
 
 
 for name in dir(Callback):
-    if name.startswith("on_") and not any(word in name for word in ("_checkpoint", "predict", "exception")):
-        setattr(Recorder if name in STEP_HOOKS else Onlooker, name, recording(name))
+    if name.startswith("on_") and not any(part in name for part in ("_checkpoint", "predict", "exception")):
+        setattr(StepRecorder if name in STEP_HOOKS else EpochRecorder, name, recording_hook(name))
 
 
-class Gathering(Supervised):
-    """Gathers means through the epoch, in both of Lightning's ways."""
+class LogsEpochMeans(Supervised):
+    """Logs means of the epoch, in both of Lightning's ways."""
 
-    def __init__(self, *given):
-        super().__init__(*given)
-        self.seen = MeanMetric()
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.mean_loss = MeanMetric()
 
     def training_step(self, batch, batch_idx):
         loss = super().training_step(batch, batch_idx)
-        self.seen(loss.detach())
-        self.log("train/seen", self.seen, on_step=False, on_epoch=True)
+        self.mean_loss(loss.detach())
+        self.log("train/mean", self.mean_loss, on_step=False, on_epoch=True)
         self.log("train/both", loss, on_step=True, on_epoch=True)
         return loss
 
 
-class Talkative(Gathering):
-    """Logs in further ways that need Lightning's own bookkeeping."""
+class LogsWithOptions(LogsEpochMeans):
+    """Logs with options that need Lightning's own method."""
 
     def training_step(self, batch, batch_idx):
         loss = super().training_step(batch, batch_idx)
         self.log_dict({"train/plain": loss.detach() * 2, "train/number": batch_idx})
-        return {"loss": loss, "more": loss.detach()}
+        return {"loss": loss, "extra": loss.detach()}
 
     def validation_step(self, batch, batch_idx):
         self.log("val/worst", batch_idx, reduce_fx="max")
@@ -89,10 +89,10 @@ class Talkative(Gathering):
         self.log("train/rate", optimizer.param_groups[0]["lr"])
 
 
-class Halving(GradientClipping):
-    """Halves every gradient, but for each twentieth time."""
+class HalvingClipper(GradientClipping):
+    """Halves every gradient, except in each twentieth call."""
 
-    def bound(self, optimizer):
+    def clip_gradients(self, optimizer):
         CALLS.append(1)
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         for weight in weights:
@@ -100,50 +100,51 @@ class Halving(GradientClipping):
         return weights[0].grad.norm()
 
 
-def noting(path):
-    """Writes down steps and validations, by hooks of its own and none of its class."""
+def lambda_recorder(path):
+    """Return a callback that records steps and validations, by hooks of the instance and not of its class."""
 
-    def note(trainer, *_):
+    def record(trainer, *_):
         with open(path, "a") as file:
             print(trainer.global_step, trainer.validating, file=file)
 
-    return LambdaCallback(on_train_batch_end=note, on_validation_end=note)
+    return LambdaCallback(on_train_batch_end=record, on_validation_end=record)
 
 
-class Skipping(Supervised):
-    """Has no loss for some batches."""
+class SkipsBatches(Supervised):
+    """Returns no loss for some batches."""
 
     def training_step(self, batch):
         return None if len(batch[1]) % 2 else super().training_step(batch, 0)
 
 
-class LogsEverywhere(Recorder):
-    """Logs in every hook in which Lightning allows it, in all the ways that there are; notes what the bar shows."""
+class LogsEverywhere(StepRecorder):
+    """Logs in every hook in which Lightning allows it, with all options; records the metrics of the progress bar."""
 
-    def note(self, name, trainer, task, *more):
-        super().note(name, trainer, task, *more)
-        shown = {one: round(float(value), 9) for one, value in sorted(trainer.progress_bar_metrics.items())}
-        self.lines.append(str(shown))
+    def record(self, name, trainer, task, *arguments):
+        super().record(name, trainer, task, *arguments)
+        metrics = {name: round(float(value), 9) for name, value in sorted(trainer.progress_bar_metrics.items())}
+        self.lines.append(str(metrics))
 
 
-def logging_in(hook):
-    of_batch = "batch" in hook or "before" in hook or "after" in hook
+def logging_hook(hook):
+    is_step_hook = "batch" in hook or "before" in hook or "after" in hook
 
-    def log(self, trainer, task, *more):
-        number, rare = float(trainer.global_step), trainer.fit_loop.epoch_loop.batch_idx % 3 == 0
+    def log(self, trainer, task, *arguments):
+        number = float(trainer.global_step)
+        is_rare = trainer.fit_loop.epoch_loop.batch_idx % 3 == 0
         self.log(f"{hook}/plain", number)
         self.log(f"{hook}/shown", torch.tensor([number]), prog_bar=True, sync_dist=True)
         self.log(f"{hook}/hidden", number, logger=False)
         self.log(f"{hook}/epoch", number, on_step=False, on_epoch=True, reduce_fx="max")
         self.log_dict({f"{hook}/one": 1, f"{hook}/two": number + 2}, batch_size=2)
         task.log(f"{hook}/task", number)
-        if of_batch:
+        if is_step_hook:
             self.log(f"{hook}/step", number, on_step=True, on_epoch=False)
             self.log(f"{hook}/both", number, on_step=True, on_epoch=True)
-        if of_batch and rare:
+        if is_step_hook and is_rare:
             self.log(f"{hook}/rare", number, on_step=True, on_epoch=True)
             self.log(f"{hook}/seldom", number)
-        self.note(hook, trainer, task, *more)
+        self.record(hook, trainer, task, *arguments)
 
     return log
 
@@ -154,12 +155,12 @@ for name in (
     *("on_validation_epoch_end", "on_test_start", "on_test_epoch_start", "on_test_batch_start", "on_test_batch_end"),
     "on_test_epoch_end",
 ):
-    setattr(LogsEverywhere, name, logging_in(name))
+    setattr(LogsEverywhere, name, logging_hook(name))
 
 
-class LogsAtBoundaries(Onlooker):
-    """Logs in the hooks that are not called at every step: steps are made in a row beside it."""
+class LogsBetweenEpochs(EpochRecorder):
+    """Logs in the hooks that are not called at every step, so that steps run without hooks."""
 
 
 for name in ("on_train_start", "on_train_epoch_start", "on_train_epoch_end", "on_validation_epoch_end"):
-    setattr(LogsAtBoundaries, name, logging_in(name))
+    setattr(LogsBetweenEpochs, name, logging_hook(name))

@@ -1,27 +1,27 @@
-"""A routine is done by its operations only where they do the same."""
+"""Rejection of a trace whose replay has other results."""
 
 import torch
 
 from trainer.training.loop import verified_trace
-from trainer.training.loop.traced_steps import bare_step
-from trainer.training.loop.verified_trace import Routine
+from trainer.training.loop.traced_steps import unwrap_step
+from trainer.training.loop.verified_trace import VerifiedTrace
 
 
-def test_an_update_that_is_off_is_not_taken_either():
+def test_an_update_with_other_results_is_rejected():
     weight = torch.nn.Parameter(torch.ones(2))
     optimizer = torch.optim.SGD([weight], lr=0.5, fused=True)
     factor = [1.0]
 
-    def usual():
-        bare_step(optimizer)()
+    def function():
+        unwrap_step(optimizer)()
         with torch.no_grad():
-            weight.mul_(factor[0])  # which is not in the list of operations
+            weight.mul_(factor[0])  # is 1 when it is traced
         return []
 
-    update = Routine("update", usual, free="lr")
-    for time in range(verified_trace.WATCHED + 1 + verified_trace.PROOFS):
+    update = VerifiedTrace("update", function, varying="lr")
+    for call in range(verified_trace.WARMUP_CALLS + 1 + verified_trace.VERIFICATION_CALLS):
         weight.grad = torch.full((2,), 0.125)
-        if time == verified_trace.WATCHED + 1:  # after they were noted
+        if call == verified_trace.WARMUP_CALLS + 1:  # after the trace
             factor[0] = 0.5
-        update([weight, weight.grad], rates=[0.5])
-    assert update.refused
+        update([weight, weight.grad], values=[0.5])
+    assert update.is_rejected

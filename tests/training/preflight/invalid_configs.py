@@ -1,7 +1,7 @@
-"""Mistakes that people make, planted: what is typed or written, and the key and place that must be told."""
+"""Invalid command lines and files, with the key and location that must be reported."""
 
-# (words typed, key, a part of what is said)
-TYPED = [
+# (command line, key, part of the message)
+COMMAND_LINES = [
     # keys that do not exist
     ("epocs=3", "epocs", "no such key"),
     ("modle=cnn", "modle", "did you mean 'model'?"),
@@ -18,7 +18,7 @@ TYPED = [
     ("scheduler=cosine scheduler.warmup=3", "scheduler.warmup", "did you mean 'warmup_steps'?"),
     ("+optimiser.lr=0.1", "optimiser", "did you mean 'optimizer'"),
     ("+model.net.hiden=[3]", "model.net.hiden", "MLP takes no 'hiden'"),
-    ("+model.nett.hidden=3", "model.nett", "nothing reads this key"),
+    ("+model.nett.hidden=3", "model.nett", "unknown config key"),
     ("+data.batchsize=3", "data.batchsize", "did you mean 'batch_size'"),
     ("+trainer.max_epoch=3", "trainer.max_epoch", "did you mean 'max_epochs'"),
     ("+optimizer.momentun=0.9", "optimizer.momentun", "takes no 'momentun'"),
@@ -68,24 +68,24 @@ TYPED = [
     ("model.net._target_=trainer.model.mlp.MPL", "model.net._target_", "cannot import"),
     ("optimizer._target_=torch.optim.Adamm", "optimizer._target_", "cannot import"),
     ("optimizer._target_=torch.optim.RMSprop", "optimizer.betas", "takes no 'betas'"),
-    # values out of range: the constructors know
+    # values out of range, detected by constructors
     ("optimizer.lr=-1", "optimizer", "Invalid learning rate"),
     ("optimizer.betas=[0.9,1.5]", "optimizer", "Invalid beta"),
     ("model.net.dropout=2", "model.net", "2"),
     ("model.net.hidden=[0]", "model.net", "at least 1 unit"),
     ("data.batch_size=0", "data.batch_size, data.eval_batch_size and data.repeats", "at least 1"),
-    ("data=diabetes data.val_share=1.5", "data.val_share", "1.5 is not less than 1"),
+    ("data=diabetes data.val_fraction=1.5", "data.val_fraction", "1.5 is not less than 1"),
     ("data.val_size=0", "data.val_size", "0 is not greater than or equal to 1"),
     ("objective.label_smoothing=2", "objective.label_smoothing", "2"),
     ("trainer.max_epochs=-5", "trainer", "max_epochs"),
     ("trainer.limit_val_batches=-3", "trainer.limit_val_batches", "no such key"),
     ("+trainer.limit_val_batches=-3", "trainer", "limit_val_batches"),
     (
-        "callbacks=[default,gradient_clipping] callbacks.gradient_clipping.limit=0",
-        "callbacks.gradient_clipping.limit",
+        "callbacks=[default,gradient_clipping] callbacks.gradient_clipping.value=0",
+        "callbacks.gradient_clipping.value",
         "0",
     ),
-    ("data=stock model=lstm data.look_back=0", "data.look_back and data.horizon", "at least 1 day"),
+    ("data=stock model=lstm data.window=0", "data.window and data.horizon", "at least 1 day"),
     # missing values
     ("data=table", "data.path", "no value given"),
     ("callbacks=[default,unfreezing]", "callbacks.unfreezing.stages", "no value given"),
@@ -95,8 +95,8 @@ TYPED = [
     ("optimizer.lr=${model.rate}", "optimizer.lr", "model.rate"),
     ("outputs=${oc.env:NO_SUCH_VARIABLE}", "outputs", "NO_SUCH_VARIABLE"),
     ("data.seed=${sead}", "data.seed", "sead"),
-    # pairs of network, data, loss and task that cannot be
-    ("model=cnn data=xor", "model", "goes with: model=linear, model=mlp"),
+    # incompatible network, data, loss and task
+    ("model=cnn data=xor", "model", "is compatible with: model=linear, model=mlp"),
     ("model=lstm data=digits", "model", "needs"),
     ("model=resnet data=stock data.synthetic=true", "model", "needs images"),
     ("model=gan data=imdb", "model", "needs"),
@@ -105,10 +105,10 @@ TYPED = [
     ("data=line objective.loss=cross_entropy", "objective.loss", "does not fit"),
     ("data=line objective.metrics=[accuracy]", "objective.metrics", "accuracy"),
     ("model=attention data=digits model.net.heads=5", "model.net.width", "heads=5"),
-    ("model=gan objective.loss=hinge", "objective", "losses of its own"),
+    ("model=gan objective.loss=hinge", "objective", "no effect on adversarial training"),
     ("model=gan scheduler=plateau", "scheduler", "plateau"),
     ("model.task._target_=trainer.task.adversarial.Adversarial", "model.task", "generator and discriminator"),
-    # metrics that nobody logs
+    # metrics that are not logged
     ("callbacks.checkpoint.monitor=val/acuracy", "callbacks.checkpoint.monitor", "did you mean 'val/accuracy'"),
     ("optimized_metric=test/acc", "optimized_metric", "test/accuracy"),
     ("data=line optimized_metric=val/accuracy", "optimized_metric", "val/accuracy"),
@@ -117,31 +117,31 @@ TYPED = [
     (
         "callbacks=[default,early_stopping] +trainer.limit_val_batches=0",
         "callbacks.early_stopping.monitor",
-        "nobody logs it",
+        "not logged without validation",
     ),
-    # choices that contradict one another, and waits that are too long
+    # contradictory settings, and settings that take effect too late
     (
         "callbacks=[default,gradient_clipping] +trainer.gradient_clip_val=1",
         "trainer.gradient_clip_val",
         "clips already",
     ),
-    ("model=gan +trainer.gradient_clip_val=1", "trainer.gradient_clip_val", "take turns"),
+    ("model=gan +trainer.gradient_clip_val=1", "trainer.gradient_clip_val", "two optimizers"),
     ("train=false test=false", "test", "nothing to do"),
-    ("train=false", "ckpt_path", "name it"),
-    ("scheduler=step scheduler.every_epochs=50", "scheduler.every_epochs", "the rate never changes"),
-    ("scheduler=plateau scheduler.patience=50", "scheduler.patience", "the rate never changes"),
+    ("train=false", "ckpt_path", "requires a checkpoint"),
+    ("scheduler=step scheduler.every_n_epochs=50", "scheduler.every_n_epochs", "the learning rate never changes"),
+    ("scheduler=plateau scheduler.patience=50", "scheduler.patience", "the learning rate never changes"),
     (
         "callbacks=[default,early_stopping] callbacks.early_stopping.patience=50",
         "callbacks.early_stopping.patience",
         "never",
     ),
-    ("scheduler=warmup +trainer.max_steps=50", "scheduler.warmup_steps", "before the rise"),
+    ("scheduler=warmup +trainer.max_steps=50", "scheduler.warmup_steps", "before the warmup"),
     (
         "callbacks=[default,unfreezing] 'callbacks.unfreezing.stages={0: [layers], 30: [layers.2]}'",
         "callbacks.unfreezing.stages",
-        "lies in",
+        "or part of it",
     ),
-    # what this machine does not have
+    # files and devices that this machine does not have
     (
         "callbacks=[default,word_vectors] callbacks.word_vectors.path=no.txt",
         "callbacks.word_vectors.path",
@@ -153,17 +153,17 @@ TYPED = [
         "there is no file or directory 'outputs/none'",
     ),
     ("ckpt_path=nowhere.ckpt", "ckpt_path", "no file 'nowhere.ckpt'"),
-    ("outputs=taken", "outputs", "is a file"),
+    ("outputs=file", "outputs", "is a file"),
     ("data=table data.path=no.csv data.features=3", "data.path", "no file"),
     ("data=stock model=lstm data.path=no.csv", "data.path", "no file"),
-    ("trainer=cpu trainer.precision=16-mixed", "trainer.precision", "needs a GPU"),
-    # words that Hydra cannot read
-    ("model.net.hidden=[1", "model.net.hidden", "cannot read"),
-    ("seed={1", "seed", "cannot read"),
+    ("trainer=cpu trainer.precision=16-mixed", "trainer.precision", "requires a GPU"),
+    # overrides that Hydra cannot parse
+    ("model.net.hidden=[1", "model.net.hidden", "not a valid override"),
+    ("seed={1", "seed", "not a valid override"),
 ]
 
-# (file, its text, words typed, key, line, a part of what is said)
-WRITTEN = [
+# (file, content, command line, key, line, part of the message)
+FILES = [
     ("experiments/mine.yaml", "sead: 7\n", "experiment=mine", "sead", 1, "did you mean 'seed'"),
     ("experiments/mine.yaml", "seed: seven\n", "experiment=mine", "seed", 1, "'seven'"),
     ("experiments/mine.yaml", "model:\n  net:\n    hiden: [3]\n", "experiment=mine", "model.net.hiden", 3, "'hidden'"),
@@ -178,7 +178,7 @@ WRITTEN = [
         2,
         "needs images",
     ),
-    ("experiments/mine.yaml", "seed: [1\n", "experiment=mine", "", 2, "no YAML"),
+    ("experiments/mine.yaml", "seed: [1\n", "experiment=mine", "", 2, "invalid YAML"),
     (
         "conf/optimizer/mine.yaml",
         "_target_: torch.optim.SGD\n_partial_: true\nlrr: 1\n",
@@ -201,7 +201,7 @@ WRITTEN = [
         "scheduler=mine",
         "scheduler",
         0,
-        "every_epochs",
+        "every_n_epochs",
     ),
     (
         "conf/callbacks/mine.yaml",

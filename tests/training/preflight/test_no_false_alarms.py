@@ -1,4 +1,4 @@
-"""Nothing is said of what is right: every recipe, every choice, every pair, every way to debug, and by chance."""
+"""Absence of errors for valid configs: all experiments, choices, pairs and debug modes, and random ones."""
 
 import os
 from pathlib import Path
@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trainer.config.introspection.group_options import choices
-from trainer.sweep.preflight import check_words
+from trainer.config.introspection.group_options import load_choices
+from trainer.sweep.preflight import check_overrides
 
-CHOICES = {group: sorted(names) for group, names in choices().items()}
-MADE_UP = {
+CHOICES = {group: sorted(names) for group, names in load_choices().items()}
+SYNTHETIC = {
     "cifar10",
     "diabetes",
     "image_folder",
@@ -19,7 +19,7 @@ MADE_UP = {
     "mnist",
     "stock",
     "table",
-}  # sets with files, which synthetic=true stands in for
+}  # data sets with files, which synthetic=true replaces
 VECTORS, IMAGES, WORDS, SERIES = (
     ["diabetes", "line", "table", "threshold", "xor"],
     ["cifar10", "digits", "image_folder", "mnist"],
@@ -32,77 +32,78 @@ PAIRS = [
     *[(model, data) for model in ("attention", "lstm") for data in WORDS + SERIES],
     ("mlp", "stock"),
 ]
-EXAMPLES = int(os.environ.get("RANDOM_EXAMPLES", "25"))  # the whole: 500
+EXAMPLES = int(os.environ.get("RANDOM_EXAMPLES", "25"))  # 500 in a full test
 
 
 @pytest.fixture(autouse=True, scope="module")
-def here(tmp_path_factory):
-    """A working directory with a data root that has the files which recipes name."""
-    before, folder = Path.cwd(), tmp_path_factory.mktemp("here")
-    (folder / "data/stocks").mkdir(parents=True)
-    (folder / "data/stocks/GOOG.csv").write_text("")
-    os.chdir(folder)
+def cwd(tmp_path_factory):
+    """Create a working directory whose data directory contains the files of the experiments."""
+    previous = Path.cwd()
+    directory = tmp_path_factory.mktemp("cwd")
+    (directory / "data/stocks").mkdir(parents=True)
+    (directory / "data/stocks/GOOG.csv").write_text("")
+    os.chdir(directory)
     variable = os.environ.pop("TRAINER_DATA_DIR", None)
     yield
-    os.chdir(before)
+    os.chdir(previous)
     if variable is not None:
         os.environ["TRAINER_DATA_DIR"] = variable
 
 
-def alarms(*words):
-    return [str(mistake) for mistake in check_words(words).mistakes if mistake.stops]
+def errors(*overrides):
+    return [str(item) for item in check_overrides(overrides).diagnostics if item.is_error]
 
 
-def data_words(data):
-    own = {"table": ["data.path=my.csv", "data.features=3"], "image_folder": ["data.path=my_pictures"]}
-    return [f"data={data}", *own.get(data, []), *(["data.synthetic=true"] if data in MADE_UP else [])]
+def data_overrides(data):
+    paths = {"table": ["data.path=my.csv", "data.features=3"], "image_folder": ["data.path=my_pictures"]}
+    return [f"data={data}", *paths.get(data, []), *(["data.synthetic=true"] if data in SYNTHETIC else [])]
 
 
 @pytest.mark.parametrize("experiment", CHOICES["experiment"])
-def test_every_recipe_is_right(experiment):
-    needed = ["model.net.weights=null"] if "model.net.weights" in str(alarms(f"experiment={experiment}")) else []
-    assert alarms(f"experiment={experiment}", *needed) == []
+def test_every_experiment_is_valid(experiment):
+    needed = ["model.net.weights=null"] if "model.net.weights" in str(errors(f"experiment={experiment}")) else []
+    assert errors(f"experiment={experiment}", *needed) == []
 
 
 @pytest.mark.parametrize("search", CHOICES["hparams_search"])
-def test_every_search_is_right_with_the_recipe_of_its_name(search):
+def test_every_search_is_valid_with_the_experiment_of_its_name(search):
     needed = {
         "resnet_transfer": ["model.net.weights=null"],
-        "gan_mnist": ["callbacks=[default,sample_quality]", "callbacks.sample_quality.judge=RUN"],
+        "gan_mnist": ["callbacks=[default,sample_quality]", "callbacks.sample_quality.classifier=RUN"],
     }
-    assert alarms("-m", f"experiment={search}", f"hparams_search={search}", *needed.get(search, [])) == []
+    assert errors("-m", f"experiment={search}", f"hparams_search={search}", *needed.get(search, [])) == []
 
 
 @pytest.mark.parametrize("debug", CHOICES["debug"])
-@pytest.mark.parametrize("recipe", ["digits_cnn", "gan_mnist", "imdb_lstm"])
-def test_every_way_to_debug_is_right(debug, recipe):
-    assert alarms(f"experiment={recipe}", f"debug={debug}") == []
+@pytest.mark.parametrize("experiment", ["digits_cnn", "gan_mnist", "imdb_lstm"])
+def test_every_debug_mode_is_valid(debug, experiment):
+    assert errors(f"experiment={experiment}", f"debug={debug}") == []
 
 
 @pytest.mark.parametrize(("model", "data"), PAIRS)
-def test_every_pair_is_right(model, data):
-    assert alarms(f"model={model}", *data_words(data)) == []
+def test_every_pair_is_valid(model, data):
+    assert errors(f"model={model}", *data_overrides(data)) == []
 
 
 @pytest.mark.parametrize("group", ["optimizer", "scheduler", "logger", "trainer"])
-def test_every_choice_is_right(group):
+def test_every_choice_is_valid(group):
     for name in CHOICES[group]:
-        found = (
-            alarms(f"{group}={name}", "+trainer.limit_train_batches=3")
+        messages = (
+            errors(f"{group}={name}", "+trainer.limit_train_batches=3")
             if group != "trainer"
-            else alarms(f"trainer={name}")
+            else errors(f"trainer={name}")
         )
-        assert all("GPU" in each for each in found), found
+        assert all("GPU" in message for message in messages), messages
 
 
 @st.composite
-def legal_words(draw):
-    """Words that nobody could object to."""
+def valid_overrides(draw):
+    """Draw valid overrides."""
     model, data = draw(st.sampled_from(PAIRS))
-    words = [f"model={model}", *data_words(data)]
+    overrides = [f"model={model}", *data_overrides(data)]
     scheduler = draw(st.sampled_from([name for name in CHOICES["scheduler"] if (model, name) != ("gan", "plateau")]))
-    words += [f"optimizer={draw(st.sampled_from(CHOICES['optimizer']))}", f"scheduler={scheduler}"]
-    may = {
+    overrides += [f"optimizer={draw(st.sampled_from(CHOICES['optimizer']))}", f"scheduler={scheduler}"]
+    strategies = {
         "seed": st.integers(0, 2**31),
         "optimizer.lr": st.floats(0, 10, allow_nan=False),
         "trainer.max_epochs": st.integers(1, 500),
@@ -119,26 +120,26 @@ def legal_words(draw):
         "callbacks": st.sampled_from(
             ["[default,early_stopping]", "[default,gradient_clipping]", "none", "[checkpoint,progress]"]
         ),
-        "~callbacks.pictures": st.none(),
+        "~callbacks.prediction_images": st.none(),
         "compile": st.sampled_from(["true", "false"]),
     }
     if model == "mlp":
-        may["model.net.hidden"] = st.lists(st.integers(1, 64), max_size=4).map(
+        strategies["model.net.hidden"] = st.lists(st.integers(1, 64), max_size=4).map(
             lambda widths: str(widths).replace(" ", "")
         )
-        may["model.net.activation"] = st.sampled_from(["relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh"])
-        may["model.net.dropout"] = st.floats(0, 0.99)
-    chosen = draw(st.lists(st.sampled_from(sorted(may)), unique=True, max_size=6))
-    if "callbacks" in chosen and "~callbacks.pictures" in chosen:
-        chosen.remove("~callbacks.pictures")
-    if model == "gan" and "callbacks" in chosen:  # what early stopping waits for, a GAN does not log
+        strategies["model.net.activation"] = st.sampled_from(["relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh"])
+        strategies["model.net.dropout"] = st.floats(0, 0.99)
+    chosen = draw(st.lists(st.sampled_from(sorted(strategies)), unique=True, max_size=6))
+    if "callbacks" in chosen and "~callbacks.prediction_images" in chosen:
+        chosen.remove("~callbacks.prediction_images")
+    if model == "gan" and "callbacks" in chosen:  # a GAN does not log the metric of early stopping
         chosen.remove("callbacks")
-    values = {key: draw(may[key]) for key in chosen}
-    return words + [key if value is None else f"{key}={value}" for key, value in values.items()]
+    values = {key: draw(strategies[key]) for key in chosen}
+    return overrides + [key if value is None else f"{key}={value}" for key, value in values.items()]
 
 
 @pytest.mark.slow
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=[*HealthCheck])
-@given(legal_words())
-def test_legal_words_are_let_through(words):
-    assert alarms(*words) == []
+@given(valid_overrides())
+def test_valid_overrides_have_no_errors(overrides):
+    assert errors(*overrides) == []

@@ -1,4 +1,4 @@
-"""Settings that would have no effect are refused before the run, with the reason."""
+"""Rejection of settings without effect before the run, with the reason."""
 
 import json
 
@@ -29,7 +29,7 @@ class NoPenalty(Supervised):
 
 
 class Own(LightningModule):
-    """Takes what trainer gives to every task, and uses the network alone."""
+    """Uses the network, but no other argument."""
 
     def __init__(self, net, *_):
         super().__init__()
@@ -55,7 +55,7 @@ class OwnNetwork(Own):
 
 
 class Layers(Own):
-    """Calls the layers of the network, and not the network."""
+    """Calls the layers of the network separately."""
 
     def __init__(self, net, *_):
         super().__init__(net)
@@ -74,7 +74,7 @@ def mine(tmp_path):
 
 @pytest.mark.usefixtures("mine")
 @pytest.mark.parametrize(
-    ("task", "word", "reason"),
+    ("task", "override", "reason"),
     [
         ("OwnOptimizer", "optimizer.lr=0.1", "mine.OwnOptimizer configures its own optimizer, or none"),
         ("OwnOptimizer", "scheduler=cosine", "mine.OwnOptimizer configures its own scheduler, or none"),
@@ -87,29 +87,29 @@ def mine(tmp_path):
         (
             "Layers",
             "compile=true",
-            "mine.Layers calls parts of the network, and only a network that is called itself is compiled",
+            "mine.Layers calls parts of the network, but only calls of the whole network are compiled",
         ),
     ],
 )
-def test_a_setting_that_the_task_does_not_use_is_refused(task, word, reason, command):
-    words = (*SHORT, f"model.task._target_=mine.{task}")
-    done = command("check", *words, word, "--json")
-    key = word.partition("=")[0]
-    [mistake] = json.loads(done.out)["mistakes"]
-    expected = {"key": key, "problem": f"has no effect: {reason}", "instead": "leave it out", "typed": word}
-    assert mistake.items() >= {**expected, "stops": True}.items()
-    assert json.loads(command("check", *words, "--json").out)["ok"]  # nothing is wrong without it
+def test_a_setting_that_the_task_does_not_use_is_refused(task, override, reason, command):
+    overrides = (*SHORT, f"model.task._target_=mine.{task}")
+    done = command("check", *overrides, override, "--json")
+    key = override.partition("=")[0]
+    [diagnostic] = json.loads(done.out)["diagnostics"]
+    expected = {"key": key, "problem": f"has no effect: {reason}", "suggestion": "leave it out", "override": override}
+    assert diagnostic.items() >= {**expected, "severity": "error"}.items()
+    assert json.loads(command("check", *overrides, "--json").out)["ok"]  # valid without the override
 
 
 @pytest.mark.usefixtures("mine")
 @pytest.mark.parametrize("task", ["OwnSchedule", "NoPenalty"])
-def test_a_setting_that_the_task_uses_is_no_mistake(task, command):
+def test_a_setting_that_the_task_uses_is_accepted(task, command):
     done = command("check", *SHORT, f"model.task._target_=mine.{task}", "optimizer.lr=0.1", "compile=true")
     assert done.code == 0, done.out
 
 
 @pytest.mark.usefixtures("mine")
-def test_a_sweep_over_a_rate_that_the_task_does_not_use_is_refused(command):
+def test_a_sweep_over_a_learning_rate_that_the_task_does_not_use_is_refused(command):
     done = command("-m", *SHORT, "model.task._target_=mine.Own", "optimizer.lr=0.1,0.01")
     assert done.code == 1
     assert "(command line: optimizer.lr=0.1)  (job 0)\n" in done.err
@@ -117,7 +117,7 @@ def test_a_sweep_over_a_rate_that_the_task_does_not_use_is_refused(command):
 
 
 @pytest.mark.usefixtures("mine")
-def test_a_setting_in_an_experiment_of_the_user_s_is_refused_with_its_place(command, tmp_path):
+def test_a_setting_in_a_user_experiment_is_refused_with_its_location(command, tmp_path):
     (tmp_path / "experiments").mkdir()
     text = "optimizer:\n  lr: 0.1\nmodel:\n  task:\n    _target_: mine.Own\n"
     (tmp_path / "experiments/own.yaml").write_text(text)
@@ -127,36 +127,39 @@ def test_a_setting_in_an_experiment_of_the_user_s_is_refused_with_its_place(comm
 
 
 @pytest.mark.parametrize(
-    ("word", "message"),
+    ("override", "message"),
     [
         ("+trainer.callbacks=[]", "trainer.callbacks: has no effect: the run sets it; choose or add one: callbacks="),
         ("+trainer.logger=true", "trainer.logger: has no effect: the run sets it; choose or add one: logger="),
         ("+trainer.default_root_dir=a", "trainer.default_root_dir: has no effect: the run sets it; hydra.run.dir="),
-        ("+trainer.gradient_clip_algorithm=value", "trainer.gradient_clip_algorithm: has no effect without a bound"),
-        ("objective.metrics=[f1]", "objective.metrics: an adversarial training has metrics of its own"),
+        (
+            "+trainer.gradient_clip_algorithm=value",
+            "trainer.gradient_clip_algorithm: has no effect without trainer.gradient_clip_val",
+        ),
+        ("objective.metrics=[f1]", "objective.metrics: no effect on adversarial training"),
     ],
 )
-def test_what_the_run_itself_decides_is_refused(word, message, command):
-    words = ("data=digits", "model=gan") if "metrics" in word else SHORT
-    done = command(*words, word)
+def test_settings_that_the_run_sets_are_refused(override, message, command):
+    overrides = ("data=digits", "model=gan") if "metrics" in override else SHORT
+    done = command(*overrides, override)
     assert done.code == 1
     assert message in done.err
 
 
-def test_checkpoints_of_lightning_are_kept_if_they_are_asked_for_without_a_callback(command):
-    done = command(*SHORT, "callbacks=[lean_steps]", "+trainer.enable_checkpointing=true", "hydra.run.dir=run")
+def test_checkpoints_of_lightning_are_saved_if_they_are_enabled_without_a_callback(command):
+    done = command(*SHORT, "callbacks=[fast_loop]", "+trainer.enable_checkpointing=true", "hydra.run.dir=run")
     assert done.code == 0, done.err
     assert [*(done.directory / "run").rglob("*.ckpt")]
 
 
-def test_callbacks_that_replace_the_checkpoint_are_told_and_the_table_says_what_was_tested(command):
+def test_callbacks_without_a_checkpoint_cause_a_warning_and_the_table_names_the_tested_weights(command):
     done = command(*SHORT, "callbacks=early_stopping", "callbacks.early_stopping.patience=0", "trainer.max_epochs=2")
-    assert "callbacks: no checkpoint is kept, and the last weights are tested" in done.out
+    assert "callbacks: no checkpoint is saved, so the weights of the last step are tested" in done.out
     assert "callbacks=[default,...] adds to the default callbacks" in done.out
     assert "(train: last step; val: last epoch; test: last weights)" in done.out
 
 
-def test_settings_of_a_sweep_are_told_to_have_no_effect_in_a_single_run(command):
+def test_settings_of_a_sweep_cause_a_warning_in_a_single_run(command):
     done = command(*SHORT, "+trainer.fast_dev_run=true", "sweep.seeds=3", "sweep.retries=1")
     expected = "warning: sweep.seeds, sweep.retries: no effect in a single run; start a sweep with: trainer -m\n"
     assert expected in done.err

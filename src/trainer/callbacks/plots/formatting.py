@@ -1,40 +1,40 @@
-"""Examples in words: what an input, a target and a prediction are called where they stand in a table."""
+"""Text representation of inputs, targets and predictions for tables and titles."""
 
 from collections.abc import Sequence
 
 from pytorch_lightning import Trainer
 from torch import Tensor
 
-from trainer.callbacks.plots.tensorboard import number
-from trainer.core.spec import PADDING, DataSpec
+from trainer.callbacks.plots.media import format_number
+from trainer.core.spec import PADDING_INDEX, DataSpec
 
-NUMBERS, WORDS = 12, 60  # of an input, at most
-
-
-def vocabulary_of(trainer: Trainer) -> Sequence[str] | None:
-    """The word of each token, where the data know it."""
-    found: Sequence[str] | None = getattr(getattr(trainer, "datamodule", None), "vocabulary", None)
-    return found or None
+MAX_NUMBERS = 12  # of an input
+MAX_WORDS = 60
 
 
-def told_input(inputs: Tensor, spec: DataSpec, vocabulary: Sequence[str] | None) -> str:
-    """One input, its beginning: words, or numbers.
+def get_vocabulary(trainer: Trainer) -> Sequence[str] | None:
+    """Return the word of each token, or None if the data have no vocabulary."""
+    return getattr(getattr(trainer, "datamodule", None), "vocabulary", None) or None
+
+
+def format_input(inputs: Tensor, spec: DataSpec, vocabulary: Sequence[str] | None) -> str:
+    """Return the first words or numbers of an input.
 
     Args:
-        inputs: (*spec.shape); of tokens any number.
-        spec: The data set's promise.
-        vocabulary: The word of each token; None writes the tokens.
+        inputs: One input (*spec.shape); any number of tokens.
+        spec: Specification of the data set.
+        vocabulary: Word of each token; None prints the tokens.
     """
     if spec.kind == "tokens":
-        tokens = [int(token) for token in inputs.tolist() if token != PADDING]
-        words = [vocabulary[token] if vocabulary else str(token) for token in tokens[:WORDS]]
-        return " ".join(words) + " ..." * (len(tokens) > WORDS)
+        tokens = [int(token) for token in inputs.tolist() if token != PADDING_INDEX]
+        labels = [vocabulary[token] if vocabulary else str(token) for token in tokens[:MAX_WORDS]]
+        return " ".join(labels) + " ..." * (len(tokens) > MAX_WORDS)
     numbers = inputs.flatten().tolist()
-    return ", ".join(map(number, numbers[:NUMBERS])) + ", ..." * (len(numbers) > NUMBERS)
+    return ", ".join(map(format_number, numbers[:MAX_NUMBERS])) + ", ..." * (len(numbers) > MAX_NUMBERS)
 
 
-def told_target(target: Tensor, spec: DataSpec) -> str:
-    """A class by its name, or values: of a target, and of a prediction."""
-    if spec.target == "classes":
+def format_target(target: Tensor, spec: DataSpec) -> str:
+    """Return the class name or the values of a target or a prediction."""
+    if spec.target == "classification":
         return spec.class_names[int(target)]
-    return ", ".join(map(number, target.flatten().tolist()))
+    return ", ".join(map(format_number, target.flatten().tolist()))

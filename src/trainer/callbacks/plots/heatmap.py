@@ -1,4 +1,4 @@
-"""Heat: weights above their mean as colour, over the patches of an image, behind words, or as a matrix."""
+"""Heatmaps of weights over image patches, behind tokens, or as a matrix; only weights above the mean are colored."""
 
 from collections.abc import Sequence
 
@@ -7,110 +7,119 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-Colour = tuple[int, int, int]
-WHITE, BLACK, GREY, HOT = (255, 255, 255), (30, 30, 30), (110, 110, 110), (255, 110, 0)
-SIDE, GAP, LINE = 160, 8, 18  # pixels: side of an image or matrix, space around things, height of a line of text
-MOST_WORDS = 300  # of a text; the rest is left out
+from trainer.callbacks.plots.line_chart import BLACK, GRAY, WHITE, Color
+
+HEAT_COLOR = (255, 110, 0)
+SIDE_PIXELS = 160  # of an image or matrix
+GAP_PIXELS = 8
+LINE_HEIGHT_PIXELS = 18
+MAX_TOKENS = 300  # of a text; the rest is omitted
 FONT = ImageFont.load_default(12)
 
 
-def over_image(image: Tensor, weights: Tensor) -> Image.Image:
-    """An image, and beside it in grey with its patches the hotter the more they weigh.
+def draw_image_heatmap(image: Tensor, weights: Tensor) -> Image.Image:
+    """Return an image next to a gray copy with the heat of its patches.
 
     Args:
-        image: (channels, height, width), stretched to the full range of brightness.
-        weights: Of the patches (rows, columns); the greatest is the hottest.
+        image: (channels, height, width), scaled to the full range of brightness.
+        weights: Weights of the patches (rows, columns).
     """
     low, high = image.aminmax()
-    shown = ((image - low) / (high - low).clamp(min=1e-9))[:3]  # (1 or 3, height, width)
-    shown = F.interpolate(shown[None], (SIDE, SIDE))[0].expand(3, -1, -1)
-    heat = F.interpolate(_heat(weights)[None, None], (SIDE, SIDE))[0]  # (1, SIDE, SIDE)
-    grey = 0.25 + 0.6 * shown.mean(0, keepdim=True)  # neither black nor white, on which heat would not show
-    hot = torch.tensor(HOT).view(3, 1, 1) / 255
-    sheet = Image.new("RGB", (2 * SIDE + GAP, SIDE), WHITE)
-    for place, pixels in enumerate((shown, grey + 0.75 * heat * (hot - grey))):
-        sheet.paste(_image(pixels.permute(1, 2, 0)), (place * (SIDE + GAP), 0))
-    return sheet
+    rgb = ((image - low) / (high - low).clamp(min=1e-9))[:3]  # (1 or 3, height, width)
+    rgb = F.interpolate(rgb[None], (SIDE_PIXELS, SIDE_PIXELS))[0].expand(3, -1, -1)
+    heat = _resize_heat(weights)
+    gray = 0.25 + 0.6 * rgb.mean(0, keepdim=True)  # neither black nor white, to make heat visible
+    hot = torch.tensor(HEAT_COLOR).view(3, 1, 1) / 255
+    canvas = Image.new("RGB", (2 * SIDE_PIXELS + GAP_PIXELS, SIDE_PIXELS), WHITE)
+    for index, pixels in enumerate((rgb, gray + 0.75 * heat * (hot - gray))):
+        canvas.paste(_to_image(pixels.permute(1, 2, 0)), (index * (SIDE_PIXELS + GAP_PIXELS), 0))
+    return canvas
 
 
-def behind_words(words: Sequence[str], weights: Tensor, width: int) -> Image.Image:
-    """A text in lines, the background of each word the hotter the more it weighs.
-
-    Args:
-        words: At least one.
-        weights: Of each word (words,); the greatest is the hottest.
-        width: Of the picture, in pixels.
-    """
-    shown = [*words[:MOST_WORDS], *(["..."] if len(words) > MOST_WORDS else [])]
-    heat = [*_heat(weights)[:MOST_WORDS].tolist(), 0.0]
-    places, left, top = [], 0.0, 0
-    for word in shown:
-        length = FONT.getlength(word) + 6
-        if left and left + length > width:
-            left, top = 0.0, top + LINE
-        places.append((left, top, length))
-        left += length
-    sheet = Image.new("RGB", (width, top + LINE), WHITE)
-    pen = ImageDraw.Draw(sheet)
-    for word, (left, top, length), share in zip(shown, places, heat, strict=False):
-        pen.rectangle((left, top, left + length - 1, top + LINE - 2), fill=_warm(share))
-        pen.text((left + 3, top + LINE // 2), word, BLACK, FONT, anchor="lm")
-    return sheet
-
-
-def matrix(weights: Tensor) -> Image.Image:
-    """A map of attention: a row for each query, a column for each key, the cell the hotter the more it weighs.
+def draw_text_heatmap(tokens: Sequence[str], weights: Tensor, width: int) -> Image.Image:
+    """Return an image of a text in lines, with the heat of each token as its background.
 
     Args:
-        weights: (queries, keys); the greatest is the hottest.
+        tokens: At least one token.
+        weights: Weights of the tokens (tokens,).
+        width: Width of the image in pixels.
     """
-    heat = F.interpolate(_heat(weights)[None, None], (SIDE, SIDE))[0, 0, :, :, None]  # (SIDE, SIDE, 1)
-    white, hot = torch.tensor(WHITE) / 255, torch.tensor(HOT) / 255
-    sheet = Image.new("RGB", (SIDE + LINE + 2, SIDE + LINE + 2), WHITE)
-    sheet.paste(_image(white + heat * (hot - white)), (LINE, 1))
-    pen = ImageDraw.Draw(sheet)
-    pen.rectangle((LINE - 1, 0, LINE + SIDE, SIDE + 1), outline=GREY)
-    pen.text((LINE, SIDE + 4), f"is looked at: 1 to {weights.shape[1]}", GREY, FONT)
-    aside = Image.new("RGB", (SIDE, LINE), WHITE)
-    ImageDraw.Draw(aside).text((SIDE - 1, 1), f"looks: {weights.shape[0]} to 1", GREY, FONT, anchor="ra")
-    sheet.paste(aside.rotate(90, expand=True), (0, 1))
-    return sheet
+    labels = [*tokens[:MAX_TOKENS], *(["..."] if len(tokens) > MAX_TOKENS else [])]
+    heat = [*_normalize_weights(weights)[:MAX_TOKENS].tolist(), 0.0]
+    boxes = []
+    x = 0.0
+    y = 0
+    for label in labels:
+        length = FONT.getlength(label) + 6
+        if x and x + length > width:
+            x = 0.0
+            y += LINE_HEIGHT_PIXELS
+        boxes.append((x, y, length))
+        x += length
+    canvas = Image.new("RGB", (width, y + LINE_HEIGHT_PIXELS), WHITE)
+    pen = ImageDraw.Draw(canvas)
+    for label, (x, y, length), weight in zip(labels, boxes, heat, strict=False):
+        pen.rectangle((x, y, x + length - 1, y + LINE_HEIGHT_PIXELS - 2), fill=_interpolate_color(weight))
+        pen.text((x + 3, y + LINE_HEIGHT_PIXELS // 2), label, BLACK, FONT, anchor="lm")
+    return canvas
 
 
-def titled(picture: Image.Image, title: str, colour: Colour) -> Image.Image:
-    """A picture with a line above it."""
-    width = max(picture.width, int(FONT.getlength(title)) + 1)
-    sheet = Image.new("RGB", (width, picture.height + LINE), WHITE)
-    ImageDraw.Draw(sheet).text((0, 0), title, colour, FONT)
-    sheet.paste(picture, (0, LINE))
-    return sheet
+def draw_matrix_heatmap(weights: Tensor) -> Image.Image:
+    """Return an image of attention weights (queries, keys), one row for each query."""
+    heat = _resize_heat(weights)[0, :, :, None]  # (SIDE, SIDE, 1)
+    white = torch.tensor(WHITE) / 255
+    hot = torch.tensor(HEAT_COLOR) / 255
+    canvas = Image.new("RGB", (SIDE_PIXELS + LINE_HEIGHT_PIXELS + 2, SIDE_PIXELS + LINE_HEIGHT_PIXELS + 2), WHITE)
+    canvas.paste(_to_image(white + heat * (hot - white)), (LINE_HEIGHT_PIXELS, 1))
+    pen = ImageDraw.Draw(canvas)
+    pen.rectangle((LINE_HEIGHT_PIXELS - 1, 0, LINE_HEIGHT_PIXELS + SIDE_PIXELS, SIDE_PIXELS + 1), outline=GRAY)
+    pen.text((LINE_HEIGHT_PIXELS, SIDE_PIXELS + 4), f"key: 1 to {weights.shape[1]}", GRAY, FONT)
+    label = Image.new("RGB", (SIDE_PIXELS, LINE_HEIGHT_PIXELS), WHITE)
+    ImageDraw.Draw(label).text((SIDE_PIXELS - 1, 1), f"query: {weights.shape[0]} to 1", GRAY, FONT, anchor="ra")
+    canvas.paste(label.rotate(90, expand=True), (0, 1))
+    return canvas
 
 
-def in_rows(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
-    """At least one picture, on one sheet, so many in a row; a row is as high as its highest."""
-    rows = [pictures[start : start + columns] for start in range(0, len(pictures), columns)]
-    width, heights = max(picture.width for picture in pictures) + GAP, [max(p.height for p in row) for row in rows]
-    sheet = Image.new("RGB", (GAP + len(rows[0]) * width, GAP + sum(height + GAP for height in heights)), WHITE)
-    top = GAP
+def add_title(image: Image.Image, title: str, color: Color) -> Image.Image:
+    """Return an image with a title above it."""
+    width = max(image.width, int(FONT.getlength(title)) + 1)
+    canvas = Image.new("RGB", (width, image.height + LINE_HEIGHT_PIXELS), WHITE)
+    ImageDraw.Draw(canvas).text((0, 0), title, color, FONT)
+    canvas.paste(image, (0, LINE_HEIGHT_PIXELS))
+    return canvas
+
+
+def arrange_in_rows(images: Sequence[Image.Image], columns: int) -> Image.Image:
+    """Return one image with all images in rows; each row has the height of its highest image."""
+    rows = [images[start : start + columns] for start in range(0, len(images), columns)]
+    step = max(image.width for image in images) + GAP_PIXELS
+    heights = [max(image.height for image in row) for row in rows]
+    size = (GAP_PIXELS + len(rows[0]) * step, GAP_PIXELS + sum(height + GAP_PIXELS for height in heights))
+    canvas = Image.new("RGB", size, WHITE)
+    y = GAP_PIXELS
     for row, height in zip(rows, heights, strict=True):
-        for place, picture in enumerate(row):
-            sheet.paste(picture, (GAP + place * width, top))
-        top += height + GAP
-    return sheet
+        for index, image in enumerate(row):
+            canvas.paste(image, (GAP_PIXELS + index * step, y))
+        y += height + GAP_PIXELS
+    return canvas
 
 
-def _heat(weights: Tensor) -> Tensor:
-    """Heat from 0, for what weighs the mean or less, to 1, for what weighs most; equal weights are all cold."""
+def _normalize_weights(weights: Tensor) -> Tensor:
+    """Map weights to heat: 0 for the mean and below, 1 for the largest; 0 for all if they are equal."""
     above = (weights.float() - weights.float().mean()).clamp(min=0)
     return above / above.max().clamp(min=1e-6)
 
 
-def _warm(share: float) -> Colour:
-    """Between white, at 0, and the hottest colour, at 1."""
-    red, green, blue = (round(white + share * (hot - white)) for white, hot in zip(WHITE, HOT, strict=True))
+def _resize_heat(weights: Tensor) -> Tensor:
+    """Return the heat of a matrix of weights as an image (1, SIDE, SIDE)."""
+    return F.interpolate(_normalize_weights(weights)[None, None], (SIDE_PIXELS, SIDE_PIXELS))[0]
+
+
+def _interpolate_color(heat: float) -> Color:
+    red, green, blue = (round(white + heat * (hot - white)) for white, hot in zip(WHITE, HEAT_COLOR, strict=True))
     return red, green, blue
 
 
-def _image(pixels: Tensor) -> Image.Image:
-    """Numbers from 0 to 1 (height, width, 3) as an image."""
+def _to_image(pixels: Tensor) -> Image.Image:
+    """Convert values from 0 to 1 (height, width, 3) to an image."""
     return Image.fromarray((pixels * 255).round().byte().numpy())

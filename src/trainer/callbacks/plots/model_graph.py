@@ -1,7 +1,7 @@
-"""The graph of a network for TensorBoard: what each call in its forward pass takes from which others.
+"""Graph of a network for TensorBoard, recorded from the function calls of one forward pass.
 
-`torch.utils.tensorboard` traces networks by `torch.jit`, which is deprecated and imports the compiler. This listens to
-the calls of one forward pass instead, and tells them as they stand in the source: `linear`, `relu`, `lstm`.
+`torch.utils.tensorboard` traces networks with `torch.jit`, which is deprecated and imports the compiler. Here nodes
+have the names of the functions in the source: `linear`, `relu`, `lstm`.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,83 +15,85 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
 
-def graph_of(net: nn.Module, run: Callable[[], object], inputs: Tensor) -> GraphDef:
-    """The graph of what a network does.
+def build_graph(net: nn.Module, run: Callable[[], object], inputs: Tensor) -> GraphDef:
+    """Return the graph of a forward pass.
 
     Args:
-        net: Its modules are the boxes that calls lie in.
-        run: Calls it on the inputs.
-        inputs: Of the network.
+        net: Network whose modules become the boxes of the graph.
+        run: Function that calls the network on the inputs.
+        inputs: Inputs of the network.
     """
-    calls = _Calls()
-    calls.note(inputs, "inputs")
-    with torch.random.fork_rng(devices=[]), torch.no_grad(), calls.within(net), calls:
+    calls = _CallRecorder()
+    calls.add_input(inputs, "inputs")
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), calls.track_modules(net), calls:
         run()
     return calls.graph
 
 
-class _Calls(TorchFunctionMode):
-    """Notes each call that makes tensors, under the name of the module it is made in."""
+class _CallRecorder(TorchFunctionMode):
+    """Recorder of all calls that return tensors, by the name of the module that calls."""
 
     def __init__(self) -> None:
         super().__init__()
         self.graph = GraphDef()
-        self._of: dict[int, str] = {}  # tensor -> node
-        self._held: list[Tensor] = []  # so that no two of them have one id
-        self._names: dict[str, int] = {}
-        self._path: list[str] = []
+        self._nodes: dict[int, str] = {}  # id of a tensor -> node
+        self._recorded_tensors: list[Tensor] = []  # references, so that ids stay unique
+        self._name_counts: dict[str, int] = {}
+        self._module_stack: list[str] = []
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        answer = func(*args, **(kwargs or {}))
-        made = [tensor for tensor in _tensors(answer) if id(tensor) not in self._of or func.__name__.endswith("_")]
-        if made:
-            given = [*_tensors([args, list((kwargs or {}).values())])]
-            node = self._add(_name(func), [self._of[id(each)] for each in given if id(each) in self._of], made[0])
-            for tensor in made:
-                self._keep(tensor, node)
-        return answer
+        result = func(*args, **(kwargs or {}))
+        is_inplace = func.__name__.endswith("_")
+        outputs = [tensor for tensor in _iter_tensors(result) if id(tensor) not in self._nodes or is_inplace]
+        if outputs:
+            inputs = _iter_tensors([args, list((kwargs or {}).values())])
+            sources = [self._nodes[id(tensor)] for tensor in inputs if id(tensor) in self._nodes]
+            node = self._add_node(_get_op_name(func), sources, outputs[0])
+            for tensor in outputs:
+                self._register(tensor, node)
+        return result
 
-    def note(self, tensor: Tensor, name: str) -> None:
-        """A tensor that no call has made."""
-        self._keep(tensor, self._add(name, [], tensor))
+    def add_input(self, tensor: Tensor, name: str) -> None:
+        """Add a node without sources."""
+        self._register(tensor, self._add_node(name, [], tensor))
 
     @contextmanager
-    def within(self, net: nn.Module) -> Iterator[None]:
-        """Follow the modules of a network while they are called."""
+    def track_modules(self, net: nn.Module) -> Iterator[None]:
+        """Track which module of a network is being called."""
         handles: list[RemovableHandle] = []
         for name, module in net.named_modules():
-            place = name.replace(".", "/")
-            handles.append(module.register_forward_pre_hook(lambda *_, place=place: self._path.append(place)))
-            handles.append(module.register_forward_hook(lambda *_: self._path.pop() and None))
+            path = name.replace(".", "/")
+            handles.append(module.register_forward_pre_hook(lambda *_, path=path: self._module_stack.append(path)))
+            handles.append(module.register_forward_hook(lambda *_: self._module_stack.pop() and None))
         try:
             yield
         finally:
             for handle in handles:
                 handle.remove()
 
-    def _keep(self, tensor: Tensor, node: str) -> None:
-        self._of[id(tensor)] = node
-        self._held.append(tensor)
+    def _register(self, tensor: Tensor, node: str) -> None:
+        self._nodes[id(tensor)] = node
+        self._recorded_tensors.append(tensor)
 
-    def _add(self, kind: str, sources: list[str], shown: Tensor) -> str:
-        name = "/".join(filter(None, [*self._path[-1:], kind]))
-        count = self._names[name] = self._names.get(name, 0) + 1
+    def _add_node(self, kind: str, sources: list[str], output: Tensor) -> str:
+        name = "/".join(filter(None, [*self._module_stack[-1:], kind]))
+        count = self._name_counts[name] = self._name_counts.get(name, 0) + 1
         node = self.graph.node.add(name=f"{name}_{count}" if count > 1 else name, op=kind)
         node.input.extend(dict.fromkeys(sources))
         shape = node.attr["_output_shapes"].list.shape.add()
-        for size in shown.shape:
+        for size in output.shape:
             shape.dim.add(size=size)
         return str(node.name)
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
+def _iter_tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, tuple | list):
-        for each in value:
-            yield from _tensors(each)
+        for item in value:
+            yield from _iter_tensors(item)
 
 
-def _name(func: Any) -> str:
+def _get_op_name(func: Any) -> str:
     name = str(func.__name__).strip("_")
     return str(getattr(getattr(func, "__self__", None), "__name__", name)) if name == "get" else name

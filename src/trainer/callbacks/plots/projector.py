@@ -1,4 +1,4 @@
-"""The files that TensorBoard's projector reads: points as text, a line of names for each, thumbnails as one image."""
+"""Files that TensorBoard's projector reads, with vectors, labels and thumbnails."""
 
 import math
 from collections.abc import Sequence
@@ -9,20 +9,20 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from trainer.callbacks.prediction_images import thumbnails
+from trainer.callbacks.prediction_images import make_thumbnails
 
-MOST_PIXELS = 48  # side of a thumbnail; smaller images stay as they are
+MAX_THUMBNAIL_PIXELS = 48  # side of a thumbnail; smaller images are not enlarged
 
 
 class Points(NamedTuple):
-    """A cloud of points.
+    """A point cloud.
 
     Args:
-        name: Of it.
+        name: Name of the cloud.
         vectors: (points, width).
-        header: Of the labels.
-        labels: As many of each point.
-        images: (points, channels, height, width), to be drawn in place of dots; None for dots.
+        header: Names of the label columns.
+        labels: Labels of each point, one for each column.
+        images: Thumbnails (points, channels, height, width); None draws dots.
     """
 
     name: str
@@ -32,46 +32,42 @@ class Points(NamedTuple):
     images: Tensor | None = None
 
     def first(self, count: int) -> "Points":
-        """As many of them at most."""
+        """Return at most the first `count` points."""
         images = None if self.images is None else self.images[:count]
         return Points(self.name, self.vectors[:count], self.header, self.labels[:count], images)
 
 
-def project(clouds: Sequence[Points], folder: Path) -> None:
-    """Write clouds of points beside the events of a run, in place of those that were there.
-
-    Args:
-        clouds: One or more, with names of their own.
-        folder: Of the events.
-    """
-    from tensorboard.plugins.projector.metadata import PROJECTOR_FILENAME  # takes a while, and no training needs it
+def write_projector(clouds: Sequence[Points], directory: Path) -> None:
+    """Write point clouds to the directory of the events of a run; overwrites earlier ones."""
+    from tensorboard.plugins.projector.metadata import PROJECTOR_FILENAME  # slow import, not needed for training
     from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
     config = ProjectorConfig()
     for cloud in clouds:
-        told = config.embeddings.add(tensor_name=cloud.name)
-        told.tensor_path, told.metadata_path = f"{cloud.name}.tsv", f"{cloud.name}_labels.tsv"
-        told.tensor_shape.extend(cloud.vectors.shape)
-        np.savetxt(folder / told.tensor_path, cloud.vectors.numpy(), "%.3g", delimiter="\t")
+        entry = config.embeddings.add(tensor_name=cloud.name)
+        entry.tensor_path = f"{cloud.name}.tsv"
+        entry.metadata_path = f"{cloud.name}_labels.tsv"
+        entry.tensor_shape.extend(cloud.vectors.shape)
+        np.savetxt(directory / entry.tensor_path, cloud.vectors.numpy(), "%.3g", delimiter="\t")
         lines = [cloud.header, *cloud.labels] if len(cloud.header) > 1 else cloud.labels  # one column has no header
         text = "\n".join("\t".join(" ".join(cell.split()) or "-" for cell in line) for line in lines)
-        (folder / told.metadata_path).write_text(text + "\n", "utf-8")
+        (directory / entry.metadata_path).write_text(text + "\n", "utf-8")
         if cloud.images is not None:
-            told.sprite.image_path = f"{cloud.name}.png"
-            picture, size = sprite(cloud.images)
-            picture.save(folder / told.sprite.image_path)
-            told.sprite.single_image_dim.extend(size)
-    (folder / PROJECTOR_FILENAME).write_text(str(config), "utf-8")
+            entry.sprite.image_path = f"{cloud.name}.png"
+            sprite, size = make_sprite(cloud.images)
+            sprite.save(directory / entry.sprite.image_path)
+            entry.sprite.single_image_dim.extend(size)
+    (directory / PROJECTOR_FILENAME).write_text(str(config), "utf-8")
 
 
-def sprite(images: Tensor) -> tuple[Image.Image, tuple[int, int]]:
-    """Images (n, channels, height, width) in rows of a square sheet without gaps; and width and height of one."""
+def make_sprite(images: Tensor) -> tuple[Image.Image, tuple[int, int]]:
+    """Return images (n, channels, height, width) as one square image without gaps, and width and height of each."""
     height, width = images.shape[2:]
-    shrunk = min(1.0, MOST_PIXELS / max(height, width))
-    size = (max(1, round(width * shrunk)), max(1, round(height * shrunk)))
+    scale = min(1.0, MAX_THUMBNAIL_PIXELS / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
     columns = math.ceil(math.sqrt(len(images)))
-    drawn = thumbnails(images, size[::-1], "bilinear")  # (n, height, width, 3)
-    sheet = np.full((columns * columns, *drawn.shape[1:]), 255, np.uint8)
-    sheet[: len(drawn)] = drawn
-    rows = sheet.reshape(columns, columns, *drawn.shape[1:]).swapaxes(1, 2)  # (rows, height, columns, width, 3)
+    thumbnails = make_thumbnails(images, size[::-1], "bilinear")  # (n, height, width, 3)
+    cells = np.full((columns * columns, *thumbnails.shape[1:]), 255, np.uint8)
+    cells[: len(thumbnails)] = thumbnails
+    rows = cells.reshape(columns, columns, *cells.shape[1:]).swapaxes(1, 2)  # (rows, height, columns, width, 3)
     return Image.fromarray(rows.reshape(columns * size[1], columns * size[0], 3)), size

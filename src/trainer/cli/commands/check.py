@@ -1,11 +1,11 @@
-"""Look for mistakes in a run or a whole sweep, without running it.
+"""Check a run or a whole sweep for errors without running it.
 
-trainer check [--json] WORDS...     e.g. trainer check experiment=mnist_cnn optimizer.lr=0.01
-                                         trainer check -m model=mlp,cnn seed=1,2,3
+trainer check [--json] OVERRIDES...     e.g. trainer check experiment=mnist_cnn optimizer.lr=0.01
+                                             trainer check -m model=mlp,cnn seed=1,2,3
 
-WORDS are what would stand behind `trainer`. Every key, type, choice, reference, path, device and monitored metric is
-looked at; everything is built, and one step is made on a made-up batch. No data are opened and nothing is written. All
-mistakes are told, each with its key and the file and line it stands in. The exit status is 1 if a run would be refused.
+OVERRIDES are the arguments of `trainer` for this run or sweep. Every key, type, choice, interpolation, path, device and
+monitored metric is checked; all objects are built, and one step runs on a synthetic batch. No data are opened and
+nothing is written. Each error is printed with its key, file and line. The exit status is 1 if the run would be refused.
 """
 
 import json
@@ -13,29 +13,24 @@ import time
 
 from rich.console import Console
 
-from trainer.config.diagnostics import table
-from trainer.sweep.preflight import check_words
+from trainer.config.diagnostics import build_diagnostic_table
+from trainer.sweep.preflight import check_overrides
 
 
-def main(words: list[str]) -> int:
-    """Check what stands behind `check`.
-
-    Returns:
-        int: 1 if a run would be refused, else 0.
-    """
-    began = time.monotonic()
-    found = check_words([word for word in words if word != "--json"])
-    if "--json" in words:
-        told = {"ok": not found.stops, "jobs": found.jobs, "checked": found.checked}
-        print(json.dumps({**told, "mistakes": [each.as_dict() for each in found.mistakes]}, indent=2))
-        return int(found.stops)
-    if found.mistakes:
-        Console().print(table(found.mistakes))
-    jobs = "1 run" if found.jobs == 1 else f"{found.jobs:,} jobs"
-    seen = (
-        "" if found.checked == found.jobs else f", of which {found.checked} were looked at: each value in one of them"
-    )
-    step = f"; a step of {found.facts['net']}, {found.facts['parameters']:,} parameters" if found.facts else ""
-    state = f"{len(found.mistakes)} mistake(s)" if found.stops else f"no mistakes{step}"
-    print(f"{jobs}{seen}: {state}  ({time.monotonic() - began:.1f} s)")
-    return int(found.stops)
+def main(argv: list[str]) -> int:
+    """Run the command; return 1 if a run would be refused, else 0."""
+    start = time.monotonic()
+    report = check_overrides([arg for arg in argv if arg != "--json"])
+    if "--json" in argv:
+        summary = {"ok": not report.has_errors, "jobs": report.jobs, "checked": report.checked_jobs}
+        print(json.dumps({**summary, "diagnostics": [item.as_dict() for item in report.diagnostics]}, indent=2))
+        return int(report.has_errors)
+    if report.diagnostics:
+        Console().print(build_diagnostic_table(report.diagnostics))
+    jobs = "1 run" if report.jobs == 1 else f"{report.jobs:,} jobs"
+    if report.checked_jobs != report.jobs:
+        jobs += f", {report.checked_jobs} of them checked (each value in one of them)"
+    step = f"; a step of {report.facts['net']}, {report.facts['parameters']:,} parameters" if report.facts else ""
+    result = f"{len(report.diagnostics)} error(s)" if report.has_errors else f"no errors{step}"
+    print(f"{jobs}: {result}  ({time.monotonic() - start:.1f} s)")
+    return int(report.has_errors)

@@ -1,91 +1,98 @@
-"""What can be set in a choice: keys, types, defaults, what they mean, and what goes with it.
+"""Describe the fields of a config option, and its compatible options.
 
 trainer describe GROUP/CHOICE [--json]       e.g. model/cnn, data/mnist, callbacks/early_stopping, experiment/mnist_cnn
-trainer describe GROUP                       its choices
+trainer describe GROUP                       its options
 trainer describe DOTTED.PATH [--json]        any class or function: torch.optim.RMSprop, my_code.Net
 
-A key with a + before it is an argument that the file does not list: type the + as well.
+A key with a leading + is an argument that the file does not list; its override is typed with the +.
 """
 
 from dataclasses import asdict
 from typing import Any
 
-from trainer.cli.commands.list import main as list_group
-from trainer.config.introspection.compatibility import fitting, kinds_of
-from trainer.config.introspection.experiments import overridden, settings_of
-from trainer.config.introspection.fields import part_alone, parts_of
-from trainer.config.introspection.group_options import Choice, choice_named, choices, group_named, word_of
-from trainer.config.introspection.rendering import UNSAID, head, part, settings, show, show_json, value
-from trainer.core.errors import UserError, shown
+from trainer.cli.commands import parse_arguments
+from trainer.cli.commands.list import print_groups
+from trainer.config.introspection.compatibility import find_compatible, find_kinds
+from trainer.config.introspection.experiments import get_overridden_choices, list_settings
+from trainer.config.introspection.fields import describe_nodes, describe_target
+from trainer.config.introspection.group_options import (
+    Choice,
+    format_choice_override,
+    get_choice,
+    get_group,
+    load_choices,
+)
+from trainer.config.introspection.rendering import (
+    MISSING_SUMMARY,
+    format_override_value,
+    print_json,
+    print_renderables,
+    render_header,
+    render_node,
+    render_settings,
+)
+from trainer.core.errors import UserError, display_path
 
-USAGE = "trainer describe GROUP/CHOICE|GROUP|DOTTED.PATH [--json]"
-OTHER_SIDE = {"model": "data", "data": "model"}
+COUNTERPART_GROUPS = {"model": "data", "data": "model"}
 
 
-def main(words: list[str]) -> int:
-    """Run the command with the words behind `describe`; the exit status is 0.
-
-    Raises:
-        UserError: There is nothing of that name, or more than one name.
-    """
-    names = [word for word in words if word != "--json"]
-    if len(names) != 1 or names[0].startswith("-"):
-        raise UserError(f"describe: name one thing\n  {USAGE}")
-    [name], for_programs = names, "--json" in words
-    group, dot, _ = name.partition(".")
-    if dot and group in choices():
-        example = f"{group}/{next(iter(choices()[group]))}"
-        raise UserError(f"describe: '{name}' is a key; name the choice that has it, such as {example}")
-    if not dot and "/" not in name and "=" not in name:
-        group_named(name)
-        return list_group(words)
-    if "/" in name or "=" in name:
-        describe_choice(choice_named(name), for_programs=for_programs)
-    elif for_programs:
-        show_json(part_alone(name).as_json())
+def main(argv: list[str]) -> int:
+    """Run the command; the exit status is 0."""
+    args = parse_arguments("describe", argv, "name", json=False)
+    group, dot, _ = args.name.partition(".")
+    if dot and group in load_choices():
+        example = f"{group}/{next(iter(load_choices()[group]))}"
+        raise UserError(f"describe: '{args.name}' is a key; name an option that has it, such as {example}")
+    if "/" in args.name or "=" in args.name:
+        describe_choice(get_choice(args.name), as_json=args.json)
+    elif not dot:
+        print_groups({args.name: get_group(args.name)}, as_json=args.json, wrap=True)
+    elif args.json:
+        print_json(describe_target(args.name).as_json())
     else:
-        show(part(part_alone(name)))
+        print_renderables(render_node(describe_target(args.name)))
     return 0
 
 
-def describe_choice(choice: Choice, *, for_programs: bool) -> None:
-    """Print what a choice is and what can be set in it."""
-    word = word_of(choice)
-    sweeps = "-m " if choice.group == "hparams_search" else ""
-    told: dict[str, Any] = {
+def describe_choice(choice: Choice, *, as_json: bool) -> None:
+    """Print a choice and its fields."""
+    override = format_choice_override(choice)
+    multirun = "-m " if choice.group == "hparams_search" else ""
+    facts: dict[str, Any] = {
         "name": f"{choice.group}/{choice.name}",
         "summary": choice.summary,
-        "choose": word,
+        "choose": override,
         "file": str(choice.file),
-        "yours": choice.yours,
-        "claims": choice.claims,
+        "user_defined": choice.is_user_defined,
+        "claims": choice.metadata,
     }
     rows = {
-        told["name"]: choice.summary or UNSAID,
-        "choose it": f"trainer '{word}'" if "[" in word else f"trainer {sweeps}{word}",
-        "file": shown(choice.file) + ("  (yours)" if choice.yours else ""),
-        **choice.claims,
+        facts["name"]: choice.summary or MISSING_SUMMARY,
+        "choose it": f"trainer '{override}'" if "[" in override else f"trainer {multirun}{override}",
+        "file": display_path(choice.file) + ("  (yours)" if choice.is_user_defined else ""),
+        **choice.metadata,
     }
-    if choice.group == "local":  # it joins every run
+    if choice.group == "local":  # applies to every run
         del rows["choose it"]
     if choice.is_global:
-        sets = settings_of(choice)
-        told |= {"chooses": overridden(choice), "settings": [asdict(each) for each in sets]}
-        rows["chooses"] = "  ".join(f"{group}={value(name)}" for group, name in overridden(choice).items())
-        body = [settings(sets)]
+        choices = get_overridden_choices(choice)
+        settings = list_settings(choice)
+        facts |= {"chooses": choices, "settings": [asdict(setting) for setting in settings]}
+        rows["chooses"] = "  ".join(f"{group}={format_override_value(name)}" for group, name in choices.items())
+        body = [render_settings(settings)]
     else:
-        parts = parts_of(choice)
-        told["parts"] = [each.as_json() for each in parts]
-        body = [part(each) for each in parts]
-    if choice.group in OTHER_SIDE:
-        other = OTHER_SIDE[choice.group]
-        fit, unknown = fitting(choice, [*choices()[other].values()])
-        told["kinds"], told["goes_with"], told["unknown"] = kinds_of(choice), fit, unknown
-        kinds = " or ".join(kinds_of(choice) or [])
-        rows["reads" if choice.group == "model" else "gives"] = kinds or "(its source does not say)"
-        rows["goes with"] = " ".join(f"{other}={name}" for name in fit)
+        nodes = describe_nodes(choice)
+        facts["parts"] = [node.as_json() for node in nodes]
+        body = [render_node(node) for node in nodes]
+    if choice.group in COUNTERPART_GROUPS:
+        other = COUNTERPART_GROUPS[choice.group]
+        kinds = find_kinds(choice)
+        compatible, unknown = find_compatible(choice, [*load_choices()[other].values()])
+        facts |= {"kinds": kinds, "compatible_with": compatible, "unknown": unknown}
+        rows["reads" if choice.group == "model" else "provides"] = " or ".join(kinds or ["unknown"])
+        rows["goes with"] = " ".join(f"{other}={name}" for name in compatible)
         rows["perhaps with"] = " ".join(f"{other}={name}" for name in unknown)
-    if for_programs:
-        show_json(told)
+    if as_json:
+        print_json(facts)
     else:
-        show(head(rows), *body)
+        print_renderables(render_header(rows), *body)

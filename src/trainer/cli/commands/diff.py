@@ -1,10 +1,10 @@
-"""Say in what two configs differ: experiments, command lines, or runs that are over.
+"""Compare the configs of two experiments, command lines or finished runs.
 
 trainer diff A B [--json]     e.g. trainer diff mnist_cnn mnist_tutorial
                                    trainer diff "model=cnn optimizer.lr=0.1" outputs/digits_cnn/RUN
 
-A and B are each the name of an experiment, the words that would stand behind `trainer`, in quotes, or the directory of
-a run. References are filled in; directories of the runs themselves do not count.
+A and B are each the name of an experiment, the overrides of a command line in quotes, or a run directory.
+Interpolations are resolved; the paths of the run directories are ignored.
 """
 
 import json
@@ -13,53 +13,44 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from trainer.artifacts.fingerprint import placeless
-from trainer.artifacts.run_record import differences, flat, record_of
-from trainer.cli.commands import as_typed
+from trainer.artifacts.fingerprint import relative_paths
+from trainer.artifacts.run_record import diff_mappings, flatten, read_run
+from trainer.cli.commands import format_value, parse_arguments, print_table
 from trainer.config.compose import Composer
-from trainer.core.errors import UserError
 
 
-def main(words: list[str]) -> int:
-    """Compare what stands behind `diff`; the exit status is 0, whether they differ or not."""
-    named = [word for word in words if word != "--json"]
-    if len(named) != 2:
-        raise UserError("diff: name two experiments, runs, or command lines in quotes: trainer diff A B")
-    first, second = (flat_config(name) for name in named)
-    differing = differences(first, second)
-    if "--json" in words:
-        print(json.dumps({key: {"a": a, "b": b} for key, (a, b) in differing.items()}, indent=2, default=str))
-    elif not differing:
+def main(argv: list[str]) -> int:
+    """Run the command; the exit status is 0 for equal and for different configs."""
+    args = parse_arguments("diff", argv, "a", "b", json=False)
+    differences = diff_mappings(load_flat_config(args.a), load_flat_config(args.b))
+    if args.json:
+        print(json.dumps({key: {"a": a, "b": b} for key, (a, b) in differences.items()}, indent=2, default=str))
+    elif not differences:
         print("no difference")
     else:
-        table = Table("key", named[0], named[1], box=SIMPLE_HEAD)
-        for key, pair in differing.items():
-            table.add_row(Text(key, overflow="fold"), *(Text(as_typed(value), overflow="fold") for value in pair))
-        Console().print(table)
+        print_table(["key", args.a, args.b], [[key, *map(format_value, pair)] for key, pair in differences.items()])
     return 0
 
 
-def flat_config(name: str) -> dict[str, Any]:
-    """The values of a config by dotted key.
+def load_flat_config(source: str) -> dict[str, Any]:
+    """Return the values of a config by dotted key.
 
     Args:
-        name: Of an experiment; or words of a command line; or the directory of a run.
+        source: Name of an experiment, overrides separated by spaces, or a run directory.
 
     Raises:
-        UserError: It is none of these, or has mistakes.
+        UserError: It is none of these, or the config has errors.
     """
-    if Path(name).is_dir():
-        return flat(placeless(record_of(name).nested_config, Path(name), Path(name).absolute()))
-    words = shlex.split(name)
-    config = Composer().config_of([f"experiment={name}"] if len(words) == 1 and "=" not in name else words)
+    if Path(source).is_dir():
+        return flatten(relative_paths(read_run(source).nested_config, Path(source), Path(source).absolute()))
+    overrides = shlex.split(source)
+    if len(overrides) == 1 and "=" not in source:
+        overrides = [f"experiment={source}"]
+    config = Composer().compose_checked(overrides)
     values = {
         str(key): OmegaConf.to_container(config[key], resolve=True) if OmegaConf.is_config(config[key]) else config[key]
         for key in config
         if key != "hydra" and not OmegaConf.is_missing(config, key)
     }
-    return flat(placeless(values, config.hydra.runtime.output_dir))
+    return flatten(relative_paths(values, config.hydra.runtime.output_dir))

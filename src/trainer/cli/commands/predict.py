@@ -1,17 +1,17 @@
-"""What a trained network says of your files: pictures, CSV rows, texts, prices.
+"""Run inference on images, CSV rows, texts or prices.
 
-trainer predict CHECKPOINT FILES... [to=FILE.csv] [batch=256]
+trainer predict CHECKPOINT FILES... [--to FILE.csv] [--batch 256]
 
-CHECKPOINT  a .ckpt file, or a run directory, whose best checkpoint is taken. No data set and no config is needed.
-FILES       of images: PNG, JPEG ..., or directories of them
-            of tables: CSV files with the columns of the training file; the target may be left out
-            of texts: files with a text in each line, directories with a text in each .txt, CSV files
-            of prices: CSV files with a date and a price in each line; a forecast for each day that has enough before
-to          where the predictions go, .csv or .jsonl; without it they are printed, as CSV
-batch       examples in memory at a time; files may be larger than the memory
-fit         of pictures of other proportions than those in training: crop, pad or stretch
-invert      true: dark and bright of pictures change places, for ink on paper where training had bright strokes
-trust       packages of your own whose code the checkpoint names, with commas between them
+CHECKPOINT  a .ckpt file, or a run directory (its best checkpoint); neither data set nor config is needed
+FILES       images: PNG, JPEG etc., or directories of them
+            tables: CSV files with the columns of the training file; the target may be missing
+            texts: files with one text per line, directories with one text per .txt file, CSV files
+            prices: CSV files with a date and a price per line; one forecast for each day with enough preceding days
+--to        output file, .csv or .jsonl; by default predictions are printed as CSV
+--batch     examples in memory at a time; files may be larger than the memory
+--fit       for images with another aspect ratio than the training images: crop, pad or stretch
+--invert    invert the brightness of images, for dark ink on paper if the training images have bright strokes
+--trust     comma-separated packages of yours whose code the checkpoint names
 """
 
 import csv
@@ -22,45 +22,40 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from trainer.cli.commands import split_words
+from trainer.cli.commands import integer, parse_arguments
 from trainer.core.errors import UserError
-from trainer.inference.load_checkpoint import restore
-from trainer.inference.predictor import AT_ONCE, Prediction, Predictor
+from trainer.inference.load_checkpoint import load_checkpoint
+from trainer.inference.predictor import DEFAULT_BATCH_SIZE, Prediction, Predictor
 
-USAGE = "trainer predict CHECKPOINT FILES... [to=FILE.csv] [batch=256]"
+COLUMN_PREFIXES = {"probabilities": "p", "scores": "score"}
 
 
-def main(words: list[str]) -> int:
-    """Run the command with the words behind `predict`; the exit status is 0."""
-    paths, given = split_words(words, ["to", "batch", "trust", "fit", "invert"], USAGE)
-    if len(paths) < 2:
-        raise UserError(f"predict: name a checkpoint, and files to predict\n  {USAGE}")
-    batch = given.pop("batch", str(AT_ONCE))
-    if not batch.isdecimal() or int(batch) < 1:
-        raise UserError(f"predict: batch='{batch}' is not a whole number from 1")
-    to = Path(given.pop("to")) if "to" in given else None
-    if to and to.suffix not in (".csv", ".jsonl"):
-        raise UserError(f"predict: to='{to}' ends neither in .csv nor in .jsonl")
-    predictor = Predictor(restore(Path(paths[0]), trusted=given.pop("trust", "")))
-    options: dict[str, Any] = dict(given)
-    if "invert" in options:
-        if options["invert"] not in ("true", "false"):
-            raise UserError(f"predict: invert='{options['invert']}' is neither true nor false")
-        options["invert"] = options["invert"] == "true"
-    predictions = predictor.stream(paths[1:], at_once=int(batch), **options)
-    with written(to) as stream:
-        count = write(predictions, predictor, stream, as_json=bool(to and to.suffix == ".jsonl"))
-    if to:
-        print(f"{to}: {count:,} predictions")
+def main(argv: list[str]) -> int:
+    """Run the command; the exit status is 0."""
+    batch = {"type": integer(1), "default": DEFAULT_BATCH_SIZE}
+    fit = ("crop", "pad", "stretch")
+    args = parse_arguments(
+        "predict", argv, "checkpoint", "files+", to=None, batch=batch, fit=fit, invert=False, trust=""
+    )
+    output = Path(args.to) if args.to else None
+    if output and output.suffix not in (".csv", ".jsonl"):
+        raise UserError(f"predict: --to: '{output}' ends neither in .csv nor in .jsonl")
+    predictor = Predictor(load_checkpoint(Path(args.checkpoint), trusted=args.trust))
+    options = {name: value for name, value in (("fit", args.fit), ("invert", args.invert)) if value}
+    predictions = predictor.stream(args.files, batch_size=args.batch, **options)
+    with open_output(output) as stream:
+        count = write_predictions(predictions, predictor, stream, as_json=bool(output and output.suffix == ".jsonl"))
+    if output:
+        print(f"{output}: {count:,} predictions")
     return 0
 
 
 @contextmanager
-def written(file: Path | None) -> Iterator[TextIO]:
-    """A stream into a file, which is there when all is written; standard output where no file is named.
+def open_output(file: Path | None) -> Iterator[TextIO]:
+    """Yield a stream to a file, which is created when everything is written, or standard output without a file.
 
     Raises:
-        UserError: The file cannot be written; or reading what goes in failed, and then says where the rest lies.
+        UserError: The file cannot be written, or an input cannot be read; the message names the partial output.
     """
     if file is None:
         yield sys.stdout
@@ -76,40 +71,41 @@ def written(file: Path | None) -> Iterator[TextIO]:
         if not partial.stat().st_size:
             partial.unlink()
             raise
-        raise UserError(f"{error}\n  (what was predicted before it lies in {partial})") from None
+        raise UserError(f"{error}\n  (earlier predictions are in {partial})") from None
 
 
-def write(predictions: Iterator[Prediction], predictor: Predictor, stream: TextIO, *, as_json: bool) -> int:
-    """Write predictions as they come; returns how many."""
-    count, table = 0, csv.writer(stream, lineterminator="\n")
+def write_predictions(predictions: Iterator[Prediction], predictor: Predictor, stream: TextIO, *, as_json: bool) -> int:
+    """Write predictions one by one and return their number."""
+    count = 0
+    writer = csv.writer(stream, lineterminator="\n")
     for count, prediction in enumerate(predictions, 1):
+        record = build_record(prediction, predictor)
         if as_json:
-            stream.write(json.dumps(record(prediction, predictor), ensure_ascii=False) + "\n")
+            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
             continue
-        flat = dict(flattened(record(prediction, predictor)))
+        row = dict(flatten_record(record))
         if count == 1:
-            table.writerow(flat)
-        table.writerow("" if value is None else value for value in flat.values())
+            writer.writerow(row)
+        writer.writerow("" if value is None else value for value in row.values())
     return count
 
 
-def record(prediction: Prediction, predictor: Predictor) -> dict[str, Any]:
-    """A prediction as it is written: source, row, what was known, and what is said."""
+def build_record(prediction: Prediction, predictor: Predictor) -> dict[str, Any]:
+    """Return source, row, known facts and prediction of one example."""
     head = {"source": prediction.source, "row": prediction.row, **prediction.facts}
     if prediction.label is None:
         values = prediction.values
         return {**head, "value": values[0]} if len(values) == 1 else {**head, "values": [*values]}
-    key = "probabilities" if predictor.is_sure else "scores"
+    key = "probabilities" if predictor.has_probabilities else "scores"
     return {**head, "class": prediction.label, key: prediction.probabilities}
 
 
-def flattened(record: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """A record with a column for each class or value: `p_NAME`, `score_NAME`, `value_1`."""
-    marks = {"probabilities": "p", "scores": "score"}
+def flatten_record(record: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield a record with one column for each class or value: `p_NAME`, `score_NAME`, `value_1`."""
     for name, value in record.items():
-        if name in marks:
-            yield from ((f"{marks[name]}_{each}", number) for each, number in value.items())
+        if name in COLUMN_PREFIXES:
+            yield from ((f"{COLUMN_PREFIXES[name]}_{label}", number) for label, number in value.items())
         elif name == "values":
-            yield from ((f"value_{place}", number) for place, number in enumerate(value, 1))
+            yield from ((f"value_{index}", number) for index, number in enumerate(value, 1))
         else:
             yield name, value

@@ -1,12 +1,12 @@
-"""Go on with a run that stopped, in its own directory, as if it had never stopped.
+"""Resume an interrupted run in its own directory; the results are those of an uninterrupted run.
 
-trainer resume RUN_DIRECTORY [trainer.max_epochs=N] [other settings] [accept_changes=true] [trust=my_package]
+trainer resume RUN_DIRECTORY [trainer.max_epochs=N] [OVERRIDES...] [--trust my_package]
 
-The config is the run's; it begins at the last good checkpoint, and logs no step twice. A run that is finished says
-so, unless it is to be longer now. What would have led to other numbers from the start cannot be set: it belongs into a
-new run (ckpt_path=RUN_DIRECTORY/checkpoints/last.ckpt). If the code or the data have changed since, it stops and names
-the files; `accept_changes=true` resumes the run with them. Packages of your own whose code the config names are
-declared by `trust`, with commas between them, or by TRAINER_TRUST.
+The run continues with its recorded config from the last valid checkpoint, and logs no step twice. A finished run is
+resumed only if it is to be longer. Settings that would change earlier results are refused; start a new run for them
+(ckpt_path=RUN_DIRECTORY/checkpoints/last.ckpt). If code or data have changed, the files are listed and the run is not
+resumed; `accept_changes=true` resumes it. `--trust` or TRAINER_TRUST declares packages of yours whose code the config
+names, separated by commas.
 """
 
 import json
@@ -21,110 +21,103 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from trainer.artifacts.resume import LENGTHS
-from trainer.artifacts.run_record import Record
-from trainer.cli.commands import trusted
-from trainer.config.compose import key_of
-from trainer.config.multirun import unresolved
+from trainer.artifacts.resume import DURATION_KEYS
+from trainer.artifacts.run_record import RunRecord
+from trainer.cli.commands import parse_arguments
+from trainer.config.compose import get_override_key
+from trainer.config.multirun import get_raw_overrides
 from trainer.config.schema import Config
-from trainer.config.target_allowlist import require
+from trainer.config.target_allowlist import require_trusted_targets
 from trainer.core.errors import UserError, did_you_mean
-from trainer.core.rank import lead
-
-USAGE = "trainer resume RUN_DIRECTORY [trainer.max_epochs=N]"
+from trainer.core.rank import dispatch_by_rank
 
 
-def main(words: list[str]) -> int:
-    """Run the command with the words behind `resume`; the exit status is 0.
-
-    Raises:
-        UserError: There is no such run, it cannot go on so, or something in it is to be mended.
-    """
-    if not words or "=" in words[0]:
-        raise UserError(f"resume: name the directory of a run\n  {USAGE}")
-    return lead(lambda: _resume(words))
+def main(argv: list[str]) -> int:
+    """Run the command; the exit status is 0."""
+    args = parse_arguments("resume", argv, "run", "overrides*", trust="")
+    return dispatch_by_rank(lambda: _resume(args.run, args.overrides, args.trust))
 
 
-def _resume(words: list[str]) -> int:
-    from trainer.training.run import run  # only for a run that is to go on: this imports Lightning
+def _resume(path: str, overrides: list[str], trusted: str) -> int:
+    from trainer.training.run import run  # imports Lightning
 
-    directory = Path(words[0]).absolute()
-    values, trust = trusted(words[1:])
-    config = composed(directory, values)
-    require(OmegaConf.to_container(config, resolve=True), words[0], trust)
+    config = compose_resumed_config(Path(path).absolute(), overrides)
+    require_trusted_targets(OmegaConf.to_container(config, resolve=True), path, trusted)
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # see trainer.cli.main
     run(config)
     return 0
 
 
-def composed(run: Path, words: list[str]) -> DictConfig:
-    """The config that a run began with, changed by overrides; Hydra knows of it afterwards, and logs where it did.
+def compose_resumed_config(run: Path, overrides: list[str]) -> DictConfig:
+    """Return the config of a run, changed by overrides; set Hydra's config and log files to those of the run.
 
     Args:
-        run: The run directory, where it is now.
-        words: `key=value` each.
+        run: Current path of the run directory.
+        overrides: Overrides `key=value`.
 
     Raises:
-        UserError: It is no run, or an override cannot be understood.
+        UserError: The directory contains no run, or an override is invalid.
     """
     if not (run / ".hydra/hydra.yaml").is_file():
-        raise UserError(f"'{run}' is no directory of a run: it has no .hydra in it\n  {USAGE}")
+        raise UserError(f"'{run}' is not a run directory: it contains no .hydra/hydra.yaml")
     if not os.access(run, os.W_OK):
-        raise UserError(f"cannot write to '{run}': a run goes on in its own directory; copy it, or make it writable")
+        raise UserError(f"cannot write to '{run}'; make the run directory writable, or copy it")
     config = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(run / ".hydra/config.yaml"))
     settings = OmegaConf.structured(HydraConf, flags={"struct": False})
     hydra = OmegaConf.merge({"hydra": settings}, OmegaConf.load(run / ".hydra/hydra.yaml"))
     assert isinstance(config, DictConfig)
     assert isinstance(hydra, DictConfig)
-    if (run / "config.yaml").is_file():  # it may have been made longer since
+    if (run / "config.yaml").is_file():  # an earlier resumption may have extended the run
         latest = OmegaConf.load(run / "config.yaml")
-        for key in LENGTHS:
+        for key in DURATION_KEYS:
             if OmegaConf.select(latest, key) is not None:
                 OmegaConf.update(config, key, OmegaConf.select(latest, key), force_add=True)
-    OmegaConf.update(config, "accept_changes", False)  # of this start alone
-    for word in words:
-        _set(config, word)
+    OmegaConf.update(config, "accept_changes", False)  # holds for one start only
+    for override in overrides:
+        _apply_override(config, override)
     OmegaConf.update(config, "resume", "auto")
     for key, value in {"run.dir": run, "runtime.output_dir": run, "mode": "RUN"}.items():
         OmegaConf.update(hydra, f"hydra.{key}", str(value), force_add=True)
-    earlier = Record(run).overrides or unresolved(hydra.hydra.overrides.task)
-    keys = {key_of(word) for word in words}
-    OmegaConf.update(hydra, "hydra.overrides.task", [*(word for word in earlier if key_of(word) not in keys), *words])
-    _go_where_it_ran(run)
+    earlier = RunRecord(run).overrides or get_raw_overrides(hydra.hydra.overrides.task)
+    keys = {get_override_key(override) for override in overrides}
+    unchanged = [override for override in earlier if get_override_key(override) not in keys]
+    OmegaConf.update(hydra, "hydra.overrides.task", [*unchanged, *overrides])
+    _restore_cwd(run)
     setup_globals()
-    HydraConfig.instance().set_config(_joined(config, hydra))
+    HydraConfig.instance().set_config(_merge_hydra_config(config, hydra))
     configure_log(hydra.hydra.job_logging, hydra.hydra.verbose)
     OmegaConf.set_struct(config, True)
     return config
 
 
-def _joined(config: DictConfig, hydra: DictConfig) -> DictConfig:
-    """The config as Hydra holds it: with its own settings beside ours."""
-    whole = config.copy()
-    with open_dict(whole):
-        whole.hydra = hydra.hydra
-    return whole
+def _merge_hydra_config(config: DictConfig, hydra: DictConfig) -> DictConfig:
+    """Return the complete config in Hydra's form, which includes its own settings."""
+    merged = config.copy()
+    with open_dict(merged):
+        merged.hydra = hydra.hydra
+    return merged
 
 
-def _set(config: DictConfig, word: str) -> None:
+def _apply_override(config: DictConfig, text: str) -> None:
     try:
-        [override] = OverridesParser.create().parse_overrides([word])
-        key, value = override.key_or_group, override.value()
-        there = OmegaConf.select(config, key)
-        if override.is_delete() or override.is_sweep_override() or isinstance(there, DictConfig):
-            raise UserError(f"resume: '{word}': only single values can be set, as in trainer.max_epochs=20")
-        if there is None and not override.is_add() and OmegaConf.select(config, key, default=word) == word:
+        [override] = OverridesParser.create().parse_overrides([text])
+        key = override.key_or_group
+        value = override.value()
+        current = OmegaConf.select(config, key)
+        if override.is_delete() or override.is_sweep_override() or isinstance(current, DictConfig):
+            raise UserError(f"resume: '{text}': only single values can be set, as in trainer.max_epochs=20")
+        if current is None and not override.is_add() and OmegaConf.select(config, key, default=text) == text:
             parent = OmegaConf.select(config, key.rpartition(".")[0]) if "." in key else config
-            known = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
-            raise UserError(f"resume: no key '{key}'{did_you_mean(key.rpartition('.')[2], known)}")
+            names = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
+            raise UserError(f"resume: no key '{key}'{did_you_mean(key.rpartition('.')[2], names)}")
         OmegaConf.update(config, key, value, force_add=override.is_add())
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(f"resume: '{word}': {str(error).splitlines()[0]}") from None
+        raise UserError(f"resume: '{text}': {str(error).splitlines()[0]}") from None
 
 
-def _go_where_it_ran(run: Path) -> None:
-    """Relative names in the config, of data for example, are meant from there."""
-    origin = run / "provenance.json"
-    place = Path(json.loads(origin.read_text())["directory"]) if origin.is_file() else Path.cwd()
-    if place.is_dir():
-        os.chdir(place)
+def _restore_cwd(run: Path) -> None:
+    """Change to the directory that relative paths in the config refer to."""
+    file = run / "provenance.json"
+    cwd = Path(json.loads(file.read_text())["directory"]) if file.is_file() else Path.cwd()
+    if cwd.is_dir():
+        os.chdir(cwd)

@@ -1,82 +1,73 @@
-"""JSON Schemas for editors, which then complete and check your YAML files as you type.
+"""Write JSON Schemas with which editors complete and check your YAML files.
 
-trainer schema [DIR] [--vscode]
+trainer schema [DIRECTORY] [--vscode]
 
-Writes one file a group into DIR (schemas), made from what is installed and from your own ./conf and ./experiments: run
-it again when your own classes have changed. --vscode tells VS Code of them, in .vscode/settings.json. Other editors are
-told in the first line of a file: # yaml-language-server: $schema=../schemas/experiment.json
+Writes one file per group into DIRECTORY (default: schemas) from the installed files and your own ./conf and
+./experiments; run it again after changes to your classes. --vscode adds them to .vscode/settings.json. For others, the
+first line of a YAML file names its schema: # yaml-language-server: $schema=../schemas/experiment.json
 """
 
 import json
 import os
 from pathlib import Path
 
-from trainer.config.introspection.json_schema import schemas
-from trainer.core.errors import UserError, shown
+from trainer.cli.commands import parse_arguments
+from trainer.config.introspection.json_schema import build_schemas
+from trainer.core.errors import UserError, display_path
 
-USAGE = "trainer schema [DIR] [--vscode]"
-SETTINGS = Path(".vscode/settings.json")
-KEY = "yaml.schemas"  # of the extension redhat.vscode-yaml
+VSCODE_SETTINGS_FILE = Path(".vscode/settings.json")
+VSCODE_SCHEMAS_KEY = "yaml.schemas"  # of the extension redhat.vscode-yaml
+FILE_PATTERNS = {"experiment": ["experiments/*.yaml", "conf/experiment/*.yaml"], "config": ["conf/config.yaml"]}
 
 
-def main(words: list[str]) -> int:
-    """Run the command with the words behind `schema`; the exit status is 0.
-
-    Raises:
-        UserError: A word is unknown, or the files cannot be written.
-    """
-    folders = [word for word in words if word != "--vscode"]
-    if len(folders) > 1 or any(word.startswith("-") or "=" in word for word in folders):
-        raise UserError(f"schema: name one directory at most\n  {USAGE}")
-    folder = Path(folders[0] if folders else "schemas")
+def main(argv: list[str]) -> int:
+    """Run the command; the exit status is 0."""
+    args = parse_arguments("schema", argv, "directory?", vscode=False)
+    directory = Path(args.directory or "schemas")
     try:
-        files = write(folder)
-        print(f"{len(files)} schemas in {shown(folder.resolve())}")
-        if "--vscode" in words:
-            tell_vscode(files)
-            print(f"{SETTINGS} names them; VS Code needs the extension redhat.vscode-yaml")
+        files = write_schemas(directory)
+        print(f"{len(files)} schemas in {display_path(directory.resolve())}")
+        if args.vscode:
+            update_vscode_settings(files)
+            print(f"added to {VSCODE_SETTINGS_FILE}; VS Code needs the extension redhat.vscode-yaml")
         else:
             print("VS Code: trainer schema --vscode")
-            print("Neovim, Emacs, Zed, ... (yaml-language-server): a first line in each file; in those of experiments,")
-            print(f"    # yaml-language-server: $schema={os.path.relpath(folder / 'experiment.json', 'experiments')}")
+            print("Neovim, Emacs, Zed, ... (yaml-language-server): first line of each file, e.g. of an experiment:")
+            print(
+                f"    # yaml-language-server: $schema={os.path.relpath(directory / 'experiment.json', 'experiments')}"
+            )
             print("PyCharm: Settings, Languages & Frameworks, Schemas and DTDs, JSON Schema Mappings")
     except OSError as error:
         raise UserError(f"schema: cannot write {error.filename}: {error.strerror}") from None
     return 0
 
 
-def write(folder: Path) -> dict[str, Path]:
-    """Write all schemas.
-
-    Returns:
-        The file of each group.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
+def write_schemas(directory: Path) -> dict[str, Path]:
+    """Write all schemas and return the file of each group."""
+    directory.mkdir(parents=True, exist_ok=True)
     files = {}
-    for group, schema in schemas().items():
-        files[group] = folder / f"{group}.json"
+    for group, schema in build_schemas().items():
+        files[group] = directory / f"{group}.json"
         files[group].write_text(json.dumps(schema, indent=1, ensure_ascii=False, default=str) + "\n", "utf-8")
     return files
 
 
-def places(group: str) -> list[str]:
-    """Where the YAML files of a group lie."""
-    own = {"experiment": ["experiments/*.yaml", "conf/experiment/*.yaml"], "config": ["conf/config.yaml"]}
-    return own.get(group, [f"conf/{group}/*.yaml"])
-
-
-def tell_vscode(files: dict[str, Path]) -> None:
-    """Name the schemas in `.vscode/settings.json`; what else stands there stays.
+def update_vscode_settings(files: dict[str, Path]) -> None:
+    """Add the schemas to `.vscode/settings.json`; other settings are not changed.
 
     Raises:
-        UserError: It has comments, or is no JSON: then it is left as it is.
+        UserError: The file contains comments or is not valid JSON; it is not changed.
     """
-    names = {f"./{os.path.relpath(file)}": places(group) for group, file in files.items()}
+    schemas = {
+        f"./{os.path.relpath(file)}": FILE_PATTERNS.get(group, [f"conf/{group}/*.yaml"])
+        for group, file in files.items()
+    }
     try:
-        settings = json.loads(SETTINGS.read_text("utf-8")) if SETTINGS.exists() else {}
-        others = {name: where for name, where in settings.get(KEY, {}).items() if name not in names}
-    except (ValueError, AttributeError):
-        lines = json.dumps({KEY: names}, indent=2)
-        raise UserError(f"{SETTINGS} has comments, or is no JSON; write this into it yourself:\n{lines}") from None
-    SETTINGS.parent.mkdir(exist_ok=True)
-    SETTINGS.write_text(json.dumps(settings | {KEY: others | names}, indent=2) + "\n", "utf-8")
+        settings = json.loads(VSCODE_SETTINGS_FILE.read_text("utf-8")) if VSCODE_SETTINGS_FILE.exists() else {}
+        settings[VSCODE_SCHEMAS_KEY] = {**settings.get(VSCODE_SCHEMAS_KEY, {}), **schemas}
+    except (ValueError, TypeError, AttributeError):
+        text = json.dumps({VSCODE_SCHEMAS_KEY: schemas}, indent=2)
+        problem = f"{VSCODE_SETTINGS_FILE} contains comments or is not valid JSON"
+        raise UserError(f"{problem}; add this to it yourself:\n{text}") from None
+    VSCODE_SETTINGS_FILE.parent.mkdir(exist_ok=True)
+    VSCODE_SETTINGS_FILE.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")

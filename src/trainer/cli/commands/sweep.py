@@ -1,19 +1,18 @@
-"""Plan a sweep, see how it stands, resume it, extend it.
+"""Plan, inspect, resume, extend or evaluate a sweep.
 
-trainer sweep plan WORDS... [--json]    the jobs that `trainer -m WORDS` would run; also: trainer -m WORDS --plan
-trainer sweep show DIR [--json]         how each job of the sweep in a directory stands
-trainer sweep resume DIR [WORDS...]     run what is missing, failed or interrupted
-trainer sweep report DIR [metric=NAME] [baseline=WORDS] [direction=min|max] [--csv | --markdown]
-                                        seeds put together, intervals, differences to a baseline; the best as a recipe
+trainer sweep plan OVERRIDES... [--json]       list the jobs of `trainer -m OVERRIDES`; or: trainer -m OVERRIDES --plan
+trainer sweep show DIRECTORY [--json]          list the jobs of a sweep with their states
+trainer sweep resume DIRECTORY [OVERRIDES...] [--force]    run missing, failed and interrupted jobs
+trainer sweep report DIRECTORY [--metric NAME] [--baseline OVERRIDES] [--direction min|max] [--csv | --markdown]
+                                               group runs over seeds: intervals, differences to a baseline, best.yaml
 
     e.g. trainer sweep plan experiment=xor_mlp optimizer.lr=0.01,0.1 sweep.seeds=5
          trainer sweep resume outputs/xor_mlp/SWEEP
          trainer sweep resume outputs/xor_mlp/SWEEP optimizer.lr=0.01,0.1,1 sweep.workers=2
 
-WORDS behind `resume` take the place of those for the same keys that the sweep was begun with: more values on an axis
-are more jobs, and what is done stays done. If the code or the data have changed since, it stops and names the files;
-accept_changes=true runs the other jobs with them. --take-over also resumes jobs that run on another machine, if that is
-gone.
+OVERRIDES of `resume` replace those of the same keys in the original command: additional values of an axis add jobs, and
+finished jobs are kept. If code or data have changed, the files are listed and nothing is run; accept_changes=true runs
+the remaining jobs. --force also reruns jobs whose state on another machine is `running`, if that machine is gone.
 """
 
 import json
@@ -23,157 +22,142 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hydra._internal.utils import get_args_parser
 from rich.console import Console
 
-from trainer.artifacts.ledger_file import LEDGER
-from trainer.cli.commands import split_words
+from trainer.artifacts.ledger_file import LEDGER_FILENAME
+from trainer.cli.commands import parse_arguments
 from trainer.cli.main import compose_and_run
-from trainer.config.compose import Composer, key_of
-from trainer.config.diagnostics import refuse
-from trainer.config.multirun import directory_of, quoted
+from trainer.config.compose import Composer, get_override_key
+from trainer.config.diagnostics import raise_on_errors
+from trainer.config.multirun import quote_path, resolve_sweep_directory
+from trainer.core.compat import get_args_parser
 from trainer.core.errors import UserError, did_you_mean
-from trainer.core.rank import lead
-from trainer.report.comparison import report_of
-from trainer.report.formats import as_csv, as_markdown, as_table, write
+from trainer.core.rank import dispatch_by_rank
+from trainer.report.comparison import build_report
+from trainer.report.formats import format_csv, format_markdown, format_table, write_report
 from trainer.sweep.jobs.identity import Identities
-from trainer.sweep.jobs.registration import cells, refuse_changes
-from trainer.sweep.jobs.shared_settings import shared_config
-from trainer.sweep.preflight import ALL_OF, check_words
-from trainer.sweep.search.pareto_front import lines_of_best
-from trainer.sweep.search.search import Plan as SearchPlan
-from trainer.sweep.search.search import Search, plan_of
-from trainer.sweep.status_table import estimate, lines
-from trainer.sweep.store.job_store import TO_RUN, Job, Ledger
-from trainer.sweep.store.trial_store import Trials
-
-FLAGS = ("--json", "--take-over", "--csv", "--markdown")
+from trainer.sweep.jobs.registration import jobs_by_identity, require_unchanged_configs
+from trainer.sweep.jobs.shared_settings import compose_shared_config
+from trainer.sweep.preflight import MAX_FULLY_CHECKED_JOBS, check_overrides
+from trainer.sweep.search.pareto_front import format_best_trials
+from trainer.sweep.search.search import Search, SearchPlan, plan_search
+from trainer.sweep.status_table import format_estimate, format_job_lines
+from trainer.sweep.store.job_store import RUNNABLE_STATES, Job, Ledger
+from trainer.sweep.store.trial_store import TrialLedger
 
 
-def main(words: list[str]) -> int:
-    """Do what the first word says.
-
-    Returns:
-        int: 0; of `resume` the exit status of the sweep.
-    """
-    doing = {"plan": plan, "show": show, "resume": resume, "report": report}
-    if not words or words[0] not in doing:
-        near = did_you_mean(words[0], [*doing]) if words else ""
-        raise UserError(f"sweep: say what to do: trainer sweep plan WORDS, show DIR, resume DIR or report DIR{near}")
-    flags = {word for word in words if word in FLAGS}
-    return doing[words[0]]([word for word in words[1:] if word not in FLAGS], flags)
+def main(argv: list[str]) -> int:
+    """Run a subcommand; return 0, or the exit status of the sweep for `resume`."""
+    subcommands = {"plan": plan, "show": show, "resume": resume, "report": report}
+    if not argv or argv[0] not in subcommands:
+        hint = did_you_mean(argv[0], [*subcommands]) if argv else ""
+        raise UserError(f"sweep: expected plan OVERRIDES, show DIRECTORY, resume DIRECTORY or report DIRECTORY{hint}")
+    return subcommands[argv[0]](argv[1:])
 
 
-def plan(words: list[str], flags: set[str]) -> int:
-    """List the jobs of a command line, with how they stand where the sweep has begun; nothing is run or written."""
-    options = get_args_parser().parse_args(words)
+def plan(argv: list[str]) -> int:
+    """List the jobs of a command line, with their states if the sweep exists; nothing is run or written."""
+    as_json = "--json" in argv
+    argv = [arg for arg in argv if arg != "--json"]
+    options = get_args_parser().parse_args(argv)
     composer = Composer(options.config_dir)
     identities = Identities(composer)
-    shared = shared_config(composer, options.overrides)
-    directory = Path(directory_of(shared, composer.parsed(options.overrides))) if shared else Path()
-    place = directory if (directory / LEDGER).is_file() else None
-    if wanted := plan_of(composer, options.overrides):
-        refuse(check_words(["--multirun", *words]).mistakes)
-        return _plan_search(place, composer, identities, wanted, as_json="--json" in flags)
-    named = cells(composer, identities, options.overrides)
-    workers = shared.sweep.workers if shared else None
-    if len(named) <= ALL_OF:
-        refuse(check_words(["--multirun", *words]).mistakes)
-    there: list[Job] = []
-    if place:
-        ledger = Ledger(place)
-        refuse_changes(ledger, composer, identities, named)
-        there = ledger.jobs()
-    jobs = _joined(named, there)
-    if "--json" in flags:
+    shared = compose_shared_config(composer, options.overrides)
+    directory = Path(resolve_sweep_directory(shared, composer.parse_overrides(options.overrides))) if shared else Path()
+    sweep = directory if (directory / LEDGER_FILENAME).is_file() else None
+    if search_plan := plan_search(composer, options.overrides):
+        raise_on_errors(check_overrides(["--multirun", *argv]).diagnostics)
+        return _plan_search(sweep, composer, identities, search_plan, as_json=as_json)
+    planned = jobs_by_identity(composer, identities, options.overrides)
+    is_checked = len(planned) <= MAX_FULLY_CHECKED_JOBS
+    if is_checked:
+        raise_on_errors(check_overrides(["--multirun", *argv]).diagnostics)
+    jobs: list[Job] = []
+    if sweep:
+        ledger = Ledger(sweep)
+        require_unchanged_configs(ledger, composer, identities, planned)
+        jobs = ledger.jobs()
+    existing = {job.identity for job in jobs}
+    new = [(identity, overrides) for identity, overrides in planned.items() if identity not in existing]
+    jobs += [Job(number, *item) for number, item in enumerate(new, len(jobs))]
+    if as_json:
         print(json.dumps([asdict(job) for job in jobs], indent=2))
         return 0
-    print("\n".join(lines(jobs)))
-    todo = sum(job.state in TO_RUN for job in jobs)
-    print(f"{len(jobs)} jobs, {todo} to run; {estimate(jobs, workers or 1)}")
-    if len(named) > ALL_OF:
-        print("keys and choices are right; what they build is looked at before the first job begins (trainer check -m)")
+    print("\n".join(format_job_lines(jobs)))
+    remaining = sum(job.state in RUNNABLE_STATES for job in jobs)
+    workers = shared.sweep.workers if shared else None
+    print(f"{len(jobs)} jobs, {remaining} to run; {format_estimate(jobs, workers or 1)}")
+    if not is_checked:
+        print("all overrides are valid; the objects they build are checked before the first job starts")
     return 0
 
 
 def _plan_search(
-    place: Path | None, composer: Composer, identities: Identities, wanted: SearchPlan, *, as_json: bool
+    sweep: Path | None, composer: Composer, identities: Identities, search_plan: SearchPlan, *, as_json: bool
 ) -> int:
-    """List the space of a search, the trials that there are, and the next ones."""
+    """List the space of a search, its trials and the next ones."""
     with TemporaryDirectory() as empty:
-        ledger = Trials(place) if place else Trials.opened(Path(empty))
-        search = Search(ledger, composer, identities, wanted)
-        there = ledger.jobs()
-        known = wanted.goal.before_results - len(there)  # trials that hang on no result
-        new = [trial.job for trial in search.first(max(wanted.at_a_time, known))]
+        ledger = TrialLedger(sweep) if sweep else TrialLedger.open_or_create(Path(empty))
+        search = Search(ledger, composer, identities, search_plan)
+        trials = ledger.jobs()
+        independent = search_plan.objective.startup_trials - len(trials)  # trials that depend on no result
+        upcoming = [trial.job for trial in search.preview(max(search_plan.max_parallel, independent))]
     if as_json:
-        print(json.dumps({**wanted.settings(), "jobs": [asdict(job) for job in there + new]}, indent=2))
+        print(json.dumps({**search_plan.settings(), "jobs": [asdict(job) for job in trials + upcoming]}, indent=2))
         return 0
-    for each in wanted.space.dimensions:
-        print(f"{each.key}: {each}")
-    print("\n".join(lines(there + new)))
-    left = wanted.trials - len(there) - len(new)
-    print(f"{wanted.trials} trials by {wanted.goal}, {len(there)} there; {left} more hang on what these will show")
+    for dimension in search_plan.space.dimensions:
+        print(f"{dimension.key}: {dimension}")
+    print("\n".join(format_job_lines(trials + upcoming)))
+    remaining = search_plan.trials - len(trials) - len(upcoming)
+    print(f"{search_plan.trials} trials by {search_plan.objective}; {len(trials)} exist, {remaining} depend on results")
     return 0
 
 
-def show(words: list[str], flags: set[str]) -> int:
+def show(argv: list[str]) -> int:
     """List the jobs of a sweep."""
-    jobs = _jobs_in(*words[:1]) if words else []
-    if not words:
-        raise UserError("sweep show: name the directory of a sweep")
-    best = lines_of_best(Trials(Path(words[0])))
+    args = parse_arguments("sweep show", argv, "directory", json=False)
+    ledger = TrialLedger(Path(args.directory))
+    ledger.mark_dead_jobs()
+    jobs = ledger.jobs()
+    best = format_best_trials(ledger)
     print(
-        json.dumps([asdict(job) for job in jobs], indent=2) if "--json" in flags else "\n".join([*lines(jobs), *best])
+        json.dumps([asdict(job) for job in jobs], indent=2)
+        if args.json
+        else "\n".join([*format_job_lines(jobs), *best])
     )
     return 0
 
 
-def resume(words: list[str], flags: set[str]) -> int:
-    """Run what is missing of a sweep, where it was begun."""
-    if not words or ("=" in words[0] and not Path(words[0]).is_dir()):
-        raise UserError("sweep resume: name the directory of a sweep: trainer sweep resume DIR [WORDS...]")
-    ledger = Trials(Path(words[0]))
-    if "--take-over" in flags:
-        ledger.notice_the_dead(elsewhere=True)
-    command, place = ledger.command()
-    new = {key_of(word): word for word in words[1:]}
-    same = [new.pop(key_of(word), word) for word in command if key_of(word) != "hydra.sweep.dir"]
-    directory = words[0]
-    if place.is_dir() and place != Path.cwd():  # relative names in the config are meant from there
-        directory = str(Path(words[0]).absolute())
-        os.chdir(place)
-    sys.argv = [sys.argv[0], "--multirun", *same, *new.values(), f"hydra.sweep.dir={quoted(directory)}"]
-    return lead(compose_and_run)
+def resume(argv: list[str]) -> int:
+    """Run the remaining jobs of a sweep in its original working directory."""
+    args = parse_arguments("sweep resume", argv, "directory", "overrides*", force=False)
+    ledger = TrialLedger(Path(args.directory))
+    if args.force:
+        ledger.mark_dead_jobs(include_remote=True)
+    command, cwd = ledger.last_command()
+    new = {get_override_key(override): override for override in args.overrides}
+    keys = {override: get_override_key(override) for override in command}
+    original = [new.pop(keys[override], override) for override in command if keys[override] != "hydra.sweep.dir"]
+    directory = args.directory
+    if cwd.is_dir() and cwd != Path.cwd():  # relative paths in the config refer to it
+        directory = str(Path(directory).absolute())
+        os.chdir(cwd)
+    sys.argv = [sys.argv[0], "--multirun", *original, *new.values(), f"hydra.sweep.dir={quote_path(directory)}"]
+    return dispatch_by_rank(compose_and_run)
 
 
-def report(words: list[str], flags: set[str]) -> int:
-    """Say what a sweep has shown, and leave it in its directory: report.md, report.csv, best.yaml."""
-    usage = "trainer sweep report DIR [metric=NAME] [baseline=WORDS] [direction=min|max]"
-    names, settings = split_words(words, ["metric", "baseline", "direction"], usage)
-    if len(names) != 1:
-        raise UserError(f"sweep report: name the directory of a sweep\n  {usage}")
-    made = report_of(Path(names[0]), **settings)
-    if "--csv" in flags or "--markdown" in flags:
-        print((as_csv if "--csv" in flags else as_markdown)(made), end="")
+def report(argv: list[str]) -> int:
+    """Print the results of a sweep and write them to its directory: report.md, report.csv, best.yaml."""
+    options = {"metric": None, "baseline": None, "direction": ("min", "max"), "csv": False, "markdown": False}
+    args = parse_arguments("sweep report", argv, "directory", **options)
+    directory = Path(args.directory)
+    result = build_report(directory, args.metric, args.baseline, args.direction)
+    if args.csv or args.markdown:
+        print((format_csv if args.csv else format_markdown)(result), end="")
         return 0
-    best = [*lines_of_best(Trials(Path(names[0])))] if (Path(names[0]) / LEDGER).is_file() else []
-    Console().print(as_table(made, searched=bool(best)))
-    print("".join(f"warning: {line}\n" for line in made.mixed), end="")
-    print("".join(f"{line}\n" for line in [*made.tests, *made.notes]), end="")
-    print("".join(f"{line}\n" for line in best), end="")
-    print("written: " + ", ".join(map(str, write(made, Path(names[0])))))
+    best = [*format_best_trials(TrialLedger(directory))] if (directory / LEDGER_FILENAME).is_file() else []
+    Console().print(format_table(result, searched=bool(best)))
+    warnings = [f"warning: {line}" for line in result.version_conflicts]
+    print("".join(f"{line}\n" for line in [*warnings, *result.significance_notes, *result.notes, *best]), end="")
+    print("written: " + ", ".join(map(str, write_report(result, directory))))
     return 0
-
-
-def _jobs_in(directory: str) -> list[Job]:
-    ledger = Trials(Path(directory))
-    ledger.notice_the_dead()
-    return ledger.jobs()
-
-
-def _joined(named: dict[str, list[str]], there: list[Job]) -> list[Job]:
-    """The jobs of the ledger and the new ones behind them, with the numbers that they would get."""
-    known = {job.identity for job in there}
-    new = [(identity, words) for identity, words in named.items() if identity not in known]
-    return there + [Job(len(there) + number, *each) for number, each in enumerate(new)]

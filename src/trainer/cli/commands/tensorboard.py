@@ -1,10 +1,10 @@
-"""TensorBoard of a run, or of all runs below a folder, under names that tell what was changed.
+"""Start TensorBoard for a run, or for all runs in a directory, with the changed values as their names.
 
-trainer tensorboard [DIR] [port=NUMBER] [host=ADDRESS]
+trainer tensorboard [DIRECTORY] [--port NUMBER] [--host ADDRESS]
 
-DIR is `outputs` if none is given. The port is 6006, or the next free one; `port=0` takes any. Only this machine can
-look at it, unless `host=0.0.0.0` lets others do so: whoever reaches the port then sees everything. Runs that begin
-meanwhile appear by themselves. Ctrl-C ends it.
+The default directory is `outputs`. The default port is 6006, or the next free one; `--port 0` takes any free port. Only
+this machine has access, unless `--host 0.0.0.0` allows all machines that can reach the port. New runs appear
+automatically. Ctrl-C stops it.
 """
 
 import logging
@@ -16,75 +16,56 @@ from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from trainer.core.errors import UserError, did_you_mean
+from trainer.cli.commands import integer, parse_arguments
+from trainer.core.errors import UserError
 
-SECONDS = 10  # between two looks for new runs
+POLL_SECONDS = 10  # between searches for new runs
 
 
-def main(words: list[str]) -> int:
-    """Show what stands behind `tensorboard`, until Ctrl-C; the exit status is 0."""
-    folder, port, host = arguments(words)
+def main(argv: list[str]) -> int:
+    """Run TensorBoard until Ctrl-C; the exit status is 0."""
+    port = {"type": integer(0, 2**16 - 1)}
+    args = parse_arguments("tensorboard", argv, "directory?", port=port, host="localhost")
+    directory = Path(args.directory or "outputs")
+    if not directory.is_dir():
+        raise UserError(f"tensorboard: no directory '{directory}'")
     from trainer.report.tensorboard_logdir import LogDirectory  # TensorBoard takes a second to import
 
     with TemporaryDirectory(prefix="trainer_tensorboard_") as links:
-        runs = LogDirectory(folder, Path(links))
-        if not runs.look():
+        runs = LogDirectory(directory, Path(links))
+        if not runs.link_new_runs():
             raise UserError(
-                f"tensorboard: no run below '{folder}' has TensorBoard events\n"
-                "  name a folder of runs, e.g. trainer tensorboard outputs; runs with logger=none have none"
+                f"tensorboard: no run in '{directory}' has TensorBoard events\n"
+                "  name a directory of runs, e.g. trainer tensorboard outputs; runs with logger=none have no events"
             )
-        runs.describe()
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the links are deleted then as well
+        runs.write_hparams()
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the links are deleted
         try:
-            url = serve(Path(links), port, host)
-            print(f"{url}  {len(runs.names)} run(s) below {folder}; Ctrl-C ends it", flush=True)
+            url = start_tensorboard(Path(links), args.port, args.host)
+            print(f"{url}  {len(runs.names)} run(s) in {directory}; press Ctrl-C to stop", flush=True)
             while True:
-                time.sleep(SECONDS)
-                for name in runs.look():
+                time.sleep(POLL_SECONDS)
+                for name in runs.link_new_runs():
                     print(f"new: {name}", flush=True)
         except KeyboardInterrupt:
             return 0
 
 
-def arguments(words: list[str]) -> tuple[Path, str | None, str]:
-    """Folder, port and host from the command line.
+def start_tensorboard(logdir: Path, port: int | None, host: str) -> str:
+    """Start TensorBoard in a thread of this process and return its URL.
 
     Raises:
-        UserError: Something is unknown, missing or no port.
-    """
-    given = dict(word.split("=", 1) for word in words if "=" in word)
-    for name in given:
-        if name not in ("port", "host"):
-            raise UserError(f"tensorboard: there is no '{name}'{did_you_mean(name, ['port', 'host'])}")
-    folders = [word for word in words if "=" not in word]
-    if len(folders) > 1 or any(word.startswith("-") for word in folders):
-        raise UserError(f"tensorboard: {' '.join(folders)}: name one folder: trainer tensorboard DIR")
-    folder, port = Path(*folders or ["outputs"]), given.get("port")
-    if port is not None and not (port.isdecimal() and int(port) < 2**16):
-        raise UserError(f"tensorboard: port='{port}' is not a whole number from 0 to 65535")
-    if not folder.is_dir():
-        raise UserError(f"tensorboard: no folder '{folder}'")
-    return folder, port, given.get("host", "localhost")
-
-
-def serve(logdir: Path, port: str | None, host: str) -> str:
-    """Start TensorBoard in a thread of this process.
-
-    Returns:
-        str: Where it is.
-
-    Raises:
-        UserError: It cannot listen there.
+        UserError: The port or host is not available.
     """
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
     from tensorboard import default
     from tensorboard.program import TensorBoard, TensorBoardServerException
 
     program = TensorBoard(default.get_plugins())
-    asked = ["--port", port] if port is not None else []
-    program.configure(["tensorboard", "--logdir", str(logdir), "--host", host, "--reload_interval", "5", *asked])
+    port_options = [] if port is None else ["--port", str(port)]
+    program.configure(["tensorboard", "--logdir", str(logdir), "--host", host, "--reload_interval", "5", *port_options])
     try:
-        with redirect_stderr(StringIO()):  # it tells each time that it reads files by a program of its own
+        with redirect_stderr(StringIO()):  # hides the notice about its data server
             return str(program.launch())
     except TensorBoardServerException as error:
-        raise UserError(f"tensorboard: {error.msg}; port=0 takes any free port") from None
+        raise UserError(f"tensorboard: {error.msg}; --port 0 takes any free port") from None

@@ -1,25 +1,19 @@
-"""Test a checkpoint by its own config: the test split of its data, the same table, a run directory of its own.
+"""Test a checkpoint with its own config on the test split of its data, in a new run directory.
 
-trainer test CHECKPOINT [data.dir=/elsewhere] [trainer.accelerator=cpu] [trust=my_package]
+trainer test CHECKPOINT [data.dir=/elsewhere] [trainer.accelerator=cpu] [OVERRIDES...] [--trust my_package]
 
-CHECKPOINT  a .ckpt file, or a run directory, whose best checkpoint is taken
-words       any value of the config that is to be another one here; data are looked for where the environment variable
-            TRAINER_DATA_DIR says, or else where the run found them
-trust       packages of your own whose code the checkpoint names, with commas between them
+CHECKPOINT  a .ckpt file, or a run directory (its best checkpoint)
+OVERRIDES   values of the config to change; the data directory is the environment variable TRAINER_DATA_DIR, or else the
+            directory that the run used
+--trust     comma-separated packages of yours whose code the checkpoint names
 """
 
 from trainer.api import test
-from trainer.cli.commands import trusted
-from trainer.core.errors import UserError
-
-USAGE = "trainer test CHECKPOINT [data.dir=/elsewhere] [trust=my_package]"
+from trainer.cli.commands import parse_arguments
 
 
-def main(words: list[str]) -> int:
-    """Run the command with the words behind `test`; the exit status is 0."""
-    if not words or "=" in words[0]:
-        raise UserError(f"test: name a checkpoint or a run directory\n  {USAGE}")
-    path, *values = words
-    values, trust = trusted(values)
-    test(path, *values, trust=trust)
+def main(argv: list[str]) -> int:
+    """Run the command; the exit status is 0."""
+    args = parse_arguments("test", argv, "checkpoint", "overrides*", trust="")
+    test(args.checkpoint, *args.overrides, trust=args.trust)
     return 0

@@ -1,1 +1,1 @@
-"""What may be chosen and set, told from the sources alone: nothing that a config names is imported for it."""
+"""Static introspection of config files and targets; no code that a config names is imported."""

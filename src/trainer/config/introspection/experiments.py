@@ -1,4 +1,4 @@
-"""Recipes: files that change any key, as experiments and debug choices do; what they choose and what they set."""
+"""Choices and values that experiments and other global config files set."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,23 +7,23 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from trainer.config.introspection.fields import Field, parts_of
-from trainer.config.introspection.group_options import LISTS, Choice, choices, comments_of
-from trainer.config.schema import HOME
+from trainer.config.introspection.fields import Field, describe_nodes
+from trainer.config.introspection.group_options import LIST_GROUPS, Choice, load_choices, parse_comments
+from trainer.config.schema import RESOURCE_DIR
 
-NOT_CHOSEN = ("experiment", "hparams_search", "debug", "local")  # groups that are no part of a recipe
+EXCLUDED_GROUPS = ("experiment", "hparams_search", "debug", "local")  # groups that an experiment does not choose
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A value that a recipe sets.
+    """Value that an experiment sets.
 
     Args:
-        key: Dotted.
-        value: That it sets.
-        default: Of the choice that it is set in; None where that is unknown.
-        type: In a user's words.
-        doc: What it is.
+        key: Dotted key.
+        value: Value in the experiment.
+        default: Value in the choice that the experiment changes; None if it is unknown.
+        type: Type in plain words.
+        doc: Description.
     """
 
     key: str
@@ -34,53 +34,56 @@ class Setting:
 
 
 @cache
-def usual_choices() -> dict[str, Any]:
-    """What `conf/config.yaml` chooses: a name for each group, or a list of names."""
-    defaults = OmegaConf.to_container(OmegaConf.load(HOME / "conf/config.yaml"))["defaults"]  # type: ignore[index, call-overload]
-    chosen = {group: name for each in defaults if isinstance(each, dict) for group, name in each.items()}
-    return {group: name for group, name in chosen.items() if group.split()[-1] not in NOT_CHOSEN}
+def load_default_choices() -> dict[str, Any]:
+    """Return the choices of `conf/config.yaml`: a name for each group, or a list of names."""
+    defaults = OmegaConf.to_container(OmegaConf.load(RESOURCE_DIR / "conf/config.yaml"))["defaults"]  # type: ignore[index, call-overload]
+    choices = {group: name for item in defaults if isinstance(item, dict) for group, name in item.items()}
+    return {group: name for group, name in choices.items() if group.split()[-1] not in EXCLUDED_GROUPS}
 
 
 @cache
-def said_at_top() -> dict[str, str]:
-    """What the comments of `conf/config.yaml` say, by dotted key."""
-    return comments_of((HOME / "conf/config.yaml").read_text("utf-8"))
+def load_root_comments() -> dict[str, str]:
+    """Return the comments of `conf/config.yaml` by dotted key."""
+    return parse_comments((RESOURCE_DIR / "conf/config.yaml").read_text("utf-8"))
 
 
-def overridden(recipe: Choice) -> dict[str, Any]:
-    """The choices that a recipe's defaults list makes, by group."""
-    chosen = {}
-    for each in recipe.content.get("defaults", []):
-        for key, name in each.items() if isinstance(each, dict) else ():
-            chosen[str(key).split()[-1].partition("@")[0].lstrip("/")] = name
-    return chosen
+def get_overridden_choices(experiment: Choice) -> dict[str, Any]:
+    """Return the choices in the defaults list of an experiment, by group."""
+    return {
+        str(key).split()[-1].partition("@")[0].lstrip("/"): name
+        for item in experiment.content.get("defaults", [])
+        if isinstance(item, dict)
+        for key, name in item.items()
+    }
 
 
-def settings_of(recipe: Choice) -> list[Setting]:
-    """The values that a recipe sets, beside those that they replace."""
-    chosen = {group: name for group, name in (usual_choices() | overridden(recipe)).items() if group in recipe.content}
-    known = {field.key.lstrip("+"): field for field in _fields_of(chosen, recipe.content)}
+def list_settings(experiment: Choice) -> list[Setting]:
+    """Return the values that an experiment sets, with the values that they replace."""
+    values = {name: value for name, value in experiment.content.items() if name != "defaults"}
+    choices = load_default_choices() | get_overridden_choices(experiment)
+    changed = {group: name for group, name in choices.items() if group in values}
+    fields = {field.key.lstrip("+"): field for field in _iter_fields(changed, values)}
     settings = []
-    for key, value in _flat({name: value for name, value in recipe.content.items() if name != "defaults"}, known):
-        field = known.get(key, Field(key, "", None, None, said_at_top().get(key, "")))
+    for key, value in _flatten(values, fields):
+        field = fields.get(key, Field(key, "", None, None, load_root_comments().get(key, "")))
         settings.append(Setting(key, value, field.default, field.type, field.doc))
     return settings
 
 
-def _fields_of(chosen: dict[str, Any], content: dict[str, Any]) -> Iterator[Field]:
-    groups = choices()
-    for group, names in chosen.items():
+def _iter_fields(choices: dict[str, Any], values: dict[str, Any]) -> Iterator[Field]:
+    groups = load_choices()
+    for group, names in choices.items():
         for name in names if isinstance(names, list) else [names]:
-            entries = (content[group] or {}) if group in LISTS else None  # of many, few are changed
-            for part in parts_of(groups[group][name], entries) if name in groups.get(group, {}) else ():
-                yield from part.fields
+            entries = (values[group] or {}) if group in LIST_GROUPS else None  # only the changed entries of a list
+            for node in describe_nodes(groups[group][name], entries) if name in groups.get(group, {}) else ():
+                yield from node.fields
 
 
-def _flat(node: dict[str, Any], known: dict[str, Field], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values; a mapping that is the value of one field stays whole."""
+def _flatten(node: dict[str, Any], fields: dict[str, Field], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted keys and values; a mapping that is the value of a field is not flattened."""
     for name, value in node.items():
         key = f"{path}.{name}".strip(".")
-        if isinstance(value, dict) and value and key not in known:
-            yield from _flat(value, known, key)
+        if isinstance(value, dict) and value and key not in fields:
+            yield from _flatten(value, fields, key)
         else:
             yield key, value

@@ -1,4 +1,4 @@
-"""Fields: what can be set in a choice, with type, default and documentation."""
+"""Fields that can be set in a choice, with type, default and documentation."""
 
 import ast
 from collections.abc import Container, Iterator
@@ -6,26 +6,26 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.config.introspection.group_options import Choice, comments_of, group_named
+from trainer.config.introspection.group_options import Choice, get_group, parse_comments
 from trainer.config.introspection.signatures import Parameter, Signature, signature
-from trainer.config.introspection.type_schema import allowed, in_words, schema_of
+from trainer.config.introspection.type_schema import build_type_schema, format_type, list_allowed_values
 from trainer.core.errors import UserError
 
-OF_HYDRA = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
-# what run.py itself gives to Lightning's Trainer
-GIVEN = {"pytorch_lightning.Trainer": {"callbacks", "logger", "default_root_dir"}}
+HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
+# arguments that training/run.py passes to Lightning's Trainer
+RUNTIME_ARGUMENTS = {"pytorch_lightning.Trainer": {"callbacks", "logger", "default_root_dir"}}
 
 
 @dataclass(frozen=True)
 class Field:
-    """A value that can be set.
+    """Value that can be set.
 
     Args:
-        key: As it is typed, `model.net.hidden`; with a `+` before it where the file does not list it.
-        type: In a user's words; "" where nothing is known of it.
-        default: Of the file; else of the signature.
-        allowed: All values it may have, where only some are allowed.
-        doc: What the docstring says, else the comment in the file.
+        key: Dotted key, `model.net.hidden`; with a leading `+` if the file does not list it.
+        type: Type in plain words; "" if it is unknown.
+        default: Value in the file, or else the default of the signature.
+        allowed: All allowed values; None if they are not enumerated.
+        doc: Description from the docstring, or else the comment in the file.
     """
 
     key: str
@@ -36,17 +36,17 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Part:
-    """An object that a choice builds, or the values beside them.
+class ConfigNode:
+    """Object that a choice builds, or a group of values outside of objects.
 
     Args:
-        key: Where it stands in the config; "" at the top.
-        target: Dotted path of what builds it; "" for values that belong to no object.
-        summary: What it is.
-        file: Of its source; None where that is unknown.
-        line: Where in that file, from 1.
-        given: Arguments that the run adds.
-        fields: What can be set.
+        key: Dotted key of the node; "" for the root.
+        target: Dotted path of the class or function; "" for values outside of objects.
+        summary: Description of the target.
+        file: Source file; None if it is unknown.
+        line: Line in that file, from 1.
+        given: Arguments that are passed at run time.
+        fields: Fields that can be set.
     """
 
     key: str
@@ -58,127 +58,134 @@ class Part:
     fields: tuple[Field, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """In plain values."""
+        """Return plain values for JSON."""
         return asdict(self) | {"file": str(self.file) if self.file else None}
 
 
-def content_of(choice: Choice, seen: tuple[str, ...] = ()) -> tuple[dict[str, Any], dict[str, str]]:
-    """The values of a choice, and the comments behind them, with those of the choices that its defaults list names.
+def load_content(choice: Choice, visited: tuple[str, ...] = ()) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the values of a choice and its comments, including those of the choices in its defaults list.
 
     Raises:
-        UserError: The list names none of its group, or itself.
+        UserError: The defaults list contains an unknown choice or the choice itself.
     """
-    content, comments = {**choice.content}, comments_of(choice.text)
+    content = {**choice.content}
+    comments = parse_comments(choice.text)
     base: dict[str, Any] = {}
-    for other in [] if choice.is_global else content.pop("defaults", []):
-        if other == "_self_" or not isinstance(other, str):
+    for name in [] if choice.is_global else content.pop("defaults", []):
+        if name == "_self_" or not isinstance(name, str):
             continue
-        group = group_named(choice.group)
-        if other not in group or other in seen:
-            raise UserError(f"{choice.file}: defaults: no {choice.group} '{other}'")
-        values, said = content_of(group[other], (*seen, choice.name))
-        base, comments = base | values, said | comments
+        group = get_group(choice.group)
+        if name not in group or name in visited:
+            raise UserError(f"{choice.file}: defaults: no {choice.group} '{name}'")
+        values, base_comments = load_content(group[name], (*visited, choice.name))
+        base |= values
+        comments = base_comments | comments
     return base | content, comments
 
 
-def parts_of(choice: Choice, names: Container[str] | None = None) -> list[Part]:
-    """What a choice builds, and all that can be set in it.
+def describe_nodes(choice: Choice, names: Container[str] | None = None) -> list[ConfigNode]:
+    """Return the objects that a choice builds, with all fields that can be set in them.
 
     Args:
-        choice: Any, but for one that changes keys of all kinds.
-        names: Only these entries of its file; None takes all.
+        choice: Choice of a group whose files do not change the root config.
+        names: Entries of the file to describe. Defaults to all.
     """
-    content, comments = content_of(choice)
+    content, comments = load_content(choice)
     if names is not None:
         content = {name: value for name, value in content.items() if name in names}
-    return [*_parts(content, comments, "", "" if choice.is_global else choice.group)]
+    return [*_iter_nodes(content, comments, "", "" if choice.is_global else choice.group)]
 
 
-def _parts(node: dict[str, Any], comments: dict[str, str], path: str, prefix: str) -> Iterator[Part]:
-    """The parts at a node and below it, the outer ones first.
+def _iter_nodes(node: dict[str, Any], comments: dict[str, str], path: str, prefix: str) -> Iterator[ConfigNode]:
+    """Yield a node and the objects below it, outer ones first.
 
     Args:
-        node: Of the file.
-        comments: Of the file, by dotted key.
-        path: Of the node within the file.
-        prefix: Key under which the file is placed.
+        node: Node of the file.
+        comments: Comments of the file by dotted key.
+        path: Dotted key of the node within the file.
+        prefix: Dotted key of the file within the config.
     """
-    key = dotted(prefix, path)
-    said = {name: comments.get(dotted(path, name), "") for name in node}
+    key = join_keys(prefix, path)
+    node_comments = {name: comments.get(join_keys(path, name), "") for name in node}
     if "_target_" in node:
-        yield part_of(str(node["_target_"]), key, node, said)
+        yield describe_node(str(node["_target_"]), key, node, node_comments)
     else:
         values = [(name, value) for name, value in node.items() if not has_target(value)]
-        fields = [Field(dotted(key, name), "", value, None, said[name]) for name, value in values]
+        fields = [Field(join_keys(key, name), "", value, None, node_comments[name]) for name, value in values]
         if fields:
-            yield Part(key, "", "", None, 0, (), tuple(fields))
+            yield ConfigNode(key, "", "", None, 0, (), tuple(fields))
     for name, value in node.items():
         if has_target(value):
-            yield from _parts(value, comments, dotted(path, name), prefix)
+            yield from _iter_nodes(value, comments, join_keys(path, name), prefix)
 
 
-def part_of(target: str, key: str, node: dict[str, Any], said: dict[str, str]) -> Part:
-    """What can be given to the target of a node.
+def describe_node(target: str, key: str, node: dict[str, Any], comments: dict[str, str]) -> ConfigNode:
+    """Return the description of a node with a target.
 
     Args:
         target: Dotted path.
-        key: Where the node stands in a config.
-        node: Its values.
-        said: The comments behind its keys.
+        key: Dotted key of the node in the config.
+        node: Values of the node.
+        comments: Comments by name of the value.
     """
     try:
-        told: Signature | None = signature(target)
-    except UserError:  # nothing is known but what the file says
-        told = None
-    known = {parameter.name: parameter for parameter in told.parameters} if told else {}
-    given = given_by_the_run(target, [*known.values()], node)
+        source: Signature | None = signature(target)
+    except UserError:  # only the file describes it
+        source = None
+    parameters = {parameter.name: parameter for parameter in source.parameters} if source else {}
+    runtime = find_runtime_arguments(target, [*parameters.values()], node)
+    ours = target.startswith("trainer.")
     fields = [
-        field_of(dotted(key, name), known.get(name), value, said[name], ours=target.startswith("trainer."))
+        describe_field(join_keys(key, name), parameters.get(name), value, comments[name], ours=ours)
         for name, value in node.items()
-        if name not in OF_HYDRA and not has_target(value)
+        if name not in HYDRA_KEYS and not has_target(value)
     ]
-    for name, parameter in known.items():
-        if name not in node and name not in given:
-            fields.append(field_of(f"+{dotted(key, name)}", parameter, default_of(parameter)))
-    summary, file, line = (told.summary, told.file, told.line) if told else ("", None, 0)
-    return Part(key, target, summary, file, line, given, tuple(fields))
+    for name, parameter in parameters.items():
+        if name not in node and name not in runtime:
+            fields.append(describe_field(f"+{join_keys(key, name)}", parameter, parse_default(parameter)))
+    if source is None:
+        return ConfigNode(key, target, "", None, 0, runtime, tuple(fields))
+    return ConfigNode(key, target, source.summary, source.file, source.line, runtime, tuple(fields))
 
 
-def part_alone(target: str) -> Part:
-    """What can be given to a target that stands in no config.
+def describe_target(target: str) -> ConfigNode:
+    """Return the description of a class or function outside of a config.
 
     Raises:
-        UserError: There is nothing of that name, or no Python file that tells of it.
+        UserError: No Python file defines it.
     """
-    told = signature(target)
-    fields = [field_of(each.name, each, default_of(each)) for each in told.parameters]
-    return Part("", target, told.summary, told.file, told.line, (), tuple(fields))
+    source = signature(target)
+    fields = [describe_field(parameter.name, parameter, parse_default(parameter)) for parameter in source.parameters]
+    return ConfigNode("", target, source.summary, source.file, source.line, (), tuple(fields))
 
 
-def given_by_the_run(target: str, parameters: list[Parameter], node: dict[str, Any]) -> tuple[str, ...]:
-    """Names of the arguments that the run adds: of a partial node those that must be given and stand nowhere."""
-    fixed = GIVEN.get(target, set())
+def find_runtime_arguments(target: str, parameters: list[Parameter], node: dict[str, Any]) -> tuple[str, ...]:
+    """Return the arguments that are passed at run time: for a partial node, the required ones that are not set."""
+    fixed = RUNTIME_ARGUMENTS.get(target, set())
     partial = bool(node.get("_partial_"))
     return tuple(p.name for p in parameters if p.name in fixed or (partial and p.required and p.name not in node))
 
 
-def field_of(key: str, parameter: Parameter | None, default: Any, comment: str = "", *, ours: bool = False) -> Field:
-    """A field, from what the signature and the file say of it.
+def describe_field(
+    key: str, parameter: Parameter | None, default: Any, comment: str = "", *, ours: bool = False
+) -> Field:
+    """Return a field with the type and documentation from signature and file.
 
     Args:
-        key: As it is typed.
-        parameter: What the signature says.
-        default: Its value where nothing is typed.
-        comment: What the file says.
-        ours: Whether the docstring is written for this use; that of somebody else's class comes after the comment.
+        key: Dotted key.
+        parameter: Parameter of the signature; None if it is unknown.
+        default: Value if none is set.
+        comment: Comment in the file. Defaults to none.
+        ours: Whether the target is in this package; its docstring then replaces the comment. Defaults to false.
     """
-    schema = schema_of(parameter.annotation) if parameter else {}
-    doc = parameter.doc if parameter else ""
-    return Field(key, in_words(schema), default, allowed(schema), (doc or comment) if ours else (comment or doc))
+    schema = build_type_schema(parameter.annotation) if parameter else {}
+    docs = [comment, parameter.doc if parameter else ""]
+    doc = next(filter(None, reversed(docs) if ours else docs), "")
+    return Field(key, format_type(schema), default, list_allowed_values(schema), doc)
 
 
-def default_of(parameter: Parameter) -> Any:
-    """The default as a value where it is a literal, as Python text where it is not; `???` where there is none."""
+def parse_default(parameter: Parameter) -> Any:
+    """Return the default as a value if it is a literal, else as Python text; `???` if there is none."""
     if parameter.default is None:
         return "???"
     try:
@@ -189,10 +196,10 @@ def default_of(parameter: Parameter) -> Any:
 
 
 def has_target(value: Any) -> bool:
-    """Whether a value is, or holds, an object to be built."""
-    return isinstance(value, dict) and ("_target_" in value or any(has_target(each) for each in value.values()))
+    """Return whether a value is or contains a node with a target."""
+    return isinstance(value, dict) and ("_target_" in value or any(has_target(child) for child in value.values()))
 
 
-def dotted(*names: str) -> str:
-    """One key of several, the empty ones left out."""
-    return ".".join(name for name in names if name)
+def join_keys(*names: str) -> str:
+    """Join the non-empty names with dots."""
+    return ".".join(filter(None, names))

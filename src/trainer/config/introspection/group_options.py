@@ -1,4 +1,4 @@
-"""Choices: the YAML files that may be named on the command line, ours and the user's, and what each says of itself."""
+"""YAML files that can be chosen on the command line, packaged or the user's, with their comments."""
 
 import re
 from dataclasses import dataclass
@@ -9,146 +9,145 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from trainer.config.schema import HOME, YAML_FILES, user_folders
+from trainer.config.schema import RESOURCE_DIR, find_user_config_dirs, list_config_files
 from trainer.core.errors import UserError, did_you_mean
 
-EXPERIMENT = "experiment"
-FOR_MACHINES = ("@package", "yaml-language-server:", "$schema:")  # comments that Hydra or an editor reads
+EXPERIMENT_GROUP = "experiment"
+LIST_GROUPS = ("callbacks", "logger")  # groups with several choices at a time; their files contain named entries
+MACHINE_COMMENT_PREFIXES = ("@package", "yaml-language-server:", "$schema:")  # comments for Hydra or an editor
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A YAML file of `conf/GROUP/` or of `experiments/`.
+    """YAML file of `conf/GROUP/` or `experiments/`.
 
     Args:
-        group: Such as `"model"`.
-        name: Such as `"cnn"`.
-        file: Where it is written.
-        yours: Whether it is in the working directory and not ours.
+        group: Group, such as `"model"`.
+        name: Name within the group, such as `"cnn"`.
+        file: Path of the file.
+        is_user_defined: Whether the file is in the working directory instead of the package.
     """
 
     group: str
     name: str
     file: Path
-    yours: bool
+    is_user_defined: bool
 
     @cached_property
     def text(self) -> str:
-        """The file."""
+        """Content of the file."""
         return self.file.read_text("utf-8")
 
     @cached_property
     def summary(self) -> str:
-        """The first paragraph of the comment that the file begins with; "" where there is none."""
-        return self._opening[0]
+        """First paragraph of the comment at the top of the file; "" if there is none."""
+        return self._header_comment[0]
 
     @cached_property
-    def claims(self) -> dict[str, str]:
-        """What an experiment's opening comment says under `Source:`, `Command:`, `Reached:` and the like."""
-        return dict(re.findall(r"^([A-Z]\w+): (.*)$", "\n".join(self._opening[1:]), flags=re.MULTILINE))
+    def metadata(self) -> dict[str, str]:
+        """Values of `Source:`, `Command:`, `Reached:` etc. in the header comment of an experiment."""
+        return dict(re.findall(r"^([A-Z]\w+): (.*)$", "\n".join(self._header_comment[1:]), flags=re.MULTILINE))
 
     @cached_property
-    def _opening(self) -> list[str]:
-        """The opening comment: its first paragraph, then its other lines; what goes on in a further line is joined."""
+    def _header_comment(self) -> list[str]:
+        """First paragraph of the header comment, then its other lines with continuation lines joined."""
         paragraphs: list[str] = []
         for line in self.text.splitlines():
             if not line.startswith("#"):
                 break
-            words = line[1:].removeprefix(" ")
-            if words.startswith(FOR_MACHINES):
+            text = line[1:].removeprefix(" ")
+            if text.startswith(MACHINE_COMMENT_PREFIXES):
                 continue
-            first = len(paragraphs) == 1 and paragraphs[0] and words.strip()
-            if paragraphs and paragraphs[-1] and (first or words.startswith("  ")):
-                paragraphs[-1] += f" {words.strip()}"
+            is_first = len(paragraphs) == 1 and paragraphs[0] and text.strip()
+            if paragraphs and paragraphs[-1] and (is_first or text.startswith("  ")):
+                paragraphs[-1] += f" {text.strip()}"
             else:
-                paragraphs.append(words.strip())
+                paragraphs.append(text.strip())
         return paragraphs or [""]
 
     @cached_property
     def is_global(self) -> bool:
-        """Whether its keys are those at the top of a config, and not those of its group."""
-        return self.group == EXPERIMENT or bool(re.search(r"^# @package _global_\s*$", self.text, re.MULTILINE))
+        """True if its keys are root keys of the config instead of keys of its group."""
+        return self.group == EXPERIMENT_GROUP or bool(re.search(r"^# @package _global_\s*$", self.text, re.MULTILINE))
 
     @cached_property
     def content(self) -> dict[str, Any]:
-        """The file as values, references left as they are.
+        """Values of the file with interpolations unresolved.
 
         Raises:
-            UserError: It is no YAML, or no mapping.
+            UserError: The file is not valid YAML or not a mapping.
         """
         try:
             config = OmegaConf.load(self.file)
         except yaml.MarkedYAMLError as error:
             line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-            raise UserError(f"{self.file}{line}: not YAML: {error.problem}") from None
+            raise UserError(f"{self.file}{line}: invalid YAML: {error.problem}") from None
         if not isinstance(config, DictConfig):
             raise UserError(f"{self.file}: not a mapping of keys and values")
         return {str(key): value for key, value in OmegaConf.to_container(config).items()}  # type: ignore[union-attr]
 
     @property
     def is_readable(self) -> bool:
-        """Whether the file is YAML with keys and values."""
+        """True if the file is a valid YAML mapping."""
         try:
             return self.content is not None
         except UserError:
             return False
 
 
-LISTS = ("callbacks", "logger")  # groups of which several may be chosen; their files hold entries with names
 Group = dict[str, Choice]  # by name
 
 
-def choices() -> dict[str, Group]:
-    """Every choice of every group, ours before the user's; one that ours hides is left out."""
-    found: dict[str, Group] = {}
-    for folder in [HOME / "conf", HOME / "experiments", *user_folders()]:
-        experiments = folder.name == "experiments"
-        for file in sorted(folder.glob(YAML_FILES if experiments else f"[!.]*/{YAML_FILES}")):
-            group = EXPERIMENT if experiments else file.parent.name
-            choice = Choice(group, file.stem, file, yours=folder.parent != HOME)
-            found.setdefault(group, {}).setdefault(file.stem, choice)
-    return {group: dict(sorted(found[group].items())) for group in sorted(found)}
+def load_choices() -> dict[str, Group]:
+    """Return the choices of every group; a packaged choice hides a user's choice of the same name."""
+    groups: dict[str, Group] = {}
+    for directory in [RESOURCE_DIR / "conf", RESOURCE_DIR / "experiments", *find_user_config_dirs()]:
+        for file in list_config_files(directory):
+            group = EXPERIMENT_GROUP if directory.name == "experiments" else file.parent.name
+            choice = Choice(group, file.stem, file, is_user_defined=directory.parent != RESOURCE_DIR)
+            groups.setdefault(group, {}).setdefault(file.stem, choice)
+    return {group: dict(sorted(groups[group].items())) for group in sorted(groups)}
 
 
-def group_named(name: str) -> Group:
-    """The choices of a group.
+def get_group(name: str) -> Group:
+    """Return the choices of a group.
 
     Raises:
-        UserError: There is no such group.
+        UserError: The group does not exist.
     """
-    groups = choices()
+    groups = load_choices()
     if name not in groups:
         raise UserError(f"there is no group '{name}'{did_you_mean(name, [*groups])}")
     return groups[name]
 
 
-def choice_named(name: str) -> Choice:
-    """The choice that `model/cnn`, or `model=cnn`, names.
+def get_choice(path: str) -> Choice:
+    """Return the choice `model/cnn`, or `model=cnn`.
 
     Raises:
-        UserError: There is no such group, or no such choice in it.
+        UserError: The group or the choice does not exist.
     """
-    group, _, own_name = name.replace("=", "/").partition("/")
-    own_name = own_name.removesuffix(".yaml")
-    there = group_named(group)
-    if own_name not in there:
-        raise UserError(f"there is no {group} '{own_name}'{did_you_mean(own_name, [*there])}")
-    return there[own_name]
+    group_name, _, name = path.replace("=", "/").removesuffix(".yaml").partition("/")
+    group = get_group(group_name)
+    if name not in group:
+        raise UserError(f"there is no {group_name} '{name}'{did_you_mean(name, [*group])}")
+    return group[name]
 
 
-def word_of(choice: Choice) -> str:
-    """What one types to choose it: `model=cnn`, `callbacks=[default,early_stopping]`."""
-    usual = choices()["callbacks"]["default"]
-    if choice.group != usual.group or choice.name in (usual.name, "none"):
+def format_choice_override(choice: Choice) -> str:
+    """Return the override that selects a choice: `model=cnn`, `callbacks=[default,early_stopping]`."""
+    default = load_choices()["callbacks"]["default"]
+    if choice.group != default.group or choice.name in (default.name, "none"):
         return f"{choice.group}={choice.name}"
-    return "callbacks=default" if choice.name in usual.content["defaults"] else f"callbacks=[default,{choice.name}]"
+    return "callbacks=default" if choice.name in default.content["defaults"] else f"callbacks=[default,{choice.name}]"
 
 
-def comments_of(text: str) -> dict[str, str]:
-    """What the comment behind each key of a YAML file says, by dotted key."""
-    lines, comments = text.splitlines(), {}
+def parse_comments(text: str) -> dict[str, str]:
+    """Return the comments that follow the keys of a YAML file, by dotted key."""
+    lines = text.splitlines()
+    comments = {}
 
-    def look(node: yaml.Node | None, path: str) -> None:
+    def visit(node: yaml.Node | None, path: str) -> None:
         for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
             name = f"{path}.{key.value}".strip(".")
             nested = isinstance(value, yaml.CollectionNode) and not value.flow_style
@@ -157,7 +156,7 @@ def comments_of(text: str) -> dict[str, str]:
             comment = re.match(r":?\s*#\s*(.*)", rest)
             if comment:
                 comments[name] = comment[1].strip()
-            look(value, name)
+            visit(value, name)
 
-    look(yaml.compose(text), "")
+    visit(yaml.compose(text), "")
     return comments

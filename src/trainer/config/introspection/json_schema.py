@@ -1,123 +1,144 @@
-"""JSON Schemas of the YAML files, for editors: what may stand in a choice, an experiment and the root config.
+"""JSON Schemas (draft 7) of the YAML files for editors: group files, experiments and the root config.
 
-One schema for each group. What may stand beside a `_target_` is told by the signature of what it names; what an
-experiment may change in `model`, by the model that its defaults list chooses. Draft 7, which every editor knows.
+The arguments of a `_target_` are checked against its signature; in an experiment, the keys below `model` against the
+model that its defaults list chooses.
 """
 
 from typing import Any
 
-from trainer.config.introspection.experiments import usual_choices
-from trainer.config.introspection.fields import content_of, has_target
-from trainer.config.introspection.group_options import EXPERIMENT, LISTS, Choice, choices, comments_of
+from trainer.config.introspection.experiments import load_default_choices, load_root_comments
+from trainer.config.introspection.fields import has_target, load_content
+from trainer.config.introspection.group_options import EXPERIMENT_GROUP, LIST_GROUPS, Choice, Group, load_choices
 from trainer.config.introspection.signatures import signature
-from trainer.config.introspection.target_schema import NODE, changed, closed, definitions_of, targets, value
-from trainer.config.introspection.type_schema import Schema, schema_of
-from trainer.config.schema import HOME, OF_MODEL
+from trainer.config.introspection.target_schema import (
+    NODE_REF,
+    allow_interpolation,
+    build_closed_object,
+    build_definitions,
+    build_override_schema,
+    collect_targets,
+)
+from trainer.config.introspection.type_schema import Schema, build_type_schema
+from trainer.config.schema import MODEL_KEYS
 
-DRAFT = "http://json-schema.org/draft-07/schema#"
-BASES: Schema = {"defaults": {"type": "array", "description": "Choices of the same group that this one builds on."}}
+DRAFT_URI = "http://json-schema.org/draft-07/schema#"
+DEFAULTS_PROPERTY: Schema = {
+    "defaults": {"type": "array", "description": "Choices of the same group that this file extends."}
+}
 
 
-def schemas() -> dict[str, Schema]:
-    """A schema for each kind of file, by group; `config` is the root, and `local` a machine's own settings."""
-    readable = {group: {n: each for n, each in all_.items() if each.is_readable} for group, all_ in choices().items()}
-    groups = {group: members for group, members in readable.items() if members}
-    known = definitions_of([each for members in groups.values() for each in members.values()])
-    alike = {group: name for group, name in usual_choices().items() if len(targets(groups[group].values())) == 1}
-    made = {group: _recipe(groups, usual_choices()) | known for group in (EXPERIMENT, "config")}
+def build_schemas() -> dict[str, Schema]:
+    """Return a schema for each group; `config` is the root config, `local` the settings of a machine."""
+    groups = {}
+    for group, choices in load_choices().items():
+        readable = {name: choice for name, choice in choices.items() if choice.is_readable}
+        if readable:
+            groups[group] = readable
+    definitions = build_definitions([choice for choices in groups.values() for choice in choices.values()])
+    defaults = load_default_choices()
+    # groups whose choices all have the same target
+    uniform = {group: name for group, name in defaults.items() if len(collect_targets(groups[group].values())) == 1}
+    schemas = {}
+    for group in (EXPERIMENT_GROUP, "config"):
+        schemas[group] = _build_experiment_schema(groups, defaults) | definitions
     for group in dict.fromkeys([*groups, "local"]):
         members = [*groups.get(group, {}).values()]
-        if group not in made and all(each.is_global for each in members):
-            made[group] = _recipe(groups, alike) | known
-        elif group not in made:
-            made[group] = _of_group(group, members)
-    return {group: {"$schema": DRAFT, "title": f"trainer: {group}", **schema} for group, schema in made.items()}
+        if group not in schemas and all(choice.is_global for choice in members):
+            schemas[group] = _build_experiment_schema(groups, uniform) | definitions
+        elif group not in schemas:
+            schemas[group] = _build_group_schema(group, members)
+    return {group: {"$schema": DRAFT_URI, "title": f"trainer: {group}", **schema} for group, schema in schemas.items()}
 
 
-def _of_group(group: str, members: list[Choice]) -> Schema:
-    """What may stand in `conf/GROUP/*.yaml`."""
-    known = definitions_of(members, BASES)
+def _build_group_schema(group: str, choices: list[Choice]) -> Schema:
+    """Return the schema of `conf/GROUP/*.yaml`."""
+    definitions = build_definitions(choices, DEFAULTS_PROPERTY)
     if group == "model":
-        properties = _of_model()
-        whole: Schema = {"if": {"not": {"required": ["defaults"]}}, "then": {"required": ["task", "net"]}}
-        return closed(properties | BASES) | whole | known
-    if group in LISTS:
-        named = closed(BASES | _entries(members))
-        own = {"type": "object", "additionalProperties": NODE}
-        return {"if": {"required": ["defaults"]}, "then": named, "else": own} | known
-    bases = [other.content for other in members if "_target_" in other.content]
-    on_base = changed(bases[0], beside=BASES)["else"] if bases else {}
-    based: Schema = {"required": ["defaults"], **on_base}
-    return {"type": "object", "if": {"required": ["_target_"]}, "then": NODE, "else": based} | known
+        properties = _build_model_properties()
+        required: Schema = {"if": {"not": {"required": ["defaults"]}}, "then": {"required": ["task", "net"]}}
+        return build_closed_object(properties | DEFAULTS_PROPERTY) | required | definitions
+    if group in LIST_GROUPS:
+        extended = build_closed_object(DEFAULTS_PROPERTY | _build_entry_schemas(choices))
+        standalone = {"type": "object", "additionalProperties": NODE_REF}
+        return {"if": {"required": ["defaults"]}, "then": extended, "else": standalone} | definitions
+    bases = [choice.content for choice in choices if "_target_" in choice.content]
+    overrides = build_override_schema(bases[0], DEFAULTS_PROPERTY)["else"] if bases else {}
+    extending: Schema = {"required": ["defaults"], **overrides}
+    return {"type": "object", "if": {"required": ["_target_"]}, "then": NODE_REF, "else": extending} | definitions
 
 
-def _of_model() -> Schema:
-    properties = {name: NODE | {"description": text} for name, text in OF_MODEL.items()}
-    return properties | {"monitor": {"type": ["string", "null"], "description": OF_MODEL["monitor"]}}
+def _build_model_properties() -> Schema:
+    properties = {name: NODE_REF | {"description": text} for name, text in MODEL_KEYS.items()}
+    return properties | {"monitor": {"type": ["string", "null"], "description": MODEL_KEYS["monitor"]}}
 
 
-def _recipe(groups: dict[str, dict[str, Choice]], usual: dict[str, Any]) -> Schema:
-    """What may stand in a file that changes any key.
+def _build_experiment_schema(groups: dict[str, Group], defaults: dict[str, Any]) -> Schema:
+    """Return the schema of a file that may change any key.
 
     Args:
         groups: All choices.
-        usual: What is chosen where its defaults list does not say; a group that is missing here may be any.
+        defaults: Choices that apply if the defaults list does not override them; groups without one may have any.
     """
-    root = signature("trainer.config.schema.Config")
-    comments = comments_of((HOME / "conf/config.yaml").read_text("utf-8"))
     properties: Schema = {}
-    for each in root.parameters:
-        said = {"description": comments[each.name]} if each.name in comments else {}
-        properties[each.name] = value(schema_of(each.annotation)) | said
+    for key in signature("trainer.config.schema.Config").parameters:
+        comment = load_root_comments().get(key.name)
+        description = {"description": comment} if comment else {}
+        properties[key.name] = allow_interpolation(build_type_schema(key.annotation)) | description
     rules = []
-    for group, members in groups.items():
-        if group in LISTS:
-            entries = _entries([*members.values()])
-            said = {"description": "By name; a new one has a _target_."}
-            properties[group] = said | {"type": ["object", "null"], "properties": entries, "additionalProperties": NODE}
+    for group, choices in groups.items():
+        if group in LIST_GROUPS:
+            entries = _build_entry_schemas([*choices.values()])
+            properties[group] = {
+                "description": "Entries by name; a new entry has a _target_.",
+                "type": ["object", "null"],
+                "properties": entries,
+                "additionalProperties": NODE_REF,
+            }
         elif group in properties:
-            # where a rule below always tells more, an editor is not to offer the key twice
-            properties[group] = group in usual or {"type": "object", "description": f"Changes the chosen {group}."}
-            for name, choice in members.items():
-                content, _ = content_of(choice)
-                cases = [_chooses(group, name), *([{"not": _chooses(group)}] if usual.get(group) == name else [])]
-                then = {"properties": {group: changed(content, beside=_of_model() if group == "model" else {})}}
-                rules.append({"if": {"anyOf": cases}, "then": then})
-    properties |= {"defaults": _defaults(groups), "hydra": {"type": "object"}}
-    return closed(properties) | {"allOf": rules}
+            # if a rule below always applies, an editor should not offer the key twice
+            properties[group] = group in defaults or {"type": "object", "description": f"Changes the chosen {group}."}
+            model_properties = _build_model_properties() if group == "model" else {}
+            for name, choice in choices.items():
+                conditions = [_build_choice_condition(group, name)]
+                if defaults.get(group) == name:
+                    conditions.append({"not": _build_choice_condition(group)})
+                overrides = build_override_schema(load_content(choice)[0], model_properties)
+                rules.append({"if": {"anyOf": conditions}, "then": {"properties": {group: overrides}}})
+    properties |= {"defaults": _build_defaults_schema(groups), "hydra": {"type": "object"}}
+    return build_closed_object(properties) | {"allOf": rules}
 
 
-def _defaults(groups: dict[str, dict[str, Choice]]) -> Schema:
-    """The defaults list of a recipe: what may be chosen, group by group."""
+def _build_defaults_schema(groups: dict[str, Group]) -> Schema:
+    """Return the schema of an experiment's defaults list."""
     patterns: Schema = {"^(optional +)?(override +)?/?hydra/": {}}
-    for group, members in groups.items():
-        name: Schema = {"enum": [*members]}
-        if group in LISTS:
-            patterns[_pattern(group)] = {"anyOf": [name, {"type": "array", "items": name}]}
-        else:
-            patterns[_pattern(group)] = name if group in usual_choices() else {"enum": [*members, None]}
-    patterns |= {_pattern("local"): {}} if "local" not in groups else {}
-    # what an editor offers; the patterns are what is checked
-    offered = {f"override /{group}": patterns[_pattern(group)] for group in groups if group in usual_choices()}
-    choice = {"type": "object", "properties": offered, "patternProperties": patterns, "additionalProperties": False}
+    suggestions = {}  # offered by an editor; the patterns are checked
+    for group, choices in groups.items():
+        name: Schema = {"enum": [*choices]}
+        if group in LIST_GROUPS:
+            name = {"anyOf": [name, {"type": "array", "items": name}]}
+        elif group not in load_default_choices():
+            name = {"enum": [*choices, None]}
+        patterns[_build_group_pattern(group)] = name
+        if group in load_default_choices():
+            suggestions[f"override /{group}"] = name
+    patterns.setdefault(_build_group_pattern("local"), {})
+    choice = {"type": "object", "properties": suggestions, "patternProperties": patterns, "additionalProperties": False}
     return {"type": "array", "items": {"anyOf": [{"enum": ["_self_", "schema"]}, choice]}}
 
 
-def _pattern(group: str) -> str:
+def _build_group_pattern(group: str) -> str:
     return f"^(optional +)?(override +)?/?{group}(@.*)?$"
 
 
-def _chooses(group: str, name: str | None = None) -> Schema:
-    """Whether a defaults list chooses that of a group; without a name, whether it chooses any of it."""
-    chosen: Schema = {"type": "object", "minProperties": 1, "propertyNames": {"pattern": _pattern(group)}}
+def _build_choice_condition(group: str, name: str | None = None) -> Schema:
+    """Return a condition: the defaults list chooses `name` of a group, or any choice of it without a name."""
+    item: Schema = {"type": "object", "minProperties": 1, "propertyNames": {"pattern": _build_group_pattern(group)}}
     if name is not None:
-        chosen["additionalProperties"] = {"const": name}
-    return {"required": ["defaults"], "properties": {"defaults": {"contains": chosen}}}
+        item["additionalProperties"] = {"const": name}
+    return {"required": ["defaults"], "properties": {"defaults": {"contains": item}}}
 
 
-def _entries(members: list[Choice]) -> Schema:
-    """The named entries of all choices of a group such as callbacks."""
-    entries: Schema = {}
-    for choice in members:
-        entries |= {name: changed(node) for name, node in choice.content.items() if has_target(node)}
-    return entries
+def _build_entry_schemas(choices: list[Choice]) -> Schema:
+    """Return the schemas of the named entries in all choices of a group such as callbacks."""
+    nodes = {name: node for choice in choices for name, node in choice.content.items() if has_target(node)}
+    return {name: build_override_schema(node) for name, node in nodes.items()}

@@ -1,4 +1,4 @@
-"""What `trainer list` and `trainer describe` print, as wide as the terminal."""
+"""Terminal output of `trainer list` and `trainer describe`."""
 
 import json
 import os
@@ -12,98 +12,101 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.config.introspection.group_options import Choice
-from trainer.core.errors import shown
+from trainer.core.errors import display_path
 
-if TYPE_CHECKING:  # what reads Python files takes a fifth of a second to import, and a list needs none of it
+if TYPE_CHECKING:  # these take 0.2 s to import, and `trainer list` does not need them
     from trainer.config.introspection.experiments import Setting
-    from trainer.config.introspection.fields import Field, Part
+    from trainer.config.introspection.fields import ConfigNode, Field
 
-UNBOUNDED = 2000  # columns, for a file or a pipe: each text is one line there, which grep finds whole
+NON_TTY_COLUMNS = 2000  # width in a file or pipe, so that each text is on one line for grep
+MAX_DOC_CHARACTERS = 240
 
-UNSAID = "its file does not begin with a comment that says what it is"
+MISSING_SUMMARY = "no description: the file does not start with a comment"
 
 
-def show(*things: RenderableType) -> None:
-    """Print, in colour and as wide as it is in a terminal."""
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else UNBOUNDED
+def print_renderables(*renderables: RenderableType) -> None:
+    """Print in color, with the width of the terminal."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else NON_TTY_COLUMNS
     console = Console(width=width, highlight=False)
-    with console.capture() as printed:
-        console.print(*things, sep="\n")
-    print("\n".join(line.rstrip() for line in printed.get().splitlines()))
+    with console.capture() as output:
+        console.print(*renderables, sep="\n")
+    print("\n".join(line.rstrip() for line in output.get().splitlines()))
 
 
-def show_json(value: Any) -> None:
-    """Print plain values for programs."""
+def print_json(value: Any) -> None:
+    """Print plain values as JSON."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
-def listed(groups: dict[str, dict[str, Choice]], *, whole: bool) -> list[RenderableType]:
-    """Groups and their choices, with what experiments reached.
+def render_groups(groups: dict[str, dict[str, Choice]], *, wrap: bool) -> list[RenderableType]:
+    """Return groups and their choices, with the results of experiments.
 
     Args:
-        groups: By name.
-        whole: Whether what is longer than a line goes on in the next; else it is cut.
+        groups: Choices by group and name.
+        wrap: Whether long lines are wrapped instead of cut off.
     """
-    made: list[RenderableType] = []
-    for group, members in groups.items():
-        table = Table.grid(padding=(0, 2))
-        table.add_column(no_wrap=True)
-        table.add_column()
-        for choice in members.values():
-            yours = f"(yours: {shown(choice.file)}) " if choice.yours else ""
-            summary = choice.summary or UNSAID
-            table.add_row(Text(choice.name, style="bold"), _cut(yours + summary, "green" if yours else "", whole))
-            if "Reached" in choice.claims:
-                table.add_row("", _cut(f"Reached: {choice.claims['Reached']}", "dim", whole))
-        made += [Text(f"{group}=", style="bold cyan"), Padding(table, (0, 0, 0, 2))]
-    return made
+    renderables: list[RenderableType] = []
+    for group, choices in groups.items():
+        table = _create_grid()
+        for choice in choices.values():
+            prefix = f"(yours: {display_path(choice.file)}) " if choice.is_user_defined else ""
+            summary = choice.summary or MISSING_SUMMARY
+            table.add_row(Text(choice.name, style="bold"), _render_line(prefix + summary, "green" * bool(prefix), wrap))
+            if "Reached" in choice.metadata:
+                table.add_row("", _render_line(f"Reached: {choice.metadata['Reached']}", "dim", wrap))
+        renderables += [Text(f"{group}=", style="bold cyan"), Padding(table, (0, 0, 0, 2))]
+    return renderables
 
 
-def _cut(text: str, style: str, whole: bool) -> Text:
-    return Text(text, style=style) if whole else Text(text, style=style, no_wrap=True, overflow="ellipsis")
-
-
-def head(rows: dict[str, str]) -> RenderableType:
-    """What there is to say of the whole: a word, and a text behind it."""
+def _create_grid() -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column()
+    return table
+
+
+def _render_line(text: str, style: str, wrap: bool) -> Text:
+    return Text(text, style=style) if wrap else Text(text, style=style, no_wrap=True, overflow="ellipsis")
+
+
+def render_header(rows: dict[str, str]) -> RenderableType:
+    """Return a table of names and non-empty texts."""
+    table = _create_grid()
     for name, text in rows.items():
         if text:
             table.add_row(Text(name, style="bold"), Text(text))
     return table
 
 
-def part(each: "Part") -> RenderableType:
-    """An object, and all that can be set in it: first what the file lists."""
+def render_node(node: "ConfigNode") -> RenderableType:
+    """Return an object and its fields; those that the file lists come first."""
     lines: list[RenderableType] = []
-    if each.target:
-        place = f"  ({shown(each.file)}:{each.line})" if each.file else ""
-        lines.append(Text("\n").append(each.target, style="bold cyan").append(place, style="dim"))
-        lines.append(
-            Text(each.summary if each.file else "No Python file tells of it: here is what the YAML file lists.")
-        )
-    if each.given:
-        lines.append(Text(f"The run adds: {', '.join(each.given)}."))
-    lines += [_field(field) for field in each.fields]
+    if node.target:
+        location = f"  ({display_path(node.file)}:{node.line})" if node.file else ""
+        lines.append(Text("\n").append(node.target, style="bold cyan").append(location, style="dim"))
+        lines.append(Text(node.summary if node.file else "No Python source found; these keys are in the YAML file."))
+    if node.given:
+        lines.append(Text(f"The run adds: {', '.join(node.given)}."))
+    lines += [_render_field(field) for field in node.fields]
     return Group(*lines)
 
 
-def settings(each: list["Setting"]) -> RenderableType:
-    """What a recipe sets, and what it would be without."""
-    lines: list[RenderableType] = [Text("\nIt sets", style="bold cyan")]
-    for setting in each:
-        without = "" if setting.default is None else f"without it: {value(setting.default)}"
-        lines.append(_entry(setting.key, setting.value, without, _sentences(setting.doc, 240)))
+def render_settings(settings: list["Setting"]) -> RenderableType:
+    """Return the values that an experiment sets, with the values that they replace."""
+    lines: list[RenderableType] = [Text("\nSettings", style="bold cyan")]
+    for setting in settings:
+        default = "" if setting.default is None else f"without it: {format_override_value(setting.default)}"
+        lines.append(_render_entry(setting.key, setting.value, default, _limit_sentences(setting.doc)))
     return Group(*lines)
 
 
-def _field(field: "Field") -> RenderableType:
-    return _entry(field.key, field.default, field.type, _sentences(field.doc, 0 if field.key.startswith("+") else 240))
+def _render_field(field: "Field") -> RenderableType:
+    limit = 0 if field.key.startswith("+") else MAX_DOC_CHARACTERS
+    return _render_entry(field.key, field.default, field.type, _limit_sentences(field.doc, limit))
 
 
-def _sentences(text: str, limit: int) -> str:
-    """As many whole sentences as fit into so many characters, and at least one; --json has them all."""
+def _limit_sentences(text: str, limit: int = MAX_DOC_CHARACTERS) -> str:
+    """Return the first sentence and those that fit into the limit; --json prints all."""
     first, *others = re.split(r"(?<=[^.]\.)\s+(?=[A-Z])", text)
     for sentence in others:
         if len(first) + len(sentence) > limit:
@@ -112,23 +115,23 @@ def _sentences(text: str, limit: int) -> str:
     return first
 
 
-def _entry(key: str, its_value: Any, beside: str, doc: str) -> RenderableType:
-    line = Text(key, style="bold").append(f"={value(its_value)}", style="not bold")
-    line.append(f"   {beside}" if beside else "", style="not bold green")
+def _render_entry(key: str, value: Any, note: str, doc: str) -> RenderableType:
+    line = Text(key, style="bold").append(f"={format_override_value(value)}", style="not bold")
+    line.append(f"   {note}" if note else "", style="not bold green")
     return Group(Padding(line, (0, 0, 0, 2)), *([Padding(Text(doc, style="dim"), (0, 0, 0, 6))] if doc else []))
 
 
-def value(it: Any) -> str:
-    """A value as one types it: `[32,64]`, `null`, `relu`."""
-    match it:
+def format_override_value(value: Any) -> str:
+    """Return a value in the syntax of an override: `[32,64]`, `null`, `relu`."""
+    match value:
         case None:
             return "null"
         case bool():
-            return str(it).lower()
+            return str(value).lower()
         case list():
-            return f"[{','.join(map(value, it))}]"
+            return f"[{','.join(map(format_override_value, value))}]"
         case dict():
-            return "{" + ", ".join(f"{name}: {value(each)}" for name, each in it.items()) + "}"
+            return "{" + ", ".join(f"{name}: {format_override_value(item)}" for name, item in value.items()) + "}"
         case "":
             return '""'
-    return str(it)
+    return str(value)

@@ -1,7 +1,6 @@
-"""The signature of what a `_target_` names, and what its docstring says of each argument, without importing it.
+"""Signatures of classes and functions with argument descriptions, read from the source without importing it.
 
-`signature("torch.optim.Adam")` reads `torch/optim/adam.py`, and whatever file has a base class or an alias that the
-answer needs; no code of it is run.
+`signature("torch.optim.Adam")` parses `torch/optim/adam.py` and the files of the required base classes and aliases.
 """
 
 import ast
@@ -13,54 +12,54 @@ from typing import Literal
 
 import griffe
 
-from trainer.config.introspection.docstrings import docs_of, inherited_docs, summary_of
-from trainer.config.introspection.source_lookup import body_of, lineage, locate, names_in
-from trainer.config.introspection.type_schema import written_out
+from trainer.config.introspection.docstrings import get_argument_docs, get_inherited_docs, get_summary
+from trainer.config.introspection.source_lookup import find_method, iter_class_hierarchy, list_public_names, locate
+from trainer.config.introspection.type_schema import expand_aliases
 from trainer.core.errors import UserError, did_you_mean
 
-Kind = Literal["positional-only", "positional or keyword", "keyword-only"]
+ParameterKind = Literal["positional-only", "positional or keyword", "keyword-only"]
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """An argument that can be given by its name.
+    """Named argument of a class or function.
 
     Args:
-        name: As it is typed.
-        annotation: Its type as Python text, aliases written out: `"Literal['relu', 'tanh']"`; "" where none is given.
-        default: Python text; None where there is none.
-        kind: Of argument, in Python's words.
-        doc: What the docstring says of it.
+        name: Name.
+        annotation: Type as Python text with aliases expanded: `"Literal['relu', 'tanh']"`; "" without annotation.
+        default: Default as Python text; None if there is none.
+        kind: Kind of argument, in Python's terms.
+        doc: Description from the docstring. Defaults to none.
     """
 
     name: str
     annotation: str
     default: str | None
-    kind: Kind
+    kind: ParameterKind
     doc: str = ""
 
     @property
     def required(self) -> bool:
-        """Whether a call must give it."""
+        """True if a call must set it."""
         return self.default is None
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What can be given to a class or a function.
+    """Arguments of a class or function.
 
     Args:
-        target: The dotted path that was asked for.
-        parameters: In order, those included that go on to a base class by `**more`.
-        takes_any: Whether it takes names beside these, or may do so for all that its source tells.
+        target: Dotted path that was requested.
+        parameters: Parameters in order, including those that `**kwargs` passes to a base class.
+        accepts_kwargs: Whether other names are accepted, or may be as far as the source shows.
         summary: First paragraph of the docstring.
-        file: Where it is defined.
-        line: The line there, from 1.
+        file: File of the definition.
+        line: Line of the definition, from 1.
     """
 
     target: str
     parameters: tuple[Parameter, ...]
-    takes_any: bool
+    accepts_kwargs: bool
     summary: str
     file: Path
     line: int
@@ -73,96 +72,94 @@ class Signature:
 
 
 def signature(target: str) -> Signature:
-    """What a dotted path can be called with.
+    """Return the signature of a dotted path.
 
     Raises:
-        UserError: Nothing of that name is written in Python; offers the nearest name in the same module.
+        UserError: No Python file defines it; the message suggests similar names in the same module.
     """
-    found = locate(target)
-    if not isinstance(found, griffe.Class | griffe.Function):
-        raise UserError(f"'{target}' is no class or function in a Python file{_nearest(target)}")
-    return _signature(target, found)
+    member = locate(target)
+    if not isinstance(member, griffe.Class | griffe.Function):
+        raise UserError(f"'{target}' is no class or function in a Python file{_suggest_name(target)}")
+    return _build_signature(target, member)
 
 
 @cache
-def _signature(target: str, found: griffe.Class | griffe.Function) -> Signature:
-    if isinstance(found, griffe.Function):
-        parameters, takes_any = _of_function(found)
-        docs = docs_of(found)
+def _build_signature(target: str, member: griffe.Class | griffe.Function) -> Signature:
+    if isinstance(member, griffe.Function):
+        parameters, accepts_kwargs = _read_function_parameters(member)
+        docs = get_argument_docs(member)
     else:
-        parameters, takes_any = _of_class(lineage(found))
-        docs = inherited_docs(found, [parameter.name for parameter in parameters])
-    told = tuple(replace(each, doc=docs.get(each.name, "")) for each in parameters)
-    file = found.module.filepath
+        parameters, accepts_kwargs = _read_class_parameters(iter_class_hierarchy(member))
+        docs = get_inherited_docs(member, [parameter.name for parameter in parameters])
+    documented = tuple(replace(parameter, doc=docs.get(parameter.name, "")) for parameter in parameters)
+    file = member.module.filepath
     assert isinstance(file, Path)
-    return Signature(target, told, takes_any, summary_of(found), file, found.lineno or 1)
+    return Signature(target, documented, accepts_kwargs, get_summary(member), file, member.lineno or 1)
 
 
-def _nearest(target: str) -> str:
+def _suggest_name(target: str) -> str:
     module, _, name = target.rpartition(".")
-    inside = names_in(module)
-    return did_you_mean(name, inside) if inside else f"; no module '{module or name}' is found"
+    names = list_public_names(module)
+    return did_you_mean(name, names) if names else f"; there is no module '{module or name}'"
 
 
-def _of_function(function: griffe.Function) -> tuple[list[Parameter], bool]:
-    given = [each for each in function.parameters if not str(each.kind.value).startswith("variadic")]
+def _read_function_parameters(function: griffe.Function) -> tuple[list[Parameter], bool]:
+    named = [item for item in function.parameters if not str(item.kind.value).startswith("variadic")]
     if isinstance(function.parent, griffe.Class) and "staticmethod" not in function.labels:
-        given = given[1:]  # self
-    takes_any = any(each.kind is griffe.ParameterKind.var_keyword for each in function.parameters)
-    return [
-        _parameter(each.name, each.annotation, each.default, each.kind, function.module) for each in given
-    ], takes_any
+        named = named[1:]  # self
+    accepts_kwargs = any(item.kind is griffe.ParameterKind.var_keyword for item in function.parameters)
+    parameters = [_build_parameter(i.name, i.annotation, i.default, i.kind, function.module) for i in named]
+    return parameters, accepts_kwargs
 
 
-def _parameter(
+def _build_parameter(
     name: str,
     annotation: str | griffe.Expr | None,
     default: str | griffe.Expr | None,
     kind: griffe.ParameterKind | None,
     module: griffe.Module,
 ) -> Parameter:
-    words: Kind = "positional or keyword"
+    kind_name: ParameterKind = "positional or keyword"
     if kind in (griffe.ParameterKind.positional_only, griffe.ParameterKind.keyword_only):
-        words = "positional-only" if kind is griffe.ParameterKind.positional_only else "keyword-only"
-    text = "" if annotation is None else written_out(str(annotation), module)
-    return Parameter(name, text, None if default is None else str(default), words)
+        kind_name = "positional-only" if kind is griffe.ParameterKind.positional_only else "keyword-only"
+    text = "" if annotation is None else expand_aliases(str(annotation), module)
+    return Parameter(name, text, None if default is None else str(default), kind_name)
 
 
-def _of_class(classes: Iterator[griffe.Class | None]) -> tuple[list[Parameter], bool]:
-    """The arguments of the nearest constructor, and of those above it that it hands arguments on to."""
+def _read_class_parameters(classes: Iterator[griffe.Class | None]) -> tuple[list[Parameter], bool]:
+    """Return the parameters of the nearest constructor and of those that it passes `**kwargs` to."""
     parameters: dict[str, Parameter] = {}
-    for each in classes:
-        if each is None:  # inherits from what is not written in Python
+    for cls in classes:
+        if cls is None:  # a base class that is not written in Python
             return [*parameters.values()], True
-        constructor = each.members.get("__init__")
+        constructor = cls.members.get("__init__")
         if isinstance(constructor, griffe.Function):
-            own, takes_any = _of_function(constructor)
-            parameters = {parameter.name: parameter for parameter in own} | parameters
-            handed_on = _handed_on(each) if takes_any else None
-            if handed_on:
-                above, takes_any = _of_class(classes)  # the rest of them
-                # what this constructor itself gives to the next one is not for the caller to give
-                fixed = {parameter.name for parameter in above[: handed_on[0]]} | handed_on[1] | parameters.keys()
-                parameters |= {parameter.name: parameter for parameter in above if parameter.name not in fixed}
-            return [*parameters.values()], takes_any
-        if "dataclass" in each.labels:
-            parameters = {field.name: field for field in _fields(each)} | parameters
+            constructor_parameters, accepts_kwargs = _read_function_parameters(constructor)
+            parameters = {parameter.name: parameter for parameter in constructor_parameters} | parameters
+            super_arguments = _find_super_arguments(cls) if accepts_kwargs else None
+            if super_arguments:
+                inherited, accepts_kwargs = _read_class_parameters(classes)  # the remaining classes
+                # arguments that this constructor passes to the next one cannot be set by the caller
+                fixed = {item.name for item in inherited[: super_arguments[0]]} | super_arguments[1] | parameters.keys()
+                parameters |= {parameter.name: parameter for parameter in inherited if parameter.name not in fixed}
+            return [*parameters.values()], accepts_kwargs
+        if "dataclass" in cls.labels:
+            parameters = {field.name: field for field in _read_dataclass_parameters(cls)} | parameters
     return [*parameters.values()], False
 
 
-def _handed_on(cls: griffe.Class) -> tuple[int, set[str]] | None:
-    """For a constructor that calls `super().__init__(..., **more)`: how many arguments it gives, and which by name."""
-    body = body_of(cls, "__init__")
+def _find_super_arguments(cls: griffe.Class) -> tuple[int, set[str]] | None:
+    """Return the number of positional arguments and the keywords in a call `super().__init__(..., **kwargs)`."""
+    body = find_method(cls, "__init__")
     for node in ast.walk(body) if body else ():
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "super().__init__":
             names = {keyword.arg for keyword in node.keywords if keyword.arg}
             if any(keyword.arg is None for keyword in node.keywords):
-                return len([each for each in node.args if not isinstance(each, ast.Starred)]), names
+                return len([arg for arg in node.args if not isinstance(arg, ast.Starred)]), names
     return None
 
 
-def _fields(cls: griffe.Class) -> list[Parameter]:
-    """The arguments that a dataclass makes of its fields."""
+def _read_dataclass_parameters(cls: griffe.Class) -> list[Parameter]:
     fields = []
     for name, field in cls.attributes.items():
         if field.annotation is None or "instance-attribute" not in field.labels:  # a ClassVar, a property
@@ -171,10 +168,10 @@ def _fields(cls: griffe.Class) -> list[Parameter]:
         if default and default.startswith("field("):
             call = ast.parse(default, mode="eval").body
             assert isinstance(call, ast.Call)
-            given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
-            if given.get("init") == "False":
+            options = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+            if options.get("init") == "False":
                 continue
-            factory = given.get("default_factory")
-            default = given.get("default", f"{factory}()" if factory else None)
-        fields.append(_parameter(name, field.annotation, default, None, cls.module))
+            factory = options.get("default_factory")
+            default = options.get("default", f"{factory}()" if factory else None)
+        fields.append(_build_parameter(name, field.annotation, default, None, cls.module))
     return fields

@@ -1,133 +1,137 @@
-"""JSON Schemas of the objects in a config: what may stand beside a `_target_`, by the signature of what it names."""
+"""JSON Schemas of config nodes with a `_target_`, derived from the signature of the target."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from trainer.config.introspection.fields import OF_HYDRA, default_of, given_by_the_run, has_target
+from trainer.config.introspection.fields import HYDRA_KEYS, find_runtime_arguments, has_target, parse_default
 from trainer.config.introspection.group_options import Choice
 from trainer.config.introspection.signatures import Signature, signature
-from trainer.config.introspection.type_schema import OBJECT, Schema, schema_of
+from trainer.config.introspection.type_schema import TARGET_OBJECT, Schema, build_type_schema
 from trainer.core.errors import UserError
 
-REFERENCE: Schema = {"$ref": "#/definitions/reference"}
-NODE: Schema = {"$ref": "#/definitions/node"}
-BUILT: Schema = {"type": "object", "required": ["_target_"]}
-HYDRA: Schema = {
+INTERPOLATION_REF: Schema = {"$ref": "#/definitions/reference"}
+NODE_REF: Schema = {"$ref": "#/definitions/node"}
+TARGET_REQUIRED: Schema = {"type": "object", "required": ["_target_"]}
+HYDRA_PROPERTIES: Schema = {
     "_target_": {"type": "string", "description": "Dotted path of the class or function that is called."},
-    "_partial_": {"type": "boolean", "description": "true: more arguments come later, at run time."},
+    "_partial_": {"type": "boolean", "description": "true: further arguments are passed at run time."},
     "_convert_": {"enum": ["none", "partial", "object", "all"]},
     "_recursive_": {"type": "boolean"},
     "_args_": {"type": "array"},
 }
 
 
-def changed(node: dict[str, Any], beside: Schema | None = None) -> Schema:
-    """What a recipe may write over a node of a choice: its arguments; or another object in its place.
+def build_override_schema(node: dict[str, Any], extra: Schema | None = None) -> Schema:
+    """Return the schema of an experiment's changes to a node: its arguments, or another node with a `_target_`.
 
     Args:
-        node: Of the choice.
-        beside: Keys that it may have beside those of its `_target_`, or without one.
+        node: Node of the choice.
+        extra: Additional properties. Defaults to none.
     """
-    properties = dict(beside or {})
-    told = _signature_of(node)
-    if told:
-        properties |= _arguments(told, node) | HYDRA
+    properties = dict(extra or {})
+    target = _find_signature(node)
+    if target:
+        properties |= _build_argument_schemas(target, node) | HYDRA_PROPERTIES
     for name, child in node.items():
         if has_target(child):
-            properties[name] = changed(child)
-        elif name not in properties and name not in OF_HYDRA:
+            properties[name] = build_override_schema(child)
+        elif name not in properties and name not in HYDRA_KEYS:
             properties[name] = {}
-    known = told is not None if "_target_" in node else bool(beside)
-    whole = closed(properties) if known and not (told and told.takes_any) else {"properties": properties}
-    return {"if": BUILT, "then": NODE, "else": {"type": "object", **whole}}
+    is_closed = bool(extra) if "_target_" not in node else target is not None and not target.accepts_kwargs
+    overrides = build_closed_object(properties) if is_closed else {"type": "object", "properties": properties}
+    return {"if": TARGET_REQUIRED, "then": NODE_REF, "else": overrides}
 
 
-def definitions_of(members: list[Choice], beside: Schema | None = None) -> Schema:
-    """What other places of a schema point to: references, and what may stand beside each `_target_` that is known.
+def build_definitions(choices: list[Choice], extra: Schema | None = None) -> Schema:
+    """Return the shared definitions of a schema: interpolations, and a call of each known `_target_`.
 
     Args:
-        members: The choices whose targets are known.
-        beside: Keys that may stand there in any case.
+        choices: Choices whose targets are known.
+        extra: Additional properties of each call. Defaults to none.
     """
-    words = "${key}: another value; ???: must be given"
-    reference = {"title": "${...}", "type": "string", "pattern": r"\$\{|^\?\?\?$", "description": words}
-    known = targets(members)
-    cases = [{"if": _names(target), "then": {"$ref": f"#/definitions/{target}"}} for target in known]
-    target = HYDRA["_target_"] | {"anyOf": [{"enum": [*known]}, {"type": "string"}]}
-    node = {"title": "_target_: ...", **BUILT, "properties": {"_target_": target}, "allOf": cases}
-    calls = {name: _call(node, beside or {}) for name, node in known.items()}
+    description = "${key}: another value; ???: a required value"
+    reference = {"title": "${...}", "type": "string", "pattern": r"\$\{|^\?\?\?$", "description": description}
+    targets = collect_targets(choices)
+    cases = [{"if": _build_target_condition(name), "then": {"$ref": f"#/definitions/{name}"}} for name in targets]
+    target = HYDRA_PROPERTIES["_target_"] | {"anyOf": [{"enum": [*targets]}, {"type": "string"}]}
+    node = {"title": "_target_: ...", **TARGET_REQUIRED, "properties": {"_target_": target}, "allOf": cases}
+    calls = {name: _build_call_schema(call, extra or {}) for name, call in targets.items()}
     return {"definitions": {"reference": reference, "node": node, **calls}}
 
 
-def _names(target: str) -> Schema:
+def _build_target_condition(target: str) -> Schema:
     return {"required": ["_target_"], "properties": {"_target_": {"const": target}}}
 
 
-def targets(members: Any) -> dict[str, dict[str, Any]]:
-    """Every `_target_` of some choices whose signature is known, with the node that it stands in."""
-    found: dict[str, dict[str, Any]] = {}
+def collect_targets(choices: Iterable[Choice]) -> dict[str, dict[str, Any]]:
+    """Return each `_target_` with a known signature, and the first node that contains it."""
+    targets: dict[str, dict[str, Any]] = {}
 
-    def look(value: Any) -> None:
+    def visit(value: Any) -> None:
         if isinstance(value, dict):
-            if _signature_of(value):
-                found.setdefault(str(value["_target_"]), value)
+            if _find_signature(value):
+                targets.setdefault(str(value["_target_"]), value)
             for child in value.values():
-                look(child)
+                visit(child)
 
-    for choice in members:
-        look(choice.content)
-    return found
+    for choice in choices:
+        visit(choice.content)
+    return targets
 
 
-def _call(node: dict[str, Any], beside: Schema) -> Schema:
-    """What may stand beside a `_target_`, and beside its arguments."""
-    told = _signature_of(node)
-    assert told
-    properties = _arguments(told, node)
-    schema: Schema = {"description": told.summary, "type": "object", "properties": properties | HYDRA | beside}
-    if not told.takes_any:
+def _build_call_schema(node: dict[str, Any], extra: Schema) -> Schema:
+    """Return the schema of a node with the same `_target_`."""
+    target = _find_signature(node)
+    assert target
+    arguments = _build_argument_schemas(target, node)
+    properties = arguments | HYDRA_PROPERTIES | extra
+    schema: Schema = {"description": target.summary, "type": "object", "properties": properties}
+    if not target.accepts_kwargs:
         schema["additionalProperties"] = False
-    needed = [each.name for each in told.parameters if each.required and each.name in properties]
-    if needed and not node.get("_partial_"):
-        later = [{"required": ["_args_"]}, {"required": ["_partial_"], "properties": {"_partial_": {"const": True}}}]
-        schema |= {"if": {"not": {"anyOf": later}}, "then": {"required": needed}}
+    required = [parameter.name for parameter in target.parameters if parameter.required and parameter.name in arguments]
+    if required and not node.get("_partial_"):
+        partial = {"required": ["_partial_"], "properties": {"_partial_": {"const": True}}}
+        schema |= {"if": {"not": {"anyOf": [{"required": ["_args_"]}, partial]}}, "then": {"required": required}}
     return schema
 
 
-def _arguments(told: Signature, node: dict[str, Any]) -> Schema:
+def _build_argument_schemas(target: Signature, node: dict[str, Any]) -> Schema:
     properties: Schema = {}
-    given = given_by_the_run(told.target, [*told.parameters], node)
-    for each in told.parameters:
-        if each.name not in given:
-            schema = value(schema_of(each.annotation)) | ({"description": each.doc} if each.doc else {})
-            if each.name in node or not each.required:
-                schema = schema | {"default": node.get(each.name, default_of(each))}
-            properties[each.name] = schema
+    runtime = find_runtime_arguments(target.target, [*target.parameters], node)
+    for parameter in target.parameters:
+        name = parameter.name
+        if name not in runtime:
+            properties[name] = dict(allow_interpolation(build_type_schema(parameter.annotation)))
+            if parameter.doc:
+                properties[name]["description"] = parameter.doc
+            if name in node or not parameter.required:
+                properties[name]["default"] = node.get(name, parse_default(parameter))
     return properties
 
 
-def value(schema: Schema) -> Schema:
-    """A schema of values that lets references stand for them, and objects to be built."""
+def allow_interpolation(schema: Schema) -> Schema:
+    """Return a schema that also allows interpolations, and nodes with a `_target_` for objects."""
     if not schema:
-        return {"if": BUILT, "then": NODE}
-    if schema == OBJECT:
-        return NODE
+        return {"if": TARGET_REQUIRED, "then": NODE_REF}
+    if schema == TARGET_OBJECT:
+        return NODE_REF
     if isinstance(schema.get("items"), dict):
-        schema = schema | {"items": value(schema["items"])}
+        schema = schema | {"items": allow_interpolation(schema["items"])}
     elif "items" in schema:
-        schema = schema | {"items": [value(each) for each in schema["items"]]}
-    options = [value(each) for each in schema["anyOf"]] if "anyOf" in schema else [schema]
-    options = [each for option in options for each in option.get("anyOf", [option]) if each != REFERENCE]
+        schema = schema | {"items": [allow_interpolation(item) for item in schema["items"]]}
+    options = [allow_interpolation(option) for option in schema["anyOf"]] if "anyOf" in schema else [schema]
+    options = [leaf for option in options for leaf in option.get("anyOf", [option]) if leaf != INTERPOLATION_REF]
     if {"type": "string"} not in options:
-        options.append(REFERENCE)
+        options.append(INTERPOLATION_REF)
     return options[0] if len(options) == 1 else {"anyOf": options}
 
 
-def closed(properties: Schema) -> Schema:
-    """A mapping of these keys and no others."""
+def build_closed_object(properties: Schema) -> Schema:
+    """Return the schema of a mapping with these keys and no others."""
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
-def _signature_of(node: dict[str, Any]) -> Signature | None:
+def _find_signature(node: dict[str, Any]) -> Signature | None:
     try:
         return signature(str(node["_target_"])) if "_target_" in node else None
     except UserError:

@@ -1,16 +1,16 @@
-"""Annotations: written out without aliases, as a JSON Schema, and in a user's words."""
+"""Conversion of annotations to JSON Schemas and to type names for users."""
 
 import ast
 from typing import Any
 
 import griffe
 
-from trainer.config.introspection.source_lookup import CLASSES, absolute, locate
+from trainer.config.introspection.source_lookup import KNOWN_CLASSES, locate, qualify_name
 
 Schema = dict[str, Any]  # a JSON Schema, draft 7; {} allows anything
 
-OBJECT: Schema = {"type": "object", "required": ["_target_"]}  # something that a config has built
-PLAIN: dict[str, Schema] = {
+TARGET_OBJECT: Schema = {"type": "object", "required": ["_target_"]}  # an object that a config builds
+TYPE_SCHEMAS: dict[str, Schema] = {
     "int": {"type": "integer"},
     "float": {"type": "number"},
     "str": {"type": "string"},
@@ -24,141 +24,146 @@ PLAIN: dict[str, Schema] = {
         for name in ("list", "tuple", "set", "Sequence", "Iterable", "Collection", "List", "Tuple")
     },
 }
-WORDS = {"integer": "int", "number": "float", "string": "str", "boolean": "bool", "object": "mapping", "array": "list"}
+TYPE_NAMES = {
+    "integer": "int",
+    "number": "float",
+    "string": "str",
+    "boolean": "bool",
+    "object": "mapping",
+    "array": "list",
+}
 
 
-def schema_of(annotation: str) -> Schema:
-    """What a value in YAML may be; anything, where the annotation does not tell.
+def build_type_schema(annotation: str) -> Schema:
+    """Return the schema of an annotation; it allows anything if the annotation is missing or cannot be converted.
 
     Args:
         annotation: Python text without aliases, such as `"int | Sequence[int]"`.
     """
     try:
-        return _schema(ast.parse(annotation or "Any", mode="eval").body)
+        return _build_type_schema(ast.parse(annotation or "Any", mode="eval").body)
     except SyntaxError:
         return {}
 
 
-def _schema(node: ast.expr) -> Schema:
+def _build_type_schema(node: ast.expr) -> Schema:
     match node:
         case ast.Constant(value=None):
-            return PLAIN["None"]
+            return TYPE_SCHEMAS["None"]
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _any_of([left, right])
+            return _build_union_schema([left, right])
         case ast.Subscript(value=ast.Name(id="Literal"), slice=inner):
-            return {"enum": [ast.literal_eval(each) for each in _several(inner)]}
+            return {"enum": [ast.literal_eval(item) for item in _unpack_tuple(inner)]}
         case ast.Subscript(value=ast.Name(id="Union"), slice=inner):
-            return _any_of(_several(inner))
+            return _build_union_schema(_unpack_tuple(inner))
         case ast.Subscript(value=ast.Name(id="Optional"), slice=inner):
-            return _any_of([inner, ast.Constant(None)])
+            return _build_union_schema([inner, ast.Constant(None)])
         case ast.Subscript(value=ast.Name(id="Annotated" | "Final"), slice=inner):
-            return _schema(_several(inner)[0])
-        case ast.Subscript(value=ast.Name(id="tuple" | "Tuple"), slice=ast.Tuple(elts=inner)) if not _endless(inner):
-            items = [_schema(each) for each in inner]
+            return _build_type_schema(_unpack_tuple(inner)[0])
+        case ast.Subscript(value=ast.Name(id="tuple" | "Tuple"), slice=ast.Tuple(elts=inner)) if not _is_variadic(
+            inner
+        ):
+            items = [_build_type_schema(item) for item in inner]
             return {"type": "array", "items": items, "minItems": len(items), "maxItems": len(items)}
-        case ast.Subscript(value=ast.Name(id=name), slice=inner) if name in PLAIN:
-            schema, last = PLAIN[name], _several(inner)
+        case ast.Subscript(value=ast.Name(id=name), slice=inner) if name in TYPE_SCHEMAS:
+            schema = TYPE_SCHEMAS[name]
+            arguments = _unpack_tuple(inner)
             if schema["type"] == "array":
-                return schema | {"items": _schema(last[0])}
-            return schema | {"additionalProperties": _schema(last[-1])}
+                return schema | {"items": _build_type_schema(arguments[0])}
+            return schema | {"additionalProperties": _build_type_schema(arguments[-1])}
         case ast.Name(id=name):
-            return PLAIN.get(name, {})
+            return TYPE_SCHEMAS.get(name, {})
     return {}
 
 
-def _any_of(nodes: list[ast.expr]) -> Schema:
-    """One of several; a class among them, which alone may be anything, is then an object with a `_target_`."""
+def _build_union_schema(nodes: list[ast.expr]) -> Schema:
+    """Return the schema of a union; a class, which may be anything by itself, is an object with a `_target_` in it."""
     options: list[Schema] = []
     for node in nodes:
-        if isinstance(node, ast.Name) and node.id not in PLAIN and node.id not in ("Any", "object"):
-            schema = OBJECT
+        if isinstance(node, ast.Name) and node.id not in TYPE_SCHEMAS and node.id not in ("Any", "object"):
+            schema = TARGET_OBJECT
         else:
-            schema = _schema(node)
+            schema = _build_type_schema(node)
         if not schema:
             return {}
-        for each in schema.get("anyOf", [schema]):
-            before = next((other for other in options if {*other} == {*each} == {"enum"}), None)
-            if before:  # several Literals are one
-                before["enum"] = [*dict.fromkeys([*before["enum"], *each["enum"]])]
-            elif each not in options:
-                options.append(dict(each))
+        for option in schema.get("anyOf", [schema]):
+            literal = next((other for other in options if {*other} == {*option} == {"enum"}), None)
+            if literal:  # merge several Literals
+                literal["enum"] = [*dict.fromkeys([*literal["enum"], *option["enum"]])]
+            elif option not in options:
+                options.append(dict(option))
     return options[0] if len(options) == 1 else {"anyOf": options}
 
 
-def _several(node: ast.expr) -> list[ast.expr]:
+def _unpack_tuple(node: ast.expr) -> list[ast.expr]:
     return node.elts if isinstance(node, ast.Tuple) else [node]
 
 
-def _endless(items: list[ast.expr]) -> bool:
+def _is_variadic(items: list[ast.expr]) -> bool:
     return isinstance(items[-1], ast.Constant) and items[-1].value is ...
 
 
-def in_words(schema: Schema) -> str:
-    """A schema as a user would say it: `int or null`, `list of int`, `relu | tanh`; "" for anything."""
-    if values := allowed(schema):
-        return " | ".join(dict.fromkeys("null" if each is None else str(each) for each in values))
+def format_type(schema: Schema) -> str:
+    """Return the name of a type: `int or null`, `list of int`, `relu | tanh`; "" for anything."""
+    if values := list_allowed_values(schema):
+        return " | ".join(dict.fromkeys("null" if value is None else str(value) for value in values))
     if "anyOf" in schema:
-        options = [in_words(each) for each in schema["anyOf"]]
-        if {*options} - {
-            "object",
-            "null",
-        } and "object" in options:  # what can be typed is told; an object in its place is seldom
+        options = [format_type(option) for option in schema["anyOf"]]
+        if "object" in options and {*options} - {"object", "null"}:  # objects are rarely used if a value is possible
             options.remove("object")
         return " or ".join(options)
-    if "enum" in schema:
-        return " | ".join("null" if each is None else str(each) for each in schema["enum"])
     if "required" in schema:
         return "object"
     kind = schema.get("type", "")
     items = schema.get("items")
     if isinstance(items, list):
-        return f"[{', '.join(in_words(each) or 'any' for each in items)}]"
-    inner = in_words(items) if items else ""
-    return str(WORDS.get(kind, kind)) + (f" of {f'({inner})' if ' or ' in inner else inner}" if inner else "")
+        return f"[{', '.join(format_type(item) or 'any' for item in items)}]"
+    inner = format_type(items) if items else ""
+    return str(TYPE_NAMES.get(kind, kind)) + (f" of {f'({inner})' if ' or ' in inner else inner}" if inner else "")
 
 
-def allowed(schema: Schema) -> list[Any] | None:
-    """The values that are allowed where only some are; else None."""
+def list_allowed_values(schema: Schema) -> list[Any] | None:
+    """Return all allowed values, or None if they are not enumerated."""
     options = schema.get("anyOf", [schema])
-    if not any("enum" in each for each in options) or not all(
-        "enum" in each or each == PLAIN["None"] for each in options
-    ):
+    others = [option for option in options if "enum" not in option]
+    if len(others) == len(options) or any(option != TYPE_SCHEMAS["None"] for option in others):
         return None
-    return [value for each in options for value in each.get("enum", [None])]
+    return [value for option in options for value in option.get("enum", [None])]
 
 
-def written_out(annotation: str, module: griffe.Module) -> str:
-    """An annotation with its aliases replaced by what they stand for: `Activation` by `Literal['relu', ...]`."""
+def expand_aliases(annotation: str, module: griffe.Module) -> str:
+    """Return an annotation with its aliases expanded: `Literal['relu', ...]` for `Activation`."""
     try:
         tree = ast.parse(annotation, mode="eval").body
     except SyntaxError:
         return annotation
-    return ast.unparse(_WrittenOut(module).visit(tree))
+    return ast.unparse(_AliasExpander(module).visit(tree))
 
 
-class _WrittenOut(ast.NodeTransformer):
+class _AliasExpander(ast.NodeTransformer):
     def __init__(self, module: griffe.Module) -> None:
         self.module = module
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         if ast.unparse(node.value).rpartition(".")[2] == "Literal":
             return node
-        node.value, node.slice = self.visit(node.value), self.visit(node.slice)
+        node.value = self.visit(node.value)
+        node.slice = self.visit(node.slice)
         return node
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
         return self.visit(ast.parse(node.value, mode="eval").body) if isinstance(node.value, str) else node
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self._stood_for(node)
+        return self._expand_alias(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        return self._stood_for(node)
+        return self._expand_alias(node)
 
-    def _stood_for(self, node: ast.Name | ast.Attribute) -> ast.expr:
-        path = absolute(ast.unparse(node), self.module)
-        plain = path.startswith(("typing", "collections", "pathlib", "datetime")) or "." not in path or path in CLASSES
-        found = None if plain else locate(path)
-        if isinstance(found, griffe.Attribute) and found.value is not None:
-            return _WrittenOut(found.module).visit(ast.parse(str(found.value), mode="eval").body)
+    def _expand_alias(self, node: ast.Name | ast.Attribute) -> ast.expr:
+        path = qualify_name(ast.unparse(node), self.module)
+        is_standard = path.startswith(("typing", "collections", "pathlib", "datetime")) or "." not in path
+        member = None if is_standard or path in KNOWN_CLASSES else locate(path)
+        if isinstance(member, griffe.Attribute) and member.value is not None:
+            return _AliasExpander(member.module).visit(ast.parse(str(member.value), mode="eval").body)
         return ast.Name(path.rpartition(".")[2])

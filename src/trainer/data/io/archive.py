@@ -1,4 +1,4 @@
-"""Data sets that are published as one .tar.gz: the same care as for single files, for all that it holds."""
+"""Data sets published as one .tar.gz archive."""
 
 import logging
 import re
@@ -10,96 +10,91 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trainer.core.errors import UserError
-from trainer.data.io.download import DataFile, find
+from trainer.data.io.download import DataFile, fetch_file
 
 log = logging.getLogger(__name__)
 
 
-def find_all(
+def fetch_files(
     files: Sequence[DataFile], archive: DataFile, root: Path, mirrors: Sequence[str] = (), download: bool = True
 ) -> list[Path]:
-    """Find the verified files of a data set; where one is missing, fetch the archive and unpack it.
+    """Return the paths of verified files; download and unpack their archive first if one is missing.
 
     Args:
-        files: What the archive holds, each under its path below `root`.
-        archive: The archive itself, below `root`; one that lies there already is used and kept.
+        files: Files of the archive, with their paths below `root`.
+        archive: The archive, stored below `root`; an existing one is used and not deleted.
         root: The data root.
-        mirrors: http or https folders which have the archive, tried in turn.
-        download: Whether the mirrors may be asked.
-
-    Returns:
-        The paths, in the order of `files`.
+        mirrors: URLs of http or https directories with the archive, tried in turn.
+        download: Whether the archive may be downloaded.
 
     Raises:
-        UserError: A file is missing and cannot be had, or is corrupt.
+        UserError: If a file is missing and cannot be downloaded, or is corrupted.
     """
-    if not all((root / file.path).exists() for file in files):
+    missing = [Path(file.path) for file in files if not (root / file.path).exists()]
+    if missing:
         try:
-            packed = find(archive, root, mirrors, download)
+            archive_path = fetch_file(archive, root, mirrors, download)
         except UserError as error:
-            needed = ", ".join(Path(file.path).name for file in files if not (root / file.path).exists())
-            raise UserError(
-                f"{error}\nOr put its unpacked files into {root / Path(files[0].path).parent}: {needed}"
-            ) from None
+            names = ", ".join(path.name for path in missing)
+            raise UserError(f"{error}\nOr put its unpacked files into {(root / missing[0]).parent}: {names}") from None
         try:
-            _unpack(packed, root, {file.path for file in files}.__contains__)
+            _unpack(archive_path, root, {file.path for file in files}.__contains__)
         except (tarfile.TarError, OSError, EOFError) as error:
-            raise UserError(f"{packed} cannot be unpacked: {error}") from error
-    return [find(file, root, download=False) for file in files]
+            raise UserError(f"{archive_path} cannot be unpacked: {error}") from error
+    return [fetch_file(file, root, download=False) for file in files]
 
 
-def find_folder(
-    folder: str,
-    wanted: re.Pattern[str],
+def fetch_directory(
+    directory: str,
+    pattern: re.Pattern[str],
     archive: DataFile,
     root: Path,
     mirrors: Sequence[str] = (),
     download: bool = True,
 ) -> Path:
-    """Find a folder of too many files for a checksum each; where it is missing, fetch the archive and unpack it.
+    """Return a directory of many files without individual checksums; unpack its archive first if it is missing.
+
+    The directory is renamed after unpacking, so it is always complete. The content of an existing one is not checked.
 
     Args:
-        folder: Its path below `root`, which is also its path in the archive.
-        wanted: Matches the whole path of each member to be unpacked.
-        archive: The archive, below `root`; one that lies there already is used and kept.
+        directory: Path of the directory, below `root` and in the archive.
+        pattern: Pattern of the complete paths of the archive members to unpack.
+        archive: The archive, stored below `root`; an existing one is used and not deleted.
         root: The data root.
-        mirrors: http or https folders which have the archive, tried in turn.
-        download: Whether the mirrors may be asked.
-
-    Returns:
-        The folder. It appears whole or not at all; one that stood there already is not looked into.
+        mirrors: URLs of http or https directories with the archive, tried in turn.
+        download: Whether the archive may be downloaded.
 
     Raises:
-        UserError: The archive cannot be had, is corrupt, or cannot be unpacked.
+        UserError: If the archive cannot be downloaded or unpacked, or is corrupted.
     """
-    target = root / folder
+    target = root / directory
     if target.is_dir():
         return target
     try:
-        packed = find(archive, root, mirrors, download)
+        archive_path = fetch_file(archive, root, mirrors, download)
     except UserError as error:
-        raise UserError(f"{error}\nOr put its unpacked folder there: {target}") from None
-    log.info("unpacking %s", packed)
+        raise UserError(f"{error}\nOr put its unpacked directory there: {target}") from None
+    log.info("unpacking %s", archive_path)
     try:
-        with tempfile.TemporaryDirectory(dir=root, prefix=f"{folder}.unpacking-") as fresh:
-            _unpack(packed, Path(fresh), wanted.fullmatch)
-            if not target.is_dir():  # else another process was first
-                (Path(fresh) / folder).rename(target)
+        with tempfile.TemporaryDirectory(dir=root, prefix=f"{directory}.unpacking-") as temporary:
+            _unpack(archive_path, Path(temporary), pattern.fullmatch)
+            if not target.is_dir():  # another process may have created it in the meantime
+                (Path(temporary) / directory).rename(target)
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         if not target.is_dir():
-            raise UserError(f"{packed} cannot be unpacked: {error}") from error
+            raise UserError(f"{archive_path} cannot be unpacked: {error}") from error
     return target
 
 
-def _unpack(packed: Path, into: Path, wanted: Callable[[str], object]) -> None:
-    """Write the plain files of an archive that are wanted by their whole path; links and devices are passed by.
+def _unpack(archive: Path, target: Path, is_selected: Callable[[str], object]) -> None:
+    """Write the selected regular files of an archive; skip links and devices.
 
-    One by one as they come: to list them first would mean to unpack everything twice. `extractall` has its filter
-    against links only from Python 3.11.4 on.
+    Files are read in one pass, as listing them first would decompress the archive twice. `extractall` can filter links
+    only from Python 3.11.4 on.
     """
-    with tarfile.open(packed) as tar:
+    with tarfile.open(archive) as tar:
         for member in tar:
-            if member.isfile() and wanted(member.name):
-                (into / member.name).parent.mkdir(parents=True, exist_ok=True)
-                with (into / member.name).open("wb") as file:
-                    shutil.copyfileobj(tar.extractfile(member), file)  # type: ignore[arg-type]  # plain files have one
+            if member.isfile() and is_selected(member.name):
+                (target / member.name).parent.mkdir(parents=True, exist_ok=True)
+                with (target / member.name).open("wb") as file:
+                    shutil.copyfileobj(tar.extractfile(member), file)  # type: ignore[arg-type]  # regular files have one

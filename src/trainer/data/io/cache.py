@@ -1,7 +1,7 @@
-"""A cache: arrays that take long to make are made once, and lie in a file named after all that decides them.
+"""On-disk cache of computed arrays, in files named after a hash of all inputs.
 
-The files lie in `.cache` below `data.dir`. A folder holds at most `KEPT` of them, those used last; it may be deleted
-at any time, even while runs use it.
+The files are stored in `.cache` in `data.dir`. The directory contains at most the `MAX_CACHE_FILES` last used files; it
+may be deleted at any time, even while runs use it.
 """
 
 import hashlib
@@ -21,68 +21,68 @@ log = logging.getLogger(__name__)
 
 Arrays = dict[str, NDArray[Any]]
 
-KEPT = 8  # files; of IMDB 28 MB each
-ABANDONED = 24 * 3600.0  # seconds after which nobody is still writing a file
+MAX_CACHE_FILES = 8  # 28 MB each for IMDB
+STALE_PART_SECONDS = 24 * 3600.0  # age at which a partial file is assumed to be abandoned
 
 
-def digest(parts: Iterable[str]) -> str:
-    """16 hexadecimal digits that are equal only for equal parts in equal order."""
-    whole = hashlib.sha256()
+def hash_strings(parts: Iterable[str]) -> str:
+    """Return a hash of 16 hexadecimal digits over strings and their order."""
+    digest = hashlib.sha256()
     for part in parts:
         content = part.encode()
-        whole.update(len(content).to_bytes(8))  # so that ("ab", "c") is not ("a", "bc")
-        whole.update(content)
-    return whole.hexdigest()[:16]
+        digest.update(len(content).to_bytes(8))  # distinguishes ("ab", "c") from ("a", "bc")
+        digest.update(content)
+    return digest.hexdigest()[:16]
 
 
-def made_once(file: Path, make: Callable[[], Arrays]) -> Arrays:
-    """The arrays in a file; where it is missing or damaged they are made, and written there if that is possible.
+def load_or_compute(file: Path, compute: Callable[[], Arrays]) -> Arrays:
+    """Return the arrays of a cache file; compute and store them if the file is missing or corrupted.
 
-    Processes may do so at the same time: each writes a file of its own, and the last one to be done leaves it. Of the
-    other files of the folder those go that were not used for longest.
+    Several processes may do so at the same time: each writes a temporary file and renames it. Afterwards, the least
+    recently used files are deleted.
 
     Args:
-        file: A `.npz`; its folder, which holds nothing else, is created, but not what that lies in.
-        make: Makes the arrays.
+        file: Path of an `.npz` file; its directory is created if needed, and contains nothing else.
+        compute: Returns the arrays.
     """
     try:
-        with file.open("rb") as stream, np.load(stream) as held:  # its checksums tell damage; it takes no pickle
-            arrays = {name: held[name] for name in held.files}
-        with suppress(OSError):  # a read-only folder
-            os.utime(file)  # it was used now
+        with file.open("rb") as stream, np.load(stream) as archive:  # checksums detect corruption; no pickles
+            arrays = {name: archive[name] for name in archive.files}
+        with suppress(OSError):  # read-only directory
+            os.utime(file)  # last use
         return arrays
     except FileNotFoundError:
         pass
-    except Exception as error:  # whatever a damaged file makes NumPy raise
-        log.warning("%s cannot be read and is made anew (%s)", file, error)
-    arrays = make()
-    fresh = file.with_name(f"{file.name}.{uuid4().hex}.part")
+    except Exception as error:  # NumPy raises many types for a corrupted file
+        log.warning("%s cannot be read and is computed again (%s)", file, error)
+    arrays = compute()
+    temporary = file.with_name(f"{file.name}.{uuid4().hex}.part")
     try:
         file.parent.mkdir(exist_ok=True)
-        with fresh.open("wb") as out:
-            np.savez(out, **arrays)  # type: ignore[arg-type]
-        os.replace(fresh, file)
-        log.info("kept for the next run in %s, which may be deleted at any time", file.parent)
-        _drop(file)
-    except OSError as error:  # a read-only folder, a full disk: then it is made at each run
-        log.info("%s is not kept for the next run (%s)", file, error)
+        with temporary.open("wb") as output:
+            np.savez(output, **arrays)  # type: ignore[arg-type]
+        os.replace(temporary, file)
+        log.info("cached for the next run in %s, which may be deleted at any time", file.parent)
+        _evict(file)
+    except OSError as error:  # read-only directory or full disk
+        log.info("%s is not cached for the next run (%s)", file, error)
     finally:
-        with suppress(OSError):  # the folder cannot be used at all
-            fresh.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return arrays
 
 
-def _drop(newest: Path) -> None:
-    """Delete what was not used for longest beyond `KEPT`, and what a process that was killed has left half written.
+def _evict(newest: Path) -> None:
+    """Delete the least recently used files beyond `MAX_CACHE_FILES`, and abandoned partial files.
 
-    A process that still reads such a file reads it to its end; one that deletes at the same time does no harm.
+    Processes that have such a file open can still read it.
     """
     ages = {}
     for file in newest.parent.iterdir():
-        with suppress(OSError):  # it is gone already
+        with suppress(OSError):  # deleted by another process
             ages[file] = time.time() - file.stat().st_mtime
     others = sorted((file for file in ages if file.suffix == ".npz" and file != newest), key=ages.__getitem__)
-    half_written = [file for file, age in ages.items() if file.suffix == ".part" and age > ABANDONED]
-    for file in [*others[KEPT - 1 :], *half_written]:
+    stale_parts = [file for file, age in ages.items() if file.suffix == ".part" and age > STALE_PART_SECONDS]
+    for file in [*others[MAX_CACHE_FILES - 1 :], *stale_parts]:
         with suppress(OSError):
             file.unlink()

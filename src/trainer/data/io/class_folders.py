@@ -1,4 +1,4 @@
-"""Directories of pictures: one for each class, in one for each split if there are any."""
+"""Image directories with one directory per class, optionally inside one directory per split."""
 
 import os
 import re
@@ -8,181 +8,191 @@ from pathlib import Path
 from typing import get_args
 
 from trainer.core.errors import UserError, did_you_mean
-from trainer.data.io.class_labels import near_duplicates, typed
-from trainer.data.io.directory_walk import count_others, counts, files_below, kind_of, subdirectories
+from trainer.data.io.class_labels import find_near_duplicates, format_list_override
+from trainer.data.io.directory_walk import classify_file, count_skipped, format_counts, list_subdirectories, walk_files
 from trainer.data.loading.split import Stage
-from trainer.data.preprocessing.images import ENDINGS, is_picture
+from trainer.data.preprocessing.images import IMAGE_EXTENSIONS, is_image_file
 
-SPLITS: dict[str, Stage] = {
+STAGES_BY_NAME: dict[str, Stage] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "validate", "validating", "dev", "development"), "val"),
     **dict.fromkeys(("test", "tests", "testing"), "test"),
 }
-SUFFIX = r"((data)?sets?|data|images?|imgs?|pictures|split|folder)$"  # test_set, TrainingData, val-images
+SPLIT_SUFFIX_PATTERN = r"((data)?sets?|data|images?|imgs?|pictures|split|folder)$"  # test_set, TrainingData, val-images
 
 
-def split_named(name: str) -> Stage | None:
-    """Return the split that a directory is named after, whatever the case, or None: `Training_set`, `val2017`."""
-    word = re.sub(r"[\W_\d]+", "", name.casefold())
-    return SPLITS.get(word) or SPLITS.get(re.sub(SUFFIX, "", word))
+def parse_split_name(name: str) -> Stage | None:
+    """Return the split that a directory is named after, in any case, or None: `Training_set`, `val2017`."""
+    letters = re.sub(r"[\W_\d]+", "", name.casefold())
+    return STAGES_BY_NAME.get(letters) or STAGES_BY_NAME.get(re.sub(SPLIT_SUFFIX_PATTERN, "", letters))
 
 
-def folders_of(root: Path, classes: Sequence[str] | None = None) -> dict[Stage, Path]:
-    """Return the directory of each split, if there are any; else all pictures are for training, and are cut later.
+def find_split_directories(root: Path, classes: Sequence[str] | None = None) -> dict[Stage, Path]:
+    """Return the directory of each split; if there are none, return `root` as the training split.
 
     Args:
-        root: The directory of the data set.
-        classes: Names of the classes, if the user has listed them: directories of these names in `root` are no splits.
+        root: Directory of the data set.
+        classes: Class names, if the user has listed them; directories of these names in `root` are not splits.
 
     Raises:
-        UserError: There is no such directory, it has no classes, nothing to train on, or a directory that may be a
-            split or a class.
+        UserError: If the directory is missing, has no classes or no training split, or contains a directory that may
+            be a split or a class.
     """
     if not root.is_dir():
         raise UserError(
-            f"data.path: no folder '{root}'\n  data.dir (or the environment variable TRAINER_DATA_DIR) is the folder "
-            "it lies below; without pictures at hand: data.synthetic=true"
+            f"data.path: no directory '{root}'\n  data.path is relative to data.dir (or to the environment variable "
+            "TRAINER_DATA_DIR); to run without images: data.synthetic=true"
         )
-    names = subdirectories(root)
+    names = list_subdirectories(root)
     if not names:
         raise UserError(
-            f"data.path: no folders of classes in '{root}'\n  pictures lie in a folder for each class: "
+            f"data.path: no class directories in '{root}'\n  expected one directory per class: "
             f"{root}/cat/1.jpg {root}/dog/1.jpg, or {root}/train/cat/1.jpg ..."
         )
     if classes is not None and {*classes} <= {*names}:
         return {"train": root}
-    found: dict[Stage, Path] = {}
+    directories: dict[Stage, Path] = {}
     for name in names:
-        stage = split_named(name)
-        if stage is None or not subdirectories(root / name):
+        stage = parse_split_name(name)
+        if stage is None or not list_subdirectories(root / name):
             continue
-        if stage in found:
-            raise UserError(f"data.path: '{found[stage]}' and '{root / name}' are the same split; move one elsewhere")
-        found[stage] = root / name
-    if not found:
+        if stage in directories:
+            raise UserError(f"data.path: '{directories[stage]}' and '{root / name}' are the same split; move one away")
+        directories[stage] = root / name
+    if not directories:
         _check_classes(root, names)
         return {"train": root}
-    found = {stage: found[stage] for stage in get_args(Stage) if stage in found}
-    if "train" not in found:
-        raise UserError(f"data.path: '{root}' has {', '.join(found)} with folders of classes, but no such train")
-    _check_others(root, unused(root, found), found)
-    return found
+    directories = {stage: directories[stage] for stage in get_args(Stage) if stage in directories}
+    if "train" not in directories:
+        raise UserError(f"data.path: '{root}' has {', '.join(directories)} with class directories, but no train")
+    _check_unused_directories(root, list_unused_directories(root, directories), directories)
+    return directories
 
 
-def unused(root: Path, folders: dict[Stage, Path]) -> list[str]:
-    """Return the names of the directories beside those of splits."""
-    splits = folders.values()
-    return [] if root in splits else [name for name in subdirectories(root) if root / name not in splits]
+def list_unused_directories(root: Path, directories: dict[Stage, Path]) -> list[str]:
+    """Return the names of the directories in `root` that are not splits."""
+    splits = directories.values()
+    return [] if root in splits else [name for name in list_subdirectories(root) if root / name not in splits]
 
 
-def classes_in(folders: dict[Stage, Path], listed: bool = False) -> tuple[str, ...]:
-    """Return the classes: the names of the directories to train on.
+def find_classes(directories: dict[Stage, Path], listed: bool = False) -> tuple[str, ...]:
+    """Return the class names: the names of the training directories.
 
     Args:
-        folders: The directory of each split.
-        listed: Whether the user has listed the classes; similar names are meant then.
+        directories: Directory of each split.
+        listed: Whether the user has listed the classes; similar names are then allowed.
 
     Raises:
-        UserError: There are fewer than two, two are the same or nearly so, or another split has one more.
+        UserError: If there are fewer than two classes, two have the same or similar names, or another split has a
+            class that training does not have.
     """
-    names = subdirectories(folders["train"])
+    train = directories["train"]
+    names = list_subdirectories(train)
     if len(names) < 2:
         only = f", '{names[0]}'" if names else ""
         raise UserError(
-            f"data.path: '{folders['train']}' has one folder alone{only}, and there must be one for each of "
-            "two classes or more"
+            f"data.path: '{train}' has only one directory{only}; expected one for each of two or more classes"
         )
-    if not listed and (alike := near_duplicates(names)):
+    if not listed and (alike := find_near_duplicates(names)):
         raise UserError(
-            f"data.path: '{alike[0]}' and '{alike[1]}' in '{folders['train']}' are nearly the same name; make them one "
-            f"folder, or list both: {typed('data.classes', names)}"
+            f"data.path: '{alike[0]}' and '{alike[1]}' in '{train}' have nearly the same name; merge them, "
+            f"or list both: {format_list_override('data.classes', names)}"
         )
-    places: dict[str, Path] = {}
-    for folder in folders.values():
-        for name in subdirectories(folder):
+    paths: dict[str, Path] = {}
+    for directory in directories.values():
+        for name in list_subdirectories(directory):
+            path = directory / name
             if name not in names:
-                there = did_you_mean(name, names)
-                raise UserError(f"data.path: '{folder / name}' is a class that '{folders['train']}' has not{there}")
-            place = places.setdefault(os.path.realpath(folder / name), folder / name)
-            if place != folder / name:
-                raise UserError(f"data.path: '{place}' and '{folder / name}' are the same folder; remove one")
+                raise UserError(
+                    f"data.path: '{path}' is a class that '{train}' does not have{did_you_mean(name, names)}"
+                )
+            first = paths.setdefault(os.path.realpath(path), path)
+            if first != path:
+                raise UserError(f"data.path: '{first}' and '{path}' are the same directory; remove one")
     return tuple(names)
 
 
-def pictures_of(
-    folder: Path, classes: Sequence[str], skipped: Counter[str] | None = None, splits: Iterable[Path] = ()
+def find_images(
+    directory: Path, classes: Sequence[str], skipped: Counter[str] | None = None, splits: Iterable[Path] = ()
 ) -> list[tuple[str, int]]:
-    """Return the pictures of each class in turn, sorted, those in directories below as well.
+    """Return path and class index of each image, sorted by class and path, including those in subdirectories.
 
     Args:
-        folder: The directory of a split.
-        classes: Names of the classes.
-        skipped: Receives the number of files that are no pictures, by kind.
-        splits: The directories of all splits; what is in one is not read by a link from another one.
-
-    Returns:
-        list[tuple[str, int]]: Path and class of each.
+        directory: Directory of the split.
+        classes: Class names.
+        skipped: Receives the number of other files by kind.
+        splits: Directories of all splits; links from one split into another are skipped.
 
     Raises:
-        UserError: A class that has a directory here has no picture in it.
+        UserError: If a class directory has no images.
     """
-    found: list[tuple[str, int]] = []
+    images: list[tuple[str, int]] = []
     skipped = Counter() if skipped is None else skipped
-    count_others(folder, skipped, lambda file: "outside of the classes" if is_picture(file) else kind_of(file))
-    read = [os.path.realpath(split / name) for split in {folder, *splits} for name in subdirectories(split)]
-    for number, name in enumerate(classes):
-        if not (folder / name).is_dir():  # of validation and test, which need not have all
+    count_skipped(
+        directory, skipped, lambda file: "outside of the classes" if is_image_file(file) else classify_file(file)
+    )
+    class_paths = [
+        os.path.realpath(split / name) for split in {directory, *splits} for name in list_subdirectories(split)
+    ]
+    for index, name in enumerate(classes):
+        if not (directory / name).is_dir():  # validation and test may lack a class
             continue
-        passed: Counter[str] = Counter()
-        pictures: list[str] = []
-        for file in files_below(folder / name, passed, read):
-            if is_picture(file):
-                pictures.append(file)
+        others: Counter[str] = Counter()
+        files: list[str] = []
+        for file in walk_files(directory / name, others, class_paths):
+            if is_image_file(file):
+                files.append(file)
             else:
-                passed[kind_of(file)] += 1
-        if not pictures:
-            skips = f"; skipped: {counts(passed)}" if passed else ""
+                others[classify_file(file)] += 1
+        if not files:
+            counts = f"; skipped: {format_counts(others)}" if others else ""
+            expected = f"files ending in {', '.join(IMAGE_EXTENSIONS)}{counts}"
             raise UserError(
-                f"data.path: no picture in '{folder / name}' (a file that ends in {', '.join(ENDINGS)}{skips}); put "
-                "some there, or leave the class out by data.classes"
+                f"data.path: no images in '{directory / name}' ({expected}); add some, or leave the class out by "
+                "data.classes"
             )
-        found += [(picture, number) for picture in sorted(pictures)]
-        skipped.update(passed)
-    return found
+        images += [(file, index) for file in sorted(files)]
+        skipped.update(others)
+    return images
 
 
 def _check_classes(root: Path, names: Sequence[str]) -> None:
-    """Raise an error if directories may be splits, where there are no splits that are known as such."""
-    splits = [name for name in names if split_named(name)]
+    """Raise an error if there are no splits, but directories that may be splits."""
+    all_classes = format_list_override("data.classes", names)
+    splits = [name for name in names if parse_split_name(name)]
     if splits:
         others = [name for name in names if name not in splits]
-        leave_out = f" or leave it out: {typed('data.classes', others)}" if len(others) > 1 else ""
+        leave_out = f" or leave it out: {format_list_override('data.classes', others)}" if len(others) > 1 else ""
         raise UserError(
-            f"data.path: '{root / splits[0]}' has the name of a split, but no folders of classes in it\n"
-            f"  if it is a class, list it: {typed('data.classes', names)}\n  if not, move it elsewhere{leave_out}"
+            f"data.path: '{root / splits[0]}' has the name of a split, but contains no class directories\n"
+            f"  if it is a class, list it: {all_classes}\n  if not, move it away{leave_out}"
         )
-    inside = {name: subdirectories(root / name) for name in names}
+    contents = {name: list_subdirectories(root / name) for name in names}
     for name in names:
-        twins = [other for other in names if inside[other] == inside[name]]
-        if len(twins) > 1 and len(inside[name]) > 1:
+        alike = [other for other in names if contents[other] == contents[name]]
+        if len(alike) > 1 and len(contents[name]) > 1:
             raise UserError(
-                f"data.path: '{root / twins[0]}' and '{root / twins[1]}' have the same folders in them: "
-                f"{', '.join(inside[name][:5])}\n  if they are splits, name them train, val and test; if they are "
-                f"classes, list them: {typed('data.classes', names)}"
+                f"data.path: '{root / alike[0]}' and '{root / alike[1]}' contain the same directories: "
+                f"{', '.join(contents[name][:5])}\n  if they are splits, name them train, val and test; if they are "
+                f"classes, list them: {all_classes}"
             )
 
 
-def _check_others(root: Path, names: Sequence[str], found: dict[Stage, Path]) -> None:
-    """Raise an error if a directory beside those of splits may be another split, or a class."""
-    classes = {*subdirectories(found["train"])}
+def _check_unused_directories(root: Path, names: Sequence[str], directories: dict[Stage, Path]) -> None:
+    """Raise an error if an unused directory may be another split or a class."""
+    train = directories["train"]
+    classes = {*list_subdirectories(train)}
     for name in names:
-        if len(classes & {*subdirectories(root / name)}) > 1:
+        path = root / name
+        if len(classes & {*list_subdirectories(path)}) > 1:
             raise UserError(
-                f"data.path: '{root / name}' has folders of classes, as '{found['train']}' has; if it is a split, name "
-                "it train, val or test, if not, move it elsewhere"
+                f"data.path: '{path}' has class directories like '{train}'; if it is a split, name it train, val or "
+                "test; if not, move it away"
             )
-        if len(found) == 1 and split_named(name) is None and any(is_picture(file) for file in (root / name).iterdir()):
+        has_images = len(directories) == 1 and any(is_image_file(file) for file in path.iterdir())
+        if has_images and parse_split_name(name) is None:
+            override = format_list_override("data.classes", list_subdirectories(root))
             raise UserError(
-                f"data.path: '{found['train']}' may be a split or a class, as '{root / name}' has pictures\n  if it is "
-                f"a class, list them: {typed('data.classes', subdirectories(root))}; if not, data.path={found['train']}"
+                f"data.path: '{train}' may be a split or a class, as '{path}' contains images\n  if it is a class, "
+                f"list all: {override}; if not, data.path={train}"
             )

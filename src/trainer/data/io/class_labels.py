@@ -1,4 +1,4 @@
-"""Labels of classes in a column of a CSV file: each becomes the index of its class, or is refused by its line."""
+"""Class labels in a column of a CSV file, encoded as class indices."""
 
 import math
 import re
@@ -8,132 +8,131 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from trainer.core.errors import UserError, did_you_mean
-from trainer.data.io.csv_file import CsvFile, number_or_nan
+from trainer.data.io.csv_file import CsvFile, parse_float
 
-LABELS_SHOWN = 20  # of a column with more, nobody wants to list all as classes
-INVISIBLE = str.maketrans("", "", "\u200b\u200c\u200d\u2060\ufeff")
+MAX_LISTED_LABELS = 20  # a column with more labels is probably not a class column
+INVISIBLE_CHARACTERS = str.maketrans("", "", "\u200b\u200c\u200d\u2060\ufeff")
 
 
-def class_indices(
+def encode_labels(
     file: CsvFile, column: int, names: Sequence[str], *, any_case: bool = False, short: Mapping[str, str] | None = None
 ) -> list[int]:
     """Return the class index of each cell of a column.
 
     A cell is the name of a class; numbers are compared by value, so `1.0` is the class `1`. If no class name is a
-    number, the whole column may hold the indices 0, 1, ... instead.
+    number, the whole column may contain the indices 0, 1, ... instead.
 
     Args:
         file: The file.
         column: Index of the column.
-        names: Names of the classes.
-        any_case: Whether upper and lower case are the same, unless two class names differ in nothing else.
-        short: Other spellings of some class names: `{"neg": "negative"}`.
+        names: Class names.
+        any_case: Whether case is ignored, unless two class names differ only in case.
+        short: Aliases of class names: `{"neg": "negative"}`.
 
     Raises:
-        UserError: A cell is no class; says its line, and which labels the column has.
+        UserError: If a cell is not a class; the message has its line and the labels of the column.
     """
     cells = file.cells(column)
-    known = _indices(names, any_case, short or {})
-    found = {cell: known.get(cell, known.get(label_key(cell, any_case), -1)) for cell in {*cells}}
-    counted = {cell: number_or_nan(cell) for cell in found}
-    words = all(math.isnan(number_or_nan(name)) for name in names)
-    if words and all(number in range(len(names)) for number in counted.values()):
-        _check_counted_from_0(file, column, counted, len(names))
-        return [int(counted[cell]) for cell in cells]
-    wrong = [row for row, cell in enumerate(cells) if found[cell] < 0]
-    if wrong:
-        # of a column that is nearly all indices, the cell that is none
-        row = next((row for row in wrong if counted[cells[row]] not in range(len(names))), wrong[0])
-        raise UserError(f"{file.where(row, column)}: {_unlisted(file, row, column, names)}")
-    return [found[cell] for cell in cells]
+    index = _build_label_index(names, any_case, short or {})
+    codes = {cell: index.get(cell, index.get(normalize_label(cell, any_case), -1)) for cell in {*cells}}
+    numbers = {cell: parse_float(cell) for cell in codes}
+    has_numeric_name = any(not math.isnan(parse_float(name)) for name in names)
+    if not has_numeric_name and all(number in range(len(names)) for number in numbers.values()):
+        _check_zero_based(file, column, numbers, len(names))
+        return [int(numbers[cell]) for cell in cells]
+    unknown = [row for row, cell in enumerate(cells) if codes[cell] < 0]
+    if unknown:
+        # if most cells are indices, report the cell that is not one
+        row = next((row for row in unknown if numbers[cells[row]] not in range(len(names))), unknown[0])
+        raise UserError(f"{file.locate(row, column)}: {_explain_unknown_label(file, row, column, names)}")
+    return [codes[cell] for cell in cells]
 
 
-def check_names(names: Sequence[str]) -> None:
-    """Raise an error if two classes have one name, or are the same number."""
-    for place, name in enumerate(names):
-        for other in names[:place]:
-            if label_key(name) == label_key(other):
-                same = "is listed twice" if name == other else f"and '{other}' are the same"
-                raise UserError(f"data.class_names: '{name}' {same}; give each class a name of its own")
+def validate_class_names(names: Sequence[str]) -> None:
+    """Raise an error if two class names are equal, or are the same number."""
+    for index, name in enumerate(names):
+        for other in names[:index]:
+            if normalize_label(name) == normalize_label(other):
+                reason = "is listed twice" if name == other else f"and '{other}' are the same"
+                raise UserError(f"data.class_names: '{name}' {reason}; expected different names")
 
 
-def listing(file: CsvFile, column: int) -> str:
-    """Return what to set so that all labels of a column become classes; labels that are nearly the same are named."""
-    labels = sorted({*file.cells(column)}, key=in_order)
-    alike = near_duplicates(labels)
+def suggest_class_names(file: CsvFile, column: int) -> str:
+    """Return the override that makes all labels of a column classes, or a warning about nearly equal labels."""
+    labels = sorted({*file.cells(column)}, key=label_sort_key)
+    alike = find_near_duplicates(labels)
     if alike:
         first, second = (f"'{label}' in line {file.lines[file.cells(column).index(label)]}" for label in alike)
         return f"{first} and {second} are nearly the same label: make them one in the file, or list both as classes"
-    return f"set {typed('data.class_names', labels)}"
+    return f"set {format_list_override('data.class_names', labels)}"
 
 
-def typed(key: str, names: Sequence[str]) -> str:
-    """Return what to type in a shell to set a key to a list of names."""
-    return shlex.quote(f"{key}=[{','.join(map(_quoted, names))}]")
+def format_list_override(key: str, names: Sequence[str]) -> str:
+    """Return the override that sets a key to a list of names, quoted for a shell."""
+    return shlex.quote(f"{key}=[{','.join(map(_quote, names))}]")
 
 
-def near_duplicates(labels: Sequence[str]) -> tuple[str, str] | None:
-    """Return two labels that differ only in case, blanks, invisible characters or the spelling of a number, if any."""
-    seen: dict[str | Decimal, str] = {}
+def find_near_duplicates(labels: Sequence[str]) -> tuple[str, str] | None:
+    """Return two labels that differ only in case, blanks, invisible characters or number format, or None."""
+    labels_by_key: dict[str | Decimal, str] = {}
     for label in labels:
-        plain = unicodedata.normalize("NFKC", label.translate(INVISIBLE))
-        key = label_key(" ".join(plain.split()), any_case=True)
-        if key in seen:
-            return seen[key], label
-        seen[key] = label
+        text = unicodedata.normalize("NFKC", label.translate(INVISIBLE_CHARACTERS))
+        key = normalize_label(" ".join(text.split()), any_case=True)
+        if key in labels_by_key:
+            return labels_by_key[key], label
+        labels_by_key[key] = label
     return None
 
 
-def in_order(label: str) -> tuple[bool, float, str]:
-    """Return a key that sorts numbers by their size, and then words."""
-    number = number_or_nan(label)
+def label_sort_key(label: str) -> tuple[bool, float, str]:
+    """Return a key that sorts numbers by value, before other labels."""
+    number = parse_float(label)
     return math.isnan(number), 0.0 if math.isnan(number) else number, label
 
 
-def _indices(names: Sequence[str], any_case: bool, short: Mapping[str, str]) -> dict[str | Decimal, int]:
-    """Return the class index of each name, and of each key that belongs to one name alone."""
-    found: dict[str | Decimal, int] = {name: index for index, name in enumerate(names)}
-    keys = [label_key(name, any_case) for name in names]
+def _build_label_index(names: Sequence[str], any_case: bool, short: Mapping[str, str]) -> dict[str | Decimal, int]:
+    """Return the class index of each name, and of each normalized name or alias that is unambiguous."""
+    exact: dict[str | Decimal, int] = {name: index for index, name in enumerate(names)}
+    keys = [normalize_label(name, any_case) for name in names]
     unique = {key: index for index, key in enumerate(keys) if keys.count(key) == 1}
-    brief = {word: unique[name] for word, name in short.items() if name in unique and word not in keys}
-    return brief | unique | found
+    aliases = {alias: unique[name] for alias, name in short.items() if name in unique and alias not in keys}
+    return aliases | unique | exact
 
 
-def label_key(label: str, any_case: bool = False) -> str | Decimal:
-    """Return a key that is equal for labels that mean the same: a number by its value, a word in one Unicode form."""
-    if math.isfinite(number_or_nan(label)):
+def normalize_label(label: str, any_case: bool = False) -> str | Decimal:
+    """Return a key that is equal for equivalent labels: the value of a number, or text in Unicode form NFC."""
+    if math.isfinite(parse_float(label)):
         return Decimal(label)
-    word = unicodedata.normalize("NFC", label)
-    return word.casefold() if any_case else word
+    text = unicodedata.normalize("NFC", label)
+    return text.casefold() if any_case else text
 
 
-def _check_counted_from_0(file: CsvFile, column: int, counted: Mapping[str, float], classes: int) -> None:
-    """Raise an error if no label is 0: they may be counted from 1, and each would become another class."""
-    if 0 in counted.values():
+def _check_zero_based(file: CsvFile, column: int, numbers: Mapping[str, float], classes: int) -> None:
+    """Raise an error if no label is 0: labels counted from 1 would be shifted by one class."""
+    if 0 in numbers.values():
         return
-    labels = sorted(counted, key=in_order)
-    listed = ", ".join(labels[:LABELS_SHOWN]) + (", ..." if len(labels) > LABELS_SHOWN else "")
+    labels = sorted(numbers, key=label_sort_key)
+    listed = ", ".join(labels[:MAX_LISTED_LABELS]) + (", ..." if len(labels) > MAX_LISTED_LABELS else "")
     raise UserError(
-        f"data.class_names: {file.path}, {file.place(column)}, has {listed}, but no 0, and classes are counted from 0 "
-        f"to {classes - 1}; for the labels of the file: {listing(file, column)}"
+        f"data.class_names: {file.path}, {file.describe_column(column)}, has {listed}, but no 0, and classes are "
+        f"counted from 0 to {classes - 1}; for the labels of the file: {suggest_class_names(file, column)}"
     )
 
 
-def _unlisted(file: CsvFile, row: int, column: int, names: Sequence[str]) -> str:
-    """Return what is wrong with a cell that is no class, and what to set."""
+def _explain_unknown_label(file: CsvFile, row: int, column: int, names: Sequence[str]) -> str:
     cell = file.rows[row][column]
     if cell == "":
-        return "the label is missing; take the row out of the file"
-    wrong = f"{cell!r} is not in data.class_names{did_you_mean(cell, names)}"
-    if file.lines[row] == file.first:
-        return f"{wrong}; if this line names the columns, set data.header=true"
-    many = len({*file.cells(column)}) > LABELS_SHOWN
-    return wrong if many else f"{wrong}\n  for all labels of the file: {listing(file, column)}"
+        return "the label is missing; remove the row from the file"
+    message = f"{cell!r} is not in data.class_names{did_you_mean(cell, names)}"
+    if file.lines[row] == file.first_line:
+        return f"{message}; if this line contains the column names, set data.header=true"
+    has_many = len({*file.cells(column)}) > MAX_LISTED_LABELS
+    return message if has_many else f"{message}\n  for all labels of the file: {suggest_class_names(file, column)}"
 
 
-def _quoted(label: str) -> str:
-    """Return a label as Hydra reads it in a list: in quotes if it is not a plain word or a plain number."""
+def _quote(label: str) -> str:
+    """Return a label as an element of a list in Hydra's syntax, quoted if necessary."""
     if re.fullmatch(r"(?!(true|false|null|nan|inf)$)[a-z_][\w.-]*|0|[1-9]\d*", label, re.IGNORECASE | re.ASCII):
         return label
-    escaped = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + ("\\" if found[2] else "") + found[2], label)
+    escaped = re.sub(r'(\\*)("|$)', lambda match: 2 * match[1] + ("\\" if match[2] else "") + match[2], label)
     return f'"{escaped}"'.replace("${", "\\${")

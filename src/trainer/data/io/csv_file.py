@@ -1,4 +1,4 @@
-"""CSV files: read into rows of cells, all of one width, with the line in the file that each row ends on."""
+"""CSV files as rows of text cells, with their line numbers for error messages."""
 
 import csv
 import gzip
@@ -17,49 +17,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.core.errors import UserError, did_you_mean
-from trainer.data.io.download import DataFile, find
+from trainer.data.io.download import DataFile, fetch_file
 
 DELIMITERS = (";", "\t", "|", ",")
-CELL_BYTES = 2**31 - 1
+MAX_CELL_BYTES = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class CsvFile:
-    """What stands in a CSV file.
+    """Content of a CSV file, or of a chunk of one.
 
     Args:
-        path: The file, for messages.
-        names: Of the columns; empty where the file does not name them.
-        rows: Cells as text, without the blanks around them.
-        lines: The line, counted from 1, that each row ends on.
-        first: The file's first filled line.
+        path: Path of the file, for messages.
+        names: Column names; empty if the file has no header.
+        rows: Cells as text, stripped of blanks.
+        lines: Line number (from 1) on which each row ends.
+        first_line: Number of the first line that is not empty.
     """
 
     path: Path
     names: tuple[str, ...]
     rows: list[list[str]]
     lines: list[int]
-    first: int = 1
+    first_line: int = 1
 
     @property
     def width(self) -> int:
         """Number of columns."""
         return len(self.rows[0])
 
-    def place(self, column: int) -> str:
-        """What a column is called in messages: by its name, or by its number from 0."""
+    def describe_column(self, column: int) -> str:
+        """Return the name of a column, or its index if it has none, for messages."""
         name = self.names[column] if self.names else ""
         return f"column '{name}'" if name else f"column {column} (counted from 0)"
 
-    def where(self, row: int, column: int) -> str:
-        """File, line and column of a cell, for messages."""
-        return f"{self.path}, line {self.lines[row]}, {self.place(column)}"
+    def locate(self, row: int, column: int) -> str:
+        """Return file, line and column of a cell, for messages."""
+        return f"{self.path}, line {self.lines[row]}, {self.describe_column(column)}"
 
     def index(self, key: str, column: str | int) -> int:
-        """The number of a column that is given by name, or by number: from 0, or from the end where negative.
+        """Return the index of a column from its name or index; negative indices count from the end.
 
         Raises:
-            UserError: There is no such column, or several; the message begins with `key`.
+            UserError: If there is no such column, or several; the message starts with `key`.
         """
         if isinstance(column, int):
             if not -self.width <= column < self.width:
@@ -67,178 +67,174 @@ class CsvFile:
             return column % self.width
         if not self.names:
             raise UserError(
-                f"{key}: {self.path} is read without names of columns, so no '{column}'; give its number, from 0 to "
-                f"{self.width - 1}, or data.header=true if its first line has the names"
+                f"{key}: {self.path} is read without column names, so there is no '{column}'; set an index from 0 to "
+                f"{self.width - 1}, or data.header=true if its first line contains the names"
             )
         if self.names.count(column) != 1:
-            why = f"no column '{column}'{did_you_mean(column, self.names)}"
+            reason = f"no column '{column}'{did_you_mean(column, self.names)}"
             if column in self.names:
-                why = f"several columns '{column}'; give the number of one, from 0"
-            raise UserError(f"{key}: {self.path} has {why}")
+                reason = f"several columns '{column}'; set the index of one, from 0"
+            raise UserError(f"{key}: {self.path} has {reason}")
         return self.names.index(column)
 
     def name_or_index(self, column: int) -> str | int:
-        """Return the name of a column, by which other files are read as well; its index if that is not unique."""
+        """Return the name of a column, or its index if the name is not unique."""
         name = self.names[column] if self.names else ""
         return name if name and self.names.count(name) == 1 else column
 
     def is_row_index(self, column: int) -> bool:
-        """Return whether a column counts the rows from 0 or 1, and has no name where the others have one."""
+        """Return whether a column has no name, unlike others, and counts the rows from 0 or 1."""
         if not self.names or self.names[column]:
             return False
         return any(self.cells(column) == [str(first + row) for row in range(len(self.rows))] for first in (0, 1))
 
     def cells(self, column: int) -> list[str]:
-        """All of a column."""
+        """Return all cells of a column."""
         return [row[column] for row in self.rows]
 
-    def numbers(self, columns: Sequence[int], missing: Iterable[str], advice: str = "") -> NDArray[np.float64]:
-        """Some columns as numbers (rows, columns), with NaN for cells that are in `missing`.
+    def numbers(self, columns: Sequence[int], missing: Iterable[str], hint: str = "") -> NDArray[np.float64]:
+        """Return columns as numbers (rows, columns), with NaN for cells in `missing`; raise an error for other text.
 
         Args:
-            columns: Their numbers.
-            missing: What stands for a missing number.
-            advice: What to do about a cell that is none, where it is not by the settings of a data set.
-
-        Raises:
-            UserError: A cell is neither a number nor missing; says which.
+            columns: Indices of the columns.
+            missing: Cells that mark a missing number.
+            hint: Advice about an invalid cell. Defaults to the settings of a data set.
         """
-        absent = set(missing)
+        markers = set(missing)
 
-        def number(row: int, column: int) -> float:
+        def parse(row: int, column: int) -> float:
             cell = self.rows[row][column]
-            if cell in absent:
+            if cell in markers:
                 return math.nan
-            value = number_or_nan(cell)
+            value = parse_float(cell)
             if math.isfinite(value):
                 return value
-            why = "is missing" if cell == "" else f"has {cell!r}, where a number belongs"
+            reason = "is missing" if cell == "" else f"has {cell!r}, expected a number"
             if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", cell, re.IGNORECASE):
-                why = f"has {cell!r}, which is out of the range of 64-bit floats"
-            hint = f"write it into data.missing if it stands for a missing number, or leave out {self.place(column)} "
-            if self.lines[row] == self.first:
-                hint = "if this line names the columns, set data.header=true; else " + hint
-            raise UserError(f"{self.where(row, column)} {why}; {advice or hint + 'by data.drop'}")
+                reason = f"has {cell!r}, which is out of the range of 64-bit floats"
+            default = (
+                f"add it to data.missing if it means a missing number, or leave out {self.describe_column(column)} "
+                "by data.drop"
+            )
+            if self.lines[row] == self.first_line:
+                default = f"if this line contains the column names, set data.header=true; else {default}"
+            raise UserError(f"{self.locate(row, column)} {reason}; {hint or default}")
 
-        table = [[number(row, column) for column in columns] for row in range(len(self.rows))]
+        table = [[parse(row, column) for column in columns] for row in range(len(self.rows))]
         return np.array(table, np.float64).reshape(len(self.rows), len(columns))
 
 
-def number_or_nan(cell: str) -> float:
-    """Return the number in a cell, or NaN; one that is too large for a 64-bit float is infinite, one too small NaN."""
+def parse_float(cell: str) -> float:
+    """Return the number in a cell, NaN if it is none or underflows, infinity if it overflows."""
     try:
-        value = math.nan if "_" in cell else float(cell)  # Python's own spelling of thousands is not CSV's
+        value = math.nan if "_" in cell else float(cell)  # underscores are Python syntax, not CSV
     except ValueError:
         return math.nan
     mantissa = cell.lower().partition("e")[0]
     return math.nan if value == 0 and any(digit(character, 0) for character in mantissa) else value
 
 
-def find_csv(
+def fetch_csv(
     path: str,
     root: Path,
     md5: str,
     mirrors: Sequence[str] = (),
     download: bool = True,
-    other: str = "data.md5=''",
+    checksum_hint: str = "data.md5=''",
 ) -> Path:
-    """Return the path of a file; download it first if it is missing.
+    """Return the path of a file; download it first if it is missing. See `fetch_file`.
 
     Args:
-        path: Path below `root`, an absolute path, or an http(s) URL that is downloaded into `root` once.
+        path: Path relative to `root`, absolute path, or an http(s) URL that is downloaded to `root` once.
         root: The data root.
-        md5: Checksum of the file, or `CHECKSUM FILE` as md5sum prints it: the checksum of this one file, which is not
-            applied if `path` names another one. `""` accepts any content, except from the network.
-        mirrors: http or https folders which have the file.
+        md5: Checksum of the file, or `CHECKSUM FILE` as md5sum prints it, which is ignored if `path` names another
+            file. `""` accepts any content, except from the network.
+        mirrors: URLs of http or https directories with the file.
         download: Whether the file may be downloaded.
-        other: The setting that reads a file with another checksum, for the error message.
-
-    Raises:
-        UserError: The file is missing, has another checksum, or cannot be downloaded.
+        checksum_hint: The setting that accepts a file with another checksum, for the error message.
     """
-    md5, _, checked = md5.strip().partition(" ")
-    checked = checked.strip(" *")  # md5sum prints an asterisk before the name in binary mode
-    if checked and os.path.abspath(root / checked) != os.path.abspath(root / path):
+    md5, _, md5_file = md5.strip().partition(" ")
+    md5_file = md5_file.strip(" *")  # md5sum prints an asterisk before the name in binary mode
+    if md5_file and os.path.abspath(root / md5_file) != os.path.abspath(root / path):
         md5 = ""
     if not path.lower().startswith(("http://", "https://")):
         if md5:
-            return find(DataFile(path, md5, other=other), root, mirrors, download)
+            return fetch_file(DataFile(path, md5, checksum_hint=checksum_hint), root, mirrors, download)
         if (file := root / path).is_file():
             return file
         raise UserError(
-            f"data.path: no file '{file}'\n  Put it there, give data.path in full, or point data.dir (or the "
-            f"environment variable TRAINER_DATA_DIR) at a folder which has {path}."
+            f"data.path: no file '{file}'\n  Put it there, set data.path to an absolute path, or set data.dir (or the "
+            f"environment variable TRAINER_DATA_DIR) to a directory that contains {path}."
         )
-    folder, _, name = path.rpartition("/")
+    parent, _, name = path.rpartition("/")
     if not md5:
-        raise UserError("data.md5: a file from the network is taken only if its MD5 is right; give it: md5sum FILE")
+        raise UserError("data.md5: a download requires the MD5 of the file, as md5sum FILE prints it")
     if not name or urlsplit(path).query:
-        raise UserError(f"data.path: '{path}' does not end in the name of a file; fetch it by hand")
-    return find(DataFile(unquote(name), md5, other=other), root, [folder, *mirrors], download)
+        raise UserError(f"data.path: '{path}' does not end in a file name; download it manually")
+    file_spec = DataFile(unquote(name), md5, checksum_hint=checksum_hint)
+    return fetch_file(file_spec, root, [parent, *mirrors], download)
 
 
 def read_csv(path: Path, *, header: bool, delimiter: str) -> CsvFile:
-    """Read a CSV file in UTF-8, packed where its name ends in .gz; lines without a single filled cell are passed over.
+    """Read a CSV file in UTF-8 (gzip if its name ends in .gz); skip lines without a filled cell.
 
     Raises:
-        UserError: It is empty, its rows have different widths, or it is no such file; says the line.
+        UserError: If the file is empty, cannot be parsed, or has rows of different widths.
     """
-    [file] = csv_parts(path, header=header, delimiter=delimiter)
+    [file] = read_csv_chunks(path, header=header, delimiter=delimiter)
     if file.width == 1:
-        wrong = f"{path}, line {file.first}: only one column; is data.delimiter={delimiter!r} right?"
-        raise UserError(wrong + _other_delimiter(file.first, file.names or file.rows[0]))
+        message = f"{path}, line {file.first_line}: only one column; is data.delimiter={delimiter!r} right?"
+        raise UserError(message + _suggest_delimiter(file.first_line, file.names or file.rows[0]))
     return file
 
 
-def csv_parts(path: Path, *, header: bool, delimiter: str, rows: int | None = None) -> Iterator[CsvFile]:
-    """Read a CSV file in parts of so many rows, the last of which may have fewer: it may be larger than the memory.
+def read_csv_chunks(path: Path, *, header: bool, delimiter: str, rows: int | None = None) -> Iterator[CsvFile]:
+    """Read a CSV file in chunks, so that it may be larger than the memory.
 
     Args:
-        path: In UTF-8, packed where its name ends in .gz; lines without a single filled cell are passed over.
-        header: Whether the first line names the columns.
-        delimiter: One character.
-        rows: In each part; None reads all of them into one.
-
-    Raises:
-        UserError: See `read_csv`.
+        path: Path of the file; see `read_csv`.
+        header: Whether the first line contains the column names.
+        delimiter: Delimiter, one character.
+        rows: Rows per chunk; the last chunk may be smaller. Defaults to all.
     """
-    delimiter = delimiter.replace("\\t", "\t")  # as one types it in a shell
+    delimiter = delimiter.replace("\\t", "\t")  # as typed in a shell
     if len(delimiter) != 1:
         raise UserError(f"data.delimiter: {delimiter!r} is not one character")
-    lines = _lines(path, delimiter)
-    first, names = next(lines, (0, []))
-    ahead = lines if header else chain([(first, names)] if names else [], lines)
-    empty = True
-    while part := list(islice(ahead, rows)):
-        for line, cells in part:
+    lines = _read_lines(path, delimiter)
+    first_line, names = next(lines, (0, []))
+    remaining = lines if header else chain([(first_line, names)] if names else [], lines)
+    is_empty = True
+    while chunk := list(islice(remaining, rows)):
+        for line, cells in chunk:
             if len(cells) != len(names):
-                wrong = f"{path}, line {line}: {len(cells)} cells, but line {first} has {len(names)}"
-                raise UserError(wrong + _other_delimiter(first, names))
-        empty = False
-        yield CsvFile(path, tuple(names) if header else (), [row for _, row in part], [line for line, _ in part], first)
-    if empty:
-        raise UserError(f"{path}: it has no rows" + (" after the line of names" if names else ""))
+                message = f"{path}, line {line}: {len(cells)} cells, but line {first_line} has {len(names)}"
+                raise UserError(message + _suggest_delimiter(first_line, names))
+        is_empty = False
+        line_numbers = [line for line, _ in chunk]
+        yield CsvFile(path, tuple(names) if header else (), [cells for _, cells in chunk], line_numbers, first_line)
+    if is_empty:
+        raise UserError(f"{path}: no rows" + (" after the header" if names else ""))
 
 
-def _other_delimiter(line: int, cells: Sequence[str]) -> str:
-    """Return what to add to an error if the only cell of a line contains delimiters of another kind."""
+def _suggest_delimiter(line: int, cells: Sequence[str]) -> str:
+    """Return a remark for the error message if the only cell of a line contains another delimiter."""
     other = max(DELIMITERS, key=cells[0].count)
     return f" (line {line} has {cells[0].count(other)} of {other!r})" if len(cells) == 1 and other in cells[0] else ""
 
 
-def _lines(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The filled lines: the number of each, from 1, and its cells."""
+def _read_lines(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield line number (from 1) and cells of each line that is not empty."""
     try:
-        opened = gzip.open if path.name.endswith(".gz") else open
-        with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
-            csv.field_size_limit(CELL_BYTES)  # Python's default of 128 KiB is too small for long texts
+        open_text = gzip.open if path.name.endswith(".gz") else open
+        with open_text(path, "rt", encoding="utf-8-sig", newline="") as stream:
+            csv.field_size_limit(MAX_CELL_BYTES)  # Python's default of 128 KiB is too small for long texts
             reader = csv.reader(stream, delimiter=delimiter, strict=True)
             for row in reader:
                 cells = [cell.strip() for cell in row]
                 if any(cells):
                     yield reader.line_num, cells
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not text in UTF-8 ({error}); save it as such") from error
+        raise UserError(f"{path}: not UTF-8 text ({error}); save it in UTF-8") from error
     except csv.Error as error:
         raise UserError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
     except (OSError, EOFError, zlib.error) as error:

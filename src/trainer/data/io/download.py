@@ -1,9 +1,10 @@
-"""Finding, downloading and verifying the files of a data set."""
+"""Download and verification of data set files."""
 
 import gzip
 import hashlib
 import logging
 import os
+import shutil
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
@@ -25,81 +26,79 @@ from trainer.core.errors import UserError
 log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 2**20
-LARGEST_BYTES = 2**40  # a server which sends without end must not fill any disk
-NETWORK_SECONDS = 30.0  # the longest silence of a server, not the length of a download
-LOCK_SECONDS = 6 * 3600.0
-RESUMES = 3
+MAX_DOWNLOAD_BYTES = 2**40  # stops an endless response from filling the disk
+NETWORK_TIMEOUT_SECONDS = 30.0  # between two chunks, not for the whole download
+LOCK_TIMEOUT_SECONDS = 6 * 3600.0
+MAX_RESUMES = 3
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """One file of a data set: its path below the data root, and its content.
+    """A file of a data set.
 
     Args:
         path: Path below the data root.
-        md5: Checksum of the final (unpacked) file; `""` accepts any content, but then nothing is downloaded.
-        download: Name appended to a mirror's URL. Defaults to the last part of `path`.
-        download_md5: Checksum of the file as downloaded if it differs (packed .gz). Defaults to `md5`.
-        other: The setting that reads another file in its place, for the error message.
+        md5: Checksum of the final (unpacked) file; `""` accepts any content, but disables the download.
+        download: File name in the mirrors' URLs. Defaults to the last part of `path`.
+        download_md5: Checksum of the downloaded .gz file. Defaults to `md5`.
+        checksum_hint: The setting that accepts a file with another checksum, for the error message.
     """
 
     path: str
     md5: str
     download: str = ""
     download_md5: str = ""
-    other: str = ""
+    checksum_hint: str = ""
 
 
-class _UnusableError(Exception):
-    """A mirror or a packed file did not give the data; the message is the short reason."""
+class _FetchError(Exception):
+    """A failed mirror or invalid file; the message is the short reason."""
 
 
-def find(file: DataFile, root: Path, mirrors: Sequence[str] = (), download: bool = True) -> Path:
-    """Find a verified data file, unpacking or downloading it when it does not stand there yet.
+def fetch_file(file: DataFile, root: Path, mirrors: Sequence[str] = (), download: bool = True) -> Path:
+    """Return the path of a verified data file; unpack or download it first if it is missing.
 
     Args:
-        file: The file wanted.
+        file: The file.
         root: The data root.
-        mirrors: http or https folders which have the file, tried in turn.
-        download: Whether the mirrors may be asked.
-
-    Returns:
-        The path of the file below `root`; its MD5 is the expected one.
+        mirrors: URLs of http or https directories with the file, tried in turn.
+        download: Whether the file may be downloaded.
 
     Raises:
-        UserError: The file is missing and cannot be downloaded, has another checksum, or its folder cannot be used.
+        UserError: If the file is missing and cannot be downloaded, has another checksum, or its directory cannot be
+            used.
     """
     target = root / file.path
     is_packed = file.download.endswith(".gz") and not file.path.endswith(".gz")
     packed = target.with_name(Path(file.download).name) if is_packed else None
     urls = [f"{mirror.rstrip('/')}/{quote(file.download or target.name)}" for mirror in mirrors if download]
     try:
-        # A finished file needs neither a lock nor a writable folder: shared data is often read-only.
-        if _stands(target, file.md5):
+        # an existing file needs neither a lock nor a writable directory: shared data is often read-only
+        if _is_verified(target, file.md5):
             return target
         if not all(url.lower().startswith(("http://", "https://")) for url in urls):
-            raise UserError(f"The mirrors of {file.path} must be http or https: {', '.join(mirrors)}.")
-        with _locked(target) if urls or (packed and packed.exists()) else nullcontext():
-            if not _stands(target, file.md5):  # else another process brought it while this one waited
-                if packed and _stands(packed, file.download_md5 or file.md5):
+            raise UserError(f"data.mirrors: {', '.join(mirrors)}: expected http or https URLs")
+        with _download_lock(target) if urls or (packed and packed.exists()) else nullcontext():
+            if not _is_verified(target, file.md5):  # another process may have downloaded it in the meantime
+                if packed and _is_verified(packed, file.download_md5 or file.md5):
                     _unpack(packed, target, file.md5)
                 else:
                     _download(file, target, packed is not None, urls, download)
-    except _UnusableError as error:
-        # A download is verified before it gets this name, so another content was stored here by the user: keep it.
-        remedy = "and run again to download the published file" if urls else "and put the published file there"
-        other = f"\nTo read the present file on purpose: {file.other}" if file.other else ""
-        raise UserError(f"{error}.\nMove it elsewhere {remedy}.{other}") from error
+    except _FetchError as error:
+        # downloads are verified before they are renamed, so this is a file of the user: do not delete it
+        action = "and run again to download the published file" if urls else "and put the published file there"
+        hint = f"\nTo read the present file anyway: {file.checksum_hint}" if file.checksum_hint else ""
+        raise UserError(f"{error}.\nMove it away {action}.{hint}") from error
     except OSError as error:
         raise UserError(
-            f"The data folder {target.parent} cannot be used: {error}.\nMend that, or point data.dir "
-            f"(or the environment variable TRAINER_DATA_DIR) at a folder which has {file.path}."
+            f"The data directory {target.parent} cannot be used: {error}.\nFix it, or set data.dir (or the environment "
+            f"variable TRAINER_DATA_DIR) to a directory that contains {file.path}."
         ) from error
     return target
 
 
-def md5_of(path: Path) -> str:
-    """Compute the MD5 of a file without holding all of it in memory."""
+def compute_md5(path: Path) -> str:
+    """Compute the MD5 of a file, chunk by chunk."""
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as stream:
         while chunk := stream.read(CHUNK_BYTES):
@@ -107,126 +106,127 @@ def md5_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _stands(path: Path, md5: str) -> bool:
-    """Return whether the file exists; raise an error if its content is not the expected one."""
-    if md5 and path.exists() and (found := md5_of(path)) != md5:
-        raise _UnusableError(f"{path} is not the published file: its MD5 is {found}, expected {md5}")
+def _is_verified(path: Path, md5: str) -> bool:
+    """Return whether the file exists; raise an error if it has another checksum."""
+    if md5 and path.exists() and (actual := compute_md5(path)) != md5:
+        raise _FetchError(f"{path} is not the published file: its MD5 is {actual}, expected {md5}")
     return path.exists()
 
 
 @contextmanager
-def _locked(target: Path) -> Iterator[None]:
-    """Hold the lock of a file, so that no two processes fetch it at once."""
+def _download_lock(target: Path) -> Iterator[None]:
+    """Hold a lock, so that only one process downloads the file."""
     target.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{target}.lock")
     try:
-        held = lock.acquire(timeout=0)
+        acquired = lock.acquire(timeout=0)
     except Timeout:
-        log.warning("waiting for another process which is fetching %s", target)
-        held = lock.acquire(timeout=LOCK_SECONDS)
-    with held:
+        log.warning("waiting for another process that is downloading %s", target)
+        acquired = lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
+    with acquired:
         yield
-        # Removed only now: the target stands, so whoever gets this lock or a new one finds it and fetches
-        # nothing. After a failure it stays, for else a waiter and a newcomer could fetch at once.
+        # Delete the lock file only after success, when other processes find the target. After a failure, a waiting
+        # process and a new one would hold two different locks.
         with suppress(OSError):
             Path(lock.lock_file).unlink()
 
 
 def _unpack(packed: Path, target: Path, md5: str) -> None:
-    """Unpack a gzip file; the target appears only when it is whole and right."""
-    fresh = target.with_name(f"{target.name}.unpacking")
+    """Unpack a gzip file, and rename it to `target` when it is verified."""
+    temporary = target.with_name(f"{target.name}.unpacking")
     try:
-        with gzip.open(packed) as source, fresh.open("wb") as out:
-            while chunk := source.read(CHUNK_BYTES):
-                out.write(chunk)
-        if md5 and (found := md5_of(fresh)) != md5:
-            raise _UnusableError(f"{packed} is not the published file: unpacked, its MD5 is {found}, expected {md5}")
-        os.replace(fresh, target)
+        with gzip.open(packed) as source, temporary.open("wb") as output:
+            shutil.copyfileobj(source, output, CHUNK_BYTES)
+        if md5 and (actual := compute_md5(temporary)) != md5:
+            raise _FetchError(f"{packed} is not the published file: unpacked, its MD5 is {actual}, expected {md5}")
+        os.replace(temporary, target)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise _UnusableError(f"{packed} is not a complete gzip file ({error})") from error
+        raise _FetchError(f"{packed} is not a complete gzip file ({error})") from error
     finally:
-        fresh.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _download(file: DataFile, target: Path, packed: bool, urls: Sequence[str], download: bool) -> None:
-    """Fetch a file from the first mirror which has it, or say why none had."""
+    """Download a file from the first mirror that has it."""
     part = target.with_name(f"{Path(file.download or target.name).name}.part")
     failures: list[str] = []
     for url in urls:
         try:
-            _fetch(url, part, file.download_md5 or file.md5)
+            _download_from_mirror(url, part, file.download_md5 or file.md5)
             if packed:
                 _unpack(part, target, file.md5)
                 part.unlink()
             else:
                 os.replace(part, target)
             return
-        except _UnusableError as error:
+        except _FetchError as error:
             log.warning("%s: %s", url, error)
             failures.append(f"{url}: {error}")
-    asked = "no mirror gave it:" if failures else "no mirror is known for it."
-    why = asked if download else "data.download=false forbade fetching it."
+    reason = "all mirrors failed:" if failures else "it has no mirrors."
+    if not download:
+        reason = "data.download=false disables the download."
     raise UserError(
-        "\n  ".join([f"{target} is missing, and {why}", *failures])
+        "\n  ".join([f"{target} is missing, and {reason}", *failures])
         + (f"\nExpected MD5: {file.md5}" if file.md5 else "")
-        + "\nPut the file there, or point data.dir (or the environment variable TRAINER_DATA_DIR) at a folder which "
-        f"has {file.path}."
+        + "\nPut the file there, or set data.dir (or the environment variable TRAINER_DATA_DIR) to a directory that "
+        f"contains {file.path}."
     )
 
 
-def _fetch(url: str, part: Path, md5: str) -> None:
-    """Bring `part` to its full, verified content from one mirror, resuming what is there already."""
-    resumes, restarted = 0, False
-    for _ in range(2 + RESUMES):  # the first try, the resumes and one fresh start
-        held = part.stat().st_size if part.exists() else 0
+def _download_from_mirror(url: str, part: Path, md5: str) -> None:
+    """Download `part` from one mirror and verify it; continue a partial download."""
+    resumes = 0
+    has_restarted = False
+    for _ in range(2 + MAX_RESUMES):  # the first attempt, the resumes and one restart
+        size = part.stat().st_size if part.exists() else 0
         try:
-            began = _append(url, part, held)
-        except _UnusableError:
+            offset = _resume_download(url, part, size)
+        except _FetchError:
             resumes += 1
-            if not part.exists() or part.stat().st_size <= held or resumes > RESUMES:
+            if not part.exists() or part.stat().st_size <= size or resumes > MAX_RESUMES:
                 raise
             continue
-        if md5_of(part) == md5:
+        if compute_md5(part) == md5:
             return
         part.unlink()
-        # What an earlier run left may be to blame, but only once, and only when it was built upon.
-        if began == 0 or restarted:
+        # restart once if the invalid file contains a partial download of an earlier run
+        if offset == 0 or has_restarted:
             break
-        restarted = True
-    raise _UnusableError("checksum differs")
+        has_restarted = True
+    raise _FetchError("checksum differs")
 
 
-def _append(url: str, part: Path, held: int) -> int:
-    """Add to `part` what it lacks after `held` bytes; give the offset where this mirror's bytes begin."""
-    headers = {"User-Agent": "trainer"} | ({"Range": f"bytes={held}-"} if held else {})
+def _resume_download(url: str, part: Path, size: int) -> int:
+    """Append the bytes after the first `size` to `part`; return the offset of the first byte from this mirror."""
+    headers = {"User-Agent": "trainer"} | ({"Range": f"bytes={size}-"} if size else {})
     try:
-        answer: Any = urlopen(Request(url, headers=headers), timeout=NETWORK_SECONDS)
-    except HTTPError as refusal:
-        answer = refusal  # it is an answer too
+        response: Any = urlopen(Request(url, headers=headers), timeout=NETWORK_TIMEOUT_SECONDS)
+    except HTTPError as error:
+        response = error  # also a response
     except (OSError, HTTPException, ValueError) as error:
-        cause = getattr(error, "reason", error)  # a URLError wraps the error itself
-        raise _UnusableError(getattr(cause, "strerror", None) or str(cause)) from error
-    with answer:
-        if held and answer.status == 416:
-            return held  # nothing lies after the held bytes: their checksum says whether to start again
-        if answer.status not in (200, 206):
-            raise _UnusableError(f"HTTP {answer.status}")
-        began = held if answer.status == 206 else 0  # 200: the server ignores ranges and sends all of it
+        cause = getattr(error, "reason", error)  # URLError wraps the cause
+        raise _FetchError(getattr(cause, "strerror", None) or str(cause)) from error
+    with response:
+        if size and response.status == 416:
+            return size  # no bytes after these: their checksum decides whether to restart
+        if response.status not in (200, 206):
+            raise _FetchError(f"HTTP {response.status}")
+        offset = size if response.status == 206 else 0  # 200: the server ignores ranges and sends everything
         columns = (*Progress.get_default_columns(), DownloadColumn())
-        bar = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
-        log.log(logging.INFO if bar.disable else logging.DEBUG, "downloading %s from byte %d", url, began)
-        task = bar.add_task(part.stem, total=answer.length and began + answer.length, completed=began)
-        with bar, part.open("ab" if began else "wb") as out:
-            while out.tell() < LARGEST_BYTES:
+        progress = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
+        log.log(logging.INFO if progress.disable else logging.DEBUG, "downloading %s from byte %d", url, offset)
+        task = progress.add_task(part.stem, total=response.length and offset + response.length, completed=offset)
+        with progress, part.open("ab" if offset else "wb") as output:
+            while output.tell() < MAX_DOWNLOAD_BYTES:
                 try:
-                    # Gives what has arrived; read() would wait for all of it, and lose it in a break.
-                    chunk = answer.read1(CHUNK_BYTES)
+                    # returns available bytes; read() would wait for the whole chunk and lose it on a failure
+                    chunk = response.read1(CHUNK_BYTES)
                 except (OSError, HTTPException) as error:
-                    raise _UnusableError(f"broken off at byte {out.tell()}: {error}") from error
+                    raise _FetchError(f"interrupted at byte {output.tell()}: {error}") from error
                 if not chunk:
                     break
-                out.write(chunk)
-                bar.advance(task, len(chunk))
-        if answer.length:  # read1 reports an early end as if it were the end
-            raise _UnusableError(f"broken off {answer.length} bytes early")
-    return began
+                output.write(chunk)
+                progress.advance(task, len(chunk))
+        if response.length:  # read1 does not report an incomplete response
+            raise _FetchError(f"interrupted {response.length} bytes early")
+    return offset

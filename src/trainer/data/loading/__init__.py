@@ -1,1 +1,1 @@
-"""Batches: splits, sampling, augmentation, prefetching and device placement."""
+"""Splits, sampling, augmentation, prefetching and device placement of batches."""

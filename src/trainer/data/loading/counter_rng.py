@@ -1,4 +1,4 @@
-"""Randomness that data alone decide on: no global state, so nothing else in a run can shift it."""
+"""Counter-based random numbers from seeds alone, independent of PyTorch's global random state."""
 
 from functools import cached_property
 from zlib import crc32
@@ -7,18 +7,19 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-# of SplitMix64, as signed numbers: PyTorch's int64 wraps around
-_STEP, _FIRST, _SECOND = (number - 2**64 for number in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+# constants of SplitMix64 as signed numbers, because PyTorch's int64 wraps around
+_GOLDEN_GAMMA, _MIX_MULTIPLIER_1, _MIX_MULTIPLIER_2 = (
+    number - 2**64 for number in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+)
 
 
-class Draws:
-    """Random numbers for each example of a batch, which depend on seed, epoch and example alone.
+class BatchRNG:
+    """Random numbers for each example of a batch, from seeds and example index alone.
 
-    So an example is changed in the same way whatever stands beside it in its batch, on every device and in any
-    number of processes.
+    An example is changed in the same way in every batch, on every device and in any number of processes.
 
     Args:
-        rows: Number of each example in its data set (batch,), on the device that the numbers are wanted on.
+        rows: Index of each example in its data set (batch,), on the device of the random numbers.
         seeds: Any integers, e.g. the run's seed and the epoch.
 
     Source:
@@ -26,49 +27,47 @@ class Draws:
     """
 
     def __init__(self, rows: Tensor, *seeds: int) -> None:
-        self._rows, self._seeds, self._drawn = rows, seeds, 0
+        self._rows = rows
+        self._seeds = seeds
+        self._count = 0
 
     @cached_property
-    def _streams(self) -> Tensor:  # made when something is drawn: many a data set is not augmented
-        return _mixed(self._rows.long() * _STEP + _number("draws", *self._seeds))
+    def _streams(self) -> Tensor:  # computed at the first use: many data sets have no augmentation
+        return _mix64(self._rows.long() * _GOLDEN_GAMMA + _derive_seed("draws", *self._seeds))
 
     def uniform(self, *shape: int) -> Tensor:
-        """The next numbers, evenly spread over [0, 1) in steps of 2^-24.
-
-        Shapes:
-            returns: (batch, *shape)
-        """
+        """Return the next numbers (batch, *shape), uniform in [0, 1) in steps of 2^-24."""
         count = int(np.prod(shape, dtype=int))
-        places = torch.arange(self._drawn + 1, self._drawn + 1 + count, device=self._streams.device)
-        self._drawn += count
-        bits = _mixed(self._streams[:, None] + places * _STEP)  # (batch, count)
-        return (_shifted(bits, 40).float() * 2**-24).view(len(bits), *shape)
+        counters = torch.arange(self._count + 1, self._count + 1 + count, device=self._streams.device)
+        self._count += count
+        bits = _mix64(self._streams[:, None] + counters * _GOLDEN_GAMMA)  # (batch, count)
+        return (_shift_right(bits, 40).float() * 2**-24).view(len(bits), *shape)
 
 
-def generator_for(purpose: str, *seeds: int) -> Generator:
-    """A random generator of its own for each purpose and each row of seeds.
+def make_generator(purpose: str, *seeds: int) -> Generator:
+    """Return an independent random generator for each purpose and sequence of seeds.
 
     Args:
-        purpose: A word, so that two uses of one seed have nothing in common.
+        purpose: Text that separates different uses of one seed.
         *seeds: Any integers.
     """
-    return Generator().manual_seed(_number(purpose, *seeds))
+    return Generator().manual_seed(_derive_seed(purpose, *seeds))
 
 
-def _number(purpose: str, *seeds: int) -> int:
-    """63 random bits."""
-    # the length counts: SeedSequence takes (5,) and (5, 0) for the same
-    words = [crc32(purpose.encode()), len(seeds), *(seed % 2**64 for seed in seeds)]
-    return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
+def _derive_seed(purpose: str, *seeds: int) -> int:
+    """Return 63 random bits."""
+    # the length is included because SeedSequence is the same for (5,) and (5, 0)
+    entropy = [crc32(purpose.encode()), len(seeds), *(seed % 2**64 for seed in seeds)]
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _mixed(numbers: Tensor) -> Tensor:
-    """SplitMix64's last step: 64 bits that look random, of any 64 bits."""
-    numbers = (numbers ^ _shifted(numbers, 30)) * _FIRST
-    numbers = (numbers ^ _shifted(numbers, 27)) * _SECOND
-    return numbers ^ _shifted(numbers, 31)
+def _mix64(numbers: Tensor) -> Tensor:
+    """Apply the output function of SplitMix64."""
+    numbers = (numbers ^ _shift_right(numbers, 30)) * _MIX_MULTIPLIER_1
+    numbers = (numbers ^ _shift_right(numbers, 27)) * _MIX_MULTIPLIER_2
+    return numbers ^ _shift_right(numbers, 31)
 
 
-def _shifted(numbers: Tensor, bits: int) -> Tensor:
-    """To the right, with zeros from the left."""
+def _shift_right(numbers: Tensor, bits: int) -> Tensor:
+    """Shift right and fill with zeros."""
     return (numbers >> bits) & (2 ** (64 - bits) - 1)

@@ -1,4 +1,4 @@
-"""Where the examples of a split are held: on the GPU that trains, if there is room and batches can be made there."""
+"""Placement of stored examples on the training GPU, or in main memory if they do not fit."""
 
 import logging
 from typing import Any
@@ -10,44 +10,44 @@ from torch import Tensor
 from trainer.data.loading.split import Split
 from trainer.data.loading.tensor_loader import TensorLoader
 
-SHARE = 0.25  # of a GPU's free memory that the examples of one split may take
+MAX_GPU_MEMORY_FRACTION = 0.25  # of a GPU's free memory, for the examples of one split
 
 log = logging.getLogger(__name__)
 
 
-def loader_near(split: Split, trainer: Trainer | None, **how: Any) -> TensorLoader:
-    """A loader of examples that holds them as near to the network as can be: on the GPU that trains, or in memory.
+def make_loader(split: Split, trainer: Trainer | None, **options: Any) -> TensorLoader:
+    """Return a loader that stores the examples on the training GPU if possible, else in main memory.
 
-    Texts stay in memory: to cut each batch to its longest one, a GPU would have to be waited for. So do examples that
-    would take too much of its memory, or whose batches cannot be made there, as a `prepare` or an `augment` of a
-    user's own may know of the CPU alone; of these two a line in the log says so.
+    Texts stay in memory, because cutting each batch to its longest text would synchronize with the GPU. Examples that
+    are too large, or whose batches cannot be made on the GPU, stay in memory, too; the reason is logged.
 
     Args:
-        split: The examples, in memory.
-        trainer: Says which of how many processes this is, and where its network is; None where nothing is trained.
-        how: Further arguments of `TensorLoader`.
+        split: Examples in main memory.
+        trainer: Trainer with the rank and the device; None without a training.
+        options: Further arguments of `TensorLoader`.
     """
 
     def loader(inputs: Tensor, targets: Tensor, device: torch.device | str = "cpu") -> TensorLoader:
-        return TensorLoader(inputs, targets, device=device, **how)
+        return TensorLoader(inputs, targets, device=device, **options)
 
     if trainer is None:
         return loader(*split)
-    how |= {"rank": trainer.global_rank, "world_size": trainer.world_size}
-    wanted = trainer.strategy.root_device
-    if wanted.type == "mps" and split.targets.dtype == torch.float64:
+    options |= {"rank": trainer.global_rank, "world_size": trainer.world_size}
+    device = trainer.strategy.root_device
+    if device.type == "mps" and split.targets.dtype == torch.float64:
         split = split._replace(targets=split.targets.float())  # Apple's GPUs have no float64
-    if wanted.type != "cuda" or how["lengths"] is not None:
+    if device.type != "cuda" or options["lengths"] is not None:
         return loader(*split)
-    size, free = sum(part.numel() * part.element_size() for part in split), torch.cuda.mem_get_info(wanted)[0]
-    if size > SHARE * free:
+    size = sum(tensor.numel() * tensor.element_size() for tensor in split)
+    free, _ = torch.cuda.mem_get_info(device)
+    if size > MAX_GPU_MEMORY_FRACTION * free:
         reason = f"they take {size / 2**20:,.0f} MiB, and {free / 2**20:,.0f} MiB are free there"
     else:
         try:
-            next(iter(loader(split.inputs[:1], split.targets[:1], wanted)))
+            next(iter(loader(split.inputs[:1], split.targets[:1], device)))  # `prepare` may support only the CPU
         except (RuntimeError, TypeError) as error:
-            reason = f"their batches cannot be made there: {str(error).splitlines()[0]}"
+            reason = f"their batches cannot be created there: {str(error).splitlines()[0]}"
         else:
-            return loader(*split, wanted)
-    log.info("examples stay in memory and go to the GPU batch by batch: %s", reason)
+            return loader(*split, device)
+    log.info("examples stay in memory and are copied to the GPU batch by batch: %s", reason)
     return loader(*split)

@@ -1,4 +1,4 @@
-"""Ahead: batches that take long to read are read by worker processes, before they are needed."""
+"""Prefetching of batches by worker processes."""
 
 import os
 import signal
@@ -11,102 +11,96 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from trainer.core.cpu import cores
+from trainer.core.cpu import count_cpus
 from trainer.core.errors import UserError
 
 Workers = int | Literal["auto"]
 Names = Sequence[str]
 
-# a fork is ready at once; what is begun anew, as in a job of a sweep it would be, imports PyTorch first, every epoch
-FORK = "fork" if sys.platform == "linux" else None
-MOST = 16  # workers that are begun unasked; each takes some 100 MB of memory
+# a forked process starts at once; the forkserver of a sweep would import PyTorch in every epoch
+START_METHOD = "fork" if sys.platform == "linux" else None
+MAX_WORKERS = 16  # for "auto"; a worker takes about 100 MB of memory
 
 
-def read_ahead(
+def prefetch_batches(
     read: Callable[[Names], Tensor], batches: Sequence[Names], *, workers: int, prefetch: int, pinned: bool
 ) -> Iterator[Tensor]:
-    """Batches in their order, the same ones whoever reads them.
+    """Yield batches in order, independent of the number of workers.
 
-    Nothing but names goes to a worker, and nothing but the batch comes back, in shared memory. Workers end with the
-    last batch, or when the iterator is dropped.
+    Workers receive file names and return batches in shared memory. They exit after the last batch, or when the iterator
+    is deleted.
 
     Args:
-        read: Reads one batch; a process that was not forked gets it pickled.
-        batches: Names of the files of each.
-        workers: Processes; 0 reads here, each batch when it is asked for.
-        prefetch: Batches that each worker reads before they are asked for.
-        pinned: Whether batches are put where a GPU fetches them from by itself.
+        read: Reads one batch; pickled if processes are not forked.
+        batches: File names of each batch.
+        workers: Number of processes; 0 reads in this process, on demand.
+        prefetch: Number of batches that each worker reads ahead.
+        pinned: Whether batches are stored in pinned memory, for asynchronous copies to a GPU.
 
     Raises:
-        UserError: Raised by `read`, here as in a worker.
-        RuntimeError: A worker was killed; `trainer.core.errors.mendable` knows it.
+        UserError: Raised by `read`, also in a worker.
+        RuntimeError: If a worker was killed; see `trainer.core.errors.to_user_error`.
     """
-    if not workers or len(batches) < 2:  # a worker's unit of work is a batch
+    if not workers or len(batches) < 2:  # a worker reads whole batches
         yield from map(read, batches)
         return
     from torch.utils.data import DataLoader
 
-    with _left_to_the_run(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of more workers than cores, which somebody has asked for; of forks
+    with _block_sigint(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about forks, and about more workers than cores
         loader: Any = DataLoader(
-            _Whole(read),  # type: ignore[arg-type]  # no more is asked of it
+            _BatchDataset(read),  # type: ignore[arg-type]  # __getitem__ is sufficient
             sampler=batches,
-            batch_size=None,  # its sampler names batches, not examples
+            batch_size=None,  # the sampler returns batches, not examples
             num_workers=min(workers, len(batches)),
-            multiprocessing_context=FORK,
+            multiprocessing_context=START_METHOD,
             prefetch_factor=prefetch,
             pin_memory=pinned,
-            generator=torch.Generator(),  # else it draws a number from the run's own, which dropout would miss
+            generator=torch.Generator(),  # otherwise the global generator would advance
         )
-        ahead = iter(loader)
-    for left in reversed(range(len(batches))):
+        iterator = iter(loader)
+    for remaining in reversed(range(len(batches))):
         try:
-            batch = next(ahead)
-        except (ConnectionError, EOFError) as error:  # PyTorch looks whether one has ended, and may look too early
-            raise RuntimeError("DataLoader worker was killed while it handed over a batch") from error
-        if not left or isinstance(batch, UserError):
-            del ahead  # ends the workers: who has the last batch does not ask for another
+            batch = next(iterator)
+        except (ConnectionError, EOFError) as error:  # raised before PyTorch detects the killed worker
+            raise RuntimeError("DataLoader worker was killed while it returned a batch") from error
+        if not remaining or isinstance(batch, UserError):
+            del iterator  # stops the workers; the consumer may not request another batch
         if isinstance(batch, UserError):
             raise batch
         yield batch
 
 
-def workers_for(workers: Workers, processes: int) -> int:
-    """How many processes read ahead; unasked, one for each core of this run but the one that trains.
+def resolve_num_workers(workers: Workers, processes: int) -> int:
+    """Return the number of worker processes; `"auto"` is one per core of this run except one for training.
 
     Args:
-        workers: As asked for.
-        processes: In which the run trains on this machine, each with workers of its own.
+        workers: Configured number.
+        processes: Number of training processes on this machine, each with its own workers.
     """
     if workers != "auto":
         return workers
-    share = os.environ.get("OMP_NUM_THREADS", "")  # of one process: what a sweep gives each of its jobs
-    mine = min(cores() // processes, int(share) if share.isdigit() else cores())
-    return max(0, min(MOST, mine - 1))
+    threads = os.environ.get("OMP_NUM_THREADS", "")  # cores per process, set by sweeps for their jobs
+    cores = min(count_cpus() // processes, int(threads) if threads.isdigit() else count_cpus())
+    return max(0, min(MAX_WORKERS, cores - 1))
 
 
-class _Whole:
-    """Whole batches by the names of their files.
-
-    Args:
-        read: See `read_ahead`.
-    """
-
+class _BatchDataset:
     def __init__(self, read: Callable[[Names], Tensor]) -> None:
         self.read = read
 
     def __getitem__(self, names: Names) -> Tensor | UserError:
         try:
             return self.read(names)
-        except UserError as error:  # raised by a worker it would come with its traceback
+        except UserError as error:  # returned, as a raised one would arrive with the worker's traceback as its message
             return error
 
 
 @contextmanager
-def _left_to_the_run() -> Iterator[None]:
-    """Processes begun within do not see Ctrl-C, which reaches all of a terminal: the run saves, then ends them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _block_sigint() -> Iterator[None]:
+    """Start processes that ignore Ctrl-C, which a terminal sends to all: the run saves and then stops them."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -1,61 +1,64 @@
-"""The order in which the examples of an epoch are read."""
+"""Order of the examples in an epoch."""
 
 import torch
 from torch import Generator, Tensor
 
-BYTES_AT_ONCE = {"cpu": 2**19, "cuda": 2**22}  # of stored inputs: an operation costs little then; a GPU is kept busy
-POOL = 50  # batches among which examples of like length are put together: short ones then need not wait for long ones
+CHUNK_BYTES = {"cpu": 2**19, "cuda": 2**22}  # of stored inputs that are prepared together
+POOL_BATCHES = 50  # batches per pool within which examples are sorted by length
 
 
-def epoch_order(rows: int, batch: int, random: Generator | None, lengths: Tensor | None, repeats: int = 1) -> Tensor:
-    """All rows, each `repeats` times, and between two times all others.
+def sample_epoch_indices(
+    rows: int, batch: int, random: Generator | None, lengths: Tensor | None, repeats: int = 1
+) -> Tensor:
+    """Return all row indices `repeats` times, one complete pass after the other.
 
     Args:
-        rows: How many there are.
-        batch: Rows that are read at a time, all processes together.
-        random: Shuffles the rows; without it they come as they stand.
-        lengths: Of each row (rows,), where they differ. Batches are then made of rows of like length: unshuffled, of
-            all rows sorted; shuffled, within pools of `POOL` batches, which are then read in random order.
-        repeats: How often each row comes.
+        rows: Number of rows.
+        batch: Batch size of all processes together.
+        random: Generator that shuffles the rows; None keeps their order.
+        lengths: Length of each row (rows,), or None. Batches then contain rows of similar length: without shuffling,
+            all rows are sorted; with shuffling, pools of `POOL_BATCHES` batches are sorted, and the batches shuffled.
+        repeats: Number of passes.
     """
-    return torch.cat([_each_once(rows, batch, random, lengths) for _ in range(repeats)])
+    return torch.cat([_sample_pass(rows, batch, random, lengths) for _ in range(repeats)])
 
 
-def batches_at_once(inputs: Tensor, batch_size: int, lengths: Tensor | None) -> int:
-    """How many batches are made ready together, on the device that holds the inputs."""
-    if lengths is not None:  # each is cut to its longest example
+def compute_batches_per_chunk(inputs: Tensor, batch_size: int, lengths: Tensor | None) -> int:
+    """Return the number of batches to prepare together, for few operations of sufficient size on the device."""
+    if lengths is not None:  # each batch is cut to its longest example
         return 1
-    return max(1, BYTES_AT_ONCE[inputs.device.type] // max(1, batch_size * inputs[:1].numel() * inputs.element_size()))
+    return max(1, CHUNK_BYTES[inputs.device.type] // max(1, batch_size * inputs[:1].numel() * inputs.element_size()))
 
 
-def _each_once(rows: int, batch: int, random: Generator | None, lengths: Tensor | None) -> Tensor:
+def _sample_pass(rows: int, batch: int, random: Generator | None, lengths: Tensor | None) -> Tensor:
     order = torch.arange(rows) if random is None else torch.randperm(rows, generator=random)
     if lengths is None:
         return order
     if random is None:
         return lengths.argsort(stable=True)
-    pools = torch.split(order, POOL * batch)
-    like = torch.cat([pool[lengths[pool].argsort(stable=True)] for pool in pools])
-    whole = rows // batch  # batches; a smaller last one stays the last
-    shuffled = torch.randperm(whole, generator=random)
-    return torch.cat([like[: whole * batch].view(whole, batch)[shuffled].flatten(), like[whole * batch :]])
+    pools = torch.split(order, POOL_BATCHES * batch)
+    ordered = torch.cat([pool[lengths[pool].argsort(stable=True)] for pool in pools])
+    full_batches = rows // batch  # a smaller last batch stays the last
+    shuffled = torch.randperm(full_batches, generator=random)
+    size = full_batches * batch
+    return torch.cat([ordered[:size].view(full_batches, batch)[shuffled].flatten(), ordered[size:]])
 
 
-def share(order: Tensor, rank: int, world_size: int, *, even: bool) -> Tensor:
-    """What one of several processes reads: every `world_size`-th row, from the start again where all must read alike.
+def shard(order: Tensor, rank: int, world_size: int, *, even: bool) -> Tensor:
+    """Return every `world_size`-th row, for one of several processes.
 
     Args:
-        order: Of all rows.
-        rank: Of the process.
+        order: Row indices of all processes.
+        rank: Rank of the process.
         world_size: Number of processes.
-        even: Whether all read equally many rows.
+        even: Whether all processes read equally many rows; the first rows are then repeated at the end.
     """
     if world_size == 1:
         return order
-    mine = shared(len(order), rank, world_size, even=even)
-    return order[(rank + world_size * torch.arange(mine)) % len(order)]
+    size = shard_size(len(order), rank, world_size, even=even)
+    return order[(rank + world_size * torch.arange(size)) % len(order)]
 
 
-def shared(rows: int, rank: int, world_size: int, *, even: bool) -> int:
-    """How many of so many rows one of several processes reads: see `share`."""
+def shard_size(rows: int, rank: int, world_size: int, *, even: bool) -> int:
+    """Return the number of rows in the shard of a process; see `shard`."""
     return -(-rows // world_size) if even else len(range(rank, rows, world_size))

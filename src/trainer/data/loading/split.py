@@ -1,4 +1,4 @@
-"""Splits: the examples of training, validation and test, and how one set is cut into them."""
+"""Training, validation and test splits of a data set."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -7,108 +7,108 @@ import torch
 from torch import Tensor
 
 from trainer.core.errors import UserError, did_you_mean
-from trainer.data.loading.counter_rng import generator_for
+from trainer.data.loading.counter_rng import make_generator
 
 Stage = Literal["train", "val", "test"]
 
 
 class Split(NamedTuple):
-    """Examples as stored: inputs (examples, ...), targets (examples,) classes or (examples, values)."""
+    """Stored examples: inputs (examples, ...), and targets (examples,) as classes or (examples, values)."""
 
     inputs: Tensor
     targets: Tensor
 
 
-def cut(examples: Split, *sizes: int, seed: int) -> list[Split]:
-    """Shuffle examples once and cut them: one part for each of `sizes`, and the rest last.
+def random_split(examples: Split, *sizes: int, seed: int) -> list[Split]:
+    """Shuffle examples and split them into parts of the given sizes, and the rest.
 
     Args:
-        examples: What to cut.
+        examples: Examples to split.
         sizes: Number of examples in each part but the last.
-        seed: Of the shuffle; the same cut for every run, so that runs compare.
+        seed: Seed of the shuffle.
 
     Raises:
-        UserError: A part would be empty, or there are too few examples; says how many there are.
+        UserError: If a part would be empty.
     """
     if min(sizes) < 1 or sum(sizes) >= len(examples.targets):
         raise UserError(
-            f"data: {len(examples.targets)} examples cannot be cut into parts of {', '.join(map(str, sizes))} and "
-            "a rest to train on; change the sizes or shares of the splits"
+            f"data: {len(examples.targets)} examples cannot be split into parts of {', '.join(map(str, sizes))} and "
+            "a rest for training; change the sizes or fractions of the splits"
         )
-    order = torch.randperm(len(examples.targets), generator=generator_for("cut", seed))
+    order = torch.randperm(len(examples.targets), generator=make_generator("cut", seed))
     parts = torch.split(order, [*sizes, len(order) - sum(sizes)])
     return [Split(examples.inputs[rows], examples.targets[rows]) for rows in parts]
 
 
-def cut_each(targets: Tensor, *shares: float, seed: int) -> list[Tensor]:
-    """Cut each class as `cut` does all examples, so that it has its share of every part.
+def stratified_split(targets: Tensor, *fractions: float, seed: int) -> list[Tensor]:
+    """Split each class at random, so that every part has the same proportions of classes.
 
     Args:
         targets: Classes of the examples (examples,).
-        shares: Of each class, rounded, but one example at least; the rest comes last.
-        seed: Of the shuffle.
+        fractions: Fraction of each class in each part but the last, rounded, at least one example.
+        seed: Seed of the shuffle.
 
     Returns:
-        list[Tensor]: Numbers of the examples of each part, in their order.
+        list[Tensor]: Sorted example indices of each part.
 
     Raises:
-        UserError: A class has too few examples.
+        UserError: If a class has too few examples.
     """
-    parts: list[list[Tensor]] = [[] for _ in (*shares, 1)]
-    for number in sorted({*targets.tolist()}):
-        rows = (targets == number).nonzero().flatten()
-        sizes = [max(1, round(share * len(rows))) for share in shares]
+    parts: list[list[Tensor]] = [[] for _ in (*fractions, 1)]
+    for index in sorted({*targets.tolist()}):
+        rows = (targets == index).nonzero().flatten()
+        sizes = [max(1, round(fraction * len(rows))) for fraction in fractions]
         if sum(sizes) >= len(rows):
             raise UserError(
-                f"data: one class has {len(rows)} examples alone, which cannot be cut into parts of "
-                f"{', '.join(map(str, sizes))} and a rest to train on; add some, or leave that class out"
+                f"data: one class has only {len(rows)} examples, which cannot be split into parts of "
+                f"{', '.join(map(str, sizes))} and a rest for training; add some, or leave that class out"
             )
-        order = rows[torch.randperm(len(rows), generator=generator_for("cut", seed, number))]
-        for part, piece in zip(parts, torch.split(order, [*sizes, len(rows) - sum(sizes)]), strict=True):
-            part.append(piece)
+        order = rows[torch.randperm(len(rows), generator=make_generator("cut", seed, index))]
+        for part, class_rows in zip(parts, torch.split(order, [*sizes, len(rows) - sum(sizes)]), strict=True):
+            part.append(class_rows)
     return [torch.cat(part).sort().values for part in parts]
 
 
-def chosen(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """The names of classes, if they can stand together.
+def validate_classes(names: Sequence[str], available: Sequence[str]) -> tuple[str, ...]:
+    """Return the class names as a tuple.
 
     Raises:
-        UserError: One is not known or comes twice, or there are fewer than two.
+        UserError: If a name is unknown or a duplicate, or there are fewer than two.
     """
     for name in names:
-        if name not in known:
-            raise UserError(f"data.classes: no class '{name}'{did_you_mean(name, known)}")
+        if name not in available:
+            raise UserError(f"data.classes: no class '{name}'{did_you_mean(name, available)}")
     if len(names) < 2 or len({*names}) < len(names):
-        raise UserError(f"data.classes: {[*names]} is not a list of two classes or more, each named once")
+        raise UserError(f"data.classes: {[*names]} is invalid; expected two or more different classes")
     return tuple(names)
 
 
-def of_classes(examples: Split, classes: Sequence[int]) -> Split:
-    """The examples of these classes alone, in their order; the classes are numbered anew, as they are listed."""
-    same = examples.targets[:, None] == torch.tensor(classes)  # (examples, classes)
-    kept = same.any(1)
-    inputs = examples.inputs if kept.all() else examples.inputs[kept]  # all of them need no copy
-    return Split(inputs, same[kept].int().argmax(1))
+def select_classes(examples: Split, classes: Sequence[int]) -> Split:
+    """Return the examples of some classes, in order; classes are renumbered as listed."""
+    matches = examples.targets[:, None] == torch.tensor(classes)  # (examples, classes)
+    is_selected = matches.any(1)
+    inputs = examples.inputs if is_selected.all() else examples.inputs[is_selected]  # avoid a copy of all examples
+    return Split(inputs, matches[is_selected].int().argmax(1))
 
 
-def first_of_each(examples: Split, size: int, classes: int) -> Split:
-    """The first examples, equally many of each class: few labels, fairly dealt.
+def take_per_class(examples: Split, size: int, classes: int) -> Split:
+    """Return the first `size` examples with equally many of each class.
 
     Args:
-        examples: Shuffled, as `cut` leaves them; a smaller size then takes some of what a larger one takes.
-        size: How many in all.
+        examples: Examples, shuffled by `random_split`; a smaller size then returns a subset.
+        size: Number of examples in all classes together.
         classes: Number of classes.
 
     Raises:
-        UserError: `size` cannot be dealt out evenly, or a class has too few examples.
+        UserError: If `size` is not a multiple of `classes`, or a class has too few examples.
     """
     if size < 1 or size % classes:
         raise UserError(f"data.train_size: {size} is not a multiple of the {classes} classes")
-    each = torch.stack([(examples.targets == number).cumsum(0) for number in range(classes)])  # (classes, examples)
-    if each[:, -1].min() < size // classes:
+    per_class = size // classes
+    counts = torch.stack([(examples.targets == index).cumsum(0) for index in range(classes)])  # (classes, examples)
+    if (available := int(counts[:, -1].min())) < per_class:
         raise UserError(
-            f"data.train_size: {size} needs {size // classes} of each class, but of one there are "
-            f"{int(each[:, -1].min())} to train on; take fewer"
+            f"data.train_size: {size} needs {per_class} of each class, but one has only {available} training examples"
         )
-    rank = each.gather(0, examples.targets[None])[0]  # how many of its class there are up to each example
-    return Split(examples.inputs[rank <= size // classes], examples.targets[rank <= size // classes])
+    is_selected = counts.gather(0, examples.targets[None])[0] <= per_class
+    return Split(examples.inputs[is_selected], examples.targets[is_selected])

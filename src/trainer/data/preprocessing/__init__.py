@@ -1,5 +1,5 @@
-"""From a user's files to what a network takes: one file for each kind of data, used in training and in prediction.
+"""Conversion of user files to network inputs, one module per kind of data.
 
-A data set has one as its attribute `preprocessing`, whole after `setup`. Its state goes into every checkpoint, and a
-model that is loaded from there reads raw files by it, with no data set at hand.
+Training and prediction use the same preprocessing: a checkpoint contains its state, so that a model can read files
+without the data set.
 """

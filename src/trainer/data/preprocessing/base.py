@@ -1,4 +1,4 @@
-"""Preprocessing: what every kind of it can do, and how it goes into a checkpoint and comes back."""
+"""Base class of preprocessing, with its state for checkpoints."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -11,20 +11,20 @@ from typing import Any, NamedTuple, TypeVar
 from torch import Tensor
 
 from trainer.core.errors import UserError
-from trainer.data.io.directory_walk import files_of
+from trainer.data.io.directory_walk import list_files
 
-Thing = TypeVar("Thing")
+Item = TypeVar("Item")
 OPTION = {"option": True}
 
 
 class Examples(NamedTuple):
-    """Some examples of a user's files, in their order.
+    """Examples of user files, in order.
 
     Args:
-        sources: The file of each.
-        rows: The line it ends on, counted from 1; None where a file is one example.
-        inputs: As they are stored, before `prepare`: (examples, ...).
-        facts: What is shown beside the predictions, by name, one entry an example.
+        sources: File of each example.
+        rows: Line on which each example ends, counted from 1; None if a file is one example.
+        inputs: Stored inputs (examples, ...), see `Preprocessing.prepare`.
+        facts: Values to print with the predictions, by name, one per example.
     """
 
     sources: list[str]
@@ -35,67 +35,71 @@ class Examples(NamedTuple):
 
 @dataclass(frozen=True)
 class Preprocessing(ABC):
-    """A frozen dataclass whose fields are plain containers and tensors: they are its state.
+    """A frozen dataclass whose fields, plain containers and tensors, are its state.
 
-    A field with the metadata `OPTION` may be set for a prediction; it is in the state only where training has set it.
+    Fields with the metadata `OPTION` can be set for a prediction; the state contains them only if they differ from the
+    default.
     """
 
     @abstractmethod
     def prepare(self, inputs: Tensor) -> Tensor:
-        """Make stored inputs into what the network takes: (batch, ...) -> (batch, *spec.shape)."""
+        """Convert stored inputs to network inputs: (batch, ...) -> (batch, *spec.shape)."""
 
     @abstractmethod
-    def read(self, files: Iterable[Path], at_once: int) -> Iterator[Examples]:
-        """Read a user's files, at most `at_once` examples at a time; no more of them are held in memory.
+    def read(self, files: Iterable[Path], batch_size: int) -> Iterator[Examples]:
+        """Read user files in batches of at most `batch_size` examples.
 
         Raises:
-            UserError: A file or a line is not what it should be; names it.
+            UserError: If a file or a line is invalid.
         """
 
-    def in_units(self, outputs: Tensor, examples: Examples) -> Tensor:
-        """Values (batch, values) as a user knows them, of what the network says of these examples."""
+    def to_original_units(self, outputs: Tensor, examples: Examples) -> Tensor:
+        """Convert network outputs (batch, values) for these examples to the units of the files."""
         return outputs
 
     def state(self) -> dict[str, Any]:
-        """Its own class and its fields, for `restored`."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        usual = {each.name: each.default for each in fields(self) if each.metadata == OPTION}
-        kept = {name: value for name, value in values.items() if name not in usual or value != usual[name]}
-        return {"_target_": f"{type(self).__module__}.{type(self).__qualname__}", **kept}
+        """Return class and fields, for `restore_preprocessing`."""
+        values = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.metadata != OPTION or getattr(self, field.name) != field.default
+        }
+        return {"_target_": f"{type(self).__module__}.{type(self).__qualname__}", **values}
 
 
-def restored(state: dict[str, Any]) -> Preprocessing:
-    """The preprocessing of a state whose `_target_` is trusted."""
-    made: Preprocessing = resolve_name(state["_target_"])(**{k: v for k, v in state.items() if k != "_target_"})
-    return made
+def restore_preprocessing(state: dict[str, Any]) -> Preprocessing:
+    """Return the preprocessing of a state whose `_target_` is trusted."""
+    values = {**state}
+    preprocessing: Preprocessing = resolve_name(values.pop("_target_"))(**values)
+    return preprocessing
 
 
-def in_parts(things: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
-    """So many at a time, the last part may be smaller (`itertools.batched` is of Python 3.12)."""
-    ahead = iter(things)
-    while part := list(islice(ahead, size)):
-        yield part
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield lists of `size` items; the last one may be smaller (`itertools.batched` requires Python 3.12)."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
 
 
-def files_in(
-    paths: Iterable[Path], endings: tuple[str, ...], wanted: Callable[[Path], bool] | None = None
+def iter_files(
+    paths: Iterable[Path], endings: tuple[str, ...], is_selected: Callable[[Path], bool] | None = None
 ) -> Iterator[Path]:
-    """Yield the files themselves and, of a directory, those that are wanted, in the order of their names.
+    """Yield files, and the selected files of directories, sorted by name.
 
     Args:
         paths: Files and directories.
-        endings: Of the names of wanted files.
-        wanted: Returns whether a file in a directory is wanted. Defaults to those with one of the endings.
+        endings: Name endings of the files to select.
+        is_selected: Returns whether a file in a directory is selected. Defaults to a check of `endings`.
 
     Raises:
-        UserError: There is no such file, or a directory has none.
+        UserError: If a path does not exist, or a directory has no such file.
     """
     for path in paths:
         if path.is_dir():
-            found = files_of(path, wanted or (lambda file: file.name.lower().endswith(endings)))
-            if not found:
-                raise UserError(f"{path}: no file in it that ends in {' or '.join(endings)}")
-            yield from found
+            files = list_files(path, is_selected or (lambda file: file.name.lower().endswith(endings)))
+            if not files:
+                raise UserError(f"{path}: no files ending in {' or '.join(endings)}")
+            yield from files
         elif path.exists():
             yield path
         else:

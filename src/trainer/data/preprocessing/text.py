@@ -1,4 +1,4 @@
-"""Texts: words become their numbers in the vocabulary of the training."""
+"""Conversion of texts to tokens of the training vocabulary."""
 
 import gzip
 import logging
@@ -12,35 +12,34 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from trainer.core.errors import UserError
-from trainer.core.spec import PADDING
-from trainer.data.io.csv_file import csv_parts
-from trainer.data.io.csv_header import ADD_NAMES, check_header
+from trainer.core.spec import PADDING_INDEX
+from trainer.data.io.csv_file import read_csv_chunks
+from trainer.data.io.csv_header import ADD_HEADER_HINT, check_header
 from trainer.data.io.review_files import read_text
-from trainer.data.io.tokenization import RULES, Keep, encode, is_empty, tokenizer
-from trainer.data.preprocessing.base import Examples, Preprocessing, files_in, in_parts
+from trainer.data.io.tokenization import TOKENIZER_RULES, Keep, build_tokenizer, encode, is_empty
+from trainer.data.preprocessing.base import Examples, Preprocessing, batched, iter_files
+from trainer.data.preprocessing.tabular import TABLE_EXTENSIONS
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 log = logging.getLogger(__name__)
 
-TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
-
-Line = tuple[str, int | None, str]  # file, line from 1 or None, text
+TextLine = tuple[str, int | None, str]  # file, line from 1 or None, text
 
 
 @dataclass(frozen=True)
-class Texts(Preprocessing):
-    """What is stored are rows of numbers of words (texts, max_length), with padding behind the shorter ones.
+class TextPreprocessing(Preprocessing):
+    """Stored inputs are rows of tokens (texts, max_length), padded at the end.
 
     Args:
-        vocabulary: The words by their number, with line breaks between them: one text is saved and copied at once.
-        max_length: Words that are kept of a text.
-        keep: Whether these are at its `"start"` or at its `"end"`.
-        text_column: Of a CSV file: name or number.
-        header: Whether its first line names the columns.
-        delimiter: Between its cells.
-        rules: How texts were cut into words; other ones are warned of.
+        vocabulary: Words by token index, joined by line breaks (one string is faster to save and copy than many).
+        max_length: Maximum number of words per text.
+        keep: Whether the `"start"` or the `"end"` of a longer text is used.
+        text_column: Name or index of the text column of CSV files.
+        header: Whether the first line of CSV files contains the column names.
+        delimiter: Delimiter of CSV files.
+        rules: Tokenizer rules of the training; other rules at prediction cause a warning.
     """
 
     vocabulary: str
@@ -49,54 +48,56 @@ class Texts(Preprocessing):
     text_column: str | int = 0
     header: bool = True
     delimiter: str = ","
-    rules: str = RULES
+    rules: str = TOKENIZER_RULES
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Cut tokens to the longest text of the batch: (batch, max_length) -> (batch, time)."""
-        longest = int((inputs != PADDING).any(0).sum())
+        longest = int((inputs != PADDING_INDEX).any(0).sum())
         return inputs[:, :longest].long()
 
-    def read(self, files: Iterable[Path], at_once: int) -> Iterator[Examples]:
-        """A text from each filled line of a file, from each file of a directory, from each row of a CSV file."""
-        if self.rules != RULES:
-            log.warning("texts were cut into words by other rules in training: %s; here: %s", self.rules, RULES)
-        for some in in_parts(self._texts(files, at_once), at_once):
-            sources, rows, texts = zip(*some, strict=True)
-            yield Examples([*sources], [*rows], self.stored(texts))
+    def read(self, files: Iterable[Path], batch_size: int) -> Iterator[Examples]:
+        """Yield one text per non-empty line of a text file, per file of a directory, or per row of a CSV file."""
+        if self.rules != TOKENIZER_RULES:
+            log.warning("training used other tokenizer rules: %s; now: %s", self.rules, TOKENIZER_RULES)
+        for batch in batched(self._read_texts(files, batch_size), batch_size):
+            sources, rows, texts = zip(*batch, strict=True)
+            yield Examples([*sources], [*rows], self.encode_texts(texts))
 
-    def stored(self, texts: Iterable[str]) -> Tensor:
-        """Any texts as rows of numbers (texts, max_length)."""
-        return encode([*texts], self._tokenizer).rows(self.max_length, self.keep)
+    def encode_texts(self, texts: Iterable[str]) -> Tensor:
+        """Encode texts as padded rows of tokens (texts, max_length)."""
+        return encode([*texts], self._tokenizer).pad(self.max_length, self.keep)
 
     @cached_property
     def _tokenizer(self) -> "Tokenizer":
-        return tokenizer(self.vocabulary.split("\n"))
+        return build_tokenizer(self.vocabulary.split("\n"))
 
-    def _texts(self, paths: Iterable[Path], at_once: int) -> Iterator[Line]:
+    def _read_texts(self, paths: Iterable[Path], batch_size: int) -> Iterator[TextLine]:
         for path in paths:
             if path.is_dir():
-                for file in files_in([path], (".txt",)):
+                for file in iter_files([path], (".txt",)):
                     yield str(file), None, read_text(file)
                 continue
-            [file] = files_in([path], ())
-            yield from self._rows(file, at_once) if file.name.lower().endswith(TABLES) else lines_of(file)
+            [file] = iter_files([path], ())
+            is_table = file.name.lower().endswith(TABLE_EXTENSIONS)
+            yield from self._read_rows(file, batch_size) if is_table else read_lines(file)
 
-    def _rows(self, file: Path, at_once: int) -> Iterator[Line]:
-        for number, part in enumerate(csv_parts(file, header=self.header, delimiter=self.delimiter, rows=at_once)):
-            if number == 0 and isinstance(self.text_column, int):
-                check_header(part, {}, ADD_NAMES)
-            column = part.index("column of texts", self.text_column)
-            for row, text in enumerate(part.cells(column)):
+    def _read_rows(self, file: Path, batch_size: int) -> Iterator[TextLine]:
+        chunks = read_csv_chunks(file, header=self.header, delimiter=self.delimiter, rows=batch_size)
+        for index, chunk in enumerate(chunks):
+            if index == 0 and isinstance(self.text_column, int):
+                check_header(chunk, {}, ADD_HEADER_HINT)
+            column = chunk.index("text column", self.text_column)
+            for row, text in enumerate(chunk.cells(column)):
                 if is_empty(text):
-                    raise UserError(f"{part.where(row, column)}: the text is empty; take the row out of the file")
-                yield str(file), part.lines[row], text
+                    raise UserError(f"{chunk.locate(row, column)}: the text is empty; remove the row from the file")
+                yield str(file), chunk.lines[row], text
 
 
-def lines_of(file: Path) -> Iterator[Line]:
-    """The filled lines of a text file in UTF-8, unpacked where its name ends in .gz.
+def read_lines(file: Path) -> Iterator[TextLine]:
+    """Yield the non-empty lines of a UTF-8 text file (gzip if its name ends in .gz).
 
     Raises:
-        UserError: It is no such file; says the line.
+        UserError: If the file cannot be read or is not in UTF-8.
     """
     number = 0
     try:
@@ -106,6 +107,6 @@ def lines_of(file: Path) -> Iterator[Line]:
                 if not is_empty(text):
                     yield str(file), number, text
     except UnicodeDecodeError as error:
-        raise UserError(f"{file}, line {number}: not text in UTF-8 ({error}); save it as such") from error
+        raise UserError(f"{file}, line {number}: not UTF-8 text ({error}); save it in UTF-8") from error
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{file}: cannot be read: {error}") from error

@@ -1,4 +1,4 @@
-"""Blocks of convolutions and pooling, sized by the data."""
+"""Blocks of convolutions and pooling."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,7 +11,7 @@ from trainer.model.layers.dense import ACTIVATIONS, Activation
 from trainer.model.layers.max_pool import MaxPool2d
 
 
-def convolution_blocks(
+def make_conv_blocks(
     spec: DataSpec,
     channels: Sequence[int],
     convolutions: int | Sequence[int],
@@ -21,51 +21,50 @@ def convolution_blocks(
     batch_norm: bool,
     activation: Activation,
 ) -> tuple[list[nn.Module], tuple[int, int, int]]:
-    """Layers for images, and the shape (channels, height, width) that they make of one.
+    """Return layers for images, and the shape (channels, height, width) of their output.
 
-    Each block is convolutions, each with (batch norm and) activation, and max-pool by 2 before the last activation:
-    that gives the very same numbers as the usual order, with less work (save for gelu, which is not monotone).
+    A block consists of convolutions, each followed by (batch norm and) activation, with max-pooling by 2 before the
+    last activation: the result equals that of the usual order (except for gelu, which is not monotone), with less work.
 
     Args:
-        spec: The data set's promise: images.
-        channels: Of each block's output.
-        convolutions: In each block: one number for all, or a list.
-        kernel_size: Side of the square convolutions.
-        padding: Whether they keep the size.
-        batch_norm: Whether each is normalised.
-        activation: After each.
+        spec: Specification of the data set: images.
+        channels: Output channels of each block.
+        convolutions: Number of convolutions per block: one number for all, or a list.
+        kernel_size: Side of the square kernels in pixels.
+        padding: Whether convolutions keep the image size.
+        batch_norm: Whether channels are normalized.
+        activation: Activation after each convolution.
 
     Raises:
-        UserError: The images are too small for so many blocks, the lists have different lengths, or `kernel_size` is
-            even where there is padding.
+        UserError: The images are too small, the lists have different lengths, or `kernel_size` is even with padding.
     """
     if padding and kernel_size % 2 == 0:
         raise UserError(f"model.net.kernel_size: {kernel_size} is even and would change the image's size; use 3 or 5")
-    last, height, width = spec.shape
+    counts = _count_convolutions(channels, convolutions)
+    in_channels, height, width = spec.shape
     layers: list[nn.Module] = []
-    for depth, (after, count) in enumerate(zip(channels, _counts(channels, convolutions), strict=True)):
-        lost = 0 if padding else count * (kernel_size - 1)
-        height, width = (height - lost) // 2, (width - lost) // 2
+    for index, (out_channels, count) in enumerate(zip(channels, counts, strict=True)):
+        removed = 0 if padding else count * (kernel_size - 1)
+        height = (height - removed) // 2
+        width = (width - removed) // 2
         if min(height, width) < 1:
-            size = f"{spec.shape[1]}x{spec.shape[2]}"
             raise MismatchError(
-                f"model.net.channels: {depth + 1} blocks make {size} images vanish; use at most {depth} for data "
-                f"'{spec.name}'"
+                f"model.net.channels: {spec.shape[1]}x{spec.shape[2]} images are too small for {index + 1} blocks; "
+                f"use at most {index} for data '{spec.name}'"
             )
-        for source, target in pairwise([last, *[after] * count]):
-            same = kernel_size // 2 if padding else 0
-            layers.append(nn.Conv2d(source, target, kernel_size, padding=same, bias=not batch_norm))
+        for source, target in pairwise([in_channels, *[out_channels] * count]):
+            border = kernel_size // 2 if padding else 0
+            layers.append(nn.Conv2d(source, target, kernel_size, padding=border, bias=not batch_norm))
             if batch_norm:
                 layers.append(nn.BatchNorm2d(target))
             layers.append(ACTIVATIONS[activation]())
         layers.insert(-1, MaxPool2d())
-        last = after
-    return layers, (last, height, width)
+        in_channels = out_channels
+    return layers, (in_channels, height, width)
 
 
-def _counts(channels: Sequence[int], convolutions: int | Sequence[int]) -> list[int]:
-    """Number of convolutions in each block."""
+def _count_convolutions(channels: Sequence[int], convolutions: int | Sequence[int]) -> list[int]:
     counts = [convolutions] * len(channels) if isinstance(convolutions, int) else [*convolutions]
     if len(counts) != len(channels) or min(counts, default=1) < 1:
-        raise UserError(f"model.net.convolutions: {convolutions} is not a number from 1 for each of {[*channels]}")
+        raise UserError(f"model.net.convolutions: {convolutions}; expected a number >= 1 for each of {[*channels]}")
     return counts

@@ -1,11 +1,11 @@
-"""Eager: whether a layer may make its numbers in another way than PyTorch's own, which is made for all cases."""
+"""Check that a layer may use a faster implementation than that of PyTorch, which supports all cases."""
 
 import torch
 from torch import Tensor, nn
 
 
 def is_eager(tensor: Tensor) -> bool:
-    """Whether this is a plain tensor on a CPU, and nobody compiles, exports, traces or transforms its use."""
+    """Return whether this is a plain CPU tensor that is not being compiled, exported, traced or transformed."""
     return (
         not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]

@@ -1,48 +1,48 @@
-"""Texts of unequal length in one batch: vectors of tokens, which of them are real, and what is made of those alone."""
+"""Token embedding, masking and pooling for texts of different lengths in one batch."""
 
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from trainer.core.spec import PADDING
+from trainer.core.spec import PADDING_INDEX
 
-Pooled = Literal["mean", "max"]
+Pooling = Literal["mean", "max"]
 
-# Of the random vectors of tokens. PyTorch's own is 1, beside which the few small steps that a rare word gets are lost
-DEVIATION = 0.05
+# standard deviation of the initial token vectors; with PyTorch's 1 the few small steps of a rare word have no effect
+STD = 0.05
 
 
-def token_vectors(vocabulary_size: int, width: int) -> nn.Embedding:
-    """A small random vector for each token; padding has zeros, and keeps them."""
-    embedding = nn.Embedding(vocabulary_size, width, padding_idx=PADDING)
+def make_token_embedding(vocabulary_size: int, width: int) -> nn.Embedding:
+    """Return an embedding with small random vectors; the vector of padding is always 0."""
+    embedding = nn.Embedding(vocabulary_size, width, padding_idx=PADDING_INDEX)
     with torch.no_grad():
-        embedding.weight *= DEVIATION
+        embedding.weight *= STD
     return embedding
 
 
-def lengths_of(tokens: Tensor) -> Tensor:
-    """How many tokens each text has: (batch, time) -> (batch,). An empty one counts as one token of padding."""
-    return (tokens != PADDING).sum(1).clamp(min=1)
+def count_tokens(tokens: Tensor) -> Tensor:
+    """Return the number of tokens of each text, at least 1: (batch, time) -> (batch,)."""
+    return (tokens != PADDING_INDEX).sum(1).clamp(min=1)
 
 
-def real_steps(lengths: Tensor, time: int) -> Tensor:
-    """Which of `time` steps are real and which padding: (batch,) -> (batch, time)."""
+def make_length_mask(lengths: Tensor, time: int) -> Tensor:
+    """Return a mask of `time` steps that is False at padding: (batch,) -> (batch, time)."""
     return torch.arange(time, device=lengths.device) < lengths[:, None]
 
 
-def pool(states: Tensor, real: Tensor | None, how: Pooled) -> Tensor:
-    """The mean or the greatest of the states at real steps.
+def pool(states: Tensor, mask: Tensor | None, pooling: Pooling) -> Tensor:
+    """Return the mean or the maximum of the states over all steps except padding.
 
     Shapes:
         states: (batch, time, width)
-        real: (batch, time), at least one in each row; None where all are
+        mask: (batch, time), False at padding; None without padding
         returns: (batch, width)
     """
-    if real is None:
-        return states.mean(1) if how == "mean" else states.max(1).values  # amax takes twice as long backwards
-    if how == "max":
-        never = torch.zeros_like(real, dtype=states.dtype).masked_fill(~real, float("-inf"))  # (batch, time)
-        return (states + never[..., None]).max(1).values
-    weights = real.to(states.dtype) / real.sum(1, keepdim=True)  # (batch, time), each row sums to 1
+    if mask is None:
+        return states.mean(1) if pooling == "mean" else states.max(1).values  # the backward pass of amax is slower
+    if pooling == "max":
+        bias = torch.zeros_like(mask, dtype=states.dtype).masked_fill(~mask, float("-inf"))  # (batch, time)
+        return (states + bias[..., None]).max(1).values
+    weights = mask.to(states.dtype) / mask.sum(1, keepdim=True)  # (batch, time), each row sums to 1
     return (weights[:, None] @ states).squeeze(1)

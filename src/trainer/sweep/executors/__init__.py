@@ -1,1 +1,1 @@
-"""Executors of sweep jobs: local processes, Ray and submitit."""
+"""Executors of sweep jobs for local processes, Ray and submitit."""

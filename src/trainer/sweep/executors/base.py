@@ -1,4 +1,4 @@
-"""Engine: what begins jobs, each in a process of its own, and knows when they end. Here that is this machine itself."""
+"""Executor interface and the executor that runs jobs as processes of this machine."""
 
 import os
 import signal
@@ -7,128 +7,119 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
-from trainer.core.cpu import cores
-from trainer.sweep.executors.worker import start
+from trainer.core.cpu import count_cpus
+from trainer.sweep.executors.worker import start_worker
 from trainer.sweep.store.job_store import Job, Ledger
 
 
-class Begun(Protocol):
-    """A job that was begun."""
+class JobHandle(Protocol):
+    """A submitted job."""
 
-    def over(self) -> bool:
-        """Whether it has ended."""
-        ...
+    def done(self) -> bool:
+        """Return whether the job has ended."""
 
-    def end(self) -> tuple[int, str]:
-        """Its exit status, minus the number of the signal that killed it; and why, where the engine lost it."""
-        ...
+    def exit_status(self) -> tuple[int, str]:
+        """Return the exit status, minus the signal number if killed, and the reason if the executor lost the job."""
 
     def stop(self) -> None:
-        """Ask it to save and leave."""
-        ...
+        """Ask the job to save a checkpoint and exit."""
 
     def kill(self) -> None:
-        """End it at once."""
-        ...
+        """Kill the job."""
 
 
-class Engine(Protocol):
-    """Where jobs run."""
+class Executor(Protocol):
+    """Interface of everything that runs jobs."""
 
-    def places(self) -> int:
-        """How many jobs are begun at most before the first of them has ended."""
-        ...
+    def capacity(self) -> int:
+        """Return the maximum number of submitted jobs that have not ended."""
 
-    def begin(self, job: Job, words: Sequence[str]) -> Begun:
-        """Begin a job, which was taken from the ledger, by a command line."""
-        ...
+    def submit(self, job: Job, overrides: Sequence[str]) -> JobHandle:
+        """Start a job that was claimed in the ledger, with a command line."""
 
-    def wait(self, begun: Sequence[Begun], seconds: float) -> None:
-        """Return when one of these jobs has ended, or after some seconds."""
-        ...
+    def wait(self, handles: Sequence[JobHandle], seconds: float) -> None:
+        """Return when one of the jobs has ended, or after a timeout."""
 
     def close(self) -> None:
-        """No job is begun any more, and none is left."""
-        ...
+        """Release resources. Called after the last job has finished."""
 
 
-class Here(Engine):
+class LocalExecutor(Executor):
     """Processes of this machine.
 
     Args:
-        ledger: Of the sweep.
-        seats: What each of the jobs that run at the same time finds in its environment.
+        ledger: Ledger of the sweep.
+        environments: Environment variables of each worker; there is one worker for each job that runs at a time.
     """
 
-    def __init__(self, ledger: Ledger, seats: Sequence[dict[str, str]]) -> None:
-        self.ledger, self.seats = ledger, seats
-        self._taken: list[_Process] = []
+    def __init__(self, ledger: Ledger, environments: Sequence[dict[str, str]]) -> None:
+        self.ledger = ledger
+        self.environments = environments
+        self._handles: list[_ProcessHandle] = []
 
-    def places(self) -> int:
-        return len(self.seats)
+    def capacity(self) -> int:
+        return len(self.environments)
 
-    def begin(self, job: Job, words: Sequence[str]) -> Begun:
-        self._taken = [each for each in self._taken if not each.over()]
-        taken = {each.seat for each in self._taken}
-        seat = next(seat for seat in range(len(self.seats)) if seat not in taken)
-        process = start(words, {**os.environ, **self.seats[seat]}, self.ledger.output(job.number))
+    def submit(self, job: Job, overrides: Sequence[str]) -> JobHandle:
+        self._handles = [handle for handle in self._handles if not handle.done()]
+        slot = min({*range(len(self.environments))} - {handle.slot for handle in self._handles})
+        environment = {**os.environ, **self.environments[slot]}
+        process = start_worker(overrides, environment, self.ledger.log_path(job.number))
         assert process.pid is not None
-        self.ledger.hand_over(job.number, process.pid)
-        self._taken.append(_Process(process, seat))
-        return self._taken[-1]
+        self.ledger.assign_process(job.number, process.pid)
+        self._handles.append(_ProcessHandle(process, slot))
+        return self._handles[-1]
 
-    def wait(self, begun: Sequence[Begun], seconds: float) -> None:
-        wait([each.process.sentinel for each in self._taken if each in begun], seconds)
+    def wait(self, handles: Sequence[JobHandle], seconds: float) -> None:
+        wait([handle.process.sentinel for handle in self._handles if handle in handles], seconds)
 
     def close(self) -> None:
         pass
 
 
-class _Process(Begun):
-    def __init__(self, process: BaseProcess, seat: int) -> None:
-        self.process, self.seat = process, seat
+class _ProcessHandle(JobHandle):
+    def __init__(self, process: BaseProcess, slot: int) -> None:
+        self.process = process
+        self.slot = slot
 
-    def over(self) -> bool:
+    def done(self) -> bool:
         return not self.process.is_alive()
 
-    def end(self) -> tuple[int, str]:
+    def exit_status(self) -> tuple[int, str]:
         return self.process.exitcode or 0, ""
 
     def stop(self) -> None:
         self.process.terminate()
 
     def kill(self) -> None:
-        kill(self.process)
+        assert self.process.pid is not None
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)  # with the processes that the job has started
+        except ProcessLookupError:  # no process group yet, or it has ended
+            self.process.kill()
 
 
-def kill(process: BaseProcess) -> None:
-    """End the process of a job and those that it has started."""
-    assert process.pid is not None
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:  # it has no group yet, or is gone
-        process.kill()
-
-
-def seats(workers: int | None, jobs_per_gpu: int | None, gpus: Sequence[str]) -> list[dict[str, str]]:
-    """What the jobs that run at the same time find in their environments: a GPU each, and a share of the cores.
+def build_worker_environments(
+    workers: int | None, jobs_per_gpu: int | None, gpus: Sequence[str]
+) -> list[dict[str, str]]:
+    """Return the environment variables of each worker: one GPU and a share of the cores.
 
     Args:
-        workers: How many; None for as many as the GPUs take.
-        jobs_per_gpu: How many share a GPU; None where it is left to the jobs.
-        gpus: What `CUDA_VISIBLE_DEVICES` may name.
+        workers: Number of workers; None for `jobs_per_gpu` on each GPU.
+        jobs_per_gpu: Number of workers that share a GPU; None to leave `CUDA_VISIBLE_DEVICES` unchanged.
+        gpus: Values for `CUDA_VISIBLE_DEVICES`.
     """
     devices: list[dict[str, str]] = [{}] * (workers or 1)
     if jobs_per_gpu and gpus:
         devices = [{"CUDA_VISIBLE_DEVICES": gpu} for _ in range(jobs_per_gpu) for gpu in gpus][: workers or None]
-    threads = str(max(1, cores() // len(devices)))
+    threads = str(max(1, count_cpus() // len(devices)))
     return [{"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads), **device} for device in devices]
 
 
 def visible_gpus() -> list[str]:
-    """What each GPU that this process may use is called in `CUDA_VISIBLE_DEVICES`."""
+    """Return the name of each GPU of this process, as `CUDA_VISIBLE_DEVICES` spells it."""
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         return [name for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name]
-    import torch  # the jobs have been checked with it already
+    import torch  # already imported by the check of the jobs
 
     return [str(number) for number in range(torch.cuda.device_count())]

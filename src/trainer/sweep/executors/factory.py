@@ -1,40 +1,41 @@
-"""Engines: which one runs a sweep, as its config says."""
+"""Choice of the executor of a sweep by its config."""
 
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from trainer.config.launchers import LOCAL, RAY, SLURM, is_side_by_side
+from trainer.config.launchers import LOCAL_LAUNCHER, RAY_LAUNCHER, SLURM_LAUNCHER, is_parallel
 from trainer.core.errors import UserError
-from trainer.sweep.executors.base import Engine, Here, seats, visible_gpus
+from trainer.sweep.executors.base import Executor, LocalExecutor, build_worker_environments, visible_gpus
 from trainer.sweep.store.job_store import Ledger
 
 
-def engine_of(config: DictConfig, ledger: Ledger) -> Engine | None:
-    """The engine that runs the jobs, each in a process of its own; None where a launcher of Hydra is to do it.
+def create_executor(config: DictConfig, ledger: Ledger) -> Executor | None:
+    """Return the executor that runs each job in a separate process, or None if a launcher of Hydra runs the jobs.
 
     Args:
-        config: As Hydra composed it for the sweep.
-        ledger: Of the sweep.
+        config: Config of the sweep, as Hydra composed it.
+        ledger: Ledger of the sweep.
 
     Raises:
-        UserError: It is not installed, not there, or cannot do what is asked.
+        UserError: The executor is not installed or not available, or does not support a setting.
     """
     settings = config.sweep
     launcher: dict[str, Any] = OmegaConf.to_container(config.hydra.launcher, resolve=True)  # type: ignore[assignment]
     target = launcher.pop("_target_")
-    if is_side_by_side(config):
+    if is_parallel(config):
         gpus = visible_gpus() if settings.jobs_per_gpu else []
-        return Here(ledger, seats(settings.workers, settings.jobs_per_gpu, gpus))
-    if target not in (RAY, SLURM, LOCAL):
+        return LocalExecutor(ledger, build_worker_environments(settings.workers, settings.jobs_per_gpu, gpus))
+    if target not in (RAY_LAUNCHER, SLURM_LAUNCHER, LOCAL_LAUNCHER):
         return None
     if settings.jobs_per_gpu:
-        offer = "hydra.launcher.num_gpus=0.5 has two share one" if target == RAY else "it is the cluster's to say"
-        raise UserError(f"sweep.jobs_per_gpu is for the GPUs of this machine; leave it out: {offer}")
-    if target == RAY:
-        from trainer.sweep.executors.ray import OnRay
+        is_ray = target == RAY_LAUNCHER
+        hint = "to share a GPU between two jobs: hydra.launcher.num_gpus=0.5" if is_ray else "the cluster assigns GPUs"
+        raise UserError(f"sweep.jobs_per_gpu: supported only for GPUs of this machine; expected null\n  {hint}")
+    if target == RAY_LAUNCHER:
+        from trainer.sweep.executors.ray import RayExecutor
 
-        return OnRay(ledger, settings.workers, **launcher)
-    from trainer.sweep.executors.submitit import OnSubmitit
+        return RayExecutor(ledger, settings.workers, **launcher)
+    from trainer.sweep.executors.submitit import SubmititExecutor
 
-    return OnSubmitit(ledger, settings.workers, "slurm" if target == SLURM else "local", launcher)
+    return SubmititExecutor(ledger, settings.workers, "slurm" if target == SLURM_LAUNCHER else "local", launcher)

@@ -1,4 +1,4 @@
-"""Nursery: the process that those of jobs are forked from, which has imported everything and done nothing else."""
+"""Forkserver process that sweep jobs are forked from, with all modules of a job imported."""
 
 import sys
 from collections.abc import Iterable
@@ -6,33 +6,37 @@ from multiprocessing import forkserver, get_context, resource_tracker
 
 from omegaconf import DictConfig
 
-from trainer.config.launchers import is_side_by_side
-from trainer.config.schema import named_in
-from trainer.core.signals import ctrl_c_held
+from trainer.config.launchers import is_parallel
+from trainer.config.schema import find_targets
+from trainer.core.signals import block_sigint
 
-METHOD = "forkserver" if sys.platform == "linux" else "spawn"  # macOS does not bear such forks
+START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"  # forks of a loaded torch crash on macOS
 
 
-def open_nursery(modules: Iterable[str] = ()) -> None:
-    """Begin it, if it is not there yet, and return at once.
+def start_forkserver(modules: Iterable[str] = ()) -> None:
+    """Start the forkserver if it does not run yet, without waiting for its imports.
 
     Args:
-        modules: That it imports beside what every job needs.
+        modules: Modules to import in addition to those that every job needs.
     """
-    if METHOD == "forkserver":
-        get_context(METHOD).set_forkserver_preload(["trainer.sweep.executors.preload", "trainer.cli.main", *modules])
-        # Ctrl-C in a terminal reaches all its processes; that one leaves it to this one, and hands that on to the jobs
-        with ctrl_c_held():
-            resource_tracker.ensure_running()  # in the end it lets it through
-            with ctrl_c_held():
+    if START_METHOD == "forkserver":
+        get_context(START_METHOD).set_forkserver_preload(
+            ["trainer.sweep.executors.preload", "trainer.cli.main", *modules]
+        )
+        # Ctrl-C in a terminal reaches all processes; this process handles it and stops the jobs
+        with block_sigint():
+            resource_tracker.ensure_running()  # unblocks SIGINT at its end
+            with block_sigint():
                 forkserver.ensure_running()
 
 
-def expect(config: DictConfig) -> None:
-    """Begin it for a sweep that is to be run, if its jobs are forked on this machine: to be ready takes a while.
+def warm_up_forkserver(config: DictConfig) -> None:
+    """Start the forkserver early if jobs are forked on this machine, as its imports take a while.
 
     Args:
-        config: Of one of the jobs; what it names and is ours is imported once for all of them.
+        config: Config of one job. The modules of this package that it names are imported once for all jobs.
     """
-    if is_side_by_side(config):
-        open_nursery(dict.fromkeys(name.rpartition(".")[0] for name in named_in(config) if name.startswith("trainer.")))
+    if is_parallel(config):
+        start_forkserver(
+            dict.fromkeys(name.rpartition(".")[0] for name in find_targets(config) if name.startswith("trainer."))
+        )

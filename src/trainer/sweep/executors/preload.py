@@ -1,11 +1,11 @@
-"""Warm: what every job needs, imported once; the processes of jobs are forked from one that has imported this."""
+"""Imports that every job needs, done once in the forkserver."""
 
-from trainer.core.lazy_imports import late_imports
+from trainer.core.lazy_imports import lazy_imports
 
-with late_imports():
+with lazy_imports():
     import torch.utils.tensorboard  # noqa: F401
 
     import trainer.training.run  # noqa: F401
     from trainer.config.compose import Composer
 
-Composer().compose([])  # then Hydra's parsers know the grammar: a job composes its config a sixth sooner
+Composer().compose([])  # loads the grammar of Hydra's parsers: a job then composes its config a sixth faster

@@ -1,4 +1,4 @@
-"""Attendant: what an engine runs on the machine that it has chosen for a job: it runs the job, and tells the ledger."""
+"""Job that an executor runs on another machine, and that updates the ledger there."""
 
 import os
 import platform
@@ -11,74 +11,84 @@ from typing import Any
 
 from trainer.core.errors import UserError
 from trainer.core.rank import is_first_process
-from trainer.sweep.executors.forkserver import METHOD
-from trainer.sweep.executors.worker import start
-from trainer.sweep.store.job_outcome import conclude
+from trainer.sweep.executors.forkserver import START_METHOD
+from trainer.sweep.executors.worker import start_worker
+from trainer.sweep.store.job_outcome import record_outcome
 from trainer.sweep.store.job_store import Job, Ledger
-from trainer.sweep.store.process_liveness import born
-from trainer.sweep.store.trial_store import Trials
+from trainer.sweep.store.process_liveness import read_process_start_time
+from trainer.sweep.store.trial_store import TrialLedger
 
-PAUSE = 0.2  # seconds after which it is seen that Ray has cancelled a task
+POLL_SECONDS = 0.2  # interval at which a cancelled Ray task is noticed
 
 
 @dataclass
-class Attendant:
-    """A job, as it is sent to another machine; calling it runs the job to its end.
+class RemoteJob:
+    """A job in the form that is pickled for another machine; a call runs it to its end.
 
     Args:
-        sweep: The directory of the sweep, absolute.
-        number: Of the job.
-        tries: Which of its tries this is: if the ledger says another, it is somebody else's by now.
-        owner: Host, number and birth of the process that has sent it.
-        words: Of its command line; they must say `resume=auto`, as engines may begin a job anew.
-        place: The working directory.
-        variables: Of the environment, beside those that the engine sets.
-        method: How its process is begun, as `multiprocessing` calls it.
-        stops_on: Signal that asks to save and leave.
+        sweep: Absolute directory of the sweep.
+        number: Job number.
+        attempt: Attempt number. If it differs from the ledger's, another process has taken over the job.
+        owner: Host, process id and start time of the process that has submitted the job.
+        overrides: Command line of the job, with `resume=auto`, as executors may restart a job.
+        cwd: Working directory.
+        environment: Environment variables in addition to those that the executor sets.
+        start_method: Start method of `multiprocessing`.
+        stop_signal: Signal that asks to save a checkpoint and exit.
     """
 
     sweep: Path
     number: int
-    tries: int
+    attempt: int
     owner: tuple[str, int, str | None]
-    words: list[str]
-    place: Path
-    variables: dict[str, str]
-    method: str = METHOD
-    stops_on: int = signal.SIGINT
+    overrides: list[str]
+    cwd: Path
+    environment: dict[str, str]
+    start_method: str = START_METHOD
+    stop_signal: int = signal.SIGINT
 
     @classmethod
-    def of(cls, ledger: Ledger, job: Job, words: Sequence[str], **how: Any) -> "Attendant":
-        """That of a job which this process has taken, with our own variables of this process.
+    def create(cls, ledger: Ledger, job: Job, overrides: Sequence[str], **kwargs: Any) -> "RemoteJob":
+        """Return a job that this process has claimed, with the `TRAINER_*` environment variables of this process.
 
         Args:
-            ledger: Of the sweep.
-            job: As it was before it was taken.
-            words: Of its command line.
-            **how: Further arguments of this class.
+            ledger: Ledger of the sweep.
+            job: State of the job before it was claimed.
+            overrides: Command line of the job.
+            **kwargs: Further arguments of this class.
         """
-        own = {name: value for name, value in os.environ.items() if name.startswith("TRAINER_")}
-        owner = platform.node(), os.getpid(), born(os.getpid())
-        whole = [*words, *(["resume=auto"] if "resume=auto" not in words else [])]
-        return cls(ledger.sweep.absolute(), job.number, job.tries + 1, owner, whole, Path.cwd(), own, **how)
+        environment = {name: value for name, value in os.environ.items() if name.startswith("TRAINER_")}
+        owner = (platform.node(), os.getpid(), read_process_start_time(os.getpid()))
+        resume = [] if "resume=auto" in overrides else ["resume=auto"]
+        sweep = ledger.sweep.absolute()
+        return cls(sweep, job.number, job.tries + 1, owner, [*overrides, *resume], Path.cwd(), environment, **kwargs)
 
     def __call__(self) -> int:
-        """Run the job, unless it is not to be run any more.
+        """Run the job, unless another process has taken it over.
 
         Returns:
-            int: Its exit status; minus the number of the signal that killed it.
+            int: Exit status; minus the signal number if the job was killed.
 
         Raises:
-            UserError: This machine does not see what it has to.
+            UserError: A directory of the sweep does not exist on this machine.
         """
-        signal.signal(self.stops_on, signal.default_int_handler)
-        for folder in (self.place, self.sweep):
-            if not folder.is_dir():
-                raise UserError(f"{platform.node()} does not see '{folder}', which all machines of a sweep must share")
-        ledger = Trials(self.sweep)
-        if is_first_process() and not ledger.hand_over(self.number, os.getpid(), self.tries):
+        signal.signal(self.stop_signal, signal.default_int_handler)
+        for directory in (self.cwd, self.sweep):
+            if not directory.is_dir():
+                raise UserError(
+                    f"'{directory}' does not exist on {platform.node()}; expected a directory that all machines share"
+                )
+        ledger = TrialLedger(self.sweep)
+        if is_first_process() and not ledger.assign_process(self.number, os.getpid(), self.attempt):
             return 0
-        self._process = self._begun(ledger)
+        self._process: BaseProcess = start_worker(
+            self.overrides,
+            {**os.environ, **self.environment},
+            ledger.log_path(self.number),
+            self.cwd,
+            method=self.start_method,
+            die_with_parent=True,
+        )
         stopped = False
         try:
             self._join()
@@ -88,25 +98,20 @@ class Attendant:
             self._join()
         code = self._process.exitcode or 0
         if is_first_process():
-            conclude(ledger, self.number, self.tries, code, "", stopped=stopped)
+            record_outcome(ledger, self.number, self.attempt, code, "", stopped=stopped)
         return code
 
     def checkpoint(self) -> Any:
-        """Stop the job, as its time is up or its machine is wanted, and have it begun again: called by submitit."""
+        """Stop the job at its time limit or preemption and have it restarted. Called by submitit."""
         from submitit.helpers import DelayedSubmission
 
         self._process.terminate()
         self._join()
         del self._process
-        # until it is begun again nobody may take this process's end for the job's
-        Ledger(self.sweep).hand_back(self.number, self.tries, self.owner)
+        # until the restart the submitting process owns the job, so that the end of this process does not end it
+        Ledger(self.sweep).set_owner(self.number, self.attempt, self.owner)
         return DelayedSubmission(self)
-
-    def _begun(self, ledger: Ledger) -> BaseProcess:
-        environment = {**os.environ, **self.variables}
-        output = ledger.output(self.number)
-        return start(self.words, environment, output, self.place, method=self.method, leashed=True)
 
     def _join(self) -> None:
         while self._process.is_alive():
-            self._process.join(PAUSE)
+            self._process.join(POLL_SECONDS)

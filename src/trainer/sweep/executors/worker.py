@@ -1,4 +1,4 @@
-"""Worker: the process of a job, which does what `trainer WORDS` does in a terminal."""
+"""Worker process that runs `trainer OVERRIDES` for one job, as in a terminal."""
 
 import os
 import signal
@@ -13,57 +13,60 @@ from threading import Thread
 from types import ModuleType
 from typing import Any
 
-from trainer.sweep.executors.forkserver import METHOD, open_nursery
-from trainer.training.preflight.dry_run_cache import rehearsed
+from trainer.sweep.executors.forkserver import START_METHOD, start_forkserver
+from trainer.training.preflight.dry_run_cache import dry_run_results
 
-ENTRY_POINT = "trainer.cli.main:main"  # by name: the command imports this package
+ENTRY_POINT = "trainer.cli.main:main"  # a string, as that module imports this package
 
 
-def start(
-    words: Sequence[str],
+def start_worker(
+    overrides: Sequence[str],
     environment: Mapping[str, str],
-    output: Path,
-    place: Path | None = None,
+    log_path: Path,
+    cwd: Path | None = None,
     *,
-    method: str = METHOD,
-    leashed: bool = False,
+    method: str = START_METHOD,
+    die_with_parent: bool = False,
 ) -> BaseProcess:
-    """Begin a job in a process of its own.
+    """Start a job in a new process.
 
     Args:
-        words: Of the command line.
-        environment: All of it.
-        output: What is printed goes to the end of this file.
-        place: The working directory; None for that of this process.
-        method: How the process is begun, as `multiprocessing` calls it.
-        leashed: Whether it is to die with this process.
+        overrides: Command line of the job.
+        environment: All environment variables.
+        log_path: File that the output is appended to.
+        cwd: Working directory. Defaults to that of this process.
+        method: Start method of `multiprocessing`.
+        die_with_parent: Whether the job is killed when this process ends.
     """
     context: Any = get_context(method)
-    if method == METHOD:
-        open_nursery()
-    whole = ([*words], dict(environment), str(output.absolute()), str(place or Path.cwd()), leashed, rehearsed)
-    process: BaseProcess = context.Process(target=_work, args=whole)
-    with _without_main():
+    if method == START_METHOD:
+        start_forkserver()
+    paths = (str(log_path.absolute()), str(cwd or Path.cwd()))
+    args = ([*overrides], dict(environment), *paths, die_with_parent, dry_run_results)
+    process: BaseProcess = context.Process(target=_run_worker, args=args)
+    with _hidden_main_module():
         process.start()
     return process
 
 
-def _work(words: list[str], environment: dict[str, str], output: str, place: str, leashed: bool, known: Any) -> None:
-    os.setpgid(0, 0)  # Ctrl-C in a terminal reaches the sweep, which tells its jobs
-    if METHOD == "forkserver":  # which holds it back
+def _run_worker(
+    overrides: list[str], environment: dict[str, str], log_path: str, cwd: str, die_with_parent: bool, dry_runs: Any
+) -> None:
+    os.setpgid(0, 0)  # Ctrl-C in a terminal reaches the sweep, which stops its jobs
+    if START_METHOD == "forkserver":  # which blocks SIGINT
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    if leashed:
+    if die_with_parent:
         Thread(target=_die_with_parent, daemon=True).start()
     os.environ.clear()
     os.environ.update(environment)
-    os.chdir(place)
-    file = os.open(output, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.chdir(cwd)
+    file = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     for stream in (1, 2):
         os.dup2(file, stream)
-    sys.argv = [sys.argv[0], *words]
+    sys.argv = [sys.argv[0], *overrides]
     if (torch := sys.modules.get("torch")) and (threads := environment.get("OMP_NUM_THREADS", "")).isdigit():
-        torch.set_num_threads(int(threads))  # it has read the variable where it was imported, before the fork
-    rehearsed.update(known)
+        torch.set_num_threads(int(threads))  # torch has read the variable at its import, before the fork
+    dry_run_results.update(dry_runs)
     resolve_name(ENTRY_POINT)()
 
 
@@ -74,9 +77,10 @@ def _die_with_parent() -> None:
 
 
 @contextmanager
-def _without_main() -> Iterator[None]:
-    """Hide the program that this process runs, which `multiprocessing` would import in the new one."""
-    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+def _hidden_main_module() -> Iterator[None]:
+    """Hide `__main__`, which `multiprocessing` would import in the new process."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
     try:
         yield
     finally:

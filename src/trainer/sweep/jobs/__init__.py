@@ -1,1 +1,1 @@
-"""Jobs of a sweep: expansion, identity and registration."""
+"""Expansion, identity and registration of the jobs of a sweep."""

@@ -1,7 +1,8 @@
-"""The plan: from the words of a command line to the jobs of a sweep. Imports no torch.
+"""Expansion of a command line into the jobs of a sweep. Imports no torch.
 
-The axes are Hydra's: `seed=1,2`, `lr=range(1,4)`, `model=glob(*)`, `lr=interval(0.1,1)`. `sweep.*` says what becomes of
-them: every combination, keys in step (`zip`), several grids (`grids`), draws (`samples`), and each with several seeds.
+The axes use Hydra's grammar: `seed=1,2`, `lr=range(1,4)`, `model=glob(*)`, `lr=interval(0.1,1)`. The settings `sweep.*`
+select how they are combined: all combinations, keys in parallel (`zip`), several grids (`grids`), random samples
+(`random_samples`), and each job with several seeds (`seeds`).
 """
 
 import itertools
@@ -15,71 +16,69 @@ from hydra.core.override_parser.types import IntervalSweep
 from omegaconf import DictConfig, OmegaConf
 
 from trainer.config.compose import Composer
-from trainer.config.schema import Sweep
+from trainer.config.schema import SweepConfig
 from trainer.core.errors import UserError, did_you_mean
 from trainer.core.metric_direction import Direction
-from trainer.sweep.jobs.shared_settings import shared_config
-from trainer.sweep.optimized_metrics import optimized
-from trainer.sweep.search.dimensions import numbers_of_interval
+from trainer.sweep.jobs.shared_settings import compose_shared_config
+from trainer.sweep.optimized_metrics import resolve_optimized_metrics
+from trainer.sweep.search.dimensions import parse_interval
 
-Axes = list[
-    list[tuple[str, ...]] | IntervalSweep
-]  # of each axis, the words that go together; an interval has any number
-ENOUGH = 100  # draws for each sample, after which no new ones are expected
-COUNTS = ("seeds", "samples", "trials", "workers", "jobs_per_gpu")  # settings that are null or at least 1
+Axes = dict[str, list[str] | IntervalSweep]  # the overrides of each key
+Bundle = list[tuple[str, ...]] | IntervalSweep  # the overrides of the keys of one axis, or an interval
+MAX_DRAWS_PER_SAMPLE = 100  # draws for each sample, after which no new ones are expected
+COUNT_SETTINGS = ("seeds", "random_samples", "n_trials", "workers", "jobs_per_gpu")  # null or at least 1
 
 
-def expand(composer: Composer, typed: Sequence[str]) -> list[list[str]]:
-    """The words of each job of a sweep, in the order in which they are numbered.
+def expand(composer: Composer, overrides: Sequence[str]) -> list[list[str]]:
+    """Return the overrides of each job of a sweep, in the order of the job numbers.
 
     Args:
-        composer: Makes the configs, which may hold axes and settings of the sweep as well.
-        typed: The words of the command line.
+        composer: Composer of the configs, which may also contain axes and settings of the sweep.
+        overrides: Overrides of the command line.
 
     Raises:
-        UserError: An axis is empty, the settings of the sweep do not go with the axes, or it is unknown whether the
-            optimized metric is to be small or large.
-        HydraException: A word does not follow Hydra's grammar.
+        UserError: An axis is empty, settings contradict the axes, or the direction of the optimized metric is unknown.
+        HydraException: An override does not follow Hydra's grammar.
     """
-    config = shared_config(composer, typed)
-    settings = config.sweep if config else OmegaConf.structured(Sweep)
-    refuse_counts(settings)
-    optimized(config)
-    fixed = [f"{key}={value}" for key, value in params_of(config).items()]
+    config = compose_shared_config(composer, overrides)
+    settings = config.sweep if config else OmegaConf.structured(SweepConfig)
+    validate_counts(settings)
+    resolve_optimized_metrics(config)
+    fixed = [f"{key}={value}" for key, value in read_sweeper_params(config).items()]
     jobs: list[list[str]] = []
     for grid in settings.grids or [""]:
-        axes = composer.axes([*fixed, *typed, *shlex.split(grid)])
-        jobs += _jobs(axes, settings, _seeds(settings, config, axes))
+        axes = composer.parse_axes([*fixed, *overrides, *shlex.split(grid)])
+        jobs += _expand_grid(axes, settings, _expand_seeds(settings, config, axes))
     return jobs
 
 
-def _jobs(axes: dict[str, list[str] | IntervalSweep], settings: Any, seeds: list[str]) -> Iterator[list[str]]:
+def _expand_grid(axes: Axes, settings: Any, seeds: list[str]) -> Iterator[list[str]]:
     for key, values in axes.items():
         if not values:
-            raise UserError(f"{key}: this axis of the sweep has no value; leave it out, or give it some")
-    bundles = _zipped(axes, settings.zip)
-    repeats = [[seed] for seed in seeds] or [[]]
-    combinations = _drawn(bundles, axes, settings) if settings.samples is not None else _all(bundles, axes)
-    for words, seed in itertools.product(combinations, repeats):
-        yield [*words, *seed]
+            raise UserError(f"{key}: sweep axis without values; expected at least one")
+    bundles = _zip_axes(axes, settings.zip)
+    is_random = settings.random_samples is not None
+    jobs = _iterate_samples(bundles, axes, settings) if is_random else _iterate_grid(bundles, axes)
+    for overrides, seed in itertools.product(jobs, [[seed] for seed in seeds] or [[]]):
+        yield [*overrides, *seed]
 
 
-def optimized_by(composer: Composer, typed: Sequence[str]) -> dict[str, Direction]:
-    """Return the optimized metrics of a sweep that is no search, each with its direction.
+def compose_optimized_metrics(composer: Composer, overrides: Sequence[str]) -> dict[str, Direction]:
+    """Return the optimized metrics of a sweep that is not a search, each with its direction.
 
     Raises:
-        UserError: See `optimized`.
+        UserError: See `resolve_optimized_metrics`.
     """
-    return optimized(shared_config(composer, typed))
+    return resolve_optimized_metrics(compose_shared_config(composer, overrides))
 
 
-def refuse_counts(settings: Any) -> None:
-    """Refuse counts in the settings of a sweep that ask for nothing: 0 is not the same as null.
+def validate_counts(settings: Any) -> None:
+    """Raise if a count in the settings of a sweep is too small; 0 is not the same as null.
 
     Raises:
         UserError: A count is too small.
     """
-    for name in COUNTS:
+    for name in COUNT_SETTINGS:
         count = settings[name]
         if count is not None and count < 1:
             raise UserError(f"sweep.{name}: {count} is too small; expected null or a whole number of at least 1")
@@ -87,82 +86,82 @@ def refuse_counts(settings: Any) -> None:
         raise UserError(f"sweep.retries: {settings.retries} is too small; expected a whole number of at least 0")
 
 
-def params_of(config: DictConfig | None) -> dict[str, Any]:
-    """Axes that stand in the config, as Hydra's own sweeper has them."""
+def read_sweeper_params(config: DictConfig | None) -> dict[str, Any]:
+    """Return the axes in the config, which are stored where Hydra's own sweeper expects them."""
     return OmegaConf.select(config, "hydra.sweeper.params") or {} if config else {}
 
 
-def _seeds(settings: Any, config: DictConfig | None, axes: dict[str, list[str] | IntervalSweep]) -> list[str]:
+def _expand_seeds(settings: Any, config: DictConfig | None, axes: Axes) -> list[str]:
     if settings.seeds is None or config is None:
         return []
     if len(axes.get("seed") or ()) > 1:  # type: ignore[arg-type]
-        raise UserError("sweep.seeds: seed is an axis by itself; leave one of them out")
+        raise UserError("sweep.seeds: seed is also an axis; expected only one of them")
     axes.pop("seed", None)
     return [f"seed={config.seed + number}" for number in range(settings.seeds)]
 
 
-def _zipped(axes: dict[str, list[str] | IntervalSweep], zips: Any) -> Axes:
-    """The axes, those that go in step as one."""
+def _zip_axes(axes: Axes, zips: Any) -> list[Bundle]:
+    """Return the axes, with those of each group of `sweep.zip` as one."""
     groups = [[*zips]] if zips and isinstance(zips[0], str) else [[*group] for group in zips]
-    heads: dict[str, list[str]] = {}
     for group in groups:
         lengths = {}
         for key in group:
             values = axes.get(key)
             if not isinstance(values, list) or len(values) < 2:
-                known = [name for name, words in axes.items() if isinstance(words, list) and len(words) > 1]
-                raise UserError(f"sweep.zip: '{key}' has no list of values here{did_you_mean(key, known)}")
+                names = [name for name, others in axes.items() if isinstance(others, list) and len(others) > 1]
+                raise UserError(f"sweep.zip: '{key}' is not an axis with a list of values{did_you_mean(key, names)}")
             lengths[key] = len(values)
         if len({*lengths.values()}) > 1:
-            told = ", ".join(f"{key} has {length}" for key, length in lengths.items())
-            raise UserError(f"sweep.zip: axes in step need as many values each: {told}")
-        heads[group[0]] = group
-    followers = {key for group in groups for key in group[1:]}
-    bundles: Axes = []
+            text = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+            raise UserError(f"sweep.zip: {text} values; expected axes of equal length")
+    followers = {group[0]: group[1:] for group in groups}
+    bundles: list[Bundle] = []
     for key, values in axes.items():
         if isinstance(values, IntervalSweep):
             bundles.append(values)
-        elif key not in followers:
-            together = [values, *(axes[other] for other in heads.get(key, [])[1:])]
-            bundles.append([*zip(*together, strict=True)])
+        elif not any(key in group[1:] for group in groups):
+            columns = [values, *(axes[name] for name in followers.get(key, []))]
+            bundles.append([*zip(*columns, strict=True)])
     return bundles
 
 
-def _all(bundles: Axes, axes: dict[str, list[str] | IntervalSweep]) -> Iterator[list[str]]:
+def _iterate_grid(bundles: list[Bundle], axes: Axes) -> Iterator[list[str]]:
     for key, values in axes.items():
         if isinstance(values, IntervalSweep):
             raise UserError(
-                f"{key}: an interval has no list of values; sweep.samples=20 draws from it, sweep.trials=20 searches it"
+                f"{key}: an interval is not a list of values; expected sweep.random_samples=20 to draw from it,"
+                " or sweep.n_trials=20 to search it"
             )
     for combination in itertools.product(*bundles):  # type: ignore[arg-type]
-        yield [word for words in combination for word in words]
+        yield [override for overrides in combination for override in overrides]
 
 
-def _drawn(bundles: Axes, axes: dict[str, list[str] | IntervalSweep], settings: Any) -> Iterator[list[str]]:
-    """Different draws, of which a longer list has the shorter one as its beginning."""
+def _iterate_samples(bundles: list[Bundle], axes: Axes, settings: Any) -> Iterator[list[str]]:
+    """Yield distinct samples; a larger number of samples starts with the same ones."""
     names = iter(key for key, values in axes.items() if isinstance(values, IntervalSweep))
-    sources = [(next(names) if isinstance(each, IntervalSweep) else "", each) for each in bundles]
-    drawn: set[tuple[str, ...]] = set()
-    for number in range(ENOUGH * settings.samples):
-        dice = random.Random(f"{settings.sample_seed}/{number}")
-        words = [word for key, each in sources for word in _draw(dice, key, each)]
-        if tuple(words) not in drawn:
-            drawn.add(tuple(words))
-            yield words
-        if len(drawn) == settings.samples:
+    sources = [(next(names) if isinstance(bundle, IntervalSweep) else "", bundle) for bundle in bundles]
+    samples: set[tuple[str, ...]] = set()
+    for number in range(MAX_DRAWS_PER_SAMPLE * settings.random_samples):
+        rng = random.Random(f"{settings.sample_seed}/{number}")
+        overrides = [override for key, bundle in sources for override in _sample_value(rng, key, bundle)]
+        if tuple(overrides) not in samples:
+            samples.add(tuple(overrides))
+            yield overrides
+        if len(samples) == settings.random_samples:
             return
 
 
-def _draw(dice: random.Random, key: str, source: list[tuple[str, ...]] | IntervalSweep) -> tuple[str, ...]:
-    if isinstance(source, list):
-        return dice.choice(source)
-    numbers = numbers_of_interval(key, source)
-    low, high = numbers.low, numbers.high
-    if numbers.whole and not numbers.log:
-        return (f"{key}={dice.randint(int(low), int(high))}",)
-    if numbers.whole:  # each whole number stands for the interval of half a unit around it
-        drawn = math.exp(dice.uniform(math.log(low - 0.5), math.log(high + 0.5)))
-        return (f"{key}={min(max(round(drawn), int(low)), int(high))}",)
-    if numbers.log:
-        return (f"{key}={math.exp(dice.uniform(math.log(low), math.log(high))):.6g}",)
-    return (f"{key}={dice.uniform(low, high):.6g}",)
+def _sample_value(rng: random.Random, key: str, bundle: Bundle) -> tuple[str, ...]:
+    if isinstance(bundle, list):
+        return rng.choice(bundle)
+    dimension = parse_interval(key, bundle)
+    low = dimension.low
+    high = dimension.high
+    if dimension.whole and not dimension.log:
+        return (f"{key}={rng.randint(int(low), int(high))}",)
+    if dimension.whole:  # each integer has the interval of half a unit around it
+        value = math.exp(rng.uniform(math.log(low - 0.5), math.log(high + 0.5)))
+        return (f"{key}={min(max(round(value), int(low)), int(high))}",)
+    if dimension.log:
+        return (f"{key}={math.exp(rng.uniform(math.log(low), math.log(high))):.6g}",)
+    return (f"{key}={rng.uniform(low, high):.6g}",)

@@ -1,7 +1,7 @@
-"""Identity: what a job of a sweep is, whatever its words look like: the fingerprint of the config they make.
+"""Identity of a job, the fingerprint of its config, which does not depend on how the overrides are written.
 
-A config is composed once for each set of choices; jobs that differ in values alone are told apart by these, as
-composing takes some hundred times as long. Imports no torch.
+A config is composed once for each set of choices. For jobs that differ only in values the values are replaced, which is
+about a hundred times faster. Imports no torch.
 """
 
 import re
@@ -11,126 +11,128 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from trainer.artifacts.fingerprint import digest, essence
-from trainer.config.compose import Composer, key_of
+from trainer.artifacts.fingerprint import drop_ignored, hash_config
+from trainer.config.compose import Composer, get_override_key
 
-NAMED = re.compile(r"[\w.]+")  # in a reference: names of keys, and of resolvers
-Steps = tuple[str, ...]
+NAME_PATTERN = re.compile(r"[\w.]+")  # keys and resolvers in an interpolation
+KeyPath = tuple[str, ...]
 
 
 class Identities:
-    """Tells the identities of jobs.
+    """Computes the identities of jobs.
 
     Args:
-        composer: Makes their configs.
+        composer: Composer of their configs.
     """
 
     def __init__(self, composer: Composer) -> None:
         self._composer = composer
-        self._likenesses: dict[tuple[str, ...], _Likeness] = {}
-        self._is_choice = cache(lambda word: composer.is_choice(word) or key_of(word).endswith("._target_"))
+        self._templates: dict[tuple[str, ...], _IdentityTemplate] = {}
+        self._is_choice = cache(lambda text: composer.is_choice(text) or get_override_key(text).endswith("._target_"))
 
-    def of(self, words: Sequence[str]) -> str:
-        """The identity of the job with these words: 16 hexadecimal digits, as `fingerprint` in its `result.json`.
+    def of(self, overrides: Sequence[str]) -> str:
+        """Return the identity of the job with these overrides: 16 hexadecimal digits, `fingerprint` in `result.json`.
 
         Raises:
-            HydraException, OmegaConfBaseException: The words make no config.
+            HydraException, OmegaConfBaseException: The overrides are invalid.
         """
-        values = [word for word in words if not self._is_choice(word)]
-        alike = (*(word for word in words if self._is_choice(word)), "", *(key_of(word) for word in values))
-        if alike not in self._likenesses:
-            self._likenesses[alike] = _Likeness(self._composer, words, values)
-        likeness = self._likenesses[alike]
-        if not likeness.has(values):
-            return digest(essence(composed(self._composer, words)))
-        return digest(likeness.essence)
+        choices = [override for override in overrides if self._is_choice(override)]
+        values = [override for override in overrides if not self._is_choice(override)]
+        key = (*choices, "", *map(get_override_key, values))
+        if key not in self._templates:
+            self._templates[key] = _IdentityTemplate(self._composer, overrides, values)
+        template = self._templates[key]
+        if not template.apply(values):
+            return hash_config(drop_ignored(compose_resolved(self._composer, overrides)))
+        return hash_config(template.relevant_config)
 
-    def stays(self, words: Sequence[str], key: str, other: str | None) -> bool:
-        """Return whether a job keeps its identity with another word for a key.
+    def is_invariant_to(self, overrides: Sequence[str], key: str, other: str | None) -> bool:
+        """Return whether a job keeps its identity with another override of a key.
 
         Args:
-            words: Of the job.
-            key: That has one of these words, or none.
-            other: The other word; None to leave the key out.
+            overrides: Overrides of the job.
+            key: Key that is overridden or not.
+            other: Other override; None for no override of the key.
         """
-        changed = [word for word in words if key_of(word) != key] + ([other] if other else [])
+        changed = [override for override in overrides if get_override_key(override) != key]
         try:
-            return self.of(changed) == self.of(words)
-        except Exception:  # Hydra's own errors, and what its code stumbles over
+            return self.of(changed + ([other] if other else [])) == self.of(overrides)
+        except Exception:  # any error of Hydra or OmegaConf
             return False
 
 
-class _Likeness:
-    """Jobs with the same choices, which give values to the same keys.
+class _IdentityTemplate:
+    """Jobs with the same choices that set the same keys.
 
     Args:
-        composer: Makes configs.
-        words: Of one of them.
-        values: Those of the words that are values.
+        composer: Composer of their configs.
+        overrides: Overrides of one of the jobs.
+        values: Overrides that set values, a subset of `overrides`.
     """
 
-    def __init__(self, composer: Composer, words: Sequence[str], values: Sequence[str]) -> None:
+    def __init__(self, composer: Composer, overrides: Sequence[str], values: Sequence[str]) -> None:
         self._composer = composer
-        self._config = _own(composer, words)
-        self.essence = essence(OmegaConf.to_container(self._config, resolve=True))
+        self._config = _compose_without_hydra(composer, overrides)
+        self.relevant_config = drop_ignored(OmegaConf.to_container(self._config, resolve=True))
         self._values: dict[str, Any] = {}
-        raw = OmegaConf.to_container(self._config)
-        references = {steps: text for steps, text in _leaves(raw, ()) if "${" in text}
-        self._simple = not any(word.startswith("~") for word in values)
-        self._places: dict[str, list[Steps]] = {}
-        keys = [key_of(word) for word in values]
+        strings = dict(_iterate_strings(OmegaConf.to_container(self._config), ()))
+        references = {path: text for path, text in strings.items() if "${" in text}
+        self._is_separable = not any(override.startswith("~") for override in values)
+        self._key_paths: dict[str, list[KeyPath]] = {}
+        keys = [get_override_key(override) for override in values]
         for key in keys:
-            places = [tuple(key.split(".")), *(at for at, text in references.items() if text == f"${{{key}}}")]
-            self._places[key] = [at for at in places if _holds(self.essence, at)]
-            whole = [name for text in references.values() if text != f"${{{key}}}" for name in NAMED.findall(text)]
-            self._simple &= not any(_overlap(key, name) for name in whole)
-            self._simple &= sum(_overlap(key, other) for other in keys) == 1
+            paths = [tuple(key.split(".")), *(path for path, text in references.items() if text == f"${{{key}}}")]
+            self._key_paths[key] = [path for path in paths if _has_path(self.relevant_config, path)]
+            others = [text for text in references.values() if text != f"${{{key}}}"]
+            names = [name for text in others for name in NAME_PATTERN.findall(text)]
+            self._is_separable &= not any(_has_overlap(key, name) for name in names)
+            self._is_separable &= sum(_has_overlap(key, other) for other in keys) == 1
 
-    def has(self, values: Sequence[str]) -> bool:
-        """Put these values into `essence`; False where that is not all they change."""
-        if not self._simple:
+    def apply(self, values: Sequence[str]) -> bool:
+        """Set these values in `relevant_config`; return False if they change anything else."""
+        if not self._is_separable:
             return False
-        for word in values:
-            if word not in self._values:
-                self._values[word] = self._composer.change(self._config, word)
-            value = self._values[word]
+        for override in values:
+            if override not in self._values:
+                self._values[override] = self._composer.set_value(self._config, override)
+            value = self._values[override]
             if isinstance(value, dict) or "${" in str(value):
-                self._simple = False
+                self._is_separable = False
                 return False
-            for *above, name in self._places[key_of(word)]:
-                node = self.essence
-                for step in above:
-                    node = node[step]
+            for *parents, name in self._key_paths[get_override_key(override)]:
+                node = self.relevant_config
+                for parent in parents:
+                    node = node[parent]
                 node[name] = value
         return True
 
 
-def composed(composer: Composer, words: Sequence[str]) -> Any:
-    """The config of a job, resolved, as plain containers, for a run directory called `.`."""
-    return OmegaConf.to_container(_own(composer, words), resolve=True)
+def compose_resolved(composer: Composer, overrides: Sequence[str]) -> Any:
+    """Return the resolved config of a job as plain containers, for a run directory called `.`."""
+    return OmegaConf.to_container(_compose_without_hydra(composer, overrides), resolve=True)
 
 
-def _own(composer: Composer, words: Sequence[str]) -> DictConfig:
-    config = composer.compose(words)
+def _compose_without_hydra(composer: Composer, overrides: Sequence[str]) -> DictConfig:
+    config = composer.compose(overrides)
     config.hydra.runtime.output_dir = "."
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
-def _overlap(key: str, other: str) -> bool:
+def _has_overlap(key: str, other: str) -> bool:
     return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
 
 
-def _holds(node: Any, steps: Sequence[str]) -> bool:
-    for step in steps:
-        if not isinstance(node, dict) or step not in node:
+def _has_path(node: Any, path: Sequence[str]) -> bool:
+    for name in path:
+        if not isinstance(node, dict) or name not in node:
             return False
-        node = node[step]
+        node = node[name]
     return True
 
 
-def _leaves(node: Any, at: Steps) -> Any:
+def _iterate_strings(node: Any, path: KeyPath) -> Any:
     pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for name, child in pairs:
-        yield from _leaves(child, (*at, str(name)))
+        yield from _iterate_strings(child, (*path, str(name)))
     if isinstance(node, str):
-        yield at, node
+        yield path, node

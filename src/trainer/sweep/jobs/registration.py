@@ -1,141 +1,142 @@
-"""Enrol: from a command to jobs in the ledger; a config that has changed since is named, and never mixed in."""
+"""Registration of the jobs of a command in the ledger, with a check that earlier jobs have the same config."""
 
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from trainer.artifacts.fingerprint import essence, placeless
-from trainer.artifacts.run_record import Record, flat
-from trainer.config.compose import Composer, key_of
+from trainer.artifacts.fingerprint import drop_ignored, relative_paths
+from trainer.artifacts.run_record import RunRecord, diff_mappings, flatten
+from trainer.config.compose import Composer, get_override_key
 from trainer.core.errors import UserError
 from trainer.sweep.jobs.grid import expand
-from trainer.sweep.jobs.identity import Identities, composed
-from trainer.sweep.jobs.shared_settings import is_of_sweep
+from trainer.sweep.jobs.identity import Identities, compose_resolved
+from trainer.sweep.jobs.shared_settings import is_sweep_setting
 from trainer.sweep.store.job_store import Job, Ledger
 
 log = logging.getLogger(__name__)
+MAX_LISTED_KEYS = 1000
 
 
-def cells(composer: Composer, identities: Identities, typed: Sequence[str]) -> dict[str, list[str]]:
-    """The words of each job that a command names, by its identity; a job that is named twice is told and kept once.
+def jobs_by_identity(composer: Composer, identities: Identities, overrides: Sequence[str]) -> dict[str, list[str]]:
+    """Return the overrides of each job of a command by its identity; duplicates are logged and left out.
 
     Raises:
-        UserError: A word is wrong.
+        UserError: An override is invalid.
     """
-    found: dict[str, list[str]] = {}
-    for number, whole in enumerate(expand(composer, typed)):
-        words = [word for word in whole if not is_of_sweep(word)]
-        identity = _identity(composer, identities, words)
-        if identity in found:
-            log.warning(f"named twice, run once: {' '.join(found[identity])}  =  {' '.join(words)}  (cell {number})")
-        found.setdefault(identity, words)
-    return found
+    jobs: dict[str, list[str]] = {}
+    for number, expanded in enumerate(expand(composer, overrides)):
+        job = [override for override in expanded if not is_sweep_setting(override)]
+        identity = _compute_identity(composer, identities, job)
+        if identity in jobs:
+            log.warning(f"duplicate, run once: {' '.join(jobs[identity])}  =  {' '.join(job)}  (job {number})")
+        jobs.setdefault(identity, job)
+    return jobs
 
 
-def enrol(
+def register_jobs(
     ledger: Ledger, composer: Composer, identities: Identities, command: Sequence[str], new: Mapping[str, list[str]]
 ) -> int:
-    """Write the jobs of a command into the ledger.
+    """Write the jobs of a command to the ledger.
 
     Args:
-        ledger: Of the sweep.
-        composer: Makes configs.
-        identities: Tells them apart.
-        command: Its words.
-        new: The jobs, as `cells` has them.
+        ledger: Ledger of the sweep.
+        composer: Composer of the configs.
+        identities: Identities of the jobs.
+        command: Overrides of the command.
+        new: Jobs as returned by `jobs_by_identity`.
 
     Returns:
-        int: How many were not in it yet.
+        int: Number of jobs that the ledger did not contain.
 
     Raises:
-        UserError: A config has changed since jobs of the sweep were begun.
+        UserError: A config has changed since jobs of the sweep were started.
     """
-    for number, identity in refuse_changes(ledger, composer, identities, new).items():
-        ledger.replan(number, identity)
-    return ledger.enrol(command, new)
+    for number, identity in require_unchanged_configs(ledger, composer, identities, new).items():
+        ledger.update_identity(number, identity)
+    return ledger.add_jobs(command, new)
 
 
-def refuse_changes(
+def require_unchanged_configs(
     ledger: Ledger, composer: Composer, identities: Identities, new: Mapping[str, list[str]]
 ) -> dict[int, str]:
-    """Refuse to mix jobs of a changed config with those that were begun before.
+    """Raise if the config of a started job has changed.
 
     Returns:
-        dict: By number, the new identities of jobs that never began, or that another version of this package has named.
+        dict: The new identities, by number, of jobs that were never started or whose identity another version of this
+            package has computed.
 
     Raises:
-        UserError: Names what has changed.
+        UserError: A config has changed; the message lists the changes.
     """
-    there = ledger.jobs()
-    _refuse_other_settings(ledger.sweep, there, new, identities)
-    now = {job.number: _identity(composer, identities, job.words) for job in there}
-    changed = [job for job in there if now[job.number] != job.identity]
+    jobs = ledger.jobs()
+    _require_same_settings(ledger.sweep, jobs, new, identities)
+    current = {job.number: _compute_identity(composer, identities, job.words) for job in jobs}
+    changed = [job for job in jobs if current[job.number] != job.identity]
     for job in changed:
         if job.tries:
-            _refuse_changed(ledger.sweep, job, composer)
-    return {job.number: now[job.number] for job in changed}
+            _require_unchanged_config(ledger.sweep, job, composer)
+    return {job.number: current[job.number] for job in changed}
 
 
-def _identity(composer: Composer, identities: Identities, words: Sequence[str]) -> str:
+def _compute_identity(composer: Composer, identities: Identities, overrides: Sequence[str]) -> str:
     try:
-        return identities.of(words)
-    except Exception:  # Hydra's own errors, and what its code stumbles over
-        composer.config_of(words)  # which says it better
+        return identities.of(overrides)
+    except Exception:  # any error of Hydra or OmegaConf
+        composer.compose_checked(overrides)  # raises an error with a better message
         raise
 
 
-def _refuse_other_settings(
-    sweep: Path, there: Sequence[Job], new: Mapping[str, list[str]], identities: Identities
+def _require_same_settings(
+    sweep: Path, jobs: Sequence[Job], new: Mapping[str, list[str]], identities: Identities
 ) -> None:
-    """Refuse words that are the same for all jobs of the command, and were others for all jobs before.
+    """Raise if a setting that all jobs share has another value in the command.
 
-    A key that varies is an axis, and may get further values. One without a part in the numbers may change.
+    A key that varies is an axis, which may get further values. A key that does not affect the results may change.
     """
-    if not there or new.keys() <= {job.identity for job in there}:
+    if not jobs or new.keys() <= {job.identity for job in jobs}:
         return
-    before, now = _fixed([job.words for job in there]), _fixed([*new.values()])
-    words = [word for job in there for word in job.words] + [word for job in new.values() for word in job]
-    axes = {key_of(word) for word in words if word not in {*before.values(), *now.values()}}
-    first = next(iter(new.values()))
-    told = [
-        f"\n  {key}: {_value(before, key)} there, {_value(now, key)} here"
-        for key in {**before, **now}
-        if before.get(key) != now.get(key) and key not in axes and not identities.stays(first, key, before.get(key))
-    ]
-    if told:
-        offer = "name a new directory; or make it an axis, with both values separated by a comma"
-        raise UserError(f"the sweep in '{sweep}' has other settings:{''.join(told)}\n  {offer}")
+    old_jobs = [job.words for job in jobs]
+    new_jobs = [*new.values()]
+    old_common = _common_overrides(old_jobs)
+    new_common = _common_overrides(new_jobs)
+    common = {*old_common.values(), *new_common.values()}
+    axes = {get_override_key(text) for overrides in old_jobs + new_jobs for text in overrides if text not in common}
+    changes = "".join(
+        f"\n  {key}: {_format_value(override)} in the sweep, {_format_value(other)} in this command"
+        for key, (override, other) in diff_mappings(old_common, new_common, absent=None).items()
+        if key not in axes and not identities.is_invariant_to(new_jobs[0], key, override)
+    )
+    if changes:
+        hint = "choose a new directory, or make the key an axis: both values, separated by a comma"
+        raise UserError(f"the sweep in '{sweep}' has other settings:{changes}\n  {hint}")
 
 
-def _value(fixed: dict[str, str], key: str) -> str:
-    return fixed[key].partition("=")[2] if key in fixed else "not set"
+def _format_value(override: str | None) -> str:
+    return override.partition("=")[2] if override else "not set"
 
 
-def _fixed(jobs: Sequence[Sequence[str]]) -> dict[str, str]:
-    """Words that all jobs have, by key."""
-    shared = set(jobs[0]).intersection(*map(set, jobs))
-    return {key_of(word): word for word in jobs[0] if word in shared}
+def _common_overrides(jobs: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Return the overrides that all jobs have, by key."""
+    common = set(jobs[0]).intersection(*map(set, jobs))
+    return {get_override_key(override): override for override in jobs[0] if override in common}
 
 
-def _refuse_changed(sweep: Path, job: Job, composer: Composer) -> None:
-    """Refuse to go on if a file that a job is composed of has changed since the job was begun.
+def _require_unchanged_config(sweep: Path, job: Job, composer: Composer) -> None:
+    """Raise if a file that the config of a job is composed of has changed since the job was started.
 
     Raises:
-        UserError: Names the keys.
+        UserError: The config has changed; the message lists the keys.
     """
     directory = sweep / str(job.number)
-    told = ""
-    there = placeless(Record(directory).nested_config, directory.absolute())
-    if there:
-        before, now = flat(essence(there)), flat(essence(composed(composer, job.words)))
-        told = "".join(
-            f"\n  {key}: {before.get(key, 'absent')} then, {now.get(key, 'absent')} now"
-            for key in [*{**before, **now}][:1000]
-            if before.get(key) != now.get(key)
-        )
-    if there and not told:
-        return
+    recorded = relative_paths(RunRecord(directory).nested_config, directory.absolute())
+    changes = {}
+    if recorded:
+        current = compose_resolved(composer, job.words)
+        changes = diff_mappings(flatten(drop_ignored(recorded)), flatten(drop_ignored(current)), "absent")
+        if not changes:
+            return
+    text = "".join(f"\n  {key}: {old} then, {new} now" for key, (old, new) in [*changes.items()][:MAX_LISTED_KEYS])
     raise UserError(
-        f"the config of job {job.number} of '{sweep}' ({' '.join(job.words)}) has changed since it was begun:{told}\n"
-        "  put it back as it was, or begin a new sweep in a new directory"
+        f"the config of job {job.number} of '{sweep}' ({' '.join(job.words)}) has changed since its start:{text}\n"
+        "  restore it, or start a new sweep in a new directory"
     )

@@ -6,61 +6,60 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from trainer.artifacts.fingerprint import is_within
-from trainer.artifacts.run_record import differences, flat
-from trainer.config.compose import Composer, key_of
-from trainer.config.diagnostics import Mistake
+from trainer.artifacts.run_record import diff_mappings, flatten
+from trainer.config.compose import Composer, get_override_key
+from trainer.config.diagnostics import Diagnostic
 
-SETTINGS = ("sweep", "hydra.sweep", "hydra.sweeper", "hydra.launcher")
-SUBDIR = "${hydra.job.num}"  # the ledger finds the directory of a job by its number
+SHARED_KEYS = ("sweep", "hydra.sweep", "hydra.sweeper", "hydra.launcher")
+JOB_SUBDIR = "${hydra.job.num}"  # the directory of a job is found by its number
 
 
-def is_of_sweep(word: str) -> bool:
-    """Return whether a word of the command line is about the sweep and not about its jobs.
+def is_sweep_setting(override: str) -> bool:
+    """Return whether an override is about the sweep and not about its jobs.
 
-    Without the search path, the choices of a job may not be found.
+    `hydra.searchpath` is about the jobs: without it their config choices may not be found.
     """
-    return (
-        is_within(key_of(word), ("sweep", "resume", "accept_changes", "hydra")) and key_of(word) != "hydra.searchpath"
-    )
+    key = get_override_key(override)
+    return is_within(key, ("sweep", "resume", "accept_changes", "hydra")) and key != "hydra.searchpath"
 
 
-def shared_config(composer: Composer, typed: Sequence[str]) -> DictConfig | None:
+def compose_shared_config(composer: Composer, overrides: Sequence[str]) -> DictConfig | None:
     """Return the config that contains the settings of a whole sweep, or None if it cannot be composed.
 
     Args:
-        composer: Composes configs.
-        typed: Command line.
+        composer: Composer of the configs.
+        overrides: Overrides of the command line.
     """
-    return composer.attempt(composer.shared(typed))[0]
+    return composer.compose_tolerant(composer.select_shared(overrides))[0]
 
 
-def mistakes_of_sweep(shared: DictConfig, job: DictConfig) -> Iterator[Mistake]:
-    """Yield the settings of a sweep that have another value in one of its jobs, or one that no sweep can have.
+def check_shared_settings(shared: DictConfig, job: DictConfig) -> Iterator[Diagnostic]:
+    """Yield the settings of a sweep that differ in one of its jobs or are not supported.
 
-    They are read once for all jobs. A swept experiment that contains one would set it for all jobs or for none.
+    They are read once for all jobs. In a swept experiment such a setting would apply to all jobs or to none.
 
     Args:
         shared: Config that contains the settings of the sweep.
         job: Config of one job.
     """
-    optimized = ["optimized_metric"] if shared.sweep.trials else []
-    for key in (*SETTINGS, *optimized):
-        of_sweep, of_job = (flat({key: _plain(config, key)}) for config in (shared, job))
-        different = differences(of_sweep, of_job, absent=None)
-        if (kind := f"{key}._target_") in different:  # its other settings are those of another class
-            different = {kind: different[kind]}
-        for name, (wanted, found) in different.items():
-            problem = f"{_typed(found)} in a job, {_typed(wanted)} in the sweep"
-            yield Mistake(name, problem, "expected one value for all jobs, given on the command line")
-    if _plain(shared, "hydra.sweep.subdir") != SUBDIR:
-        yield Mistake("hydra.sweep.subdir", "the directory of a job is named by its number", "leave it out")
+    optimized = ["optimized_metric"] if shared.sweep.n_trials else []
+    for key in (*SHARED_KEYS, *optimized):
+        shared_values, job_values = (flatten({key: _select_plain(config, key)}) for config in (shared, job))
+        differences = diff_mappings(shared_values, job_values, absent=None)
+        if (target := f"{key}._target_") in differences:  # the other settings belong to different classes
+            differences = {target: differences[target]}
+        for name, (expected, value) in differences.items():
+            problem = f"{_format_value(value)} in a job, {_format_value(expected)} in the sweep"
+            yield Diagnostic(name, problem, "expected one value for all jobs, given on the command line")
+    if _select_plain(shared, "hydra.sweep.subdir") != JOB_SUBDIR:
+        yield Diagnostic("hydra.sweep.subdir", "the directory of a job is named by its number", "leave it out")
 
 
-def _plain(config: DictConfig, key: str) -> Any:
+def _select_plain(config: DictConfig, key: str) -> Any:
     parent, _, name = key.rpartition(".")
     node: Any = (OmegaConf.select(config, parent) if parent else config)._get_node(name)
     return OmegaConf.to_container(node) if OmegaConf.is_config(node) else node._value()
 
 
-def _typed(value: object) -> str:
+def _format_value(value: object) -> str:
     return "null" if value is None else str(value)

@@ -1,1 +1,1 @@
-"""Hyperparameter search: spaces, samplers, pruning and Pareto fronts."""
+"""Spaces, samplers, pruning and Pareto fronts of a hyperparameter search."""

@@ -1,4 +1,4 @@
-"""Dimensions of a space: numbers between two bounds, or a choice; read from one axis of a command line."""
+"""Numeric and categorical dimensions of a search space, parsed from the axes of a command line."""
 
 import math
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ Value = str | int | float
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """A number to be found.
+class NumericDimension:
+    """A number.
 
     Args:
-        key: As it is typed.
-        low: The least.
-        high: The greatest, which may be taken as well.
-        step: Between numbers that may be taken; None for any number.
-        log: Whether orders of magnitude count, and not differences.
-        whole: Whether it is a whole number.
+        key: Key as in the override.
+        low: Lower bound.
+        high: Upper bound, inclusive.
+        step: Distance of the values; None for any number.
+        log: Whether the scale is logarithmic.
+        whole: Whether the values are integers.
     """
 
     key: str
@@ -32,8 +32,8 @@ class Numbers:
     whole: bool
 
     @property
-    def ends(self) -> tuple[Value, ...]:
-        """Values that are tried before anything begins."""
+    def corner_values(self) -> tuple[Value, ...]:
+        """Values that are checked before the first trial."""
         return self.low, self.high
 
     def __str__(self) -> str:
@@ -43,27 +43,30 @@ class Numbers:
 
 
 @dataclass(frozen=True)
-class Choices:
-    """A choice to be made.
+class CategoricalDimension:
+    """A choice among values without order.
 
     Args:
-        key: As it is typed.
-        values: As they are typed.
+        key: Key as in the override.
+        values: Values as in the override.
     """
 
     key: str
     values: tuple[str, ...]
 
     @property
-    def ends(self) -> tuple[Value, ...]:
-        """Values that are tried before anything begins."""
+    def corner_values(self) -> tuple[Value, ...]:
+        """Values that are checked before the first trial."""
         return self.values
 
     def __str__(self) -> str:
         return "one of " + ", ".join(self.values)
 
 
-def dimension_of_axis(key: str, override: Override) -> Numbers | Choices:
+Dimension = NumericDimension | CategoricalDimension
+
+
+def parse_axis(key: str, override: Override) -> Dimension:
     """Return the dimension that an axis of a command line describes.
 
     Raises:
@@ -72,41 +75,43 @@ def dimension_of_axis(key: str, override: Override) -> Numbers | Choices:
     value: Any = override.value()
     log = "log" in getattr(value, "tags", ())
     if isinstance(value, IntervalSweep):
-        return numbers_of_interval(key, value)
+        return parse_interval(key, value)
     if isinstance(value, RangeSweep) and value.start is not None and value.stop is not None:
-        taken = list(value.range())
-        if taken:
-            whole = all(isinstance(number, int) for number in taken)
-            if not log or (whole and value.step == 1):
+        numbers = list(value.range())
+        if numbers:
+            is_integer = all(isinstance(number, int) for number in numbers)
+            if not log or (is_integer and value.step == 1):
                 step = None if log else abs(value.step)
-                return _checked(Numbers(key, min(taken), max(taken), step, log, whole))
-            raise UserError(f"{key}: a range with a step cannot be logarithmic; interval(...) can")
+                return _validate_bounds(NumericDimension(key, min(numbers), max(numbers), step, log, is_integer))
+            raise UserError(f"{key}: a range with a step cannot be logarithmic; expected interval(...)")
     values = tuple(override.sweep_string_iterator())
     if not values:
-        raise UserError(f"{key}: this axis of the search has no value; leave it out, or give it some")
-    return Choices(key, tuple(dict.fromkeys(values)))
+        raise UserError(f"{key}: search axis without values; expected at least one")
+    return CategoricalDimension(key, tuple(dict.fromkeys(values)))
 
 
-def numbers_of_interval(key: str, interval: IntervalSweep) -> Numbers:
-    """Return the numbers of an interval; whole numbers only if `int(...)` has made both bounds integers.
+def parse_interval(key: str, interval: IntervalSweep) -> NumericDimension:
+    """Return the dimension of an interval; its values are integers only if `int(...)` has converted both bounds.
 
     Raises:
         UserError: The bounds are invalid.
     """
     assert interval.start is not None
     assert interval.end is not None
-    whole = isinstance(interval.start, int) and isinstance(interval.end, int)
+    is_integer = isinstance(interval.start, int) and isinstance(interval.end, int)
     log = "log" in interval.tags
-    step = 1 if whole and not log else None
-    return _checked(Numbers(key, interval.start, interval.end, step, log, whole))
+    step = 1 if is_integer and not log else None
+    return _validate_bounds(NumericDimension(key, interval.start, interval.end, step, log, is_integer))
 
 
-def _checked(made: Numbers) -> Numbers:
-    if not (math.isfinite(made.low) and math.isfinite(made.high)):
-        raise UserError(f"{made.key}: an interval needs two finite ends, not {made.low:g} and {made.high:g}")
-    if made.low > made.high:
-        turned = f"interval({made.high:g},{made.low:g})"
-        raise UserError(f"{made.key}: {made.low:g} to {made.high:g} holds no number; did you mean {turned}?")
-    if made.log and made.low <= 0:
-        raise UserError(f"{made.key}: a logarithmic scale begins above 0, not at {made.low:g}")
-    return made
+def _validate_bounds(dimension: NumericDimension) -> NumericDimension:
+    key = dimension.key
+    low = dimension.low
+    high = dimension.high
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise UserError(f"{key}: interval from {low:g} to {high:g}; expected finite bounds")
+    if low > high:
+        raise UserError(f"{key}: empty interval from {low:g} to {high:g}; did you mean interval({high:g},{low:g})?")
+    if dimension.log and low <= 0:
+        raise UserError(f"{key}: logarithmic scale from {low:g}; expected a lower bound above 0")
+    return dimension

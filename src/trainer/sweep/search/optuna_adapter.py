@@ -1,7 +1,7 @@
-"""Optimizer: Optuna, asked what to try next and whether to go on; it is imported here alone, when a search runs.
+"""Adapter to Optuna, which chooses the values of trials and prunes them. Optuna is imported only here.
 
-Each question is put to a study in memory that is made of the ledger, by a sampler whose seed hangs on the number of the
-trial. So a search that was killed and resumed asks for the very trials that it would have asked for without that.
+Each question is answered by a study in memory that is built from the ledger, with a sampler whose seed depends on the
+trial number. So a search that was killed and resumed chooses the same trials as one that was not.
 """
 
 import hashlib
@@ -14,10 +14,10 @@ from hydra.utils import instantiate
 
 from trainer.core.errors import UserError, did_you_mean, first_line
 from trainer.core.metric_direction import Direction
-from trainer.core.optional_packages import install_command
-from trainer.sweep.search.dimensions import Choices, Numbers, Value
-from trainer.sweep.search.search_space import Space
-from trainer.sweep.store.trial_store import Trial, values_of
+from trainer.core.optional_packages import format_install_command
+from trainer.sweep.search.dimensions import CategoricalDimension, Dimension, Value
+from trainer.sweep.search.search_space import SearchSpace
+from trainer.sweep.store.trial_store import Trial, extract_metrics
 
 SAMPLERS = {
     "tpe": "optuna.samplers.TPESampler",
@@ -32,20 +32,20 @@ PRUNERS = {
     "asha": "optuna.pruners.SuccessiveHalvingPruner",
     "hyperband": "optuna.pruners.HyperbandPruner",
 }
-NAME = "search"  # of the study: Hyperband's brackets hang on it
-FIRST = 10  # trials that TPE draws before it looks at results
+STUDY_NAME = "search"  # Hyperband's brackets depend on it
+TPE_STARTUP_TRIALS = 10  # random trials of TPE before it uses results
 
 
 @dataclass(frozen=True)
-class Goal:
-    """What is searched for, and how.
+class SearchObjective:
+    """Objective and methods of a search.
 
     Args:
-        metrics: Names of what is optimized, as in `result.json`.
-        directions: `min` or `max` for each.
+        metrics: Optimized metrics, as in `result.json`.
+        directions: `min` or `max` for each metric.
         sampler: A name of `SAMPLERS`, or a node with a `_target_`.
         pruner: A name of `PRUNERS`, or a node with a `_target_`.
-        seed: Of the sampler.
+        seed: Seed of the sampler.
     """
 
     metrics: tuple[str, ...]
@@ -55,9 +55,10 @@ class Goal:
     seed: int
 
     def __str__(self) -> str:
-        said = [each if isinstance(each, str) else str(each.get("_target_")) for each in (self.sampler, self.pruner)]
-        what = ", ".join(f"{name} ({direction})" for name, direction in self.optimized.items())
-        return f"{said[0]} for {what}" + (f", pruned by {said[1]}" if self.prunes else "")
+        nodes = (self.sampler, self.pruner)
+        sampler, pruner = (node if isinstance(node, str) else str(node.get("_target_")) for node in nodes)
+        metrics = ", ".join(f"{name} ({direction})" for name, direction in self.optimized.items())
+        return f"{sampler} for {metrics}" + (f", pruned by {pruner}" if self.has_pruner else "")
 
     @property
     def optimized(self) -> dict[str, Direction]:
@@ -65,104 +66,110 @@ class Goal:
         return dict(zip(self.metrics, self.directions, strict=True))
 
     @property
-    def prunes(self) -> bool:
-        """Whether trials may be ended early."""
+    def has_pruner(self) -> bool:
+        """True if trials may be pruned."""
         return self.pruner not in (None, "none")
 
     @property
-    def before_results(self) -> int:
-        """How many trials are drawn without a look at results."""
-        return {"tpe": FIRST, "random": 1000}.get(self.sampler if isinstance(self.sampler, str) else "", 1)
+    def startup_trials(self) -> int:
+        """Number of trials that are chosen without results of others."""
+        return {"tpe": TPE_STARTUP_TRIALS, "random": 1000}.get(self.sampler if isinstance(self.sampler, str) else "", 1)
 
 
-def checked(goal: Goal, epochs: int | None) -> None:
-    """Refuse a sampler or a pruner that there is not, or that refuses its arguments or the metrics.
+def validate_sampler_and_pruner(objective: SearchObjective, epochs: int | None) -> None:
+    """Raise if the sampler or the pruner does not exist, or does not accept its arguments or the metrics.
 
     Raises:
-        UserError: Names the setting.
+        UserError: `sweep.sampler` or `sweep.pruner` is invalid.
     """
-    optuna()
-    _sampler(goal, 0)
-    _pruner(goal, epochs)
-    several = len(goal.metrics) > 1
-    if several and goal.prunes:
-        raise UserError("sweep.pruner: with several metrics no trial is known to be worse early; sweep.pruner=none")
-    if several and goal.sampler == "cmaes":
-        raise UserError("sweep.sampler: cmaes optimizes one metric; several take sweep.sampler=tpe, nsga2 or gp")
+    import_optuna()
+    _build_sampler(objective, 0)
+    _build_pruner(objective, epochs)
+    has_several_metrics = len(objective.metrics) > 1
+    if has_several_metrics and objective.has_pruner:
+        raise UserError("sweep.pruner: trials with several metrics cannot be pruned; expected none")
+    if has_several_metrics and objective.sampler == "cmaes":
+        raise UserError("sweep.sampler: cmaes optimizes one metric; expected tpe, nsga2 or gp for several")
 
 
-def asked(trials: Sequence[Trial], space: Space, goal: Goal, attempt: int) -> tuple[dict[str, Value], dict[str, Any]]:
-    """What to try next.
+def suggest_values(
+    trials: Sequence[Trial], space: SearchSpace, objective: SearchObjective, attempt: int
+) -> tuple[dict[str, Value], dict[str, Any]]:
+    """Return the values of the next trial.
 
     Args:
-        trials: All that there are.
-        space: To choose from.
-        goal: What is searched for, and how.
-        attempt: From 0; another one chooses differently with the same knowledge.
+        trials: All previous trials.
+        space: Search space.
+        objective: Objective and sampler.
+        attempt: Attempt from 0; each one draws differently with the same previous trials.
 
     Returns:
         dict: A value for each key of the space.
-        dict: What the sampler keeps with the trial.
+        dict: Internal data of the sampler for this trial.
     """
     number = len(trials)
-    known = study(trials, space, goal, _sampler(goal, _seed(goal.seed, number, attempt)), None)
+    sampler = _build_sampler(objective, _derive_seed(objective.seed, number, attempt))
+    study = build_study(trials, space, objective, sampler)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Optuna calls experimental
-        trial = known.ask({each.key: _distribution(each) for each in space.dimensions})
-    notes = known.get_trials(deepcopy=False)[number].system_attrs
-    return {each.key: _tidy(each, trial.params[each.key]) for each in space.dimensions}, dict(notes)
+        warnings.simplefilter("ignore")  # experimental features of Optuna
+        trial = study.ask({dimension.key: _build_distribution(dimension) for dimension in space.dimensions})
+    notes = study.get_trials(deepcopy=False)[number].system_attrs
+    values = {dimension.key: _round_value(dimension, trial.params[dimension.key]) for dimension in space.dimensions}
+    return values, dict(notes)
 
 
-def hopeless(
-    trials: Sequence[Trial], number: int, space: Space, goal: Goal, epochs: int | None
+def should_prune(
+    trials: Sequence[Trial], number: int, space: SearchSpace, objective: SearchObjective, epochs: int | None
 ) -> tuple[bool, dict[str, Any]]:
-    """Whether a trial does so much worse than others that it is to end.
+    """Return whether a trial is so much worse than others that it should end.
 
     Args:
-        trials: All that there are, with their reports.
-        number: Which one.
-        space: They are chosen from.
-        goal: What is searched for, and how.
-        epochs: That a whole trial takes; None where that is open.
+        trials: All trials with their reports.
+        number: Number of the trial.
+        space: Search space.
+        objective: Objective and pruner.
+        epochs: Number of epochs of a complete trial; None if unknown.
 
     Returns:
-        bool: So it is.
-        dict: What the pruner keeps with the trial.
+        bool: Whether the trial should end.
+        dict: Internal data of the pruner for this trial.
     """
-    known = study(trials, space, goal, None, _pruner(goal, epochs))
-    trial = known.get_trials(deepcopy=False)[number]
+    study = build_study(trials, space, objective, pruner=_build_pruner(objective, epochs))
+    trial = study.get_trials(deepcopy=False)[number]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ends = known.pruner.prune(known, trial)
-    return bool(ends), dict(known.get_trials(deepcopy=False)[number].system_attrs)
+        is_pruned = study.pruner.prune(study, trial)
+    return bool(is_pruned), dict(study.get_trials(deepcopy=False)[number].system_attrs)
 
 
-def optuna() -> Any:
-    """Optuna, which keeps to itself what it would log.
+def import_optuna() -> Any:
+    """Return Optuna, with its log messages suppressed.
 
     Raises:
-        UserError: It is not installed.
+        UserError: Optuna is not installed.
     """
     try:
         import optuna
     except ImportError:
-        raise UserError(f"sweep.trials: a search needs Optuna: {install_command('search')}") from None
+        raise UserError(f"sweep.n_trials: a search requires Optuna: {format_install_command('search')}") from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
 
 
-def study(trials: Sequence[Trial], space: Space, goal: Goal, sampler: Any = None, pruner: Any = None) -> Any:
-    """All trials as an `optuna.Study` in memory."""
-    whole = optuna()
-    directions = ["maximize" if direction == "max" else "minimize" for direction in goal.directions]
-    made = whole.create_study(study_name=NAME, sampler=sampler, pruner=pruner, directions=directions)
-    distributions = {each.key: _distribution(each) for each in space.dimensions}
-    states = whole.trial.TrialState
+def build_study(
+    trials: Sequence[Trial], space: SearchSpace, objective: SearchObjective, sampler: Any = None, pruner: Any = None
+) -> Any:
+    """Return all trials as an `optuna.Study` in memory."""
+    optuna = import_optuna()
+    directions = ["maximize" if direction == "max" else "minimize" for direction in objective.directions]
+    study = optuna.create_study(study_name=STUDY_NAME, sampler=sampler, pruner=pruner, directions=directions)
+    distributions = {dimension.key: _build_distribution(dimension) for dimension in space.dimensions}
+    states = optuna.trial.TrialState
     for trial in trials:
-        values = values_of(trial.job.result, goal.metrics) if trial.job.state == "done" else None
+        values = extract_metrics(trial.job.result, objective.metrics) if trial.job.state == "done" else None
         state = {"done": states.COMPLETE if values else states.FAIL, "pruned": states.PRUNED, "failed": states.FAIL}
-        made.add_trial(
-            whole.trial.create_trial(
+        study.add_trial(
+            optuna.trial.create_trial(
                 state=state.get(trial.job.state, states.RUNNING),
                 values=values,
                 params=trial.values,
@@ -171,35 +178,37 @@ def study(trials: Sequence[Trial], space: Space, goal: Goal, sampler: Any = None
                 intermediate_values=trial.reports,
             )
         )
-    return made
+    return study
 
 
-def _sampler(goal: Goal, seed: int) -> Any:
-    made = _named("sweep.sampler", goal.sampler, SAMPLERS)
-    given = made.pop("seed", None)
-    seed = seed if given is None else _seed(given, seed, 0)
-    return _built("sweep.sampler", {**made, "seed": seed})
+def _build_sampler(objective: SearchObjective, seed: int) -> Any:
+    node = _resolve_target("sweep.sampler", objective.sampler, SAMPLERS)
+    user_seed = node.pop("seed", None)
+    node["seed"] = seed if user_seed is None else _derive_seed(user_seed, seed, 0)
+    return _instantiate("sweep.sampler", node)
 
 
-def _pruner(goal: Goal, epochs: int | None) -> Any:
-    made = _named("sweep.pruner", goal.pruner or "none", PRUNERS)
-    if goal.pruner == "asha":
-        made |= {"min_resource": 1}
-    if goal.pruner == "hyperband" and epochs:
-        made |= {"min_resource": 1, "max_resource": epochs}
-    return _built("sweep.pruner", made)
+def _build_pruner(objective: SearchObjective, epochs: int | None) -> Any:
+    node = _resolve_target("sweep.pruner", objective.pruner or "none", PRUNERS)
+    if objective.pruner == "asha":
+        node["min_resource"] = 1
+    if objective.pruner == "hyperband" and epochs:
+        node |= {"min_resource": 1, "max_resource": epochs}
+    return _instantiate("sweep.pruner", node)
 
 
-def _named(key: str, asked_for: Any, known: Mapping[str, str]) -> dict[str, Any]:
-    if isinstance(asked_for, Mapping):
-        return {str(name): value for name, value in asked_for.items()}
-    if asked_for not in known:
-        offer = did_you_mean(str(asked_for), [*known])
-        raise UserError(f"{key}: there is no '{asked_for}'{offer} (or {{_target_: ...}} for any other of Optuna)")
-    return {"_target_": known[asked_for]}
+def _resolve_target(key: str, setting: Any, targets: Mapping[str, str]) -> dict[str, Any]:
+    if isinstance(setting, Mapping):
+        return {str(name): value for name, value in setting.items()}
+    if setting not in targets:
+        suggestion = did_you_mean(str(setting), [*targets])
+        raise UserError(
+            f"{key}: unknown name '{setting}'{suggestion}\n  for other classes of Optuna: {{_target_: ...}}"
+        )
+    return {"_target_": targets[setting]}
 
 
-def _built(key: str, node: dict[str, Any]) -> Any:
+def _instantiate(key: str, node: dict[str, Any]) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -209,23 +218,23 @@ def _built(key: str, node: dict[str, Any]) -> Any:
             raise UserError(f"{key}: {node.get('_target_')}: {first_line(cause)}") from error
 
 
-def _seed(*parts: int) -> int:
-    """A seed for these numbers, unlike that of any others."""
+def _derive_seed(*parts: int) -> int:
+    """Return a hash of numbers as a seed."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
 
 
-def _distribution(dimension: Numbers | Choices) -> Any:
-    kinds = optuna().distributions
-    if isinstance(dimension, Choices):
-        return kinds.CategoricalDistribution(dimension.values)
-    low, high, log = dimension.low, dimension.high, dimension.log
+def _build_distribution(dimension: Dimension) -> Any:
+    distributions = import_optuna().distributions
+    if isinstance(dimension, CategoricalDimension):
+        return distributions.CategoricalDistribution(dimension.values)
+    bounds = (dimension.low, dimension.high)
     if dimension.whole:
-        return kinds.IntDistribution(int(low), int(high), log=log, step=int(dimension.step or 1))
-    return kinds.FloatDistribution(low, high, log=log, step=dimension.step)
+        return distributions.IntDistribution(*map(int, bounds), log=dimension.log, step=int(dimension.step or 1))
+    return distributions.FloatDistribution(*bounds, log=dimension.log, step=dimension.step)
 
 
-def _tidy(dimension: Numbers | Choices, value: Any) -> Value:
-    """A value as one would type it: six digits are enough."""
-    if isinstance(dimension, Choices) or dimension.whole or dimension.step:
+def _round_value(dimension: Dimension, value: Any) -> Value:
+    """Return a value with at most six digits, short enough to type."""
+    if isinstance(dimension, CategoricalDimension) or dimension.whole or dimension.step:
         return value
     return min(max(float(f"{value:.6g}"), dimension.low), dimension.high)

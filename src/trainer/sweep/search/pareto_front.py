@@ -1,65 +1,65 @@
-"""Front: the best trials of a search; with several metrics all of those that no other one beats in each of them."""
+"""Best trials of a search, and its Pareto front with several metrics."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from trainer.core.errors import UserError
-from trainer.sweep.search.optuna_adapter import Goal, study
-from trainer.sweep.search.search import read
+from trainer.sweep.search.optuna_adapter import SearchObjective, build_study
+from trainer.sweep.search.search import load_search
 from trainer.sweep.store.job_store import Job
-from trainer.sweep.store.trial_store import Trials, values_of
+from trainer.sweep.store.trial_store import TrialLedger, extract_metrics
 
 
-def front(jobs: Sequence[Job], goal: Goal) -> list[Job]:
-    """The jobs that are done and that no other one beats, the best by the first metric first.
+def compute_pareto_front(jobs: Sequence[Job], objective: SearchObjective) -> list[Job]:
+    """Return the jobs that are done and not dominated by another one, sorted by the first metric, best first.
 
     Args:
-        jobs: Of the search.
-        goal: Its metrics and their directions.
+        jobs: Jobs of the search.
+        objective: Metrics and their directions. For a single metric the result is the best job, with ties.
 
     Source:
-        Pareto 1896; for one metric it is the best job, or all that are equally good.
+        Pareto 1896.
     """
-    signs = [1 if direction == "max" else -1 for direction in goal.directions]
-    valued = []
+    signs = [1 if direction == "max" else -1 for direction in objective.directions]
+    scores = []
     for job in jobs:
-        values = values_of(job.result, goal.metrics) if job.state == "done" else None
+        values = extract_metrics(job.result, objective.metrics) if job.state == "done" else None
         if values:
-            valued.append(([sign * value for sign, value in zip(signs, values, strict=True)], job))
-    unbeaten = [(mine, job) for mine, job in valued if not any(_beats(other, mine) for other, _ in valued)]
-    return [job for _, job in sorted(unbeaten, key=lambda pair: (-pair[0][0], pair[1].number))]
+            scores.append(([sign * value for sign, value in zip(signs, values, strict=True)], job))
+    front = [(score, job) for score, job in scores if not any(_dominates(other, score) for other, _ in scores)]
+    return [job for _, job in sorted(front, key=lambda pair: (-pair[0][0], pair[1].number))]
 
 
-def lines_of_best(ledger: Trials) -> Iterator[str]:
-    """The best trials in a line each: number, metrics, what was tried; nothing for a sweep that is no search."""
+def format_best_trials(ledger: TrialLedger) -> Iterator[str]:
+    """Yield a line for each of the best trials: number, metrics, tried values; none if the sweep is not a search."""
     settings = ledger.settings()
     if settings is None:
         return
-    _, goal = read(settings)
+    _, objective = load_search(settings)
     trials = {trial.job.number: trial for trial in ledger.trials()}
-    for job in front(ledger.jobs(), goal):
-        reached = "  ".join(f"{name} {job.metric(name):.4g}" for name in goal.metrics)
-        tried = " ".join(f"{key}={value}" for key, value in trials[job.number].values.items())
-        yield f"best  #{job.number}  {reached}  {tried}"
+    for job in compute_pareto_front(ledger.jobs(), objective):
+        metrics = "  ".join(f"{name} {job.metric(name):.4g}" for name in objective.metrics)
+        values = " ".join(f"{key}={value}" for key, value in trials[job.number].values.items())
+        yield f"best  #{job.number}  {metrics}  {values}"
 
 
-def study_of(sweep: str | Path) -> Any:
-    """A search as an `optuna.Study` in memory, for Optuna's own plots, or to be copied for its dashboard.
+def load_study(sweep: str | Path) -> Any:
+    """Return a search as an `optuna.Study` in memory, for Optuna's plots or a copy for its dashboard.
 
     Args:
-        sweep: Its directory.
+        sweep: Directory of the search.
 
     Raises:
-        UserError: It holds no search.
+        UserError: The directory contains no search.
     """
-    ledger = Trials(Path(sweep))
+    ledger = TrialLedger(Path(sweep))
     settings = ledger.settings()
     if settings is None:
-        raise UserError(f"'{sweep}' is a sweep, but no search")
-    return study(ledger.trials(), *read(settings))
+        raise UserError(f"'{sweep}' contains a sweep that is not a search")
+    return build_study(ledger.trials(), *load_search(settings))
 
 
-def _beats(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether one is nowhere worse and somewhere better."""
-    return all(a >= b for a, b in zip(one, other, strict=True)) and [*one] != [*other]
+def _dominates(score: Sequence[float], other: Sequence[float]) -> bool:
+    """Return whether a score is nowhere worse and somewhere better than the other."""
+    return all(a >= b for a, b in zip(score, other, strict=True)) and [*score] != [*other]

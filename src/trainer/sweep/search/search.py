@@ -1,4 +1,4 @@
-"""Search: jobs that are chosen one after another, by what those before them have shown."""
+"""Search that chooses its jobs one after another, based on the results of the previous ones."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -8,126 +8,136 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from trainer.config.compose import Composer, key_of
-from trainer.config.diagnostics import refuse
+from trainer.artifacts.run_record import diff_mappings
+from trainer.config.compose import Composer, get_override_key
+from trainer.config.diagnostics import raise_on_errors
 from trainer.core.errors import UserError
-from trainer.sweep.jobs.grid import refuse_counts
+from trainer.sweep.jobs.grid import validate_counts
 from trainer.sweep.jobs.identity import Identities
-from trainer.sweep.jobs.shared_settings import is_of_sweep
-from trainer.sweep.optimized_metrics import optimized
-from trainer.sweep.search.dimensions import Choices, Numbers
-from trainer.sweep.search.optuna_adapter import Goal, asked, checked, hopeless
-from trainer.sweep.search.search_space import Space, space_of
+from trainer.sweep.jobs.shared_settings import is_sweep_setting
+from trainer.sweep.optimized_metrics import resolve_optimized_metrics
+from trainer.sweep.search.dimensions import CategoricalDimension, Dimension, NumericDimension
+from trainer.sweep.search.optuna_adapter import (
+    SearchObjective,
+    should_prune,
+    suggest_values,
+    validate_sampler_and_pruner,
+)
+from trainer.sweep.search.search_space import SearchSpace, parse_search_space
 from trainer.sweep.store.job_store import Job
-from trainer.sweep.store.trial_store import Trial, Trials
+from trainer.sweep.store.trial_store import Trial, TrialLedger
 
 log = logging.getLogger(__name__)
-
-# attempts to find a point that was not tried: the sampler's own, then at random
-ATTEMPTS, AT_RANDOM = 20, 200
-# the override that a job gets if trials are pruned
-PRUNING = "+callbacks.pruning._target_=trainer.sweep.search.pruning.Pruning"
+# attempts to find a point that was not tried: first those of the sampler, then random ones
+MAX_SAMPLER_ATTEMPTS = 20
+MAX_RANDOM_ATTEMPTS = 200
+PRUNING_OVERRIDE = "+callbacks.pruning._target_=trainer.sweep.search.pruning.Pruning"
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a command line wants to be searched.
+class SearchPlan:
+    """A search as a command line describes it.
 
     Args:
-        space: To choose from.
-        goal: What is searched for, and how.
-        trials: How many jobs there are to be in all.
-        at_a_time: How many of them run at once.
+        space: Search space.
+        objective: Objective, sampler and pruner.
+        trials: Total number of trials.
+        max_parallel: Maximum number of trials that run at a time. Defaults to 1.
     """
 
-    space: Space
-    goal: Goal
+    space: SearchSpace
+    objective: SearchObjective
     trials: int
-    at_a_time: int = 1
+    max_parallel: int = 1
 
     def settings(self) -> dict[str, Any]:
-        """For the ledger."""
-        goal = {**vars(self.goal)}
-        return {"space": self.space.described(), "fixed": self.space.fixed, "goal": goal, "trials": self.trials}
+        """Return the settings that are stored in the ledger."""
+        objective = {**vars(self.objective)}
+        return {"space": self.space.to_dict(), "fixed": self.space.fixed, "goal": objective, "trials": self.trials}
 
 
-def plan_of(composer: Composer, typed: Sequence[str]) -> Plan | None:
-    """What the words of a command line want to be searched; None where they make a sweep of another kind.
+def plan_search(composer: Composer, overrides: Sequence[str]) -> SearchPlan | None:
+    """Return the search of a command line, or None if it describes a sweep of another kind.
 
     Raises:
         UserError: The space, the metric, the sampler, the pruner or a count is invalid, or `sweep` has been removed.
     """
-    config, _, found = composer.attempt(composer.shared(typed))
-    refuse([mistake for mistake in found if mistake.key == "sweep"])
+    config, _, diagnostics = composer.compose_tolerant(composer.select_shared(overrides))
+    raise_on_errors([diagnostic for diagnostic in diagnostics if diagnostic.key == "sweep"])
     if config is None:
         return None
-    refuse_counts(config.sweep)
-    if config.sweep.trials is None:
+    validate_counts(config.sweep)
+    if config.sweep.n_trials is None:
         return None
-    whole = space_of(composer, typed)
-    words = tuple(word for word in whole.fixed if not is_of_sweep(word))
-    plan = Plan(replace(whole, fixed=words), _goal(config), config.sweep.trials, config.sweep.workers or 1)
-    checked(plan.goal, epochs_of(config))
+    space = parse_search_space(composer, overrides)
+    space = replace(space, fixed=tuple(override for override in space.fixed if not is_sweep_setting(override)))
+    plan = SearchPlan(space, _read_objective(config), config.sweep.n_trials, config.sweep.workers or 1)
+    validate_sampler_and_pruner(plan.objective, read_max_epochs(config))
     return plan
 
 
-def epochs_of(config: DictConfig) -> int | None:
-    """How many epochs a whole run takes; None where that is open."""
+def read_max_epochs(config: DictConfig) -> int | None:
+    """Return the number of epochs of a complete run, or None if it is not limited."""
     epochs = config.trainer.get("max_epochs") if isinstance(config.trainer, DictConfig) else None
     return epochs if isinstance(epochs, int) and epochs > 0 else None
 
 
-def _goal(config: DictConfig) -> Goal:
-    directions = optimized(config)
-    if not directions:
-        raise UserError("optimized_metric: a search needs to know what is to be optimized: optimized_metric=val/loss")
-    plain: Any = OmegaConf.to_container(config.sweep)
-    metrics = tuple(directions)
-    goal = Goal(metrics, tuple(directions.values()), plain["sampler"], plain["pruner"], plain["sample_seed"])
-    if goal.prunes and metrics[0].startswith("test/"):
-        offer = "optimize a metric of the validation, or sweep.pruner=none"
-        raise UserError(f"sweep.pruner: '{metrics[0]}' is not known before the training has ended; {offer}")
-    return goal
+def _read_objective(config: DictConfig) -> SearchObjective:
+    optimized = resolve_optimized_metrics(config)
+    if not optimized:
+        raise UserError("optimized_metric: null in a search; expected a metric, for example val/loss")
+    settings: Any = OmegaConf.to_container(config.sweep)
+    methods = (settings["sampler"], settings["pruner"], settings["sample_seed"])
+    objective = SearchObjective(tuple(optimized), tuple(optimized.values()), *methods)
+    metric = objective.metrics[0]
+    if objective.has_pruner and metric.startswith("test/"):
+        raise UserError(
+            f"sweep.pruner: '{metric}' is only measured after training; expected a metric of the validation"
+        )
+    return objective
 
 
 class Search:
     """Chooses the jobs of a search.
 
     Args:
-        ledger: Of the search.
-        composer: Makes configs.
-        identities: Tells them apart.
-        plan: What is to be searched.
+        ledger: Ledger of the search.
+        composer: Composer of the configs.
+        identities: Identities of the jobs.
+        plan: Search of the command line.
 
     Raises:
-        UserError: The directory holds another search, or a sweep that is none.
+        UserError: The directory contains another search, or a sweep of another kind.
     """
 
-    def __init__(self, ledger: Trials, composer: Composer, identities: Identities, plan: Plan) -> None:
-        self.ledger, self.plan = ledger, plan
-        self._composer, self._identities = composer, identities
+    def __init__(self, ledger: TrialLedger, composer: Composer, identities: Identities, plan: SearchPlan) -> None:
+        self.ledger = ledger
+        self.plan = plan
+        self._composer = composer
+        self._identities = identities
         self._exhausted = False
-        before, jobs = ledger.settings(), ledger.jobs()
-        if before is None and jobs:
-            raise UserError(f"'{ledger.sweep}' holds a sweep that is no search; name a new directory: hydra.sweep.dir=")
-        if before is not None:
-            refuse_another(ledger.sweep, before, plan, identities)
+        settings = ledger.settings()
+        if settings is not None:
+            require_same_search(ledger.sweep, settings, plan, identities)
+        elif ledger.jobs():
+            hint = "choose a new directory: hydra.sweep.dir=DIR"
+            raise UserError(f"'{ledger.sweep}' contains a sweep that is not a search\n  {hint}")
 
     @property
-    def wanted(self) -> int:
-        """How many trials there are to be in all."""
+    def n_trials(self) -> int:
+        """Total number of trials."""
         return len(self.ledger.jobs()) if self._exhausted else self.plan.trials
 
     @property
-    def more(self) -> int:
-        """How many trials are still to be chosen."""
+    def remaining(self) -> int:
+        """Number of trials that are not chosen yet."""
         return 0 if self._exhausted else max(0, self.plan.trials - len(self.ledger.jobs()))
 
     def next(self) -> Job | None:
-        """Choose another job, and write it into the ledger; None where there are enough, or nothing is left."""
-        while self.more:
+        """Choose the next job and write it to the ledger; return None if the search is complete."""
+        while self.remaining:
             trials = self.ledger.trials()
-            trial = self.chosen(trials)
+            trial = self.choose(trials)
             if trial is None:
                 log.info(f"search  every point of the space has been tried: {len(trials)} trials")
                 self._exhausted = True
@@ -135,106 +145,106 @@ class Search:
                 return trial.job
         return None
 
-    def chosen(self, trials: Sequence[Trial]) -> Trial | None:
-        """The next trial, knowing these; None where all points of the space have been tried."""
-        known = {trial.job.identity for trial in trials}
-        goal = self.plan.goal
-        for attempt in range(ATTEMPTS + AT_RANDOM):
-            if attempt == ATTEMPTS:
-                goal = replace(goal, sampler="random")
-            values, notes = asked(trials, self.plan.space, goal, attempt)
-            words = self.plan.space.words(values)
-            identity = self._identities.of(words)
-            if identity not in known:
-                return Trial(Job(len(trials), identity, words), values, notes)
+    def choose(self, trials: Sequence[Trial]) -> Trial | None:
+        """Return the next trial after these, or None if all points of the space have been tried."""
+        identities = {trial.job.identity for trial in trials}
+        objective = self.plan.objective
+        for attempt in range(MAX_SAMPLER_ATTEMPTS + MAX_RANDOM_ATTEMPTS):
+            if attempt == MAX_SAMPLER_ATTEMPTS:
+                objective = replace(objective, sampler="random")
+            values, notes = suggest_values(trials, self.plan.space, objective, attempt)
+            overrides = self.plan.space.overrides(values)
+            identity = self._identities.of(overrides)
+            if identity not in identities:
+                return Trial(Job(len(trials), identity, overrides), values, notes)
         return None
 
-    def first(self, count: int) -> list[Trial]:
-        """The next trials, as they are chosen while the results of none of them are known; nothing is written."""
+    def preview(self, count: int) -> list[Trial]:
+        """Return the next trials as they are chosen without further results. Nothing is written."""
         trials = self.ledger.trials()
-        begun = len(trials)
-        while len(trials) < min(begun + count, self.plan.trials) and (trial := self.chosen(trials)):
+        start = len(trials)
+        while len(trials) < min(start + count, self.plan.trials) and (trial := self.choose(trials)):
             trials.append(trial)
-        return trials[begun:]
+        return trials[start:]
 
 
-def refuse_another(sweep: Path, before: Mapping[str, Any], plan: Plan, identities: Identities) -> None:
-    """Refuse to mix trials of another space, with other fixed words or for another metric.
+def require_same_search(sweep: Path, settings: Mapping[str, Any], plan: SearchPlan, identities: Identities) -> None:
+    """Raise if a ledger contains a search with another space, other fixed overrides or another metric.
 
     Raises:
-        UserError: Names what is different.
+        UserError: The searches differ; the message lists the differences.
     """
-    now = plan.settings()
-    then = {"optimized_metric": before["goal"]["metrics"], "sweep.direction": before["goal"]["directions"]}
-    here = {"optimized_metric": [*plan.goal.metrics], "sweep.direction": [*plan.goal.directions]}
-    for found, settings in ((then, before), (here, now)):
-        found |= {key: str(dimension_of(each)) for key, each in settings["space"].items()}
-    words = [{key_of(word): word for word in settings["fixed"]} for settings in (before, now)]
+    searches = [settings, plan.settings()]
+    facts = [
+        {
+            "optimized_metric": ", ".join(search["goal"]["metrics"]),
+            "sweep.direction": ", ".join(search["goal"]["directions"]),
+            **{key: str(load_dimension(dimension)) for key, dimension in search["space"].items()},
+        }
+        for search in searches
+    ]
+    fixed = [{get_override_key(override): override for override in search["fixed"]} for search in searches]
     trial = next(plan.space.corners())
-    for key in {**words[0], **words[1]}:
-        old, new = (fixed.get(key) for fixed in words)
-        if old != new and not identities.stays(trial, key, old):
-            then |= {key: old.partition("=")[2]} if old else {}
-            here |= {key: new.partition("=")[2]} if new else {}
-    told = "".join(
-        f"\n  {key}: {_shown(then.get(key))} there, {_shown(here.get(key))} here"
-        for key in {**then, **here}
-        if then.get(key) != here.get(key)
-    )
-    if told:
-        raise UserError(f"'{sweep}' holds another search:{told}\n  put it back, or name a new directory")
+    for key, overrides in diff_mappings(fixed[0], fixed[1], None).items():
+        if not identities.is_invariant_to(trial, key, overrides[0]):
+            for values, override in zip(facts, overrides, strict=True):
+                values |= {key: override.partition("=")[2]} if override else {}
+    differences = diff_mappings(facts[0], facts[1], "not set").items()
+    if differences:
+        lines = "".join(f"\n  {key}: {value} in the ledger, {new} in this command" for key, (value, new) in differences)
+        raise UserError(
+            f"'{sweep}' contains another search:{lines}\n  use the same settings, or choose a new directory"
+        )
 
 
-def _shown(value: Any) -> str:
-    return "not set" if value is None else ", ".join(value) if isinstance(value, list) else str(value)
+def load_dimension(settings: Mapping[str, Any]) -> Dimension:
+    """Return a dimension that was stored in the ledger."""
+    if "values" in settings:
+        return CategoricalDimension(settings["key"], tuple(settings["values"]))
+    return NumericDimension(**settings)
 
 
-def dimension_of(facts: Mapping[str, Any]) -> Numbers | Choices:
-    """A dimension as the ledger describes it."""
-    return Choices(facts["key"], tuple(facts["values"])) if "values" in facts else Numbers(**facts)
-
-
-def read(settings: Mapping[str, Any]) -> tuple[Space, Goal]:
-    """What a ledger says is searched, and how."""
+def load_search(settings: Mapping[str, Any]) -> tuple[SearchSpace, SearchObjective]:
+    """Return the space and the objective of the search in a ledger."""
     goal = settings["goal"]
-    dimensions = tuple(dimension_of(each) for each in settings["space"].values())
-    known = Goal(tuple(goal["metrics"]), tuple(goal["directions"]), goal["sampler"], goal["pruner"], goal["seed"])
-    return Space(tuple(settings["fixed"]), dimensions), known
+    lists = {name: tuple(goal[name]) for name in ("metrics", "directions")}
+    dimensions = tuple(load_dimension(dimension) for dimension in settings["space"].values())
+    return SearchSpace(tuple(settings["fixed"]), dimensions), SearchObjective(**{**goal, **lists})
 
 
 @dataclass(frozen=True)
-class Running:
-    """A trial under way, seen from its own process.
+class RunningTrial:
+    """A running trial, as seen by its own process.
 
     Args:
-        ledger: Of the search.
-        number: Of the trial.
-        space: To choose from.
-        goal: What is searched for, and how.
+        ledger: Ledger of the search.
+        number: Number of the trial.
+        space: Search space.
+        objective: Objective and pruner.
     """
 
-    ledger: Trials
+    ledger: TrialLedger
     number: int
-    space: Space
-    goal: Goal
+    space: SearchSpace
+    objective: SearchObjective
 
     @classmethod
-    def of(cls, sweep: Path, number: int) -> "Running | None":
-        """The trial of this number; None where it is not under way, or the sweep is no search."""
-        ledger = Trials(sweep)
+    def load(cls, sweep: Path, number: int) -> "RunningTrial | None":
+        """Return the trial with this number, or None if it does not run or the sweep is not a search."""
+        ledger = TrialLedger(sweep)
         settings = ledger.settings()
         if settings is None or ledger.job(number).state != "running":
             return None
-        return cls(ledger, number, *read(settings))
+        return cls(ledger, number, *load_search(settings))
 
     @property
     def metric(self) -> str:
-        """What is reported: of the best value of a run, the value of each epoch."""
-        return self.goal.metrics[0].removesuffix("_best")
+        """Metric that is reported; for the best value of a run it is the value of each epoch."""
+        return self.objective.metrics[0].removesuffix("_best")
 
     def report(self, epoch: int, value: float, epochs: int | None) -> bool:
-        """Write down how far it is; whether it is to end, as others were better by then."""
+        """Write the metric after an epoch; return whether the trial should be pruned."""
         self.ledger.report(self.number, epoch, value)
-        ends, notes = hopeless(self.ledger.trials(), self.number, self.space, self.goal, epochs)
-        self.ledger.note(self.number, notes)
-        return ends
+        is_pruned, notes = should_prune(self.ledger.trials(), self.number, self.space, self.objective, epochs)
+        self.ledger.save_notes(self.number, notes)
+        return is_pruned

@@ -1,7 +1,7 @@
-"""Space: what an adaptive search may vary, read from the axes of a command line. Imports neither torch nor Optuna.
+"""Space of a search, parsed from the axes of a command line. Imports neither torch nor Optuna.
 
-The axes are those of every sweep, in Hydra's grammar: an interval or a range is a number from low to high, on a
-logarithmic scale with `tag(log, ...)`; anything else is a choice among values that have no order.
+The axes use Hydra's grammar: an interval or a range is a number between two bounds, on a logarithmic scale with
+`tag(log, ...)`; anything else is a choice among values without order.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,70 +10,69 @@ from typing import Any
 
 from trainer.config.compose import Composer
 from trainer.core.errors import UserError
-from trainer.sweep.jobs.grid import params_of
-from trainer.sweep.jobs.shared_settings import shared_config
-from trainer.sweep.search.dimensions import Choices, Numbers, Value, dimension_of_axis
+from trainer.sweep.jobs.grid import read_sweeper_params
+from trainer.sweep.jobs.shared_settings import compose_shared_config
+from trainer.sweep.search.dimensions import Dimension, Value, parse_axis
 
-NOT_IN_A_SEARCH = ("seeds", "samples", "zip", "grids")  # of `sweep`: other ways to make jobs of axes
+GRID_ONLY_SETTINGS = ("seeds", "random_samples", "zip", "grids")  # settings of `sweep`
 
 
 @dataclass(frozen=True)
-class Space:
-    """What a search varies, and what it leaves as it is.
+class SearchSpace:
+    """Space of a search.
 
     Args:
-        fixed: Words that all trials share.
-        dimensions: What is varied.
+        fixed: Overrides that all trials share.
+        dimensions: Dimensions that vary.
     """
 
     fixed: tuple[str, ...]
-    dimensions: tuple[Numbers | Choices, ...]
+    dimensions: tuple[Dimension, ...]
 
-    def words(self, values: dict[str, Value]) -> list[str]:
-        """The words of the job that tries these values, by key."""
+    def overrides(self, values: dict[str, Value]) -> list[str]:
+        """Return the overrides of the job that tries these values."""
         return [*self.fixed, *(f"{key}={value}" for key, value in values.items())]
 
     def corners(self) -> Iterator[list[str]]:
-        """Jobs in which each end of each number and each choice stands once: what is right for them is for the rest."""
-        first = {each.key: each.ends[0] for each in self.dimensions}
-        yield self.words(first)
-        for each in self.dimensions:
-            for value in each.ends[1:]:
-                yield self.words(first | {each.key: value})
+        """Yield the overrides of jobs that contain each bound and each choice once, enough to check the space."""
+        values = {dimension.key: dimension.corner_values[0] for dimension in self.dimensions}
+        yield self.overrides(values)
+        for dimension in self.dimensions:
+            for value in dimension.corner_values[1:]:
+                yield self.overrides(values | {dimension.key: value})
 
-    def described(self) -> dict[str, dict[str, Any]]:
-        """Plain facts, for the ledger."""
-        return {each.key: asdict(each) for each in self.dimensions}
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Return the dimensions as plain values, for the ledger."""
+        return {dimension.key: asdict(dimension) for dimension in self.dimensions}
 
 
-def space_of(composer: Composer, typed: Sequence[str]) -> Space:
-    """The space of a search.
+def parse_search_space(composer: Composer, overrides: Sequence[str]) -> SearchSpace:
+    """Return the space of a search.
 
     Args:
-        composer: Reads the words, and makes the config, which may hold axes and settings as well.
-        typed: The words of the command line.
+        composer: Composer of the config, which may also contain axes and settings.
+        overrides: Overrides of the command line.
 
     Raises:
-        UserError: An axis has no value or none that makes sense, nothing is varied, or `sweep` says that jobs are to
-            be made in other ways as well.
-        HydraException: A word does not follow Hydra's grammar.
+        UserError: An axis is empty or invalid, there is no axis, or a setting of `sweep` is not supported in a search.
+        HydraException: An override does not follow Hydra's grammar.
     """
-    config = shared_config(composer, typed)
-    asked = [name for name in NOT_IN_A_SEARCH if config and config.sweep[name]]
-    if asked:
-        raise UserError(f"sweep.{asked[0]}: a search chooses its jobs by itself; leave it or sweep.trials out")
-    params = params_of(config)
+    config = compose_shared_config(composer, overrides)
+    for name in GRID_ONLY_SETTINGS:
+        if config and config.sweep[name]:
+            raise UserError(f"sweep.{name}: not supported in a search; remove it or sweep.n_trials")
+    params = [f"{key}={value}" for key, value in read_sweeper_params(config).items()]
     fixed: dict[str, str] = {}
-    dimensions: dict[str, Numbers | Choices] = {}
-    for each in composer.parsed([*(f"{key}={value}" for key, value in params.items()), *typed]):
-        key = each.get_key_element()
+    dimensions: dict[str, Dimension] = {}
+    for override in composer.parse_overrides([*params, *overrides]):
+        key = override.get_key_element()
         fixed.pop(key, None)
         dimensions.pop(key, None)
-        if each.is_sweep_override():
-            dimensions[key] = dimension_of_axis(key, each)
+        if override.is_sweep_override():
+            dimensions[key] = parse_axis(key, override)
         else:
-            fixed[key] = each.input_line or ""
+            fixed[key] = override.input_line or ""
     if not dimensions:
-        offer = "give a key an interval, a range or several values: 'optimizer.lr=tag(log,interval(0.0001,0.1))'"
-        raise UserError(f"sweep.trials: there is nothing to search\n  {offer}")
-    return Space((*fixed.values(),), (*dimensions.values(),))
+        example = "'optimizer.lr=tag(log,interval(0.0001,0.1))'"
+        raise UserError(f"sweep.n_trials: a search without axes; expected at least one\n  for example {example}")
+    return SearchSpace((*fixed.values(),), (*dimensions.values(),))

@@ -1,37 +1,37 @@
-"""Verdict: how a job has ended, judged by its exit status and by what it has left."""
+"""Outcome of a job, determined by its exit status and its result file."""
 
 import signal
 
-from trainer.sweep.store.job_store import ENDED, Ledger, State
+from trainer.sweep.store.job_store import JOB_STATE_BY_RUN_STATE, JobState, Ledger
 
 
-def conclude(ledger: Ledger, number: int, tries: int, code: int, why: str, *, stopped: bool) -> None:
-    """Write down how a job ended, unless that was done, or another try has begun.
+def record_outcome(ledger: Ledger, number: int, attempt: int, code: int, reason: str, *, stopped: bool) -> None:
+    """Write how a job ended, unless that was done already or another attempt has started.
 
     Args:
-        ledger: Of its sweep.
-        number: Of the job.
-        tries: Which of its tries it was.
-        code: Exit status of its process; minus the number of the signal that killed it.
-        why: What its engine says of a process that was lost; empty where it was not.
-        stopped: Whether it was told to stop.
+        ledger: Ledger of the sweep.
+        number: Job number.
+        attempt: Attempt number.
+        code: Exit status of the process; minus the signal number if it was killed.
+        reason: Explanation of the executor if it lost the process, else empty.
+        stopped: Whether the job was asked to stop.
     """
-    left = ledger.result(number) or {}
-    state: State = "failed"
-    if code == 0 and left.get("state") in ENDED:
-        state = ENDED[left["state"]]
-    elif stopped or (code and left.get("state") == "interrupted"):
+    result = ledger.result(number) or {}
+    state: JobState = "failed"
+    if code == 0 and result.get("state") in JOB_STATE_BY_RUN_STATE:
+        state = JOB_STATE_BY_RUN_STATE[result["state"]]
+    elif stopped or (code and result.get("state") == "interrupted"):
         state = "interrupted"
-    error = (why or _why(ledger, number, code)) if state == "failed" else None
-    ledger.end(number, state, error, tries=tries)
+    error = (reason or _describe_failure(ledger, number, code)) if state == "failed" else None
+    ledger.finish(number, state, error, attempt=attempt)
 
 
-def _why(ledger: Ledger, number: int, code: int) -> str:
+def _describe_failure(ledger: Ledger, number: int, code: int) -> str:
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
-    left = ledger.result(number) or {}
-    if left.get("state") == "failed":
-        return "\n".join(str(left["error"]).removeprefix("UserError: ").splitlines()[:3])
-    file = ledger.output(number)
-    said = file.read_text("utf-8", "replace").strip().splitlines() if file.is_file() else []
-    return said[-1] if said else f"exit status {code}"
+    result = ledger.result(number) or {}
+    if result.get("state") == "failed":
+        return "\n".join(str(result["error"]).removeprefix("UserError: ").splitlines()[:3])
+    file = ledger.log_path(number)
+    lines = file.read_text("utf-8", "replace").strip().splitlines() if file.is_file() else []
+    return lines[-1] if lines else f"exit status {code}"

@@ -1,7 +1,7 @@
-"""The ledger: one file in the directory of a sweep that knows every job, whatever happens to those who write in it.
+"""Ledger of a sweep, the SQLite file that contains all of its jobs.
 
-It is an SQLite database, which is what makes it safe: a change is there whole or not at all after a `kill -9` at any
-moment, and several writers take turns. Without the WAL mode, which file systems shared by several machines cannot do.
+A transaction is written completely or not at all, also after a `kill -9`, and several processes may write. WAL mode is
+not used, as it does not work on file systems that several machines share.
 """
 
 import json
@@ -15,39 +15,45 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from trainer.artifacts.ledger_file import LEDGER, connected, create, refuse_foreign, told
+from trainer.artifacts.ledger_file import (
+    LEDGER_FILENAME,
+    connect,
+    create_tables,
+    require_ledger,
+    translate_sqlite_errors,
+)
 from trainer.core.errors import UserError
-from trainer.sweep.store.process_liveness import born, lives
+from trainer.sweep.store.process_liveness import is_process_alive, read_process_start_time
 
-State = Literal["planned", "running", "done", "failed", "pruned", "interrupted"]
-TO_RUN: tuple[State, ...] = ("planned", "interrupted", "failed")
-ENDED: dict[str, State] = {"finished": "done", "pruned": "pruned"}  # by the state of a run
+JobState = Literal["planned", "running", "done", "failed", "pruned", "interrupted"]
+RUNNABLE_STATES: tuple[JobState, ...] = ("planned", "interrupted", "failed")
+JOB_STATE_BY_RUN_STATE: dict[str, JobState] = {"finished": "done", "pruned": "pruned"}
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job of a sweep, as the ledger has it.
+    """One job of a sweep: a row of the ledger.
 
     Args:
-        number: From 0; also the name of its directory in that of the sweep. Never given twice.
-        identity: The fingerprint of its config.
-        words: Of the command line that would run it alone.
-        state: How it stands.
-        tries: How often it was begun.
-        seconds: That all its tries took together.
-        result: What its `result.json` says; None unless done or pruned.
-        error: Why it failed, in a line or two.
-        host: Machine of the process that has it, while it runs; else of the last one.
-        pid: Of that process.
-        born: When that process was started, in the system's own count: a pid is given again, this is not.
-        began: Time of the last try, in seconds since 1970.
-        ended: Of its end.
+        number: Number from 0, also the name of the job's directory. Never reused.
+        identity: Fingerprint of the config.
+        words: Overrides of the command line that would run only this job.
+        state: State of the job.
+        tries: Number of started attempts.
+        seconds: Total duration of all attempts.
+        result: Content of `result.json`; None unless done or pruned.
+        error: Error message of one or two lines.
+        host: Machine of the process that runs the job, or of the last one that did.
+        pid: Id of that process.
+        born: Start time of that process, as returned by `read_process_start_time`.
+        began: Start time of the last attempt in seconds since 1970.
+        ended: End time of the last attempt in seconds since 1970.
     """
 
     number: int
     identity: str
     words: list[str]
-    state: State = "planned"
+    state: JobState = "planned"
     tries: int = 0
     seconds: float = 0.0
     result: dict[str, Any] | None = None
@@ -59,7 +65,7 @@ class Job:
     ended: float | None = None
 
     def metric(self, name: str | None) -> float | None:
-        """The final value of a metric; None where there is none."""
+        """Return the final value of a metric, or None if the result does not contain it."""
         value = (self.result or {}).get("metrics", {}).get(name)
         return None if value is None else float(value)
 
@@ -68,180 +74,177 @@ class Ledger:
     """The ledger of the sweep in a directory.
 
     Args:
-        sweep: The directory.
+        sweep: Directory of the sweep.
 
     Raises:
-        UserError: There is no ledger in it, or one of something else.
+        UserError: The directory contains no ledger, or a file of another program.
     """
 
     def __init__(self, sweep: Path) -> None:
-        self.sweep, self.file = sweep, sweep / LEDGER
+        self.sweep = sweep
+        self.file = sweep / LEDGER_FILENAME
         if not self.file.is_file():
-            raise UserError(f"'{sweep}' is no sweep: it has no {LEDGER} in it")
-        refuse_foreign(self.file)
+            raise UserError(f"'{sweep}' is not a sweep directory: it contains no {LEDGER_FILENAME}")
+        require_ledger(self.file)
 
     @classmethod
-    def opened(cls, sweep: Path) -> "Ledger":
-        """The ledger of a sweep, which is made if there is none yet; the directory must be there."""
-        create(sweep / LEDGER)
+    def open_or_create(cls, sweep: Path) -> "Ledger":
+        """Return the ledger of a sweep; create it if it does not exist. The directory must exist."""
+        create_tables(sweep / LEDGER_FILENAME)
         return cls(sweep)
 
     def jobs(self) -> list[Job]:
-        """All jobs, by number."""
-        with self._read() as database:
-            rows = database.execute(f"SELECT {', '.join(COLUMNS)} FROM job ORDER BY number").fetchall()
-        return [_job(row) for row in rows]
+        """Return all jobs in the order of their numbers."""
+        with self._connection() as database:
+            rows = database.execute(f"SELECT {', '.join(JOB_COLUMNS)} FROM job ORDER BY number").fetchall()
+        return [_parse_row(row) for row in rows]
 
     def job(self, number: int) -> Job:
-        """One job."""
-        with self._read() as database:
-            question = f"SELECT {', '.join(COLUMNS)} FROM job WHERE number = ?"
-            return _job(database.execute(question, (number,)).fetchone())
+        """Return one job."""
+        with self._connection() as database:
+            query = f"SELECT {', '.join(JOB_COLUMNS)} FROM job WHERE number = ?"
+            return _parse_row(database.execute(query, (number,)).fetchone())
 
-    def command(self) -> tuple[list[str], Path]:
-        """The words of the last command that was given for this sweep, and the directory that it was given in."""
-        with self._read() as database:
-            found = database.execute("SELECT words, place FROM command ORDER BY number DESC").fetchone()
-        if found is None:
+    def last_command(self) -> tuple[list[str], Path]:
+        """Return the overrides of the last command of this sweep, and its working directory."""
+        with self._connection() as database:
+            row = database.execute("SELECT words, place FROM command ORDER BY number DESC").fetchone()
+        if row is None:
             raise UserError(f"'{self.sweep}' contains no command to resume; expected the whole command: trainer -m ...")
-        return json.loads(found[0]), Path(found[1])
+        return json.loads(row[0]), Path(row[1])
 
-    def enrol(self, command: Sequence[str], cells: Mapping[str, Sequence[str]]) -> int:
-        """Write down a command and those of its jobs that are new.
+    def add_jobs(self, command: Sequence[str], jobs: Mapping[str, Sequence[str]]) -> int:
+        """Write a command and its new jobs.
 
         Args:
-            command: Its words.
-            cells: The words of each job by its identity.
+            command: Overrides of the command.
+            jobs: Overrides of each job by its identity.
 
         Returns:
-            int: How many are new.
+            int: Number of new jobs.
         """
-        with self._write() as database:
-            known = {identity for (identity,) in database.execute("SELECT identity FROM job")}
-            new = [(identity, json.dumps([*words])) for identity, words in cells.items() if identity not in known]
-            given = (json.dumps([*command]), str(Path.cwd()), time.time())
-            database.execute("INSERT INTO command (words, place, at) VALUES (?, ?, ?)", given)
+        with self._transaction() as database:
+            identities = {identity for (identity,) in database.execute("SELECT identity FROM job")}
+            rows = [(identity, json.dumps([*job])) for identity, job in jobs.items() if identity not in identities]
+            values = (json.dumps([*command]), str(Path.cwd()), time.time())
+            database.execute("INSERT INTO command (words, place, at) VALUES (?, ?, ?)", values)
             database.executemany(
                 "INSERT INTO job (number, identity, words) VALUES ((SELECT IFNULL(MAX(number) + 1, 0) FROM job), ?, ?)",
-                new,
+                rows,
             )
-        return len(new)
+        return len(rows)
 
-    def replan(self, number: int, identity: str) -> None:
-        """Give a job the identity that its words have now."""
-        with self._write() as database:
+    def update_identity(self, number: int, identity: str) -> None:
+        """Write the current identity of a job."""
+        with self._transaction() as database:
             database.execute("UPDATE OR IGNORE job SET identity = ? WHERE number = ?", (identity, number))
 
-    def start(self, job: Job) -> bool:
-        """Take a job for this process, as it was when it was read.
+    def claim(self, job: Job) -> bool:
+        """Claim a job for this process, and start the next attempt.
 
         Returns:
-            bool: False where another process has taken it, or had it already.
+            bool: False if another process has claimed the job since it was read, or it is not runnable.
         """
-        if job.state not in TO_RUN:
+        if job.state not in RUNNABLE_STATES:
             return False
-        me = (platform.node(), os.getpid(), born(os.getpid()), time.time())
-        with self._write() as database:
-            taken = database.execute(
+        owner = (platform.node(), os.getpid(), read_process_start_time(os.getpid()), time.time())
+        with self._transaction() as database:
+            changed = database.execute(
                 "UPDATE job SET state = 'running', tries = tries + 1, host = ?, pid = ?, born = ?, began = ?,"
                 " ended = NULL, error = NULL WHERE number = ? AND tries = ? AND state = ?",
-                (*me, job.number, job.tries, job.state),
+                (*owner, job.number, job.tries, job.state),
             )
-            return taken.rowcount == 1
+        return changed.rowcount == 1
 
-    def hand_over(self, number: int, pid: int, tries: int | None = None) -> bool:
-        """Say that a job, which was taken, is run by a process of this machine from now on.
+    def assign_process(self, number: int, pid: int, attempt: int | None = None) -> bool:
+        """Assign a claimed job to a process of this machine; return False if another attempt runs, or none.
 
         Args:
-            number: Of the job.
-            pid: Of the process.
-            tries: Which of its tries that is; None where nobody else can have begun another.
-
-        Returns:
-            bool: False where it is not running any more, or is another try.
+            number: Job number.
+            pid: Process id.
+            attempt: Attempt number; None if no other process can have started another attempt.
         """
-        return self._give(number, tries, (platform.node(), pid, born(pid)))
+        return self.set_owner(number, attempt, (platform.node(), pid, read_process_start_time(pid)))
 
-    def hand_back(self, number: int, tries: int, owner: tuple[str, int, str | None]) -> None:
-        """Give a job back to the process that has sent it to this machine, which will send it again."""
-        self._give(number, tries, owner)
+    def set_owner(self, number: int, attempt: int | None, owner: tuple[str, int, str | None]) -> bool:
+        """Assign a running job to a process: host, process id and start time; return False if it does not run."""
+        statement = (
+            "UPDATE job SET host = ?, pid = ?, born = ?, began = ?"
+            " WHERE number = ? AND state = 'running' AND tries = IFNULL(?, tries)"
+        )
+        with self._transaction() as database:
+            return database.execute(statement, (*owner, time.time(), number, attempt)).rowcount == 1
 
-    def _give(self, number: int, tries: int | None, owner: tuple[str, int, str | None]) -> bool:
-        change = "UPDATE job SET host = ?, pid = ?, born = ?, began = ?"
-        which = " WHERE number = ? AND state = 'running' AND tries = IFNULL(?, tries)"
-        with self._write() as database:
-            return database.execute(change + which, (*owner, time.time(), number, tries)).rowcount == 1
-
-    def end(
+    def finish(
         self,
         number: int,
-        state: State,
+        state: JobState,
         error: str | None = None,
         *,
         seconds: float | None = None,
-        tries: int | None = None,
+        attempt: int | None = None,
     ) -> None:
-        """Write down how a running job ended, with the result that its directory holds.
+        """Write how a running job ended, with the result in its directory.
 
         Args:
-            number: Of the job.
-            state: How it ended.
-            error: Why it failed.
-            seconds: How long this try was; None for until now.
-            tries: Which of its tries ended, if another process may have begun the next one by now.
+            number: Job number.
+            state: Final state.
+            error: Error message of a failed job.
+            seconds: Duration of the attempt. Defaults to the time since its start.
+            attempt: Attempt number, if another process may have started the next attempt.
         """
-        kept = json.dumps(self.result(number)) if state in ("done", "pruned") else None
-        with self._write() as database:
+        result = json.dumps(self.result(number)) if state in ("done", "pruned") else None
+        now = time.time()
+        with self._transaction() as database:
             database.execute(
                 "UPDATE job SET state = ?, result = ?, error = ?, ended = ?, seconds = seconds + IFNULL(?, ? - began)"
                 " WHERE number = ? AND state = 'running' AND tries = IFNULL(?, tries)",
-                (state, kept, error, now := time.time(), seconds, now, number, tries),
+                (state, result, error, now, seconds, now, number, attempt),
             )
 
     def result(self, number: int) -> dict[str, Any] | None:
-        """What the `result.json` of a job says; None where there is none."""
+        """Return the content of a job's `result.json`, or None if the file does not exist."""
         file = self.sweep / str(number) / "result.json"
         return dict(json.loads(file.read_text())) if file.is_file() else None
 
-    def output(self, number: int) -> Path:
-        """The file for what a job prints that has a process of its own."""
+    def log_path(self, number: int) -> Path:
+        """Return the file for the output of a job that runs in a separate process."""
         return self.sweep / "output" / f"{number}.log"
 
-    def notice_the_dead(self, *, elsewhere: bool = False, but: Container[int] = ()) -> None:
-        """Let no job be `running` whose process is gone: it is over if it had written its result, else interrupted.
+    def mark_dead_jobs(self, *, include_remote: bool = False, skip: Container[int] = ()) -> None:
+        """Mark running jobs whose process has ended: as done if their result was written, else as interrupted.
 
         Args:
-            elsewhere: Whether the processes on other machines, of which nobody here can tell, are gone as well.
-            but: Numbers of jobs that the caller looks after by itself.
+            include_remote: Whether to treat processes on other machines, which cannot be checked, as ended.
+            skip: Numbers of jobs that the caller monitors itself.
         """
         for job in self.jobs():
-            if (
-                job.state == "running"
-                and job.number not in but
-                and not lives(job.host, job.pid, job.born, elsewhere=not elsewhere)
-            ):
-                left = self.result(job.number) or {}
-                state = ENDED.get(str(left.get("state")), "interrupted")
-                seconds = left["seconds"] if state != "interrupted" else 0
-                self.end(job.number, state, seconds=seconds, tries=job.tries)
+            if job.state != "running" or job.number in skip:
+                continue
+            if is_process_alive(job.host, job.pid, job.born, remote_default=not include_remote):
+                continue
+            result = self.result(job.number) or {}
+            state = JOB_STATE_BY_RUN_STATE.get(str(result.get("state")), "interrupted")
+            seconds = result["seconds"] if state != "interrupted" else 0
+            self.finish(job.number, state, seconds=seconds, attempt=job.tries)
 
     @contextmanager
-    def _read(self) -> Iterator[sqlite3.Connection]:
-        with told(self.file), connected(self.file) as database:
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        with translate_sqlite_errors(self.file), connect(self.file) as database:
             yield database
 
     @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._read() as database:
-            database.execute("BEGIN IMMEDIATE")  # others wait from here on
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._connection() as database:
+            database.execute("BEGIN IMMEDIATE")  # other writers wait
             yield database
             database.execute("COMMIT")
 
 
-COLUMNS = [*Job.__dataclass_fields__]
+JOB_COLUMNS = [*Job.__dataclass_fields__]
 
 
-def _job(row: Sequence[Any]) -> Job:
-    facts = dict(zip(COLUMNS, row, strict=True))
-    result = json.loads(facts["result"]) if facts["result"] else None
-    return Job(**facts | {"words": json.loads(facts["words"]), "result": result})
+def _parse_row(row: Sequence[Any]) -> Job:
+    values = dict(zip(JOB_COLUMNS, row, strict=True))
+    result = json.loads(values["result"]) if values["result"] else None
+    return Job(**values | {"words": json.loads(values["words"]), "result": result})

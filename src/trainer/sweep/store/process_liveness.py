@@ -1,36 +1,35 @@
-"""Alive: whether the process that has a job is still there."""
+"""Check whether the process of a job is still alive."""
 
 import os
 import platform
 from pathlib import Path
 
 
-def born(pid: int) -> str | None:
-    """When a process was started, in the system's own count; None where there is no such process, or no telling.
+def read_process_start_time(pid: int) -> str | None:
+    """Return the start time of a process in clock ticks since boot, or None if it has ended or `/proc` is missing.
 
-    Args:
-        pid: Its number, which the system gives again some day: together with this one it is unique.
+    A process id is reused after some time; together with the start time it is unique.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
-    return None if fields[0] in "ZX" else fields[19]  # dead, and nobody has asked how it ended
+    return None if fields[0] in "ZX" else fields[19]  # zombie or dead: the exit status was not read yet
 
 
-def lives(host: str | None, pid: int | None, since: str | None, *, elsewhere: bool) -> bool:
-    """Whether a process is there.
+def is_process_alive(host: str | None, pid: int | None, start_time: str | None, *, remote_default: bool) -> bool:
+    """Return whether a process is alive.
 
     Args:
-        host: Its machine.
-        pid: Its number.
-        since: When it was `born`.
-        elsewhere: What to say of processes on other machines, of which nobody here can tell.
+        host: Name of its machine.
+        pid: Process id.
+        start_time: Start time as returned by `read_process_start_time`.
+        remote_default: Return value for processes on other machines, which cannot be checked.
     """
     if host != platform.node() or pid is None:
-        return elsewhere
+        return remote_default
     if Path("/proc/self/stat").exists():
-        return since is not None and born(pid) == since
+        return start_time is not None and read_process_start_time(pid) == start_time
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,1 +1,1 @@
-"""Runs of several processes: launch, rendezvous and results."""
+"""Launch, rendezvous and results of runs with several processes."""

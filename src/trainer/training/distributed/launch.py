@@ -1,9 +1,9 @@
-"""The processes of a run: how many there are, and how each gets its job (`trainer=ddp`, torchrun, Slurm).
+"""Launch of the processes of a run (`trainer=ddp`, torchrun, Slurm).
 
-A run on several devices has a process for each. Lightning would start them by the command line of the first one, which
-may be a script, a notebook, a sweep or another command. Here the process that composes the config starts them all as
-`trainer.training.distributed.rank_process`, gives them their job, and waits. If one of them fails, it stops the others
-and reports the reason. If torchrun or Slurm has started them, they meet at `trainer.training.distributed.rendezvous`.
+A run on several devices has one process per device. Lightning would start them with the command line of the first one,
+which may be a script, a notebook, a sweep or another command. Instead, the process that composes the config starts all
+processes as `rank_process`, sends them the job and waits. If one of them fails, it stops the others and reports the
+reason. Processes that torchrun or Slurm has started receive the job through `rendezvous`.
 """
 
 import os
@@ -15,11 +15,11 @@ from typing import Any
 
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig
-from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
 
 from trainer.artifacts.run_directory import RunDirectory
-from trainer.core.errors import UserError, blamed_on
-from trainer.core.rank import World, is_first_process, processes_started
+from trainer.core.compat import MultiProcessingLauncher
+from trainer.core.errors import UserError, attribute_errors_to
+from trainer.core.rank import World, count_launched_processes, is_first_process
 from trainer.core.signals import interruptible
 from trainer.training.build import build_trainer
 from trainer.training.distributed.job import Job
@@ -27,71 +27,72 @@ from trainer.training.distributed.local_launcher import execute_on_this_node
 from trainer.training.distributed.rendezvous import DISMISSAL_SECONDS, Rendezvous, cluster_environment, rendezvous
 
 
-def world_of(config: DictConfig) -> World:
-    """Return the processes that a config asks for.
+def resolve_world(config: DictConfig) -> World:
+    """Return the processes that a config requires.
 
     Raises:
-        UserError: Something else has started another number of processes, or the strategy cannot be used.
+        UserError: torchrun or Slurm has started another number of processes, or the strategy is not supported.
     """
-    asked = config.trainer
-    if asked.get("devices") in (1, "1") and asked.get("num_nodes", 1) == 1 and processes_started() == 1:
+    settings = config.trainer
+    if settings.get("devices") in (1, "1") and settings.get("num_nodes", 1) == 1 and count_launched_processes() == 1:
         return World()
-    planned = build_trainer(config, logger=False, callbacks=[], enable_checkpointing=False)
-    if isinstance(planned.strategy.launcher, _MultiProcessingLauncher):
+    trainer = build_trainer(config, logger=False, callbacks=[], enable_checkpointing=False)
+    if isinstance(trainer.strategy.launcher, MultiProcessingLauncher):
         raise UserError(
-            f"trainer.strategy: '{asked.get('strategy')}' trains in copies of this process, and their number of"
+            f"trainer.strategy: '{settings.get('strategy')}' trains in copies of this process, and their number of"
             " steps and their callbacks are lost; expected trainer.strategy=ddp"
         )
-    devices, nodes = planned.num_devices, planned.num_nodes
-    if devices * nodes == processes_started() == 1:
+    devices = trainer.num_devices
+    nodes = trainer.num_nodes
+    if devices * nodes == count_launched_processes() == 1:
         return World()
-    environment = getattr(planned.strategy, "cluster_environment", None) or cluster_environment()
+    environment = getattr(trainer.strategy, "cluster_environment", None) or cluster_environment()
     if not environment.creates_processes_externally:
         return World(devices * nodes, devices)
     started = devices * nodes if isinstance(environment, LightningEnvironment) else environment.world_size()
     if started != devices * nodes:
-        raise UserError(_another_number(devices, nodes, started))
-    with blamed_on("trainer.devices"):
+        raise UserError(_format_count_mismatch(devices, nodes, started))
+    with attribute_errors_to("trainer.devices"):
         environment.validate_settings(devices, nodes)
     return World(devices * nodes)
 
 
-def execute_in_all(function: Callable[..., Any], directory: RunDirectory, world: World) -> dict[str, Any]:
-    """Call a function in all processes of a run, of which this is the first, and return the result of rank 0.
+def execute_on_all_ranks(function: Callable[..., Any], directory: RunDirectory, world: World) -> dict[str, Any]:
+    """Call a function in all processes of a run, of which this is the first; return the result of rank 0.
 
     Args:
-        function: Of a module; called with the config and the run directory.
-        directory: The run directory, begun.
+        function: Function of a module, called with the config and the run directory.
+        directory: The run directory, created.
         world: The processes.
 
     Raises:
-        UserError: A process was killed, or some did not come.
+        UserError: A process was killed, or did not connect in time.
     """
     job = Job.of(function, directory, world)
     if not world.local:
         rendezvous().share(job, world.size - 1)
         return job.execute()
     if world.size == world.local:
-        return execute_on_this_node(job, 0, Rendezvous(os.environ.get("MASTER_ADDR", "127.0.0.1"), 0, hosts=True))
+        return execute_on_this_node(job, 0, Rendezvous(os.environ.get("MASTER_ADDR", "127.0.0.1"), 0, is_host=True))
     rendezvous().share(job, world.size // world.local - 1)
     return execute_on_this_node(job, 0, rendezvous())
 
 
 @contextmanager
 def leading() -> Iterator[None]:
-    """Let the first process start a run; if it starts none, end the waiting of the other processes."""
-    others = processes_started() - 1
-    before = rendezvous().count if others else 0
+    """Let the first process start a run; if it starts none, release the other processes."""
+    others = count_launched_processes() - 1
+    initial_count = rendezvous().count if others else 0
     try:
         yield
     finally:
-        if others and rendezvous().count == before:
-            with suppress(UserError):  # the others have failed before
+        if others and rendezvous().count == initial_count:
+            with suppress(UserError):  # the others have failed already
                 rendezvous().share(None, others, DISMISSAL_SECONDS)
 
 
 def lead(command: Callable[[], int]) -> int:
-    """Run a command in the first process, and in any other one take part in its run; return the exit status."""
+    """Run a command in the first process, take part in its run in any other process; return the exit status."""
     try:
         if not is_first_process():
             join()
@@ -110,7 +111,7 @@ def join() -> tuple[Path, dict[str, Any]] | None:
         The run directory, and the result of this process; None if the first process starts no run.
 
     Raises:
-        UserError: The first process has ended before, or something in the run is wrong.
+        UserError: The first process has exited, or the run has failed.
     """
     job: Job | None = rendezvous().receive()
     if job is None:
@@ -122,15 +123,17 @@ def join() -> tuple[Path, dict[str, Any]] | None:
         return job.directory.path, job.execute()
 
 
-def _another_number(devices: int, nodes: int, started: int) -> str:
-    """Return the message if the number of processes that were started is not the number that is asked for."""
+def _format_count_mismatch(devices: int, nodes: int, started: int) -> str:
     if "RANK" in os.environ:
-        who, how = "torchrun", f"torchrun --nnodes={nodes} --nproc-per-node={devices} -m trainer ..."
+        launcher = "torchrun"
+        hint = f"torchrun --nnodes={nodes} --nproc-per-node={devices} -m trainer ..."
     else:
-        who, how = "Slurm", f"srun --nodes={nodes} --ntasks-per-node={devices} trainer ..."
-        how += f", or in a sweep hydra.launcher.nodes={nodes} hydra.launcher.tasks_per_node={devices}"
-    offer = f"; or trainer=ddp trainer.devices={started}" if started > devices * nodes else ""
+        launcher = "Slurm"
+        hint = f"srun --nodes={nodes} --ntasks-per-node={devices} trainer ..."
+        hint += f", or in a sweep hydra.launcher.nodes={nodes} hydra.launcher.tasks_per_node={devices}"
+    if started > devices * nodes:
+        hint += f"; or trainer=ddp trainer.devices={started}"
     return (
-        f"trainer.devices: {devices} device(s) on {nodes} node(s) need {devices * nodes} process(es), and {who} has"
-        f" started {started}; expected the same number\n  {how}{offer}"
+        f"trainer.devices: {devices} device(s) on {nodes} node(s) need {devices * nodes} process(es), and {launcher}"
+        f" has started {started}; expected the same number\n  {hint}"
     )

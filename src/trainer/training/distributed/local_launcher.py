@@ -1,5 +1,6 @@
-"""The processes that `trainer` starts on this node for a run: one for each device, and all of them end together."""
+"""Processes that `trainer` starts on this node for a run: one per device, all stopped together."""
 
+import math
 import os
 import pickle
 import signal
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 
 import trainer
-from trainer.config.schema import named_in
+from trainer.config.schema import find_targets
 from trainer.core.errors import Pruned, UserError
 from trainer.core.rank import World
 from trainer.training.distributed import rank_process
@@ -24,148 +25,164 @@ from trainer.training.distributed.job import Job
 from trainer.training.distributed.rendezvous import Rendezvous
 
 TERMINATION_SECONDS = 3.0  # between SIGTERM and SIGKILL
-POLL_SECONDS = 0.5  # after which processes are found that have ended without an answer
+CAUSE_SECONDS = 10.0  # between a lost connection and the failure of the process that caused it
+POLL_SECONDS = 0.5  # interval of checks for processes that have exited without an answer
 
 
 @dataclass
-class _Rank:
-    number: int
+class _RankHandle:
+    rank: int
     process: subprocess.Popen[bytes]
     answer: Connection
 
 
-class _RemoteTraceback(Exception):  # noqa: N818  it is shown by this name
-    """The traceback of another process, shown as the cause of the exception that is raised here."""
+class _RemoteTraceback(Exception):  # noqa: N818  printed by this name
+    """Traceback of another process, printed as the cause of the exception that is raised in this one."""
 
     def __str__(self) -> str:
         return f"\n\n{self.args[0]}"
 
 
-def execute_on_this_node(job: Job, node: int, meeting: Rendezvous) -> dict[str, Any]:
+def execute_on_this_node(job: Job, node: int, rendezvous: Rendezvous) -> dict[str, Any]:
     """Execute a job in processes of this node, and return the result of the first of them.
 
     Args:
-        job: For each process.
-        node: Number of this node.
-        meeting: The store where they meet one another.
+        job: Job of each process.
+        node: Index of this node.
+        rendezvous: Store of the process group.
 
     Raises:
-        UserError: A process was killed, or the config names what only this process can import. And the exception that
-            ended a process.
+        UserError: A process was killed, or the config names an object that only this process can import. Exceptions
+            of processes are raised too.
     """
-    if own := [name for name in named_in(job.config) if name.startswith("__main__.")]:
+    if targets := [name for name in find_targets(job.config) if name.startswith("__main__.")]:
         raise UserError(
-            f"{own[0]}: other processes cannot import what a script or a notebook defines; expected a name in a module"
+            f"{targets[0]}: other processes cannot import what a script or a notebook defines; expected a name in a"
+            " module"
         )
     content = pickle.dumps(job)
-    ranks: list[_Rank] = []
+    handles: list[_RankHandle] = []
     has_failed = True
     try:
-        for local in range(job.world.local):
-            variables = _variables(job.world, node, local, meeting)
-            ranks.append(_start(node * job.world.local + local, variables, content))
-        result = _result(ranks, job.world)
+        for local_rank in range(job.world.local):
+            variables = _environment_variables(job.world, node, local_rank, rendezvous)
+            handles.append(_start(node * job.world.local + local_rank, variables, content))
+        result = _wait_for_result(handles, job.world)
         has_failed = False
     finally:
-        _end(ranks, has_failed=has_failed)
+        _stop(handles, has_failed=has_failed)
     if isinstance(result, Pruned):
         raise result
     return result
 
 
-def _variables(world: World, node: int, local: int, meeting: Rendezvous) -> dict[str, str | None]:
-    """Return what a process finds in its environment, as Lightning and PyTorch read it."""
+def _environment_variables(world: World, node: int, local_rank: int, rendezvous: Rendezvous) -> dict[str, str | None]:
+    """Return the variables that Lightning and PyTorch read; None removes one."""
     return {
-        "MASTER_ADDR": meeting.address,
-        "MASTER_PORT": str(meeting.port),
-        "TORCHELASTIC_USE_AGENT_STORE": "True",  # PyTorch's processes meet in our store, as in torchrun's
+        "MASTER_ADDR": rendezvous.address,
+        "MASTER_PORT": str(rendezvous.port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",  # PyTorch uses our store for its process group, like torchrun's
         "TORCHELASTIC_RESTART_COUNT": "0",
         "WORLD_SIZE": str(world.size),
         "NODE_RANK": str(node),
-        "LOCAL_RANK": str(local),
+        "LOCAL_RANK": str(local_rank),
         "OMP_NUM_THREADS": str(torch.get_num_threads()),
         "RANK": None,
         "GROUP_RANK": None,
     }
 
 
-def _start(number: int, variables: dict[str, str | None], job: bytes) -> _Rank:
-    """Start a process of this node, and write its arguments to its standard input."""
+def _start(rank: int, variables: dict[str, str | None], job: bytes) -> _RankHandle:
+    """Start a process, and write its arguments to its standard input."""
     reader, writer = os.pipe()
     arguments = rank_process.RankArguments(
-        number, sys.path, {**variables, "PYTHONPATH": os.environ.get("PYTHONPATH")}, job, writer
+        rank, sys.path, {**variables, "PYTHONPATH": os.environ.get("PYTHONPATH")}, job, writer
     )
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", "from trainer.training.distributed.rank_process import main; main()"],
         env={**os.environ, "PYTHONPATH": str(Path(trainer.__file__).parents[1])},
         stdin=subprocess.PIPE,
         pass_fds=[writer],
-        process_group=0,  # Ctrl-C in a terminal is for this process, which ends the others
+        process_group=0,  # Ctrl-C in a terminal reaches only this process, which stops the others
     )
     os.close(writer)
     assert process.stdin
-    with suppress(BrokenPipeError):  # it has ended, as its exit status says
+    with suppress(BrokenPipeError):  # it has exited; its exit status is checked later
         pickle.dump(arguments, process.stdin)
         process.stdin.flush()
-    return _Rank(number, process, Connection(reader, writable=False))
+    return _RankHandle(rank, process, Connection(reader, writable=False))
 
 
-def _result(ranks: Sequence[_Rank], world: World) -> dict[str, Any] | Pruned:
-    """Wait until all have answered, and return the first one's result; the first failure ends the waiting."""
+def _wait_for_result(handles: Sequence[_RankHandle], world: World) -> dict[str, Any] | Pruned:
+    """Wait until all processes have answered; return the first one's result, or raise the cause of the first failure.
+
+    If a process reports a lost connection, another one has probably failed and has not answered yet: wait for it.
+    """
     results: dict[int, dict[str, Any] | Pruned] = {}
-    while waiting := [each for each in ranks if each.number not in results]:
-        wait([each.answer for each in waiting], POLL_SECONDS)
-        for each in waiting:
-            if each.answer.poll():
+    disconnected: dict[int, tuple[rank_process.Failure, _RankHandle]] = {}
+    deadline = math.inf
+    while waiting := [handle for handle in handles if handle.rank not in results.keys() | disconnected.keys()]:
+        wait([handle.answer for handle in waiting], POLL_SECONDS)
+        for handle in waiting:
+            outcome = None
+            if handle.answer.poll():
                 try:
-                    outcome = each.answer.recv()
+                    outcome = handle.answer.recv()
                 except EOFError:
-                    each.process.wait()
-                    outcome = None
-            elif each.process.poll() is None:
+                    handle.process.wait()
+            elif handle.process.poll() is None:
                 continue
+            if isinstance(outcome, rank_process.Failure) and outcome.is_lost_connection:
+                disconnected[handle.rank] = (outcome, handle)
+                deadline = min(deadline, time.monotonic() + CAUSE_SECONDS)
+            elif outcome is None or isinstance(outcome, rank_process.Failure):
+                raise _build_error(outcome, handle, handles, world)
             else:
-                outcome = None
-            if outcome is None or isinstance(outcome, rank_process.Failure):
-                raise _error(outcome, each, ranks, world)
-            results[each.number] = outcome
-    return results[ranks[0].number]
+                results[handle.rank] = outcome
+        if time.monotonic() > deadline:
+            break
+    for failure, handle in disconnected.values():
+        raise _build_error(failure, handle, handles, world)
+    return results[handles[0].rank]
 
 
-def _error(failure: rank_process.Failure | None, failed: _Rank, ranks: Sequence[_Rank], world: World) -> BaseException:
-    """Return what ended a run: the exception of a process, unless that is due to another one, which was killed."""
+def _build_error(
+    failure: rank_process.Failure | None, failed: _RankHandle, handles: Sequence[_RankHandle], world: World
+) -> BaseException:
+    """Return the cause of a failed run: a killed process if there is one, else the exception of `failed`."""
     if failure:
-        failed = next((each for each in ranks if (each.process.poll() or 0) < 0), failed)
-    code, who = failed.process.poll() or 0, f"rank {failed.number} of {world.size}"
+        failed = next((handle for handle in handles if (handle.process.poll() or 0) < 0), failed)
+    code = failed.process.poll() or 0
+    name = f"rank {failed.rank} of {world.size}"
     if code < 0:
         hint = "\n  the system kills processes if memory runs out" if code == -signal.SIGKILL else ""
-        return UserError(f"{who} was killed by {signal.Signals(-code).name}{hint}")
+        return UserError(f"{name} was killed by {signal.Signals(-code).name}{hint}")
     if not failure:
-        return UserError(f"{who} ended with exit status {code} before the run was over")
+        return UserError(f"{name} exited with status {code} before the run finished")
     failure.error.__cause__ = _RemoteTraceback(failure.traceback)
-    failure.error.add_note(f"({who})")
+    failure.error.add_note(f"({name})")
     return failure.error
 
 
-def _end(ranks: Sequence[_Rank], *, has_failed: bool) -> None:
-    """End processes, those of a run that has failed by SIGTERM, and kill those that do not end in time.
+def _stop(handles: Sequence[_RankHandle], *, has_failed: bool) -> None:
+    """Stop all processes: after a failure by SIGTERM, then by SIGKILL.
 
-    The first process of a run that has not failed may take its time: loggers write what they have left.
+    The first process of a successful run gets unlimited time, because loggers write their remaining values.
     """
     try:
-        for each in ranks if has_failed else ():
-            each.process.terminate()
+        for handle in handles if has_failed else ():
+            handle.process.terminate()
         if not has_failed:
-            ranks[0].process.wait()
+            handles[0].process.wait()
         deadline = time.monotonic() + TERMINATION_SECONDS
-        for each in ranks:
+        for handle in handles:
             with suppress(subprocess.TimeoutExpired):
-                each.process.wait(max(0.0, deadline - time.monotonic()))
+                handle.process.wait(max(0.0, deadline - time.monotonic()))
     finally:
-        for each in ranks:
+        for handle in handles:
             with suppress(ProcessLookupError):
-                os.killpg(each.process.pid, signal.SIGKILL)
-            each.process.wait()
-            assert each.process.stdin
-            each.process.stdin.close()
-            each.answer.close()
+                os.killpg(handle.process.pid, signal.SIGKILL)
+            handle.process.wait()
+            assert handle.process.stdin
+            handle.process.stdin.close()
+            handle.answer.close()

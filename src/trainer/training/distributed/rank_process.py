@@ -1,4 +1,4 @@
-"""A process of a run that `trainer` has started: it executes its job and answers with the result. Imports no torch."""
+"""Main function of a process that `trainer` starts for a run. Imports no torch."""
 
 import logging
 import os
@@ -12,24 +12,27 @@ from threading import Thread
 from typing import Any, BinaryIO
 
 from trainer.core.errors import Pruned
-from trainer.core.lazy_imports import late_imports
+from trainer.core.lazy_imports import lazy_imports
 from trainer.core.signals import interruptible
+
+# parts of the tracebacks of failed communication: libraries of PyTorch's process groups, and their exceptions
+COMMUNICATION_ERRORS = ("gloo/transport", "torch.distributed.Dist", "ncclRemoteError", "ncclSystemError")
 
 
 @dataclass
 class RankArguments:
-    """The arguments of a process of a run, which it reads from its standard input.
+    """Arguments of a process, which it reads from its standard input.
 
     Args:
-        number: The rank among all processes of the run.
-        path: `sys.path` of the process that has started this one.
-        variables: Changes to the environment; None removes one.
-        job: A pickled `trainer.training.distributed.job.Job`. It is unpickled after the variables are set that
-            PyTorch reads when it is imported.
-        answer: File descriptor that takes the result, `Pruned` if a search has ended the run, or the `Failure`.
+        rank: Rank among all processes of the run.
+        path: `sys.path` of the parent process.
+        variables: Changes to the environment; None removes a variable.
+        job: Pickled `trainer.training.distributed.job.Job`. It is unpickled after the variables have been set, because
+            PyTorch reads them when it is imported.
+        answer: File descriptor to which the result is written, `Pruned` if a search has stopped the run, or `Failure`.
     """
 
-    number: int
+    rank: int
     path: list[str]
     variables: dict[str, str | None]
     job: bytes
@@ -42,27 +45,28 @@ class Failure:
 
     Args:
         error: The exception, or a `RuntimeError` with its text if it cannot be pickled.
-        traceback: As Python prints it.
+        traceback: Traceback in Python's format.
+        is_lost_connection: Whether the connection to another process was lost, probably because that one failed.
     """
 
     error: BaseException
     traceback: str
+    is_lost_connection: bool = False
 
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
-        """Return the failure of this process with an exception."""
         text = "".join(traceback.format_exception(error))
         try:
             pickle.loads(pickle.dumps(error))
-        except Exception:  # whatever the classes of others raise
+        except Exception:  # user-defined exceptions may raise anything
             error = RuntimeError(f"{type(error).__name__}: {error}")
-        return cls(error, text)
+        return cls(error, text, is_lost_connection=any(name in text for name in COMMUNICATION_ERRORS))
 
 
 def main() -> None:
-    """Read the arguments, execute the job, and answer with the outcome.
+    """Read the arguments, execute the job, and send the outcome.
 
-    Standard input ends when the process ends that has started this one. Then this one is killed.
+    Standard input is closed when the parent process exits. Then this process is killed.
     """
     stdin = os.fdopen(os.dup(0), "rb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -70,7 +74,7 @@ def main() -> None:
         arguments: RankArguments = pickle.load(stdin)
     except EOFError:
         sys.exit(1)
-    Thread(target=_end_with, args=(stdin,), daemon=True).start()
+    Thread(target=_die_with_parent, args=(stdin,), daemon=True).start()
     sys.path[:] = arguments.path
     for name, value in arguments.variables.items():
         os.environ.pop(name, None)
@@ -79,20 +83,20 @@ def main() -> None:
     outcome: Any
     try:
         with interruptible():
-            logging.getLogger().addHandler(logging.NullHandler())  # else Lightning adds one of its own at its import
-            with late_imports():
+            logging.getLogger().addHandler(logging.NullHandler())  # else Lightning adds a handler when it is imported
+            with lazy_imports():
                 job = pickle.loads(arguments.job)
                 job.prepare()
-            job.log_to_run(everything=arguments.number == 0)
+            job.configure_logging(warnings_only=arguments.rank != 0)
             outcome = job.execute()
-    except Pruned as end:
-        outcome = end
+    except Pruned as error:
+        outcome = error
     except BaseException as error:
         outcome = Failure.of(error)
     Connection(arguments.answer, readable=False).send(outcome)
     sys.exit(isinstance(outcome, Failure))
 
 
-def _end_with(stdin: BinaryIO) -> None:
+def _die_with_parent(stdin: BinaryIO) -> None:
     stdin.read()
     os.killpg(0, signal.SIGKILL)

@@ -1,10 +1,9 @@
-"""Rendezvous of the processes of one run: the first one composes the config and hands its job to the others.
+"""Rendezvous of the processes of one run, through which the first process sends its job to the others.
 
-They meet in a store of `torch.distributed`: the one that torchrun provides, else one that the first process provides at
-MASTER_ADDR and MASTER_PORT, where Lightning's processes meet as well. So no two of them can have different ideas of the
-config or of the run directory.
+Messages are sent through a store of `torch.distributed`: torchrun's, else one that the first process creates at
+MASTER_ADDR and MASTER_PORT, as Lightning does. So all processes have the same config and run directory.
 """
-# PyTorch's stores are not declared as they are
+# PyTorch's type hints of stores are incomplete
 # mypy: disable-error-code="attr-defined,arg-type"
 
 import logging
@@ -27,21 +26,21 @@ from torch.distributed import DistError, PrefixStore, TCPStore
 from trainer.core.errors import UserError
 from trainer.core.rank import is_first_process, is_slurm_step
 
-ARRIVAL_SECONDS = 600.0  # nodes may start one after another
-ARRIVAL_SECONDS_WITHOUT_SRUN = 30.0
+CONNECT_SECONDS = 600.0  # nodes may start one after another
+CONNECT_SECONDS_WITHOUT_SRUN = 30.0
 DISMISSAL_SECONDS = 60.0
-JOB_SECONDS = 1800.0  # a script may do much before it trains
-SILENT_SECONDS = 10.0  # before the log says that a process waits
+JOB_SECONDS = 1800.0  # a script may take long before it trains
+LOG_DELAY_SECONDS = 10.0  # waiting time before the first log message
 POLL_SECONDS = 0.02
 
 log = logging.getLogger(__name__)
 
 
 def cluster_environment() -> ClusterEnvironment:
-    """Return the environment that Lightning chooses for this process, by Lightning's own order.
+    """Return the environment that Lightning selects for this process.
 
     Raises:
-        UserError: Lightning refuses the variables of Slurm.
+        UserError: Lightning rejects the variables of Slurm.
     """
     for kind in (TorchElasticEnvironment, SLURMEnvironment, LSFEnvironment, MPIEnvironment):
         try:
@@ -53,79 +52,84 @@ def cluster_environment() -> ClusterEnvironment:
 
 
 class Rendezvous:
-    """The store through which the first process hands jobs to the others.
+    """Store through which the first process sends jobs to the others.
 
     Args:
         address: Host name of the first process, or of torchrun's store.
-        port: Its port; 0 for any free one.
-        hosts: Whether this process provides the store.
+        port: Port of the store; 0 for any free port.
+        is_host: Whether this process creates the store.
     """
 
-    def __init__(self, address: str, port: int, *, hosts: bool) -> None:
+    def __init__(self, address: str, port: int, *, is_host: bool) -> None:
         self.address = address
         try:
             self.store = TCPStore(
                 address,
                 port,
-                is_master=hosts,
+                is_master=is_host,
                 wait_for_workers=False,
                 multi_tenant=True,
                 timeout=timedelta(seconds=JOB_SECONDS),
             )
         except DistError as error:
-            where = f"{address}:{port}"
-            raise UserError(f"no rendezvous with the other processes of the run at {where}: {error}") from error
+            location = f"{address}:{port}"
+            raise UserError(f"no rendezvous with the other processes of the run at {location}: {error}") from error
         self.port: int = self.store.port
         self._messages = PrefixStore(f"trainer/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", self.store)
-        self.count = 0  # of messages
+        self.count = 0  # messages sent or received
 
-    def share(self, message: Any, others: int, seconds: float = ARRIVAL_SECONDS) -> None:
-        """Hand a message to the other processes, and wait until they have taken it.
+    def share(self, message: Any, others: int, seconds: float = CONNECT_SECONDS) -> None:
+        """Send a message to the other processes, and wait until they have received it.
 
         Args:
-            message: Anything that can be pickled.
+            message: Any object that can be pickled.
             others: Number of other processes.
-            seconds: How long to wait at most.
+            seconds: Maximum time to wait.
 
         Raises:
-            UserError: They did not all come.
+            UserError: A process has not received it in time.
         """
         self._messages.set(str(self.count), pickle.dumps(message))
-        taken = f"{self.count}/taken"
+        receipts = f"{self.count}/receipts"
         self.count += 1
-        seconds = min(seconds, ARRIVAL_SECONDS_WITHOUT_SRUN) if _may_lack_srun() else seconds
-        if not self._until(lambda: self._messages.add(taken, 0) >= others, seconds, "the other processes of the run"):
-            there = 1 + self._messages.add(taken, 0)
-            hint = "started without srun? expected: srun trainer ..." if _may_lack_srun() else "start all of them"
-            raise UserError(f"trainer.devices: {there} of {others + 1} processes came within {seconds:.0f} s; {hint}")
+        seconds = min(seconds, CONNECT_SECONDS_WITHOUT_SRUN) if _is_srun_missing() else seconds
+        if not self._wait_until(
+            lambda: self._messages.add(receipts, 0) >= others, seconds, "the other processes of the run"
+        ):
+            count = 1 + self._messages.add(receipts, 0)
+            hint = "started without srun? expected: srun trainer ..." if _is_srun_missing() else "start all of them"
+            raise UserError(
+                f"trainer.devices: {count} of {others + 1} processes connected within {seconds:.0f} s; {hint}"
+            )
 
     def receive(self) -> Any:
         """Return the next message of the first process.
 
         Raises:
-            UserError: The first process has ended, or sends none.
+            UserError: The first process has exited, or sends no message.
         """
-        key, first = str(self.count), f"the first process of the run at {self.address}:{self.port}"
+        key = str(self.count)
+        sender = f"the first process of the run at {self.address}:{self.port}"
         self.count += 1
         try:
-            if not self._until(lambda: self._messages.check([key]), JOB_SECONDS, first):
-                raise UserError(f"{first} has sent no job within {JOB_SECONDS:.0f} s")
+            if not self._wait_until(lambda: self._messages.check([key]), JOB_SECONDS, sender):
+                raise UserError(f"{sender} has sent no job within {JOB_SECONDS:.0f} s")
             message = pickle.loads(self._messages.get(key))
-            self._messages.add(f"{key}/taken", 1)
+            self._messages.add(f"{key}/receipts", 1)
         except DistError as error:
-            raise UserError(f"{first} has ended") from error
+            raise UserError(f"{sender} has exited") from error
         return message
 
-    def _until(self, is_true: Callable[[], bool], seconds: float, awaited: str) -> bool:
-        """Wait until something is true; return whether it is."""
+    def _wait_until(self, condition: Callable[[], bool], seconds: float, awaited: str) -> bool:
+        """Wait until a condition is true; return False after a timeout."""
         start = time.monotonic()
-        silent = True
-        while not is_true():
-            passed = time.monotonic() - start
-            if passed > seconds:
+        is_logged = False
+        while not condition():
+            waited = time.monotonic() - start
+            if waited > seconds:
                 return False
-            if silent and passed > SILENT_SECONDS:
-                silent = False
+            if not is_logged and waited > LOG_DELAY_SECONDS:
+                is_logged = True
                 log.info(f"waiting for {awaited}")
             time.sleep(POLL_SECONDS)
         return True
@@ -133,21 +137,21 @@ class Rendezvous:
 
 @cache
 def rendezvous() -> Rendezvous:
-    """Return the rendezvous of the processes that something else has started, this one among them.
+    """Return the rendezvous of processes that `trainer` has not started, such as those of torchrun or Slurm.
 
     Raises:
-        UserError: Nothing says where they meet.
+        UserError: The address is not set.
     """
     environment = cluster_environment()
     if isinstance(environment, LightningEnvironment) and not {"MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
         raise UserError(
-            "MASTER_ADDR, MASTER_PORT: not set; expected both in each process of a run that is started by hand\n"
-            "  for processes on this machine unset LOCAL_RANK and NODE_RANK: trainer starts them by itself"
+            "MASTER_ADDR, MASTER_PORT: not set; expected both in each process of a run that is started manually\n"
+            "  for processes on this machine unset LOCAL_RANK and NODE_RANK: trainer starts them itself"
         )
-    served = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    hosts = is_first_process() and not served
-    return Rendezvous(environment.main_address, environment.main_port, hosts=hosts)
+    has_store = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    is_host = is_first_process() and not has_store
+    return Rendezvous(environment.main_address, environment.main_port, is_host=is_host)
 
 
-def _may_lack_srun() -> bool:
+def _is_srun_missing() -> bool:
     return "SLURM_PROCID" in os.environ and "LOCAL_RANK" not in os.environ and not is_slurm_step()

@@ -1,5 +1,5 @@
-"""Conditions under which training steps can be run without calling hooks, and their operations recorded."""
-# Lightning gives its objects more than it declares
+"""Conditions under which training steps run without hooks, and under which their operations are traced."""
+# Lightning's classes have attributes that they do not declare
 # mypy: disable-error-code="attr-defined"
 
 from typing import Any
@@ -8,78 +8,78 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.plugins.precision import Precision
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
-from torch.optim import optimizer as of_torch
+from torch.optim import optimizer as torch_optimizer
 
 from trainer.task.supervised import Supervised
-from trainer.training.loop.gradient_clipping import is_bound
-from trainer.training.loop.hook_dispatch import Hooks
+from trainer.training.loop.gradient_clipping import is_clipping_hook
+from trainer.training.loop.hook_dispatch import HookDispatcher
 
-UPDATES = (SGD, Adam, AdamW)  # optimizers whose updates can be recorded
+TRACEABLE_OPTIMIZERS = (SGD, Adam, AdamW)  # optimizers whose updates can be traced
 
 
-def watched(trainer: Trainer, hooks: Hooks) -> str | None:
-    """Why each step of a run has to be made by itself; None where many can be made in a row.
+def reason_hooks_required(trainer: Trainer, hooks: HookDispatcher) -> str | None:
+    """Return the reason why hooks must be called at every step, or None if steps can run without them.
 
     Args:
-        trainer: About to train.
-        hooks: That are called within a step.
+        trainer: Trainer that is about to train.
+        hooks: Hooks that are called within a step.
     """
     task = trainer.lightning_module
     if not isinstance(task, Supervised) or any(
         getattr(type(task), name) is not getattr(Supervised, name) for name in ("training_step", "forward")
     ):
-        return "the task has a training step of its own"
-    called = [type(one).__name__ for name, some in hooks.callbacks.items() for one in some if _looks_on(one, name)]
-    called += hooks.own
-    reasons = {
-        f"{called[0] if called else ''} is called at every step": bool(called),
-        "trainer.accumulate_grad_batches is not 1": trainer.accumulate_grad_batches != 1,
-        "the trainer has a fast_dev_run": bool(trainer.fast_dev_run),
-    }
-    return next((reason for reason, applies in reasons.items() if applies), None)
+        return "the task overrides the training step"
+    required = [
+        type(callback).__name__
+        for name, callbacks in hooks.callbacks.items()
+        for callback in callbacks
+        if not is_clipping_hook(callback, name) and not getattr(callback, "skips_steps", False)
+    ]
+    required += hooks.task_hooks
+    if required:
+        return f"{required[0]} is called at every step"
+    if trainer.accumulate_grad_batches != 1:
+        return "trainer.accumulate_grad_batches is not 1"
+    return "trainer.fast_dev_run is set" if trainer.fast_dev_run else None
 
 
-def unfit_kind(trainer: Trainer) -> str | None:
-    """Return why the steps of a run cannot be recorded because of its device or precision, or None if they can."""
+def reason_device_not_traceable(trainer: Trainer) -> str | None:
+    """Return the reason why the device or precision of a run prevents tracing, or None if it does not."""
     if trainer.strategy.root_device.type != "cpu":
-        return "they are made on the CPU only"
+        return "steps are traced on the CPU only"
     return None if type(trainer.precision_plugin) is Precision else "trainer.precision is not 32-true"
 
 
-def unfit_rates(trainer: Trainer) -> str | None:
-    """Return why updates cannot be recorded because a setting changes between steps, or None if they can."""
-    schedules = [config.scheduler for config in trainer.lr_scheduler_configs]
-    if any(getattr(one, "cycle_momentum", False) for one in schedules):
-        return "the schedule changes more than the rate"
+def reason_rates_not_traceable(trainer: Trainer) -> str | None:
+    """Return the reason why a setting that changes between steps prevents tracing of updates, or None."""
+    if any(getattr(config.scheduler, "cycle_momentum", False) for config in trainer.lr_scheduler_configs):
+        return "the scheduler changes more than the learning rate"
     if any(isinstance(group["lr"], Tensor) for optimizer in trainer.optimizers for group in optimizer.param_groups):
-        return "the optimizer's rate is a tensor"
+        return "the learning rate is a tensor"
     return None
 
 
-def unfit_steps(optimizer: Optimizer) -> str | None:
-    """Return why the updates of an optimizer cannot be recorded, or None if they can."""
-    if type(optimizer) not in UPDATES:
+def reason_optimizer_not_traceable(optimizer: Optimizer) -> str | None:
+    """Return the reason why the updates of an optimizer cannot be traced, or None if they can."""
+    if type(optimizer) not in TRACEABLE_OPTIMIZERS:
         return "the optimizer is not SGD, Adam or AdamW"
     return "the optimizer has hooks" if has_step_hooks(optimizer) else None
 
 
 def has_step_hooks(optimizer: Optimizer) -> bool:
-    """Whether something is called before or after its steps, or those of all optimizers."""
-    before: list[Any] = [optimizer._optimizer_step_pre_hooks, of_torch._global_optimizer_pre_hooks]
-    after: list[Any] = [optimizer._optimizer_step_post_hooks, of_torch._global_optimizer_post_hooks]
-    return any(before + after)
+    """Return True if a hook is called before or after the steps of the optimizer or of all optimizers."""
+    hooks: list[Any] = [
+        *(optimizer._optimizer_step_pre_hooks, torch_optimizer._global_optimizer_pre_hooks),
+        *(optimizer._optimizer_step_post_hooks, torch_optimizer._global_optimizer_post_hooks),
+    ]
+    return any(hooks)
 
 
-def has_hooks(weight: Tensor) -> bool:
-    """Whether something is called with its gradients."""
+def has_gradient_hooks(weight: Tensor) -> bool:
+    """Return True if a hook is called with the gradients of a weight."""
     return bool(weight._backward_hooks or weight._post_accumulate_grad_hooks)
 
 
-def first_line(error: Exception) -> str:
-    """What kind of error it is, and the first line of what it says."""
+def format_error(error: Exception) -> str:
+    """Return the class of an error and the first line of its message."""
     return f"{type(error).__name__}: {(str(error).strip() or '?').splitlines()[0]}"
-
-
-def _looks_on(callback: object, name: str) -> bool:
-    """Whether a callback is to be called at every single step; some of ours need not be."""
-    return not is_bound(callback, name) and not getattr(callback, "skips_steps", False)

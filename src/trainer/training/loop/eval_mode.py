@@ -1,42 +1,40 @@
-"""Modes: all modules set to evaluation and back to what they were, without PyTorch's work for each of them."""
+"""Fast equivalent of `Module.eval()` that can be undone."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from torch.nn import Module
 
-Modes = list[tuple[dict[str, Any], bool]]  # of each module: its attributes, and whether it was in training
+ModuleModes = list[tuple[dict[str, Any], bool]]  # for each module: its attributes, and its previous `training`
 
 
-def evaluate(whole: Module) -> Modes | None:
-    """Do what `whole.eval()` does; None, and nothing done, where a module has its own way of doing it.
-
-    Args:
-        whole: With all modules in it.
+def set_eval_mode(root: Module) -> ModuleModes | None:
+    """Set a module and all its submodules to evaluation mode, as `root.eval()` does.
 
     Returns:
-        Modes: What `restore` takes.
+        ModuleModes: Argument of `restore_modes`; None, with no mode changed, if a module overrides `train` or `eval`.
     """
     modes = []
-    for module in _with_all_within(whole):
-        kind, own = type(module), vars(module)
-        if kind.train is not Module.train or kind.eval is not Module.eval or "training" not in own:
+    for module in _iterate_modules(root):
+        attributes = vars(module)
+        is_overridden = type(module).train is not Module.train or type(module).eval is not Module.eval
+        if is_overridden or "training" not in attributes:
             return None
-        modes.append((own, own["training"]))
-    for own, _ in modes:
-        own["training"] = False
+        modes.append((attributes, attributes["training"]))
+    for attributes, _ in modes:
+        attributes["training"] = False
     return modes
 
 
-def restore(modes: Modes) -> None:
-    """Set each module to what it was."""
-    for own, training in modes:
-        own["training"] = training
+def restore_modes(modes: ModuleModes) -> None:
+    """Set each module to its previous mode."""
+    for attributes, training in modes:
+        attributes["training"] = training
 
 
-def _with_all_within(module: Module) -> Iterator[Module]:
-    """A module that is in several places comes several times."""
+def _iterate_modules(module: Module) -> Iterator[Module]:
+    """Yield a module and its submodules; shared ones several times, as no set of visited modules is built."""
     yield module
     for child in module._modules.values():
         if child is not None:
-            yield from _with_all_within(child)
+            yield from _iterate_modules(child)

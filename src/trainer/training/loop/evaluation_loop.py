@@ -1,8 +1,8 @@
-"""LeanEvaluation: Lightning's validation and test, without the work that only long ones can hide.
+"""Fast version of Lightning's validation and test loop.
 
-Hooks, counters and numbers are Lightning's own. Source: `_EvaluationLoop` of pytorch-lightning 2.6.
+Hooks, counters and metrics are the same as Lightning's. Source: `EvaluationLoop` of pytorch-lightning 2.6.
 """
-# Lightning gives its objects more than it declares
+# Lightning's classes have attributes that they do not declare
 # mypy: disable-error-code="attr-defined"
 
 import math
@@ -11,65 +11,68 @@ from itertools import islice
 from typing import Any
 
 import torch
-from lightning_fabric.utilities.data import _set_sampler_epoch
-from pytorch_lightning.loops.evaluation_loop import _EvaluationLoop
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from trainer.training.loop.eval_mode import Modes, evaluate, restore
+from trainer.core.compat import EvaluationLoop, set_sampler_epoch
+from trainer.training.loop.eval_mode import ModuleModes, restore_modes, set_eval_mode
 from trainer.training.loop.hook_dispatch import (
-    Hooks,
+    HookDispatcher,
+    accepts_batch_index,
     forward_context,
-    needs_lightning,
-    placed,
-    sets_modes,
-    stays_in_place,
-    takes_index,
+    has_mode_hooks,
+    is_batch_in_place,
+    reason_lightning_required,
+    transfer_batch,
 )
-from trainer.training.loop.step_logging import EpochLog, lightning_logs
+from trainer.training.loop.step_logging import EpochLog, has_lightning_results
 
-MOMENTS = ("start", "epoch_start", "batch_start", "batch_end", "epoch_end", "end")
+HOOK_SUFFIXES = ("start", "epoch_start", "batch_start", "batch_end", "epoch_end", "end")
 
 
-class LeanEvaluation(_EvaluationLoop):
-    """Takes over what a loop of Lightning's holds; where a validation or a test needs more, that one goes on.
+class FastEvaluationLoop(EvaluationLoop):
+    """Evaluation loop that replaces one of Lightning, and uses Lightning's code in cases that it does not cover.
 
     Args:
-        loop: Of the validations of a training, of a validation by itself, or of a test.
+        loop: Lightning's loop of a validation or test; its attributes are taken over.
     """
 
-    def __init__(self, loop: _EvaluationLoop) -> None:
+    def __init__(self, loop: EvaluationLoop) -> None:
         vars(self).update(vars(loop))
         self.epoch_log = EpochLog(loop.trainer)
         self.name = "test" if self._trainer_fn is TrainerFn.TESTING else "validation"
-        self.hooks: Hooks | None = None
-        self._modes: Modes | None = None  # of all modules, before this evaluation
-        self.takes_index = takes_index(getattr(loop.trainer.lightning_module, f"{self.name}_step"))
+        self.hooks: HookDispatcher | None = None
+        self._modes: ModuleModes | None = None  # modes of all modules when the evaluation started
+        self.accepts_batch_index = accepts_batch_index(getattr(loop.trainer.lightning_module, f"{self.name}_step"))
 
     def run(self) -> list[Any]:
         trainer = self.trainer
         self.setup_data()
         if self.skip:
             return []
-        one_loader = self._combined_loader is not None and len(self._combined_loader.flattened) == 1
-        goes_on = self.restarting and self._trainer_fn is TrainerFn.FITTING  # tests begin at their beginning
-        if trainer.sanity_checking or goes_on or not one_loader or needs_lightning(trainer):
+        has_single_loader = self._combined_loader is not None and len(self._combined_loader.flattened) == 1
+        is_resumed = self.restarting and self._trainer_fn is TrainerFn.FITTING  # tests never resume
+        if trainer.sanity_checking or is_resumed or not has_single_loader or reason_lightning_required(trainer):
             return super().run()
         with torch.inference_mode() if self.inference_mode else torch.no_grad():
-            self.hooks = Hooks.of_now(trainer, [f"on_{self.name}_{moment}" for moment in MOMENTS], self.hooks)
+            self.hooks = HookDispatcher.reuse_or_create(
+                trainer, [f"on_{self.name}_{suffix}" for suffix in HOOK_SUFFIXES], self.hooks
+            )
             self._run(self.hooks)
-        found = [self.epoch_log.metrics]
+        results = [self.epoch_log.metrics]
         if self.verbose and trainer.is_global_zero:
-            self._print_results(found, self._stage.value)
-        return found
+            self._print_results(results, self._stage.value)
+        return results
 
-    def _run(self, hooks: Hooks) -> None:
-        trainer, log, connector = self.trainer, self.epoch_log, self.trainer._logger_connector
+    def _run(self, hooks: HookDispatcher) -> None:
+        trainer = self.trainer
+        log = self.epoch_log
+        connector = trainer._logger_connector
         self._has_run = False
-        self.on_iteration_done()  # whatever checkpoint was loaded, this is a beginning
+        self.on_iteration_done()  # clears `restarting`: this evaluation starts at the first batch
         self.batch_progress.reset_on_run()
         self._on_evaluation_model_eval()
-        log.begin()
+        log.install()
         try:
             hooks.call(f"on_{self.name}_start")
             hooks.call(f"on_{self.name}_epoch_start")
@@ -79,8 +82,8 @@ class LeanEvaluation(_EvaluationLoop):
             hooks.call(f"on_{self.name}_epoch_end")
             log.publish()
         finally:
-            log.end()
-        log.keep()
+            log.remove()
+        connector.log_metrics(log.metrics)
         hooks.call(f"on_{self.name}_end")
         connector.reset_results()
         hooks.state["_current_fx_name"] = None
@@ -89,8 +92,8 @@ class LeanEvaluation(_EvaluationLoop):
 
     def _on_evaluation_model_eval(self) -> None:
         task = self.trainer.lightning_module
-        usual = self.trainer.model is task and not sets_modes(task, self.name)
-        self._modes = evaluate(task) if usual else None
+        is_default = self.trainer.model is task and not has_mode_hooks(task, self.name)
+        self._modes = set_eval_mode(task) if is_default else None
         if self._modes is None:
             super()._on_evaluation_model_eval()
 
@@ -98,30 +101,35 @@ class LeanEvaluation(_EvaluationLoop):
         if self._modes is None:
             super()._on_evaluation_model_train()
         else:
-            restore(self._modes)
+            restore_modes(self._modes)
 
-    def _evaluate(self, hooks: Hooks) -> None:
-        """Every batch."""
-        trainer, progress, log, name = self.trainer, self.batch_progress, self.epoch_log, self.name
+    def _evaluate(self, hooks: HookDispatcher) -> None:
+        trainer = self.trainer
+        progress = self.batch_progress
+        log = self.epoch_log
+        name = self.name
         assert self._combined_loader is not None
-        [loader], [most] = self._combined_loader.flattened, self.max_batches
-        _set_sampler_epoch(loader, trainer.fit_loop.epoch_progress.current.processed)
-        in_place, step = stays_in_place(trainer, [loader]), getattr(hooks.task, f"{name}_step")
+        [loader] = self._combined_loader.flattened
+        [max_batches] = self.max_batches
+        set_sampler_epoch(loader, trainer.fit_loop.epoch_progress.current.processed)
+        in_place = is_batch_in_place(trainer, [loader])
+        step = getattr(hooks.task, f"{name}_step")
         context = forward_context(trainer, "test_step_context" if name == "test" else "val_step_context")
-        for index, batch in enumerate(islice(loader, None if most == math.inf else int(most))):
+        for index, batch in enumerate(islice(loader, None if max_batches == math.inf else int(max_batches))):
             if not in_place:
-                batch = placed(batch, trainer)
-            progress.is_last_batch = index + 1 == most
+                batch = transfer_batch(batch, trainer)
+            progress.is_last_batch = index + 1 == max_batches
             progress.increment_ready()
-            trainer._logger_connector._first_loop_iter, log.batch = index == 0, batch
+            trainer._logger_connector._first_loop_iter = index == 0
+            log.batch = batch
             hooks.call(f"on_{name}_batch_start", batch, index)
             progress.increment_started()
             hooks.state["_current_fx_name"] = f"{name}_step"
             with context():
-                output = step(batch, *([index] if self.takes_index else []))
+                output = step(batch, *([index] if self.accepts_batch_index else []))
             progress.increment_processed()
             hooks.call(f"on_{name}_batch_end", output, batch, index)
-            if lightning_logs(trainer):
+            if has_lightning_results(trainer):
                 trainer._logger_connector.on_batch_end()
                 trainer._logger_connector.update_eval_step_metrics(self._seen_batches_per_dataloader[0])
             progress.increment_completed()

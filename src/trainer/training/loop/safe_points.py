@@ -1,9 +1,9 @@
-"""Boundary: the moments between two steps and between two epochs, at which a training can be saved and gone on with.
+"""Moments between two steps or two epochs at which a training can be saved and resumed exactly.
 
-At such a moment no batch, no gradient and no validation is half done. Lightning saves in the middle of things, and has
-to guess from its counters where it was.
+At a safe point no batch, gradient or validation is unfinished. Lightning also saves in the middle of a step and then
+reconstructs the position from its counters.
 """
-# Lightning gives its objects more than it declares
+# Lightning's classes have attributes that they do not declare
 # mypy: disable-error-code="attr-defined,method-assign"
 
 import time
@@ -11,61 +11,58 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from pytorch_lightning import Trainer
-from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 from torch import Tensor
 
-Place = Literal["step", "epoch"]  # between two steps of an epoch, or between two epochs
-AT_ONCE, NEVER = float("-inf"), float("inf")
+from trainer.core.compat import TrainingEpochLoop
+
+SafePointKind = Literal["step", "epoch"]  # between two steps of an epoch, or between two epochs
+IMMEDIATELY = float("-inf")
+NEVER = float("inf")
 
 
-class Boundary:
-    """Calls `reached` at every end of an epoch, and between two steps once `time.monotonic()` is `due_at`, or later.
+class SafePoints:
+    """Calls of `on_safe_point` at the end of each epoch, and after a step if `time.monotonic()` has reached `due_at`.
 
-    The last step of a training that ends inside an epoch counts too: from there a longer one would go on.
+    The last step of a training that ends inside an epoch is a safe point too: a longer training resumes there.
     """
 
     due_at = NEVER
-    reached: Callable[[Place], None] | None = None
-    # called with the losses of the steps that ran without hooks
-    see_losses: Callable[[Sequence[Tensor]], None] | None = None
+    on_safe_point: Callable[[SafePointKind], None] | None = None
+    on_losses: Callable[[Sequence[Tensor]], None] | None = None  # receives the losses of steps without hooks
 
-    def tell(self, place: Place) -> None:
-        """A boundary is reached."""
-        if self.reached:
-            self.reached(place)
+    def notify(self, kind: SafePointKind) -> None:
+        """Call `on_safe_point` if it is set."""
+        if self.on_safe_point:
+            self.on_safe_point(kind)
 
 
-class BoundaryLoop(_TrainingEpochLoop):
-    """Takes over what `trainer.fit_loop.epoch_loop` holds, and tells of boundaries; else it is Lightning's own.
-
-    Args:
-        trainer: Whose loop it is.
-    """
+class SafePointLoop(TrainingEpochLoop):
+    """Lightning's epoch loop with safe points; it takes over the attributes of `trainer.fit_loop.epoch_loop`."""
 
     def __init__(self, trainer: Trainer) -> None:
-        vars(self).update(vars(trainer.fit_loop.epoch_loop))  # counters, limits, the loops within
-        self.boundary = Boundary()
+        vars(self).update(vars(trainer.fit_loop.epoch_loop))
+        self.safe_points = SafePoints()
 
     def _save_loggers_on_train_batch_end(self) -> None:
-        """What Lightning does last in a step, after the validation that may be due then."""
+        """Save loggers, which is Lightning's last action in a step, after its validation; then notify."""
         super()._save_loggers_on_train_batch_end()
         if self._num_ready_batches_reached() or self._should_accumulate():
             return
-        if time.monotonic() >= self.boundary.due_at or self._is_training_done:
-            self.boundary.tell("step")
+        if time.monotonic() >= self.safe_points.due_at or self._is_training_done:
+            self.safe_points.notify("step")
 
 
-def boundary_of(trainer: Trainer) -> Boundary:
-    """The boundaries of a training that is about to begin."""
+def install_safe_points(trainer: Trainer) -> SafePoints:
+    """Return the safe points of a training that is about to start."""
     fit = trainer.fit_loop
-    if not isinstance(fit.epoch_loop, BoundaryLoop):
-        fit.epoch_loop = BoundaryLoop(trainer)
-    boundary: Boundary = fit.epoch_loop.boundary
+    if not isinstance(fit.epoch_loop, SafePointLoop):
+        fit.epoch_loop = SafePointLoop(trainer)
+    safe_points: SafePoints = fit.epoch_loop.safe_points
     end_epoch = fit.on_advance_end
 
-    def end_epoch_and_tell() -> None:
+    def end_epoch_and_notify() -> None:
         end_epoch()
-        boundary.tell("epoch")
+        safe_points.notify("epoch")
 
-    fit.on_advance_end = end_epoch_and_tell
-    return boundary
+    fit.on_advance_end = end_epoch_and_notify
+    return safe_points

@@ -1,10 +1,10 @@
-"""LeanLoop: Lightning's loop over the batches of an epoch, without the work that only long steps can hide.
+"""Fast version of Lightning's loop over the batches of an epoch.
 
-Counters, hooks, metrics and numbers are Lightning's own. What is left out is what Lightning does at every step for
-cases that are not there: contexts, profiles and closures around each call, walks through a batch that is in place
-already, hooks that nobody has. Source: `_TrainingEpochLoop.advance` of pytorch-lightning 2.6.
+Counters, hooks, metrics and numbers are the same as Lightning's. The work that Lightning does at every step for unused
+features is omitted: context managers, profiling and closures around each call, traversal of batches that are already
+on their device, hooks that are not overridden. Source: `_TrainingEpochLoop.advance` of pytorch-lightning 2.6.
 """
-# Lightning gives its objects more than it declares
+# Lightning's classes have attributes that they do not declare
 # mypy: disable-error-code="attr-defined"
 
 from collections import OrderedDict
@@ -13,63 +13,58 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Trainer
-from pytorch_lightning.loops.fetchers import _DataFetcher, _PrefetchDataFetcher
 from pytorch_lightning.loops.optimization.automatic import Closure, ClosureResult
-from pytorch_lightning.utilities.combined_loader import _MaxSizeCycle
 from torch import Tensor
 
-from trainer.task.gradient_accumulation import divide_by_batches
-from trainer.training.loop.evaluation_loop import LeanEvaluation
+from trainer.core.compat import DataFetcher, MaxSizeCycle, PrefetchDataFetcher
+from trainer.task.gradient_accumulation import install_loss_scaling
+from trainer.training.loop.evaluation_loop import FastEvaluationLoop
 from trainer.training.loop.hook_dispatch import (
     STEP_HOOKS,
-    Hooks,
+    HookDispatcher,
+    accepts_batch_index,
     forward_context,
-    needs_lightning,
-    placed,
-    stays_in_place,
-    takes_index,
+    is_batch_in_place,
+    reason_lightning_required,
+    transfer_batch,
 )
-from trainer.training.loop.safe_points import BoundaryLoop
-from trainer.training.loop.step_logging import StepLog, is_logged
-from trainer.training.loop.traced_steps import RecordedSteps
-from trainer.training.loop.unlogged_steps import Stretch
+from trainer.training.loop.safe_points import SafePointLoop
+from trainer.training.loop.step_logging import StepLog, is_logging_step
+from trainer.training.loop.traced_steps import TracedSteps
+from trainer.training.loop.unlogged_steps import UnloggedSteps
 
-IN_BETWEEN = ("on_before_zero_grad", "on_before_backward", "on_after_backward")
+BACKWARD_HOOKS = ("on_before_zero_grad", "on_before_backward", "on_after_backward")
 
 
-class LeanLoop(BoundaryLoop):
-    """Takes over what `trainer.fit_loop.epoch_loop` holds; where a step needs more, it goes Lightning's own way.
-
-    Args:
-        trainer: Whose loop it is.
-    """
+class FastTrainingLoop(SafePointLoop):
+    """Epoch loop that replaces Lightning's, and uses Lightning's code in cases that it does not cover."""
 
     def __init__(self, trainer: Trainer) -> None:
         super().__init__(trainer)
-        divide_by_batches(trainer)
+        install_loss_scaling(trainer)
         self.step_log = StepLog(trainer)
-        self.val_loop = LeanEvaluation(self.val_loop)
-        self.recorded = RecordedSteps(trainer)
-        self.hooks: Hooks | None = None
-        self.takes_index = takes_index(trainer.lightning_module.training_step)
+        self.val_loop = FastEvaluationLoop(self.val_loop)
+        self.traced_steps = TracedSteps(trainer)
+        self.hooks: HookDispatcher | None = None
+        self.accepts_batch_index = accepts_batch_index(trainer.lightning_module.training_step)
 
     def reset(self) -> None:
         super().reset()
         self.step_log.latest.clear()
 
-    def run(self, data_fetcher: _DataFetcher) -> None:
-        is_usual_loader = type(data_fetcher) is _PrefetchDataFetcher and data_fetcher.length is not None
-        if needs_lightning(self.trainer) or not is_usual_loader:
+    def run(self, data_fetcher: DataFetcher) -> None:
+        is_default_fetcher = type(data_fetcher) is PrefetchDataFetcher and data_fetcher.length is not None
+        if reason_lightning_required(self.trainer) or not is_default_fetcher:
             return super().run(data_fetcher)
         self.reset()
         self.on_run_start(data_fetcher)
-        step = LeanStep(self, data_fetcher)
+        step = FastStep(self, data_fetcher)
         while not self.done:
             try:
-                if self.restarting:  # the first batch after a checkpoint inside an epoch
+                if self.restarting:  # first batch after a checkpoint inside an epoch
                     self.advance(data_fetcher)
                 else:
-                    step.until_something_is_due()
+                    step.run_until_due()
                 self.on_advance_end(data_fetcher)
             except StopIteration:
                 break
@@ -78,75 +73,68 @@ class LeanLoop(BoundaryLoop):
         return None
 
 
-class LeanStep:
-    """One batch: what `advance` does, and of `on_advance_end` what most steps need.
+class FastStep:
+    """Training step: `advance` of Lightning's loop, and the parts of `on_advance_end` that most steps need."""
 
-    Args:
-        loop: Holds counters and schedules.
-        data_fetcher: Gives batches.
-    """
-
-    def __init__(self, loop: LeanLoop, data_fetcher: _DataFetcher) -> None:
-        trainer = loop.trainer
-        self.loop, self.trainer, self.fetcher = loop, trainer, data_fetcher
-        self.task, self.log = trainer.lightning_module, loop.step_log
-        self.hooks = loop.hooks = Hooks.of_now(trainer, STEP_HOOKS, loop.hooks)
-        self.call, self.state = self.hooks.call, self.hooks.state
-        self.in_place = stays_in_place(trainer, data_fetcher.combined_loader.flattened)
+    def __init__(self, loop: FastTrainingLoop, data_fetcher: DataFetcher) -> None:
+        self.loop = loop
+        self.trainer = trainer = loop.trainer
+        self.fetcher = data_fetcher
+        self.task = trainer.lightning_module
+        self.log = loop.step_log
+        self.hooks = loop.hooks = HookDispatcher.reuse_or_create(trainer, STEP_HOOKS, loop.hooks)
+        self.call = self.hooks.call
+        self.state = self.hooks.state
+        self.in_place = is_batch_in_place(trainer, data_fetcher.combined_loader.flattened)
         self.context = forward_context(trainer, "train_step_context")
-        cycle = data_fetcher.combined_loader._iterator
-        self.cycle = cycle if isinstance(cycle, _MaxSizeCycle) and len(cycle.iterators) == 1 else None
-        self.stepped = True  # whether the last batch was the last of those that one step is made of
+        iterator = data_fetcher.combined_loader._iterator
+        self.cycle = iterator if isinstance(iterator, MaxSizeCycle) and len(iterator.iterators) == 1 else None
+        self.stepped = True  # False if more batches are accumulated before the optimizer's step
         schedules = trainer.lr_scheduler_configs
         self.steps_schedules = any(config.interval == "step" for config in schedules)
-        self.looks_each_step = (
+        self.checks_every_step = (
             trainer.check_val_every_n_epoch is None
             or getattr(trainer, "_val_check_time_interval", None) is not None
             or any(config.interval == "step" and config.reduce_on_plateau for config in schedules)
         )
-        self.stretch = Stretch(self)
-        self.is_recorded = self.stretch.is_allowed and not any(self.hooks.hooks[name] for name in IN_BETWEEN)
+        self.unlogged_steps = UnloggedSteps(self)
+        has_backward_hooks = any(self.hooks.functions[name] for name in BACKWARD_HOOKS)
+        self.is_traced = self.unlogged_steps.is_allowed and not has_backward_hooks
 
-    def until_something_is_due(self) -> None:
-        """Train on batches up to one after which a validation may be due, or the end."""
-        self.loop.recorded.is_begun = False
-        while not self.steps():
+    def run_until_due(self) -> None:
+        """Train up to a step after which a validation, a checkpoint or the end of the epoch may be due."""
+        self.loop.traced_steps.is_started = False
+        while not (self.unlogged_steps.run() or self.step()):
             self.loop._batches_that_stepped += self.stepped
 
-    def room(self) -> int:
-        """How many steps can be made up to one after which something may be due, that one included."""
-        if self.looks_each_step:
+    def steps_until_due(self) -> int:
+        """Return the number of steps up to and including the next one after which something may be due."""
+        if self.checks_every_step:
             return 1
-        loop, between = self.loop, self.trainer.val_check_batch
-        room = (self.fetcher.length or 0) - self.fetcher.fetched
-        if isinstance(between, int):
-            room = min(room, between - loop.batch_progress.current.ready % between)
-        return min(room, loop.max_steps - loop.global_step) if loop.max_steps != -1 else room
+        loop = self.loop
+        interval = self.trainer.val_check_batch
+        steps = (self.fetcher.length or 0) - self.fetcher.fetched
+        if isinstance(interval, int):
+            steps = min(steps, interval - loop.batch_progress.current.ready % interval)
+        return min(steps, loop.max_steps - loop.global_step) if loop.max_steps != -1 else steps
 
-    def steps(self) -> bool:
-        """A step, and before it those that nobody looks at; returns whether something may be due after the last."""
-        return self.stretch.run() or self.step()
-
-    def step(self, batch: Any = None) -> bool:
-        """Train on the next batch; returns whether something may be due after it.
-
-        Args:
-            batch: That was taken by `next` already; None for none.
-        """
-        loop, progress = self.loop, self.loop.batch_progress
-        if batch is None:
-            batch = self.next()
+    def step(self) -> bool:
+        """Train on the next batch; return True if something may be due after it."""
+        loop = self.loop
+        progress = loop.batch_progress
+        batch = self.next()
         index = progress.current.ready
         progress.is_last_batch = self.fetcher.done
         progress.increment_ready()
         connector = self.trainer._logger_connector
         connector._first_loop_iter = connector._first_loop_iter is None
-        self.log.batch, self.state["log"] = batch, self.log.note
+        self.log.batch = batch
+        self.state["log"] = self.log.log
         try:
             self.call("on_train_batch_start", batch, index)
             progress.increment_started()
-            if self.is_recorded and self.loop.global_step:
-                output = self._make_recorded(batch)
+            if self.is_traced and loop.global_step:
+                output = self._run_traced_step(batch)
             elif self.task.automatic_optimization:
                 output = self._optimize(batch, index)
             else:
@@ -160,25 +148,29 @@ class LeanStep:
         finally:
             del self.state["log"]
         progress.increment_completed()
-        return self.conclude(index)
+        return self._finish_step(index)
 
     def _optimize(self, batch: Any, index: int) -> dict[str, Any]:
-        """Loss, gradients and, where enough of them are gathered, the optimizer's step."""
-        trainer, progress = self.trainer, self.loop.automatic_optimization.optim_progress.optimizer
-        optimizer, batches_a_step = trainer.optimizers[0], trainer.accumulate_grad_batches
+        """Compute loss and gradients, and run the optimizer's step unless more batches are accumulated."""
+        trainer = self.trainer
+        progress = self.loop.automatic_optimization.optim_progress.optimizer
+        optimizer = trainer.optimizers[0]
+        accumulated_batches = trainer.accumulate_grad_batches
         self.state["_current_fx_name"] = "training_step"
         with self.context():
-            output = self.task.training_step(batch, *([index] if self.loop.takes_index else []))
+            output = self.task.training_step(batch, *([index] if self.loop.accepts_batch_index else []))
         loss: Tensor | None
-        if isinstance(output, Tensor) and batches_a_step == 1:
-            loss, outputs = output, {"loss": output.detach()}
+        if isinstance(output, Tensor) and accumulated_batches == 1:
+            loss = output
+            outputs = {"loss": output.detach()}
         else:
-            results = self.loop.automatic_optimization.output_result_cls
-            result: ClosureResult = results.from_training_step_output(output, batches_a_step)
-            loss, outputs = result.closure_loss, result.asdict() if result.loss is not None else {}
+            result_class = self.loop.automatic_optimization.output_result_cls
+            result: ClosureResult = result_class.from_training_step_output(output, accumulated_batches)
+            loss = result.closure_loss
+            outputs = result.asdict() if result.loss is not None else {}
             if loss is None:
-                Closure.warning_cache.warn("`training_step` returned `None`; where that is meant, ignore this warning")
-        if index % batches_a_step == 0:
+                Closure.warning_cache.warn("`training_step` returned `None`; ignore this warning if it is intended")
+        if index % accumulated_batches == 0:
             progress.zero_grad.increment_ready()
             self.call("on_before_zero_grad", optimizer)
             progress.zero_grad.increment_started()
@@ -188,7 +180,7 @@ class LeanStep:
             self.call("on_before_backward", loss)
             loss.backward()  # type: ignore[no-untyped-call]
             self.call("on_after_backward")
-        if batches_a_step == 1 or not self.loop._should_accumulate():
+        if accumulated_batches == 1 or not self.loop._should_accumulate():
             progress.step.increment_ready()
             self.call("on_before_optimizer_step", optimizer)
             if trainer.gradient_clip_val:
@@ -197,51 +189,48 @@ class LeanStep:
             progress.step.increment_completed()
         return outputs
 
-    def _make_recorded(self, batch: Any) -> dict[str, Any]:
-        """What `_optimize` does, by operations that were noted, where nobody looks on in between."""
-        recorded, progress = self.loop.recorded, self.loop.automatic_optimization.optim_progress.optimizer
-        recorded.begin(self)
+    def _run_traced_step(self, batch: Any) -> dict[str, Any]:
+        """Do the same as `_optimize` with traced operations; no hook of the backward pass is overridden."""
+        traced = self.loop.traced_steps
+        progress = self.loop.automatic_optimization.optim_progress.optimizer
+        traced.start(self)
         self.state["_current_fx_name"] = "training_step"
         with torch.no_grad():
-            loss = recorded.loss(self, batch)
-        recorded.leave(self)
+            loss = traced.compute_loss(self, batch)
+        traced.publish_results(self)
         progress.zero_grad.increment_by(1)
-        self.call("on_before_optimizer_step", recorded.optimizer)
+        self.call("on_before_optimizer_step", traced.optimizer)
         with torch.no_grad():
-            recorded.bounds.clip(recorded.optimizer)
-            recorded.take_gradients()
-            recorded.update()
+            traced.clippers.clip_by_trainer(traced.optimizer)
+            traced.read_gradients()
+            traced.update()
         progress.step.increment_by(1)
         return {"loss": loss}
 
-    def conclude(self, index: int) -> bool:
-        """Keep what a step has logged; returns whether something may be due after it."""
-        loop, trainer = self.loop, self.trainer
+    def _finish_step(self, index: int) -> bool:
+        """Log the values of a step; return True if something may be due after it."""
+        loop = self.loop
+        trainer = self.trainer
         self.stepped = trainer.accumulate_grad_batches == 1 or not loop._should_accumulate()
-        counts = self.stepped or not self.task.automatic_optimization
-        self.log.keep_step(counts and is_logged(trainer))
+        is_loggable = self.stepped or not self.task.automatic_optimization
+        self.log.commit_step(is_loggable and is_logging_step(trainer))
         return (
-            self.looks_each_step
+            self.checks_every_step
             or loop.batch_progress.is_last_batch
             or trainer.should_stop
             or trainer.received_sigterm
-            or monotonic() >= loop.boundary.due_at
+            or monotonic() >= loop.safe_points.due_at
             or (index + 1) % trainer.val_check_batch == 0
             or (loop.max_steps != -1 and loop.global_step >= loop.max_steps)
         )
 
     def next(self) -> Any:
-        """The next batch, where and as the task needs it; straight from the loader where there is one alone."""
+        """Return the next batch on the task's device; a single loader is called without Lightning's fetcher."""
         if self.cycle is None:
             batch, _, _ = next(self.fetcher)
         else:
             batch = next(self.cycle.iterators[0])
-            self.count(1)
-        return batch if self.in_place else placed(batch, self.trainer)
-
-    def count(self, batches: int) -> None:
-        """Note that so many batches were taken straight from the loader."""
-        assert self.cycle
-        self.cycle._idx += batches
-        self.fetcher.fetched += batches
-        self.fetcher.done = self.fetcher.fetched >= (self.fetcher.length or 0)
+            self.cycle._idx += 1
+            self.fetcher.fetched += 1
+            self.fetcher.done = self.fetcher.fetched >= (self.fetcher.length or 0)
+        return batch if self.in_place else transfer_batch(batch, self.trainer)

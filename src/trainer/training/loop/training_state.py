@@ -1,9 +1,9 @@
-"""State: what a training needs at a boundary to go on as if it had never stopped, beyond Lightning's own checkpoint.
+"""State that a training needs at a safe point to resume exactly, in addition to Lightning's own checkpoint.
 
-Random numbers, what the metrics of the epoch under way have gathered, what callbacks see, and the counters without
-Lightning's guesses. Everything is of plain containers and tensors: it loads under `weights_only`.
+It contains random number generators, the values that metrics have accumulated in the epoch, and the metrics that
+callbacks can read. All values are plain containers and tensors, so `weights_only` loading accepts them.
 """
-# Lightning gives its objects more than it declares
+# Lightning's classes have attributes that they do not declare
 # mypy: disable-error-code="attr-defined,method-assign"
 
 import random
@@ -16,90 +16,92 @@ import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import LambdaCallback, ModelPruning, StochasticWeightAveraging, WeightAveraging
-from pytorch_lightning.loops.loop import _Loop
-from pytorch_lightning.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
 from torch import Tensor
 from torchmetrics import Metric
 
+from trainer.core.compat import Loop, ResultMetadata, ResultMetric, ResultSync
 from trainer.training.loop.hook_dispatch import has_hook
-from trainer.training.loop.safe_points import Place
+from trainer.training.loop.safe_points import SafePointKind
 
-EPOCH_END = "on_train_epoch_end"
-CHANGE_WEIGHTS = (LambdaCallback, ModelPruning, StochasticWeightAveraging, WeightAveraging)  # at the end of an epoch
+EPOCH_END_HOOK = "on_train_epoch_end"
+# callbacks of Lightning that may change weights in this hook
+WEIGHT_CHANGING_CALLBACKS = (LambdaCallback, ModelPruning, StochasticWeightAveraging, WeightAveraging)
 State = dict[str, Any]
 Weights = dict[str, Tensor]
-NEVER_CHANGED = (int, float, str, bool, type(None))
-SHOWN = ("_callback_metrics", "_logged_metrics", "_progress_bar_metrics")
-LOGGED = (  # of a value's metadata, what is plain already
+IMMUTABLE_TYPES = (int, float, str, bool, type(None))
+METRIC_ATTRIBUTES = ("_callback_metrics", "_logged_metrics", "_progress_bar_metrics")
+METADATA_FIELDS = (  # fields of a value's metadata with plain values
     *("fx", "name", "prog_bar", "logger", "on_step", "on_epoch", "enable_graph"),
     *("add_dataloader_idx", "dataloader_idx", "metric_attribute"),
 )
 
 
-def state_at(place: Place, trainer: Trainer) -> State:
-    """All that, at a boundary."""
-    loop, connector = trainer.fit_loop.epoch_loop, trainer._logger_connector
-    inside = place == "step"
+def capture_state(kind: SafePointKind, trainer: Trainer) -> State:
+    """Return the state of a training at a safe point."""
+    loop = trainer.fit_loop.epoch_loop
+    connector = trainer._logger_connector
+    is_inside_epoch = kind == "step"
     return {
-        "at": place,
-        "random": random_states(),
-        "shown": {name: dict(getattr(connector, name)) for name in SHOWN},
-        "latest": dict(loop.step_log.latest) if inside and hasattr(loop, "step_log") else {},
-        "results": list(_gathered(loop._results)) if inside else [],
-        "metrics": _metric_states(trainer.lightning_module),
+        "at": kind,
+        "random": get_rng_states(),
+        "shown": {name: dict(getattr(connector, name)) for name in METRIC_ATTRIBUTES},
+        "latest": dict(loop.step_log.latest) if is_inside_epoch and hasattr(loop, "step_log") else {},
+        "results": list(_dump_results(loop._results)) if is_inside_epoch else [],
+        "metrics": _dump_metrics(trainer.lightning_module),
         "validated": dict(loop.val_loop._seen_batches_per_dataloader),
         "should_stop": trainer.should_stop,
-        "limits": limits(trainer),
+        "limits": read_limits(trainer),
     }
 
 
-def limits(trainer: Trainer) -> list[int | None]:
-    """How long the training is to be: epochs, steps."""
+def read_limits(trainer: Trainer) -> list[int | None]:
+    """Return the maximum numbers of epochs and steps of a training."""
     return [trainer.max_epochs, trainer.max_steps]
 
 
-def show_again(trainer: Trainer, state: State) -> None:
-    """Let callbacks, bar and whoever asks see the values that were seen last."""
-    for name in SHOWN:
+def restore_shown_metrics(trainer: Trainer, state: State) -> None:
+    """Restore the latest metrics, which callbacks and progress bar read."""
+    for name in METRIC_ATTRIBUTES:
         setattr(trainer._logger_connector, name, dict(state["shown"][name]))
 
 
-def validated_weights(trainer: Trainer) -> Weights | None:
-    """Return a copy of the weights if something may change them between their validation and the end of the epoch.
+def copy_validated_weights(trainer: Trainer) -> Weights | None:
+    """Return a copy of the weights if they may change between their validation and the end of the epoch, else None.
 
-    Callbacks prune weights then, or average them.
+    Callbacks for pruning or averaging change weights there.
     """
-    changing = any(_may_change_weights(one) for one in trainer.callbacks)
-    if trainer.sanity_checking or not (changing or has_hook(trainer.lightning_module, EPOCH_END, LightningModule)):
+    may_change = any(_may_change_weights(callback) for callback in trainer.callbacks)
+    may_change = may_change or has_hook(trainer.lightning_module, EPOCH_END_HOOK, LightningModule)
+    if trainer.sanity_checking or not may_change:
         return None
-    weights: Weights = as_it_is(trainer._checkpoint_connector.dump_checkpoint(weights_only=False)["state_dict"])
+    weights: Weights = copy_checkpoint(trainer._checkpoint_connector.dump_checkpoint(weights_only=False)["state_dict"])
     return weights
 
 
 def _may_change_weights(callback: Callback) -> bool:
-    """Return whether a callback of the user's, or one of Lightning's that does it, has something to do then."""
     package = type(callback).__module__.partition(".")[0]
-    known = package == "trainer" or (package == "pytorch_lightning" and not isinstance(callback, CHANGE_WEIGHTS))
-    return not known and has_hook(callback, EPOCH_END, Callback)
+    is_lightning = package == "pytorch_lightning" and not isinstance(callback, WEIGHT_CHANGING_CALLBACKS)
+    return package != "trainer" and not is_lightning and has_hook(callback, EPOCH_END_HOOK, Callback)
 
 
-def go_on_from(trainer: Trainer, state: State) -> None:
-    """Put everything back at the last moment before the first epoch, when nothing else will draw or count."""
+def resume_from(trainer: Trainer, state: State) -> None:
+    """Restore a state just before the first epoch starts, after all setup that draws random numbers or counts."""
     fit = trainer.fit_loop
-    begin_epoch = fit.on_advance_start
+    start_epoch = fit.on_advance_start
 
-    def put_back_and_begin() -> None:
-        fit.on_advance_start = begin_epoch
-        _put_back(trainer, state)
-        begin_epoch()
+    def restore_and_start_epoch() -> None:
+        fit.on_advance_start = start_epoch
+        _restore_state(trainer, state)
+        start_epoch()
 
-    fit.on_advance_start = put_back_and_begin
+    fit.on_advance_start = restore_and_start_epoch
 
 
-def _put_back(trainer: Trainer, state: State) -> None:
-    fit, loop, connector = trainer.fit_loop, trainer.fit_loop.epoch_loop, trainer._logger_connector
-    assert _Loop.restarting.fset
-    _Loop.restarting.fset(fit, False)  # nothing was half done, so nothing is to be mended
+def _restore_state(trainer: Trainer, state: State) -> None:
+    fit = trainer.fit_loop
+    loop = fit.epoch_loop
+    assert Loop.restarting.fset
+    Loop.restarting.fset(fit, False)  # a safe point has no unfinished work that Lightning would repeat
     if state["at"] == "step":
         reset = loop.reset
 
@@ -107,83 +109,81 @@ def _put_back(trainer: Trainer, state: State) -> None:
             loop.reset = reset
 
         loop.reset = keep_counters
-        if (
-            fit._combined_loader_states_to_load and fit._combined_loader and fit._data_fetcher
-        ):  # the loader was made early, to count steps for a schedule
+        # the loader exists already if a scheduler needed the number of steps
+        if fit._combined_loader_states_to_load and fit._combined_loader and fit._data_fetcher:
             fit._combined_loader._load_state_dicts(fit._combined_loader_states_to_load)
             fit._combined_loader_states_to_load = []
             iter(fit._data_fetcher)
-        connector._first_loop_iter = True  # the first batch of the epoch is over
+        trainer._logger_connector._first_loop_iter = True  # the epoch's first batch has been processed
         if hasattr(loop, "step_log"):
             loop.step_log.latest.update(state["latest"])
-        for kept in state["results"]:
-            loop._results[kept["key"]] = _value(kept, trainer)
+        for result in state["results"]:
+            loop._results[result["key"]] = _load_result(result, trainer)
     else:
-        fit._resuming_from_checkpoint = False  # the epoch begins as any other, with a new iterator
-    show_again(trainer, state)
+        fit._resuming_from_checkpoint = False  # the epoch starts with a new iterator
+    restore_shown_metrics(trainer, state)
     modules = dict(trainer.lightning_module.named_modules())
     for name, (values, count) in state["metrics"].items():
         vars(modules[name]).update(values, _update_count=count, _computed=None)
     loop.val_loop._seen_batches_per_dataloader.update(state["validated"])
-    set_random_states(state["random"])
+    set_rng_states(state["random"])
 
 
-def as_it_is(value: Any, copied: dict[Any, Tensor] | None = None) -> Any:
-    """A copy of a checkpoint that stays as it is; what `deepcopy` gives, in a quarter of its time.
+def copy_checkpoint(value: Any, copies: dict[Any, Tensor] | None = None) -> Any:
+    """Return a deep copy of a checkpoint, in a quarter of the time that `deepcopy` takes.
 
     Args:
-        value: Of plain containers, numbers and tensors, of which those in the same place share one copy again.
-        copied: By their places.
+        value: Plain containers, numbers and tensors. Copies of tensors that share memory share memory too.
+        copies: Tensors copied so far, by memory address and layout.
     """
-    copied = {} if copied is None else copied
+    copies = {} if copies is None else copies
     kind = type(value)
-    if kind in NEVER_CHANGED:
+    if kind in IMMUTABLE_TYPES:
         return value
     if kind is Tensor:
-        place = (value.data_ptr(), value.shape, value.stride(), value.dtype, value.device)
-        if place not in copied:
-            copied[place] = value.detach().clone()
-        return copied[place]
+        key = (value.data_ptr(), value.shape, value.stride(), value.dtype, value.device)
+        if key not in copies:
+            copies[key] = value.detach().clone()
+        return copies[key]
     if kind in (dict, OrderedDict):
-        again = copy(value)  # with what PyTorch notes beside the weights of a network
-        again.update((key, as_it_is(item, copied)) for key, item in value.items())
-        return again
-    return kind(as_it_is(item, copied) for item in value) if kind in (list, tuple) else deepcopy(value)
+        duplicate = copy(value)  # includes `_metadata`, which PyTorch adds to the state of a network
+        duplicate.update((key, copy_checkpoint(item, copies)) for key, item in value.items())
+        return duplicate
+    return kind(copy_checkpoint(item, copies) for item in value) if kind in (list, tuple) else deepcopy(value)
 
 
-def random_states() -> State:
-    """Those of Python, NumPy and PyTorch, on all devices."""
-    kind, numbers, *more = np.random.get_state(legacy=True)
-    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    version, words, spare = random.getstate()
+def get_rng_states() -> State:
+    """Return the states of the random number generators of Python, NumPy and PyTorch, on all devices."""
+    algorithm, numpy_state, *position = np.random.get_state(legacy=True)
+    version, python_state, gauss_next = random.getstate()
     return {
-        "python": [version, torch.tensor(words), spare],
-        "numpy": [kind, torch.from_numpy(np.asarray(numbers, dtype=np.int64)), *more],
+        "python": [version, torch.tensor(python_state), gauss_next],
+        "numpy": [algorithm, torch.from_numpy(np.asarray(numpy_state, dtype=np.int64)), *position],
         "torch": torch.get_rng_state(),
-        "cuda": gpus,
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
 
 
-def set_random_states(states: State) -> None:
-    """Undo every draw since these were taken; on another number of GPUs, theirs stay as they are."""
-    version, words, spare = states["python"]
-    random.setstate((version, tuple(words.tolist()), spare))
-    kind, numbers, *more = states["numpy"]
-    np.random.set_state((kind, numbers.numpy().astype(np.uint32), *more))
+def set_rng_states(states: State) -> None:
+    """Restore the states of `get_rng_states`; those of GPUs only if their number is the same."""
+    version, python_state, gauss_next = states["python"]
+    random.setstate((version, tuple(python_state.tolist()), gauss_next))
+    algorithm, numpy_state, *position = states["numpy"]
+    np.random.set_state((algorithm, numpy_state.numpy().astype(np.uint32), *position))
     torch.set_rng_state(states["torch"].cpu())
     if states["cuda"] and torch.cuda.device_count() == len(states["cuda"]):
         torch.cuda.set_rng_state_all([state.cpu() for state in states["cuda"]])
 
 
-def _gathered(results: dict[str, _ResultMetric]) -> Iterator[State]:
-    """What Lightning has gathered of each logged value in this epoch."""
+def _dump_results(results: dict[str, ResultMetric]) -> Iterator[State]:
+    """Yield the values that Lightning has accumulated in this epoch, one entry per logged name."""
     for key, result in results.items():
         if result.has_reset:
             continue
         meta = result.meta
         yield {
             "key": key,
-            "meta": {name: getattr(meta, name) for name in LOGGED},
+            "meta": {name: getattr(meta, name) for name in METADATA_FIELDS},
             "reduce": meta.reduce_fx.__name__,
             "sync": [meta.sync.should, meta.sync.rank_zero_only],
             "is_tensor": result.is_tensor,
@@ -193,20 +193,20 @@ def _gathered(results: dict[str, _ResultMetric]) -> Iterator[State]:
         }
 
 
-def _value(kept: State, trainer: Trainer) -> _ResultMetric:
-    """The object for one of these."""
-    meta = _Metadata(**kept["meta"], reduce_fx=getattr(torch, kept["reduce"]))
-    should, rank_zero_only = kept["sync"]
-    meta.sync = _Sync(_should=should, fn=trainer.strategy.reduce, rank_zero_only=rank_zero_only)
-    result = _ResultMetric(meta, kept["is_tensor"])
-    if not kept["is_tensor"]:
-        result.value = trainer.lightning_module.get_submodule(kept["meta"]["metric_attribute"])
-    vars(result).update(kept["values"], _forward_cache=kept["latest"], _update_count=kept["count"])
+def _load_result(entry: State, trainer: Trainer) -> ResultMetric:
+    """Return the object of an entry of `_dump_results`."""
+    meta = ResultMetadata(**entry["meta"], reduce_fx=getattr(torch, entry["reduce"]))
+    should_sync, rank_zero_only = entry["sync"]
+    meta.sync = ResultSync(_should=should_sync, fn=trainer.strategy.reduce, rank_zero_only=rank_zero_only)
+    result = ResultMetric(meta, entry["is_tensor"])
+    if not entry["is_tensor"]:
+        result.value = trainer.lightning_module.get_submodule(entry["meta"]["metric_attribute"])
+    vars(result).update(entry["values"], _forward_cache=entry["latest"], _update_count=entry["count"])
     return result.to(trainer.lightning_module.device)
 
 
-def _metric_states(task: LightningModule) -> dict[str, list[Any]]:
-    """Of each metric that has gathered something: its values and how often it was updated."""
+def _dump_metrics(task: LightningModule) -> dict[str, list[Any]]:
+    """Return the values and the number of updates of each metric that has been updated."""
     return {
         name: [{state: getattr(metric, state) for state in metric._defaults}, metric._update_count]
         for name, metric in task.named_modules()

@@ -1,5 +1,5 @@
-"""Stretch: the steps that nobody looks at, from one that is logged to the next, made in a row."""
-# Lightning gives its objects more than it declares
+"""Training steps between two logged steps, which run without calling hooks."""
+# Lightning's classes have attributes that they do not declare
 # mypy: disable-error-code="attr-defined"
 
 from time import monotonic
@@ -8,80 +8,84 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer.training.loop.eligibility import watched
-from trainer.training.loop.step_logging import is_logged, lightning_logs
+from trainer.training.loop.eligibility import reason_hooks_required
+from trainer.training.loop.step_logging import has_lightning_results, is_logging_step
 
-LeanStep = Any  # of trainer.training.loop.training_loop, which imports this
+FastStep = Any  # trainer.training.loop.training_loop.FastStep; that module imports this one
 
-SECONDS = 0.1  # in which nothing is shown
+MAX_UNLOGGED_SECONDS = 0.1  # time without an update of the progress bar
 
 
-class Stretch:
-    """Makes the steps before one that is logged, or after which something may be due.
+class UnloggedSteps:
+    """The steps up to the next one that is logged, or after which a validation or checkpoint may be due.
 
-    Weights, counters, schedules and logged values are those of `LeanStep.step`. No hook is called: those of the
-    callbacks that a run has by default do nothing at such steps, those that bound gradients are done by their parts
-    (`trainer.training.loop.gradient_clipping`), and any other makes every step a single one.
-
-    Args:
-        lean: Makes single steps.
+    Weights, counters, learning rates and logged values are the same as with `FastStep.step`. No hook is called. The
+    default callbacks do nothing at such steps, and gradient clipping is called directly. Any other callback with a
+    hook in a step disables these steps.
     """
 
-    def __init__(self, lean: LeanStep) -> None:
-        self.lean, self.trainer, self.recorded = lean, lean.trainer, lean.loop.recorded
-        self.is_allowed = watched(self.trainer, lean.hooks) is None and all(
+    def __init__(self, fast_step: FastStep) -> None:
+        self.fast_step = fast_step
+        self.trainer = fast_step.trainer
+        self.traced_steps = fast_step.loop.traced_steps
+        self.is_allowed = reason_hooks_required(self.trainer, fast_step.hooks) is None and all(
             config.frequency == 1 for config in self.trainer.lr_scheduler_configs if config.interval == "step"
         )
 
     def run(self) -> bool:
-        """Make these steps, if there are any; returns whether something is due after the last one."""
-        steps = self._room() if self.is_allowed else 0
+        """Run these steps, if there are any; return True if something is due after the last one."""
+        steps = self._count_steps() if self.is_allowed else 0
         if steps < 1:
             return False
-        lean, loop, losses = self.lean, self.lean.loop, list[Tensor]()
+        fast_step = self.fast_step
+        loop = fast_step.loop
+        losses: list[Tensor] = []
         due = False
-        self.recorded.begin(lean)
+        self.traced_steps.start(fast_step)
         self.trainer._logger_connector._first_loop_iter = False
-        lean.state["_current_fx_name"], lean.state["log"] = "training_step", lean.log.note
-        shown_at = monotonic() + SECONDS
+        fast_step.state["_current_fx_name"] = "training_step"
+        fast_step.state["log"] = fast_step.log.log
+        deadline = monotonic() + MAX_UNLOGGED_SECONDS
         try:
             while len(losses) < steps and not due:
                 losses.append(self._step())
                 now = monotonic()
-                if now > shown_at:
+                if now > deadline:
                     steps = len(losses)
-                due = self.trainer.should_stop or self.trainer.received_sigterm or now >= loop.boundary.due_at
-            self.recorded.leave(lean)
+                due = self.trainer.should_stop or self.trainer.received_sigterm or now >= loop.safe_points.due_at
+            self.traced_steps.publish_results(fast_step)
         finally:
-            del lean.state["log"]
+            del fast_step.state["log"]
             progress = loop.automatic_optimization.optim_progress.optimizer
             loop.batch_progress.increment_by(len(losses))
             progress.zero_grad.increment_by(len(losses))
             progress.step.increment_by(len(losses))
-            loop._batches_that_stepped += len(losses) - due  # Lightning counts a step after which something was due
+            loop._batches_that_stepped += len(losses) - due  # Lightning counts a step with something due itself
         if due:
-            lean.log.keep_step(is_logged(self.trainer))
-        if loop.boundary.see_losses:
-            loop.boundary.see_losses(losses)
+            fast_step.log.commit_step(is_logging_step(self.trainer))
+        if loop.safe_points.on_losses:
+            loop.safe_points.on_losses(losses)
         return due
 
     def _step(self) -> Tensor:
-        lean = self.lean
-        lean.log.batch = batch = lean.next()
+        fast_step = self.fast_step
+        batch = fast_step.next()
+        fast_step.log.batch = batch
         with torch.no_grad():
-            loss = self.recorded.loss(lean, batch)
-            self.recorded.bound()
-            self.recorded.update()
-        if lean.steps_schedules:
-            lean.loop.update_lr_schedulers("step", update_plateau_schedulers=False)
-        if lightning_logs(self.trainer):
-            lean.log.keep_step(due=False)
+            loss = self.traced_steps.compute_loss(fast_step, batch)
+            self.traced_steps.clip_gradients()
+            self.traced_steps.update()
+        if fast_step.steps_schedules:
+            fast_step.loop.update_lr_schedulers("step", update_plateau_schedulers=False)
+        if has_lightning_results(self.trainer):
+            fast_step.log.commit_step(due=False)
         return loss
 
-    def _room(self) -> int:
-        """How many steps there are before one that is logged, or after which something may be due."""
-        lean, every = self.lean, self.trainer.log_every_n_steps
-        if self.trainer.global_step == 0:  # the first step shows its batch, and tells schedules that it was made
+    def _count_steps(self) -> int:
+        if self.trainer.global_step == 0:  # with hooks: callbacks log its batch, schedulers detect `optimizer.step`
             return 0
-        room = lean.room() - 1
-        return min(room, every - 1 - lean.loop._batches_that_stepped % every) if every else room
+        steps = self.fast_step.steps_until_due() - 1
+        interval = self.trainer.log_every_n_steps
+        if not interval:
+            return steps
+        return min(steps, interval - 1 - self.fast_step.loop._batches_that_stepped % interval)

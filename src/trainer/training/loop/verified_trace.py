@@ -1,4 +1,4 @@
-"""Routine: something that is done at every step, and once it is known, by the mere operations that it takes."""
+"""Replacement of a repeated function by a replay of its operations, after a comparison of both."""
 
 import logging
 import time
@@ -8,97 +8,98 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer.training.loop.eligibility import first_line
-from trainer.training.loop.op_trace import Again, Tape
+from trainer.training.loop.eligibility import format_error
+from trainer.training.loop.op_trace import OpTrace, Replay
 
-LONGEST = 4e-3  # seconds; what takes longer is busy with numbers, not with calls
-WATCHED = 10  # times that show how long something takes
-PROOFS = 3  # times that it is done both ways, which may not differ in a bit
+MAX_TRACED_SECONDS = 4e-3  # a replay saves overhead of calls, which is negligible in slower functions
+WARMUP_CALLS = 10  # calls that are timed
+VERIFICATION_CALLS = 3  # calls whose results are compared bit by bit with those of the replay
 
 log = logging.getLogger(__name__)
 
 
-class Routine:
-    """Something that is done again and again: in its own way at first, then by its operations, where they do the same.
+class VerifiedTrace:
+    """A function that is called at every step: timed, traced, compared with its replay, and then replaced by it.
 
     Args:
-        name: For the log.
-        usual: Does it in its own way, and returns tensors.
-        free: See `Tape.again`.
+        name: Name in log messages.
+        function: Original function, which returns tensors.
+        varying: See `OpTrace.build_replay`.
     """
 
-    def __init__(self, name: str, usual: Callable[..., list[Tensor | None]], *, free: str = "") -> None:
-        self.name, self.usual, self.free = name, usual, free
-        self.refused = False
-        self._again: Again | None = None
+    def __init__(self, name: str, function: Callable[..., list[Tensor | None]], *, varying: str = "") -> None:
+        self.name = name
+        self.function = function
+        self.varying = varying
+        self.is_rejected = False
+        self._replay: Replay | None = None
         self._seconds: list[float] = []
-        self._proofs = 0
+        self._verifications = 0
 
     @property
-    def is_proven(self) -> bool:
-        """Whether it is done by its operations."""
-        return self._proofs == PROOFS
+    def is_verified(self) -> bool:
+        """True if calls run the replay."""
+        return self._verifications == VERIFICATION_CALLS
 
-    def __call__(self, given: Sequence[Tensor], *more: Any, rates: Sequence[float] = ()) -> list[Any]:
-        """Do it, within `torch.no_grad`.
+    def __call__(self, inputs: Sequence[Tensor], *arguments: Any, values: Sequence[float] = ()) -> list[Any]:
+        """Call the function or its replay, within `torch.no_grad`.
 
         Args:
-            given: The tensors that operations take.
-            more: What `usual` takes.
-            rates: Of this time, the free arguments.
+            inputs: Tensors that the operations use.
+            arguments: Arguments of the original function.
+            values: Values of the varying keyword argument.
         """
-        if self.is_proven:
-            assert self._again
-            return self._again(*given, *rates)
-        if self.refused:
-            return self.usual(*more)
-        if len(self._seconds) < WATCHED:
-            return self._watch(*more)
-        return self._prove(given, more, rates) if self._again else self._note(given, *more)
+        if self.is_verified:
+            assert self._replay
+            return self._replay(*inputs, *values)
+        if self.is_rejected:
+            return self.function(*arguments)
+        if len(self._seconds) < WARMUP_CALLS:
+            return self._measure(*arguments)
+        return self._verify(inputs, arguments, values) if self._replay else self._trace(inputs, *arguments)
 
-    def refuse(self, reason: str) -> None:
-        """Do it in its own way from now on."""
-        self.refused = True
-        log.debug("%s: not recorded: %s", self.name, reason)
+    def reject(self, reason: str) -> None:
+        """Call the original function from now on."""
+        self.is_rejected = True
+        log.debug("%s: not traced: %s", self.name, reason)
 
-    def _watch(self, *more: Any) -> list[Any]:
-        began = time.perf_counter()
-        results = self.usual(*more)
-        self._seconds.append(time.perf_counter() - began)
-        if len(self._seconds) == WATCHED and min(self._seconds) > LONGEST:
-            self.refuse("it takes long")
+    def _measure(self, *arguments: Any) -> list[Any]:
+        start = time.perf_counter()
+        results = self.function(*arguments)
+        self._seconds.append(time.perf_counter() - start)
+        if len(self._seconds) == WARMUP_CALLS and min(self._seconds) > MAX_TRACED_SECONDS:
+            self.reject("overhead is negligible")
         return results
 
-    def _note(self, given: Sequence[Tensor], *more: Any) -> list[Any]:
-        with Tape() as tape:
-            results = self.usual(*more)
+    def _trace(self, inputs: Sequence[Tensor], *arguments: Any) -> list[Any]:
+        with OpTrace() as trace:
+            results = self.function(*arguments)
         try:
-            with torch.random.fork_rng(devices=[]):  # operations are tried
-                self._again = tape.again(given, results, free=self.free)
-        except Exception as error:  # whatever stands against it
-            self.refuse(first_line(error))
+            with torch.random.fork_rng(devices=[]):  # building a replay calls operations
+                self._replay = trace.build_replay(inputs, results, varying=self.varying)
+        except Exception as error:  # torch.fx may raise anything
+            self.reject(format_error(error))
         return results
 
-    def _prove(self, given: Sequence[Tensor], more: Sequence[Any], rates: Sequence[float]) -> list[Any]:
-        assert self._again
-        copies = [tensor.clone() for tensor in given]
-        before = torch.get_rng_state()
-        results = self.usual(*more)
-        after = torch.get_rng_state()
-        torch.set_rng_state(before)
+    def _verify(self, inputs: Sequence[Tensor], arguments: Sequence[Any], values: Sequence[float]) -> list[Any]:
+        assert self._replay
+        copies = [tensor.clone() for tensor in inputs]
+        initial_rng_state = torch.get_rng_state()
+        results = self.function(*arguments)
+        final_rng_state = torch.get_rng_state()
+        torch.set_rng_state(initial_rng_state)
         try:
-            found = self._again(*copies, *rates)
+            replayed = [*self._replay(*copies, *values), *copies, torch.get_rng_state()]
         except Exception as error:
-            self.refuse(first_line(error))
+            self.reject(format_error(error))
         else:
-            wanted = [*results, *given, after]
-            if all(map(_equal, [*found, *copies, torch.get_rng_state()], wanted)):
-                self._proofs += 1
+            if all(map(_is_equal, replayed, [*results, *inputs, final_rng_state])):
+                self._verifications += 1
             else:
-                self.refuse("its operations do not do the same")
-        torch.set_rng_state(after)
+                self.reject("results of the replay differ")
+        torch.set_rng_state(final_rng_state)
         return results
 
 
-def _equal(one: Tensor | None, other: Tensor | None) -> bool:
-    return one is other if one is None or other is None else torch.equal(one, other)
+def _is_equal(first: Tensor | None, second: Tensor | None) -> bool:
+    return first is second if first is None or second is None else torch.equal(first, second)

@@ -1,1 +1,1 @@
-"""Preflight: is this config right? Asked of one run, and of every job of a sweep, before any data are opened."""
+"""Checks of a config before any data is opened, for a run and for every job of a sweep."""

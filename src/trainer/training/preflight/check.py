@@ -1,4 +1,4 @@
-"""Check: all that is wrong with one config, found at once."""
+"""All preflight checks of one config."""
 
 import json
 import logging
@@ -12,26 +12,26 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from trainer.config.diagnostics import NEEDED, Mistake, refuse
-from trainer.config.launchers import is_elsewhere
-from trainer.config.schema import KEYS, OF_MODEL
-from trainer.config.value_sources import Layer, layers_of_this_run, place_of
-from trainer.core.errors import nearest
+from trainer.config.diagnostics import REQUIRED_KEY_MESSAGE, Diagnostic, raise_on_errors
+from trainer.config.launchers import is_remote
+from trainer.config.schema import MODEL_KEYS, ROOT_KEYS
+from trainer.config.value_sources import Layer, find_location, load_current_run_layers
+from trainer.core.errors import suggest_names
 from trainer.core.metric_direction import Direction
-from trainer.core.warning_filters import quieten
-from trainer.training.preflight.call_signatures import mistakes_of_calls
-from trainer.training.preflight.consistency import mistakes_of_plan
-from trainer.training.preflight.dry_run import KNOWN, rehearse
-from trainer.training.preflight.dry_run_cache import Facts, rehearsed
-from trainer.training.preflight.environment import mistakes_of_devices, mistakes_of_machine
-from trainer.training.preflight.interpolation import MISSING, resolved
-from trainer.training.preflight.monitored_metrics import measured_directions
-from trainer.training.preflight.unused_settings import without_effect
+from trainer.core.warning_filters import install_warning_filters
+from trainer.training.preflight.call_signatures import check_calls
+from trainer.training.preflight.consistency import check_consistency
+from trainer.training.preflight.dry_run import KNOWN_PACKAGES, run_dry_run
+from trainer.training.preflight.dry_run_cache import Facts, dry_run_results
+from trainer.training.preflight.environment import check_devices, check_environment
+from trainer.training.preflight.interpolation import MISSING, resolve_config
+from trainer.training.preflight.monitored_metrics import read_objective_directions
+from trainer.training.preflight.unused_settings import check_unused_settings
 
 log = logging.getLogger(__name__)
 
-# keys, at the top ("") or in a group, on which the rehearsal does not depend; jobs that differ in no other are alike
-INDIFFERENT = {
+# keys, at the top ("") or in a group, that do not change a dry run; jobs that differ only in them share one
+IGNORED_KEYS = {
     "": {"seed", "tags", "task_name", "outputs", "sweep"},
     "data": {"seed", "data_seed"},
     "callbacks": {"dirpath"},
@@ -39,118 +39,115 @@ INDIFFERENT = {
 }
 
 
-def mistakes_of(config: DictConfig) -> tuple[list[Mistake], Facts]:
-    """Everything wrong with a config, without the places; jobs of a sweep that are alike are rehearsed once.
+def collect_diagnostics(config: DictConfig) -> tuple[list[Diagnostic], Facts]:
+    """Return all errors and warnings of a config, without locations, and the facts of its dry run (or an empty dict).
 
-    Args:
-        config: As composed.
-
-    Returns:
-        list[Mistake]: Warnings too.
-        dict: What the rehearsal said of the network; empty where there was none.
+    Equivalent jobs of a sweep share one dry run.
     """
-    values, found = resolved(config)
-    if absent := [Mistake(key, NEEDED, f"leave ~{key} out") for key in KEYS if key not in values]:
-        return found + absent, {}
-    found += [*_no_objects(values), *_unknown_keys(values)]
-    found += mistakes_of_calls("", values)
-    if found:
-        return found, {}  # what has the wrong type can be neither compared nor built
-    lacking = [*mistakes_of_devices(values["trainer"])]
-    found = [*lacking, *mistakes_of_machine(values), *mistakes_of_plan(values)]
-    likeness = json.dumps([_essence(values), [*_versions(values)]], default=str)
-    if likeness not in rehearsed or any(each.stops for each in rehearsed[likeness][0]):
-        rehearsed[likeness] = rehearse(config)  # what was not right may have been corrected since
-    of_rehearsal, facts = rehearsed[likeness]
-    # such as a device: once is enough
-    told = {key for mistake in found if mistake.stops for key in (mistake.key, mistake.key.partition(".")[0])}
-    if is_elsewhere(config):  # where the jobs run there may be such devices; each looks for itself
-        found = found[len(lacking) :]
-    return found + [mistake for mistake in of_rehearsal if mistake.key not in told], facts
+    values, diagnostics = resolve_config(config)
+    if missing := [Diagnostic(key, REQUIRED_KEY_MESSAGE, f"remove ~{key}") for key in ROOT_KEYS if key not in values]:
+        return diagnostics + missing, {}
+    diagnostics += [*_check_nodes(values), *_check_unknown_keys(values)]
+    diagnostics += check_calls("", values)
+    if diagnostics:
+        return diagnostics, {}  # further checks rely on valid types
+    device_errors = [*check_devices(values["trainer"])]
+    diagnostics = [*check_environment(values), *check_consistency(values)]
+    key = json.dumps([_relevant_values(values), [*_code_versions(values)]], default=str)
+    if key not in dry_run_results or any(item.is_error for item in dry_run_results[key][0]):
+        dry_run_results[key] = run_dry_run(config)  # errors may have been fixed since
+    dry_run_diagnostics, facts = dry_run_results[key]
+    reported = {item.key for item in [*device_errors, *diagnostics] if item.is_error}
+    reported |= {name.partition(".")[0] for name in reported}
+    if not is_remote(config):  # on a remote machine each job checks its devices itself
+        diagnostics = device_errors + diagnostics
+    return diagnostics + [item for item in dry_run_diagnostics if item.key not in reported], facts
 
 
-def _essence(values: dict[str, Any]) -> dict[str, Any]:
-    """Return all values of a config on which the rehearsal depends."""
-    top = {name: node for name, node in values.items() if name not in INDIFFERENT[""]}
-    return {name: _without(node, INDIFFERENT.get(name, set())) for name, node in top.items()}
+def _relevant_values(values: dict[str, Any]) -> dict[str, Any]:
+    """Return all values of a config that a dry run depends on."""
+    return {
+        name: _drop_keys(node, IGNORED_KEYS.get(name, set()))
+        for name, node in values.items()
+        if name not in IGNORED_KEYS[""]
+    }
 
 
-def _without(value: Any, names: set[str]) -> Any:
+def _drop_keys(value: Any, names: set[str]) -> Any:
     if isinstance(value, dict):
-        return {str(name): _without(child, names) for name, child in value.items() if name not in names}
+        return {str(name): _drop_keys(child, names) for name, child in value.items() if name not in names}
     return value
 
 
-def _versions(value: Any) -> Iterator[int]:
-    """Yield a number for each part of the user's own code that changes when it does, as in a notebook."""
+def _code_versions(value: Any) -> Iterator[int]:
+    """Yield a number for each user-defined target; it changes with the code, as in a notebook."""
     if isinstance(value, dict | list):
         for child in value.values() if isinstance(value, dict) else value:
-            yield from _versions(child)
+            yield from _code_versions(child)
     target = value.get("_target_") if isinstance(value, dict) else None
-    if target and not target.startswith(KNOWN):
-        found = resolve_name(target)
-        file = getattr(sys.modules.get(getattr(found, "__module__", "")), "__file__", None)
-        yield Path(file).stat().st_mtime_ns if file else id(found)
+    if target and not target.startswith(KNOWN_PACKAGES):
+        resolved = resolve_name(target)
+        file = getattr(sys.modules.get(getattr(resolved, "__module__", "")), "__file__", None)
+        yield Path(file).stat().st_mtime_ns if file else id(resolved)
 
 
-def check(config: DictConfig) -> float:
-    """Refuse a config that cannot run, and say what to look out for in one that can.
-
-    Args:
-        config: As composed.
+def validate_config(config: DictConfig) -> float:
+    """Raise the errors and log the warnings of a config.
 
     Returns:
-        float: Multiplications in a forward pass, at most; infinite where that cannot be told.
+        float: Upper bound of the multiplications in a forward pass; infinite if it is not known.
 
     Raises:
-        UserError: Lists every mistake: the key, what is wrong, what to type instead and where it was written.
+        UserError: Lists all errors, each with key, problem, suggestion and location.
     """
-    found, facts = mistakes_of(config)
-    if found or facts.get("unused"):
-        layers = layers_of_this_run()
-        found = [*placed(found, layers), *without_effect(facts.get("unused", {}), layers)]
-    refuse(found)
-    for warning in found:
+    diagnostics, facts = collect_diagnostics(config)
+    if diagnostics or facts.get("unused"):
+        layers = load_current_run_layers()
+        diagnostics = [*add_locations(diagnostics, layers), *check_unused_settings(facts.get("unused", {}), layers)]
+    raise_on_errors(diagnostics)
+    for warning in diagnostics:
         log.warning(f"warning: {warning}")
     return float(facts.get("work", math.inf))
 
 
-def directions_stated_in(config: DictConfig) -> dict[str, Direction]:
-    """Return the directions that the objective of a config states of its metrics, by their names.
+def require_objective_directions(config: DictConfig) -> dict[str, Direction]:
+    """Return the directions that the objective of a config declares for its metrics, by name.
 
     Raises:
-        UserError: An optimized metric is not logged, so that its direction does not matter.
+        UserError: An optimized metric is not logged.
     """
-    quieten()
-    refuse(each for each in mistakes_of(config)[0] if each.key == "optimized_metric")
-    return measured_directions(config)
+    install_warning_filters()
+    raise_on_errors(item for item in collect_diagnostics(config)[0] if item.key == "optimized_metric")
+    return read_objective_directions(config)
 
 
-def placed(found: Sequence[Mistake], layers: Sequence[Layer]) -> list[Mistake]:
-    """Mistakes with the places where what is wrong was written."""
-    return [each if each.place else replace(each, place=place_of(layers, each.key.split(", ")[0])) for each in found]
+def add_locations(diagnostics: Sequence[Diagnostic], layers: Sequence[Layer]) -> list[Diagnostic]:
+    """Return diagnostics with the locations of their values."""
+    return [
+        item if item.location else replace(item, location=find_location(layers, item.key.split(", ")[0]))
+        for item in diagnostics
+    ]
 
 
-def _no_objects(values: dict[str, Any]) -> Iterator[Mistake]:
-    """Places where an object is described, and something else stands."""
+def _check_nodes(values: dict[str, Any]) -> Iterator[Diagnostic]:
+    """Yield an error for each node that must describe an object and does not."""
     model = values["model"] if isinstance(values["model"], dict) else {}
-    one = {key: values.get(key) for key in ("data", "objective", "optimizer", "scheduler", "trainer")}
-    places = one | {f"model.{key}": model.get(key) for key in ("task", "net")}
+    nodes = {key: values.get(key) for key in ("data", "objective", "optimizer", "scheduler", "trainer")}
+    nodes |= {f"model.{key}": model.get(key) for key in ("task", "net")}
     for group in ("callbacks", "logger"):
-        members = values[group] or {}
-        if isinstance(members, dict):
-            places |= {f"{group}.{name}": node for name, node in members.items()}
-    for key, node in places.items():
+        if isinstance(values[group], dict):
+            nodes |= {f"{group}.{name}": node for name, node in values[group].items()}
+    for key, node in nodes.items():
         if node != MISSING and not (isinstance(node, dict) and "_target_" in node):
             group = key.partition(".")[0]
-            offer = f"to leave it out: ~{key}" if group in ("callbacks", "logger") else f"a choice is {group}=NAME"
-            yield Mistake(key, f"{node!r} describes no object (it has no _target_)", offer)
+            hint = f"to remove it: ~{key}" if group in ("callbacks", "logger") else f"choose one: {group}=NAME"
+            yield Diagnostic(key, f"{node!r} has no _target_; expected the config of an object", hint)
 
 
-def _unknown_keys(values: dict[str, Any]) -> Iterator[Mistake]:
-    """Keys that a `+` has let in where nothing reads them."""
+def _check_unknown_keys(values: dict[str, Any]) -> Iterator[Diagnostic]:
+    """Yield an error for each unknown key that was added with `+`."""
     model = values["model"] if isinstance(values["model"], dict) else {}
-    for before, there, known in (("", values, KEYS), ("model.", model, [*OF_MODEL])):
-        for key in there:
-            if key not in known:
-                yield Mistake(f"{before}{key}", "nothing reads this key", nearest(str(key), known))
+    for prefix, node, keys in (("", values, ROOT_KEYS), ("model.", model, [*MODEL_KEYS])):
+        for key in node:
+            if key not in keys:
+                yield Diagnostic(f"{prefix}{key}", "unknown config key", suggest_names(str(key), keys))

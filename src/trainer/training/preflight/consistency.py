@@ -1,103 +1,110 @@
-"""Plan: settings that are right one by one, and together make no sense, or less than they promise."""
+"""Checks of settings that are valid separately but contradict each other or have no effect together."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from trainer.config.diagnostics import Mistake
-from trainer.core.metric_direction import direction_of
+from trainer.config.diagnostics import Diagnostic
+from trainer.core.metric_direction import infer_direction
 
-# arguments of Lightning's Trainer that are made from other keys of the config, and which
-SET_BY_RUN = {
+# arguments of Lightning's Trainer that a run sets itself, and the settings to use instead
+RUN_MANAGED_ARGUMENTS = {
     "callbacks": "choose or add one: callbacks=[default,NAME], +callbacks.NAME._target_=...",
     "logger": "choose or add one: logger=[tensorboard,NAME], +logger.NAME._target_=...",
     "default_root_dir": "hydra.run.dir=DIRECTORY",
 }
 
 
-def mistakes_of_plan(values: dict[str, Any]) -> Iterator[Mistake]:
-    """Settings that contradict one another, and waits that are longer than the training.
+def check_consistency(values: dict[str, Any]) -> Iterator[Diagnostic]:
+    """Yield an error for each contradiction, and a warning for each setting that takes effect after the last epoch.
 
     Args:
         values: The whole config, as plain containers.
     """
-    trainer, callbacks = values["trainer"], values["callbacks"] or {}
+    trainer = values["trainer"]
+    callbacks = values["callbacks"] or {}
     if values["train"] is True:
-        yield from _too_long(values["scheduler"], callbacks, trainer)
-    for name, instead in SET_BY_RUN.items():
+        yield from _check_schedule_lengths(values["scheduler"], callbacks, trainer)
+    for name, hint in RUN_MANAGED_ARGUMENTS.items():
         if name in trainer:
-            yield Mistake(f"trainer.{name}", "has no effect: the run sets it", instead)
-    if values["train"] is True and callbacks and not any(_keeps(node) for node in callbacks.values()):
-        offer = "callbacks=[default,...] adds to the default callbacks"
-        yield _warning("callbacks", "no checkpoint is kept, and the last weights are tested", offer)
-    if trainer.get("gradient_clip_algorithm") and not trainer.get("gradient_clip_val"):
-        yield Mistake(
-            "trainer.gradient_clip_algorithm", "has no effect without a bound", "+trainer.gradient_clip_val=1.0"
-        )
-    if trainer.get("gradient_clip_val") and "gradient_clipping" in callbacks:
-        offer = "leave one of them out: ~trainer.gradient_clip_val"
-        yield Mistake("trainer.gradient_clip_val", "callbacks.gradient_clipping clips already", offer)
-    if trainer.get("gradient_clip_val") and str(values["model"].get("task", {}).get("_target_")).endswith(
-        "Adversarial"
-    ):
-        offer = "'callbacks=[default,gradient_clipping]' clips each network"
-        yield Mistake("trainer.gradient_clip_val", "Lightning cannot clip two networks that take turns", offer)
-    metric, direction = values["optimized_metric"], (values["sweep"] or {}).get("direction")
-    yield from _directions(metric, direction, callbacks.get("checkpoint") or {})
+            yield Diagnostic(f"trainer.{name}", "has no effect: the run sets it", hint)
+    if values["train"] is True and callbacks and not any(map(_is_checkpoint_callback, callbacks.values())):
+        hint = "callbacks=[default,...] adds to the default callbacks"
+        yield _warning("callbacks", "no checkpoint is saved, so the weights of the last step are tested", hint)
+    yield from _check_gradient_clipping(trainer, callbacks, values["model"])
+    metric = values["optimized_metric"]
+    direction = (values["sweep"] or {}).get("direction")
+    yield from _check_directions(metric, direction, callbacks.get("checkpoint") or {})
     for name in metric if isinstance(metric, list) else [metric]:
         if values["test"] is False and str(name).startswith("test/"):
-            yield Mistake("optimized_metric", f"'{name}' is measured by the test, and test=false", "test=true")
+            yield Diagnostic("optimized_metric", f"'{name}' is not measured with test=false", "test=true")
     if trainer.get("limit_val_batches") == 0 and values["train"] is True:
         for name, node in callbacks.items():
-            if not _keeps(node) and str((node or {}).get("monitor")).startswith("val/"):
-                key = f"callbacks.{name}.monitor"
-                yield Mistake(key, "without validation (trainer.limit_val_batches=0) nobody logs it", "train/loss")
+            if not _is_checkpoint_callback(node) and str((node or {}).get("monitor")).startswith("val/"):
+                problem = "not logged without validation (trainer.limit_val_batches=0)"
+                yield Diagnostic(f"callbacks.{name}.monitor", problem, "train/loss")
 
 
-def _keeps(node: Any) -> bool:
-    """Whether a callback keeps checkpoints; it makes do without validation."""
+def _is_checkpoint_callback(node: Any) -> bool:
+    """Return True for a checkpoint callback, which does not require validation."""
     return "Checkpoint" in str((node or {}).get("_target_"))
 
 
-def _directions(metric: Any, direction: Any, checkpoint: dict[str, Any]) -> Iterator[Mistake]:
-    """Yield what contradicts a `sweep.direction`: how the best epoch is chosen, and as a warning the metric itself."""
-    metrics, directions = (each if isinstance(each, list) else [each] for each in (metric, direction))
+def _check_gradient_clipping(
+    trainer: dict[str, Any], callbacks: dict[str, Any], model: dict[str, Any]
+) -> Iterator[Diagnostic]:
+    if not trainer.get("gradient_clip_val"):
+        if trainer.get("gradient_clip_algorithm"):
+            problem = "has no effect without trainer.gradient_clip_val"
+            yield Diagnostic("trainer.gradient_clip_algorithm", problem, "+trainer.gradient_clip_val=1.0")
+        return
+    if "gradient_clipping" in callbacks:
+        hint = "remove one of them: ~trainer.gradient_clip_val"
+        yield Diagnostic("trainer.gradient_clip_val", "callbacks.gradient_clipping clips already", hint)
+    if str(model.get("task", {}).get("_target_")).endswith("Adversarial"):
+        hint = "'callbacks=[default,gradient_clipping]' clips each network"
+        yield Diagnostic("trainer.gradient_clip_val", "Lightning cannot clip a task with two optimizers", hint)
+
+
+def _check_directions(metric: Any, direction: Any, checkpoint: dict[str, Any]) -> Iterator[Diagnostic]:
+    """Yield an error if `sweep.direction` contradicts the mode of the checkpoint, a warning if it fits no metric."""
+    metrics, directions = (value if isinstance(value, list) else [value] for value in (metric, direction))
     for name, chosen in zip(metrics, directions, strict=False):
         if name is None or chosen not in ("min", "max"):
             continue
         mode = checkpoint.get("mode") if name == f"{checkpoint.get('monitor')}_best" else None
         if mode in ("min", "max") and mode != chosen:
             problem = f"{chosen} contradicts callbacks.checkpoint.mode={mode}, by which '{name}' is chosen"
-            yield Mistake("sweep.direction", problem, f"expected {mode}")
-        elif direction_of(str(name)) not in (None, chosen):
+            yield Diagnostic("sweep.direction", problem, f"expected {mode}")
+        elif infer_direction(str(name)) not in (None, chosen):
             yield _warning("sweep.direction", f"{chosen} looks for the worst '{name}'", "leave it out for the best")
 
 
-def _too_long(scheduler: dict[str, Any], callbacks: dict[str, Any], trainer: dict[str, Any]) -> Iterator[Mistake]:
-    """Warnings of what would begin after the end; a short try of a long recipe is no mistake."""
-    epochs, steps = trainer.get("max_epochs"), trainer.get("max_steps", -1)
-    if type(steps) is int and 0 < steps <= _number(scheduler.get("warmup_steps")):
-        yield _warning("scheduler.warmup_steps", "the training ends before the rise does", f"below {steps}")
+def _check_schedule_lengths(
+    scheduler: dict[str, Any], callbacks: dict[str, Any], trainer: dict[str, Any]
+) -> Iterator[Diagnostic]:
+    """Yield warnings only, as a short trial of a long training is valid."""
+    epochs = trainer.get("max_epochs")
+    steps = trainer.get("max_steps", -1)
+    if type(steps) is int and 0 < steps <= _as_number(scheduler.get("warmup_steps")):
+        yield _warning("scheduler.warmup_steps", "the training ends before the warmup", f"expected below {steps}")
     if type(epochs) is not int or epochs < 1 or trainer.get("fast_dev_run"):
         return
-    for key, wait, what in (
-        ("scheduler.every_epochs", scheduler.get("every_epochs"), "the rate never changes"),
-        ("scheduler.patience", scheduler.get("patience"), "the rate never changes"),
-        (
-            "callbacks.early_stopping.patience",
-            (callbacks.get("early_stopping") or {}).get("patience"),
-            "it never stops",
-        ),
+    patience = (callbacks.get("early_stopping") or {}).get("patience")
+    for key, delay, effect in (
+        ("scheduler.every_n_epochs", scheduler.get("every_n_epochs"), "the learning rate never changes"),
+        ("scheduler.patience", scheduler.get("patience"), "the learning rate never changes"),
+        ("callbacks.early_stopping.patience", patience, "the training never stops early"),
     ):
-        if epochs <= _number(wait):
-            yield _warning(key, f"in {epochs} epochs {what}", f"below {epochs}")
-    for after in (callbacks.get("unfreezing") or {}).get("stages") or ():
-        if epochs <= _number(after):
-            yield _warning("callbacks.unfreezing.stages", f"stage {after} never begins in {epochs} epochs", "")
+        if epochs <= _as_number(delay):
+            yield _warning(key, f"in {epochs} epochs {effect}", f"expected below {epochs}")
+    for start in (callbacks.get("unfreezing") or {}).get("stages") or ():
+        if epochs <= _as_number(start):
+            yield _warning("callbacks.unfreezing.stages", f"stage {start} never starts in {epochs} epochs", "")
 
 
-def _number(value: Any) -> float:
+def _as_number(value: Any) -> float:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else -1
 
 
-def _warning(key: str, problem: str, instead: str) -> Mistake:
-    return Mistake(key, problem, instead, stops=False)
+def _warning(key: str, problem: str, hint: str) -> Diagnostic:
+    return Diagnostic(key, problem, hint, is_error=False)

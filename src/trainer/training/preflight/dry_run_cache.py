@@ -1,10 +1,11 @@
-"""Memory: what rehearsals have found, so that jobs that are alike need one. Imports no torch."""
+"""Cache of dry runs, shared by jobs whose configs are equivalent. Imports no torch."""
 
 from typing import Any
 
-from trainer.config.diagnostics import Mistake
+from trainer.config.diagnostics import Diagnostic
 
+# "net": class; "parameters": number; "work": multiplications in a forward pass; "unused": settings without effect
 Facts = dict[str, Any]
 
-# by what configs have in common; a sweep hands it to the processes of its jobs, which it has checked before the first
-rehearsed: dict[str, tuple[list[Mistake], Facts]] = {}
+# by the relevant part of the config; a sweep passes it to the processes of its jobs, which have been checked by then
+dry_run_results: dict[str, tuple[list[Diagnostic], Facts]] = {}

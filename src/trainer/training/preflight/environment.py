@@ -1,4 +1,4 @@
-"""Machine: what a config asks for and this machine does not have - devices, checkpoints, files, folders to write to."""
+"""Checks of devices, checkpoints, files and directories that a config requires on this machine."""
 
 import os
 from collections.abc import Iterator
@@ -7,64 +7,64 @@ from typing import Any
 
 import torch
 
-from trainer.config.diagnostics import Mistake
+from trainer.config.diagnostics import Diagnostic
 
 
-def mistakes_of_machine(values: dict[str, Any]) -> Iterator[Mistake]:
-    """What is not here, beside devices.
+def check_environment(values: dict[str, Any]) -> Iterator[Diagnostic]:
+    """Yield an error for each missing file and invalid mode of a run.
 
     Args:
         values: The whole config, as plain containers.
     """
-    yield from _files(values)
+    yield from _check_files(values)
     if values["resume"] not in (None, "auto"):
-        yield Mistake("resume", f"'{values['resume']}' is neither auto nor null", "for one run: trainer resume RUN")
+        yield Diagnostic("resume", f"'{values['resume']}' is neither auto nor null", "for one run: trainer resume RUN")
     if values["train"] is False and values["test"] is False:
-        yield Mistake("test", "train=false and test=false leave nothing to do", "test=true")
+        yield Diagnostic("test", "nothing to do with train=false and test=false", "test=true")
     elif values["train"] is False and values["ckpt_path"] is None:
-        offer = "name it: ckpt_path=outputs/.../checkpoints/best.ckpt"
-        yield Mistake("ckpt_path", "train=false tests a checkpoint", offer)
+        hint = "set ckpt_path=outputs/.../checkpoints/best.ckpt"
+        yield Diagnostic("ckpt_path", "train=false requires a checkpoint", hint)
 
 
-def mistakes_of_devices(trainer: dict[str, Any]) -> Iterator[Mistake]:
-    """What devices it has not.
+def check_devices(trainer: dict[str, Any]) -> Iterator[Diagnostic]:
+    """Yield an error for each device that this machine does not have.
 
     Args:
-        trainer: The config's node of that name.
+        trainer: The config's node `trainer`.
     """
-    kind, wanted = trainer.get("accelerator"), trainer.get("devices")
-    if kind in ("gpu", "cuda"):
-        have = torch.cuda.device_count()
-        if not have:
-            yield Mistake("trainer.accelerator", "PyTorch finds no GPU on this machine", "use trainer=cpu")
-        elif type(wanted) is int and wanted > have:
-            yield Mistake("trainer.devices", f"{wanted} asked for; this machine has {have}", f"trainer.devices={have}")
-    if kind == "cpu" and trainer.get("precision") in ("16-mixed", "16-true", "16", 16):
-        yield Mistake("trainer.precision", "half precision needs a GPU", "on a CPU bf16-mixed halves as well")
+    accelerator = trainer.get("accelerator")
+    devices = trainer.get("devices")
+    if accelerator in ("gpu", "cuda"):
+        available = torch.cuda.device_count()
+        if not available:
+            yield Diagnostic("trainer.accelerator", "PyTorch finds no GPU on this machine", "use trainer=cpu")
+        elif type(devices) is int and devices > available:
+            problem = f"{devices} GPUs requested; this machine has {available}"
+            yield Diagnostic("trainer.devices", problem, f"trainer.devices={available}")
+    if accelerator == "cpu" and trainer.get("precision") in ("16-mixed", "16-true", "16", 16):
+        yield Diagnostic("trainer.precision", "half precision requires a GPU", "on a CPU use bf16-mixed")
 
 
-def _files(values: dict[str, Any]) -> Iterator[Mistake]:
-    checkpoint, data = values["ckpt_path"], values["data"]
+def _check_files(values: dict[str, Any]) -> Iterator[Diagnostic]:
+    checkpoint = values["ckpt_path"]
     if checkpoint is not None and not Path(checkpoint).exists():
-        yield Mistake("ckpt_path", f"no file '{checkpoint}'")
+        yield Diagnostic("ckpt_path", f"no file '{checkpoint}'")
     elif checkpoint is not None and (Path(checkpoint) / "checkpoints").is_dir():
-        offer = f"name a file: ckpt_path={checkpoint}/checkpoints/best.ckpt"
-        yield Mistake("ckpt_path", f"'{checkpoint}' is the directory of a run", offer)
+        hint = f"name a file: ckpt_path={checkpoint}/checkpoints/best.ckpt"
+        yield Diagnostic("ckpt_path", f"'{checkpoint}' is the directory of a run", hint)
+    data = values["data"]
     path = data.get("path")
     if isinstance(path, str) and "://" not in path and not data.get("synthetic") and not data.get("mirrors"):
         file = Path(str(data.get("dir", ".")), path)
         if "dir" in data and not file.exists():
-            yield Mistake(
-                "data.path",
-                f"no file or folder '{file}'",
-                "data.dir is the folder it lies below, or: data.synthetic=true",
-            )
+            hint = "expected a path relative to data.dir, or: data.synthetic=true"
+            yield Diagnostic("data.path", f"no file or directory '{file}'", hint)
     weights = values["model"]["net"].get("weights")
-    begins = values["train"] and checkpoint is None and not values["resume"]  # else they are the checkpoint's
-    if begins and isinstance(weights, str) and weights != "imagenet" and not Path(weights).exists():
-        yield Mistake("model.net.weights", f"there is no file or directory '{weights}'")
+    is_fresh = values["train"] and checkpoint is None and not values["resume"]  # else the checkpoint has the weights
+    if is_fresh and isinstance(weights, str) and weights != "imagenet" and not Path(weights).exists():
+        yield Diagnostic("model.net.weights", f"there is no file or directory '{weights}'")
     outputs = Path(str(values["outputs"]))
-    there = next(folder for folder in [outputs, *outputs.absolute().parents] if folder.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        why = "is a file, not a folder" if not there.is_dir() else "may not be written to"
-        yield Mistake("outputs", f"'{there}' {why}", "name another folder: outputs=DIR")
+    existing = next(path for path in [outputs, *outputs.absolute().parents] if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        problem = "is a file, not a directory" if not existing.is_dir() else "is not writable"
+        yield Diagnostic("outputs", f"'{existing}' {problem}", "choose another directory: outputs=DIR")

@@ -1,35 +1,36 @@
-"""Values: every reference in a config filled in, each on its own, so that one that leads nowhere hides no other."""
+"""Resolution of all interpolations of a config, each separately, so that every invalid one is reported."""
 
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from trainer.config.diagnostics import Mistake
+from trainer.config.diagnostics import Diagnostic
 
 MISSING = "???"
 
 
-def resolved(config: DictConfig) -> tuple[dict[str, Any], list[Mistake]]:
-    """A config as plain containers, without Hydra's own part, and what in it leads nowhere, which is missing there."""
-    found: list[Mistake] = []
-    return {str(name): _value(config, name, str(name), found) for name in config if name != "hydra"}, found
+def resolve_config(config: DictConfig) -> tuple[dict[str, Any], list[Diagnostic]]:
+    """Return a config as plain containers, without Hydra's own part, and its errors; invalid values are `MISSING`."""
+    diagnostics: list[Diagnostic] = []
+    values = {str(name): _resolve_value(config, name, str(name), diagnostics) for name in config if name != "hydra"}
+    return values, diagnostics
 
 
-def _plain(node: DictConfig | ListConfig, key: str, found: list[Mistake]) -> Any:
+def _resolve_node(node: DictConfig | ListConfig, key: str, diagnostics: list[Diagnostic]) -> Any:
     if isinstance(node, ListConfig):
-        return [_value(node, place, f"{key}[{place}]", found) for place in range(len(node))]
-    return {name: _value(node, name, f"{key}.{name!s}" if key else str(name), found) for name in node}
+        return [_resolve_value(node, index, f"{key}[{index}]", diagnostics) for index in range(len(node))]
+    return {name: _resolve_value(node, name, f"{key}.{name!s}" if key else str(name), diagnostics) for name in node}
 
 
-def _value(parent: Any, name: Any, key: str, found: list[Mistake]) -> Any:
+def _resolve_value(parent: Any, name: Any, key: str, diagnostics: list[Diagnostic]) -> Any:
     try:
         if OmegaConf.is_missing(parent, name):
-            found.append(Mistake(key, "no value given", f"{key}=..."))
+            diagnostics.append(Diagnostic(key, "no value given", f"{key}=..."))
             return MISSING
         value = parent[name]
     except OmegaConfBaseException as error:
-        if "MissingMandatoryValue" not in str(error):  # else the missing one is told
-            found.append(Mistake(key, str(error).splitlines()[0]))
+        if "MissingMandatoryValue" not in str(error):  # the missing value itself is reported
+            diagnostics.append(Diagnostic(key, str(error).splitlines()[0]))
         return MISSING
-    return _plain(value, key, found) if isinstance(value, DictConfig | ListConfig) else value
+    return _resolve_node(value, key, diagnostics) if isinstance(value, DictConfig | ListConfig) else value

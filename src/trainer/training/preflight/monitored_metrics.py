@@ -1,4 +1,4 @@
-"""Monitors: whether the metrics that a config names are logged, and whether each mode goes with its metric."""
+"""Checks that monitored metrics are logged, and that each mode suits its metric."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,104 +7,115 @@ from omegaconf import DictConfig, ListConfig
 from pytorch_lightning.callbacks import Checkpoint, StochasticWeightAveraging
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from trainer.config.diagnostics import Mistake
-from trainer.config.monitors import monitors
-from trainer.core.errors import nearest
-from trainer.core.metric_direction import Direction, direction_of, measured_by, refused_mode
+from trainer.config.diagnostics import Diagnostic
+from trainer.config.monitors import find_monitors
+from trainer.core.errors import suggest_names
+from trainer.core.metric_direction import Direction, collect_metric_directions, find_mode_error, infer_direction
 from trainer.training.build import build
 
 
-def mistakes_of_monitors(config: DictConfig, task: Any, callbacks: list[Any], data: Any) -> Iterator[Mistake]:
-    """Metrics that are waited for and that nobody logs; Lightning would find out after the first epoch.
+def check_monitored_metrics(config: DictConfig, task: Any, callbacks: list[Any], data: Any) -> Iterator[Diagnostic]:
+    """Yield an error for each monitored metric that is not logged; Lightning reports it after the first epoch.
 
     Args:
-        config: Its callbacks and scheduler may have a `monitor`.
-        task: Says by `logged` which names it logs; one that does not say lets all names pass.
-        callbacks: Those that log say by `logged(data)` which names. One that is neither Lightning's nor ours may log
-            anything, and then all names pass.
+        config: Config whose callbacks and scheduler may have a `monitor`.
+        task: Task that lists its metrics in `logged_metrics`; without this attribute nothing is checked.
+        callbacks: Callbacks, some with `logged_metrics(data)`. User-defined ones may log anything; then nothing is
+            checked.
         data: The data module.
     """
-    known = all(type(each).__module__.startswith(("trainer.", "pytorch_lightning.")) for each in callbacks)
-    if not known or not hasattr(task, "logged"):
+    is_known = all(type(callback).__module__.startswith(("trainer.", "pytorch_lightning.")) for callback in callbacks)
+    if not is_known or not hasattr(task, "logged_metrics"):
         return
-    logged = [*task.logged, *(name for each in callbacks if hasattr(each, "logged") for name in each.logged(data))]
-    waited = {f"callbacks.{name}.monitor": node.get("monitor") for name, node in (config.callbacks or {}).items()}
-    waited["scheduler.monitor"] = config.scheduler.get("monitor")
-    asked = config.optimized_metric
-    optimized = [("optimized_metric", metric) for metric in (asked if isinstance(asked, ListConfig) else [asked])]
-    chosen_by = waited.get("callbacks.checkpoint.monitor")  # the run adds its best value
-    for key, metric in [*waited.items(), *optimized]:
-        known_by_then = [*logged, f"{chosen_by}_best"] if key == "optimized_metric" and chosen_by else logged
-        if metric is not None and metric not in known_by_then:
-            near = nearest(str(metric), known_by_then)
-            offer = f"{near} " if near.startswith("did") else ""
-            yield Mistake(key, f"no metric '{metric}' is logged", f"{offer}there are: {', '.join(known_by_then)}")
+    logged = [
+        *task.logged_metrics,
+        *(
+            name
+            for callback in callbacks
+            if hasattr(callback, "logged_metrics")
+            for name in callback.logged_metrics(data)
+        ),
+    ]
+    monitors = {f"callbacks.{name}.monitor": node.get("monitor") for name, node in (config.callbacks or {}).items()}
+    monitors["scheduler.monitor"] = config.scheduler.get("monitor")
+    metrics = config.optimized_metric
+    optimized = [("optimized_metric", metric) for metric in (metrics if isinstance(metrics, ListConfig) else [metrics])]
+    checkpoint_monitor = monitors.get("callbacks.checkpoint.monitor")  # the run adds its best value to the result
+    for key, metric in [*monitors.items(), *optimized]:
+        names = [*logged, f"{checkpoint_monitor}_best"] if key == "optimized_metric" and checkpoint_monitor else logged
+        if metric is not None and metric not in names:
+            hint = suggest_names(str(metric), names)
+            hint = f"{hint} " if hint.startswith("did") else ""
+            yield Diagnostic(key, f"no metric '{metric}' is logged", f"{hint}there are: {', '.join(names)}")
 
 
-def measured_directions(config: DictConfig, data: Any = None) -> dict[str, Direction]:
-    """Return the directions that the objective of a config states of its metrics; none if it cannot be built.
+def read_objective_directions(config: DictConfig, data: Any = None) -> dict[str, Direction]:
+    """Return the directions that the objective declares for its metrics; an empty dict if it cannot be built.
 
     Args:
         config: The whole config.
-        data: The data module; None builds it.
+        data: The data module; built from the config if None.
     """
     try:
-        return measured_by(build(config, "objective", (build(config, "data") if data is None else data).spec))
-    except Exception:  # the rehearsal reports it
+        spec = (build(config, "data") if data is None else data).spec
+        return collect_metric_directions(build(config, "objective", spec))
+    except Exception:  # the dry run reports it
         return {}
 
 
-def mistakes_of_modes(config: DictConfig, measured: Mapping[str, Direction]) -> Iterator[Mistake]:
-    """Modes of callbacks and of the scheduler that contradict their metric, or that are missing.
+def check_modes(config: DictConfig, directions: Mapping[str, Direction]) -> Iterator[Diagnostic]:
+    """Yield an error for each mode of callbacks and scheduler that contradicts its metric or is missing.
 
     Args:
         config: The whole config.
-        measured: Directions of the objective's metrics.
+        directions: Directions of the objective's metrics.
     """
-    for each in monitors(config):
-        direction = direction_of(each.metric, measured) if each.metric else None
-        if each.metric and (refused := refused_mode(each.metric, each.mode, direction)):
-            yield Mistake(f"{each.key}.mode", *refused)
+    for monitor in find_monitors(config):
+        direction = infer_direction(monitor.metric, directions) if monitor.metric else None
+        if monitor.metric and (error := find_mode_error(monitor.metric, monitor.mode, direction)):
+            yield Diagnostic(f"{monitor.key}.mode", *error)
 
 
-def mistakes_in_code(built: Mapping[str, Any], measured: Mapping[str, Direction]) -> Iterator[Mistake]:
-    """Modes that contradict their metric and that no config names.
+def check_modes_in_code(objects: Mapping[str, Any], directions: Mapping[str, Direction]) -> Iterator[Diagnostic]:
+    """Yield an error for each mode that is set in code and contradicts its metric.
 
     Args:
-        built: Callbacks, and results of `configure_optimizers`, by key.
-        measured: Directions of the objective's metrics.
+        objects: Callbacks, and results of `configure_optimizers`, by key.
+        directions: Directions of the objective's metrics.
     """
-    found = {key: (getattr(each, "monitor", None), getattr(each, "mode", None)) for key, each in built.items()}
-    found |= {key: (metric, plateau.mode) for key, each in built.items() for metric, plateau in _plateaus(each)}
-    for key, (metric, mode) in found.items():
+    monitors = [
+        (key, getattr(instance, "monitor", None), getattr(instance, "mode", None)) for key, instance in objects.items()
+    ]
+    for key, instance in objects.items():
+        monitors += [(key, metric, scheduler.mode) for metric, scheduler in _find_plateau_schedulers(instance)]
+    for key, metric, mode in monitors:
         if not isinstance(metric, str) or mode not in ("min", "max"):
             continue
-        if refused := refused_mode(metric, mode, direction_of(metric, measured)):
-            yield Mistake(key, *refused)
+        if error := find_mode_error(metric, mode, infer_direction(metric, directions)):
+            yield Diagnostic(key, *error)
 
 
-def _plateaus(found: Any) -> Iterator[tuple[str | None, ReduceLROnPlateau]]:
-    """Yield the plateau schedulers in the result of `configure_optimizers`, each with its metric."""
-    if isinstance(found, dict):
-        metric = found.get("monitor")
-        inner = [found.get("lr_scheduler"), found.get("scheduler")]
-        yield from ((metric, each) for each in inner if isinstance(each, ReduceLROnPlateau))
-        yield from _plateaus([each for each in inner if isinstance(each, dict)])
-    elif isinstance(found, list | tuple):
-        for each in found:
-            yield from _plateaus(each)
+def _find_plateau_schedulers(result: Any) -> Iterator[tuple[str | None, ReduceLROnPlateau]]:
+    """Yield the plateau schedulers in a result of `configure_optimizers`, each with its metric."""
+    if isinstance(result, dict):
+        children = [result.get("lr_scheduler"), result.get("scheduler")]
+        yield from ((result.get("monitor"), child) for child in children if isinstance(child, ReduceLROnPlateau))
+        yield from _find_plateau_schedulers([child for child in children if isinstance(child, dict)])
+    elif isinstance(result, list | tuple):
+        for child in result:
+            yield from _find_plateau_schedulers(child)
 
 
-def mistakes_of_averages(callbacks: dict[str, Any]) -> Iterator[Mistake]:
-    """Yield a mistake for an average of weights that would be neither validated nor saved, and so not tested.
+def check_weight_averaging(callbacks: dict[str, Any]) -> Iterator[Diagnostic]:
+    """Yield an error for averaged weights that are neither validated nor saved, and so not tested.
 
     Args:
-        callbacks: By their names in the config; None for one that could not be built.
+        callbacks: Callbacks by their names in the config; None for one that could not be built.
     """
-    if not any(isinstance(each, Checkpoint) for each in callbacks.values()):
-        return  # the weights are tested that the training has left
+    if not any(isinstance(callback, Checkpoint) for callback in callbacks.values()):
+        return  # the final weights are tested
     for name, callback in callbacks.items():
         if isinstance(callback, StochasticWeightAveraging):
-            problem = "its average is not validated, and no checkpoint has it"
-            instead = "pytorch_lightning.callbacks.WeightAveraging averages weights that are validated and saved"
-            yield Mistake(f"callbacks.{name}", problem, instead)
+            problem = "the averaged weights are neither validated nor saved"
+            hint = "pytorch_lightning.callbacks.WeightAveraging averages weights that are validated and saved"
+            yield Diagnostic(f"callbacks.{name}", problem, hint)

@@ -1,4 +1,4 @@
-"""Warning of a last operation that limits a network's outputs, found in the rehearsal."""
+"""Warning if the last operation of a network restricts its outputs, such as a softmax before a loss of logits."""
 
 import re
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainer.config.diagnostics import Mistake
+from trainer.config.diagnostics import Diagnostic
 from trainer.core.spec import DataSpec
-from trainer.task.objective import ClassObjective, ValueObjective
+from trainer.task.objective import ClassificationObjective, RegressionObjective
 from trainer.task.supervised import Supervised
-from trainer.training.preflight.unused_settings import kind_of
+from trainer.training.preflight.unused_settings import get_original_class
 
-# operations whose results are less than any number, by the name of their gradient
-LIMITING = {
+# operations whose results are a subset of the real numbers, by the name of their gradient node
+LIMITING_OPERATIONS = {
     "Softmax": "softmax",
     "LogSoftmax": "log-softmax",
     "Sigmoid": "sigmoid",
@@ -29,63 +29,69 @@ LIMITING = {
     "Exp": "exponential",
     "Abs": "absolute value",
 }
-# operations that change shape, place or type, and no number
-PLAIN = "View|UnsafeView|ReshapeAlias|Squeeze|Unsqueeze|Select|Slice|Transpose|T|Permute|Expand|Clone|Alias|ToCopy"
-NEAR = 1e-4  # of sums of probabilities
+# operations that change shape, strides or type, but no values
+SHAPE_OPERATIONS = (
+    "View|UnsafeView|ReshapeAlias|Squeeze|Unsqueeze|Select|Slice|Transpose|T|Permute|Expand|Clone|Alias|ToCopy"
+)
+SUM_TOLERANCE = 1e-4  # for sums of probabilities
 
 
 class OutputCheck:
-    """Forward hook of a network that notes how its outputs are limited.
+    """Forward hook of a network that finds its last operation.
 
     Args:
-        task: The network's task.
-        spec: The data set's promise.
-        standardized: Whether the targets are values that are standardized.
+        task: Task of the network.
+        spec: Spec of the data.
+        standardized: Whether regression targets are standardized.
     """
 
     def __init__(self, task: Any, spec: DataSpec, standardized: bool) -> None:
         self.spec = spec
         self.standardized = standardized
         self.objective: Any = getattr(task, "objective", None)
-        # another task or loss may give outputs another meaning
-        self.applies = isinstance(task, Supervised) and kind_of(self.objective) in (ClassObjective, ValueObjective)
-        self.limit = ""
+        # outputs may have another meaning for other tasks and losses
+        self.applies = isinstance(task, Supervised) and get_original_class(self.objective) in (
+            ClassificationObjective,
+            RegressionObjective,
+        )
+        self.activation = ""
 
     def __call__(self, net: nn.Module, inputs: Any, outputs: Any) -> None:
-        """Note the last operation of a forward pass."""
+        """Store the last operation of a forward pass."""
         if isinstance(outputs, Tensor):
-            self.limit = limit_of(outputs)
+            self.activation = find_output_activation(outputs)
 
-    def warnings(self) -> list[Mistake]:
+    def warnings(self) -> list[Diagnostic]:
         """Return a warning if the last operation of the network does not suit the loss."""
-        if not self.limit:
+        if not self.activation:
             return []
-        own = "sigmoid" if self.spec.output_size == 1 else "softmax"
-        needs = f"the loss takes logits and applies a {own} itself"
-        instead = "return what goes into it"
-        harms = self.objective.distance is None
-        if self.spec.target == "values":
-            needs = "standardized targets have any sign and size"
-            instead += ", or data.standardize_target=false"
-            harms = self.standardized
-        warning = Mistake("model.net", f"its last operation is a {self.limit}, but {needs}", instead, stops=False)
-        return [warning] if harms else []
+        is_harmful = self.standardized if self.spec.target == "regression" else self.objective.distance is None
+        if not is_harmful:
+            return []
+        function = "sigmoid" if self.spec.output_size == 1 else "softmax"
+        reason = f"the loss takes logits and applies a {function} itself"
+        hint = "return the values before it"
+        if self.spec.target == "regression":
+            reason = "standardized targets have any sign and size"
+            hint += ", or data.standardize_target=false"
+        problem = f"its last operation is a {self.activation}, but {reason}"
+        return [Diagnostic("model.net", problem, hint, is_error=False)]
 
 
-def limit_of(outputs: Tensor) -> str:
-    """Return the name of the last operation if it limits its results; "" if it does not, or cannot be told."""
+def find_output_activation(outputs: Tensor) -> str:
+    """Return the name of the last operation if it restricts its results; "" if it does not or is unknown."""
     node: Any = outputs.grad_fn
     while node is not None:
         name = re.sub(r"Backward\d*$", "", type(node).__name__)
-        if not re.fullmatch(PLAIN, name):
+        if not re.fullmatch(SHAPE_OPERATIONS, name):
             break
         node = node.next_functions[0][0] if node.next_functions else None
-    if node is not None and name in LIMITING:
-        return LIMITING[name]
+    if node is not None and name in LIMITING_OPERATIONS:
+        return LIMITING_OPERATIONS[name]
     if outputs.is_meta or outputs.dim() != 2 or outputs.shape[1] < 2:
         return ""
-    numbers = outputs.detach().float()
-    one = torch.ones(len(numbers))
-    if (numbers >= 0).all() and torch.allclose(numbers.sum(1), one, atol=NEAR):
+    values = outputs.detach().float()
+    ones = torch.ones(len(values))
+    if (values >= 0).all() and torch.allclose(values.sum(1), ones, atol=SUM_TOLERANCE):
         return "softmax"
-    return "log-softmax" if torch.allclose(numbers.exp().sum(1), one, atol=NEAR) else ""
+    return "log-softmax" if torch.allclose(values.exp().sum(1), ones, atol=SUM_TOLERANCE) else ""

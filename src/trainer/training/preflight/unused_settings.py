@@ -1,4 +1,4 @@
-"""Effects: which parts of a config have no effect, because the task does not use what it is given."""
+"""Detection of settings without effect, because the task does not use the objects that they configure."""
 
 from collections.abc import Iterator, Sequence
 from copy import copy
@@ -8,98 +8,101 @@ from weakref import ref
 
 from torch import nn
 
-from trainer.config.diagnostics import Mistake
-from trainer.config.value_sources import Layer, written_by_user
+from trainer.config.diagnostics import Diagnostic
+from trainer.config.value_sources import Layer, find_user_entries
 
-Unused = dict[str, str]  # the reason, by key
-
-
-def kind_of(made: Any) -> type:
-    """Return the class of an object, which may be one that `Uses` watches."""
-    kind = type(made)
-    return kind.__base__ or kind if kind.__module__ == __name__ else kind
+UnusedSettings = dict[str, str]  # reasons by key
 
 
-class Uses:
-    """Notes which objects from the config are used, and which attributes of them."""
+def get_original_class(instance: Any) -> type:
+    """Return the class of an object, also if `UsageTracker` has replaced it."""
+    cls = type(instance)
+    return cls.__base__ or cls if cls.__module__ == __name__ else cls
+
+
+class UsageTracker:
+    """Record of the objects of a config that a task uses, and of their attributes."""
 
     def __init__(self) -> None:
-        self.noted: set[str] = set()  # "optimizer", "objective", "objective.penalty"
-        self._objects: dict[str, Any] = {}  # weak references
+        self.used: set[str] = set()  # "optimizer", "objective", "objective.penalty"
+        self._references: dict[str, Any] = {}  # weak references by name
 
-    def watch(self, name: str, made: Any) -> Any:
-        """Return a copy of an object that notes each use, or the object itself if it cannot be copied so.
+    def watch(self, name: str, instance: Any) -> Any:
+        """Return a copy of an object that records each use, or the object itself if that is impossible.
 
         Args:
-            name: Its key in the config.
-            made: A call that lacks arguments, or any object.
+            name: Key in the config.
+            instance: Any object, or a `partial`.
         """
 
-        def note(instance: Any, attribute: str) -> Any:
+        def get_attribute(self_: Any, attribute: str) -> Any:
             if not attribute.startswith("__"):
-                self.noted |= {name, f"{name}.{attribute}"}
-            return kind.__getattribute__(instance, attribute)
+                self.used |= {name, f"{name}.{attribute}"}
+            return cls.__getattribute__(self_, attribute)
 
-        def call(instance: Any, *given: Any, **more: Any) -> Any:
-            self.noted.add(name)
-            return kind.__call__(instance, *given, **more)
+        def call(self_: Any, *args: Any, **kwargs: Any) -> Any:
+            self.used.add(name)
+            return cls.__call__(self_, *args, **kwargs)
 
-        kind: Any = type(made)
+        cls: Any = type(instance)
+        namespace = {"__getattribute__": get_attribute, "__call__": call, "__module__": __name__}
         try:
-            watched = type(kind.__name__, (kind,), {"__getattribute__": note, "__call__": call, "__module__": __name__})
-            if isinstance(made, partial):
-                again = watched(made.func, *made.args, **made.keywords)
-                vars(again).update(vars(made))
+            watched_class = type(cls.__name__, (cls,), namespace)
+            if isinstance(instance, partial):
+                watched = watched_class(instance.func, *instance.args, **instance.keywords)
+                vars(watched).update(vars(instance))
             else:
-                again = copy(made)
-                again.__class__ = watched
-            self._objects[name] = ref(again)
-        except TypeError:  # a function, or a class that cannot be derived from
-            self.noted |= {name, f"{name}.penalty"}
-            return made
-        return again
+                watched = copy(instance)
+                watched.__class__ = watched_class
+            self._references[name] = ref(watched)
+        except TypeError:  # a function, or a class without subclasses
+            self.used |= {name, f"{name}.penalty"}
+            return instance
+        return watched
 
-    def is_held(self, name: str) -> bool:
-        """Return whether something holds the object, and so may still use it."""
-        return name not in self._objects or self._objects[name]() is not None
+    def is_referenced(self, name: str) -> bool:
+        """Return True if the object still exists, so that the task may use it later."""
+        return name not in self._references or self._references[name]() is not None
 
 
-def unused(uses: Uses, task: Any, net: nn.Module, *, configured: bool, stepped: bool) -> Unused:
-    """Return what of the config a task does not use, with the reason for each key.
+def find_unused_settings(
+    usage: UsageTracker, task: Any, net: nn.Module, *, configured: bool, stepped: bool
+) -> UnusedSettings:
+    """Return the keys of a config that a task does not use, with reasons.
 
     Args:
-        uses: What it has used of optimizer, scheduler and objective.
-        task: That was built with them.
-        net: That it was built with.
-        configured: Whether its `configure_optimizers` was called and has returned.
-        stepped: Whether a training step was made.
+        usage: Record of the task's optimizer, scheduler and objective.
+        task: The task.
+        net: Network that the task was built with.
+        configured: Whether `configure_optimizers` has returned.
+        stepped: Whether a training step was run.
     """
     name = f"{type(task).__module__}.{type(task).__qualname__}"
-    found: Unused = {}
+    unused: UnusedSettings = {}
     for key in ("optimizer", "scheduler"):
-        if configured and key not in uses.noted:
-            found[key] = f"{name} configures its own {key}, or none"
-    if "objective" not in uses.noted and not uses.is_held("objective"):
-        found["objective"] = f"{name} does not use the objective of the config"
-    elif stepped and task.automatic_optimization and "objective.penalty" not in uses.noted:
-        found["objective.penalty"] = f"{name} does not add the penalty to its loss"
-    if stepped and "compile" not in uses.noted:
-        found["compile"] = f"{name} calls parts of the network, and only a network that is called itself is compiled"
+        if configured and key not in usage.used:
+            unused[key] = f"{name} configures its own {key}, or none"
+    if "objective" not in usage.used and not usage.is_referenced("objective"):
+        unused["objective"] = f"{name} does not use the objective of the config"
+    elif stepped and task.automatic_optimization and "objective.penalty" not in usage.used:
+        unused["objective.penalty"] = f"{name} does not add the penalty to its loss"
+    if stepped and "compile" not in usage.used:
+        unused["compile"] = f"{name} calls parts of the network, but only calls of the whole network are compiled"
     weights = {id(weight) for weight in task.parameters()}
     if any(True for _ in net.parameters()) and not any(id(weight) in weights for weight in net.parameters()):
-        found |= dict.fromkeys(("model.net", "compile"), f"{name} does not use the network of the config")
-    return found
+        unused |= dict.fromkeys(("model.net", "compile"), f"{name} does not use the network of the config")
+    return unused
 
 
-def without_effect(found: Unused, layers: Sequence[Layer]) -> Iterator[Mistake]:
-    """Yield a mistake for each key of these that the user has set.
+def check_unused_settings(unused: UnusedSettings, layers: Sequence[Layer]) -> Iterator[Diagnostic]:
+    """Yield an error for each unused key that the user has set.
 
     Args:
-        found: As `unused` returns it.
-        layers: What the config is composed of.
+        unused: Result of `find_unused_settings`.
+        layers: Sources of the config.
     """
-    for parent, reason in found.items():
-        for entry in written_by_user(layers, parent):
-            if parent == "model.net" and entry.place.line:  # a model needs a network, used or not
+    for parent, reason in unused.items():
+        for entry in find_user_entries(layers, parent):
+            if parent == "model.net" and entry.location.line:  # the file of a model always has a network
                 continue
-            yield Mistake(entry.key, f"has no effect: {reason}", "leave it out", entry.place)
+            yield Diagnostic(entry.key, f"has no effect: {reason}", "leave it out", entry.location)

@@ -1,1 +1,1 @@
-"""Somebody else's package."""
+"""Package that extends trainer with a data set and a network."""

@@ -1,0 +1,80 @@
+"""Images and tables of callbacks, for every logger that can store them; images of synthetic data are marked."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from PIL import Image, ImageDraw
+from pytorch_lightning import Trainer
+from pytorch_lightning.loggers import TensorBoardLogger
+
+
+@runtime_checkable
+class MediaLogger(Protocol):
+    """Logger that stores images and tables, such as Lightning's `WandbLogger`, or one of your own."""
+
+    def log_image(self, key: str, images: list[Any], step: int | None = None) -> None:
+        """Store PIL images under a tag."""
+
+    def log_table(self, key: str, columns: list[str], data: list[list[Any]], step: int | None = None) -> None:
+        """Store the rows of a table under a tag."""
+
+
+def get_writers(trainer: Trainer) -> list[Any]:
+    """Return the `SummaryWriter` of each TensorBoard logger; an empty list in all processes except the first."""
+    loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+    return [logger.experiment for logger in loggers] if trainer.is_global_zero else []
+
+
+def get_media_loggers(trainer: Trainer) -> list[MediaLogger]:
+    """Return the other loggers that store images and tables; an empty list in all processes except the first."""
+    return [logger for logger in trainer.loggers if trainer.is_global_zero and isinstance(logger, MediaLogger)]
+
+
+def can_log_media(trainer: Trainer) -> bool:
+    """Return True if this process has a logger that stores images and tables."""
+    return bool(get_writers(trainer) or get_media_loggers(trainer))
+
+
+def log_image(draw: Callable[[], Image.Image], tag: str, trainer: Trainer) -> None:
+    """Log an image at the current step; `draw` is only called if there is a logger that stores images."""
+    if not can_log_media(trainer):
+        return
+    data = getattr(trainer, "datamodule", None)
+    image = _stamp_synthetic(draw()) if data is not None and data.spec.synthetic else draw()
+    for writer in get_writers(trainer):
+        writer.add_image(tag, np.asarray(image), trainer.global_step, dataformats="HWC")
+    for logger in get_media_loggers(trainer):
+        logger.log_image(tag, [image], trainer.global_step)
+
+
+def log_table(header: Sequence[str], rows: Sequence[Sequence[str]], tag: str, trainer: Trainer) -> None:
+    """Log a table at the current step; TensorBoard shows it as text."""
+    for writer in get_writers(trainer):
+        writer.add_text(tag, format_table(header, rows), trainer.global_step)
+    for logger in get_media_loggers(trainer):
+        logger.log_table(tag, [*header], [[*row] for row in rows], trainer.global_step)
+
+
+def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table; markup in cells is escaped."""
+    lines = [header, ["---"] * len(header), *([_escape_markdown(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def format_number(value: float) -> str:
+    """Return a number with four significant digits."""
+    return f"{value:.4g}"
+
+
+def _escape_markdown(cell: str) -> str:
+    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", " ".join(cell.split()))
+
+
+def _stamp_synthetic(image: Image.Image) -> Image.Image:
+    """Return the image above a red strip with a note."""
+    stamped = Image.new("RGB", (image.width, image.height + 16), (200, 0, 0))
+    stamped.paste(image, (0, 0))
+    ImageDraw.Draw(stamped).text((4, image.height + 2), "SYNTHETIC data", (255, 255, 255))
+    return stamped
