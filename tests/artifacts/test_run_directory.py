@@ -7,7 +7,8 @@ from hydra.conf import HydraConf
 from omegaconf import OmegaConf
 
 from trainer.artifacts.exclusive_directory import create_exclusive_directory
-from trainer.artifacts.run_directory import atomic_write_text, compute_fingerprint
+from trainer.artifacts.run_directory import compute_fingerprint
+from trainer.core.atomic_write import atomic_write_text
 from trainer.core.rank import is_first_process
 
 CONFIG = {

@@ -13,7 +13,8 @@ from contextlib import suppress
 
 import pytest
 
-from trainer.callbacks.live_display import SPARKLINE_CHARS, MetricCurve
+from trainer.callbacks.live_display import MetricCurve
+from trainer.core.formatting import SPARKLINE_CHARS, format_sparkline
 
 
 @pytest.mark.parametrize(("name", "best"), [("val/loss", 0), ("val/accuracy", 4999), ("val/obj", None)])
@@ -23,17 +24,17 @@ def test_a_long_curve_has_a_short_sparkline_and_a_best_value(name, best):
         curve.update(float(value))
     assert curve.last == 0.5
     assert curve.best == best  # None if the direction of the metric is unknown
-    assert len(curve.sparkline) <= SPARKLINE_CHARS
-    assert [*curve.sparkline] == sorted(curve.sparkline)  # increasing
-    assert {"▁", "█"} <= {*curve.sparkline}
+    assert len(format_sparkline(curve.points)) <= SPARKLINE_CHARS
+    assert [*format_sparkline(curve.points)] == sorted(format_sparkline(curve.points))  # increasing
+    assert {"▁", "█"} <= {*format_sparkline(curve.points)}
 
 
 def test_a_curve_without_finite_values_has_an_empty_sparkline():
     curve = MetricCurve("val/loss")
-    assert curve.sparkline == ""
+    assert format_sparkline(curve.points) == ""
     curve.update(math.nan)
     curve.update(math.inf)
-    assert curve.sparkline == ""
+    assert format_sparkline(curve.points) == ""
 
 
 @pytest.mark.slow  # starts two processes

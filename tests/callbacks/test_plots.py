@@ -16,7 +16,6 @@ from trainer.callbacks.embeddings import Embeddings
 from trainer.callbacks.first_batch import FirstBatch
 from trainer.callbacks.gradient_norm import GradientNorm
 from trainer.callbacks.histograms import Histograms
-from trainer.callbacks.plots.media import format_table
 from trainer.callbacks.plots.model_graph import build_graph
 from trainer.callbacks.throughput import Throughput
 from trainer.callbacks.worst_predictions import WorstPredictions
@@ -185,10 +184,6 @@ def test_histograms_are_logged_every_n_epochs_and_in_the_last(tmp_path):
     tags = {*board.Tags()["histograms"]}
     assert {tag.partition("/")[0] for tag in tags} == {"weights", "gradients"}
     assert [event.step for event in board.Histograms("weights/layers.0.weight")] == [6, 9]
-
-
-def test_markup_in_cells_is_escaped():
-    assert format_table(["a"], [["<b>|x|\n*y*"]]).splitlines()[2] == "| \\<b\\>\\|x\\| \\*y\\* |"
 
 
 def test_a_full_disk_is_reported_once_and_the_training_continues(tmp_path, monkeypatch, caplog):

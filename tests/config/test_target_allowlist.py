@@ -39,7 +39,7 @@ UNTRUSTED = {
     "trainer.core.lazy_imports.ModuleType": "not a class of a trusted package",
     "trainer.data.cifar10.pickle.loads": "not a class of a trusted package",
     "trainer.data.cifar10.read_batch": "not a class of a trusted package",
-    "trainer.artifacts.run_directory.atomic_write_text": "not a class of a trusted package",
+    "trainer.core.atomic_write.atomic_write_text": "not a class of a trusted package",
     "trainer.model.cnn.CNN.load_state_dict": "not a class of a trusted package",
     "pytorch_lightning.cli.LightningCLI": "",
     "trainer.nothing.AtAll": "cannot be imported",

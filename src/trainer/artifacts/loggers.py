@@ -16,6 +16,7 @@ from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.utilities import rank_zero_only
 
 from trainer.artifacts.fast_crc32c import install_fast_crc32c
+from trainer.core.atomic_write import atomic_path
 from trainer.core.errors import display_path
 
 CSV_FILENAME = "metrics.csv"
@@ -219,9 +220,7 @@ def truncate_logs(run: Path, position: dict[str, Any], event_files: Iterable[Pat
 
 
 def _write_csv(file: Path, columns: list[str], rows: Iterable[dict[str, Any]]) -> None:
-    partial = file.with_name(file.name + ".part")
-    with partial.open("w", newline="") as lines:
+    with atomic_path(file) as partial, partial.open("w", newline="") as lines:
         writer = csv.DictWriter(lines, fieldnames=columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
-    partial.replace(file)

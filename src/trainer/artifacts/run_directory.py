@@ -40,6 +40,7 @@ from trainer.artifacts.resume import (
 )
 from trainer.artifacts.run_lock import run_lock
 from trainer.artifacts.run_record import RunRecord, locate_code_files
+from trainer.core.atomic_write import atomic_write_text
 from trainer.core.errors import Pruned, to_user_error
 
 log = logging.getLogger(__name__)
@@ -240,10 +241,3 @@ class RunDirectory:
 def nonfinite_to_none(metrics: Mapping[str, float]) -> dict[str, float | None]:
     """Return metrics for JSON, which has no NaN: None replaces values that are not finite."""
     return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-
-
-def atomic_write_text(path: Path, text: str) -> None:
-    """Write a file completely or not at all."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

@@ -12,8 +12,9 @@ from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassROC
 from torchmetrics.utilities import dim_zero_cat
 
 from trainer.callbacks.plots.line_chart import BLACK, COLORS, GRAY, SILVER, WHITE, Line, draw_chart
-from trainer.callbacks.plots.media import format_number, get_writers, log_image, log_table
+from trainer.callbacks.plots.media import get_writers, log_image, log_table
 from trainer.core.callback import Callback
+from trainer.core.formatting import format_number
 from trainer.core.spec import Batch, DataSpec
 from trainer.task.objective import Objective
 

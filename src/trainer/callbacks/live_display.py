@@ -10,12 +10,11 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from trainer.core.formatting import SPARKLINE_CHARS, format_number, format_sparkline
 from trainer.core.metric_direction import infer_direction
 
 REFRESHES_PER_SECOND = 4
 MAX_TABLE_ROWS = 8
-SPARKLINE_CHARS = 32
-SPARKLINE_BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 class MetricCurve:
@@ -31,7 +30,7 @@ class MetricCurve:
         self.best: float | None = None
         # training values are of single batches, so their best is not meaningful
         self._direction = None if name.startswith("train/") else infer_direction(name)
-        self._points: list[float] = []
+        self.points: list[float] = []
         self._values_per_point = 1
         self._buffer: list[float] = []
 
@@ -45,21 +44,11 @@ class MetricCurve:
             self.best = value if self.best is None else better(self.best, value)
         self._buffer.append(value)
         if len(self._buffer) == self._values_per_point:
-            self._points.append(fmean(self._buffer))
+            self.points.append(fmean(self._buffer))
             self._buffer.clear()
-        if len(self._points) == 2 * SPARKLINE_CHARS:
-            self._points = [fmean(pair) for pair in zip(self._points[::2], self._points[1::2], strict=True)]
+        if len(self.points) == 2 * SPARKLINE_CHARS:
+            self.points = [fmean(pair) for pair in zip(self.points[::2], self.points[1::2], strict=True)]
             self._values_per_point *= 2
-
-    @property
-    def sparkline(self) -> str:
-        """The curve in block characters."""
-        points = self._points
-        size = -(-len(points) // SPARKLINE_CHARS) or 1
-        values = [fmean(points[start : start + size]) for start in range(0, len(points), size)]
-        low = min(values, default=0.0)
-        scale = (len(SPARKLINE_BLOCKS) - 1) / ((max(values, default=0.0) - low) or float("inf"))
-        return "".join(SPARKLINE_BLOCKS[round((value - low) * scale)] for value in values)
 
 
 class LiveDisplay:
@@ -115,6 +104,5 @@ def make_metrics_table(curves: list[MetricCurve]) -> Table:
     table.add_column("best", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for curve in curves:
-        best = "" if curve.best is None else f"{curve.best:.4g}"
-        table.add_row(curve.name, f"{curve.last:.4g}", best, curve.sparkline)
+        table.add_row(curve.name, format_number(curve.last), format_number(curve.best), format_sparkline(curve.points))
     return table

@@ -7,9 +7,10 @@ from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
 from trainer.callbacks.plots.formatting import format_input, format_target, get_vocabulary
-from trainer.callbacks.plots.media import can_log_media, format_number, log_table
+from trainer.callbacks.plots.media import can_log_media, log_table
 from trainer.callbacks.prediction_images import get_target_scores
 from trainer.core.callback import Callback
+from trainer.core.formatting import format_number
 from trainer.core.spec import Batch
 from trainer.task.objective import Objective
 

@@ -113,14 +113,3 @@ class Page:
     def visible_sections(self) -> list[Section]:
         """The sections that have blocks."""
         return [section for section in self.sections if section.blocks]
-
-
-def format_number(value: float | None) -> str:
-    """Return a number with four significant digits; empty for None."""
-    return "" if value is None else f"{value:.4g}"
-
-
-def format_markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)

@@ -10,9 +10,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from trainer.core.formatting import format_markdown_table, format_number
 from trainer.report.best_experiment import format_best_experiment
 from trainer.report.comparison import Report
-from trainer.report.document import format_markdown_table, format_number
 from trainer.report.grouping import Group
 from trainer.report.statistics import Estimate
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 
 import trainer
-from trainer.report.document import Block, Chart, Code, DescriptionList, Image, Page, Table, format_markdown_table
+from trainer.core.formatting import format_markdown_table
+from trainer.report.document import Block, Chart, Code, DescriptionList, Image, Page, Table
 
 
 def render_html(page: Page) -> str:

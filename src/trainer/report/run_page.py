@@ -7,7 +7,8 @@ from typing import Any
 
 from trainer.artifacts.hparams import collect_hparams
 from trainer.artifacts.run_record import RunRecord, format_measurement_times, locate_code_files
-from trainer.report.document import Block, Code, DescriptionList, Page, Section, Table, format_number
+from trainer.core.formatting import format_number
+from trainer.report.document import Block, Code, DescriptionList, Page, Section, Table
 from trainer.report.svg_charts import Line, draw_chart
 from trainer.report.tensorboard_images import read_images
 

@@ -11,7 +11,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from trainer.report.document import Chart, Table, format_number
+from trainer.core.formatting import format_number
+from trainer.report.document import Chart, Table
 
 NUM_COLORS = 8  # defined by the page; further lines are gray
 MAX_CHART_POINTS = 20_000  # of all lines of a chart together

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from trainer.artifacts.hparams import collect_hparams
 from trainer.artifacts.run_record import find_runs
+from trainer.core.formatting import format_number
 from trainer.report.best_experiment import format_best_experiment
 from trainer.report.comparison import Report, build_report
-from trainer.report.document import Block, Chart, Code, Page, Section, Table, format_number
+from trainer.report.document import Block, Chart, Code, Page, Section, Table
 from trainer.report.formats import IMPORTANCE_NOTE, build_rows, format_cell
 from trainer.report.grouping import SEED_KEYS
 from trainer.report.run_page import build_replay_blocks, describe_run

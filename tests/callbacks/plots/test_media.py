@@ -33,15 +33,20 @@ def test_every_logger_gets_images_and_tables(tmp_path):
     assert isinstance(recording, MediaLogger)
     trainer = make_trainer(tensorboard, recording, CSVLogger(tmp_path / "csv"))
     log_image(lambda: Image.new("RGB", (4, 3)), "test/image", trainer)
-    log_table(("name", "value"), [["a", "1"]], "test/table", trainer)
+    log_table(("name", "value"), [["<b>|x|\n*y*", "1"]], "test/table", trainer)
     assert recording.calls == [
         ("image", "test/image", [(4, 3)], 7),
-        ("table", "test/table", ["name", "value"], [["a", "1"]], 7),
+        ("table", "test/table", ["name", "value"], [["<b>|x|\n*y*", "1"]], 7),
     ]
     tensorboard.experiment.close()
     events = EventAccumulator(str(tmp_path / "board")).Reload()
     assert [(event.step, event.width, event.height) for event in events.Images("test/image")] == [(7, 4, 3)]
-    assert events.Tags()["tensors"] == ["test/table/text_summary"]
+    [text] = events.Tensors("test/table/text_summary")
+    assert text.tensor_proto.string_val[0].decode().splitlines() == [
+        "| name | value |",
+        "| --- | --- |",
+        r"| \<b\>\|x\| \*y\* | 1 |",
+    ]
 
 
 def test_nothing_is_drawn_without_such_a_logger_or_in_another_process(tmp_path):

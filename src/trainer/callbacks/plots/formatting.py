@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pytorch_lightning import Trainer
 from torch import Tensor
 
-from trainer.callbacks.plots.media import format_number
+from trainer.core.formatting import format_number
 from trainer.core.spec import PADDING_INDEX, DataSpec
 
 MAX_NUMBERS = 12  # of an input

@@ -9,6 +9,8 @@ from PIL import Image, ImageDraw
 from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 
+from trainer.core.formatting import format_markdown_table
+
 
 @runtime_checkable
 class MediaLogger(Protocol):
@@ -52,24 +54,14 @@ def log_image(draw: Callable[[], Image.Image], tag: str, trainer: Trainer) -> No
 def log_table(header: Sequence[str], rows: Sequence[Sequence[str]], tag: str, trainer: Trainer) -> None:
     """Log a table at the current step; TensorBoard shows it as text."""
     for writer in get_writers(trainer):
-        writer.add_text(tag, format_table(header, rows), trainer.global_step)
+        escaped = [[_escape_markdown(cell) for cell in row] for row in rows]
+        writer.add_text(tag, format_markdown_table(header, escaped), trainer.global_step)
     for logger in get_media_loggers(trainer):
         logger.log_table(tag, [*header], [[*row] for row in rows], trainer.global_step)
 
 
-def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; markup in cells is escaped."""
-    lines = [header, ["---"] * len(header), *([_escape_markdown(cell) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def format_number(value: float) -> str:
-    """Return a number with four significant digits."""
-    return f"{value:.4g}"
-
-
 def _escape_markdown(cell: str) -> str:
-    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", " ".join(cell.split()))
+    return re.sub(r"([\\`*_<>\[\]])", r"\\\1", cell)
 
 
 def _stamp_synthetic(image: Image.Image) -> Image.Image:

@@ -4,14 +4,11 @@ trainer compare RUN RUN [--json]
 """
 
 import json
-from collections.abc import Sequence
 
 from trainer.artifacts.run_diff import diff_runs
 from trainer.artifacts.run_record import read_run
 from trainer.cli.commands import parse_arguments, print_table
-
-SPARKLINE_BARS = "▁▂▃▄▅▆▇█"
-SPARKLINE_WIDTH = 32
+from trainer.core.formatting import SPARKLINE_CHARS, format_number, format_sparkline
 
 
 def main(argv: list[str]) -> int:
@@ -39,18 +36,10 @@ def main(argv: list[str]) -> int:
         low = min(map(min, curves))
         high = max(map(max, curves))
         for path, curve in zip(paths, curves, strict=True):
-            print(f"  {name:20} {format_sparkline(curve, low, high):{SPARKLINE_WIDTH}}  {path}")
+            print(f"  {name:20} {format_sparkline(curve, low, high):{SPARKLINE_CHARS}}  {path}")
     return 0
-
-
-def format_sparkline(values: Sequence[float], low: float, high: float) -> str:
-    """Return a curve as one line of text of at most 32 characters, scaled to the given range."""
-    step = max(1, -(-len(values) // SPARKLINE_WIDTH))
-    means = [sum(part) / len(part) for start in range(0, len(values), step) if (part := values[start : start + step])]
-    scale = (len(SPARKLINE_BARS) - 1) / ((high - low) or 1)
-    return "".join(SPARKLINE_BARS[int((mean - low) * scale)] for mean in means)
 
 
 def _format_metric(name: str, first: float | None, second: float | None) -> list[str]:
     difference = "" if first is None or second is None else f"{second - first:+.4g}"
-    return [name, *("" if value is None else f"{value:.4g}" for value in (first, second)), difference]
+    return [name, format_number(first), format_number(second), difference]

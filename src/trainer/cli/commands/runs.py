@@ -23,6 +23,7 @@ from trainer.artifacts.hparams import find_differing_overrides
 from trainer.artifacts.run_record import RunRecord, find_runs
 from trainer.cli.commands import format_value, parse_arguments, print_table
 from trainer.core.errors import UserError, did_you_mean
+from trainer.core.formatting import format_markdown_table, format_number
 
 FILTER_PATTERN = re.compile(r"([\w./-]+)(!=|=|>|<)(.*)", re.DOTALL)
 MAX_METRIC_COLUMNS = 3  # in a terminal
@@ -50,8 +51,7 @@ def main(argv: list[str]) -> int:
         writer.writeheader()
         writer.writerows(rows)
     elif args.markdown:
-        cells = [columns, ["---"] * len(columns), *([_format_cell(row.get(name)) for name in columns] for row in rows)]
-        print("\n".join(f"| {' | '.join(line)} |" for line in cells))
+        print(format_markdown_table(columns, [[_format_cell(row.get(name)) for name in columns] for row in rows]))
     else:
         _print_rows(rows, columns, [condition[1] for condition in filters] + [(args.sort or "").lstrip("-")])
     return 0
@@ -113,4 +113,4 @@ def _print_rows(rows: list[dict[str, Any]], columns: Sequence[str], requested: S
 
 
 def _format_cell(value: Any) -> str:
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    return format_number(value) if value is None or isinstance(value, float) else str(value)

@@ -17,6 +17,8 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.core.atomic_write import atomic_path
+
 log = logging.getLogger(__name__)
 
 Arrays = dict[str, NDArray[Any]]
@@ -56,19 +58,14 @@ def load_or_compute(file: Path, compute: Callable[[], Arrays]) -> Arrays:
     except Exception as error:  # NumPy raises many types for a corrupted file
         log.warning("%s cannot be read and is computed again (%s)", file, error)
     arrays = compute()
-    temporary = file.with_name(f"{file.name}.{uuid4().hex}.part")
     try:
         file.parent.mkdir(exist_ok=True)
-        with temporary.open("wb") as output:
+        with atomic_path(file, f".{uuid4().hex}.part") as partial, partial.open("wb") as output:
             np.savez(output, **arrays)  # type: ignore[arg-type]
-        os.replace(temporary, file)
         log.info("cached for the next run in %s, which may be deleted at any time", file.parent)
         _evict(file)
     except OSError as error:  # read-only directory or full disk
         log.info("%s is not cached for the next run (%s)", file, error)
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return arrays
 
 

@@ -1,11 +1,9 @@
 """Prefetching of batches by worker processes."""
 
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
@@ -13,6 +11,7 @@ from torch import Tensor
 
 from trainer.core.cpu import count_cpus
 from trainer.core.errors import UserError
+from trainer.core.signals import block_sigint
 
 Workers = int | Literal["auto"]
 Names = Sequence[str]
@@ -46,7 +45,7 @@ def prefetch_batches(
         return
     from torch.utils.data import DataLoader
 
-    with _block_sigint(), warnings.catch_warnings():
+    with block_sigint(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about forks, and about more workers than cores
         loader: Any = DataLoader(
             _BatchDataset(read),  # type: ignore[arg-type]  # __getitem__ is sufficient
@@ -94,13 +93,3 @@ class _BatchDataset:
             return self.read(names)
         except UserError as error:  # returned, as a raised one would arrive with the worker's traceback as its message
             return error
-
-
-@contextmanager
-def _block_sigint() -> Iterator[None]:
-    """Start processes that ignore Ctrl-C, which a terminal sends to all: the run saves and then stops them."""
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -1,0 +1,24 @@
+"""Files that are written completely or not at all."""
+
+import pytest
+
+from trainer.core.atomic_write import atomic_path, atomic_write_text
+
+
+def test_a_file_is_replaced_at_the_end_of_the_block(tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_text("old")
+    with atomic_path(file) as partial:
+        partial.write_text("new")
+        assert file.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert file.read_text() == "new"
+
+
+def test_after_an_error_the_old_file_remains_and_nothing_else(tmp_path):
+    file = tmp_path / "a.txt"
+    atomic_write_text(file, "old")
+    with pytest.raises(TypeError), atomic_path(file, ".1.part") as partial:
+        partial.write_text(b"half")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert file.read_text() == "old"
