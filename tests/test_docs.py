@@ -28,7 +28,7 @@ LINK = re.compile(r"(?<!\!)\[[^\]\n]*\]\(([^)\s]+)\)")
 
 # names in the pages for which no config file exists
 EXTERNAL_NAMES = {
-    "errors.md": {"model=cn", "experiment=my_recipe"},  # misspelled, to show the message; written by the reader
+    "errors.md": {"model=cn", "experiment=my_experiment"},  # misspelled, to show the message; written by the reader
     "sweeps.md": {"experiment=winner"},  # written by the reader
     "coming-from-lightning-hydra-template.md": {"logger=wandb", "hparams_search=mnist_optuna", "experiment=example"},
 }
