@@ -101,7 +101,7 @@ def test_changed_code_is_reported_with_current_code_and_restored_without(process
     (tmp_path / "my_code.py").write_text(code.replace("nn.Linear(2, 1)", "nn.Linear(2, 3), nn.Linear(3, 1)"))
     status, report = run_replay(process, "--current-code", "--trust=my_code")
     assert status == 1
-    assert "uncommitted changes" in find_line(report, "code")
+    assert "differs: my_code.py" in find_line(report, "code")
     assert report.splitlines()[-1] == "possible causes: code"
     status, report = run_replay(process, "--trust=my_code")
     assert status == 0, report

@@ -6,6 +6,7 @@ MASTER_ADDR and MASTER_PORT, as Lightning does. So all processes have the same c
 # PyTorch's type hints of stores are incomplete
 # mypy: disable-error-code="attr-defined,arg-type"
 
+import atexit
 import logging
 import os
 import pickle
@@ -21,7 +22,7 @@ from lightning_fabric.plugins.environments.lsf import LSFEnvironment
 from lightning_fabric.plugins.environments.mpi import MPIEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from torch.distributed import DistError, PrefixStore, TCPStore
+from torch.distributed import DistError, PrefixStore, TCPStore, destroy_process_group, is_initialized
 
 from trainer.core.errors import UserError
 from trainer.core.rank import is_first_process, is_slurm_step
@@ -150,7 +151,14 @@ def rendezvous() -> Rendezvous:
         )
     has_store = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     is_host = is_first_process() and not has_store
+    atexit.register(_destroy_process_group)
     return Rendezvous(environment.main_address, environment.main_port, is_host=is_host)
+
+
+def _destroy_process_group() -> None:
+    """Stop the threads of gloo, which would abort the process at its exit; Lightning does this for NCCL only."""
+    if is_initialized():
+        destroy_process_group()
 
 
 def _is_srun_missing() -> bool:
