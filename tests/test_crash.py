@@ -208,7 +208,7 @@ def test_settings_that_change_the_results_are_refused(stopped, command):
     assert run_state(run) == "interrupted"
     assert "did you mean 'max_epochs'" in command("resume", "run", "trainer.max_epoch=9").err
     assert "only single values" in command("resume", "run", "model=cnn").err
-    assert "no directory of a run" in command("resume", "nothing").err
+    assert "is not a run directory" in command("resume", "nothing").err
     assert_finished(command("resume", "run"), run, expected)
 
 

@@ -124,10 +124,12 @@ def test_a_diverged_run_writes_valid_json(command):
 def test_a_compiled_network_reaches_the_same_loss(command):
     losses = []
     for name in ("false", "true"):
-        overrides = [f"compile={name}", f"hydra.run.dir={name}"]
+        overrides = [f"compile={name}", f"hydra.run.dir=compile_{name}"]
         outcome = command("data=digits", "model=cnn", "trainer.max_epochs=1", *overrides)
         assert outcome.code == 0, outcome.err
-        losses.append(json.loads((outcome.directory / name / "result.json").read_text())["metrics"]["val/loss"])
+        losses.append(
+            json.loads((outcome.directory / f"compile_{name}" / "result.json").read_text())["metrics"]["val/loss"]
+        )
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 

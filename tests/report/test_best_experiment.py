@@ -15,11 +15,12 @@ FILES = {
     "experiments/second.yaml": "defaults:\n  - override /data: xor\n  - override /model: linear\ntags: [a]\n",
     "experiments/rates.yaml": (
         "defaults:\n  - override /data: xor\ntrainer: {max_epochs: 2}\noptimized_metric: val/loss\n"
-        "sweep: {samples: 2, seeds: 2}\nhydra: {sweeper: {params: {optimizer.lr: 'tag(log,interval(0.001,0.1))'}}}\n"
+        "sweep: {random_samples: 2, seeds: 2}\n"
+        "hydra: {sweeper: {params: {optimizer.lr: 'tag(log,interval(0.001,0.1))'}}}\n"
     ),
     "conf/hparams_search/mine.yaml": (
         "# @package _global_\ndefaults:\n  - override /optimizer: mine\noptimized_metric: val/loss\n"
-        "trainer: {max_epochs: 3}\nmodel: {net: {activation: tanh}}\nsweep: {trials: 3}\n"
+        "trainer: {max_epochs: 3}\nmodel: {net: {activation: tanh}}\nsweep: {n_trials: 3}\n"
         "hydra: {sweeper: {params: {optimizer.lr: 'interval(0,0.1)'}}}\n"
     ),
     "conf/optimizer/mine.yaml": "_target_: torch.optim.SGD\n_partial_: true\nlr: 0.2\nmomentum: 0.5\n",

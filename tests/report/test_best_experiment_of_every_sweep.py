@@ -58,7 +58,7 @@ def prepare(directory):
         (directory / f"experiments/{name}.yaml").write_text(text)
     (directory / "conf/hparams_search").mkdir(parents=True)
     (directory / "conf/hparams_search/short.yaml").write_text(
-        "# @package _global_\noptimized_metric: val/loss_best\ntrainer:\n  max_epochs: 2\nsweep:\n  trials: 3\n"
+        "# @package _global_\noptimized_metric: val/loss_best\ntrainer:\n  max_epochs: 2\nsweep:\n  n_trials: 3\n"
         "  pruner: median\nhydra:\n  sweeper:\n    params:\n      optimizer.lr: tag(log, interval(0.001, 1))\n"
     )
 

@@ -29,7 +29,7 @@ def test_tensorboard_lists_each_run_once_with_the_keys_of_all_runs(command):
             line = board.stdout.readline()
             url = line.split()[0]
             assert url.startswith("http://localhost:"), line
-            assert "3 run(s) below o" in line
+            assert "3 run(s) in o" in line
             for _ in range(60):
                 names = [name for name in fetch_json(f"{url}data/runs") if name != "."]
                 experiment = fetch_json(f"{url}data/plugin/hparams/experiment", {})
