@@ -36,7 +36,7 @@ class DataSpec:
         shape: Shape of an input, without the batch.
         target: `"classification"` (targets are class indices) or `"regression"` (targets are real numbers).
         output_size: Network outputs per example: number of target values, or of classes; 1 for two classes (a logit).
-        class_names: Names of the classes; empty for regression.
+        class_names: Names of the classes. Defaults to their numbers; empty for regression.
         vocabulary_size: Number of distinct tokens, including `PADDING_INDEX` and the unknown token; 0 unless `kind`
             is `"tokens"`. Batches of tokens are as long as the longest text in them, at most `shape[0]`.
         synthetic: True if synthetic data replace the real data set; every output mentions it.
@@ -52,6 +52,10 @@ class DataSpec:
     vocabulary_size: int = 0
     synthetic: bool = False
     value_range: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.target == "classification" and not self.class_names:
+            object.__setattr__(self, "class_names", tuple(map(str, range(max(self.output_size, 2)))))
 
     @property
     def title(self) -> str:

@@ -54,7 +54,7 @@ class Objective(ABC):
         if not is_tensor or outputs.shape != expected:
             actual = f"outputs of shape {(*outputs.shape,)}" if is_tensor else f"outputs are a {type(outputs).__name__}"
             meaning = "a value" if self.spec.target == "regression" else "a logit for each class"
-            if self.spec.class_names and self.spec.output_size == 1:
+            if self.spec.target == "classification" and self.spec.output_size == 1:
                 meaning = "one logit for two classes"
             raise UserError(f"model.net: {actual}; data '{self.spec.name}' expects {expected}: examples, {meaning}")
 

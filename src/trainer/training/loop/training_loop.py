@@ -138,7 +138,8 @@ class FastStep:
             elif self.task.automatic_optimization:
                 output = self._optimize(batch, index)
             else:
-                output = loop.manual_optimization.run(OrderedDict(batch=batch, batch_idx=index))
+                index_argument = {"batch_idx": index} if loop.accepts_batch_index else {}
+                output = loop.manual_optimization.run(OrderedDict(batch=batch, **index_argument))
             progress.increment_processed()
             if self.steps_schedules:
                 loop.update_lr_schedulers("step", update_plateau_schedulers=False)

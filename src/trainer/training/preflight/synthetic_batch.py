@@ -25,5 +25,5 @@ def make_synthetic_batch(spec: DataSpec, examples: int, max_tokens: int = MAX_TE
     if spec.target == "regression":
         return inputs, torch.zeros(examples, spec.output_size)
     targets = torch.zeros(examples, dtype=torch.int64)
-    targets[0] = (len(spec.class_names) or max(spec.output_size, 2)) - 1
+    targets[0] = len(spec.class_names) - 1
     return inputs, targets

@@ -147,9 +147,8 @@ def find_spec_contradiction(spec: DataSpec, batch: Any) -> str:
     is_classification = not targets.is_floating_point() and targets.dim() == 1
     if is_classification != (spec.target == "classification"):
         return f"targets of shape {(*targets.shape,)} and type {targets.dtype}, expected a {spec.target}"
-    classes = len(spec.class_names) or spec.output_size
-    if is_classification and classes > 1 and int(targets.max()) >= classes:
-        return f"class {int(targets.max())}, expected 0 to {classes - 1}"
+    if is_classification and int(targets.max()) >= len(spec.class_names):
+        return f"class {int(targets.max())}, expected 0 to {len(spec.class_names) - 1}"
     return ""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from functools import partial
-from typing import Any
+from typing import Any, SupportsIndex
 from weakref import ref
 
 from trainer.config.diagnostics import Diagnostic
@@ -43,8 +43,12 @@ class UsageTracker:
             self.used.add(name)
             return cls.__call__(self_, *args, **kwargs)
 
+        def reduce(_: Any, protocol: SupportsIndex) -> Any:  # Lightning removes hyperparameters without pickle support
+            return instance.__reduce_ex__(protocol)
+
         cls: Any = type(instance)
         namespace = {"__getattribute__": get_attribute, "__call__": call, "__module__": __name__}
+        namespace["__reduce_ex__"] = reduce
         try:
             watched_class = type(cls.__name__, (cls,), namespace)
             if isinstance(instance, partial):
