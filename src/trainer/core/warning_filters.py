@@ -24,6 +24,8 @@ IGNORED_WARNINGS = {
     r"GPU available but not used.*": UserWarning,
     # frozen parts of a network are in evaluation mode on purpose
     r"Found \d+ module\(s\) in eval mode at the start of training.*": UserWarning,
+    # checkpoints contain only plain hyperparameters
+    r"Attribute '\w+' is an instance of `nn.Module` and is already saved.*": UserWarning,
 }
 
 

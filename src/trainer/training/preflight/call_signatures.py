@@ -3,7 +3,9 @@
 import inspect
 import re
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from functools import cache
+from importlib import import_module
 from pkgutil import resolve_name
 from typing import Any, get_type_hints
 
@@ -12,6 +14,7 @@ from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from trainer.config.diagnostics import Diagnostic
 from trainer.core.errors import first_line, suggest_names
 from trainer.training.preflight.interpolation import MISSING
+from trainer.training.preflight.trial_step import diagnose_user_error
 
 _HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
@@ -39,7 +42,9 @@ def _check_call(key: str, call: dict[str, Any], provided: Collection[str]) -> It
     try:
         target: Callable[..., Any] = resolve_name(name)
     except Exception as error:  # importing a user's module may raise anything
-        yield Diagnostic(f"{key}._target_", f"cannot import '{name}': {first_line(error.__cause__ or error)}")
+        cause = _find_import_error(name) or error.__cause__ or error
+        problem = f"cannot import '{name}': {first_line(cause)}"
+        yield replace(diagnose_user_error(cause, f"{key}._target_"), problem=problem)
         return
     try:
         parameters = inspect.signature(target).parameters
@@ -52,13 +57,26 @@ def _check_call(key: str, call: dict[str, Any], provided: Collection[str]) -> It
     for arg, value in kwargs.items():
         if arg not in parameters and not accepts_kwargs:
             yield Diagnostic(f"{key}.{arg}", f"{name} takes no '{arg}'", suggest_names(arg, names))
-        elif arg in hints and value != MISSING:
-            if not _is_like_default(value, parameters.get(arg), hints[arg]):
-                yield from _check_type(f"{key}.{arg}", value, hints[arg])
+        elif arg in hints and value != MISSING and not _is_like_default(value, parameters.get(arg), hints[arg]):
+            yield from _check_type(f"{key}.{arg}", value, hints[arg])
     if not call.get("_partial_") and not call.get("_args_"):
         for arg in names:
             if parameters[arg].default is inspect.Parameter.empty and arg not in {*kwargs, *provided}:
                 yield Diagnostic(f"{key}.{arg}", f"{name} requires a value", f"+{key}.{arg}=...")
+
+
+def _find_import_error(name: str) -> Exception | None:
+    """Return the exception in an existing module of a dotted name, which `resolve_name` ignores; None without one."""
+    parts = name.split(".")
+    for end in range(1, len(parts)):
+        module = ".".join(parts[:end])
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            return None if error.name == module else error
+        except Exception as error:  # user code may raise anything
+            return error
+    return None
 
 
 def _is_like_default(value: Any, parameter: inspect.Parameter | None, hint: Any) -> bool:
