@@ -37,9 +37,10 @@ def diagnose_hydra_error(error: Exception, override: str | None, options: Callab
         return Diagnostic(key or str(cause.full_key), str(cause).splitlines()[0], location=location)
     if (siblings := _find_sibling_keys(cause)) is not None:
         hint = suggest_names(str(cause.key), siblings)
-        if "_target_" in siblings and override and not override.startswith(("+", "~")):
-            hint += f" (to add an argument that the config does not list, type a plus: +{override})"
-        return Diagnostic(str(cause.full_key or cause.key), "no such key", hint.strip(), location)
+        if ("_target_" in siblings or not siblings) and override and not override.startswith(("+", "~")):
+            plus = f"to add an argument that the config does not list, type a plus: +{override}"
+            hint = f"{hint} ({plus})" if hint else plus
+        return Diagnostic(str(cause.full_key or cause.key), "no such key", hint, location)
     if "An item is already at" in str(error):
         return Diagnostic(key, "key already exists", f"leave the plus out: {key}={value}", location)
     return Diagnostic(key, format_hydra_error(error).replace("\n", " "), location=location)

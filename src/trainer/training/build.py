@@ -47,7 +47,7 @@ def build_data(config: DictConfig) -> LightningDataModule:
         target = config.data._target_
         raise UserError(
             f"data: {target} is no LightningDataModule of pytorch_lightning\n  "
-            f"name a data set or a loader for each stage: data.train._target_={target}"
+            f"name a data set or a loader for each stage: data=datasets +data.train._target_={target}"
         )
     return data
 

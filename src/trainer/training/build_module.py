@@ -91,7 +91,7 @@ def build_module(config: DictConfig, parts: Mapping[str, Any]) -> LightningModul
     with attribute_errors_to("model"):
         module = instantiate(config.model, _convert_="all", _partial_=True)(**parts)
     if not isinstance(module, LightningModule):
-        hint = f"train a network with: model._target_=trainer.Supervised, model.net._target_={target}"
+        hint = f"to train a network: model=custom model._target_=trainer.Supervised +model.net._target_={target}"
         raise UserError(f"model: {target} is no LightningModule of pytorch_lightning\n  {hint}")
     return module
 

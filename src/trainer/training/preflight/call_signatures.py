@@ -44,7 +44,8 @@ def _check_call(key: str, call: dict[str, Any], provided: Collection[str]) -> It
     except Exception as error:  # importing a user's module may raise anything
         cause = _find_import_error(name) or error.__cause__ or error
         problem = f"cannot import '{name}': {first_line(cause)}"
-        yield replace(diagnose_user_error(cause, f"{key}._target_"), problem=problem)
+        hint = suggest_names(str(cause.name), dir(cause.obj), 0) if isinstance(cause, AttributeError) else ""
+        yield replace(diagnose_user_error(cause, f"{key}._target_"), problem=problem, suggestion=hint)
         return
     try:
         parameters = inspect.signature(target).parameters
