@@ -92,10 +92,19 @@ class Foreign:
         (lambda file: file.write_bytes(b""), "'a.ckpt' is corrupted or not a checkpoint"),
         (flip_bit, "'a.ckpt' is corrupted or not a checkpoint"),
         (truncate, "'a.ckpt' is corrupted or not a checkpoint"),
-        (lambda file: torch.save(torch.nn.Linear(1, 1), file), "'a.ckpt' contains pickled objects"),
-        (lambda file: torch.save({"net": Foreign()}, file), "'a.ckpt' contains pickled objects"),
-        (lambda file: torch.save([1], file), "'a.ckpt' contains no config"),
-        (lambda file: torch.save({"state_dict": {}}, file), "'a.ckpt' contains no config"),
+        (
+            lambda file: torch.save(torch.nn.Linear(1, 1), file),
+            "'a.ckpt' contains pickled objects, which weights_only loading does not allow$",
+        ),
+        (
+            lambda file: torch.save({"net": Foreign()}, file),
+            "'a.ckpt' contains pickled objects, which weights_only loading does not allow$",
+        ),
+        (lambda file: torch.save([1], file), "'a.ckpt' contains no config; expected a checkpoint of this trainer$"),
+        (
+            lambda file: torch.save({"state_dict": {}}, file),
+            "'a.ckpt' contains no config; expected a checkpoint of this trainer$",
+        ),
         (
             lambda file: modify(file, lambda c: c.pop("spec")),
             "'a.ckpt' contains no spec; expected a checkpoint of this trainer version",
@@ -110,11 +119,12 @@ class Foreign:
         ),
         (
             lambda file: modify(file, lambda c: c["config"]["optimizer"].update(_target_="os.system")),
-            "'a.ckpt' names code that is not trusted; none of it was run\n  optimizer: os.system: part of the Python",
+            "'a.ckpt' names code that is not trusted; none of it was run\n"
+            "  optimizer: os.system: part of the Python standard library$",
         ),
         (
             lambda file: modify(file, lambda c: c["preprocessing"].update(_target_="os.system")),
-            "not trusted; none of it was run\n  preprocessing: os.system: part of the Python",
+            "not trusted; none of it was run\n  preprocessing: os.system: part of the Python standard library$",
         ),
     ],
 )
