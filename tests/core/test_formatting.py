@@ -2,9 +2,11 @@
 
 import math
 import sys
+from pathlib import Path
 
 import pytest
 
+import trainer
 from trainer.core.formatting import (
     SPARKLINE_CHARS,
     format_markdown_table,
@@ -20,6 +22,17 @@ from trainer.core.formatting import (
 )
 def test_numbers_have_four_significant_digits(value, text):
     assert format_number(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(None, ""), (0.123456, "+0.1235"), (-2.0, "-2"), (0.0, "+0")])
+def test_numbers_can_have_a_sign(value, text):
+    assert format_number(value, signed=True) == text
+
+
+def test_no_other_module_formats_numbers_with_four_digits():
+    source = Path(trainer.__file__).parent
+    files = [str(file.relative_to(source)) for file in source.rglob("*.py") if ".4g" in file.read_text()]
+    assert files == ["core/formatting.py"]
 
 
 def test_a_table_escapes_bars_and_line_breaks():

@@ -8,9 +8,14 @@ SPARKLINE_CHARS = 32
 SPARKLINE_BLOCKS = "▁▂▃▄▅▆▇█"
 
 
-def format_number(value: float | None) -> str:
-    """Return a number with four significant digits; empty for None."""
-    return "" if value is None else f"{value:.4g}"
+def format_number(value: float | None, *, signed: bool = False) -> str:
+    """Return a number with four significant digits; empty for None.
+
+    Args:
+        value: Number.
+        signed: Whether a positive number has a plus sign. Defaults to False.
+    """
+    return "" if value is None else f"{value:{'+' if signed else ''}.4g}"
 
 
 def format_markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

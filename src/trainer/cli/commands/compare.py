@@ -43,5 +43,5 @@ def main(argv: list[str]) -> int:
 
 
 def _format_metric(name: str, first: float | None, second: float | None) -> list[str]:
-    difference = "" if first is None or second is None else f"{second - first:+.4g}"
+    difference = "" if first is None or second is None else format_number(second - first, signed=True)
     return [name, format_number(first), format_number(second), difference]
