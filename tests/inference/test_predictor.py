@@ -26,6 +26,7 @@ from trainer.model.lstm import LSTM
 
 OBJECTIVE = {"_target_": "trainer.task.objective.make_objective", "_partial_": True}
 ROWS = DataSpec("rows", "vector", (2,), "classification", 1, ("no", "yes"))
+NAMED = TabularPreprocessing((0, 1), 3, ("age", "mass"))  # names of its columns
 VALUES = DataSpec("rows", "vector", (2,), "regression", 2)
 
 
@@ -81,16 +82,8 @@ def test_columns_are_selected_by_name_and_missing_numbers_are_replaced_by_the_tr
 @pytest.mark.parametrize(
     ("preprocessing", "text", "message"),
     [
-        (
-            TabularPreprocessing((0, 1), 3, ("age", "mass")),
-            "age,mas\n1,2\n",
-            "a.csv, line 1: no column 'mass'; did you mean 'mas'",
-        ),
-        (
-            TabularPreprocessing((0, 1), 3, ("age", "mass")),
-            "x,y\n1,2\n",
-            "no column 'age'.*of 2 that are missing: age, mass",
-        ),
+        (NAMED, "age,mas\n1,2\n", "a.csv, line 1: no column 'mass'; did you mean 'mas'"),
+        (NAMED, "x,y\n1,2\n", "no column 'age'.*of 2 that are missing: age, mass"),
         (
             TabularPreprocessing((0, 1), 3),
             "1,2,3,4\n",
