@@ -79,7 +79,10 @@ def read_scalars(run):
 
 
 @pytest.mark.parametrize("name", list_experiments())
-def test_user_code_trains_from_yaml_with_the_same_weights_as_with_the_loop_of_lightning(name, project):
+def test_user_code_trains_from_yaml_with_the_same_weights_as_with_the_loop_of_lightning(name, project, command):
+    outcome = command("check", f"experiment={name}", *SHORT)
+    assert outcome.code == 0, outcome.err
+    assert "no errors; a step of" in outcome.out
     fast = trainer.train(f"experiment={name}", *SHORT)
     plain = trainer.train(f"experiment={name}", *SHORT, "~callbacks.fast_loop")
     assert json.loads((fast.directory / "result.json").read_text())["state"] == "finished"
@@ -87,13 +90,6 @@ def test_user_code_trains_from_yaml_with_the_same_weights_as_with_the_loop_of_li
     assert fast.metrics == plain.metrics
     assert fast.metrics.keys() >= LOGGED[name]
     assert read_scalars(fast.directory) >= LOGGED[name]
-
-
-@pytest.mark.parametrize("name", list_experiments())
-def test_user_code_passes_the_check(name, project, command):
-    outcome = command("check", f"experiment={name}")
-    assert outcome.code == 0, outcome.err
-    assert "no errors" in outcome.out
 
 
 def test_a_module_and_a_data_module_are_named_on_the_command_line(project, command):

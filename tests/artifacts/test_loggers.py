@@ -82,3 +82,10 @@ def test_a_logger_can_be_used_after_an_error(kind, tmp_path):
         assert logger._flush_logs_every_n_steps == 100
     else:
         assert len(events(tmp_path)) == 1 + len(ROWS)
+
+
+def test_the_csv_logger_ignores_images_of_user_code_and_no_other_names(tmp_path):
+    logger = ResumableCSVLogger(tmp_path, name="", version="")
+    logger.experiment.add_image("generated", torch.zeros(1, 2, 2), 0)
+    with pytest.raises(AttributeError, match="has no attribute 'log_imag'"):
+        logger.experiment.log_imag("generated")

@@ -153,6 +153,12 @@ class ResumableCSVLogger(CSVLogger):
 
 
 class _ResumableWriter(ExperimentWriter):
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        """Ignore TensorBoard's `add_image` and the like, which user code calls for all loggers of a run."""
+        if not name.startswith("add_"):
+            raise AttributeError(f"{type(self).__name__} has no attribute '{name}'")
+        return lambda *_, **__: None
+
     def _check_log_dir_exists(self) -> None:
         """Read the columns of an existing file; Lightning would delete it."""
         file = Path(self.metrics_file_path)

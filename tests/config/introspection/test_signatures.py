@@ -15,7 +15,10 @@ CONF = Path(__file__).resolve().parents[3] / "conf"
 
 def find_targets(node):
     if isinstance(node, dict):
-        return {node.get("_target_"), *(target for child in node.values() for target in find_targets(child))} - {None, "???"}
+        return {node.get("_target_"), *(target for child in node.values() for target in find_targets(child))} - {
+            None,
+            "???",
+        }
     return set()
 
 

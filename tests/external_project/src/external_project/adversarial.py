@@ -46,6 +46,11 @@ class PointGAN(L.LightningModule):
         optimizer_d.zero_grad()
         self.untoggle_optimizer(optimizer_d)
 
+    def on_train_epoch_end(self) -> None:
+        image = self(self.example_input_array)[:1].view(1, 8, 8)
+        for logger in self.loggers:
+            logger.experiment.add_image("generated", image, self.current_epoch)
+
     def configure_optimizers(self) -> tuple[list, list]:
         betas = (self.hparams.b1, self.hparams.b2)
         networks = (self.generator, self.discriminator)
