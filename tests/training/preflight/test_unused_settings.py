@@ -136,7 +136,7 @@ def test_a_setting_in_a_user_experiment_is_refused_with_its_location(command, tm
             "+trainer.gradient_clip_algorithm=value",
             "trainer.gradient_clip_algorithm: has no effect without trainer.gradient_clip_val",
         ),
-        ("objective.metrics=[f1]", "objective.metrics: no effect on adversarial training"),
+        ("objective.metrics=[f1]", "objective.metrics: no effect on adversarial training; expected the default"),
     ],
 )
 def test_settings_that_the_run_sets_are_refused(override, message, command):
