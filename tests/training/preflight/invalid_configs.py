@@ -18,7 +18,7 @@ COMMAND_LINES = [
     ("scheduler=cosine scheduler.warmup=3", "scheduler.warmup", "did you mean 'warmup_steps'?"),
     ("+optimiser.lr=0.1", "optimiser", "did you mean 'optimizer'"),
     ("+model.net.hiden=[3]", "model.net.hiden", "MLP takes no 'hiden'"),
-    ("+model.nett.hidden=3", "model.nett", "unknown config key"),
+    ("+model.nett.hidden=3", "model.nett", "Supervised takes no 'nett'; did you mean 'net'?"),
     ("+data.batchsize=3", "data.batchsize", "did you mean 'batch_size'"),
     ("+trainer.max_epoch=3", "trainer.max_epoch", "did you mean 'max_epochs'"),
     ("+optimizer.momentun=0.9", "optimizer.momentun", "takes no 'momentun'"),

@@ -14,11 +14,12 @@ from omegaconf import DictConfig
 
 from trainer.config.diagnostics import REQUIRED_KEY_MESSAGE, Diagnostic, raise_on_errors
 from trainer.config.launchers import is_remote
-from trainer.config.schema import DATASETS_TARGET, MODULE_PARTS, MONITOR_KEY, ROOT_KEYS
+from trainer.config.schema import DATASETS_TARGET, MODULE_PARTS, ROOT_KEYS
 from trainer.config.value_sources import Layer, find_location, load_current_run_layers
 from trainer.core.errors import suggest_names
 from trainer.core.metric_direction import Direction
 from trainer.core.warning_filters import install_warning_filters
+from trainer.training.build_module import find_ignored_keys
 from trainer.training.preflight.call_signatures import check_calls
 from trainer.training.preflight.consistency import check_consistency
 from trainer.training.preflight.dry_run import KNOWN_PACKAGES, run_dry_run
@@ -158,5 +159,9 @@ def _check_all_calls(values: dict[str, Any]) -> Iterator[Diagnostic]:
         yield from check_calls("", values)
         return
     yield from check_calls("", {key: value for key, value in values.items() if key != "model"})
-    arguments = {key: value for key, value in model.items() if key != MONITOR_KEY}
+    try:
+        ignored = find_ignored_keys(model["_target_"])
+    except Exception:  # the check of the call reports it
+        ignored = set()
+    arguments = {key: value for key, value in model.items() if key not in ignored}
     yield from check_calls("model", arguments, provided={*MODULE_PARTS} - {"net"})
