@@ -19,7 +19,7 @@ SHORT = ("trainer.max_epochs=2", "trainer.log_every_n_steps=2")
 # metrics that each experiment logs, in TensorBoard and in result.json
 LOGGED = {
     "autoencoder": {"train_loss", "val_loss"},
-    "backbone": {"train_loss_step", "train_loss_epoch", "valid_loss_step", "valid_loss_epoch", "test_loss"},
+    "backbone": {"train_loss_step", "train_loss_epoch", "valid_loss_epoch", "test_loss"},
     "datasets": {"train_loss_step", "train_loss_epoch", "valid_loss_epoch"},
     "dict_batches": {"train/loss", "val/loss", "test/loss", "test/acc"},
     "gan": {"g_loss", "d_loss"},
