@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`"),
 ]
 SHORT = ("trainer.max_epochs=2", "trainer.log_every_n_steps=2")
+TRUST = "--trust=external_project,torchvision,stop"
 # metrics that each experiment logs, in TensorBoard and in result.json
 LOGGED = {
     "autoencoder": {"train_loss", "val_loss"},
@@ -33,15 +35,20 @@ LOGGED = {
     "torchvision_network": {"train/loss", "val/loss", "val/accuracy", "test/loss", "test/accuracy"},
     "two_validation_loaders": {"train_loss_epoch", "val/loss/dataloader_idx_0", "val/loss/dataloader_idx_1"},
 }
-STOPPED = """
+STOP = """
+import signal
+from pathlib import Path
+
 from pytorch_lightning import Callback
 
 
-class StopAfterEpoch(Callback):
+class Stop(Callback):
     affects_training = False
 
     def on_train_epoch_end(self, trainer, pl_module):
-        trainer.should_stop = trainer.current_epoch == 0
+        if Path("stop").exists():
+            Path("stop").unlink()
+            signal.raise_signal(signal.SIGTERM)
 """
 
 
@@ -129,13 +136,13 @@ def test_an_argument_of_user_code_is_swept(name, key, weight, project, command):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list_experiments())
 def test_a_run_of_user_code_that_stops_after_an_epoch_resumes_with_equal_weights(name, project, command):
-    (project / "stopped.py").write_text(STOPPED)
-    stop = ("+callbacks.stop._target_=stopped.StopAfterEpoch", "test=false", "hydra.run.dir=stopped")
-    assert command(f"experiment={name}", *SHORT, "hydra.run.dir=complete").code == 0
-    outcome = command(f"experiment={name}", *SHORT, *stop)
-    assert outcome.code == 0, outcome.err
-    assert json.loads((project / "stopped/result.json").read_text())["epochs"] == 1
-    resumed = command("resume", "stopped", "~callbacks.stop")
+    (project / "stop.py").write_text(STOP)
+    overrides = [f"experiment={name}", *SHORT, "+callbacks.stop._target_=stop.Stop"]
+    assert command(*overrides, "hydra.run.dir=complete").code == 0
+    (project / "stop").touch()
+    assert command(*overrides, "hydra.run.dir=stopped").code == 128 + signal.SIGTERM
+    assert json.loads((project / "stopped/result.json").read_text())["state"] == "interrupted"
+    resumed = command("resume", "stopped", TRUST)
     assert resumed.code == 0, resumed.err
     assert_equal_weights(project / "complete", project / "stopped")
 
@@ -144,18 +151,19 @@ def test_a_run_of_user_code_that_stops_after_an_epoch_resumes_with_equal_weights
 @pytest.mark.parametrize("name", ["template", "gan"])
 def test_the_replay_of_user_code_is_identical(name, project, process):
     assert process(f"experiment={name}", *SHORT, "hydra.run.dir=first").code == 0
-    outcome = process("replay", "first", "--trust=external_project")
+    outcome = process("replay", "first", TRUST)
     assert outcome.code == 0, outcome.out + outcome.err
-    assert "first and its replay: identical" in outcome.out
+    assert "and its replay: identical\n" in outcome.out
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["template", "backbone", "torchvision_network"])
 def test_the_checkpoint_of_user_code_is_tested_again(name, project, process):
     assert process(f"experiment={name}", *SHORT, "hydra.run.dir=first").code == 0
-    outcome = process("test", "first", "--trust=external_project")
+    outcome = process("test", "first", TRUST)
     assert outcome.code == 0, outcome.err
-    first, second = (json.loads((run / "result.json").read_text())["metrics"] for run in outcome.runs)
+    [tested] = outcome.runs
+    first, second = (json.loads((run / "result.json").read_text())["metrics"] for run in (project / "first", tested))
     measured = [name for name in second if name.startswith("test")]
     assert measured
     assert all(second[name] == first[name] for name in measured)
