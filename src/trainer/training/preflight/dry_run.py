@@ -135,9 +135,14 @@ class DryRun:
     def _build_module(self, spec: DataSpec | None) -> LightningModule:
         self._parts = parts = build_parts(self.config, spec)
         if "net" in parts:
-            parts["net"].register_forward_pre_hook(lambda *_: self._usage.used.add("compile"))
+            parts["net"].register_forward_pre_hook(self._record_call)
         watched = {name: self._usage.watch(name, parts[name]) for name in WATCHED_PARTS if name in parts}
         return build_module(self.config, parts | watched)
+
+    def _record_call(self, net: nn.Module, inputs: Any) -> None:
+        """Record that a training step calls the whole network, which `compile` replaces."""
+        if net.training:
+            self._usage.used.add("compile")
 
     def _check_objective(self, spec: DataSpec) -> None:
         """Validate metrics that are objects; a user-defined objective need not have any."""
