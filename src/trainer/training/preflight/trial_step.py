@@ -99,7 +99,7 @@ def _choose_source(data: LightningDataModule, examples: int) -> dict[str, Any]:
         batch = example()
     if batch is None:
         return {"datamodule": data}
-    loader = DataLoader([batch], batch_size=None, collate_fn=_keep)  # type: ignore[arg-type]
+    loader: DataLoader[Any] = DataLoader([batch], batch_size=None, collate_fn=_keep)  # type: ignore[arg-type]
     return {"train_dataloaders": loader, "val_dataloaders": loader}
 
 
