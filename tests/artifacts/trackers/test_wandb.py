@@ -84,6 +84,16 @@ def test_a_sweep_stores_a_run_for_each_job_and_a_resumed_job_continues_its_run(r
         assert run.read_series("test/classification_report/_type") == [(20, "table-file")]
 
 
+def test_several_processes_have_one_run(process):
+    pytest.importorskip("wandb", reason="wandb is not installed")
+    overrides = ("data=digits", "model=linear", "trainer=ddp_sim", "trainer.max_epochs=1", "hydra.run.dir=run")
+    done = process(*overrides, "logger=[csv,wandb]", "logger.wandb.offline=true")
+    assert done.code == 0, done.err
+    assert "Traceback" not in done.out + done.err
+    [file] = done.directory.glob("run/wandb/offline-run-*/*.wandb")
+    assert [step for step, _ in OfflineRun(file).read_series("test/accuracy")] == [10]
+
+
 def test_without_an_account_the_error_names_the_offline_mode(process, tmp_path):
     pytest.importorskip("wandb", reason="wandb is not installed")
     environment = {"WANDB_API_KEY": "", "HOME": str(tmp_path), "NETRC": str(tmp_path / "none")}
