@@ -1,7 +1,7 @@
-"""Dry run of a config, which builds all objects and runs a step.
+"""Dry run of a config, which builds all objects except loggers and runs a step.
 
 The data sets of this package are not opened: the batch is synthetic, made from their spec. User code runs a step on a
-real batch, see `trial_step`.
+real batch, see `trial_step`. No logger is built, as it may start a run on a server.
 
 Constructors detect errors that type hints do not: a negative learning rate, a dropout of 2, a network that does not
 accept the data. They are called on PyTorch's meta device, where tensors have a shape and no values. The step of a large
@@ -89,9 +89,6 @@ class DryRun:
     def _run(self, data: Any) -> None:
         config = self.config
         callbacks = {name: self._attempt_build(f"callbacks.{name}") for name in config.callbacks or {}}
-        for name, node in (config.logger or {}).items():
-            if str(node._target_).startswith("trainer."):  # other loggers may contact a server
-                self._attempt_build(f"logger.{name}")
         self.diagnostics += check_weight_averaging(callbacks)
         self._attempt("trainer", lambda: build_trainer(config, logger=False, callbacks=[], enable_checkpointing=False))
         if data is None:
