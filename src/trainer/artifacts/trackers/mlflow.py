@@ -13,7 +13,7 @@ from filelock import FileLock
 from pytorch_lightning.loggers import MLFlowLogger
 from pytorch_lightning.utilities import rank_zero_only
 
-from trainer.artifacts.run_record import flatten
+from trainer.core.mappings import flatten
 from trainer.artifacts.trackers.base import Tracker, TrackerRun
 
 MAX_BATCH_METRICS = 1000  # limit of MLflow
