@@ -1,11 +1,15 @@
 """Run of a config, which builds the objects, trains, tests the best checkpoint and writes the result."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
+from pytorch_lightning.core.hooks import DataHooks
+from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from trainer.artifacts.checkpoint_metadata import CheckpointMetadata, find_best_checkpoint
 from trainer.artifacts.console_summary import log_hyperparameters, log_run_start, print_results
@@ -13,6 +17,7 @@ from trainer.artifacts.data_checksum import describe_data
 from trainer.artifacts.logger_lifecycle import closing_loggers
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.training_outcome import TrainingOutcome, read_training_outcome
+from trainer.core.errors import attach_result
 from trainer.core.signals import interruptible
 from trainer.core.warning_filters import install_warning_filters
 from trainer.task.gradient_accumulation import install_loss_scaling
@@ -28,6 +33,8 @@ from trainer.training.distributed.job import process_restored
 from trainer.training.distributed.launch import execute_on_all_ranks, resolve_world
 from trainer.training.preflight.check import validate_config
 from trainer.training.thread_count import thread_limit
+
+_info = rank_zero_only(logging.getLogger(__name__).info)
 
 
 def run(config: DictConfig) -> Any:
@@ -90,17 +97,28 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
         trainer.fit(task, data, ckpt_path=checkpoint)
         checkpoint, score = find_best_checkpoint(trainer)
         metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()} | score
-    steps = trainer.global_step
-    epochs = trainer.current_epoch
-    if config.test:
-        trainer.test(task, data, ckpt_path=checkpoint, verbose=False)
-        metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
-    log_hyperparameters(trainer, directory.path, metrics)
-    return {
+    result = {
         "metrics": metrics,
-        "steps": steps,
-        "epochs": epochs,
+        "steps": trainer.global_step,
+        "epochs": trainer.current_epoch,
         "checkpoint": checkpoint,
-        **describe_data(data),
         **read_training_outcome(trainer),
     }
+    if config.test and (not config.train or can_test(task, data)):
+        with attach_result(result | {"state": "test_failed" if config.train else "failed"}):
+            trainer.test(task, data, ckpt_path=checkpoint, verbose=False)
+        metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+    log_hyperparameters(trainer, directory.path, metrics)
+    return result | describe_data(data)
+
+
+def can_test(task: pl.LightningModule, data: pl.LightningDataModule) -> bool:
+    """Return whether there is a test after the training; log the reason if there is none."""
+    reason = None
+    if not is_overridden("test_step", task, pl.LightningModule):
+        reason = f"{type(task).__name__} has no test_step"
+    elif not any(is_overridden("test_dataloader", source, DataHooks) for source in (data, task)):
+        reason = f"{type(data).__name__} has no test_dataloader"
+    if reason:
+        _info(f"test   skipped: {reason}")
+    return reason is None
