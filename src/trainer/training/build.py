@@ -10,8 +10,10 @@ from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 from pytorch_lightning.trainer.connectors import accelerator_connector
 from torch import nn
 
+from trainer.artifacts.display_callbacks import is_display
 from trainer.config.monitors import resolve_monitor_modes
 from trainer.config.schema import RESOURCE_DIR, find_user_config_dirs
+from trainer.core.callback import guard_hooks
 from trainer.core.errors import MismatchError, UserError, attribute_errors_to, unwrap_instantiation_error
 from trainer.core.metric_direction import collect_metric_directions
 from trainer.core.spec import DataSpec
@@ -37,6 +39,15 @@ def build(config: DictConfig, key: str, *args: Any, **kwargs: Any) -> Any:
 def build_all(config: DictConfig, group: str) -> list[Any]:
     """Return the objects of a group with named nodes, e.g. all callbacks."""
     return [build(config, f"{group}.{name}") for name in config[group] or {}]
+
+
+def build_callbacks(config: DictConfig) -> list[Any]:
+    """Return all callbacks; those that only display something cannot stop a run."""
+    callbacks = build_all(config, "callbacks")
+    for name, callback in zip(config.callbacks or {}, callbacks, strict=True):
+        if is_display(callback):
+            guard_hooks(callback, name)
+    return callbacks
 
 
 def disable_default_callbacks(config: DictConfig, callbacks: list[Any]) -> dict[str, bool]:

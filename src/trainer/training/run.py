@@ -24,6 +24,7 @@ from trainer.task.gradient_accumulation import install_loss_scaling
 from trainer.training.build import (
     build,
     build_all,
+    build_callbacks,
     build_net,
     build_objective,
     build_trainer,
@@ -80,7 +81,7 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
         net.compile()
     objective, config = build_objective(config, data.spec)
     task = build(config, "model.task", net, objective, build(config, "optimizer"), build(config, "scheduler"))
-    callbacks = build_all(config, "callbacks")
+    callbacks = build_callbacks(config)
     trainer = build_trainer(
         config,
         callbacks=[*callbacks, CheckpointMetadata(directory), TrainingOutcome()],
