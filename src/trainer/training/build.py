@@ -6,7 +6,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import Checkpoint, ProgressBar
+from pytorch_lightning.callbacks import Checkpoint, ProgressBar, SpikeDetection
 from pytorch_lightning.trainer.connectors import accelerator_connector
 from torch import nn
 
@@ -45,6 +45,8 @@ def build_callbacks(config: DictConfig) -> list[Any]:
     """Return all callbacks; those that only display something cannot stop a run."""
     callbacks = build_all(config, "callbacks")
     for name, callback in zip(config.callbacks or {}, callbacks, strict=True):
+        if isinstance(callback, SpikeDetection):
+            vars(callback)["running"] = callback.running_mean  # `load_state_dict` of Lightning 2.6 reads this name
         if is_display(callback):
             guard_hooks(callback, name)
     return callbacks
