@@ -34,7 +34,6 @@ SWA = (*add("StochasticWeightAveraging", swa_lrs=0.01, swa_epoch_start=1), "~cal
 PRUNING = add("ModelPruning", pruning_fn="l1_unstructured", amount=0.5)
 FEATURES = {
     "LearningRateFinder": RATE_FINDER,
-    "BatchSizeFinder": SIZE_FINDER,
     "SpikeDetection": add("SpikeDetection"),
     "LambdaCallback": add("LambdaCallback", on_train_start="{_target_:builtins.print,_partial_:true}"),
     "DeviceStatsMonitor": add("DeviceStatsMonitor", cpu_stats="false"),
@@ -53,7 +52,8 @@ FEATURES = {
     "accumulate_grad_batches": ("trainer.accumulate_grad_batches=2",),
 }
 FINDERS = ("LearningRateFinder", "BatchSizeFinder")
-PROCESSES = {
+SLOW_FEATURES = {
+    "BatchSizeFinder": SIZE_FINDER,
     "ddp": ("trainer=ddp_sim",),
     "ddp_find_unused_parameters": ("trainer=ddp_sim", "trainer.strategy=ddp_find_unused_parameters_true"),
 }
@@ -87,8 +87,8 @@ def test_a_run_finishes_with_metrics_and_a_checkpoint(overrides, command):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("overrides", PROCESSES.values(), ids=PROCESSES)
-def test_a_run_of_two_processes_finishes(overrides, command):
+@pytest.mark.parametrize("overrides", SLOW_FEATURES.values(), ids=SLOW_FEATURES)
+def test_a_long_run_finishes_with_metrics(overrides, command):
     outcome = command(*RUN, *overrides)
     assert outcome.code == 0, outcome.err
     read_run()
@@ -123,7 +123,7 @@ def test_a_run_with_spike_detection_can_be_tested_and_resumed(command):
 @pytest.mark.usefixtures("rate")
 @pytest.mark.parametrize("name", ["ModelPruning", *(pytest.param(name, marks=pytest.mark.slow) for name in FINDERS)])
 def test_one_warning_names_a_callback_that_does_not_resume_exactly(name, command):
-    assert command(*RUN, *FEATURES[name]).code == 0
+    assert command(*RUN, *{**FEATURES, **SLOW_FEATURES}[name]).code == 0
     outcome = command("resume", "run", "trainer.max_epochs=3")
     assert outcome.code == 0, outcome.err
     [line] = [line for line in (outcome.out + outcome.err).splitlines() if "not resume exactly" in line]
