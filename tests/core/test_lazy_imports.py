@@ -115,6 +115,34 @@ def test_all_metrics_of_torchmetrics_can_be_used(tmp_path):
     assert last == "module module"
 
 
+def test_metrics_can_be_imported_in_any_order(tmp_path):
+    last = run_script(
+        IMPORT,
+        tmp_path,
+        """
+        import os
+        from itertools import permutations
+        STATEMENTS = (
+            "from torchmetrics.aggregation import MeanMetric; MeanMetric()(1.0)",
+            "import torchmetrics; torchmetrics.Accuracy(task='binary')",
+            "from torchmetrics import MetricCollection, Metric; MetricCollection({})",
+            "from torchmetrics.classification import BinaryAccuracy; BinaryAccuracy()",
+            "from torchmetrics import MeanMetric; MeanMetric()(1.0)",
+        )
+        statuses = []
+        for order in permutations(STATEMENTS, 2):
+            child = os.fork()  # without the modules that an earlier order has imported
+            if not child:
+                for statement in order:
+                    exec(statement)
+                os._exit(0)
+            statuses.append(os.waitpid(child, 0)[1])
+        print(len(statuses), set(statuses))
+        """,
+    )
+    assert last == "20 {0}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("metric", ["torchmetrics.text.BLEUScore", "torchmetrics.functional.bleu_score"])
 def test_a_metric_named_in_a_config_is_found(tmp_path, metric):

@@ -19,6 +19,7 @@ from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.run_record import RunRecord, format_measurement_times
 from trainer.artifacts.tensorboard_summary import write_summary
 from trainer.core.errors import display_path
+from trainer.core.metric_name import group_by_class, group_by_stage, list_columns
 from trainer.core.spec import find_spec
 
 log = logging.getLogger(__name__)
@@ -67,18 +68,15 @@ def print_results(result: dict[str, Any], directory: Path) -> None:
 
 
 def build_tables(metrics: dict[str, float]) -> list[Table]:
-    """Return a table of `stage/metric` with a column per stage, and one of `test/metric/class`, a column per metric."""
-    overall = {tuple(name.split("/")): value for name, value in metrics.items() if name.count("/") == 1}
-    by_class = {tuple(name.split("/", 2)[1:]): value for name, value in metrics.items() if name.count("/") == 2}
-    stages = [stage for stage in ("train", "val", "test") if any(key[0] == stage for key in overall)]
-    stage_table = Table("metric", *stages)
-    for name in dict.fromkeys(key[1] for key in overall if key[0] in stages):
-        stage_table.add_row(name, *(_format_number(overall.get((stage, name))) for stage in stages))
-    class_metrics = dict.fromkeys(key[0] for key in by_class)
-    class_table = Table("class", *class_metrics)
-    for name in dict.fromkeys(key[1] for key in by_class):
-        class_table.add_row(name, *(_format_number(by_class.get((metric, name))) for metric in class_metrics))
-    return [table for table in (stage_table, class_table) if table.rows]
+    """Return a table of all metrics with a column per stage, and one of single classes with a column per metric."""
+    tables = []
+    for header, rows in (("metric", group_by_stage(metrics)), ("class", group_by_class(metrics))):
+        columns = list_columns(rows)
+        table = Table(header, *columns)
+        for name, row in rows.items():
+            table.add_row(name, *(_format_number(row.get(column)) for column in columns))
+        tables.append(table)
+    return [table for table in tables if table.rows]
 
 
 def _format_number(value: float | None) -> str:

@@ -10,6 +10,7 @@ from hydra.errors import HydraException
 
 from trainer.artifacts.fingerprint import is_within, list_ignored_keys
 from trainer.artifacts.run_record import PATH_KEYS, RunRecord, read_yaml
+from trainer.core.metric_name import MetricName
 
 Value = str | float | bool
 
@@ -51,7 +52,8 @@ def _collect_values(record: RunRecord, overrides: Sequence[Override]) -> dict[st
 
 def select_comparable_metrics(metrics: Sequence[str]) -> list[str]:
     """Return the metrics for comparing runs: validation (last and best) and test, without single classes."""
-    return [name for name in metrics if name.startswith(("val/", "test/")) and name.count("/") == 1]
+    parsed = {name: MetricName.parse(name) for name in metrics}
+    return [name for name, parts in parsed.items() if parts.stage in ("val", "test") and not parts.label]
 
 
 def find_differing_overrides(records: Sequence[RunRecord]) -> list[str]:

@@ -72,7 +72,6 @@ class Checkpoint(DefaultMonitorCheckpoint):
             return
         install_checkpoint_io(trainer)
         self._safe_points = install_safe_points(trainer)
-        self._safe_points.on_safe_point = lambda kind: self._on_safe_point(trainer, kind)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         state: State | None = checkpoint.get("resume")
@@ -94,6 +93,8 @@ class Checkpoint(DefaultMonitorCheckpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
         self._started_at = time.monotonic()
+        # not earlier: a callback such as `LearningRateFinder` trains for some steps before the training
+        self._safe_points.on_safe_point = lambda kind: self._on_safe_point(trainer, kind)
         self._schedule_next_save(trainer)
         if not trainer.fast_dev_run and self.save_last:
             install_signal_handlers()  # Lightning's handlers would exit without saving

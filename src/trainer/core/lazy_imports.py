@@ -35,10 +35,7 @@ FLOP_COUNTER = "torch.utils.flop_counter"
 LAZY_TORCHMETRICS_MODULES = (TORCHMETRICS, f"{TORCHMETRICS}.functional", TORCHMETRICS_PLOT)
 LAZY_TORCH_MODULES = (DYNAMO, "torch._inductor", INDUCTOR_CONFIG, FLOP_COUNTER)
 # submodules of torchmetrics that import only one another; any other submodule needs the complete package
-LIGHTWEIGHT_SUBMODULES = (
-    *("__about__", "metric", "collections", "aggregation"),
-    *("utilities", "classification", "regression"),
-)
+LIGHTWEIGHT_SUBMODULES = ("__about__", "metric", "collections", "utilities", "classification", "regression")
 LIGHTWEIGHT_EXPORTS = {"Metric": "metric", "MetricCollection": "collections", "__version__": "__about__"}
 PROBED_ATTRIBUTES = ("__path__", "__wrapped__", "__warningregistry__")  # by the import system, inspect and unittest
 

@@ -13,8 +13,8 @@ from filelock import FileLock
 from pytorch_lightning.loggers import MLFlowLogger
 from pytorch_lightning.utilities import rank_zero_only
 
-from trainer.core.mappings import flatten
 from trainer.artifacts.trackers.base import Tracker, TrackerRun
+from trainer.core.mappings import flatten
 
 MAX_BATCH_METRICS = 1000  # limit of MLflow
 MAX_HTTP_RETRIES = "3"  # 15 seconds, instead of several minutes

@@ -10,6 +10,7 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from trainer.core.formatting import format_markdown_table
+from trainer.core.spec import find_spec
 
 
 @runtime_checkable
@@ -43,8 +44,8 @@ def log_image(draw: Callable[[], Image.Image], tag: str, trainer: Trainer) -> No
     """Log an image at the current step; `draw` is only called if there is a logger that stores images."""
     if not can_log_media(trainer):
         return
-    data = getattr(trainer, "datamodule", None)
-    image = _stamp_synthetic(draw()) if data is not None and data.spec.synthetic else draw()
+    spec = find_spec(getattr(trainer, "datamodule", None))
+    image = _stamp_synthetic(draw()) if spec and spec.synthetic else draw()
     for writer in get_writers(trainer):
         writer.add_image(tag, np.asarray(image), trainer.global_step, dataformats="HWC")
     for logger in get_media_loggers(trainer):
