@@ -167,6 +167,8 @@ def test_no_room_is_a_lumber_room():
 @pytest.mark.parametrize("kind", ["data", "model"])
 def test_the_folder_is_the_registry(kind):
     for file in (REPOSITORY / "conf" / kind).glob("*.yaml"):
+        if file.stem == "custom":  # a class of the user
+            continue
         node = yaml.safe_load(file.read_text())
         target = (node.get("net") or node)["_target_"]
         assert target.rpartition(".")[0] == f"trainer.{kind}.{file.stem}", file

@@ -43,7 +43,7 @@ class Halving(Callback):
                 weight.mul_(0.5)
 '''
 TINY = ("data=digits", "model=linear", "optimizer.lr=0.01", "logger=none", "hydra.run.dir=run")
-EMA = ("+callbacks.average._target_=pytorch_lightning.callbacks.EMAWeightAveraging", "+callbacks.average.decay=0.9")
+EMA = ("callbacks=[default,ema]", "callbacks.ema.decay=0.9")
 RECORDER = "+callbacks.recorder._target_=user_callbacks.Recorder"
 
 
@@ -69,7 +69,7 @@ def read_metrics(run):
     [
         EMA,
         (*EMA, "~callbacks.fast_loop"),
-        (*EMA, "+callbacks.average.update_starting_at_epoch=0"),
+        (*EMA, "+callbacks.ema.update_starting_at_epoch=0"),
         ("+callbacks.average._target_=pytorch_lightning.callbacks.WeightAveraging",),
         ("+callbacks.average._target_=user_callbacks.AtEpochs",),
         ("+callbacks.average._target_=user_callbacks.Halving",),

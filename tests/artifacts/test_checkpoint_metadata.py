@@ -10,14 +10,22 @@ from threading import current_thread, main_thread
 
 import pytest
 import torch
+from omegaconf import DictConfig, OmegaConf
 
 import trainer
+from trainer.artifacts.checkpoint_metadata import drop_hyperparameters
 from trainer.core.errors import UserError
 from trainer.data.base import TensorData
 from trainer.data.digits import Digits
 from trainer.inference.load_checkpoint import load_checkpoint, read_checkpoint
 
 QUICK = ["trainer.max_epochs=1", "test=false", "callbacks=[checkpoint]", "logger=none", "hydra.run.dir=run"]
+
+
+def test_hyperparameters_of_omegaconf_become_plain():
+    content = {"hyper_parameters": OmegaConf.create({"a": {"b": [1, "${a.c}"], "c": 2}}), "hparams_type": DictConfig}
+    drop_hyperparameters(content)
+    assert content == {"hyper_parameters": {"a": {"b": [1, 2], "c": 2}}}
 
 
 @pytest.fixture

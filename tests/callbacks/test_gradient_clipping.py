@@ -21,7 +21,9 @@ PLAIN = SimpleNamespace(precision_plugin=None)  # a trainer without a gradient s
 
 
 class Log:
-    """Fake task that stores logged values."""
+    """Fake task with one optimizer that stores logged values."""
+
+    trainer = SimpleNamespace(optimizers=[None])
 
     def __init__(self):
         self.logged = {}

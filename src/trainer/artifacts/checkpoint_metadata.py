@@ -5,8 +5,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
+from omegaconf import OmegaConf
 from pytorch_lightning import LightningModule, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
+from pytorch_lightning.callbacks import (
+    BatchSizeFinder,
+    LearningRateFinder,
+    ModelCheckpoint,
+    ModelPruning,
+    WeightAveraging,
+)
+from torch import Tensor
 
 from trainer.artifacts.change_detection import warn_if_code_changed
 from trainer.artifacts.checkpoint_io import install_checkpoint_io
@@ -18,6 +26,13 @@ from trainer.data.preprocessing.base import Preprocessing
 
 log = logging.getLogger(__name__)
 
+# callbacks of Lightning that a resumed run does not continue exactly, and the reasons
+INEXACT_CALLBACKS: dict[type, str] = {
+    ModelPruning: "checkpoints contain no masks, so pruned weights are trained until the next pruning",
+    LearningRateFinder: "it searches again, from the trained weights",
+    BatchSizeFinder: "it searches again, from the trained weights",
+}
+PLAIN_TYPES = (int, float, complex, str, bytes, bool, type(None), Tensor)
 # packages whose version can change the predictions of a checkpoint
 RECORDED_PACKAGES = (
     "torch",
@@ -60,6 +75,8 @@ class CheckpointMetadata(Callback):
         install_checkpoint_io(trainer)
         if trainer.is_global_zero:
             self.directory.record_code()
+            if self.directory.is_resumed and stage == "fit":
+                warn_if_inexact(trainer)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if trainer.is_global_zero:
@@ -114,6 +131,7 @@ class CheckpointMetadata(Callback):
             self._provenance = {**summarize_provenance(self.directory), "data_sha256": checksum}
             if trainer.is_global_zero:
                 self.directory.record(data_sha256=checksum)
+        drop_hyperparameters(checkpoint)
         checkpoint |= {
             "config": self.directory.config,
             "spec": asdict(spec) if spec else None,
@@ -121,6 +139,41 @@ class CheckpointMetadata(Callback):
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
             "provenance": self._provenance,
         }
+
+
+def warn_if_inexact(trainer: Trainer) -> None:
+    """Log a warning for each callback after which a resumed run differs from an uninterrupted one."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        for cls, reason in INEXACT_CALLBACKS.items():
+            if isinstance(callback, cls):
+                log.warning(f"warning: {cls.__name__} does not resume exactly: {reason}")
+
+
+def drop_hyperparameters(checkpoint: dict[str, Any]) -> None:
+    """Remove the arguments saved by `save_hyperparameters` that `weights_only` loading does not allow.
+
+    The config builds these objects again.
+    """
+    for prefix in ("", "datamodule_"):
+        checkpoint.pop(f"{prefix}hparams_type", None)  # class of OmegaConf
+        values: Any = checkpoint.get(f"{prefix}hyper_parameters")
+        if values is None:
+            continue
+        if OmegaConf.is_config(values):
+            values = OmegaConf.to_container(values, resolve=True)
+        plain = {name: value for name, value in values.items() if is_plain(value)}
+        checkpoint[f"{prefix}hyper_parameters"] = plain
+        if dropped := values.keys() - plain.keys():
+            log.debug("checkpoint: without the %shyperparameters %s", prefix, ", ".join(sorted(dropped)))
+
+
+def is_plain(value: Any) -> bool:
+    """Return True for numbers, strings, tensors, and lists, tuples and dicts of them."""
+    if type(value) in (list, tuple):
+        return all(map(is_plain, value))
+    if type(value) is dict:
+        return all(map(is_plain, [*value, *value.values()]))
+    return type(value) in PLAIN_TYPES
 
 
 def summarize_provenance(directory: RunDirectory) -> dict[str, Any]:

@@ -13,11 +13,13 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from trainer.artifacts.logger_lifecycle import log_config
+from trainer.artifacts.hparams import collect_swept_values
+from trainer.artifacts.logger_lifecycle import log_best_metrics, log_config
 from trainer.artifacts.run_directory import RunDirectory
-from trainer.artifacts.run_record import format_measurement_times
+from trainer.artifacts.run_record import RunRecord, format_measurement_times
 from trainer.artifacts.tensorboard_summary import write_summary
 from trainer.core.errors import display_path
+from trainer.core.metric_name import group_by_class, group_by_stage, list_columns
 from trainer.core.spec import find_spec
 
 log = logging.getLogger(__name__)
@@ -26,7 +28,7 @@ log = logging.getLogger(__name__)
 @rank_zero_only
 def log_run_start(data: Any, task: LightningModule, trainer: Trainer, directory: RunDirectory) -> None:
     """Print data, model and run directory before a training, and log the config with all loggers."""
-    log_config(trainer, directory.config)
+    log_config(trainer, directory.config, collect_swept_values(RunRecord(directory.path)))
     net = getattr(task, "net", None)
     net = net if isinstance(net, nn.Module) else task
     parameters = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
@@ -66,18 +68,15 @@ def print_results(result: dict[str, Any], directory: Path) -> None:
 
 
 def build_tables(metrics: dict[str, float]) -> list[Table]:
-    """Return a table of `stage/metric` with a column per stage, and one of `test/metric/class`, a column per metric."""
-    overall = {tuple(name.split("/")): value for name, value in metrics.items() if name.count("/") == 1}
-    by_class = {tuple(name.split("/", 2)[1:]): value for name, value in metrics.items() if name.count("/") == 2}
-    stages = [stage for stage in ("train", "val", "test") if any(key[0] == stage for key in overall)]
-    stage_table = Table("metric", *stages)
-    for name in dict.fromkeys(key[1] for key in overall if key[0] in stages):
-        stage_table.add_row(name, *(_format_number(overall.get((stage, name))) for stage in stages))
-    class_metrics = dict.fromkeys(key[0] for key in by_class)
-    class_table = Table("class", *class_metrics)
-    for name in dict.fromkeys(key[1] for key in by_class):
-        class_table.add_row(name, *(_format_number(by_class.get((metric, name))) for metric in class_metrics))
-    return [table for table in (stage_table, class_table) if table.rows]
+    """Return a table of all metrics with a column per stage, and one of single classes with a column per metric."""
+    tables = []
+    for header, rows in (("metric", group_by_stage(metrics)), ("class", group_by_class(metrics))):
+        columns = list_columns(rows)
+        table = Table(header, *columns)
+        for name, row in rows.items():
+            table.add_row(name, *(_format_number(row.get(column)) for column in columns))
+        tables.append(table)
+    return [table for table in tables if table.rows]
 
 
 def _format_number(value: float | None) -> str:
@@ -86,7 +85,8 @@ def _format_number(value: float | None) -> str:
 
 @rank_zero_only
 def log_hyperparameters(trainer: Trainer, directory: Path, metrics: dict[str, float]) -> None:
-    """Write hyperparameters with final metrics, charts and the config to the TensorBoard events of a run."""
+    """Log the best metrics; write hyperparameters, charts and the config to the TensorBoard events of a run."""
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             write_summary(logger, directory, metrics, trainer.global_step)
+    log_best_metrics(trainer, metrics)

@@ -36,6 +36,11 @@ def affects_training(target: str) -> bool:
     return declared if declared is not None else _read_source_declaration(module, name, MAX_LOOKUP_DEPTH) is not False
 
 
+def is_display(callback: Any) -> bool:
+    """Return whether the class of a callback declares that it cannot change the metrics of a run."""
+    return _read_class_declaration(type(callback)) is False
+
+
 def _read_class_declaration(cls: Any) -> bool | None:
     """Return the declaration of an imported class, or None if it has none."""
     for base in getattr(cls, "__mro__", ()):

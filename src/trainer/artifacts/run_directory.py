@@ -84,6 +84,7 @@ class RunDirectory:
                 result |= {"state": "pruned", **error.result}
                 raise
             except BaseException as error:
+                result |= getattr(error, "result", {})  # of a training whose test failed
                 if isinstance(error, KeyboardInterrupt | SystemExit):  # Lightning converts Ctrl-C to an exit
                     result["state"] = "interrupted"
                 user_error = to_user_error(error, self.config) if isinstance(error, Exception) else None
@@ -234,7 +235,7 @@ class RunDirectory:
             atomic_write_text(self.path / "result.json", json.dumps(content, indent=2) + "\n")
         except OSError as error:  # must not replace the exception in progress
             log.error(f"cannot write result.json: {error.strerror}")
-        if result["state"] in ("failed", "interrupted") and (self.path / "checkpoints/last.ckpt").is_file():
+        if result["state"] not in ("finished", "pruned") and (self.path / "checkpoints/last.ckpt").is_file():
             log.info(f"to resume: trainer resume {self.path}")
 
 

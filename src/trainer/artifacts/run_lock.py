@@ -33,7 +33,7 @@ def run_lock(run: Path) -> Iterator[None]:
 
 
 def run_state(run: Path) -> str:
-    """Return the state of a run: `finished`, `failed`, `pruned` or `interrupted` from `result.json`.
+    """Return the state of a run from `result.json`: `finished`, `failed`, `test_failed`, `pruned` or `interrupted`.
 
     Without this file the state is `running` or `killed`.
     """

@@ -13,6 +13,7 @@ import yaml
 from trainer.artifacts.run_lock import run_state
 from trainer.core.errors import UserError
 from trainer.core.mappings import flatten
+from trainer.core.metric_name import MetricName
 
 START_ONLY_PREFIXES = ("resume=", "accept_changes=")  # overrides that affect a start and not the run
 PATH_KEYS = {"dir", "dirpath", "save_dir", "outputs"}  # keys with different paths in each run
@@ -56,7 +57,7 @@ class RunRecord:
 
     @property
     def state(self) -> str:
-        """Return `finished`, `failed`, `pruned` or `interrupted`; without a result `running` or `killed`."""
+        """Return `finished`, `failed`, `test_failed`, `pruned` or `interrupted`; or else `running` or `killed`."""
         return str(self.result.get("state") or run_state(self.path))
 
     @property
@@ -157,7 +158,7 @@ def format_measurement_times(metrics: Mapping[str, Any], checkpoint: str | None)
     has_best = any(name.endswith("_best") for name in metrics)
     tested = "last weights" if checkpoint is None else "best checkpoint" if has_best else Path(checkpoint).name
     times = {"train": "last step", "val": "last epoch", "test": tested}
-    stages = {name.partition("/")[0] for name in metrics}
+    stages = {MetricName.parse(name).stage for name in metrics}
     return "; ".join(f"{stage}: {time}" for stage, time in times.items() if stage in stages)
 
 

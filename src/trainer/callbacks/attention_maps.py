@@ -20,7 +20,7 @@ from trainer.callbacks.plots.media import log_image
 from trainer.callbacks.prediction_images import GREEN, RED
 from trainer.core.callback import Callback
 from trainer.core.spec import PADDING_INDEX, Batch, DataSpec
-from trainer.task.objective import Objective
+from trainer.task.objective import Objective, find_objective
 
 TEXT_WIDTH_PIXELS = 900
 
@@ -98,12 +98,11 @@ class AttentionMaps(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         count = self._example_counts[batch_idx]
-        if not count or outputs is None or not trainer.is_global_zero:
+        objective = find_objective(pl_module, outputs, batch)
+        if not (count and objective and trainer.is_global_zero):
             return
         net = pl_module.net
-        objective = pl_module.objective
         assert isinstance(net, SupportsAttentionMaps)
-        assert isinstance(objective, Objective)
         inputs, targets = (tensor[:count] for tensor in batch)
         maps = net.attention_maps(inputs).transpose(0, 1)  # (count, layers, heads, queries, keys)
         columns = (inputs, maps, objective.predictions(outputs[:count]), targets)

@@ -15,8 +15,8 @@ from trainer.callbacks.plots.line_chart import BLACK, COLORS, GRAY, SILVER, WHIT
 from trainer.callbacks.plots.media import get_writers, log_image, log_table
 from trainer.core.callback import Callback
 from trainer.core.formatting import format_number
-from trainer.core.spec import Batch, DataSpec
-from trainer.task.objective import Objective
+from trainer.core.spec import Batch, DataSpec, find_spec
+from trainer.task.objective import Objective, find_objective
 
 BLUE = (31, 90, 160)
 CELL_PIXELS = 46  # side of a cell of the confusion matrix
@@ -44,7 +44,8 @@ class ClassificationReport(Callback):
 
     def logged_metrics(self, data: Any) -> list[str]:
         """Return the names of all metrics that are logged with these data; other callbacks may monitor them."""
-        names = self._class_names(data.spec)
+        spec = find_spec(data)
+        names = self._class_names(spec) if spec else ()
         return [f"test/{metric}/{name}" for metric in ("accuracy", "precision", "f1") for name in names]
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -53,12 +54,12 @@ class ClassificationReport(Callback):
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any
     ) -> None:
-        if self._get_objective(pl_module):
+        if self._get_objective(pl_module) and find_objective(pl_module, outputs, batch):
             self._batches.append((outputs, batch[1]))
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         objective = self._get_objective(pl_module)
-        if not objective:
+        if not objective or (not self._batches and trainer.world_size == 1):
             return
         names = objective.spec.class_names
         confusion_matrix = MulticlassConfusionMatrix(len(names), validate_args=False).to(pl_module.device)

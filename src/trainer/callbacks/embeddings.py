@@ -14,7 +14,7 @@ from trainer.callbacks.plots.media import get_writers
 from trainer.callbacks.plots.projector import Points, write_projector
 from trainer.core.callback import Callback
 from trainer.core.spec import PADDING_INDEX, Batch, DataSpec
-from trainer.task.objective import Objective
+from trainer.task.objective import Objective, find_objective
 
 MAX_LABEL_CHARS = 60
 
@@ -55,10 +55,9 @@ class Embeddings(Callback):
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any
     ) -> None:
-        if not self._hook_handle:
+        objective = find_objective(pl_module, outputs, batch)
+        if not (self._hook_handle and objective):
             return
-        objective = pl_module.objective
-        assert isinstance(objective, Objective)
         inputs, targets = batch
         tensors = (inputs, objective.predictions(outputs), targets)
         self._collected.append(tuple(tensor.detach().cpu() for tensor in tensors))  # type: ignore[arg-type]
@@ -70,10 +69,10 @@ class Embeddings(Callback):
         clouds: list[Points] = []
         objective = getattr(pl_module, "objective", None)
         vocabulary = get_vocabulary(trainer)
-        if self._features and isinstance(objective, Objective) and self._features[0].dim() == 2:
+        if self._collected and isinstance(objective, Objective) and self._features[0].dim() == 2:
             points = make_example_points(torch.cat(self._features), self._collected, objective.spec, vocabulary)
             clouds.append(points.first(self.examples))
-        embedding = getattr(pl_module.net, "embedding", None)
+        embedding = getattr(getattr(pl_module, "net", None), "embedding", None)
         if vocabulary and isinstance(embedding, nn.Embedding):
             rows = slice(PADDING_INDEX + 1, min(self.words, len(vocabulary)))
             vectors = embedding.weight.detach().float().cpu()[rows]

@@ -17,6 +17,7 @@ from trainer.training.loop.safe_points import SafePointLoop, SafePoints
 log = logging.getLogger(__name__)
 
 MAX_LISTED_EXAMPLES = 8
+EVALUATION_PREFIXES = ("val", "test")  # of metrics that are not of the training
 MAX_SKIP_WARNINGS = 10  # skipped steps that are reported individually
 
 
@@ -184,13 +185,13 @@ def sum_tensors(tensors: Iterable[Tensor]) -> Tensor:
 
 
 def extract_loss(outputs: Any, trainer: Trainer) -> Tensor:
-    """Return the loss of the last batch; for a task with several optimizers, the sum of the losses that it logged."""
+    """Return the loss of the last batch, or else the sum of the training losses that a task has logged."""
     if isinstance(outputs, Tensor):
         return outputs
     if outputs and "loss" in outputs:
         return outputs["loss"]
-    metrics = trainer._logger_connector._callback_metrics.items()
-    logged = [value for name, value in metrics if name.startswith("train/") and name.endswith("loss")]
+    metrics = trainer.callback_metrics.items()
+    logged = [value for name, value in metrics if "loss" in name and not name.startswith(EVALUATION_PREFIXES)]
     return torch.stack(logged).sum() if logged else torch.zeros(())
 
 

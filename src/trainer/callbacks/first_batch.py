@@ -14,8 +14,8 @@ from trainer.callbacks.plots.formatting import format_input, format_target, get_
 from trainer.callbacks.plots.line_chart import BLACK, COLORS, Line, draw_chart
 from trainer.callbacks.plots.media import get_writers, log_image, log_table
 from trainer.callbacks.prediction_images import make_image_grid
-from trainer.core.callback import Callback
-from trainer.core.spec import Batch, DataSpec
+from trainer.core.callback import Callback, unchanged_state
+from trainer.core.spec import Batch, DataSpec, find_spec, is_pair
 from trainer.task.adversarial import AdversarialNetworks
 
 MAX_CURVES = 6  # sequences in a chart
@@ -55,8 +55,8 @@ class FirstBatch(Callback):
         if not self._is_pending:
             return
         self._is_pending = False
-        spec = getattr(getattr(trainer, "datamodule", None), "spec", None)
-        if not isinstance(spec, DataSpec):  # data loaders without a data module
+        spec = find_spec(getattr(trainer, "datamodule", None))
+        if spec is None or not is_pair(batch):
             return
         inputs, targets = (part[: self.examples].detach().cpu() for part in batch)
         if spec.kind in ("image", "sequence"):
@@ -78,21 +78,18 @@ class FirstBatch(Callback):
 
         from trainer.callbacks.plots.model_graph import build_graph
 
-        modes = {module: module.training for module in net.modules()}
         inputs, targets = (part[:2] for part in batch)
-        try:
-            net.eval()
-            if isinstance(net, AdversarialNetworks):
-                noise = torch.zeros(len(inputs), net.latent, device=inputs.device)
-                graph = build_graph(net, lambda: net.discriminate(net.generate(noise, targets), targets), noise)
-            else:
-                graph = build_graph(net, lambda: net.forward(inputs), inputs)
-        except Exception:  # a network may fail in any way outside of its task; the graph is optional
-            log.debug("no graph of the network", exc_info=True)
-            return
-        finally:
-            for module, mode in modes.items():
-                module.training = mode
+        with unchanged_state(net):
+            try:
+                net.eval()
+                if isinstance(net, AdversarialNetworks):
+                    noise = torch.zeros(len(inputs), net.latent, device=inputs.device)
+                    graph = build_graph(net, lambda: net.discriminate(net.generate(noise, targets), targets), noise)
+                else:
+                    graph = build_graph(net, lambda: net.forward(inputs), inputs)
+            except Exception:  # a network may fail in any way outside of its task; the graph is optional
+                log.debug("no graph of the network", exc_info=True)
+                return
         for writer in get_writers(trainer):
             writer._get_file_writer().add_event(Event(graph_def=graph.SerializeToString()))
 

@@ -5,14 +5,15 @@ from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from trainer.core.callback import Callback
-from trainer.training.loop.step_logging import is_logging_step, log_by_network
+from trainer.training.loop.optimizer_names import log_by_optimizer
+from trainer.training.loop.step_logging import is_logging_step
 
 
 class GradientNorm(Callback):
     """Log the norm of all gradients, before clipping, for the steps whose loss is logged, in the same row.
 
-    The metric is `grad_norm`; for a task with several optimizers the name of the network is added:
-    `grad_norm_generator`.
+    The metric is `grad_norm`; for a task with several optimizers the name of the network or of the optimizer is added:
+    `grad_norm_generator`, or `grad_norm_Adam` and `grad_norm_Adam-1`.
     """
 
     affects_training = False
@@ -23,4 +24,4 @@ class GradientNorm(Callback):
             return
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
-        log_by_network(pl_module, "grad_norm", optimizer, get_total_norm(gradients))
+        log_by_optimizer(pl_module, "grad_norm", optimizer, get_total_norm(gradients))

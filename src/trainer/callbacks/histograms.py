@@ -39,6 +39,7 @@ class Histograms(Callback):
         self.gradients = gradients
         self.activations = activations
         self._handles: list[RemovableHandle] = []
+        self._activations: list[tuple[str, Tensor]] = []
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         if self.gradients and trainer.is_last_batch and self._is_due(trainer):
@@ -58,21 +59,23 @@ class Histograms(Callback):
             return
         for name, module in get_network(pl_module).named_modules():
             if not [*module.children()]:
-                self._handles.append(module.register_forward_hook(self._make_hook(name, trainer)))
+                self._handles.append(module.register_forward_hook(self._make_hook(name)))
 
-    def on_validation_batch_end(self, *_: Any, **__: Any) -> None:
+    def on_validation_batch_end(self, trainer: Trainer, *_: Any, **__: Any) -> None:
         self._remove_hooks()
+        activations, self._activations = self._activations, []
+        self._log_histograms("activations", activations, trainer)
 
     def on_exception(self, *_: Any) -> None:
         self._remove_hooks()
 
-    def _make_hook(self, name: str, trainer: Trainer) -> Any:
-        def log_outputs(module: nn.Module, args: Any, outputs: Any) -> None:
-            values = outputs[0] if isinstance(outputs, tuple) else outputs
-            if isinstance(values, Tensor):
-                self._log_histograms("activations", [(name or "net", values)], trainer)
+    def _make_hook(self, name: str) -> Any:
+        def collect_outputs(module: nn.Module, args: Any, outputs: Any) -> None:
+            values = outputs[0] if isinstance(outputs, tuple) and outputs else outputs
+            if isinstance(values, Tensor) and values.layout is torch.strided and not values.is_nested:
+                self._activations.append((name or "net", sample_values(values)))
 
-        return log_outputs
+        return collect_outputs
 
     def _is_due(self, trainer: Trainer) -> bool:
         epoch = trainer.current_epoch + 1
@@ -83,11 +86,16 @@ class Histograms(Callback):
             for name, tensor in tensors:
                 if tensor is None:
                     continue
-                values = tensor.detach().float().flatten()
-                values = values[:: max(1, len(values) // MAX_HISTOGRAM_VALUES)].cpu()
+                values = sample_values(tensor).float().cpu()
                 if len(values) and torch.isfinite(values).all():
                     writer.add_histogram(f"{kind}/{name}", values, trainer.global_step)
 
     def _remove_hooks(self) -> None:
         while self._handles:
             self._handles.pop().remove()
+
+
+def sample_values(tensor: Tensor) -> Tensor:
+    """Return a copy of at most about `MAX_HISTOGRAM_VALUES` values of a tensor (values,)."""
+    values = tensor.detach().flatten()
+    return values[:: max(1, len(values) // MAX_HISTOGRAM_VALUES)].clone()

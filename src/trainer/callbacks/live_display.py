@@ -11,6 +11,7 @@ from rich.table import Table
 
 from trainer.core.formatting import SPARKLINE_CHARS, format_number, format_sparkline, mean
 from trainer.core.metric_direction import infer_direction
+from trainer.core.metric_name import MetricName
 
 REFRESHES_PER_SECOND = 4
 MAX_TABLE_ROWS = 8
@@ -28,7 +29,7 @@ class MetricCurve:
         self.last = float("nan")
         self.best: float | None = None
         # training values are of single batches, so their best is not meaningful
-        self._direction = None if name.startswith("train/") else infer_direction(name)
+        self._direction = None if MetricName.parse(name).stage == "train" else infer_direction(name)
         self.points: list[float] = []
         self._values_per_point = 1
         self._buffer: list[float] = []

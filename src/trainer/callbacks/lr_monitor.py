@@ -5,14 +5,16 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 
 from trainer.core.callback import Callback
+from trainer.training.loop.optimizer_names import add_number
 from trainer.training.loop.step_logging import is_logging_step
 
 
 class LRMonitor(Callback):
     """Log the rate of each optimizer for the steps whose loss is logged, in the same row.
 
-    The metric has the name of the schedule, usually `lr`; if an optimizer has several parameter groups, one for each:
-    `lr/pg1`, `lr/pg2`. (Lightning's `LearningRateMonitor` uses the same names, but writes separate rows.)
+    The metric has the name of the schedule, usually `lr`, or else of the optimizer: `lr-Adam`, and `lr-Adam-1` for a
+    second one. If an optimizer has several parameter groups, there is one metric for each: `lr/pg1`, `lr/pg2`.
+    (Lightning's `LearningRateMonitor` uses the same names, but writes separate rows.)
     """
 
     affects_training = False
@@ -21,9 +23,12 @@ class LRMonitor(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         if not (trainer.loggers and is_logging_step(trainer)):
             return
-        names = {config.scheduler.optimizer: config.name for config in trainer.lr_scheduler_configs}
-        for optimizer in trainer.optimizers:
-            name = names.get(optimizer) or f"lr-{type(optimizer).__name__}"
+        schedules = {
+            getattr(config.scheduler, "optimizer", None): config.name for config in trainer.lr_scheduler_configs
+        }
+        names = [schedules.get(optimizer) or f"lr-{type(optimizer).__name__}" for optimizer in trainer.optimizers]
+        for index, optimizer in enumerate(trainer.optimizers):
+            name = add_number(names[index], names[:index].count(names[index]))
             groups = optimizer.param_groups
             for number, group in enumerate(groups, start=1):
                 pl_module.log(f"{name}/pg{number}" if len(groups) > 1 else name, float(group["lr"]))

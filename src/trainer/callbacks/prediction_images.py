@@ -16,7 +16,7 @@ from trainer.callbacks.plots.line_chart import Color
 from trainer.callbacks.plots.media import log_image
 from trainer.core.callback import Callback
 from trainer.core.spec import Batch
-from trainer.task.objective import Objective
+from trainer.task.objective import Objective, find_objective
 
 GREEN = (0, 130, 0)
 RED = (200, 0, 0)
@@ -87,11 +87,10 @@ class PredictionImages(Callback):
         self._draw("test", trainer, pl_module)
 
     def _collect(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch) -> None:
-        if outputs is None:  # a task without predictions
+        objective = find_objective(pl_module, outputs, batch)
+        if objective is None or not trainer.is_global_zero:
             return
-        objective = pl_module.objective
-        assert isinstance(objective, Objective)
-        if objective.spec.kind != "image" or objective.spec.target != "classification" or not trainer.is_global_zero:
+        if objective.spec.kind != "image" or objective.spec.target != "classification":
             return
         self._buffer.append((batch[0], outputs, batch[1]))
         if len(self._buffer) * batch[0].numel() >= MAX_BUFFERED_VALUES:

@@ -12,7 +12,7 @@ from trainer.callbacks.plots.line_chart import BLACK, ORANGE, SILVER, WHITE, Lin
 from trainer.callbacks.plots.media import log_image
 from trainer.core.callback import Callback
 from trainer.core.spec import Batch
-from trainer.task.objective import Objective
+from trainer.task.objective import find_objective
 
 CHART_WIDTH_PIXELS = 960
 CHART_HEIGHT_PIXELS = 320  # of each of the two charts
@@ -65,12 +65,12 @@ class PriceForecast(Callback):
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any
     ) -> None:
-        self._collect(trainer, pl_module, outputs)
+        self._collect(pl_module, outputs, batch)
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any
     ) -> None:
-        self._collect(trainer, pl_module, outputs)
+        self._collect(pl_module, outputs, batch)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._log_errors("val", trainer, pl_module)
@@ -80,10 +80,9 @@ class PriceForecast(Callback):
         if forecast:
             log_image(partial(draw_forecast, forecast, self.last_days), "test/price_forecast", trainer)
 
-    def _collect(self, trainer: Trainer, pl_module: LightningModule, outputs: Any) -> None:
-        if outputs is not None and self._has_prices:
-            objective = pl_module.objective
-            assert isinstance(objective, Objective)
+    def _collect(self, pl_module: LightningModule, outputs: Any, batch: Batch) -> None:
+        objective = find_objective(pl_module, outputs, batch)
+        if objective and self._has_prices:
             self._predictions.append(objective.predictions(outputs).detach())
 
     def _log_errors(self, stage: str, trainer: Trainer, pl_module: LightningModule) -> Forecast | None:

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from trainer.callbacks.live_display import LiveDisplay
 from trainer.core.formatting import format_number
+from trainer.core.metric_name import MetricName
 
+EVALUATIONS = ("val", "test")
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_UPDATES = 0.25  # of the live display: collecting the metrics costs more than a tiny step
 
@@ -94,7 +96,7 @@ class Progress(ProgressBar):
         self._next_update_at = time.monotonic() + SECONDS_BETWEEN_UPDATES
         display.update_progress(_format_epoch(trainer, epoch), trainer.global_step)
         metrics = self._metrics(trainer, pl_module)
-        display.update((name, value) for name, value in metrics if name.startswith("train/") == of_training)
+        display.update(item for item in metrics if (MetricName.parse(item[0]).stage in EVALUATIONS) != of_training)
 
     def _metrics(self, trainer: Trainer, pl_module: LightningModule) -> Iterator[tuple[str, float]]:
         for name, value in self.get_metrics(trainer, pl_module).items():

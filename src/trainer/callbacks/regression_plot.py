@@ -11,7 +11,7 @@ from trainer.callbacks.plots.line_chart import BLACK, ORANGE, SILVER, Line, draw
 from trainer.callbacks.plots.media import log_image
 from trainer.core.callback import Callback
 from trainer.core.spec import Batch
-from trainer.task.objective import Objective
+from trainer.task.objective import find_objective
 
 PLOT_SIZE_PIXELS = (640, 420)
 
@@ -35,8 +35,8 @@ class RegressionPlot(Callback):
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any
     ) -> None:
-        objective = getattr(pl_module, "objective", None)  # a task may have none
-        if not isinstance(objective, Objective) or objective.spec.target != "regression" or not trainer.is_global_zero:
+        objective = find_objective(pl_module, outputs, batch)
+        if objective is None or objective.spec.target != "regression" or not trainer.is_global_zero:
             return
         if sum(len(targets) for *_, targets in self._collected) < self.examples:
             inputs, targets = batch

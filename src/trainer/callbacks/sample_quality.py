@@ -46,8 +46,9 @@ class SampleQuality(Callback):
         return [f"test/{name}" for name in METRICS]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if self._classifier is None and isinstance(pl_module.net, SupportsSampling):  # fail before the training
-            self._classifier = load_classifier(pl_module.net.spec, self.classifier)
+        net = getattr(pl_module, "net", None)
+        if self._classifier is None and isinstance(net, SupportsSampling):  # fail before the training
+            self._classifier = load_classifier(net.spec, self.classifier)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._classifier is None:

@@ -54,7 +54,10 @@ class Unfreezing(Callback):
         net = get_network(pl_module)
         self.check(net)
         if self.lr_factor != 1:
-            factory: Callable[..., Optimizer] = pl_module.make_optimizer  # type: ignore[assignment]
+            factory: Callable[..., Optimizer] | None = getattr(pl_module, "make_optimizer", None)
+            if factory is None:
+                name = type(pl_module).__name__
+                raise UserError(f"{CONFIG_KEY}.lr_factor: {name} configures its own optimizer; expected 1.0")
             pl_module.make_optimizer = self._with_reduced_lr(factory, net)  # type: ignore[assignment]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -12,7 +12,7 @@ from trainer.callbacks.prediction_images import get_target_scores
 from trainer.core.callback import Callback
 from trainer.core.formatting import format_number
 from trainer.core.spec import Batch
-from trainer.task.objective import Objective
+from trainer.task.objective import Objective, find_objective
 
 
 class WorstPredictions(Callback):
@@ -34,8 +34,8 @@ class WorstPredictions(Callback):
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any
     ) -> None:
-        objective = getattr(pl_module, "objective", None)  # a task may have none
-        if not isinstance(objective, Objective) or objective.spec.kind == "image" or not can_log_media(trainer):
+        objective = find_objective(pl_module, outputs, batch)
+        if objective is None or objective.spec.kind == "image" or not can_log_media(trainer):
             return
         inputs, targets = batch
         predictions = objective.predictions(outputs)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 DISK_WRITE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 OUT_OF_MEMORY_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory")  # of CUDA and of the CPU
@@ -38,6 +38,16 @@ class Pruned(SystemExit):
 
     def __str__(self) -> str:
         return "pruned: other trials were better at this epoch"
+
+
+@contextmanager
+def attach_result(result: Mapping[str, Any]) -> Iterator[None]:
+    """Attach values for `result.json` to an exception that is raised in the block."""
+    try:
+        yield
+    except BaseException as error:
+        vars(error)["result"] = dict(result)
+        raise
 
 
 @contextmanager
@@ -90,7 +100,7 @@ def to_user_error(error: Exception, config: Mapping[str, Any]) -> UserError | No
         error: Error raised in a run.
         config: Config of the run; may be empty.
     """
-    if isinstance(error, OSError) and error.errno in DISK_WRITE_ERRNOS:
+    if is_disk_full(error):
         file = f" '{error.filename}'" if error.filename else ""
         return UserError(f"cannot write{file}: {error.strerror}\n  free disk space, then: trainer resume RUN")
     text = str(error)
@@ -102,9 +112,7 @@ def to_user_error(error: Exception, config: Mapping[str, Any]) -> UserError | No
         return UserError(
             f"data.workers: {first_line(error)}\n  fewer workers need less memory; data.workers=0 uses none"
         )
-    if isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(message in text for message in OUT_OF_MEMORY_MESSAGES)
-    ):
+    if is_out_of_memory(error):
         batch_size = config.get("data", {}).get("batch_size", 0)
         hint = "use a smaller network or trainer.precision=bf16-mixed"
         if batch_size > 1:
@@ -114,6 +122,18 @@ def to_user_error(error: Exception, config: Mapping[str, Any]) -> UserError | No
         message = first_line(error)[:MAX_MESSAGE_CHARACTERS]
         return UserError(f"out of memory with data.batch_size={batch_size}: {message}\n  {hint}")
     return None
+
+
+def is_disk_full(error: Exception) -> TypeGuard[OSError]:
+    """Return True if a file could not be written for lack of space or permission."""
+    return isinstance(error, OSError) and error.errno in DISK_WRITE_ERRNOS
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return True if the memory of the machine or of a GPU is exhausted."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(message in str(error) for message in OUT_OF_MEMORY_MESSAGES)
+    )
 
 
 def did_you_mean(name: str, names: Sequence[str]) -> str:

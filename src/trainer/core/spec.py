@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
 from annotated_types import Ge, Gt, Lt, Predicate
 from torch import Tensor
@@ -79,3 +79,8 @@ def find_spec(data: Any) -> DataSpec | None:
     """Return the spec of a data module, or None if it has none."""
     spec = getattr(data, "spec", None)
     return spec if isinstance(spec, DataSpec) else None
+
+
+def is_pair(batch: Any) -> TypeGuard[Batch]:
+    """Return True if a batch contains inputs and targets, and nothing else."""
+    return isinstance(batch, tuple | list) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch)

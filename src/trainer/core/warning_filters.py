@@ -20,6 +20,8 @@ IGNORED_WARNINGS = {
     r"The `srun` command is available on your system but is not used.*": UserWarning,
     # the averaged weights are tested; the state that is not restored matters only in a training
     r"You're using the WeightAveraging callback, but loading a checkpoint outside the 'fit' stage.*": UserWarning,
+    # checkpoints contain only plain hyperparameters
+    r"Attribute '.*' is an instance of `nn.Module` and is already saved during checkpointing.*": UserWarning,
     # only trainer=cpu leaves a GPU unused
     r"GPU available but not used.*": UserWarning,
     # frozen parts of a network are in evaluation mode on purpose

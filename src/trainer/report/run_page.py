@@ -8,13 +8,13 @@ from typing import Any
 from trainer.artifacts.hparams import collect_hparams
 from trainer.artifacts.run_record import RunRecord, format_measurement_times, locate_code_files
 from trainer.core.formatting import format_number
+from trainer.core.metric_name import STAGES, MetricName, group_by_class, group_by_stage, list_columns
 from trainer.report.document import Block, Code, DescriptionList, Page, Section, Table
 from trainer.report.svg_charts import Line, draw_chart
 from trainer.report.tensorboard_images import read_images
 
 MAX_TEXT_CHARACTERS = 200_000  # of a file; the rest is left out
 CONFIG_COMMAND_PREFIXES = ("--config-path", "test ")  # commands that read a recorded config instead of overrides
-STAGES = ("train", "val", "test")
 
 
 def build_run_page(record: RunRecord) -> Page:
@@ -107,31 +107,23 @@ def build_curves(record: RunRecord) -> list[Block]:
     """Return a chart of each metric over the steps, with all stages; metrics of single classes are left out."""
     grouped: dict[str, list[Line]] = {}
     for name, points in record.read_metric_series().items():
-        stage, _, metric = name.partition("/")
-        if "/" in metric:  # of one class
+        stage, metric, label = MetricName.parse(name)
+        if label:
             continue
-        color = STAGES.index(stage) if stage in STAGES else 0
-        grouped.setdefault(metric or stage, []).append(Line(stage if metric else name, points, color))
+        color = STAGES.index(stage) if stage else 0
+        grouped.setdefault(metric, []).append(Line(stage or name, points, color))
     curves = {metric: lines for metric, lines in grouped.items() if any(len(line.points) > 1 for line in lines)}
     ordered = sorted(curves.items(), key=lambda item: -len(item[1]))  # metrics of several stages first
     return [draw_chart(metric, sorted(lines, key=lambda line: line.color or 0)) for metric, lines in ordered]
 
 
 def _build_result_tables(metrics: dict[str, float], checkpoint: str | None) -> list[Block]:
-    total = {name: value for name, value in metrics.items() if name.count("/") == 1}
-    stages = [stage for stage in STAGES if any(name.startswith(f"{stage}/") for name in total)]
-    names = dict.fromkeys(name.partition("/")[2] for name in total if name.partition("/")[0] in stages)
-    rows = [[name, *(format_number(total.get(f"{stage}/{name}")) for stage in stages)] for name in names]
-    by_class = [name.split("/", 2) for name in metrics if name.count("/") == 2]
-    measures = dict.fromkeys(measure for _, measure, _ in by_class)
-    class_rows = [
-        [label, *(format_number(metrics.get(f"test/{measure}/{label}")) for measure in measures)]
-        for label in dict.fromkeys(label for _, _, label in by_class)
-    ]
-    tables = [
-        Table(["metric", *stages], rows, format_measurement_times(metrics, checkpoint)),
-        Table(["class", *measures], class_rows, "test"),
-    ]
+    captions = {"metric": format_measurement_times(metrics, checkpoint), "class": "test"}
+    tables = []
+    for header, rows in (("metric", group_by_stage(metrics)), ("class", group_by_class(metrics))):
+        columns = list_columns(rows)
+        cells = [[name, *(format_number(row.get(column)) for column in columns)] for name, row in rows.items()]
+        tables.append(Table([header, *columns], cells, captions[header]))
     return [table for table in tables if table.rows]
 
 

@@ -1,13 +1,14 @@
 """Objectives, which map outputs and targets to loss, predictions, scores and metrics."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import MetricCollection
 
 from trainer.core.errors import UserError
-from trainer.core.spec import DataSpec
+from trainer.core.spec import DataSpec, is_pair
 from trainer.core.target_scale import TargetScale
 from trainer.task.losses import (
     LOSS_FUNCTIONS,
@@ -118,6 +119,19 @@ class RegressionObjective(Objective):
 
     def predictions(self, outputs: Tensor) -> Tensor:
         return outputs
+
+
+def find_objective(task: Any, outputs: Any, batch: Any) -> Objective | None:
+    """Return the objective of a task whose step has returned the outputs of a batch of inputs and targets, else None.
+
+    Args:
+        task: Task, which need not have an objective.
+        outputs: Return value of its validation or test step.
+        batch: Argument of the step.
+    """
+    objective = getattr(task, "objective", None)
+    is_supported = isinstance(objective, Objective) and isinstance(outputs, Tensor) and is_pair(batch)
+    return objective if is_supported else None
 
 
 def make_objective(

@@ -6,10 +6,12 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import LightningDataModule, Trainer
-from pytorch_lightning.callbacks import Checkpoint, ProgressBar
+from pytorch_lightning.callbacks import Checkpoint, ProgressBar, SpikeDetection
 from pytorch_lightning.trainer.connectors import accelerator_connector
 
+from trainer.artifacts.display_callbacks import is_display
 from trainer.config.schema import DATASETS_TARGET
+from trainer.core.callback import guard_hooks
 from trainer.core.errors import UserError, attribute_errors_to, unwrap_instantiation_error
 
 
@@ -55,6 +57,17 @@ def build_data(config: DictConfig) -> LightningDataModule:
 def build_all(config: DictConfig, group: str) -> list[Any]:
     """Return the objects of a group with named nodes, e.g. all callbacks."""
     return [build(config, f"{group}.{name}") for name in config[group] or {}]
+
+
+def build_callbacks(config: DictConfig) -> list[Any]:
+    """Return all callbacks; those that only display something cannot stop a run."""
+    callbacks = build_all(config, "callbacks")
+    for name, callback in zip(config.callbacks or {}, callbacks, strict=True):
+        if isinstance(callback, SpikeDetection):
+            vars(callback)["running"] = callback.running_mean  # `load_state_dict` of Lightning 2.6 reads this name
+        if is_display(callback):
+            guard_hooks(callback, name)
+    return callbacks
 
 
 def disable_default_callbacks(config: DictConfig, callbacks: list[Any]) -> dict[str, bool]:

@@ -13,15 +13,17 @@ from trainer.artifacts.data_checksum import describe_data
 from trainer.artifacts.logger_lifecycle import closing_loggers
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.training_outcome import TrainingOutcome, read_training_outcome
+from trainer.core.errors import attach_result
 from trainer.core.signals import interruptible
 from trainer.core.spec import find_spec
 from trainer.core.warning_filters import install_warning_filters
 from trainer.task.gradient_accumulation import install_loss_scaling
-from trainer.training.build import build_all, build_data, build_trainer, disable_default_callbacks
+from trainer.training.build import build_all, build_callbacks, build_data, build_trainer, disable_default_callbacks
 from trainer.training.build_module import build_module, build_parts, resolve_modes
 from trainer.training.distributed.job import process_restored
 from trainer.training.distributed.launch import execute_on_all_ranks, resolve_world
 from trainer.training.preflight.check import validate_config
+from trainer.training.stages import find_test_obstacle
 from trainer.training.thread_count import thread_limit
 
 
@@ -68,7 +70,7 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
         parts["net"].compile()
     config = resolve_modes(config, parts)
     task = build_module(config, parts)
-    callbacks = build_all(config, "callbacks")
+    callbacks = build_callbacks(config)
     trainer = build_trainer(
         config,
         callbacks=[*callbacks, CheckpointMetadata(directory), TrainingOutcome()],
@@ -85,17 +87,16 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
         trainer.fit(task, data, ckpt_path=checkpoint)
         checkpoint, score = find_best_checkpoint(trainer)
         metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()} | score
-    steps = trainer.global_step
-    epochs = trainer.current_epoch
-    if config.test:
-        trainer.test(task, data, ckpt_path=checkpoint, verbose=False)
-        metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
-    log_hyperparameters(trainer, directory.path, metrics)
-    return {
+    result = {
         "metrics": metrics,
-        "steps": steps,
-        "epochs": epochs,
+        "steps": trainer.global_step,
+        "epochs": trainer.current_epoch,
         "checkpoint": checkpoint,
-        **describe_data(data),
         **read_training_outcome(trainer),
     }
+    if config.test and not (config.train and find_test_obstacle(task, data)):  # preflight has logged the reason
+        with attach_result(result | {"state": "test_failed" if config.train else "failed"}):
+            trainer.test(task, data, ckpt_path=checkpoint, verbose=False)
+        metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+    log_hyperparameters(trainer, directory.path, metrics)
+    return result | describe_data(data)

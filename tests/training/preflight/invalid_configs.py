@@ -13,6 +13,8 @@ COMMAND_LINES = [
     ("trainer.max_epoch=3", "trainer.max_epoch", "+trainer.max_epoch=3"),
     ("callbacks.checkpoint.moniter=val/loss", "callbacks.checkpoint.moniter", "did you mean 'monitor'?"),
     ("callbacks.early_stoping.patience=3", "callbacks.early_stoping", "no such key"),
+    ("logger={_target_:my.Logger}", "logger._target_", "its entries have names: +logger.NAME._target_=..."),
+    ("+logger.mine._target_=torch.nn.Flatten", "logger.mine._target_", "is not a logger of Lightning"),
     ("logger.csv.savedir=x", "logger.csv.savedir", "did you mean 'save_dir'?"),
     ("objective.penalty.l3=1", "objective.penalty.l3", "there are: _target_, l1, l2"),
     ("scheduler=cosine scheduler.warmup=3", "scheduler.warmup", "did you mean 'warmup_steps'?"),

@@ -30,7 +30,7 @@ def _describe_failure(ledger: Ledger, number: int, code: int) -> str:
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
     result = ledger.result(number) or {}
-    if result.get("state") == "failed":
+    if "error" in result:
         return "\n".join(str(result["error"]).removeprefix("UserError: ").splitlines()[:3])
     file = ledger.log_path(number)
     lines = file.read_text("utf-8", "replace").strip().splitlines() if file.is_file() else []

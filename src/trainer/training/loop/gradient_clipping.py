@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from trainer.core.callback import Callback
-from trainer.training.loop.step_logging import log_by_network
+from trainer.training.loop.optimizer_names import log_by_optimizer
 
 
 class GradientClipper(Callback, ABC):
@@ -30,7 +30,7 @@ class GradientClipper(Callback, ABC):
 
     def log_norm(self, task: LightningModule, optimizer: Optimizer, norm: Tensor) -> None:
         """Log the norm that `clip_gradients` has returned."""
-        log_by_network(task, "train/grad_norm", optimizer, norm)
+        log_by_optimizer(task, "train/grad_norm", optimizer, norm)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         self.log_norm(pl_module, optimizer, self.clip_gradients(optimizer))

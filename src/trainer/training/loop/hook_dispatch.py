@@ -14,6 +14,8 @@ from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
 
+from trainer.core.callback import has_hook
+
 Hook = Callable[..., Any]
 Context = Callable[[], AbstractContextManager[Any]]
 STEP_HOOKS = (
@@ -80,11 +82,6 @@ def is_idle(callback: Callback, name: str) -> bool:
         return True
     is_checkpoint = isinstance(callback, ModelCheckpoint) and name == "on_train_batch_end"
     return is_checkpoint and callback._every_n_train_steps < 1 and callback._train_time_interval is None
-
-
-def has_hook(instance: Any, name: str, base: type) -> bool:
-    """Return True if the class of an object overrides a hook, or the instance itself, as in a `LambdaCallback`."""
-    return getattr(type(instance), name) is not getattr(base, name) or name in vars(instance)
 
 
 def has_mode_hooks(task: LightningModule, stage: str) -> bool:

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Trainer
+from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.utilities.data import extract_batch_size
 from torch import Tensor
-from torch.optim import Optimizer
 
 WRITE_INTERVAL_SECONDS = 1.0
 # further arguments of `LightningModule.log`; `sync_dist` has no effect, as there is one process
@@ -84,6 +84,8 @@ class StepLog:
         if not self.trainer.loggers or not metrics:
             return
         self.connector._logged_metrics.update(metrics)
+        if isinstance(self.trainer.loggers[0], DummyLogger):  # during the steps of a `LearningRateFinder`
+            return
         row = dict(metrics)
         if step is None and "step" in row:
             step = int(row.pop("step"))
@@ -172,12 +174,6 @@ class EpochLog:
             {name: means[name] for name in means.keys() & self._progress_bar_names}
         )
         return means
-
-
-def log_by_network(task: LightningModule, name: str, optimizer: Optimizer, value: Tensor) -> None:
-    """Log a value of an optimizer's step; if a task has several optimizers, with the network's name as a suffix."""
-    get_optimizer_name: Any = getattr(task, "get_optimizer_name", None)
-    task.log(f"{name}_{get_optimizer_name(optimizer)}" if get_optimizer_name else name, value)
 
 
 def is_logging_step(trainer: Trainer) -> bool:

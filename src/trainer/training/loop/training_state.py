@@ -19,8 +19,8 @@ from pytorch_lightning.callbacks import LambdaCallback, ModelPruning, Stochastic
 from torch import Tensor
 from torchmetrics import Metric
 
+from trainer.core.callback import has_hook
 from trainer.core.compat import Loop, ResultMetadata, ResultMetric, ResultSync
-from trainer.training.loop.hook_dispatch import has_hook
 from trainer.training.loop.safe_points import SafePointKind
 
 EPOCH_END_HOOK = "on_train_epoch_end"

@@ -26,6 +26,7 @@ from trainer.training.preflight.dry_run import KNOWN_PACKAGES, run_dry_run
 from trainer.training.preflight.dry_run_cache import Facts, dry_run_results
 from trainer.training.preflight.environment import check_devices, check_environment
 from trainer.training.preflight.interpolation import MISSING, resolve_config
+from trainer.training.preflight.loggers import check_loggers
 from trainer.training.preflight.monitored_metrics import read_objective_directions
 from trainer.training.preflight.unused_settings import check_unused_settings
 
@@ -55,7 +56,7 @@ def collect_diagnostics(config: DictConfig) -> tuple[list[Diagnostic], Facts]:
     if diagnostics:
         return diagnostics, {}  # further checks rely on valid types
     device_errors = [*check_devices(values["trainer"])]
-    diagnostics = [*check_environment(values), *check_consistency(values)]
+    diagnostics = [*check_environment(values), *check_consistency(values), *check_loggers(values["logger"] or {})]
     key = json.dumps([_relevant_values(values), [*_code_versions(values)]], default=str)
     if key not in dry_run_results or any(item.is_error for item in dry_run_results[key][0]):
         dry_run_results[key] = run_dry_run(config)  # errors may have been fixed since

@@ -18,14 +18,15 @@ from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.utilities.seed import isolate_rng
-from torch import Tensor
+from torch.utils.data import DataLoader
 
 from trainer.config.diagnostics import Diagnostic, SourceLocation
 from trainer.core.errors import UserError, display_path, first_line, is_misconfiguration, unwrap_instantiation_error
-from trainer.core.spec import DataSpec, find_spec
+from trainer.core.spec import DataSpec, find_spec, is_pair
 from trainer.data.base import TensorData
 from trainer.training.build import build_trainer
 from trainer.training.preflight.synthetic_batch import make_synthetic_batch
+from trainer.training.stages import find_test_obstacle
 
 MAX_TRIAL_SECONDS = 30.0  # for all jobs of a sweep; later ones are built but not tried
 PACKAGE_DIR = Path(__file__).resolve().parents[2]
@@ -96,7 +97,14 @@ def _choose_source(data: LightningDataModule, examples: int) -> dict[str, Any]:
         batch = make_synthetic_batch(data.spec, examples)
     elif callable(example := getattr(data, "example", None)):
         batch = example()
-    return {"datamodule": data} if batch is None else {"train_dataloaders": [batch], "val_dataloaders": [batch]}
+    if batch is None:
+        return {"datamodule": data}
+    loader: DataLoader[Any] = DataLoader([batch], batch_size=None, collate_fn=_keep)  # type: ignore[arg-type]
+    return {"train_dataloaders": loader, "val_dataloaders": loader}
+
+
+def _keep(batch: Any) -> Any:
+    return batch
 
 
 def _run_stages(
@@ -112,7 +120,7 @@ def _run_stages(
         if spec and (problem := find_spec_contradiction(spec, first_batch.batch)):
             result.diagnostics.append(Diagnostic("data", f"its spec contradicts the first batch: {problem}"))
     if config.test and (problem := find_test_obstacle(module, data)):
-        result.diagnostics.append(Diagnostic("test", problem, "test=false", is_error=False))
+        result.diagnostics.append(Diagnostic("test", f"skipped: {problem}", is_error=False))
     elif config.test:
         loaders = {"dataloaders": source["train_dataloaders"]} if "train_dataloaders" in source else source
         trainer.test(module, verbose=False, **loaders)
@@ -121,19 +129,9 @@ def _run_stages(
         result.logged = sorted(logged)
 
 
-def find_test_obstacle(module: LightningModule, data: Any) -> str:
-    """Return the reason why a module cannot be tested on some data, or "" if it can."""
-    if type(module).test_step is LightningModule.test_step:
-        return f"no test: {type(module).__name__} has no test_step"
-    loader: Any = data.test_dataloader
-    if getattr(loader, "__func__", loader) is LightningDataModule.test_dataloader:
-        return f"no test: {type(data).__name__} has no test_dataloader"
-    return ""
-
-
 def find_spec_contradiction(spec: DataSpec, batch: Any) -> str:
     """Return the difference between a spec and a batch of inputs and targets, or "" if there is none."""
-    if not (isinstance(batch, list | tuple) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch)):
+    if not is_pair(batch):
         return ""  # a module of the user may take any batch
     inputs, targets = batch
     shape = tuple(inputs.shape[1:])
