@@ -30,14 +30,10 @@ LINK = re.compile(r"(?<!\!)\[[^\]\n]*\]\(([^)\s]+)\)")
 EXTERNAL_NAMES = {
     "errors.md": {"model=cn", "experiment=my_experiment"},  # misspelled, to show the message; written by the reader
     "sweeps.md": {"experiment=winner"},  # written by the reader
-<<<<<<< HEAD
     "coming-from-lightning-hydra-template.md": {
-        *("logger=wandb", "hparams_search=mnist_optuna", "experiment=example"),
+        *("hparams_search=mnist_optuna", "experiment=example"),
         *("data=mnist_lit", "model=mnist_lit"),  # copied by the reader
     },
-=======
-    "coming-from-lightning-hydra-template.md": {"hparams_search=mnist_optuna", "experiment=example"},
->>>>>>> w-me
 }
 
 

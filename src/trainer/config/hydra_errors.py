@@ -37,20 +37,14 @@ def diagnose_hydra_error(error: Exception, override: str | None, options: Callab
     if isinstance(cause, ValidationError):
         return Diagnostic(key or str(cause.full_key), str(cause).splitlines()[0], location=location)
     if (siblings := _find_sibling_keys(cause)) is not None:
-<<<<<<< HEAD
-        hint = suggest_names(str(cause.key), siblings)
-        if ("_target_" in siblings or not siblings) and override and not override.startswith(("+", "~")):
-            plus = f"to add an argument that the config does not list, type a plus: +{override}"
-            hint = f"{hint} ({plus})" if hint else plus
-        return Diagnostic(str(cause.full_key or cause.key), "no such key", hint, location)
-=======
         group = str(cause.full_key).removesuffix("._target_")
         names = suggest_names(str(cause.key), siblings)
         hint = f"its entries have names: +{group}.NAME._target_=..." if group in LIST_GROUPS else names
-        if "_target_" in siblings and override and not override.startswith(("+", "~")):
-            hint += f" (to add an argument that the config does not list, type a plus: +{override})"
-        return Diagnostic(str(cause.full_key or cause.key), "no such key", hint.strip(), location)
->>>>>>> w-me
+        can_add = "_target_" in siblings or (not siblings and group not in LIST_GROUPS)
+        if can_add and override and not override.startswith(("+", "~")):
+            plus = f"to add an argument that the config does not list, type a plus: +{override}"
+            hint = f"{hint} ({plus})" if hint else plus
+        return Diagnostic(str(cause.full_key or cause.key), "no such key", hint, location)
     if "An item is already at" in str(error):
         return Diagnostic(key, "key already exists", f"leave the plus out: {key}={value}", location)
     return Diagnostic(key, format_hydra_error(error).replace("\n", " "), location=location)
