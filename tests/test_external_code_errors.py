@@ -170,19 +170,19 @@ MESSAGES = {
         "  (command line: callbacks.early_stopping.monitor=val/acuracy)"
     ),
     f"{NET} {DATA} optimizer.lr=0.1": (
-        "optimizer.lr: has no effect: mine.Net takes no optimizer of the config; leave it out"
+        "optimizer.lr: has no effect: mine.Net configures its own optimizer, or none; leave it out"
         "  (command line: optimizer.lr=0.1)"
     ),
     f"{NET} {DATA} scheduler=cosine": (
-        "scheduler: has no effect: mine.Net takes no scheduler of the config; leave it out"
+        "scheduler: has no effect: mine.Net configures its own scheduler, or none; leave it out"
         "  (command line: scheduler=cosine)"
     ),
     f"{NET} {DATA} objective.loss=mse": (
-        "objective.loss: has no effect: mine.Net takes no objective of the config; leave it out"
+        "objective.loss: has no effect: mine.Net does not use the objective of the config; leave it out"
         "  (command line: objective.loss=mse)"
     ),
     f"{NET} {DATA} compile=true": (
-        "compile: has no effect: mine.Net takes no network of the config; leave it out  (command line: compile=true)"
+        "compile: has no effect: mine.Net does not use the network of the config; leave it out  (command line: compile=true)"
     ),
 }
 
