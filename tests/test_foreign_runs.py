@@ -112,7 +112,7 @@ def test_a_test_that_is_not_possible_is_skipped(cls, method, base, reason, comma
     monkeypatch.setattr(cls, method, getattr(base, method))
     outcome = command(*RUN)
     assert outcome.code == 0, outcome.err
-    assert f"test   skipped: {reason}\n" in outcome.out
+    assert f"warning: test: skipped: {reason}" in outcome.out + outcome.err
     result = read_result()
     assert result["state"] == "finished"
     assert not any(name.startswith("test/") for name in result["metrics"])
