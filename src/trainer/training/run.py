@@ -15,6 +15,7 @@ from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.training_outcome import TrainingOutcome, read_training_outcome
 from trainer.core.signals import interruptible
 from trainer.core.warning_filters import install_warning_filters
+from trainer.data.loading.resumable_loader import install_resumable_loaders
 from trainer.task.gradient_accumulation import install_loss_scaling
 from trainer.training.build import (
     build,
@@ -82,6 +83,7 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
         **disable_default_callbacks(config, callbacks),
     )
     install_loss_scaling(trainer)
+    install_resumable_loaders(trainer, config.seed)
     log_run_start(data.spec, net, trainer, directory)
 
     metrics: dict[str, float] = {}
