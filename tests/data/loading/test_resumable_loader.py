@@ -149,7 +149,7 @@ def test_the_order_depends_on_seed_and_epoch_and_not_on_the_global_random_state(
 
     first, second = collect_indices(seed=1, global_seed=1)
     assert first != second
-    assert sorted(sum(first, [])) == list(range(60))
+    assert sorted(index for batch in first for index in batch) == list(range(60))
     assert collect_indices(seed=1, global_seed=2) == [first, second]
     assert collect_indices(seed=2, global_seed=1) != [first, second]
 
