@@ -6,6 +6,8 @@ The names below are imported when they are first used, so that `import trainer` 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from trainer.core.lightning_alias import install_lightning_alias
+
 if TYPE_CHECKING:
     from trainer.api import configure as configure
     from trainer.api import load as load
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from trainer.task.supervised import Supervised as Supervised
 
 __version__ = "0.1.0"
+
+install_lightning_alias()
 
 _MODULES = {
     **dict.fromkeys(("configure", "load", "test", "train"), "trainer.api"),

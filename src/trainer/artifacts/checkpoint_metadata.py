@@ -13,6 +13,7 @@ from trainer.artifacts.checkpoint_io import install_checkpoint_io
 from trainer.artifacts.data_checksum import compute_checksum, describe_data_change
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.core.callback import Callback
+from trainer.core.spec import find_spec
 from trainer.data.preprocessing.base import Preprocessing
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ class CheckpointMetadata(Callback):
     The values are plain containers and tensors, which `torch.load` can read with `weights_only=True`:
 
     - `config`: complete config of the run;
-    - `spec`: `DataSpec` of the data, with the sizes of the network and the class names;
+    - `spec`: `DataSpec` of the data, with the sizes of the network and the class names; None if the data have none;
     - `preprocessing`: conversion of files to network inputs (`trainer.data.preprocessing`); None if the data set has
       none;
     - `metrics`: last logged values;
@@ -104,6 +105,7 @@ class CheckpointMetadata(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._commit_resume(trainer, pl_module)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        spec = find_spec(data)
         preprocessing = getattr(data, "preprocessing", None)
         if not self._provenance:
             if trainer.is_global_zero:
@@ -114,7 +116,7 @@ class CheckpointMetadata(Callback):
                 self.directory.record(data_sha256=checksum)
         checkpoint |= {
             "config": self.directory.config,
-            "spec": asdict(data.spec),
+            "spec": asdict(spec) if spec else None,
             "preprocessing": preprocessing.state() if isinstance(preprocessing, Preprocessing) else None,
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
             "provenance": self._provenance,

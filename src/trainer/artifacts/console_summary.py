@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning import Trainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
@@ -18,21 +18,30 @@ from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.run_record import format_measurement_times
 from trainer.artifacts.tensorboard_summary import write_summary
 from trainer.core.errors import display_path
-from trainer.core.spec import DataSpec
+from trainer.core.spec import find_spec
 
 log = logging.getLogger(__name__)
 
 
 @rank_zero_only
-def log_run_start(spec: DataSpec, net: nn.Module, trainer: Trainer, directory: RunDirectory) -> None:
+def log_run_start(data: Any, task: LightningModule, trainer: Trainer, directory: RunDirectory) -> None:
     """Print data, model and run directory before a training, and log the config with all loggers."""
     log_config(trainer, directory.config)
+    net = getattr(task, "net", None)
+    net = net if isinstance(net, nn.Module) else task
     parameters = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
     devices = f"{trainer.world_size} x {trainer.strategy.root_device.type}"
-    shape = " x ".join(map(str, spec.shape))
-    log.info(f"data   {spec.title}: {spec.kind} {shape} -> {spec.target} ({spec.output_size} outputs)")
+    log.info(f"data   {_describe_data(data)}")
     log.info(f"model  {type(net).__name__}: {parameters:,} trainable parameters, on {devices}")
     log.info(f"run    {display_path(directory.path)}")
+
+
+def _describe_data(data: Any) -> str:
+    spec = find_spec(data)
+    if spec is None:
+        return f"{type(data).__name__}: no spec, so callbacks that display examples are inactive"
+    shape = " x ".join(map(str, spec.shape))
+    return f"{spec.title}: {spec.kind} {shape} -> {spec.target} ({spec.output_size} outputs)"
 
 
 def print_results(result: dict[str, Any], directory: Path) -> None:

@@ -8,6 +8,7 @@ from pytorch_lightning.utilities.seed import isolate_rng
 
 from trainer.artifacts.change_detection import DATA_KEYS
 from trainer.core.errors import first_line
+from trainer.core.spec import find_spec
 from trainer.data.base import TensorData
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,8 @@ def compute_checksum(data: Any) -> str | None:
 
 def describe_data(data: Any) -> dict[str, Any]:
     """Return the entries of `result.json` for a data module: its checksum, and whether it is synthetic."""
-    return {"data_sha256": compute_checksum(data), "synthetic": data.spec.synthetic}
+    spec = find_spec(data)
+    return {"data_sha256": compute_checksum(data), "synthetic": bool(spec and spec.synthetic)}
 
 
 def _is_covered_by_checksum(data: TensorData) -> bool:

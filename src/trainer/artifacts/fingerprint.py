@@ -12,6 +12,7 @@ from trainer.artifacts.display_callbacks import affects_training
 IGNORED_KEYS = (
     *("outputs", "task_name", "tags", "logger", "optimized_metric", "data.dir", "data.mirrors", "data.download"),
     *("data.workers", "data.prefetch", "callbacks.checkpoint.every_minutes", "resume", "accept_changes", "sweep"),
+    "preflight",
     *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.profiler"),
 )
 

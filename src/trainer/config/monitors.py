@@ -1,7 +1,7 @@
 """Callbacks and schedulers that monitor a metric, and the direction in which it improves."""
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pkgutil import resolve_name
@@ -11,7 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from trainer.core.metric_direction import AUTO, MODES, Direction, infer_direction
 
-PLATEAU_METRIC = "val/loss"  # monitored by PyTorch's plateau scheduler, which has no argument `monitor`
+DEFAULT_MONITOR = "val/loss"  # also of PyTorch's plateau scheduler, which has no argument `monitor`
+# names of the validation loss in other projects, which replace the default monitor if it is not logged
+VALIDATION_LOSS_NAMES = tuple(f"{stage}{separator}loss" for stage in ("val", "valid", "validation") for separator in "/_")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,14 @@ def find_monitors(config: DictConfig) -> Iterator[Monitor]:
         elif "monitor" in defaults:  # the code chooses both unless a mode is set
             yield Monitor(key, defaults["monitor"], default_mode if mode is None else mode)
         elif node["_target_"].endswith(".ReduceLROnPlateau"):
-            yield Monitor(key, PLATEAU_METRIC, AUTO if mode is None else mode)
+            yield Monitor(key, DEFAULT_MONITOR, AUTO if mode is None else mode)
+
+
+def find_validation_loss(logged: Iterable[str]) -> str | None:
+    """Return the metric that replaces the default monitor: the validation loss, of the first loader of several."""
+    names = {*logged}
+    candidates = [f"{name}{suffix}" for suffix in ("", "/dataloader_idx_0") for name in VALIDATION_LOSS_NAMES]
+    return next((name for name in candidates if name in names), None)
 
 
 def resolve_monitor_modes(config: DictConfig, measured: Mapping[str, Direction]) -> DictConfig:

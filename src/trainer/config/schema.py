@@ -22,12 +22,17 @@ _PACKAGE_DIR = Path(__file__).resolve().parents[1]
 # an installed wheel contains both directories in trainer/_data, a checkout in its root
 RESOURCE_DIR = _PACKAGE_DIR / "_data" if (_PACKAGE_DIR / "_data").is_dir() else _PACKAGE_DIR.parents[1]
 YAML_PATTERN = "[!.]*.yaml"  # without hidden copies of macOS and editors, such as ._cnn.yaml
-# keys of `model`, which is no dataclass because networks and tasks can be of any class
-MODEL_KEYS = {
-    "task": "The training procedure.",
-    "net": "The network.",
-    "monitor": "The metric that determines the best epoch; null: keep the last one.",
+# arguments that a run passes to the LightningModule of `model` by name, each if its constructor requires it
+MODULE_PARTS = {
+    "net": "The network; with `_partial_: true` it receives the data's spec.",
+    "objective": "Loss and metrics. Defaults to the group `objective`.",
+    "optimizer": "Factory of the optimizer. Defaults to the group `optimizer`.",
+    "scheduler": "Factory of the schedule. Defaults to the group `scheduler`.",
+    "spec": "Sizes of the data.",
 }
+DATASETS_TARGET = "trainer.data.datasets.Datasets"  # of a node `data` without `_target_`
+MONITOR_KEY = "monitor"  # key of `model` that is no argument of the LightningModule
+MONITOR_DESCRIPTION = "The metric that determines the best epoch; null: keep the last one."
 
 
 @dataclass
@@ -50,6 +55,13 @@ class SweepConfig:
 
 
 @dataclass
+class PreflightConfig:
+    """Settings of the check before a run."""
+
+    step: bool = True
+
+
+@dataclass
 class Config:
     """Root keys of a config; others are refused.
 
@@ -67,6 +79,7 @@ class Config:
     compile: bool = False
     optimized_metric: Any = None
     outputs: str = MISSING
+    preflight: PreflightConfig = field(default_factory=PreflightConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
     data: Any = MISSING
     model: Any = MISSING

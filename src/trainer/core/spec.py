@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Lt, Predicate
 from torch import Tensor
@@ -69,3 +69,9 @@ class DataSpec:
             raise MismatchError(
                 f"model '{model}' needs {expected}; data '{self.name}' has {AXES[self.kind].split()[0]} {self.shape}"
             )
+
+
+def find_spec(data: Any) -> DataSpec | None:
+    """Return the spec of a data module, or None if it has none."""
+    spec = getattr(data, "spec", None)
+    return spec if isinstance(spec, DataSpec) else None

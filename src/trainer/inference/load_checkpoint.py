@@ -59,11 +59,15 @@ def load_checkpoint(path: Path, checkpoint: str = "best", trusted: str = "") -> 
     file = find_checkpoint(path, checkpoint)
     content = read_checkpoint(file, trusted)
     weights = content["state_dict"]
+    if content["spec"] is None or not _has_net(content["config"]):
+        missing = "data have no spec" if content["spec"] is None else "model has no network 'model.net'"
+        raise UserError(f"'{file}' cannot be loaded without its run: its {missing}")
     warn_if_code_changed(content["provenance"].get("code") or {}, f"the checkpoint '{file}'")
     try:
         spec = DataSpec(**content["spec"])
         with skip_weight_loading():
-            net: nn.Module = instantiate(content["config"]["model"]["net"], _convert_="all")(spec)
+            net = instantiate(content["config"]["model"]["net"], _convert_="all")
+            net = net if isinstance(net, nn.Module) else net(spec)
         net.load_state_dict({name[4:]: weights[name] for name in weights if name.startswith("net.")})
         preprocessing = restore_preprocessing(content["preprocessing"]) if content["preprocessing"] else None
         scale_state = content.get("target_scale")  # written by Supervised only
@@ -78,6 +82,10 @@ def load_checkpoint(path: Path, checkpoint: str = "best", trusted: str = "") -> 
         raise UserError(f"'{file}' is incompatible with the current code:\n  {reason}") from error
     config, metrics, provenance = (content[name] for name in ("config", "metrics", "provenance"))
     return LoadedCheckpoint(file, net.eval(), spec, preprocessing, config, metrics, provenance, scale)
+
+
+def _has_net(config: dict[str, Any]) -> bool:
+    return "_target_" in (config["model"].get("net") or {})
 
 
 def find_checkpoint(path: Path, checkpoint: str = "best") -> Path:

@@ -81,9 +81,9 @@ class Adversarial(LightningModule):
     ) -> None:
         super().__init__()
         if not isinstance(net, AdversarialNetworks):
-            raise UserError(f"model.task: {type(net).__name__} has no generator and discriminator; use model=gan")
+            raise UserError(f"model: {type(net).__name__} has no generator and discriminator; use model=gan")
         if not 0 <= label_smoothing < 1:
-            raise UserError(f"model.task.label_smoothing: {label_smoothing} is not in [0, 1)")
+            raise UserError(f"model.label_smoothing: {label_smoothing} is not in [0, 1)")
         _require_default_objective(objective)
         self.automatic_optimization = False
         self.net = net
@@ -167,7 +167,7 @@ class Adversarial(LightningModule):
         configs = []
         for name, factory in self.make_optimizers.items():
             is_separate = name == "discriminator" and factory is not self.make_optimizers["generator"]
-            with attribute_errors_to("model.task.discriminator_optimizer" if is_separate else "optimizer"):
+            with attribute_errors_to("model.discriminator_optimizer" if is_separate else "optimizer"):
                 optimizer = factory(getattr(self.net, name).parameters())
             with attribute_errors_to("scheduler"):
                 schedule = make_scheduler_config(self.make_scheduler, optimizer, self.trainer)
@@ -238,7 +238,7 @@ def _require_default_objective(objective: Objective) -> None:
     """Raise a `UserError` for settings of the objective that would have no effect."""
     if isinstance(objective, ClassificationObjective) and objective.label_smoothing:
         raise UserError(
-            "objective.label_smoothing: no effect on adversarial training; set model.task.label_smoothing instead"
+            "objective.label_smoothing: no effect on adversarial training; set model.label_smoothing instead"
         )
     default: Any = make_objective(objective.spec)
     if {*objective.metrics()} != {*default.metrics()}:

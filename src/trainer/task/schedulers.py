@@ -1,7 +1,7 @@
 """Learning-rate schedules that depend on the length of the training.
 
 Each is a function of the optimizer, and of `total_steps` if the length matters (the task passes both), and returns a
-scheduler config of Lightning. Any scheduler of `torch.optim.lr_scheduler` can be named by `_target_` as well.
+scheduler of PyTorch. Any scheduler of `torch.optim.lr_scheduler` can be named by `_target_` as well.
 """
 
 import inspect
@@ -20,6 +20,7 @@ from trainer.core.metric_direction import AUTO, resolve_mode
 INFINITE_EPOCHS = sys.maxsize
 SchedulerConfig = dict[str, Any]  # Lightning's lr_scheduler_config
 SchedulerFactory = Callable[..., LRScheduler | SchedulerConfig]
+OPTIONS_ATTRIBUTE = "lightning_options"  # of a scheduler: the other entries of its `SchedulerConfig`
 
 
 def make_scheduler_config(factory: SchedulerFactory, optimizer: Optimizer, trainer: Trainer) -> SchedulerConfig:
@@ -40,14 +41,16 @@ def make_scheduler_config(factory: SchedulerFactory, optimizer: Optimizer, train
         raise UserError("scheduler: the length of the training is unknown; set trainer.max_epochs")
     schedule = factory(optimizer, **({"total_steps": int(steps)} if takes_length else {}))
     if not isinstance(schedule, dict):
-        schedule = {"scheduler": schedule, "interval": "step" if takes_length else "epoch"}
+        default = {"interval": "step" if takes_length else "epoch"}
+        schedule = {"scheduler": schedule, **getattr(schedule, OPTIONS_ATTRIBUTE, default)}
     if isinstance(schedule["scheduler"], ReduceLROnPlateau):  # its metric only exists after a validation
         schedule = {"monitor": "val/loss", "frequency": trainer.check_val_every_n_epoch or 1, **schedule}
     return {"name": "lr", **schedule}
 
 
-def _make_step_config(scheduler: LRScheduler) -> SchedulerConfig:
-    return {"scheduler": scheduler, "interval": "step"}
+def _set_options(scheduler: LRScheduler, **options: Any) -> LRScheduler:
+    setattr(scheduler, OPTIONS_ATTRIBUTE, options)
+    return scheduler
 
 
 def _anneal_cosine(start: float, end: float, fraction: float) -> float:
@@ -55,19 +58,19 @@ def _anneal_cosine(start: float, end: float, fraction: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * min(1.0, fraction))) / 2
 
 
-def constant(optimizer: Optimizer) -> SchedulerConfig:
+def constant(optimizer: Optimizer) -> LRScheduler:
     """Keep the rate of the optimizer."""
-    return {"scheduler": LambdaLR(optimizer, lambda _: 1.0), "interval": "epoch", "frequency": INFINITE_EPOCHS}
+    return _set_options(LambdaLR(optimizer, lambda _: 1.0), interval="epoch", frequency=INFINITE_EPOCHS)
 
 
-def step(optimizer: Optimizer, *, every_n_epochs: int, factor: float) -> SchedulerConfig:
+def step(optimizer: Optimizer, *, every_n_epochs: int, factor: float) -> LRScheduler:
     """Multiply the rate by `factor` every `every_n_epochs` epochs."""
-    return {"scheduler": StepLR(optimizer, every_n_epochs, factor), "interval": "epoch"}
+    return StepLR(optimizer, every_n_epochs, factor)
 
 
 def cosine(
     optimizer: Optimizer, total_steps: int, *, warmup_steps: int = 0, final_factor: float = 0.0
-) -> SchedulerConfig:
+) -> LRScheduler:
     """Rise linearly for `warmup_steps`, then fall along half a cosine to `final_factor` of the rate.
 
     Source:
@@ -79,12 +82,13 @@ def cosine(
             return (done + 1) / warmup_steps
         return _anneal_cosine(1.0, final_factor, (done - warmup_steps) / max(1, total_steps - 1 - warmup_steps))
 
-    return _make_step_config(LambdaLR(optimizer, factor))
+    return _set_options(LambdaLR(optimizer, factor), interval="step")
 
 
-def warmup(optimizer: Optimizer, *, warmup_steps: int) -> SchedulerConfig:
+def warmup(optimizer: Optimizer, *, warmup_steps: int) -> LRScheduler:
     """Rise linearly to the optimizer's rate within `warmup_steps`, then stay there."""
-    return _make_step_config(LambdaLR(optimizer, lambda done: min(1.0, (done + 1) / max(1, warmup_steps))))
+    schedule = LambdaLR(optimizer, lambda done: min(1.0, (done + 1) / max(1, warmup_steps)))
+    return _set_options(schedule, interval="step")
 
 
 def onecycle(
@@ -94,7 +98,7 @@ def onecycle(
     warmup_fraction: float = 0.25,
     start_factor: float = 0.04,
     final_factor: float = 4e-6,
-) -> SchedulerConfig:
+) -> LRScheduler:
     """Rise along half a cosine from `start_factor` of the rate to all of it, then fall along another to `final_factor`.
 
     The rise takes `warmup_fraction` of all steps.
@@ -109,7 +113,7 @@ def onecycle(
             return _anneal_cosine(start_factor, 1.0, done / warmup_steps)
         return _anneal_cosine(1.0, final_factor, (done - warmup_steps) / max(1, total_steps - 1 - warmup_steps))
 
-    return _make_step_config(LambdaLR(optimizer, factor))
+    return _set_options(LambdaLR(optimizer, factor), interval="step")
 
 
 def plateau(
@@ -119,7 +123,7 @@ def plateau(
     mode: str = AUTO,
     factor: float = 0.1,
     patience: int = 5,
-) -> SchedulerConfig:
+) -> LRScheduler:
     """Multiply the rate by `factor` after more than `patience` validations without an improvement of `monitor`.
 
     Args:
@@ -134,4 +138,4 @@ def plateau(
     """
     direction = resolve_mode("scheduler.mode", monitor, mode)
     scheduler = ReduceLROnPlateau(optimizer, direction, factor, patience)  # type: ignore[arg-type]
-    return {"scheduler": scheduler, "interval": "epoch", "monitor": monitor}
+    return _set_options(scheduler, interval="epoch", monitor=monitor)

@@ -1,20 +1,16 @@
 """Construction of the objects that a config describes."""
 
+from copy import deepcopy
 from typing import Any
 
-import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning import Trainer
+from pytorch_lightning import LightningDataModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 from pytorch_lightning.trainer.connectors import accelerator_connector
-from torch import nn
 
-from trainer.config.monitors import resolve_monitor_modes
-from trainer.config.schema import RESOURCE_DIR, find_user_config_dirs
-from trainer.core.errors import MismatchError, UserError, attribute_errors_to, unwrap_instantiation_error
-from trainer.core.metric_direction import collect_metric_directions
-from trainer.core.spec import DataSpec
+from trainer.config.schema import DATASETS_TARGET
+from trainer.core.errors import UserError, attribute_errors_to, unwrap_instantiation_error
 
 
 def build(config: DictConfig, key: str, *args: Any, **kwargs: Any) -> Any:
@@ -22,16 +18,38 @@ def build(config: DictConfig, key: str, *args: Any, **kwargs: Any) -> Any:
 
     Args:
         config: The whole config.
-        key: Dotted key of the node, e.g. `"model.task"`.
+        key: Dotted key of the node, e.g. `"model.net"`.
         *args: Positional arguments of a partial node, which is called if there are any.
-        **kwargs: Keyword arguments in addition to those of the node.
+        **kwargs: Keyword arguments that replace those of the node.
 
     Raises:
         UserError: The constructor rejects its arguments; the message starts with `key`.
     """
     with attribute_errors_to(key):
-        result = instantiate(OmegaConf.select(config, key), _convert_="all", **kwargs)
+        node = OmegaConf.select(config, key)
+        if kwargs:  # of any type, unlike arguments of `instantiate`
+            return instantiate(node, _convert_="all", _partial_=True)(**kwargs)
+        result = instantiate(node, _convert_="all")
         return result(*args) if args else result
+
+
+def build_data(config: DictConfig) -> LightningDataModule:
+    """Return the data module; a node `data` without `_target_` contains a data set or loader for each stage.
+
+    Raises:
+        UserError: The constructor rejects its arguments, or the object is no LightningDataModule.
+    """
+    if "_target_" not in config.data:
+        config = deepcopy(config)
+        OmegaConf.update(config, "data._target_", DATASETS_TARGET, force_add=True)
+    data = build(config, "data")
+    if not isinstance(data, LightningDataModule):
+        target = config.data._target_
+        raise UserError(
+            f"data: {target} is no LightningDataModule of pytorch_lightning\n  "
+            f"name a data set or a loader for each stage: data.train._target_={target}"
+        )
+    return data
 
 
 def build_all(config: DictConfig, group: str) -> list[Any]:
@@ -51,7 +69,7 @@ def build_trainer(config: DictConfig, **kwargs: Any) -> Trainer:
 
     Args:
         config: The whole config.
-        **kwargs: Keyword arguments in addition to those of the node.
+        **kwargs: Keyword arguments that replace those of the node.
 
     Raises:
         UserError: Lightning rejects the arguments or the environment, such as the tasks of a Slurm job.
@@ -68,37 +86,3 @@ def build_trainer(config: DictConfig, **kwargs: Any) -> Trainer:
     finally:
         connector._IS_INTERACTIVE = is_interactive
     return trainer
-
-
-def build_net(config: DictConfig, spec: DataSpec) -> nn.Module:
-    """Return the network for some data.
-
-    Raises:
-        UserError: The network does not accept the data; the message lists compatible models.
-    """
-    try:
-        return build(config, "model.net", spec)
-    except MismatchError as error:
-        models = ", ".join(f"model={name}" for name in find_compatible_models(spec)) or "no model"
-        prefix = "model: " if str(error).startswith("model '") else ""  # else the message starts with a key
-        raise UserError(f"{prefix}{error}\n  data '{spec.name}' is compatible with: {models}") from None
-
-
-def build_objective(config: DictConfig, spec: DataSpec) -> tuple[Any, DictConfig]:
-    """Return the objective, and the config with all unset monitor modes set to those of its metrics."""
-    objective = build(config, "objective", spec)
-    return objective, resolve_monitor_modes(config, collect_metric_directions(objective))
-
-
-def find_compatible_models(spec: DataSpec) -> list[str]:
-    """Return the names of the models in all `conf/model` directories that can be built for this data."""
-    names = []
-    for directory in [RESOURCE_DIR / "conf", *find_user_config_dirs()]:
-        for file in sorted(directory.glob("model/[!.]*.yaml")):
-            try:
-                with torch.device("meta"):  # allocates no memory
-                    instantiate(OmegaConf.select(OmegaConf.load(file), "net"), _convert_="all")(spec)
-            except Exception:  # user code may raise anything
-                continue
-            names.append(file.stem)
-    return names

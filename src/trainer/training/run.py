@@ -14,17 +14,12 @@ from trainer.artifacts.logger_lifecycle import closing_loggers
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.training_outcome import TrainingOutcome, read_training_outcome
 from trainer.core.signals import interruptible
+from trainer.core.spec import find_spec
 from trainer.core.warning_filters import install_warning_filters
 from trainer.data.loading.resumable_loader import install_resumable_loaders
 from trainer.task.gradient_accumulation import install_loss_scaling
-from trainer.training.build import (
-    build,
-    build_all,
-    build_net,
-    build_objective,
-    build_trainer,
-    disable_default_callbacks,
-)
+from trainer.training.build import build_all, build_data, build_trainer, disable_default_callbacks
+from trainer.training.build_module import build_module, build_parts, resolve_modes
 from trainer.training.distributed.job import process_restored
 from trainer.training.distributed.launch import execute_on_all_ranks, resolve_world
 from trainer.training.preflight.check import validate_config
@@ -68,12 +63,12 @@ def execute(config: DictConfig, directory: RunDirectory) -> dict[str, Any]:
 def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) -> dict[str, Any]:
     """Build, train and test; return the entries of `result.json`: metrics by name, steps, checkpoint and so on."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    data = build(config, "data")
-    net = build_net(config, data.spec)
-    if config.compile:
-        net.compile()
-    objective, config = build_objective(config, data.spec)
-    task = build(config, "model.task", net, objective, build(config, "optimizer"), build(config, "scheduler"))
+    data = build_data(config)
+    parts = build_parts(config, find_spec(data))
+    if config.compile:  # preflight requires a network for it
+        parts["net"].compile()
+    config = resolve_modes(config, parts)
+    task = build_module(config, parts)
     callbacks = build_all(config, "callbacks")
     trainer = build_trainer(
         config,
@@ -84,7 +79,7 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
     )
     install_loss_scaling(trainer)
     install_resumable_loaders(trainer, config.seed)
-    log_run_start(data.spec, net, trainer, directory)
+    log_run_start(data, task, trainer, directory)
 
     metrics: dict[str, float] = {}
     checkpoint = directory.checkpoint or config.ckpt_path

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from pkgutil import resolve_name
 from typing import Any, get_type_hints
@@ -16,16 +16,17 @@ from trainer.training.preflight.interpolation import MISSING
 _HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
-def check_calls(key: str, value: Any) -> Iterator[Diagnostic]:
+def check_calls(key: str, value: Any, provided: Collection[str] = ()) -> Iterator[Diagnostic]:
     """Yield all errors in the calls at a key and below it.
 
     Args:
         key: Dotted key; "" is the whole config.
         value: Value of the key, as plain containers.
+        provided: Required arguments of the call at the key that the run adds. Defaults to none.
     """
     if isinstance(value, dict):
         if "_target_" in value:
-            yield from _check_call(key, value)
+            yield from _check_call(key, value, provided)
         for name, child in value.items():
             yield from check_calls(f"{key}.{name}" if key else str(name), child)
     elif isinstance(value, list):
@@ -33,7 +34,7 @@ def check_calls(key: str, value: Any) -> Iterator[Diagnostic]:
             yield from check_calls(f"{key}[{index}]", child)
 
 
-def _check_call(key: str, call: dict[str, Any]) -> Iterator[Diagnostic]:
+def _check_call(key: str, call: dict[str, Any], provided: Collection[str]) -> Iterator[Diagnostic]:
     name = call["_target_"]
     try:
         target: Callable[..., Any] = resolve_name(name)
@@ -52,11 +53,19 @@ def _check_call(key: str, call: dict[str, Any]) -> Iterator[Diagnostic]:
         if arg not in parameters and not accepts_kwargs:
             yield Diagnostic(f"{key}.{arg}", f"{name} takes no '{arg}'", suggest_names(arg, names))
         elif arg in hints and value != MISSING:
-            yield from _check_type(f"{key}.{arg}", value, hints[arg])
+            if not _is_like_default(value, parameters.get(arg), hints[arg]):
+                yield from _check_type(f"{key}.{arg}", value, hints[arg])
     if not call.get("_partial_") and not call.get("_args_"):
         for arg in names:
-            if parameters[arg].default is inspect.Parameter.empty and arg not in kwargs:
+            if parameters[arg].default is inspect.Parameter.empty and arg not in {*kwargs, *provided}:
                 yield Diagnostic(f"{key}.{arg}", f"{name} requires a value", f"+{key}.{arg}=...")
+
+
+def _is_like_default(value: Any, parameter: inspect.Parameter | None, hint: Any) -> bool:
+    """Return whether a value has the type of a default that violates the hint: `path: str = None`."""
+    if parameter is None or type(value) is not type(parameter.default):
+        return False
+    return any(_check_type("", parameter.default, hint))
 
 
 def _check_type(key: str, value: Any, hint: Any) -> Iterator[Diagnostic]:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from trainer.config.diagnostics import REQUIRED_KEY_MESSAGE, Diagnostic, raise_on_errors
 from trainer.config.launchers import is_remote
-from trainer.config.schema import MODEL_KEYS, ROOT_KEYS
+from trainer.config.schema import DATASETS_TARGET, MODULE_PARTS, MONITOR_KEY, ROOT_KEYS
 from trainer.config.value_sources import Layer, find_location, load_current_run_layers
 from trainer.core.errors import suggest_names
 from trainer.core.metric_direction import Direction
@@ -47,8 +47,10 @@ def collect_diagnostics(config: DictConfig) -> tuple[list[Diagnostic], Facts]:
     values, diagnostics = resolve_config(config)
     if missing := [Diagnostic(key, REQUIRED_KEY_MESSAGE, f"remove ~{key}") for key in ROOT_KEYS if key not in values]:
         return diagnostics + missing, {}
+    if isinstance(data := values["data"], dict) and "train" in data:
+        data.setdefault("_target_", DATASETS_TARGET)
     diagnostics += [*_check_nodes(values), *_check_unknown_keys(values)]
-    diagnostics += check_calls("", values)
+    diagnostics += _check_all_calls(values)
     if diagnostics:
         return diagnostics, {}  # further checks rely on valid types
     device_errors = [*check_devices(values["trainer"])]
@@ -131,9 +133,7 @@ def add_locations(diagnostics: Sequence[Diagnostic], layers: Sequence[Layer]) ->
 
 def _check_nodes(values: dict[str, Any]) -> Iterator[Diagnostic]:
     """Yield an error for each node that must describe an object and does not."""
-    model = values["model"] if isinstance(values["model"], dict) else {}
-    nodes = {key: values.get(key) for key in ("data", "objective", "optimizer", "scheduler", "trainer")}
-    nodes |= {f"model.{key}": model.get(key) for key in ("task", "net")}
+    nodes = {key: values.get(key) for key in ("data", "model", "objective", "optimizer", "scheduler", "trainer")}
     for group in ("callbacks", "logger"):
         if isinstance(values[group], dict):
             nodes |= {f"{group}.{name}": node for name, node in values[group].items()}
@@ -145,9 +145,18 @@ def _check_nodes(values: dict[str, Any]) -> Iterator[Diagnostic]:
 
 
 def _check_unknown_keys(values: dict[str, Any]) -> Iterator[Diagnostic]:
-    """Yield an error for each unknown key that was added with `+`."""
-    model = values["model"] if isinstance(values["model"], dict) else {}
-    for prefix, node, keys in (("", values, ROOT_KEYS), ("model.", model, [*MODEL_KEYS])):
-        for key in node:
-            if key not in keys:
-                yield Diagnostic(f"{prefix}{key}", "unknown config key", suggest_names(str(key), keys))
+    """Yield an error for each unknown root key that was added with `+`."""
+    for key in values:
+        if key not in ROOT_KEYS:
+            yield Diagnostic(key, "unknown config key", suggest_names(str(key), ROOT_KEYS))
+
+
+def _check_all_calls(values: dict[str, Any]) -> Iterator[Diagnostic]:
+    """Yield the errors of `check_calls` in a config, of which a run completes the node `model`."""
+    model = values["model"]
+    if not (isinstance(model, dict) and "_target_" in model):
+        yield from check_calls("", values)
+        return
+    yield from check_calls("", {key: value for key, value in values.items() if key != "model"})
+    arguments = {key: value for key, value in model.items() if key != MONITOR_KEY}
+    yield from check_calls("model", arguments, provided={*MODULE_PARTS} - {"net"})

@@ -60,7 +60,7 @@ def _check_gradient_clipping(
     if "gradient_clipping" in callbacks:
         hint = "remove one of them: ~trainer.gradient_clip_val"
         yield Diagnostic("trainer.gradient_clip_val", "callbacks.gradient_clipping clips already", hint)
-    if str(model.get("task", {}).get("_target_")).endswith("Adversarial"):
+    if str(model.get("_target_")).endswith("Adversarial"):
         hint = "'callbacks=[default,gradient_clipping]' clips each network"
         yield Diagnostic("trainer.gradient_clip_val", "Lightning cannot clip a task with two optimizers", hint)
 

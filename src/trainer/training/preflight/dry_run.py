@@ -1,4 +1,7 @@
-"""Dry run of a config, which builds all objects and runs a step on a synthetic batch without opening any data.
+"""Dry run of a config, which builds all objects and runs a step.
+
+The data sets of this package are not opened: the batch is synthetic, made from their spec. User code runs a step on a
+real batch, see `trial_step`.
 
 Constructors detect errors that type hints do not: a negative learning rate, a dropout of 2, a network that does not
 accept the data. They are called on PyTorch's meta device, where tensors have a shape and no values. The step of a large
@@ -12,21 +15,27 @@ import re
 import warnings
 from collections.abc import Callable
 from functools import partial
+from pkgutil import resolve_name
 from types import SimpleNamespace
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
+from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from trainer.config.diagnostics import Diagnostic
 from trainer.config.monitors import resolve_monitor_modes
-from trainer.config.schema import Config, find_targets
+from trainer.config.schema import Config
 from trainer.core.callback import Callback
-from trainer.core.errors import UserError, first_line, unwrap_instantiation_error
-from trainer.core.spec import Batch, DataSpec
+from trainer.core.errors import UserError, first_line
+from trainer.core.spec import Batch, DataSpec, find_spec
+from trainer.data.base import TensorData
+from trainer.task.adversarial import Adversarial
 from trainer.task.custom_metrics import validate_custom_metrics
-from trainer.training.build import build, build_net, build_trainer
+from trainer.task.supervised import Supervised
+from trainer.training.build import build, build_data, build_trainer
+from trainer.training.build_module import build_module, build_parts, build_with_spec
 from trainer.training.preflight.dry_run_cache import Facts
 from trainer.training.preflight.monitored_metrics import (
     check_modes,
@@ -37,7 +46,8 @@ from trainer.training.preflight.monitored_metrics import (
 )
 from trainer.training.preflight.output_activation import OutputCheck
 from trainer.training.preflight.synthetic_batch import make_synthetic_batch
-from trainer.training.preflight.unused_settings import UsageTracker, find_unused_settings
+from trainer.training.preflight.trial_step import diagnose_user_error, try_step
+from trainer.training.preflight.unused_settings import WATCHED_PARTS, UsageTracker, find_unused_settings
 from trainer.training.thread_count import estimate_multiplications
 
 log = logging.getLogger(__name__)
@@ -74,7 +84,7 @@ class DryRun:
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             torch.default_generator.manual_seed(0)  # reproducible errors
             warnings.simplefilter("ignore")  # the run repeats them
-            data = self._attempt("data", lambda: build(self.config, "data"))
+            data = self._attempt("data", lambda: build_data(self.config))
             if data is not None:
                 self._directions = read_objective_directions(self.config, data)
                 modes = [*check_modes(self.config, self._directions)]
@@ -94,33 +104,55 @@ class DryRun:
         if data is None:
             self._attempt("optimizer", lambda: build(config, "optimizer", [nn.Parameter(torch.zeros(1))]))
             return
-        self._attempt("objective", lambda: _check_metrics(build(config, "objective", data.spec), data.spec))
-        with torch.device("meta"):
-            task = self._attempt("model", lambda: self._build_task(data.spec))
-        if task is None:
+        spec = find_spec(data)
+        if spec:
+            self._attempt("objective", lambda: self._check_objective(spec))
+        is_foreign = not (isinstance(data, TensorData) and _is_builtin(config.model._target_))
+        with contextlib.nullcontext() if is_foreign else torch.device("meta"):
+            module = self._attempt("model", lambda: self._build_module(spec))
+        if module is None:
             return
-        net = self._net
         for name, callback in callbacks.items():
-            if isinstance(callback, Callback) and isinstance(getattr(task, "net", None), nn.Module):
-                self._attempt(f"callbacks.{name}", partial(callback.check, task.net))
-        schedules, configured = self._attempt("optimizer", lambda: _configure_optimizers(task)) or (None, False)
-        existing = [callback for callback in callbacks.values() if callback is not None]
-        self.diagnostics += check_monitored_metrics(config, task, existing, data)
+            if isinstance(callback, Callback) and isinstance(getattr(module, "net", None), nn.Module):
+                self._attempt(f"callbacks.{name}", partial(callback.check, module.net))
+        schedules, configured = self._attempt("optimizer", lambda: _configure_optimizers(module)) or (None, False)
         objects = {f"callbacks.{name}": callback for name, callback in callbacks.items()}
-        objects["scheduler" if type(task).__module__.startswith("trainer.") else "model.task"] = schedules
+        objects["scheduler" if "scheduler" in self._parts else "model"] = schedules
         self.diagnostics += check_modes_in_code(objects, self._directions)
-        self._attempt("model", lambda: self._step(task, data))
+        if is_foreign:
+            logged = self._try_step(module, data)
+        else:
+            logged = getattr(module, "logged_metrics", None)
+            self._attempt("model", lambda: self._step(module, data))
+        if logged is not None:
+            existing = [callback for callback in callbacks.values() if callback is not None]
+            self.diagnostics += check_monitored_metrics(config, logged, existing, data)
         self.facts["unused"] = find_unused_settings(
-            self._usage, task, net, configured=configured, stepped=self._stepped
+            self._usage, self._parts, module, configured=configured, stepped=self._stepped
         )
 
-    def _build_task(self, spec: DataSpec) -> Any:
-        config = self.config
-        self._net = net = build_net(config, spec)
-        net.register_forward_pre_hook(lambda *_: self._usage.used.add("compile"))
-        parts = {"objective": build(config, "objective", spec)}
-        parts |= {name: build(config, name) for name in ("optimizer", "scheduler")}
-        return build(config, "model.task", net, *(self._usage.watch(name, part) for name, part in parts.items()))
+    def _build_module(self, spec: DataSpec | None) -> LightningModule:
+        self._parts = parts = build_parts(self.config, spec)
+        if "net" in parts:
+            parts["net"].register_forward_pre_hook(lambda *_: self._usage.used.add("compile"))
+        watched = {name: self._usage.watch(name, parts[name]) for name in WATCHED_PARTS if name in parts}
+        return build_module(self.config, parts | watched)
+
+    def _check_objective(self, spec: DataSpec) -> None:
+        """Validate metrics that are objects; a user-defined objective need not have any."""
+        objective = build_with_spec(self.config, "objective", spec)
+        if hasattr(objective, "metrics") and hasattr(objective, "scores"):
+            validate_custom_metrics(spec, objective.metrics(), objective.scores)
+
+    def _try_step(self, module: LightningModule, data: Any) -> list[str] | None:
+        """Run a step of user code; return the names of the metrics that it logged, or None if it was not completed."""
+        self._set_facts(module)
+        if not self.config.preflight.step or any(item.is_error for item in self.diagnostics):
+            return None
+        result = try_step(self.config, module, data, self._count_examples())
+        self.diagnostics += result.diagnostics
+        self._stepped = result.logged is not None
+        return result.logged
 
     def _attempt_build(self, key: str) -> Any:
         return self._attempt(key, lambda: build(self.config, key))
@@ -145,21 +177,18 @@ class DryRun:
             if diagnostic not in self.diagnostics:  # the objective is built twice, alone and for the task
                 self.diagnostics.append(diagnostic)
         except Exception as error:
-            if not _is_known_code(self.config, key):  # an error in user code, shown with its traceback
-                raise
-            cause = unwrap_instantiation_error(error)
-            self.diagnostics.append(Diagnostic(key, f"{type(cause).__name__}: {first_line(cause)}"))
+            self.diagnostics.append(diagnose_user_error(error, key))
         return None
 
     def _step(self, task: Any, data: Any) -> None:
         spec: DataSpec = data.spec
-        weights = sum(weight.numel() for weight in task.parameters())
-        self.facts = {"net": type(getattr(task, "net", task)).__name__, "parameters": weights}
+        weights = self._set_facts(task)
         batch_size = self.config.data.get("batch_size")
-        examples = DRY_RUN_EXAMPLES
+        examples = self._count_examples()
         if isinstance(batch_size, int):
             self.facts["work"] = estimate_multiplications(weights, spec, batch_size)
-            examples = min(batch_size, DRY_RUN_EXAMPLES)
+        if not self.config.preflight.step:
+            return
         if weights > MAX_REAL_STEP_WEIGHTS:
             try:
                 with torch.device("meta"):
@@ -171,7 +200,7 @@ class DryRun:
                 if weights > MAX_FALLBACK_WEIGHTS:
                     log.debug("a step on the meta device: %s", error)
                     return
-        real_task = self._build_task(spec)
+        real_task = self._build_module(spec)
         try:
             self._run_step(real_task, data, examples)
         except (RuntimeError, ValueError, IndexError) as error:
@@ -179,6 +208,17 @@ class DryRun:
             if is_ignored or isinstance(error, torch.OutOfMemoryError):
                 return
             raise UserError(f"model.net: a step on data '{spec.name}' fails: {first_line(error)}") from error
+
+    def _set_facts(self, module: LightningModule) -> int:
+        """Store the facts about a module, and return its number of weights."""
+        net = getattr(module, "net", None)
+        weights = sum(weight.numel() for weight in module.parameters())
+        self.facts = {"net": type(net if isinstance(net, nn.Module) else module).__name__, "parameters": weights}
+        return weights
+
+    def _count_examples(self) -> int:
+        batch_size = self.config.data.get("batch_size")
+        return min(batch_size, DRY_RUN_EXAMPLES) if isinstance(batch_size, int) else DRY_RUN_EXAMPLES
 
     def _run_step(self, task: Any, data: Any, examples: int) -> None:
         spec: DataSpec = data.spec
@@ -208,12 +248,6 @@ def _forward_and_backward(task: Any, batch: Batch) -> None:
             torch.autograd.backward(value, retain_graph=True)
 
 
-def _check_metrics(objective: Any, spec: DataSpec) -> None:
-    """Validate metrics that are objects; a user-defined objective need not have any."""
-    if hasattr(objective, "metrics") and hasattr(objective, "scores"):
-        validate_custom_metrics(spec, objective.metrics(), objective.scores)
-
-
 def _configure_optimizers(task: Any) -> tuple[Any, bool]:
     """Return the result of `configure_optimizers` without a trainer, and whether it finished."""
     task._trainer = SimpleNamespace(
@@ -228,9 +262,10 @@ def _configure_optimizers(task: Any) -> tuple[Any, bool]:
     return result, finished
 
 
-def _is_known_code(config: DictConfig, key: str) -> bool:
-    """Return True if all objects at a key are code of this package or its dependencies."""
-    return all(name.startswith(KNOWN_PACKAGES) for name in find_targets(OmegaConf.select(config, key)))
+def _is_builtin(target: str) -> bool:
+    """Return whether a module is one of this package or derived from one, so that it takes a batch of any spec."""
+    cls = resolve_name(target)
+    return isinstance(cls, type) and issubclass(cls, Supervised | Adversarial)
 
 
 def run_dry_run(config: DictConfig) -> tuple[list[Diagnostic], Facts]:

@@ -59,7 +59,8 @@ def _check_files(values: dict[str, Any]) -> Iterator[Diagnostic]:
         if "dir" in data and not file.exists():
             hint = "expected a path relative to data.dir, or: data.synthetic=true"
             yield Diagnostic("data.path", f"no file or directory '{file}'", hint)
-    weights = values["model"]["net"].get("weights")
+    net = values["model"].get("net")
+    weights = net.get("weights") if isinstance(net, dict) else None
     is_fresh = values["train"] and checkpoint is None and not values["resume"]  # else the checkpoint has the weights
     if is_fresh and isinstance(weights, str) and weights != "imagenet" and not Path(weights).exists():
         yield Diagnostic("model.net.weights", f"there is no file or directory '{weights}'")

@@ -1,6 +1,6 @@
 """Checks that monitored metrics are logged, and that each mode suits its metric."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig
@@ -8,39 +8,40 @@ from pytorch_lightning.callbacks import Checkpoint, StochasticWeightAveraging
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from trainer.config.diagnostics import Diagnostic
-from trainer.config.monitors import find_monitors
+from trainer.config.monitors import DEFAULT_MONITOR, find_monitors, find_validation_loss
+from trainer.core.callback import Callback
 from trainer.core.errors import suggest_names
 from trainer.core.metric_direction import Direction, collect_metric_directions, find_mode_error, infer_direction
-from trainer.training.build import build
+from trainer.core.spec import find_spec
+from trainer.training.build import build_data
+from trainer.training.build_module import build_with_spec
 
 
-def check_monitored_metrics(config: DictConfig, task: Any, callbacks: list[Any], data: Any) -> Iterator[Diagnostic]:
+def check_monitored_metrics(
+    config: DictConfig, logged: Sequence[str], callbacks: list[Any], data: Any
+) -> Iterator[Diagnostic]:
     """Yield an error for each monitored metric that is not logged; Lightning reports it after the first epoch.
 
     Args:
         config: Config whose callbacks and scheduler may have a `monitor`.
-        task: Task that lists its metrics in `logged_metrics`; without this attribute nothing is checked.
+        logged: Names of the metrics that the LightningModule logs.
         callbacks: Callbacks, some with `logged_metrics(data)`. User-defined ones may log anything; then nothing is
             checked.
         data: The data module.
     """
     is_known = all(type(callback).__module__.startswith(("trainer.", "pytorch_lightning.")) for callback in callbacks)
-    if not is_known or not hasattr(task, "logged_metrics"):
+    if not is_known:
         return
-    logged = [
-        *task.logged_metrics,
-        *(
-            name
-            for callback in callbacks
-            if hasattr(callback, "logged_metrics")
-            for name in callback.logged_metrics(data)
-        ),
-    ]
+    ours = [callback for callback in callbacks if isinstance(callback, Callback)] if find_spec(data) else []
+    logged = [*logged, *(name for callback in ours for name in callback.logged_metrics(data))]
     monitors = {f"callbacks.{name}.monitor": node.get("monitor") for name, node in (config.callbacks or {}).items()}
     monitors["scheduler.monitor"] = config.scheduler.get("monitor")
+    checkpoint_key = "callbacks.checkpoint.monitor"
+    if monitors.get(checkpoint_key) == DEFAULT_MONITOR and DEFAULT_MONITOR not in logged:
+        monitors[checkpoint_key] = find_validation_loss(logged)  # as the checkpoint callback does
     metrics = config.optimized_metric
     optimized = [("optimized_metric", metric) for metric in (metrics if isinstance(metrics, ListConfig) else [metrics])]
-    checkpoint_monitor = monitors.get("callbacks.checkpoint.monitor")  # the run adds its best value to the result
+    checkpoint_monitor = monitors.get(checkpoint_key)  # the run adds its best value to the result
     for key, metric in [*monitors.items(), *optimized]:
         names = [*logged, f"{checkpoint_monitor}_best"] if key == "optimized_metric" and checkpoint_monitor else logged
         if metric is not None and metric not in names:
@@ -57,8 +58,8 @@ def read_objective_directions(config: DictConfig, data: Any = None) -> dict[str,
         data: The data module; built from the config if None.
     """
     try:
-        spec = (build(config, "data") if data is None else data).spec
-        return collect_metric_directions(build(config, "objective", spec))
+        spec = find_spec(build_data(config) if data is None else data)
+        return collect_metric_directions(build_with_spec(config, "objective", spec))
     except Exception:  # the dry run reports it
         return {}
 

@@ -1,17 +1,16 @@
 """Detection of settings without effect, because the task does not use the objects that they configure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from functools import partial
 from typing import Any
 from weakref import ref
 
-from torch import nn
-
 from trainer.config.diagnostics import Diagnostic
 from trainer.config.value_sources import Layer, find_user_entries
 
 UnusedSettings = dict[str, str]  # reasons by key
+WATCHED_PARTS = ("objective", "optimizer", "scheduler")  # parts of a module whose use is recorded
 
 
 def get_original_class(instance: Any) -> type:
@@ -66,30 +65,33 @@ class UsageTracker:
 
 
 def find_unused_settings(
-    usage: UsageTracker, task: Any, net: nn.Module, *, configured: bool, stepped: bool
+    usage: UsageTracker, parts: Mapping[str, Any], task: Any, *, configured: bool, stepped: bool
 ) -> UnusedSettings:
     """Return the keys of a config that a task does not use, with reasons.
 
     Args:
         usage: Record of the task's optimizer, scheduler and objective.
+        parts: Arguments of the task that were built from the config.
         task: The task.
-        net: Network that the task was built with.
         configured: Whether `configure_optimizers` has returned.
         stepped: Whether a training step was run.
     """
     name = f"{type(task).__module__}.{type(task).__qualname__}"
-    unused: UnusedSettings = {}
+    unused = {key: f"{name} takes no {key} of the config" for key in WATCHED_PARTS if key not in parts}
     for key in ("optimizer", "scheduler"):
-        if configured and key not in usage.used:
+        if key in parts and configured and key not in usage.used:
             unused[key] = f"{name} configures its own {key}, or none"
-    if "objective" not in usage.used and not usage.is_referenced("objective"):
+    if "objective" in parts and "objective" not in usage.used and not usage.is_referenced("objective"):
         unused["objective"] = f"{name} does not use the objective of the config"
-    elif stepped and task.automatic_optimization and "objective.penalty" not in usage.used:
+    elif "objective" in parts and stepped and task.automatic_optimization and "objective.penalty" not in usage.used:
         unused["objective.penalty"] = f"{name} does not add the penalty to its loss"
     if stepped and "compile" not in usage.used:
         unused["compile"] = f"{name} calls parts of the network, but only calls of the whole network are compiled"
     weights = {id(weight) for weight in task.parameters()}
-    if any(True for _ in net.parameters()) and not any(id(weight) in weights for weight in net.parameters()):
+    net = parts.get("net")
+    if net is None:
+        unused["compile"] = f"{name} takes no network of the config"
+    elif any(True for _ in net.parameters()) and not any(id(weight) in weights for weight in net.parameters()):
         unused |= dict.fromkeys(("model.net", "compile"), f"{name} does not use the network of the config")
     return unused
 

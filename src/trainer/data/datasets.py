@@ -1,0 +1,78 @@
+"""Data module made of one data set or loader per stage."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader, IterableDataset
+
+from trainer.core.errors import UserError
+from trainer.core.spec import DataSpec
+
+
+class Datasets(LightningDataModule):
+    """One PyTorch data set or loader per stage: `data: {train: {_target_: ...}, val: {_target_: ...}}`.
+
+    Data sets are wrapped in a DataLoader with the arguments below; other objects are loaders and used as they are.
+
+    Args:
+        train: Training data.
+        val: Validation data. Defaults to none: no validation.
+        test: Test data. Defaults to none: no test.
+        predict: Data for `trainer predict`. Defaults to none.
+        batch_size: Examples per training step, in each process.
+        eval_batch_size: Examples per batch in validation, test and prediction. Defaults to `batch_size`.
+        shuffle: Whether training examples are shuffled.
+        num_workers: Worker processes of each loader. Defaults to 0, which loads in the main process.
+        collate_fn: Function that combines examples to a batch. Defaults to PyTorch's.
+        drop_last: Whether the last training batch is dropped if it is incomplete.
+        pin_memory: Whether batches are copied to page-locked memory, for GPUs.
+        spec: Sizes of the data, for networks with `_partial_: true`. Defaults to none.
+    """
+
+    def __init__(
+        self,
+        *,
+        train: Any = None,
+        val: Any = None,
+        test: Any = None,
+        predict: Any = None,
+        batch_size: int = 32,
+        eval_batch_size: int | None = None,
+        shuffle: bool = True,
+        num_workers: int = 0,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        drop_last: bool = False,
+        pin_memory: bool = False,
+        spec: DataSpec | None = None,
+    ) -> None:
+        super().__init__()
+        if min(batch_size, eval_batch_size or 1) < 1:
+            raise UserError("data.batch_size and data.eval_batch_size: must be at least 1")
+        self.spec = spec
+        self.train = train
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size or batch_size
+        self.options = {"num_workers": num_workers, "collate_fn": collate_fn, "pin_memory": pin_memory}
+        if train is not None:
+            self.train_dataloader = self._make_train_loader  # type: ignore[method-assign]
+        # Lightning runs the stages whose method is defined
+        for stage, part in {"val": val, "test": test, "predict": predict}.items():
+            if part is not None:
+                setattr(self, f"{stage}_dataloader", lambda part=part: self._make_loader(part))
+
+    def _make_train_loader(self) -> Any:
+        if not _is_dataset(self.train):
+            return self.train
+        shuffle = None if isinstance(self.train, IterableDataset) else self.shuffle
+        return DataLoader(self.train, self.batch_size, shuffle, drop_last=self.drop_last, **self.options)
+
+    def _make_loader(self, part: Any) -> Any:
+        return DataLoader(part, self.eval_batch_size, **self.options) if _is_dataset(part) else part
+
+
+def _is_dataset(part: Any) -> bool:
+    """Return whether an object provides single examples; loaders are iterable and cannot be indexed."""
+    return isinstance(part, IterableDataset) or hasattr(part, "__getitem__")

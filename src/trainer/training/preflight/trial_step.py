@@ -1,0 +1,201 @@
+"""Training, validation and test of user code on one real batch each, with Lightning's own Trainer.
+
+A synthetic batch can only be made from a spec, and only Lightning knows how it calls hooks, optimizers and loaders. So
+the code of the user is tried as it will run: with `fast_dev_run`, on one device, without callbacks, loggers and files.
+"""
+
+import contextlib
+import io
+import logging
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.loggers.logger import DummyLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities.seed import isolate_rng
+from torch import Tensor
+
+from trainer.config.diagnostics import Diagnostic, SourceLocation
+from trainer.core.errors import UserError, display_path, first_line, unwrap_instantiation_error
+from trainer.core.spec import DataSpec, find_spec
+from trainer.data.base import TensorData
+from trainer.training.build import build_trainer
+from trainer.training.preflight.synthetic_batch import make_synthetic_batch
+
+MAX_TRIAL_SECONDS = 30.0  # for all jobs of a sweep; later ones are built but not tried
+PACKAGE_DIR = Path(__file__).resolve().parents[2]
+LIBRARY_DIRECTORIES = ("site-packages", "dist-packages")
+DISABLE_HINT = "preflight.step=false skips this check"
+SINGLE_DEVICE = {"devices": 1, "num_nodes": 1, "strategy": "auto"}
+WITHOUT_OUTPUT = {
+    "logger": DummyLogger(),  # accepts every call, such as `self.logger.experiment.add_image`
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "enable_checkpointing": False,
+    "profiler": None,
+}
+
+_trial_seconds = 0.0  # of all trials in this process
+
+
+@dataclass
+class TrialResult:
+    """Result of a trial.
+
+    Args:
+        diagnostics: Errors and warnings. Defaults to none.
+        logged: Names of all metrics that were logged; None if not all stages were run.
+    """
+
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    logged: list[str] | None = None
+
+
+class FirstBatch(Callback):
+    """Storage of the first training batch, before it is moved to a device."""
+
+    def __init__(self) -> None:
+        self.batch: Any = None
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self.batch = batch
+
+
+def try_step(config: DictConfig, module: LightningModule, data: LightningDataModule, examples: int) -> TrialResult:
+    """Run a step of each stage that the config runs.
+
+    Args:
+        config: The whole config.
+        module: LightningModule on the CPU, used for nothing else.
+        data: Data module, used for nothing else; opened unless it is a `TensorData` or has a method `example`.
+        examples: Examples of a synthetic batch.
+    """
+    global _trial_seconds
+    if _trial_seconds > MAX_TRIAL_SECONDS:
+        return TrialResult()
+    started_at = time.monotonic()
+    result = TrialResult()
+    with isolate_rng(), _without_output():
+        try:
+            _run_stages(config, module, _choose_source(data, examples), data, result)
+        except MisconfigurationException as error:
+            key = "data" if "dataloader" in str(error) else "model"
+            result.diagnostics.append(Diagnostic(key, first_line(error), DISABLE_HINT))
+        except Exception as error:  # user code may raise anything
+            key = "model" if _passes_through(error, module) else "data"
+            result.diagnostics.append(diagnose_user_error(error, key, DISABLE_HINT))
+    _trial_seconds += time.monotonic() - started_at
+    return result
+
+
+def _choose_source(data: LightningDataModule, examples: int) -> dict[str, Any]:
+    """Return the arguments of `Trainer.fit` that provide the data."""
+    batch = None
+    if isinstance(data, TensorData):
+        batch = make_synthetic_batch(data.spec, examples)
+    elif callable(example := getattr(data, "example", None)):
+        batch = example()
+    return {"datamodule": data} if batch is None else {"train_dataloaders": [batch], "val_dataloaders": [batch]}
+
+
+def _run_stages(
+    config: DictConfig, module: LightningModule, source: dict[str, Any], data: Any, result: TrialResult
+) -> None:
+    first_batch = FirstBatch()
+    trainer = build_trainer(config, fast_dev_run=1, callbacks=[first_batch], **SINGLE_DEVICE, **WITHOUT_OUTPUT)
+    logged: set[str] = set()
+    if config.train:
+        trainer.fit(module, **source)
+        logged |= {*trainer.callback_metrics}
+        spec = find_spec(data)
+        if spec and (problem := find_spec_contradiction(spec, first_batch.batch)):
+            result.diagnostics.append(Diagnostic("data", f"its spec contradicts the first batch: {problem}"))
+    if config.test and (problem := find_test_obstacle(module, data)):
+        result.diagnostics.append(Diagnostic("test", problem, "test=false", is_error=False))
+    elif config.test:
+        loaders = {"dataloaders": source["train_dataloaders"]} if "train_dataloaders" in source else source
+        trainer.test(module, verbose=False, **loaders)
+        logged |= {*trainer.callback_metrics}
+    if config.train:
+        result.logged = sorted(logged)
+
+
+def find_test_obstacle(module: LightningModule, data: Any) -> str:
+    """Return the reason why a module cannot be tested on some data, or "" if it can."""
+    if type(module).test_step is LightningModule.test_step:
+        return f"no test: {type(module).__name__} has no test_step"
+    loader: Any = data.test_dataloader
+    if getattr(loader, "__func__", loader) is LightningDataModule.test_dataloader:
+        return f"no test: {type(data).__name__} has no test_dataloader"
+    return ""
+
+
+def find_spec_contradiction(spec: DataSpec, batch: Any) -> str:
+    """Return the difference between a spec and a batch of inputs and targets, or "" if there is none."""
+    if not (isinstance(batch, list | tuple) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch)):
+        return ""  # a module of the user may take any batch
+    inputs, targets = batch
+    shape = tuple(inputs.shape[1:])
+    if spec.kind != "tokens" and shape != spec.shape:
+        return f"inputs of shape {shape}, expected {spec.shape}"
+    is_classification = not targets.is_floating_point() and targets.dim() == 1
+    if is_classification != (spec.target == "classification"):
+        return f"targets of shape {(*targets.shape,)} and type {targets.dtype}, expected a {spec.target}"
+    classes = len(spec.class_names) or spec.output_size
+    if is_classification and classes > 1 and int(targets.max()) >= classes:
+        return f"class {int(targets.max())}, expected 0 to {classes - 1}"
+    return ""
+
+
+def _passes_through(error: BaseException, module: LightningModule) -> bool:
+    """Return whether an exception was raised in a method of a module, or in a function that the method called."""
+    return any(frame.f_locals.get("self") is module for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def diagnose_user_error(error: BaseException, key: str, hint: str = "") -> Diagnostic:
+    """Return the diagnostic of an exception in user code, with the last line of user code that it passed.
+
+    Args:
+        error: The exception.
+        key: Config key of the code.
+        hint: Suggestion. Defaults to none.
+    """
+    cause = unwrap_instantiation_error(error)
+    if isinstance(cause, UserError):
+        return Diagnostic(key, str(cause).replace("\n  ", "; "))
+    frame = find_user_frame(cause)
+    problem = f"{type(cause).__name__}: {first_line(cause)}"
+    if frame is None:
+        return Diagnostic(key, problem, hint)
+    location = SourceLocation(display_path(Path(frame.filename)), frame.lineno or 0)
+    return Diagnostic(key, f"{problem}, in {frame.name}", hint, location)
+
+
+def find_user_frame(error: BaseException) -> traceback.FrameSummary | None:
+    """Return the innermost frame of an exception that is in no library and not in this package."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame for frame in reversed(frames) if _is_user_file(Path(frame.filename))), None)
+
+
+def _is_user_file(file: Path) -> bool:
+    is_library = any(name in LIBRARY_DIRECTORIES for name in file.parts) or file.is_relative_to(PACKAGE_DIR)
+    return file.is_file() and not is_library and not file.is_relative_to(Path(contextlib.__file__).parent)
+
+
+@contextlib.contextmanager
+def _without_output() -> Iterator[None]:
+    """Discard what is printed and logged below a warning; the run repeats it."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)
