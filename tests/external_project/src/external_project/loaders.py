@@ -9,8 +9,6 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, Sampler, WeightedRandomSampler
 
-from trainer.core.spec import DataSpec
-
 EXAMPLES = 60
 
 
@@ -149,6 +147,13 @@ class Classifier(LightningModule):
     def validation_step(self, batch):
         self.log("val/loss", self.compute_loss(*batch))
 
+    def test_step(self, batch):
+        self.log("test/loss", self.compute_loss(*batch))
+
+    def predict_step(self, batch):
+        inputs, _ = batch
+        return self.net(inputs)[:, 0].sigmoid()
+
     def compute_loss(self, inputs, targets):
         targets = torch.as_tensor(targets).float().flatten()
         return binary_cross_entropy_with_logits(self.net(inputs.view(-1, 2))[:, 0], targets)
@@ -169,10 +174,6 @@ class Loaders(LightningDataModule):
         super().__init__()
         self.kind = kind
         self.num_workers = num_workers
-
-    @property
-    def spec(self):
-        return DataSpec("points", "vector", (2,), "classification", 1, class_names=("even", "odd"))
 
     def train_dataloader(self):
         return LOADERS[self.kind](num_workers=self.num_workers)
