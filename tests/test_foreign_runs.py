@@ -1,8 +1,6 @@
 """Runs of a LightningModule and a data module that do not know this package: stopped, resumed, replayed, predicted."""
 
-import json
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -56,8 +54,15 @@ def read_metrics(run):
 STOPS = {"SIGTERM": 15, "SIGKILL": 9}
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("signal", STOPS)
+@pytest.mark.parametrize(
+    ("signal", "workers"),
+    [
+        ("SIGKILL", 2),
+        pytest.param("SIGKILL", 0, marks=pytest.mark.slow),
+        pytest.param("SIGTERM", 0, marks=pytest.mark.slow),
+        pytest.param("SIGTERM", 2, marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_run_is_resumed_with_equal_weights_and_curves(signal, workers, project, process):
     options = [*RUN, "trainer.max_epochs=2", f"+data.num_workers={workers}", "callbacks.checkpoint.every_minutes=1e-9"]
     stop = [f"+callbacks.stop={{_target_:stop.Stop,step:%d,signal:{STOPS[signal]}}}"]

@@ -1,12 +1,16 @@
 """Checksum of the examples of a data module, and detection of changed data."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from hydra.utils import instantiate
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from trainer.artifacts.change_detection import DATA_KEYS
+from trainer.artifacts.example_checksum import hash_examples
+from trainer.config.schema import DATASETS_TARGET
 from trainer.core.errors import first_line
 from trainer.core.spec import find_spec
 from trainer.data.base import TensorData
@@ -16,18 +20,41 @@ log = logging.getLogger(__name__)
 DATALOADER_METHODS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
 
-def compute_checksum(data: Any) -> str | None:
-    """Return the checksum of a data module, or None if it has no checksum of its examples.
+_example_checksums: WeakKeyDictionary[Any, str | None] = WeakKeyDictionary()  # by data module
+
+
+def has_own_checksum(data: Any) -> bool:
+    """Return whether a data module has a method `checksum` that depends on all of its examples.
 
     Args:
         data: Data module after its `setup`.
     """
     method = getattr(type(data), "checksum", None)
     if method is TensorData.checksum:
-        return str(data.checksum()) if _is_covered_by_checksum(data) else None
+        return _is_covered_by_checksum(data)
     code = getattr(method, "__code__", None)
     is_constant = code is not None and not (code.co_names or code.co_freevars)  # it reads no attribute
-    return None if method is None or is_constant else str(data.checksum())
+    return method is not None and not is_constant
+
+
+def compute_checksum(data: Any) -> str | None:
+    """Return the checksum of a data module, or that of its examples; None if it is not known.
+
+    Args:
+        data: Data module after its `setup`.
+    """
+    return str(data.checksum()) if has_own_checksum(data) else _example_checksums.get(data)
+
+
+def compute_example_checksum(data: Any, loaders: Mapping[str, Any]) -> str | None:
+    """Return the checksum of the examples in loaders, for a data module without an own one; None if it is not known.
+
+    Args:
+        data: Data module; `compute_checksum` returns the same value for it afterwards.
+        loaders: Its loaders by stage.
+    """
+    _example_checksums[data] = hash_examples(loaders)
+    return _example_checksums[data]
 
 
 def describe_data(data: Any) -> dict[str, Any]:
@@ -55,7 +82,9 @@ def compute_checksum_from_config(config: dict[str, Any]) -> str | None:
             data = instantiate(config["data"], _convert_="all")
             data.prepare_data()
             data.setup("fit")
-            return compute_checksum(data)
+            if has_own_checksum(data):
+                return str(data.checksum())
+            return hash_examples({"train": data.train_dataloader(), "val": data.val_dataloader()})
         except Exception as error:  # user code, and data on another machine, can raise anything
             log.warning(f"warning: cannot compare the data with those of earlier jobs: {first_line(error)}")
             return None
@@ -71,6 +100,6 @@ def describe_data_change(config: dict[str, Any], old: str | None, new: str | Non
     """
     if not (old and new) or old == new:
         return []
-    values = {f"data.{name}": value for name, value in config["data"].items()}
+    values = {f"data.{name}": value for name, value in {"_target_": DATASETS_TARGET, **config["data"]}.items()}
     key = next(key for key in DATA_KEYS if values.get(key))
     return [f"{key}={values[key]}: different examples (SHA-256 was {old[:12]}, is {new[:12]})"]

@@ -97,8 +97,15 @@ def test_so_does_a_training_that_was_stopped_between_two_epochs(kind, tmp_path):
     assert is_equal(reference, resumed)
 
 
-@pytest.mark.parametrize("kind", ["shuffled", "sampler with NumPy's generator", "two loaders", "persistent"])
-@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "fast"),
+    [
+        ("shuffled", True),
+        ("sampler with NumPy's generator", False),
+        pytest.param("two loaders", True, marks=pytest.mark.slow),
+        pytest.param("persistent", True, marks=pytest.mark.slow),
+    ],
+)
 def test_so_it_does_with_worker_processes_that_use_random_numbers(kind, fast, tmp_path):
     reference, stopped, resumed = resume_after(tmp_path, 11, kind, workers=2, fast=fast, epochs=2)
     assert is_equal(reference, resumed)

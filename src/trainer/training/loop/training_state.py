@@ -20,7 +20,8 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from trainer.core.compat import Loop, ResultMetadata, ResultMetric, ResultSync
-from trainer.data.loading.resumable_loader import ResumableLoader, warn_not_positioned
+from trainer.data.loading.epoch_sampler import warn_not_positioned
+from trainer.data.loading.resumable_loader import ResumableLoader
 from trainer.training.loop.hook_dispatch import has_hook
 from trainer.training.loop.safe_points import SafePointKind
 
@@ -51,7 +52,7 @@ def capture_state(kind: SafePointKind, trainer: Trainer) -> State:
         "metrics": _dump_metrics(trainer.lightning_module),
         "samplers": []
         if is_inside_epoch
-        else [loader.order.read_attributes() for loader in _resumable_loaders(trainer)],
+        else [loader.order.read_attributes() for loader in _list_resumable_loaders(trainer)],
         "validated": dict(loop.val_loop._seen_batches_per_dataloader),
         "should_stop": trainer.should_stop,
         "limits": read_limits(trainer),
@@ -118,7 +119,7 @@ def _restore_state(trainer: Trainer, state: State) -> None:
             fit._combined_loader._load_state_dicts(fit._combined_loader_states_to_load)
             fit._combined_loader_states_to_load = []
             iter(fit._data_fetcher)
-        if not all(hasattr(loader, "load_state_dict") for loader in fit._combined_loader.flattened):
+        if not all(hasattr(loader, "load_state_dict") for loader in _list_loaders(trainer)):
             warn_not_positioned(type(trainer.datamodule or trainer.lightning_module).__name__)
         trainer._logger_connector._first_loop_iter = True  # the epoch's first batch has been processed
         if hasattr(loop, "step_log"):
@@ -127,7 +128,7 @@ def _restore_state(trainer: Trainer, state: State) -> None:
             loop._results[result["key"]] = _load_result(result, trainer)
     else:
         fit._resuming_from_checkpoint = False  # the epoch starts with a new iterator
-        for loader, attributes in zip(_resumable_loaders(trainer), state["samplers"], strict=True):
+        for loader, attributes in zip(_list_resumable_loaders(trainer), state["samplers"], strict=False):
             loader.order.restore_attributes(attributes)
     restore_shown_metrics(trainer, state)
     modules = dict(trainer.lightning_module.named_modules())
@@ -137,9 +138,13 @@ def _restore_state(trainer: Trainer, state: State) -> None:
     set_rng_states(state["random"])
 
 
-def _resumable_loaders(trainer: Trainer) -> list[ResumableLoader]:
-    loaders = trainer.fit_loop._combined_loader.flattened
-    return [loader for loader in loaders if isinstance(loader, ResumableLoader)]
+def _list_loaders(trainer: Trainer) -> list[Any]:
+    combined_loader = trainer.fit_loop._combined_loader
+    return combined_loader.flattened if combined_loader else []
+
+
+def _list_resumable_loaders(trainer: Trainer) -> list[ResumableLoader]:
+    return [loader for loader in _list_loaders(trainer) if isinstance(loader, ResumableLoader)]
 
 
 def copy_checkpoint(value: Any, copies: dict[Any, Tensor] | None = None) -> Any:
