@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 
 from trainer.config.schema import RESOURCE_DIR
 
+RECORDED_CONFIG = "recorded_config.yaml"  # its values are not settings of the user, as it contains all defaults
 OUTPUT_DIR_INTERPOLATION = "${hydra:runtime.output_dir}"
 
 

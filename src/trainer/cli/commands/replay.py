@@ -31,7 +31,7 @@ from trainer.artifacts.run_record import RunRecord, diff_mappings, read_run
 from trainer.cli.commands import parse_arguments
 from trainer.config.compose import get_override_key
 from trainer.config.schema import RESOURCE_DIR
-from trainer.config.stored_config import build_primary_config
+from trainer.config.stored_config import RECORDED_CONFIG, build_primary_config
 from trainer.config.target_allowlist import get_trusted_packages, require_trusted_targets
 from trainer.core.errors import UserError
 
@@ -72,7 +72,8 @@ def _run(record: RunRecord, code: CodeCheckout, overrides: Sequence[str], run_di
     with TemporaryDirectory(prefix="trainer-replay-") as config_dir:
         home = code.source.parent if code.source else RESOURCE_DIR
         config = build_primary_config(_resolve_paths(record), str(record.provenance.get("run")), home)
-        OmegaConf.save(OmegaConf.create(config), Path(config_dir, "config.yaml"))
+        OmegaConf.save(OmegaConf.create(config), Path(config_dir, RECORDED_CONFIG))
+        Path(config_dir, "config.yaml").write_text(f"defaults: [{Path(RECORDED_CONFIG).stem}, _self_]\n")
         # -P: the working directory comes last, as for the command `trainer`
         command = [sys.executable, "-P", "-m", "trainer", f"--config-path={config_dir}", "--config-name=config"]
         command += [*overrides, f"hydra.run.dir={run_dir}"]
