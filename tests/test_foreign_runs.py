@@ -1,5 +1,7 @@
 """Runs of a LightningModule and a data module that do not know this package: stopped, resumed, replayed, predicted."""
 
+import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -76,3 +78,87 @@ def test_a_killed_run_is_resumed_with_equal_weights_and_curves(signal, workers, 
     assert "cannot be positioned" not in resumed.out + resumed.err
     assert is_equal(read_weights(project / "reference"), read_weights(project / "run"))
     assert read_metrics(project / "reference") == read_metrics(project / "run")
+
+
+def train(command, data="Loaders", model="Classifier"):
+    """Train a class of each kind for two steps in the directory run."""
+    options = ["trainer.max_epochs=1", "+trainer.limit_train_batches=2", "test=false", "callbacks=[checkpoint]"]
+    targets = [f"data._target_=loaders.{data}", f"model._target_=loaders.{model}"]
+    outcome = command("data=points", "model=points", *targets, *options, "logger=none", "hydra.run.dir=run")
+    assert outcome.code == 0, outcome.err
+
+
+def predict(command, *arguments):
+    outcome = command("predict", "run", "--trust=loaders", *arguments)
+    assert outcome.code == 0, outcome.err
+    return outcome
+
+
+def test_predictions_are_those_of_predict_step_for_predict_dataloader(project, command):
+    train(command, data="PredictLoaders", model="NamedPredictions")
+    rows = [*csv.DictReader(predict(command).out.splitlines())]
+    assert [row["row"] for row in rows] == ["0", "1", "2", "3", "4"]
+    assert [*rows[0]] == ["row", "class", "scores_1", "scores_2", "logit"]
+    assert {row["class"] for row in rows} == {"even"}
+    scores = [torch.tensor(float(row["logit"])).sigmoid().item() for row in rows]
+    assert [float(row["scores_2"]) for row in rows] == pytest.approx(scores)
+
+    assert predict(command, "--to=a.jsonl").out == "a.jsonl: 5 predictions\n"
+    records = [json.loads(line) for line in (project / "a.jsonl").read_text().splitlines()]
+    assert [record["logit"] for record in records] == [float(row["logit"]) for row in rows]
+    assert len(records[0]["scores"]) == 2
+
+    assert predict(command, "--to=a.pt").out == "a.pt: 3 batches\n"
+    batches = torch.load(project / "a.pt", weights_only=True)
+    assert torch.cat([batch["logit"] for batch in batches]).tolist() == [float(row["logit"]) for row in rows]
+    assert not [*project.glob("*.part")]
+
+
+def test_without_a_predict_dataloader_the_test_examples_are_predicted(project, command, caplog):
+    train(command)
+    outcome = predict(command)
+    rows = [*csv.DictReader(outcome.out.splitlines())]
+    assert (len(rows), [*rows[0]]) == (60, ["row", "value"])
+    assert "predict: Loaders has no predict_dataloader; using its test_dataloader" in caplog.text
+
+
+def test_examples_of_several_loaders_are_numbered(project, command):
+    train(command, data="TwoPredictLoaders", model="NamedPredictions")
+    rows = [*csv.DictReader(predict(command).out.splitlines())]
+    assert [(row["loader"], row["row"]) for row in rows] == [("0", "0"), ("0", "1"), ("0", "2"), ("1", "0")]
+
+
+def test_predictions_of_several_dimensions_need_another_file_type(project, command):
+    train(command, data="PredictLoaders", model="ImagePredictions")
+    outcome = command("predict", "run", "--trust=loaders")
+    assert outcome.code == 1
+    assert "predict: 'value' of an example has several dimensions\n  --to=FILE.pt writes outputs of any" in outcome.err
+    predict(command, "--to=a.jsonl")
+    assert json.loads((project / "a.jsonl").read_text().splitlines()[0])["value"] == [[0.0, 0.0], [0.0, 0.0]]
+
+
+ERRORS = {
+    ("NoPredictions", "Loaders"): "predict: NoPredictions has no predict_step; add a method predict_step(self, batch)",
+    ("Classifier", "TrainOnly"): "predict: TrainOnly has neither predict_dataloader nor test_dataloader; add one of",
+}
+
+
+@pytest.mark.parametrize(("model", "data"), ERRORS)
+def test_a_run_that_cannot_predict_has_one_clear_error(model, data, project, command):
+    train(command, data, model)
+    outcome = command("predict", "run", "--trust=loaders")
+    assert outcome.code == 1
+    assert outcome.err.startswith(f"error: {ERRORS[model, data]}")
+    assert "Traceback" not in outcome.err
+
+
+def test_arguments_of_the_other_kind_of_prediction_are_refused(project, command):
+    train(command)
+    for arguments, message in {
+        ("a.png",): "predict the examples of its data module: trainer predict run/checkpoints/best.ckpt\n",
+        ("--invert", "--batch=2"): "predict: --invert, --batch require files; expected: trainer predict run FILES...\n",
+        ("--to=a.txt",): "predict: --to: 'a.txt' ends neither in .csv, .jsonl nor in .pt\n",
+    }.items():
+        outcome = command("predict", "run", "--trust=loaders", *arguments)
+        assert outcome.code == 1
+        assert message in outcome.err

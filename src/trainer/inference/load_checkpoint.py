@@ -61,7 +61,10 @@ def load_checkpoint(path: Path, checkpoint: str = "best", trusted: str = "") -> 
     weights = content["state_dict"]
     if content["spec"] is None or not _has_net(content["config"]):
         missing = "data have no spec" if content["spec"] is None else "model has no network 'model.net'"
-        raise UserError(f"'{file}' cannot be loaded without its run: its {missing}")
+        raise UserError(
+            f"'{file}' cannot be loaded without its run: its {missing}\n"
+            f"  to predict the examples of its data module: trainer predict {file}"
+        )
     warn_if_code_changed(content["provenance"].get("code") or {}, f"the checkpoint '{file}'")
     try:
         spec = DataSpec(**content["spec"])

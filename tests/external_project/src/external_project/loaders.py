@@ -183,3 +183,50 @@ class Loaders(LightningDataModule):
 
     def test_dataloader(self):
         return DataLoader(NoisyPoints(), 30)
+
+
+class PredictLoaders(Loaders):
+    """Data module with examples for predictions, set up for them alone."""
+
+    def setup(self, stage):
+        self.predict_points = [torch.rand(2) for _ in range(5)] if stage == "predict" else []
+
+    def predict_dataloader(self):
+        return DataLoader(self.predict_points, 2)
+
+
+class TwoPredictLoaders(PredictLoaders):
+    """Two loaders for predictions."""
+
+    def predict_dataloader(self):
+        return [DataLoader([torch.rand(2)] * size, 2) for size in (3, 1)]
+
+
+class TrainOnly(LightningDataModule):
+    """Data module without examples for test or prediction."""
+
+    def train_dataloader(self):
+        return DataLoader(NoisyPoints(), 8)
+
+    val_dataloader = train_dataloader
+
+
+class NamedPredictions(Classifier):
+    """Predictions of several names and forms."""
+
+    def predict_step(self, batch, batch_idx, dataloader_idx=0):
+        logits = self.net(batch)
+        return {"class": ["even"] * len(batch), "scores": logits.sigmoid().repeat(1, 2), "logit": logits[:, 0].double()}
+
+
+class ImagePredictions(Classifier):
+    """Predictions of several dimensions."""
+
+    def predict_step(self, batch):
+        return torch.zeros(len(batch), 2, 2)
+
+
+class NoPredictions(Classifier):
+    """Module without predictions."""
+
+    predict_step = LightningModule.predict_step
