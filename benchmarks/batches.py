@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from trainer.config.compose import Composer
 from trainer.core.spec import DataSpec
-from trainer.training.build import build, build_net
+from trainer.training.build import build
+from trainer.training.build_module import build_net
 
 SIZES = (16, 32, 64, 128, 256, 512, 1024)
 EXPERIMENTS = ("mnist_cnn", "cifar10_cnn", "imdb_lstm")

@@ -60,7 +60,8 @@ def build_job(overrides: tuple[str, ...]) -> Job:
     from omegaconf import OmegaConf
 
     from trainer.config.schema import RESOURCE_DIR, register_hydra_plugins
-    from trainer.training.build import build, build_net
+    from trainer.training.build import build
+    from trainer.training.build_module import build_net
 
     register_hydra_plugins()
     with initialize_config_dir(str(RESOURCE_DIR / "conf"), version_base="1.3"):

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from trainer.config.compose import Composer
 from trainer.model.layers.max_pool import MaxPool2d
 from trainer.model.layers.onednn_linear import MIN_PRODUCTS, Linear, is_onednn_faster
-from trainer.training.build import build, build_net
+from trainer.training.build import build
+from trainer.training.build_module import build_net
 
 # rows, inputs and outputs: hidden layers of an MLP, then of GAN, CNN and attention of the tutorials
 LINEAR_SHAPES = (

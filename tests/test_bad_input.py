@@ -137,9 +137,9 @@ def test_an_output_directory_that_cannot_be_written_is_named(command, tmp_path):
 def test_an_exception_in_user_code_keeps_its_traceback(command, tmp_path):
     (tmp_path / "broken_code.py").write_text("def net(spec):\n    return [][1]\n")
     (tmp_path / "conf/model").mkdir(parents=True)
-    task = "{_target_: trainer.task.supervised.Supervised, _partial_: true}"
+    module = "trainer.task.supervised.Supervised"
     net = "{_target_: broken_code.net, _partial_: true}"
-    (tmp_path / "conf/model/broken.yaml").write_text(f"task: {task}\nnet: {net}\n")
+    (tmp_path / "conf/model/broken.yaml").write_text(f"_target_: {module}\nnet: {net}\n")
     outcome = command("model=broken")
     assert outcome.code == 1
     assert "IndexError: list index out of range" in outcome.err

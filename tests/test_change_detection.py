@@ -11,7 +11,7 @@ XOR = ["data=xor", "model=mine", "trainer.max_epochs=1", "+trainer.limit_train_b
 LONGER = "trainer.max_epochs=2"
 TRUST = "--trust=my_code"
 MODEL = """
-_target_: trainer.Supervised
+_target_: trainer.task.supervised.Supervised
 net: {_target_: my_code.Net, _partial_: true}
 """
 NET = "from torch import nn\nfrom my_layers import act\n\n\ndef Net(spec):\n"

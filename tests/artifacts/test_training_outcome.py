@@ -55,7 +55,7 @@ def run(command, tmp_path, *overrides):
                 *STOP[:1],
                 "callbacks.early_stopping.monitor=val/custom",
                 "callbacks.early_stopping.mode=max",
-                "model.task._target_=users.NanLater",
+                "model._target_=users.NanLater",
             ],
             2,
             "stopped early at epoch 2: val/custom is not finite",
@@ -90,7 +90,7 @@ def test_a_complete_training_has_no_stop_reason(command, tmp_path):
     ],
 )
 def test_a_nonfinite_monitored_metric_is_reported_and_counted(overrides, user, command, tmp_path):
-    task = ("model.task._target_=users.NanLater", "trainer.max_epochs=3")
+    task = ("model._target_=users.NanLater", "trainer.max_epochs=3")
     result, out = run(command, tmp_path, *task, *overrides)
     assert f"val/custom is nan at epoch 2: {user} cannot compare it\n" in out
     assert "val/custom was not finite in 2 epoch(s)\n" in out
@@ -100,7 +100,7 @@ def test_a_nonfinite_monitored_metric_is_reported_and_counted(overrides, user, c
 
 def test_the_count_continues_in_a_resumed_run(command, tmp_path):
     overrides = (
-        "model.task._target_=users.NanLater",
+        "model._target_=users.NanLater",
         "callbacks.checkpoint.monitor=val/custom",
         "callbacks.checkpoint.mode=max",
         "trainer.max_epochs=2",

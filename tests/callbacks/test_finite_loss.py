@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-TINY = ["data=digits", "model=mlp", "model.net.hidden=[4]", "trainer.max_epochs=3", "model.task._target_=users.Bad"]
+TINY = ["data=digits", "model=mlp", "model.net.hidden=[4]", "trainer.max_epochs=3", "model._target_=users.Bad"]
 USERS = '''
 import torch
 from pytorch_lightning import LightningModule
@@ -87,21 +87,21 @@ def test_a_nonfinite_loss_stops_the_run_and_names_step_and_examples(extra, bad, 
 
 
 def test_a_loss_with_one_element_may_have_any_shape(bad):
-    outcome = bad("model.task._target_=users.Boxed")
+    outcome = bad("model._target_=users.Boxed")
     assert outcome.code == 1
     assert "error: the loss is nan at step 27: epoch 2, batch 7, examples " in outcome.err
 
 
 @pytest.mark.parametrize("extra", [[], ["~callbacks.fast_loop"]])
 def test_losses_of_manual_optimization_are_checked_under_any_name(extra, bad, tmp_path):
-    outcome = bad("model.task._target_=users.Manual", *extra)
+    outcome = bad("model._target_=users.Manual", *extra)
     assert outcome.code == 1
     assert "error: the loss is nan at step 27: epoch 2, batch 7, examples " in outcome.err
 
 
 @pytest.mark.parametrize("extra", [[], ["~callbacks.fast_loop"]])
 def test_weights_are_checked_if_a_task_calls_backward_itself(extra, bad, tmp_path):
-    outcome = bad("model.task._target_=users.ByHand", *extra)
+    outcome = bad("model._target_=users.ByHand", *extra)
     assert outcome.code == 1
     assert "error: 'net.layers.0.weight' is not finite after step 40\n" in outcome.err
     last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
@@ -111,7 +111,7 @@ def test_weights_are_checked_if_a_task_calls_backward_itself(extra, bad, tmp_pat
 
 @pytest.mark.parametrize("task", ["Manual", "ByHand"])
 def test_a_step_of_manual_optimization_can_be_skipped(task, bad, tmp_path):
-    outcome = bad(f"model.task._target_=users.{task}", "callbacks.finite_loss.on_nonfinite=skip")
+    outcome = bad(f"model._target_=users.{task}", "callbacks.finite_loss.on_nonfinite=skip")
     assert outcome.code == 0, outcome.err
     assert "skipped 1 step(s) with a loss that is not finite" in outcome.out
     last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
@@ -120,7 +120,7 @@ def test_a_step_of_manual_optimization_can_be_skipped(task, bad, tmp_path):
 
 @pytest.mark.parametrize("extra", [[], ["~callbacks.checkpoint"]])
 def test_nonfinite_weights_after_the_last_step_fail_the_run(extra, bad, tmp_path):
-    outcome = bad("model.task._target_=users.LastStep", "trainer.max_epochs=1", *extra)
+    outcome = bad("model._target_=users.LastStep", "trainer.max_epochs=1", *extra)
     assert outcome.code == 1
     assert "error: 'net.layers.0.weight' is not finite after step 20\n" in outcome.err
     assert not [*(tmp_path / "run").rglob("*.ckpt")]

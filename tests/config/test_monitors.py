@@ -157,7 +157,7 @@ def test_a_plateau_scheduler_keeps_the_rate_while_accuracy_rises(run, tmp_path):
             ["callbacks=none", "scheduler._target_=pieces.falls"],
             "scheduler: min contradicts 'val/accuracy', of which large values are good",
         ),
-        (["callbacks=none", "model.task._target_=pieces.Own"], "model.task: max contradicts 'val/loss'"),
+        (["callbacks=none", "model._target_=pieces.Own"], "model: max contradicts 'val/loss'"),
         (
             ["callbacks=checkpoint", "callbacks.checkpoint.monitor=val/obj"],
             "callbacks.checkpoint.mode: it is unknown whether small or large values of 'val/obj' are good; "

@@ -77,7 +77,7 @@ def test_a_signal_stops_the_whole_sweep(command, tmp_path):
 
 def test_out_of_memory_names_the_batch_size_and_a_correction(command, tmp_path):
     (tmp_path / "users.py").write_text(USERS)
-    outcome = command(*TINY, "model.task._target_=users.Greedy", "hydra.run.dir=run")
+    outcome = command(*TINY, "model._target_=users.Greedy", "hydra.run.dir=run")
     assert outcome.code == 1
     assert "error: out of memory with data.batch_size=64: " in outcome.err
     assert "data.batch_size=32 trainer.accumulate_grad_batches=2" in outcome.err

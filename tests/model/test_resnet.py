@@ -11,7 +11,7 @@ from torch import nn
 from trainer.core.errors import MismatchError, UserError
 from trainer.core.spec import DataSpec
 from trainer.model.resnet import ResNet
-from trainer.training.build import find_compatible_models
+from trainer.training.build_module import find_compatible_models
 
 
 def images(channels=3, side=32, classes=10):

@@ -35,7 +35,7 @@ SPACES = {
         "model.net.latent": ("16", "32", "64"),
         "model.net.dropout": "real 0 to 0.5",
         "model.net.temperature": "real 0.6 to 1",
-        "model.task.label_smoothing": "real 0 to 0.2",
+        "model.label_smoothing": "real 0 to 0.2",
     },
     "imdb_lstm": {
         "optimizer.lr": "logarithmic 0.0005 to 0.01",

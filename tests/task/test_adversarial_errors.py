@@ -30,11 +30,11 @@ def make_task(**settings):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"net": Linear(SPEC)}, "^model.task: Linear has no generator and discriminator; use model=gan$"),
-        ({"label_smoothing": 1.0}, r"^model.task.label_smoothing: 1.0 is not in \[0, 1\)$"),
+        ({"net": Linear(SPEC)}, "^model: Linear has no generator and discriminator; use model=gan$"),
+        ({"label_smoothing": 1.0}, r"^model.label_smoothing: 1.0 is not in \[0, 1\)$"),
         (
             {"objective": {"label_smoothing": 0.1}},
-            "^objective.label_smoothing: .* set model.task.label_smoothing instead$",
+            "^objective.label_smoothing: .* set model.label_smoothing instead$",
         ),
         (
             {"objective": {"loss": "hinge"}},
@@ -61,7 +61,7 @@ def test_settings_without_effect_are_rejected(settings, message):
         ({"optimizer": partial(SGD, lr=-1.0)}, r"^optimizer: Invalid learning rate: -1\.0"),
         (
             {"discriminator_optimizer": partial(SGD, lr=-1.0)},
-            r"^model\.task\.discriminator_optimizer: Invalid learning rate: -1\.0",
+            r"^model\.discriminator_optimizer: Invalid learning rate: -1\.0",
         ),
         ({"scheduler": plateau}, "^scheduler: adversarial training does not support plateau"),
         ({"scheduler": ReduceLROnPlateau}, "^scheduler: adversarial training does not support plateau"),

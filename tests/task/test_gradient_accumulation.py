@@ -104,7 +104,7 @@ class Count(Supervised):
 @pytest.mark.parametrize("extra", [[], ["~callbacks.fast_loop"]])
 def test_both_loops_use_the_mean_over_batches(extra, command, tmp_path):
     (tmp_path / "users.py").write_text(USERS)
-    overrides = ("data=digits", "model=linear", "model.task._target_=users.Count", "optimizer=sgd", "optimizer.lr=1.0")
+    overrides = ("data=digits", "model=linear", "model._target_=users.Count", "optimizer=sgd", "optimizer.lr=1.0")
     overrides += ("trainer.accumulate_grad_batches=3", "+trainer.limit_train_batches=5", "trainer.max_epochs=1")
     outcome = command(*overrides, *extra)
     assert outcome.code == 0, outcome.err

@@ -11,7 +11,7 @@ IN_GIT = subprocess.run(["git", "-C", REPOSITORY, "rev-parse"], capture_output=T
 pytestmark = pytest.mark.skipif(not IN_GIT, reason="the code under test is in no git checkout")
 XOR = ["data=xor", "model=mine", "trainer.max_epochs=1", "+trainer.limit_train_batches=4", "hydra.run.dir=first"]
 MODEL = """
-task: {_target_: trainer.task.supervised.Supervised, _partial_: true}
+_target_: trainer.task.supervised.Supervised
 net: {_target_: my_code.Net, _partial_: true, width: 3}
 """
 NET = "from torch import nn\nfrom my_layers import act\n\n\ndef Net(spec, width):\n"

@@ -53,7 +53,7 @@ def test_a_comment_belongs_to_the_preceding_key():
 
 def test_a_field_has_key_type_default_and_documentation():
     task, net = describe_nodes(get_choice("model/cnn"))
-    assert (task.key, task.given) == ("model.task", ("net", "objective", "optimizer", "scheduler"))
+    assert (task.key, task.given) == ("model", ("net", "objective", "optimizer", "scheduler"))
     assert (net.key, net.target, net.given) == ("model.net", "trainer.model.cnn.CNN", ("spec",))
     field = next(field for field in net.fields if field.key == "model.net.activation")
     assert field.default == "relu"

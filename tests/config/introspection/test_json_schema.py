@@ -12,7 +12,7 @@ from trainer.config.introspection.json_schema import build_schemas
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CNN = "defaults: [{override /model: cnn}]\n"
-NET = "task: {_target_: trainer.task.supervised.Supervised, _partial_: true}\nnet: "
+NET = "_target_: trainer.task.supervised.Supervised\nnet: "
 # group, content, invalid key; "" is the root, if it contains a key that is not allowed
 INVALID = [
     ("data", "_target_: trainer.data.mnist.MNIST\nval_sze: 3", ""),

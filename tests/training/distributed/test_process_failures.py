@@ -128,7 +128,7 @@ def test_a_run_that_is_stopped_leaves_no_process(name, to_all, code, tmp_path):
 
 @pytest.mark.slow
 def test_a_loss_that_is_not_finite_in_one_process_stops_all_before_anything_is_saved(command, tmp_path):
-    outcome = command(*DDP, "callbacks=[checkpoint,finite_loss]", "model.task._target_=pieces.Bad")
+    outcome = command(*DDP, "callbacks=[checkpoint,finite_loss]", "model._target_=pieces.Bad")
     assert outcome.code == 1
     assert outcome.err.count("the loss is nan at step 10: epoch 1, batch 10, examples ") == 1
     assert not [*tmp_path.glob("run/checkpoints/*.ckpt")]
@@ -137,7 +137,7 @@ def test_a_loss_that_is_not_finite_in_one_process_stops_all_before_anything_is_s
 @pytest.mark.slow
 def test_a_step_that_is_not_finite_in_one_process_is_left_out_in_all(command, tmp_path):
     overrides = ["callbacks=[checkpoint,finite_loss]", "callbacks.finite_loss.on_nonfinite=skip"]
-    outcome = command(*DDP, *overrides, "model.task._target_=pieces.Bad")
+    outcome = command(*DDP, *overrides, "model._target_=pieces.Bad")
     assert outcome.code == 0, outcome.err
     assert outcome.out.count("skipped: the loss is not finite at step 10: epoch 1, batch 10, examples ") == 1
     assert "skipped 2 step(s) with a loss that is not finite" in outcome.out

@@ -42,8 +42,8 @@ SETTINGS = {
         *["optimizer._target_=torch.optim.LBFGS", "~optimizer.betas", "~optimizer.weight_decay", "~optimizer.fused"],
     ],
     "augmented images": ["data.shift_pixels=1", "model.net.dropout=0.5"],
-    "a task that logs with options": ["model.task._target_=users.LogsWithOptions", "data.eval_batch_size=50"],
-    "a task that skips batches": ["model.task._target_=users.SkipsBatches", "data.batch_size=63"],
+    "a task that logs with options": ["model._target_=users.LogsWithOptions", "data.eval_batch_size=50"],
+    "a task that skips batches": ["model._target_=users.SkipsBatches", "data.batch_size=63"],
 }
 
 

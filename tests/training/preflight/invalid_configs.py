@@ -107,7 +107,7 @@ COMMAND_LINES = [
     ("model=attention data=digits model.net.heads=5", "model.net.width", "heads=5"),
     ("model=gan objective.loss=hinge", "objective", "no effect on adversarial training"),
     ("model=gan scheduler=plateau", "scheduler", "plateau"),
-    ("model.task._target_=trainer.task.adversarial.Adversarial", "model.task", "generator and discriminator"),
+    ("model._target_=trainer.task.adversarial.Adversarial", "model", "generator and discriminator"),
     # metrics that are not logged
     ("callbacks.checkpoint.monitor=val/acuracy", "callbacks.checkpoint.monitor", "did you mean 'val/accuracy'"),
     ("optimized_metric=test/acc", "optimized_metric", "test/accuracy"),

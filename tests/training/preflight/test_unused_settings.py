@@ -92,7 +92,7 @@ def mine(tmp_path):
     ],
 )
 def test_a_setting_that_the_task_does_not_use_is_refused(task, override, reason, command):
-    overrides = (*SHORT, f"model.task._target_=mine.{task}")
+    overrides = (*SHORT, f"model._target_=mine.{task}")
     done = command("check", *overrides, override, "--json")
     key = override.partition("=")[0]
     [diagnostic] = json.loads(done.out)["diagnostics"]
@@ -104,13 +104,13 @@ def test_a_setting_that_the_task_does_not_use_is_refused(task, override, reason,
 @pytest.mark.usefixtures("mine")
 @pytest.mark.parametrize("task", ["OwnSchedule", "NoPenalty"])
 def test_a_setting_that_the_task_uses_is_accepted(task, command):
-    done = command("check", *SHORT, f"model.task._target_=mine.{task}", "optimizer.lr=0.1", "compile=true")
+    done = command("check", *SHORT, f"model._target_=mine.{task}", "optimizer.lr=0.1", "compile=true")
     assert done.code == 0, done.out
 
 
 @pytest.mark.usefixtures("mine")
 def test_a_sweep_over_a_learning_rate_that_the_task_does_not_use_is_refused(command):
-    done = command("-m", *SHORT, "model.task._target_=mine.Own", "optimizer.lr=0.1,0.01")
+    done = command("-m", *SHORT, "model._target_=mine.Own", "optimizer.lr=0.1,0.01")
     assert done.code == 1
     assert "(command line: optimizer.lr=0.1)  (job 0)\n" in done.err
     assert "(command line: optimizer.lr=0.01)  (job 1)\n" in done.err
