@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
 
 from trainer.artifacts.change_detection import warn_if_code_changed
 from trainer.artifacts.checkpoint_io import install_checkpoint_io
+from trainer.artifacts.config_signature import sign_config
 from trainer.artifacts.data_checksum import (
     compute_checksum,
     compute_example_checksum,
@@ -161,6 +162,7 @@ def summarize_provenance(directory: RunDirectory) -> dict[str, Any]:
         **{key: provenance.get(key) for key in ("command", "trainer", "python")},
         "git": git,
         "code": directory.user_code,
+        "signature": sign_config(directory.config, directory.user_code),
         "packages": {name: versions[name] for name in RECORDED_PACKAGES if name in versions},
     }
 

@@ -8,6 +8,7 @@ from hydra.utils import instantiate
 from torch import nn
 
 from trainer.artifacts.change_detection import warn_if_code_changed
+from trainer.artifacts.config_signature import is_signed
 from trainer.config.target_allowlist import require_trusted_targets
 from trainer.core.checksummed_file import load
 from trainer.core.errors import UserError
@@ -121,5 +122,7 @@ def read_checkpoint(file: Path, trusted: str = "") -> dict[str, Any]:
         raise UserError(f"'{file}' contains no {', '.join(missing)}; expected a checkpoint of this trainer version")
     target = (content["preprocessing"] or {}).get("_target_")
     preprocessing = {"preprocessing": {"_target_": target}} if target else {}
-    require_trusted_targets(content["config"] | preprocessing, file, trusted)
+    is_own = is_signed(content["config"], content["provenance"], Path.cwd())
+    require_trusted_targets(content["config"], file, trusted, is_own=is_own)
+    require_trusted_targets(preprocessing, file, trusted)
     return content

@@ -26,6 +26,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from trainer.artifacts.code_checkout import CodeCheckout, checkout_code
+from trainer.artifacts.config_signature import is_signed
 from trainer.artifacts.run_diff import diff_runs
 from trainer.artifacts.run_record import RunRecord, diff_mappings, read_run
 from trainer.cli.commands import parse_arguments
@@ -45,13 +46,15 @@ def main(argv: list[str]) -> int:
     original = read_run(args.run)
     if original.state != "finished":
         raise UserError(f"replay: the state of '{args.run}' is {original.state}; only finished runs can be compared")
-    require_trusted_targets(original.nested_config, args.run, args.trust)
+    is_own = is_signed(original.nested_config, original.code_start, Path.cwd())
+    require_trusted_targets(original.nested_config, args.run, args.trust, is_own=is_own)
     for override in args.overrides:
         if isinstance(original.nested_config.get(get_override_key(override)), dict):
             raise UserError(f"replay: '{override}': only single values can be changed, as in optimizer.lr=0.1")
     directory = Path("outputs/replays", f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{original.path.name}").absolute()
+    trusted = get_trusted_packages(args.trust)
     current = nullcontext(CodeCheckout(Path(original.provenance["directory"])))
-    with current if args.current_code else checkout_code(original, get_trusted_packages(args.trust)) as code:
+    with current if args.current_code else checkout_code(original, trusted, is_own=is_own) as code:
         status = _run(original, code, args.overrides, directory)
     replay = RunRecord(directory)
     if status or replay.state != "finished":
@@ -119,6 +122,8 @@ def _print_report(original: RunRecord, replay: RunRecord, name: str, *, is_rebui
     for kind, note in notes.items():
         if kind in differences:
             note = f"differs: {_format_differences(differences[kind], values=True)}"
+            if kind == "code" and is_rebuilt:
+                note += "; not restored: the run has kept no copy of it"
         print(f"  {kind:12} {note}")
     if not is_identical:
         print(f"possible causes: {_format_causes(differences, notes['data'])}")

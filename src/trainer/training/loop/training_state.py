@@ -140,7 +140,7 @@ def _restore_state(trainer: Trainer, state: State) -> None:
 
 def _list_loaders(trainer: Trainer) -> list[Any]:
     combined_loader = trainer.fit_loop._combined_loader
-    return combined_loader.flattened if combined_loader else []
+    return [] if combined_loader is None else combined_loader.flattened
 
 
 def _list_resumable_loaders(trainer: Trainer) -> list[ResumableLoader]:
