@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,6 +102,13 @@ def process(tmp_path: Path) -> Command:
         return Outcome(result.returncode, result.stdout, result.stderr, cwd)
 
     return run
+
+
+@pytest.fixture
+def user_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write `users.py`, a copy of `tests/user_module.py`, to the working directory, and trust it."""
+    shutil.copyfile(REPOSITORY / "tests/user_module.py", tmp_path / "users.py")
+    monkeypatch.setenv("TRAINER_TRUST", "users")
 
 
 def find_data_root(file: str) -> Path:

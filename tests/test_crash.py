@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
@@ -14,35 +13,9 @@ from filelock import FileLock
 from trainer.artifacts import checkpoint_io
 from trainer.artifacts.run_lock import LOCK_FILENAME, run_state
 
-
-@pytest.fixture(autouse=True)
-def trust_users(monkeypatch):
-    """Trust the module that these tests write."""
-    monkeypatch.setenv("TRAINER_TRUST", "users")
-
-
+pytestmark = pytest.mark.usefixtures("user_module")
 TINY = ["data=digits", "model=mlp", "model.net.hidden=[4]", "model.net.dropout=0.5", "trainer.max_epochs=3"]
 STOP = ["+callbacks.stop._target_=users.StopAt", "hydra.run.dir=run"]
-USERS = """
-import os
-import signal
-from pathlib import Path
-
-import torch
-from pytorch_lightning import Callback
-
-from trainer.task.supervised import Supervised
-
-
-class StopAt(Callback):
-    def on_train_batch_end(self, trainer, *_):
-        file = Path("stop.txt")
-        if file.exists() and trainer.fit_loop.total_batch_idx + 1 == 27:
-            for name in file.read_text().split():
-                signal.raise_signal(getattr(signal, name))
-            file.unlink()
-
-"""
 
 
 def load_weights(run):
@@ -59,7 +32,6 @@ def cache():
 @pytest.fixture
 def stopped(command, tmp_path, cache):
     """Return a run that was stopped at step 27 of 60, in its second epoch; and the weights of an uninterrupted one."""
-    (tmp_path / "users.py").write_text(USERS)
     if not (cache / "run").exists():
         assert command(*TINY, "hydra.run.dir=uninterrupted").code == 0
         (tmp_path / "stop.txt").write_text("SIGTERM")
@@ -74,8 +46,7 @@ def stopped(command, tmp_path, cache):
         provenance = tmp_path / "run/provenance.json"
         provenance.write_text(json.dumps(json.loads(provenance.read_text()) | {"directory": str(tmp_path)}))
     assert run_state(tmp_path / "run") == "interrupted"
-    yield tmp_path / "run", load_weights(tmp_path / "uninterrupted")
-    sys.modules.pop("users", None)
+    return tmp_path / "run", load_weights(tmp_path / "uninterrupted")
 
 
 def assert_finished(outcome, run, expected):
@@ -214,7 +185,6 @@ def test_settings_that_change_the_results_are_refused(stopped, command):
 
 @pytest.mark.slow
 def test_the_same_command_starts_and_resumes_a_run_under_a_cluster_scheduler(command, tmp_path):
-    (tmp_path / "users.py").write_text(USERS)
     assert command(*TINY, "hydra.run.dir=uninterrupted").code == 0
     (tmp_path / "stop.txt").write_text("SIGTERM")
     overrides = [*TINY, *STOP, "resume=auto"]
@@ -224,7 +194,6 @@ def test_the_same_command_starts_and_resumes_a_run_under_a_cluster_scheduler(com
     assert_finished(outcome, tmp_path / "run", load_weights(tmp_path / "uninterrupted"))
     assert "is finished" in command(*overrides).out
     assert "optimizer.lr: 0.001 saved, 0.5 now" in command(*overrides, "optimizer.lr=0.5").err
-    sys.modules.pop("users", None)
 
 
 def test_a_read_only_directory_is_reported(stopped, command, monkeypatch):

@@ -15,7 +15,7 @@ import trainer
 from trainer.core.errors import UserError
 from trainer.data.base import TensorData
 from trainer.data.digits import Digits
-from trainer.inference.load_checkpoint import load_checkpoint
+from trainer.inference.load_checkpoint import load_checkpoint, read_checkpoint
 
 QUICK = ["trainer.max_epochs=1", "test=false", "callbacks=[checkpoint]", "logger=none", "hydra.run.dir=run"]
 
@@ -51,6 +51,11 @@ def test_the_checksum_of_the_data_is_computed_in_another_thread(command, monkeyp
     assert threads[0] is not main_thread()
     provenance = torch.load("run/checkpoints/last.ckpt", weights_only=True)["provenance"]
     assert provenance["data_sha256"] == json.loads(Path("run/result.json").read_text())["data_sha256"]
+
+
+def test_texts_in_the_preprocessing_are_no_interpolations(checkpoint):
+    modify(checkpoint, lambda content: content["preprocessing"].update(names=["${oc.env:HOME}"]))
+    assert read_checkpoint(checkpoint)["preprocessing"]["names"] == ["${oc.env:HOME}"]
 
 
 def test_network_and_spec_are_restored(checkpoint):
@@ -92,10 +97,19 @@ class Foreign:
         (lambda file: file.write_bytes(b""), "'a.ckpt' is corrupted or not a checkpoint"),
         (flip_bit, "'a.ckpt' is corrupted or not a checkpoint"),
         (truncate, "'a.ckpt' is corrupted or not a checkpoint"),
-        (lambda file: torch.save(torch.nn.Linear(1, 1), file), "'a.ckpt' contains pickled objects"),
-        (lambda file: torch.save({"net": Foreign()}, file), "'a.ckpt' contains pickled objects"),
-        (lambda file: torch.save([1], file), "'a.ckpt' contains no config"),
-        (lambda file: torch.save({"state_dict": {}}, file), "'a.ckpt' contains no config"),
+        (
+            lambda file: torch.save(torch.nn.Linear(1, 1), file),
+            "'a.ckpt' contains pickled objects, which weights_only loading does not allow$",
+        ),
+        (
+            lambda file: torch.save({"net": Foreign()}, file),
+            "'a.ckpt' contains pickled objects, which weights_only loading does not allow$",
+        ),
+        (lambda file: torch.save([1], file), "'a.ckpt' contains no config; expected a checkpoint of this trainer$"),
+        (
+            lambda file: torch.save({"state_dict": {}}, file),
+            "'a.ckpt' contains no config; expected a checkpoint of this trainer$",
+        ),
         (
             lambda file: modify(file, lambda c: c.pop("spec")),
             "'a.ckpt' contains no spec; expected a checkpoint of this trainer version",
@@ -110,11 +124,16 @@ class Foreign:
         ),
         (
             lambda file: modify(file, lambda c: c["config"]["optimizer"].update(_target_="os.system")),
-            "'a.ckpt' names code that is not trusted; none of it was run\n  optimizer: os.system: part of the Python",
+            "'a.ckpt' names code that is not trusted; none of it was run\n"
+            "  optimizer: os.system: part of the Python standard library$",
         ),
         (
             lambda file: modify(file, lambda c: c["preprocessing"].update(_target_="os.system")),
-            "not trusted; none of it was run\n  preprocessing: os.system: part of the Python",
+            "not trusted; none of it was run\n  preprocessing: os.system: part of the Python standard library$",
+        ),
+        (
+            lambda file: modify(file, lambda c: c["preprocessing"].update(parts=[{"_target_": "os.system"}])),
+            r"none of it was run\n  preprocessing.parts\[0\]: os.system: part of the Python standard library$",
         ),
     ],
 )

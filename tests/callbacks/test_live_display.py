@@ -37,6 +37,13 @@ def test_a_curve_without_finite_values_has_an_empty_sparkline():
     assert format_sparkline(curve.points) == ""
 
 
+def test_huge_values_do_not_overflow():
+    curve = MetricCurve("val/loss")
+    for _ in range(500):
+        curve.update(sys.float_info.max)
+    assert {*format_sparkline(curve.points)} == {"▁"}
+
+
 @pytest.mark.slow  # starts two processes
 def test_the_command_draws_in_a_terminal_and_prints_plain_lines_to_a_pipe(tmp_path):
     argv = [sys.executable, "-m", "trainer", "data=digits", "trainer.max_epochs=3", "test=false"]

@@ -161,7 +161,7 @@ def test_the_error_for_another_embedding_size_names_the_setting(tmp_path, lines)
 )
 def test_the_error_for_an_invalid_line_contains_its_number(tmp_path, lines, number):
     path = write_lines(tmp_path, lines)
-    message = f"{path}, line {number}: expected a word and 3 numbers, separated by single spaces"
+    message = f"{path}, line {number}: expected a word and 3 numbers, separated by single spaces; fix or remove it"
     assert get_error(path) == message
 
 

@@ -1,8 +1,10 @@
 """Files that are written completely or not at all."""
 
+import os
+
 import pytest
 
-from trainer.core.atomic_write import atomic_path, atomic_write_text
+from trainer.core.atomic_write import atomic_path, atomic_write_bytes, atomic_write_text
 
 
 def test_a_file_is_replaced_at_the_end_of_the_block(tmp_path):
@@ -22,3 +24,19 @@ def test_after_an_error_the_old_file_remains_and_nothing_else(tmp_path):
         partial.write_text(b"half")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert file.read_text() == "old"
+
+
+def test_bytes_are_flushed_before_the_old_file_is_replaced(tmp_path, monkeypatch):
+    file = tmp_path / "a.bin"
+    atomic_write_bytes(file, b"o", memoryview(b"ld"))
+    contents = []
+    fsync = os.fsync
+
+    def record(descriptor):
+        contents.append(file.read_bytes())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    atomic_write_bytes(file, b"new")
+    assert contents == [b"old", b"new"]  # of the file, and of the directory after it
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]

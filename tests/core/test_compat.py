@@ -1,10 +1,13 @@
 """Private names of other libraries are listed in one module, exist, and are used."""
 
 import ast
+import importlib.metadata
 import inspect
 import json
 import logging
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from pkgutil import resolve_name
@@ -106,10 +109,27 @@ def test_the_tested_versions_are_within_the_required_ones():
         assert pinned[name] in SpecifierSet(tested), name
 
 
+def test_the_help_does_not_import_the_slow_module_that_reads_versions():
+    command = [sys.executable, "-X", "importtime", "-m", "trainer", "--help"]
+    imports = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    assert "trainer.core.compat" in imports
+    assert "importlib.metadata" not in imports
+
+
+@pytest.fixture
+def uncached_versions():
+    """Clear the cached results of version checks before and after a test."""
+    caches = (compat.is_tested, compat.warn_if_untested)
+    for function in caches:
+        function.cache_clear()
+    yield
+    for function in caches:
+        function.cache_clear()
+
+
+@pytest.mark.usefixtures("uncached_versions")
 def test_an_untested_version_disables_a_feature_with_one_warning(monkeypatch, caplog):
-    compat.is_tested.cache_clear()
-    compat.warn_if_untested.cache_clear()
-    monkeypatch.setattr(compat, "version", lambda name: {"torch": "2.99.0"}.get(name, "2.6.6"))
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: {"torch": "2.99.0"}.get(name, "2.6.6"))
     caplog.set_level(logging.WARNING)
     assert not compat.is_tested("torch", "pytorch-lightning")
     for _ in range(2):
@@ -117,17 +137,15 @@ def test_an_untested_version_disables_a_feature_with_one_warning(monkeypatch, ca
     tested = compat.TESTED_VERSIONS["torch"]
     expected = f"warning: the fast loop is disabled, because it was not tested with torch 2.99.0 (tested: {tested})"
     assert [record.message for record in caplog.records] == [expected]
-    compat.is_tested.cache_clear()
-    compat.warn_if_untested.cache_clear()
 
 
+@pytest.mark.usefixtures("uncached_versions")
 def test_a_run_with_an_untested_version_uses_lightnings_loop_and_has_the_same_results(monkeypatch, command, tmp_path):
     short = ("data=xor", "model=mlp", "trainer.max_epochs=3", "logger=none")
     assert command(*short, "hydra.run.dir=fast").code == 0
     compat.is_tested.cache_clear()
     monkeypatch.setitem(compat.TESTED_VERSIONS, "torch", "<1")
     outcome = command(*short, "hydra.run.dir=plain")
-    compat.is_tested.cache_clear()
     assert outcome.code == 0
     assert "the fast loop is disabled" in outcome.out + outcome.err
     fast, plain = (json.loads((tmp_path / name / "result.json").read_text())["metrics"] for name in ("fast", "plain"))

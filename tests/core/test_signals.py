@@ -12,46 +12,13 @@ import torch
 
 from trainer.artifacts.run_lock import run_state
 
-pytestmark = pytest.mark.usefixtures("as_in_a_terminal")
-
-
-@pytest.fixture(autouse=True)
-def trusted_module(monkeypatch):
-    """Trust the module that these tests write."""
-    monkeypatch.setenv("TRAINER_TRUST", "users")
-
-
+pytestmark = pytest.mark.usefixtures("as_in_a_terminal", "user_module")
 TINY = ["data=digits", "model=mlp", "model.net.hidden=[4]", "model.net.dropout=0.5", "trainer.max_epochs=3"]
 STOP = ["+callbacks.stop._target_=users.StopAt", "hydra.run.dir=run"]
-USERS = """
-import os
-import signal
-from pathlib import Path
-
-import torch
-from pytorch_lightning import Callback
-
-from trainer.task.supervised import Supervised
-
-
-class StopAt(Callback):
-    def on_train_batch_end(self, trainer, *_):
-        file = Path("stop.txt")
-        if file.exists() and trainer.fit_loop.total_batch_idx + 1 == 27:
-            for name in file.read_text().split():
-                signal.raise_signal(getattr(signal, name))
-            file.unlink()
-
-
-class Greedy(Supervised):
-    def training_step(self, batch, batch_idx):
-        torch.empty(2**60)
-"""
 
 
 @pytest.mark.parametrize(("signals", "code"), [("SIGINT", 130), ("SIGTERM SIGTERM", 143), ("SIGINT SIGTERM", 143)])
 def test_signals_have_exit_statuses_and_a_second_one_stops_immediately(signals, code, command, tmp_path):
-    (tmp_path / "users.py").write_text(USERS)
     (tmp_path / "stop.txt").write_text(signals)
     outcome = command(*TINY, *STOP)
     assert outcome.code == code
@@ -59,12 +26,10 @@ def test_signals_have_exit_statuses_and_a_second_one_stops_immediately(signals, 
     assert last["global_step"] == (27 if signals == "SIGINT" else 20)  # after a second signal nothing is saved
     assert run_state(tmp_path / "run") == "interrupted"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    sys.modules.pop("users", None)
 
 
 @pytest.mark.slow
 def test_a_signal_stops_the_whole_sweep(command, tmp_path):
-    (tmp_path / "users.py").write_text(USERS)
     (tmp_path / "stop.txt").write_text("SIGTERM")
     outcome = command("-m", *TINY, STOP[0], "seed=1,2,3", "hydra.sweep.dir=sweep")
     assert outcome.code == 143
@@ -72,16 +37,13 @@ def test_a_signal_stops_the_whole_sweep(command, tmp_path):
     resumed = command("-m", *TINY, STOP[0], "seed=1,2,3", "hydra.sweep.dir=sweep", "resume=auto")
     assert resumed.code == 0, resumed.err
     assert {run_state(tmp_path / f"sweep/{number}") for number in range(3)} == {"finished"}
-    sys.modules.pop("users", None)
 
 
-def test_out_of_memory_names_the_batch_size_and_a_correction(command, tmp_path):
-    (tmp_path / "users.py").write_text(USERS)
+def test_out_of_memory_names_the_batch_size_and_a_correction(command):
     outcome = command(*TINY, "model._target_=users.Greedy", "hydra.run.dir=run")
     assert outcome.code == 1
     assert "error: out of memory with data.batch_size=64: " in outcome.err
     assert "data.batch_size=32 trainer.accumulate_grad_batches=2" in outcome.err
-    sys.modules.pop("users", None)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")

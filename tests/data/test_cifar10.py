@@ -173,7 +173,7 @@ def test_a_larger_train_size_contains_the_smaller_one_and_depends_on_the_data_se
     [
         (3, "3 is not a multiple of the 2 classes"),
         (0, "0 is not a multiple of the 2 classes"),
-        (4, "4 needs 2 of each class, but one has only 1 training examples"),
+        (4, "4 needs 2 of each class, but one has only 1 for training; use at most 2$"),
     ],
 )
 def test_an_invalid_train_size_is_an_error(size, message, tiny):

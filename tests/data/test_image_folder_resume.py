@@ -1,45 +1,27 @@
 """A run on image files with workers, stopped and resumed within an epoch."""
 
 import multiprocessing
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
-STOP_CALLBACK = """
-import signal
-from pathlib import Path
-from pytorch_lightning import Callback
-
-
-class StopAt(Callback):
-    def on_train_batch_end(self, trainer, *_):
-        file = Path("stop")
-        if file.exists() and trainer.fit_loop.total_batch_idx + 1 == 8:
-            file.unlink()
-            signal.raise_signal(signal.SIGTERM)
-"""
-
 
 @pytest.fixture
-def stop_callback(tmp_path, monkeypatch):
-    """Return the override of a callback that stops a run if there is a file `stop`; also write 30 images."""
+def image_dir(tmp_path):
+    """Write 30 images in three classes."""
     for name in ("bee", "cat", "dog"):
         (tmp_path / "my" / name).mkdir(parents=True)
         for number in range(10):
             Image.effect_noise((12, 10), 100).convert("RGB").save(tmp_path / f"my/{name}/{number}.png")
-    monkeypatch.setenv("TRAINER_TRUST", "stops")
-    (tmp_path / "stops.py").write_text(STOP_CALLBACK)
-    yield "+callbacks.stop._target_=stops.StopAt"
-    sys.modules.pop("stops", None)
 
 
 @pytest.mark.slow
-def test_a_run_with_workers_resumed_within_an_epoch_has_the_same_result(stop_callback, command):
+@pytest.mark.usefixtures("user_module", "image_dir")
+def test_a_run_with_workers_resumed_within_an_epoch_has_the_same_result(command):
     overrides = [
-        stop_callback,
+        "+callbacks.stop={_target_: users.StopAt, step: 8}",
         "data=image_folder",
         "data.path=my",
         "data.size=8",
@@ -53,7 +35,7 @@ def test_a_run_with_workers_resumed_within_an_epoch_has_the_same_result(stop_cal
         "data.workers=2",
     ]
     assert command(*overrides, "hydra.run.dir=whole").code == 0
-    Path("stop").touch()
+    Path("stop.txt").write_text("SIGTERM")
     assert command(*overrides, "hydra.run.dir=stopped").code == 143
     assert multiprocessing.active_children() == []
     checkpoint = torch.load("stopped/checkpoints/last.ckpt", weights_only=True)

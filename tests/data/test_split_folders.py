@@ -6,19 +6,6 @@ from trainer.core.errors import UserError
 from trainer.data.io.class_folders import find_classes, find_split_directories
 
 
-@pytest.fixture
-def make_files(tmp_path):
-    """Return a function that creates empty files and returns their directory."""
-
-    def make(*files):
-        for file in files:
-            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / file).touch()
-        return tmp_path
-
-    return make
-
-
 @pytest.mark.parametrize(
     "names",
     [

@@ -32,7 +32,8 @@ def test_a_run_on_synthetic_data_is_marked_in_every_output(data, overrides, comm
     outcome = command(f"data={data}", "data.synthetic=true", *model, *overrides)
     assert outcome.code == 0, outcome.err
     assert f"data   {data} (SYNTHETIC: not the real data): " in outcome.out
-    assert "SYNTHETIC data: these metrics do not apply" in outcome.out  # beside the table of results
+    # next to the table of results
+    assert "SYNTHETIC data: these metrics do not apply to the real data set" in outcome.out
     (run,) = outcome.runs
     assert json.loads((run / "result.json").read_text())["synthetic"] is True
     assert "SYNTHETIC" in (run / "trainer.log").read_text()

@@ -26,6 +26,7 @@ from trainer.model.lstm import LSTM
 
 OBJECTIVE = {"_target_": "trainer.task.objective.make_objective", "_partial_": True}
 ROWS = DataSpec("rows", "vector", (2,), "classification", 1, ("no", "yes"))
+NAMED = TabularPreprocessing((0, 1), 3, ("age", "mass"))  # names of its columns
 VALUES = DataSpec("rows", "vector", (2,), "regression", 2)
 
 
@@ -81,23 +82,19 @@ def test_columns_are_selected_by_name_and_missing_numbers_are_replaced_by_the_tr
 @pytest.mark.parametrize(
     ("preprocessing", "text", "message"),
     [
-        (
-            TabularPreprocessing((0, 1), 3, ("age", "mass")),
-            "age,mas\n1,2\n",
-            "a.csv, line 1: no column 'mass'; did you mean 'mas'",
-        ),
-        (
-            TabularPreprocessing((0, 1), 3, ("age", "mass")),
-            "x,y\n1,2\n",
-            "no column 'age'.*of 2 that are missing: age, mass",
-        ),
+        (NAMED, "age,mas\n1,2\n", "a.csv, line 1: no column 'mass'; did you mean 'mas'"),
+        (NAMED, "x,y\n1,2\n", "no column 'age'.*of 2 that are missing: age, mass"),
         (
             TabularPreprocessing((0, 1), 3),
             "1,2,3,4\n",
-            "a.csv, line 1: 4 columns, but .* takes 2, or 3 as in the training",
+            "a.csv, line 1: 4 columns, but the network takes 2, or 3 as in the training file$",
         ),
         (make_passthrough(2), "1,2,3\n", "a.csv, line 1: 3 columns, but the network takes 2$"),
-        (make_passthrough(2), "1,2\n1,x\n", r"a.csv, line 2, column 1 \(counted from 0\) has 'x', .* remove the line"),
+        (
+            make_passthrough(2),
+            "1,2\n1,x\n",
+            r"a.csv, line 2, column 1 \(counted from 0\) has 'x', expected a number; fix or remove the line$",
+        ),
         (make_passthrough(2), "1,2\n1\n", "a.csv, line 2: 1 cells, but line 1 has 2"),
         (make_passthrough(2), "", "a.csv: no rows"),
     ],

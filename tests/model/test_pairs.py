@@ -61,7 +61,7 @@ def fit(net, objective, inputs, targets, steps=20):
 
 
 def get_task(model):
-    return OmegaConf.load(CONF / f"model/{model}.yaml").task._target_.rpartition(".")[2]
+    return OmegaConf.load(CONF / f"model/{model}.yaml")._target_.rpartition(".")[2]
 
 
 def check_adversarial(net, inputs, steps=20):

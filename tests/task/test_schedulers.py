@@ -1,23 +1,28 @@
-"""Learning get_rates of schedules at each step, against expected values."""
+"""Learning rates of schedules at each step, against expected values."""
+
+import sys
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch.optim import SGD, Adam
+from torch.optim.lr_scheduler import LRScheduler
 
-from trainer.task.schedulers import constant, cosine, onecycle, plateau, step, warmup
+from trainer.task.schedulers import constant, cosine, make_scheduler_config, onecycle, plateau, step, warmup
 
 
 def make_sgd(rate=1.0):
     return SGD([torch.nn.Parameter(torch.zeros(1))], lr=rate)
 
 
-def get_rates(optimizer, config, steps):
+def get_rates(optimizer, schedule, steps):
     """Return the rate of each step, and the one after the last step."""
     recorded = []
     for _ in range(steps):
         recorded.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
-        config["scheduler"].step()
+        schedule.step()
     return [*recorded, optimizer.param_groups[0]["lr"]]
 
 
@@ -28,9 +33,8 @@ def test_constant_keeps_the_rate():
 
 def test_step_multiplies_the_rate_every_n_epochs():
     optimizer = make_sgd(0.8)
-    config = step(optimizer, every_n_epochs=2, factor=0.5)
-    assert config["interval"] == "epoch"
-    assert get_rates(optimizer, config, 5) == pytest.approx([0.8, 0.8, 0.4, 0.4, 0.2, 0.2])
+    schedule = step(optimizer, every_n_epochs=2, factor=0.5)
+    assert get_rates(optimizer, schedule, 5) == pytest.approx([0.8, 0.8, 0.4, 0.4, 0.2, 0.2])
 
 
 def test_cosine_falls_along_half_a_cosine_to_zero():
@@ -41,10 +45,10 @@ def test_cosine_falls_along_half_a_cosine_to_zero():
 
 def test_cosine_rises_first_and_ends_at_the_final_factor():
     optimizer = make_sgd(2.0)
-    config = cosine(optimizer, 7, warmup_steps=2, final_factor=0.1)
+    schedule = cosine(optimizer, 7, warmup_steps=2, final_factor=0.1)
     # 0.1 + 0.9 * (1, 0.8535534, 0.5, 0.1464466, 0)
     expected = [1.0, 2.0, 2.0, 1.7363961, 1.1, 0.4636039, 0.2, 0.2]
-    assert get_rates(optimizer, config, 7) == pytest.approx(expected, abs=1e-7)
+    assert get_rates(optimizer, schedule, 7) == pytest.approx(expected, abs=1e-7)
 
 
 def test_cosine_keeps_the_final_rate_after_its_end():
@@ -71,10 +75,10 @@ def test_warmup_of_no_steps_keeps_the_rate():
 
 def test_onecycle_rises_to_the_optimizers_rate_and_falls_along_cosines():
     optimizer = make_sgd(2.0)
-    config = onecycle(optimizer, 9, warmup_fraction=0.45, start_factor=0.2, final_factor=0.1)  # 4 of 9 steps
+    schedule = onecycle(optimizer, 9, warmup_fraction=0.45, start_factor=0.2, final_factor=0.1)  # 4 of 9 steps
     # 2 * (0.2 + 0.8 * (0, 0.1464466, 0.5, 0.8535534)), then 2 * (0.1 + 0.9 * (1, 0.8535534, 0.5, 0.1464466, 0))
     expected = [0.4, 0.6343146, 1.2, 1.7656854, 2.0, 1.7363961, 1.1, 0.4636039, 0.2, 0.2]
-    assert get_rates(optimizer, config, 9) == pytest.approx(expected, abs=1e-7)
+    assert get_rates(optimizer, schedule, 9) == pytest.approx(expected, abs=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -112,27 +116,34 @@ def test_the_last_step_has_the_final_factor(schedule, total_steps):
 def test_onecycle_does_not_change_momentum():
     parameters = [torch.nn.Parameter(torch.zeros(1))]
     for optimizer in (SGD(parameters, lr=0.1, momentum=0.7), Adam(parameters, lr=0.1, betas=(0.8, 0.9))):
-        config = onecycle(optimizer, 5)
+        schedule = onecycle(optimizer, 5)
         for _ in range(5):
             optimizer.step()
-            config["scheduler"].step()
+            schedule.step()
             group = optimizer.param_groups[0]
             assert (group.get("momentum"), group.get("betas")) in [(0.7, None), (None, (0.8, 0.9))]
 
 
 @pytest.mark.parametrize("total_steps", [1, 7])
 def test_a_schedule_by_steps_is_stepped_by_steps(total_steps):
-    optimizer = make_sgd()
-    configs = [cosine(optimizer, total_steps), warmup(optimizer, warmup_steps=3), onecycle(optimizer, total_steps)]
-    assert [config["interval"] for config in configs] == ["step"] * 3
+    trainer = SimpleNamespace(estimated_stepping_batches=total_steps)
+    for factory in (cosine, partial(warmup, warmup_steps=3), onecycle):
+        assert make_scheduler_config(factory, make_sgd(), trainer)["interval"] == "step"
+
+
+def test_other_schedules_are_stepped_by_epochs():
+    factory = partial(step, every_n_epochs=2, factor=0.5)
+    assert make_scheduler_config(factory, make_sgd(), SimpleNamespace())["interval"] == "epoch"
+    config = make_scheduler_config(constant, make_sgd(), SimpleNamespace())
+    assert (config["interval"], config["frequency"]) == ("epoch", sys.maxsize)
 
 
 def plateau_rates(losses, **settings):
     optimizer = make_sgd()
-    config = plateau(optimizer, **settings)
+    schedule = plateau(optimizer, **settings)
     recorded = []
     for loss in losses:
-        config["scheduler"].step(loss)
+        schedule.step(loss)
         recorded.append(optimizer.param_groups[0]["lr"])
     return recorded
 
@@ -149,7 +160,13 @@ def test_plateau_supports_metrics_that_should_rise():
     assert plateau_rates(rising, mode="min", patience=0) == pytest.approx([1, 0.1, 0.01, 0.001])
 
 
-def test_plateau_returns_the_monitored_metric():
-    config = plateau(make_sgd(), monitor="val/accuracy", mode="max")
+def test_plateau_monitors_its_metric():
+    trainer = SimpleNamespace(check_val_every_n_epoch=1)
+    config = make_scheduler_config(partial(plateau, monitor="val/accuracy", mode="max"), make_sgd(), trainer)
     assert (config["monitor"], config["interval"]) == ("val/accuracy", "epoch")
-    assert plateau(make_sgd())["monitor"] == "val/loss"
+    assert make_scheduler_config(plateau, make_sgd(), trainer)["monitor"] == "val/loss"
+
+
+@pytest.mark.parametrize("factory", [constant, partial(step, every_n_epochs=2, factor=0.5), plateau])
+def test_a_module_with_its_own_configuration_receives_a_scheduler_of_pytorch(factory):
+    assert isinstance(factory(optimizer=make_sgd()), LRScheduler)

@@ -1,6 +1,5 @@
 """Lightning CheckpointIO with atomic writes and a checksum in each file."""
 
-import contextlib
 import io
 import os
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from trainer.core.atomic_write import atomic_path, atomic_write_bytes
 from trainer.core.checksummed_file import append_checksum, load
 from trainer.core.errors import UserError
 
@@ -21,12 +21,22 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a checkpoint and flush it to the disk.
+
+        Raises:
+            UserError: The disk is full or not writable; the previous file remains.
+        """
         if "://" in str(path):  # object storage
             super().save_checkpoint(checkpoint, path, storage_options)
             return
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
-        atomic_write_bytes(Path(path), *append_checksum(buffer.getbuffer()))
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            atomic_write_bytes(Path(path), *append_checksum(buffer.getbuffer()))
+        except OSError as error:
+            hint = "earlier checkpoints are valid; free disk space, then: trainer resume RUN"
+            raise UserError(f"cannot write '{path}': {error.strerror}\n  {hint}") from error
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None) -> dict[str, Any]:
         """Verify and load a Lightning checkpoint.
@@ -48,44 +58,11 @@ def install_checkpoint_io(trainer: Trainer) -> None:
         trainer.strategy.checkpoint_io = AtomicCheckpointIO()
 
 
-def atomic_write_bytes(path: Path, *parts: bytes | memoryview) -> None:
-    """Write a file from parts and flush it to the disk; until then the previous file remains.
-
-    Raises:
-        UserError: The disk is full or not writable; the previous file remains.
-    """
-    partial = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.writelines(parts)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        _fsync_directory(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        hint = "earlier checkpoints are valid; free disk space, then: trainer resume RUN"
-        raise UserError(f"cannot write '{path}': {error.strerror}\n  {hint}") from error
-
-
 def link_or_move(path: Path, target: Path) -> None:
     """Make `target` a hard link to `path`, or move `path` if the file system has no hard links."""
-    link = target.with_name(target.name + ".part")
-    link.unlink(missing_ok=True)
     try:
-        os.link(path, link)
+        with atomic_path(target) as link:
+            link.unlink(missing_ok=True)
+            os.link(path, link)
     except OSError:
         path.replace(target)
-    else:
-        link.replace(target)
-
-
-def _fsync_directory(directory: Path) -> None:
-    with contextlib.suppress(OSError):  # not supported by every file system
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -85,9 +85,11 @@ def _restore_copies(
     ]
     if untrusted:
         names = ", ".join(name for name, package in packages.items() if package in untrusted)
+        declared = [package for package in untrusted if package not in sys.stdlib_module_names]
+        hint = f"to run them: --trust={','.join([*trusted, *declared])}; " if declared == untrusted else ""
         raise UserError(
             f"replay: the run's code has changed, and the copies in '{copies}' contain modules that are not trusted:"
-            f" {names}\n  to run them: trust={','.join(untrusted)}; {HINT}"
+            f" {names}\n  {hint}{HINT}"
         )
     for name, file in files.items():
         (directory / name).parent.mkdir(parents=True, exist_ok=True)

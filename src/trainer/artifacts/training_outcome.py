@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks.early_stopping import EarlyStoppingReason
 from pytorch_lightning.utilities import rank_zero_only
 
 from trainer.core.callback import Callback
+from trainer.core.formatting import format_number
 
 log = logging.getLogger(__name__)
 
@@ -94,5 +95,5 @@ def _describe_early_stopping(callback: EarlyStopping) -> str:
         unit = "epoch" if callback._check_on_train_epoch_end else "validation"
         plural = "s" if callback.wait_count > 1 else ""
         best = float(callback.best_score)
-        return f"{name} did not improve for {callback.wait_count} {unit}{plural} (best: {best:.4g})"
+        return f"{name} did not improve for {callback.wait_count} {unit}{plural} (best: {format_number(best)})"
     return str(callback.stopping_reason_message).removesuffix(" Signaling Trainer to stop.")

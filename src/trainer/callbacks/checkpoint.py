@@ -241,7 +241,9 @@ class Checkpoint(ModelCheckpoint):
         if self.monitor:
             log.info(f"best epoch by '{self.monitor}'; '{DEFAULT_MONITOR}' is not logged")
         else:
-            log.warning(f"warning: callbacks.checkpoint.monitor: '{DEFAULT_MONITOR}' is not logged; keeping the last epoch")
+            log.warning(
+                f"warning: callbacks.checkpoint.monitor: '{DEFAULT_MONITOR}' is not logged; keeping the last epoch"
+            )
 
     def _save_last_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, Any]) -> None:
         """Do nothing: `_on_safe_point` saves the last state instead of Lightning."""

@@ -27,10 +27,9 @@ class FastLoop(Callback):
 
     def __init__(self) -> None:
         self._fill_uninitialized = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-        self._is_tested = is_tested(*DISTRIBUTIONS)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if not self._is_tested:
+        if not is_tested(*DISTRIBUTIONS):
             warn_if_untested("the fast loop", *DISTRIBUTIONS)
             return
         deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -3,14 +3,13 @@
 import math
 import time
 from collections.abc import Iterable
-from statistics import fmean
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from trainer.core.formatting import SPARKLINE_CHARS, format_number, format_sparkline
+from trainer.core.formatting import SPARKLINE_CHARS, format_number, format_sparkline, mean
 from trainer.core.metric_direction import infer_direction
 
 REFRESHES_PER_SECOND = 4
@@ -44,10 +43,10 @@ class MetricCurve:
             self.best = value if self.best is None else better(self.best, value)
         self._buffer.append(value)
         if len(self._buffer) == self._values_per_point:
-            self.points.append(fmean(self._buffer))
+            self.points.append(mean(self._buffer))
             self._buffer.clear()
         if len(self.points) == 2 * SPARKLINE_CHARS:
-            self.points = [fmean(pair) for pair in zip(self.points[::2], self.points[1::2], strict=True)]
+            self.points = [mean(pair) for pair in zip(self.points[::2], self.points[1::2], strict=True)]
             self._values_per_point *= 2
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from torch import Tensor
 
 from trainer.callbacks.live_display import LiveDisplay
+from trainer.core.formatting import format_number
 
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_UPDATES = 0.25  # of the live display: collecting the metrics costs more than a tiny step
@@ -83,7 +84,7 @@ class Progress(ProgressBar):
         if self._enabled:
             self._printed_at = time.monotonic()
             self._printed_step = trainer.global_step
-            metrics = "  ".join(f"{name} {value:.4g}" for name, value in self._metrics(trainer, pl_module))
+            metrics = "  ".join(f"{name} {format_number(value)}" for name, value in self._metrics(trainer, pl_module))
             print(f"{_format_epoch(trainer, epoch)}  step {trainer.global_step}  {metrics}", flush=True)
 
     def _update_display(

@@ -151,4 +151,4 @@ def parse_numbers(cells: Sequence[bytes]) -> list[float] | None:
 
 
 def _format_line_error(path: Path, line: int, size: int) -> str:
-    return f"{path}, line {line}: expected a word and {size} numbers, separated by single spaces"
+    return f"{path}, line {line}: expected a word and {size} numbers, separated by single spaces; fix or remove it"

@@ -13,7 +13,9 @@ from trainer.core.metric_direction import AUTO, MODES, Direction, infer_directio
 
 DEFAULT_MONITOR = "val/loss"  # also of PyTorch's plateau scheduler, which has no argument `monitor`
 # names of the validation loss in other projects, which replace the default monitor if it is not logged
-VALIDATION_LOSS_NAMES = tuple(f"{stage}{separator}loss" for stage in ("val", "valid", "validation") for separator in "/_")
+VALIDATION_LOSS_NAMES = tuple(
+    f"{stage}{separator}loss" for stage in ("val", "valid", "validation") for separator in "/_"
+)
 
 
 @dataclass(frozen=True)

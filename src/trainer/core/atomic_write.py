@@ -1,5 +1,6 @@
 """Files that are written completely or not at all."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,3 +27,21 @@ def atomic_write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8."""
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def atomic_write_bytes(path: Path, *parts: bytes | memoryview) -> None:
+    """Write a file from parts and flush it to the disk; until then the previous file remains."""
+    with atomic_path(path) as partial, partial.open("wb") as file:
+        file.writelines(parts)
+        file.flush()
+        os.fsync(file.fileno())
+    _fsync_directory(path.parent)
+
+
+def _fsync_directory(directory: Path) -> None:
+    with suppress(OSError):  # not supported by every file system
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

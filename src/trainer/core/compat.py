@@ -7,7 +7,6 @@ exists. Importing this module imports none of the libraries; `from trainer.core.
 
 import logging
 from functools import cache
-from importlib.metadata import version
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
@@ -163,6 +162,8 @@ def warn_if_untested(feature: str, *distributions: str) -> None:
 
 
 def _find_untested(distributions: tuple[str, ...]) -> list[str]:
+    from importlib.metadata import version  # slow to import, and `trainer --help` does not need it
+
     from packaging.specifiers import SpecifierSet
 
     installed = {name: version(name) for name in distributions}

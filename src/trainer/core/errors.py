@@ -71,7 +71,7 @@ def attribute_errors_to(key: str) -> Iterator[None]:
         cause = unwrap_instantiation_error(error)
         if isinstance(cause, UserError):
             raise cause from None
-        if isinstance(cause, ValueError | TypeError | ImportError) or _is_misconfiguration(cause):
+        if isinstance(cause, ValueError | TypeError | ImportError) or is_misconfiguration(cause):
             raise UserError(f"{key}: {cause}\n  (HYDRA_FULL_ERROR=1 shows the traceback)") from error
         raise
 
@@ -143,12 +143,13 @@ def display_path(path: Path) -> str:
 def format_user_message(error: BaseException) -> str | None:
     """Return the message of an error that the user can fix, in the terms of the config; None for other errors."""
     text = str(error)
-    if isinstance(error, UserError) or _is_misconfiguration(error):
+    if isinstance(error, UserError) or is_misconfiguration(error):
         return text
     if text.startswith("Error(s) in loading state_dict"):
         return f"ckpt_path: the checkpoint does not match the network\n  {text.splitlines()[1].strip()}"
     return None
 
 
-def _is_misconfiguration(error: BaseException) -> bool:
-    return type(error).__name__ == "MisconfigurationException"  # of Lightning, which is slow to import
+def is_misconfiguration(error: BaseException) -> bool:
+    """Return whether Lightning has rejected arguments; its class is not imported, which is slow."""
+    return type(error).__name__ == "MisconfigurationException"

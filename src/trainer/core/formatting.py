@@ -1,5 +1,6 @@
 """Formats of numbers, tables and curves in text."""
 
+import math
 from collections.abc import Sequence
 from statistics import fmean
 
@@ -7,23 +8,25 @@ SPARKLINE_CHARS = 32
 SPARKLINE_BLOCKS = "▁▂▃▄▅▆▇█"
 
 
-def format_number(value: float | None) -> str:
-    """Return a number with four significant digits; empty for None."""
-    return "" if value is None else f"{value:.4g}"
+def format_number(value: float | None, *, signed: bool = False) -> str:
+    """Return a number with four significant digits; empty for None.
+
+    Args:
+        value: Number.
+        signed: Whether a positive number has a plus sign. Defaults to False.
+    """
+    return "" if value is None else f"{value:{'+' if signed else ''}.4g}"
 
 
 def format_markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; vertical bars and line breaks in cells are escaped."""
-    lines = [
-        header,
-        ["---"] * len(header),
-        *([" ".join(cell.split()).replace("|", r"\|") for cell in row] for row in rows),
-    ]
+    """Return a Markdown table; vertical bars in cells are escaped, and line breaks become spaces."""
+    names, *cells = ([" ".join(cell.split()).replace("|", r"\|") for cell in row] for row in (header, *rows))
+    lines = [names, ["---"] * len(header), *cells]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def format_sparkline(values: Sequence[float], low: float | None = None, high: float | None = None) -> str:
-    """Return a curve as at most 32 block characters.
+    """Return a curve as at most 32 block characters; it has gaps (spaces) if no value is finite.
 
     Args:
         values: Points of the curve; neighbors are averaged.
@@ -31,8 +34,22 @@ def format_sparkline(values: Sequence[float], low: float | None = None, high: fl
         high: Value of the highest block. Defaults to the highest average.
     """
     size = -(-len(values) // SPARKLINE_CHARS) or 1
-    means = [fmean(values[start : start + size]) for start in range(0, len(values), size)]
-    low = min(means, default=0.0) if low is None else low
-    high = max(means, default=0.0) if high is None else high
-    scale = (len(SPARKLINE_BLOCKS) - 1) / ((high - low) or float("inf"))
-    return "".join(SPARKLINE_BLOCKS[round((mean - low) * scale)] for mean in means)
+    groups = [values[start : start + size] for start in range(0, len(values), size)]
+    means = [mean(group) for group in groups]
+    finite = [value for value in means if math.isfinite(value)]
+    low = min(finite, default=0.0) if low is None else low
+    high = max(finite, default=0.0) if high is None else high
+    return "".join(_get_block(value, low, high) if math.isfinite(value) else " " for value in means)
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the mean of the finite values, or NaN if there are none. Huge values do not overflow."""
+    finite = [value for value in values if math.isfinite(value)]
+    scale = 2.0 ** len(finite).bit_length()  # a power of two: the division is exact
+    return scale * fmean(value / scale for value in finite) if finite else math.nan
+
+
+def _get_block(value: float, low: float, high: float) -> str:
+    span = high / 2 - low / 2  # the difference itself can overflow
+    fraction = (value / 2 - low / 2) / span if span else 0.0
+    return SPARKLINE_BLOCKS[round(min(max(fraction, 0.0), 1.0) * (len(SPARKLINE_BLOCKS) - 1))]

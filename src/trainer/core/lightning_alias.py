@@ -1,7 +1,7 @@
 """Equivalence of `lightning` and `pytorch_lightning`, two names of the same library, for the user's code.
 
-The classes of both packages are different objects, and only those of `pytorch_lightning` run here. So `import lightning`
-provides them in this process, whichever is installed.
+The two packages have different classes, and only those of `pytorch_lightning` run here. So `import lightning` imports
+them in this process, whichever is installed.
 """
 
 import sys

@@ -1,6 +1,7 @@
 """Data module made of one data set or loader per stage."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pytorch_lightning import LightningDataModule
@@ -55,7 +56,7 @@ class Datasets(LightningDataModule):
         self.drop_last = drop_last
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or batch_size
-        self.options = {"num_workers": num_workers, "collate_fn": collate_fn, "pin_memory": pin_memory}
+        self._make = partial(DataLoader, num_workers=num_workers, collate_fn=collate_fn, pin_memory=pin_memory)
         if train is not None:
             self.train_dataloader = self._make_train_loader  # type: ignore[method-assign]
         # Lightning runs the stages whose method is defined
@@ -67,10 +68,10 @@ class Datasets(LightningDataModule):
         if not _is_dataset(self.train):
             return self.train
         shuffle = None if isinstance(self.train, IterableDataset) else self.shuffle
-        return DataLoader(self.train, self.batch_size, shuffle, drop_last=self.drop_last, **self.options)
+        return self._make(self.train, batch_size=self.batch_size, shuffle=shuffle, drop_last=self.drop_last)
 
     def _make_loader(self, part: Any) -> Any:
-        return DataLoader(part, self.eval_batch_size, **self.options) if _is_dataset(part) else part
+        return self._make(part, batch_size=self.eval_batch_size) if _is_dataset(part) else part
 
 
 def _is_dataset(part: Any) -> bool:

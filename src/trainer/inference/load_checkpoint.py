@@ -120,9 +120,14 @@ def read_checkpoint(file: Path, trusted: str = "") -> dict[str, Any]:
         raise UserError(f"'{file}' contains no config; expected a checkpoint of this trainer")
     if missing := [key for key in REQUIRED_KEYS if key not in content]:
         raise UserError(f"'{file}' contains no {', '.join(missing)}; expected a checkpoint of this trainer version")
-    target = (content["preprocessing"] or {}).get("_target_")
-    preprocessing = {"preprocessing": {"_target_": target}} if target else {}
     is_own = is_signed(content["config"], content["provenance"], Path.cwd())
     require_trusted_targets(content["config"], file, trusted, is_own=is_own)
-    require_trusted_targets(preprocessing, file, trusted)
+    require_trusted_targets({"preprocessing": _select_targets(content["preprocessing"])}, file, trusted)
     return content
+
+
+def _select_targets(state: Any) -> Any:
+    """Return nested containers with the values of `_target_` only; others, such as a vocabulary, are data."""
+    if isinstance(state, dict):
+        return {key: value if key == "_target_" else _select_targets(value) for key, value in state.items()}
+    return [_select_targets(value) for value in state] if isinstance(state, list | tuple) else None

@@ -12,6 +12,7 @@ from trainer.artifacts.fingerprint import is_within
 from trainer.artifacts.run_record import RunRecord
 from trainer.config.multirun import GLOBAL_GROUPS
 from trainer.config.schema import SweepConfig
+from trainer.core.formatting import format_number
 from trainer.core.metric_direction import UNKNOWN_DIRECTION_MESSAGE
 from trainer.report.comparison import Report
 
@@ -41,11 +42,12 @@ def format_best_experiment(report: Report) -> str:
             _set_nested(values, override.key_or_group.split("."), override.value(), run.nested_config)
     if any(choice.key_or_group == "hparams_search" for choice in choices):
         values |= SEARCH_DEFAULTS
+    mean = format_number(best.estimate.mean)
     std = f" +- {best.estimate.std:.2g}" if best.estimate.count > 1 else ""
     deletions = [shlex.quote(override.input_line or "") for override in overrides if override.is_delete()]
     count = f"{best.estimate.count} run{'s' * (best.estimate.count > 1)}"
     header = [
-        f"The best of {len(report.groups)} configs by {report.metric}: {best.estimate.mean:.4g}{std} ({count}).",
+        f"The best of {len(report.groups)} configs by {report.metric}: {mean}{std} ({count}).",
         f"Its best run: {run.path.name}, seed {run.config.get('seed')}: {run.metrics[report.metric]:.6g}",
         *report.notes,
         f"Copy this file to experiments/NAME.yaml, then: {' '.join(['trainer experiment=NAME', *deletions])}",

@@ -110,7 +110,8 @@ def _format_versions(group: Group) -> str:
 def _format_interval(estimate: Estimate) -> str:
     if math.isinf(estimate.half_width):
         return "-"
-    return f"{estimate.mean - estimate.half_width:.4g} to {estimate.mean + estimate.half_width:.4g}"
+    bounds = (estimate.mean - estimate.half_width, estimate.mean + estimate.half_width)
+    return " to ".join(map(format_number, bounds))
 
 
 def _format_comparison(group: Group, report: Report) -> str:
@@ -118,5 +119,5 @@ def _format_comparison(group: Group, report: Report) -> str:
     if difference is None:
         return "baseline"
     width = "" if math.isinf(difference.half_width) else f" ± {difference.half_width:.2g}"
-    number = "" if math.isnan(difference.mean) else f"{difference.mean:+.4g}{width}: "
+    number = "" if math.isnan(difference.mean) else f"{format_number(difference.mean, signed=True)}{width}: "
     return number + difference.verdict(report.higher_is_better)

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from trainer.core.formatting import format_number
 from trainer.core.metric_direction import Direction
 from trainer.sweep.status_table import estimate_seconds_left, find_best_job, format_counts, format_duration
 from trainer.sweep.store.job_store import Job
@@ -51,7 +52,7 @@ class SweepProgress:
         """Print how a job has ended."""
         self.jobs = [job if other.number == job.number else other for other in self.jobs]
         values = {metric: job.metric(metric) for metric in self.optimized}
-        metrics = "".join(f"  {metric} {value:.4g}" for metric, value in values.items() if value is not None)
+        metrics = "".join(f"  {metric} {format_number(value)}" for metric, value in values.items() if value is not None)
         error = f"\n       {job.error}" if job.error else ""
         if job.error or not self._live:
             status = self._format_status()
@@ -75,7 +76,7 @@ class SweepProgress:
         parts = [format_counts(self.jobs)]
         for metric, direction in self.optimized.items() if len(self.optimized) == 1 else ():
             if best := find_best_job(self.jobs, metric, direction):
-                parts.append(f"best {metric} {best.metric(metric):.4g} (#{best.number})")
+                parts.append(f"best {metric} {format_number(best.metric(metric))} (#{best.number})")
         seconds = estimate_seconds_left(self.jobs, self.max_parallel, self.n_trials)
         if seconds:
             parts.append(f"about {format_duration(seconds)} left")

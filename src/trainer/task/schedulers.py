@@ -68,9 +68,7 @@ def step(optimizer: Optimizer, *, every_n_epochs: int, factor: float) -> LRSched
     return StepLR(optimizer, every_n_epochs, factor)
 
 
-def cosine(
-    optimizer: Optimizer, total_steps: int, *, warmup_steps: int = 0, final_factor: float = 0.0
-) -> LRScheduler:
+def cosine(optimizer: Optimizer, total_steps: int, *, warmup_steps: int = 0, final_factor: float = 0.0) -> LRScheduler:
     """Rise linearly for `warmup_steps`, then fall along half a cosine to `final_factor` of the rate.
 
     Source:

@@ -89,7 +89,8 @@ def test_changed_code_is_reported_with_current_code_and_restored_without(process
 
     module = "trainer.task.supervised.Supervised"
     (tmp_path / "conf/model").mkdir(parents=True)
-    (tmp_path / "conf/model/mine.yaml").write_text(f"_target_: {module}\nnet: {{_target_: my_code.Net, _partial_: true}}\n")
+    net = "{_target_: my_code.Net, _partial_: true}"
+    (tmp_path / "conf/model/mine.yaml").write_text(f"_target_: {module}\nnet: {net}\n")
     code = "from torch import nn\n\n\ndef Net(spec):\n    return nn.Sequential(nn.Flatten(), nn.Linear(2, 1))\n"
     (tmp_path / "my_code.py").write_text(code)
     (tmp_path / ".gitignore").write_text("first\noutputs\n")

@@ -52,6 +52,7 @@ def test_user_code_outside_of_git_is_rebuilt_or_reported(run, process, tmp_path)
     code, _, error = run_replay(process, "--trust=my_code", **another_user)
     assert code == 1
     assert "copies in 'first/code' contain modules that are not trusted: my_layers.py\n" in error
+    assert "  to run them: --trust=my_code,my_layers; --current-code runs the current code\n" in error
     code, report, _ = run_replay(process, "--trust=my_code,my_layers", **another_user)
     assert code == 0, report
     assert find_line(report, "code").endswith("rebuilt from the run's commit and changes")

@@ -48,6 +48,19 @@ def test_two_runs_are_compared(sweep, command):
     assert sum(line.startswith("  val/loss ") for line in out.splitlines()) >= 2  # a curve for each
 
 
+def test_curves_with_values_that_are_not_finite_are_compared(command, tmp_path):
+    for name, values in {"first": ("nan", "1", "inf"), "second": ("2", "1.7e308", "-1.7e308")}.items():
+        (tmp_path / name).mkdir()
+        lines = [f"{step},{step},{value}" for step, value in enumerate(values)]
+        (tmp_path / name / "metrics.csv").write_text("\n".join(["epoch,step,val/loss", *lines]) + "\n")
+        (tmp_path / name / "config.yaml").write_text("seed: 1\n")
+        (tmp_path / name / "provenance.json").write_text("{}")
+    outcome = command("compare", "first", "second")
+    assert outcome.code == 0, outcome.err
+    curves = [line.removeprefix("  val/loss ").strip() for line in outcome.out.splitlines() if "val/loss" in line]
+    assert [curve.split("  ")[0].strip() for curve in curves] == ["▅", "▅█▁"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -15,7 +15,8 @@ CONF = Path(__file__).resolve().parents[3] / "conf"
 
 def find_targets(node):
     if isinstance(node, dict):
-        return {node.get("_target_"), *(target for child in node.values() for target in find_targets(child))} - {None}
+        targets = {target for child in node.values() for target in find_targets(child)}
+        return {node.get("_target_"), *targets} - {None, "???"}  # the last one is set by the user
     return set()
 
 

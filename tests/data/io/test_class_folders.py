@@ -10,19 +10,6 @@ from trainer.core.errors import UserError
 from trainer.data.io.class_folders import find_classes, find_images, find_split_directories
 
 
-@pytest.fixture
-def make_files(tmp_path):
-    """Return a function that creates empty files and returns their directory."""
-
-    def make(*files):
-        for file in files:
-            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / file).touch()
-        return tmp_path
-
-    return make
-
-
 def test_without_split_directories_all_images_are_for_training(make_files):
     root = make_files("dog/1.jpg", "cat/1.jpg")
     assert find_split_directories(root) == {"train": root}

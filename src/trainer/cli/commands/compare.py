@@ -4,6 +4,7 @@ trainer compare RUN RUN [--json]
 """
 
 import json
+import math
 
 from trainer.artifacts.run_diff import diff_runs
 from trainer.artifacts.run_record import read_run
@@ -33,13 +34,14 @@ def main(argv: list[str]) -> int:
     series = [first.read_metric_series(), second.read_metric_series()]
     for name in [name for name in series[0] if name.startswith("val/") and name in series[1]]:
         curves = [[value for _, value in run[name]] for run in series]
-        low = min(map(min, curves))
-        high = max(map(max, curves))
+        values = [value for curve in curves for value in curve if math.isfinite(value)]
+        low = min(values, default=0.0)
+        high = max(values, default=0.0)
         for path, curve in zip(paths, curves, strict=True):
             print(f"  {name:20} {format_sparkline(curve, low, high):{SPARKLINE_CHARS}}  {path}")
     return 0
 
 
 def _format_metric(name: str, first: float | None, second: float | None) -> list[str]:
-    difference = "" if first is None or second is None else f"{second - first:+.4g}"
+    difference = "" if first is None or second is None else format_number(second - first, signed=True)
     return [name, format_number(first), format_number(second), difference]

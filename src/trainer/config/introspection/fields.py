@@ -9,6 +9,7 @@ from typing import Any
 from trainer.config.introspection.group_options import Choice, get_group, parse_comments
 from trainer.config.introspection.signatures import Parameter, Signature, signature
 from trainer.config.introspection.type_schema import build_type_schema, format_type, list_allowed_values
+from trainer.config.schema import MODULE_PARTS
 from trainer.core.errors import UserError
 
 HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
@@ -133,7 +134,7 @@ def describe_node(target: str, key: str, node: dict[str, Any], comments: dict[st
     except UserError:  # only the file describes it
         source = None
     parameters = {parameter.name: parameter for parameter in source.parameters} if source else {}
-    runtime = find_runtime_arguments(target, [*parameters.values()], node)
+    runtime = find_runtime_arguments(target, [*parameters.values()], node, is_module=key == "model")
     ours = target.startswith("trainer.")
     fields = [
         describe_field(join_keys(key, name), parameters.get(name), value, comments[name], ours=ours)
@@ -159,11 +160,17 @@ def describe_target(target: str) -> ConfigNode:
     return ConfigNode("", target, source.summary, source.file, source.line, (), tuple(fields))
 
 
-def find_runtime_arguments(target: str, parameters: list[Parameter], node: dict[str, Any]) -> tuple[str, ...]:
-    """Return the arguments that are passed at run time: for a partial node, the required ones that are not set."""
+def find_runtime_arguments(
+    target: str, parameters: list[Parameter], node: dict[str, Any], *, is_module: bool = False
+) -> tuple[str, ...]:
+    """Return the arguments that are passed at run time, unless the node sets them.
+
+    A partial node receives all required arguments, a LightningModule the required ones in `MODULE_PARTS`.
+    """
     fixed = RUNTIME_ARGUMENTS.get(target, set())
-    partial = bool(node.get("_partial_"))
-    return tuple(p.name for p in parameters if p.name in fixed or (partial and p.required and p.name not in node))
+    missing = [parameter.name for parameter in parameters if parameter.required and parameter.name not in node]
+    added = [name for name in missing if node.get("_partial_") or (is_module and name in MODULE_PARTS)]
+    return tuple(parameter.name for parameter in parameters if parameter.name in {*fixed, *added})
 
 
 def describe_field(

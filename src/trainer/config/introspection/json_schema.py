@@ -11,6 +11,7 @@ from trainer.config.introspection.fields import has_target, load_content
 from trainer.config.introspection.group_options import EXPERIMENT_GROUP, LIST_GROUPS, Choice, Group, load_choices
 from trainer.config.introspection.signatures import signature
 from trainer.config.introspection.target_schema import (
+    MONITOR_PROPERTY,
     NODE_REF,
     allow_interpolation,
     build_closed_object,
@@ -19,7 +20,6 @@ from trainer.config.introspection.target_schema import (
     collect_targets,
 )
 from trainer.config.introspection.type_schema import Schema, build_type_schema
-from trainer.config.schema import MODEL_KEYS
 
 DRAFT_URI = "http://json-schema.org/draft-07/schema#"
 DEFAULTS_PROPERTY: Schema = {
@@ -53,23 +53,15 @@ def build_schemas() -> dict[str, Schema]:
 def _build_group_schema(group: str, choices: list[Choice]) -> Schema:
     """Return the schema of `conf/GROUP/*.yaml`."""
     definitions = build_definitions(choices, DEFAULTS_PROPERTY)
-    if group == "model":
-        properties = _build_model_properties()
-        required: Schema = {"if": {"not": {"required": ["defaults"]}}, "then": {"required": ["task", "net"]}}
-        return build_closed_object(properties | DEFAULTS_PROPERTY) | required | definitions
     if group in LIST_GROUPS:
         extended = build_closed_object(DEFAULTS_PROPERTY | _build_entry_schemas(choices))
         standalone = {"type": "object", "additionalProperties": NODE_REF}
         return {"if": {"required": ["defaults"]}, "then": extended, "else": standalone} | definitions
     bases = [choice.content for choice in choices if "_target_" in choice.content]
-    overrides = build_override_schema(bases[0], DEFAULTS_PROPERTY)["else"] if bases else {}
+    is_uniform = len({base["_target_"] for base in bases}) == 1
+    overrides = build_override_schema(bases[0], DEFAULTS_PROPERTY)["else"] if is_uniform else {"type": "object"}
     extending: Schema = {"required": ["defaults"], **overrides}
     return {"type": "object", "if": {"required": ["_target_"]}, "then": NODE_REF, "else": extending} | definitions
-
-
-def _build_model_properties() -> Schema:
-    properties = {name: NODE_REF | {"description": text} for name, text in MODEL_KEYS.items()}
-    return properties | {"monitor": {"type": ["string", "null"], "description": MODEL_KEYS["monitor"]}}
 
 
 def _build_experiment_schema(groups: dict[str, Group], defaults: dict[str, Any]) -> Schema:
@@ -97,12 +89,12 @@ def _build_experiment_schema(groups: dict[str, Group], defaults: dict[str, Any])
         elif group in properties:
             # if a rule below always applies, an editor should not offer the key twice
             properties[group] = group in defaults or {"type": "object", "description": f"Changes the chosen {group}."}
-            model_properties = _build_model_properties() if group == "model" else {}
+            extra = MONITOR_PROPERTY if group == "model" else {}
             for name, choice in choices.items():
                 conditions = [_build_choice_condition(group, name)]
                 if defaults.get(group) == name:
                     conditions.append({"not": _build_choice_condition(group)})
-                overrides = build_override_schema(load_content(choice)[0], model_properties)
+                overrides = build_override_schema(load_content(choice)[0], extra)
                 rules.append({"if": {"anyOf": conditions}, "then": {"properties": {group: overrides}}})
     properties |= {"defaults": _build_defaults_schema(groups), "hydra": {"type": "object"}}
     return build_closed_object(properties) | {"allOf": rules}

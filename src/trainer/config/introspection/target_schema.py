@@ -7,10 +7,12 @@ from trainer.config.introspection.fields import HYDRA_KEYS, find_runtime_argumen
 from trainer.config.introspection.group_options import Choice
 from trainer.config.introspection.signatures import Signature, signature
 from trainer.config.introspection.type_schema import TARGET_OBJECT, Schema, build_type_schema
+from trainer.config.schema import MODULE_PARTS, MONITOR_DESCRIPTION, MONITOR_KEY
 from trainer.core.errors import UserError
 
 INTERPOLATION_REF: Schema = {"$ref": "#/definitions/reference"}
 NODE_REF: Schema = {"$ref": "#/definitions/node"}
+MONITOR_PROPERTY: Schema = {MONITOR_KEY: {"type": ["string", "null"], "description": MONITOR_DESCRIPTION}}
 TARGET_REQUIRED: Schema = {"type": "object", "required": ["_target_"]}
 HYDRA_PROPERTIES: Schema = {
     "_target_": {"type": "string", "description": "Dotted path of the class or function that is called."},
@@ -55,7 +57,8 @@ def build_definitions(choices: list[Choice], extra: Schema | None = None) -> Sch
     cases = [{"if": _build_target_condition(name), "then": {"$ref": f"#/definitions/{name}"}} for name in targets]
     target = HYDRA_PROPERTIES["_target_"] | {"anyOf": [{"enum": [*targets]}, {"type": "string"}]}
     node = {"title": "_target_: ...", **TARGET_REQUIRED, "properties": {"_target_": target}, "allOf": cases}
-    calls = {name: _build_call_schema(call, extra or {}) for name, call in targets.items()}
+    modules = {str(choice.content.get("_target_")) for choice in choices if choice.group == "model"}
+    calls = {name: _build_call_schema(call, extra or {}, is_module=name in modules) for name, call in targets.items()}
     return {"definitions": {"reference": reference, "node": node, **calls}}
 
 
@@ -79,16 +82,21 @@ def collect_targets(choices: Iterable[Choice]) -> dict[str, dict[str, Any]]:
     return targets
 
 
-def _build_call_schema(node: dict[str, Any], extra: Schema) -> Schema:
-    """Return the schema of a node with the same `_target_`."""
+def _build_call_schema(node: dict[str, Any], extra: Schema, *, is_module: bool) -> Schema:
+    """Return the schema of a node with the same `_target_`; the run completes the one of a LightningModule."""
     target = _find_signature(node)
     assert target
     arguments = _build_argument_schemas(target, node)
-    properties = arguments | HYDRA_PROPERTIES | extra
+    properties = arguments | HYDRA_PROPERTIES | extra | (MONITOR_PROPERTY if is_module else {})
     schema: Schema = {"description": target.summary, "type": "object", "properties": properties}
     if not target.accepts_kwargs:
         schema["additionalProperties"] = False
-    required = [parameter.name for parameter in target.parameters if parameter.required and parameter.name in arguments]
+    provided = {*MODULE_PARTS} - {"net"} if is_module else ()
+    required = [
+        parameter.name
+        for parameter in target.parameters
+        if parameter.required and parameter.name in arguments and parameter.name not in provided
+    ]
     if required and not node.get("_partial_"):
         partial = {"required": ["_partial_"], "properties": {"_partial_": {"const": True}}}
         schema |= {"if": {"not": {"anyOf": [{"required": ["_args_"]}, partial]}}, "then": {"required": required}}

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import DownloadColumn, Progress
 
+from trainer.core.atomic_write import atomic_path
 from trainer.core.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -133,17 +134,14 @@ def _download_lock(target: Path) -> Iterator[None]:
 
 def _unpack(packed: Path, target: Path, md5: str) -> None:
     """Unpack a gzip file, and rename it to `target` when it is verified."""
-    temporary = target.with_name(f"{target.name}.unpacking")
     try:
-        with gzip.open(packed) as source, temporary.open("wb") as output:
-            shutil.copyfileobj(source, output, CHUNK_BYTES)
-        if md5 and (actual := compute_md5(temporary)) != md5:
-            raise _FetchError(f"{packed} is not the published file: unpacked, its MD5 is {actual}, expected {md5}")
-        os.replace(temporary, target)
+        with atomic_path(target, ".unpacking") as temporary:
+            with gzip.open(packed) as source, temporary.open("wb") as output:
+                shutil.copyfileobj(source, output, CHUNK_BYTES)
+            if md5 and (actual := compute_md5(temporary)) != md5:
+                raise _FetchError(f"{packed} is not the published file: unpacked, its MD5 is {actual}, expected {md5}")
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise _FetchError(f"{packed} is not a complete gzip file ({error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _download(file: DataFile, target: Path, packed: bool, urls: Sequence[str], download: bool) -> None:

@@ -108,7 +108,8 @@ def take_per_class(examples: Split, size: int, classes: int) -> Split:
     counts = torch.stack([(examples.targets == index).cumsum(0) for index in range(classes)])  # (classes, examples)
     if (available := int(counts[:, -1].min())) < per_class:
         raise UserError(
-            f"data.train_size: {size} needs {per_class} of each class, but one has only {available} training examples"
+            f"data.train_size: {size} needs {per_class} of each class, but one has only {available} for training; "
+            f"use at most {available * classes}"
         )
     is_selected = counts.gather(0, examples.targets[None])[0] <= per_class
     return Split(examples.inputs[is_selected], examples.targets[is_selected])

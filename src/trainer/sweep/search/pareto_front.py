@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.core.errors import UserError
+from trainer.core.formatting import format_number
 from trainer.sweep.search.optuna_adapter import SearchObjective, build_study
 from trainer.sweep.search.search import load_search
 from trainer.sweep.store.job_store import Job
@@ -39,7 +40,7 @@ def format_best_trials(ledger: TrialLedger) -> Iterator[str]:
     _, objective = load_search(settings)
     trials = {trial.job.number: trial for trial in ledger.trials()}
     for job in compute_pareto_front(ledger.jobs(), objective):
-        metrics = "  ".join(f"{name} {job.metric(name):.4g}" for name in objective.metrics)
+        metrics = "  ".join(f"{name} {format_number(job.metric(name))}" for name in objective.metrics)
         values = " ".join(f"{key}={value}" for key, value in trials[job.number].values.items())
         yield f"best  #{job.number}  {metrics}  {values}"
 

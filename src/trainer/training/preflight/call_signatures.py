@@ -52,9 +52,8 @@ def _check_call(key: str, call: dict[str, Any], provided: Collection[str]) -> It
     for arg, value in kwargs.items():
         if arg not in parameters and not accepts_kwargs:
             yield Diagnostic(f"{key}.{arg}", f"{name} takes no '{arg}'", suggest_names(arg, names))
-        elif arg in hints and value != MISSING:
-            if not _is_like_default(value, parameters.get(arg), hints[arg]):
-                yield from _check_type(f"{key}.{arg}", value, hints[arg])
+        elif arg in hints and value != MISSING and not _is_like_default(value, parameters.get(arg), hints[arg]):
+            yield from _check_type(f"{key}.{arg}", value, hints[arg])
     if not call.get("_partial_") and not call.get("_args_"):
         for arg in names:
             if parameters[arg].default is inspect.Parameter.empty and arg not in {*kwargs, *provided}:

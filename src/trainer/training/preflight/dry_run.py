@@ -112,12 +112,13 @@ class DryRun:
             module = self._attempt("model", lambda: self._build_module(spec))
         if module is None:
             return
+        parts = self._parts  # a step may build others
         for name, callback in callbacks.items():
             if isinstance(callback, Callback) and isinstance(getattr(module, "net", None), nn.Module):
                 self._attempt(f"callbacks.{name}", partial(callback.check, module.net))
         schedules, configured = self._attempt("optimizer", lambda: _configure_optimizers(module)) or (None, False)
         objects = {f"callbacks.{name}": callback for name, callback in callbacks.items()}
-        objects["scheduler" if "scheduler" in self._parts else "model"] = schedules
+        objects["scheduler" if type(module).__module__.startswith("trainer.") else "model"] = schedules
         self.diagnostics += check_modes_in_code(objects, self._directions)
         if is_foreign:
             logged = self._try_step(module, data)
@@ -128,7 +129,7 @@ class DryRun:
             existing = [callback for callback in callbacks.values() if callback is not None]
             self.diagnostics += check_monitored_metrics(config, logged, existing, data)
         self.facts["unused"] = find_unused_settings(
-            self._usage, self._parts, module, configured=configured, stepped=self._stepped
+            self._usage, parts, module, configured=configured, stepped=self._stepped
         )
 
     def _build_module(self, spec: DataSpec | None) -> LightningModule:

@@ -17,12 +17,11 @@ from typing import Any
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.loggers.logger import DummyLogger
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor
 
 from trainer.config.diagnostics import Diagnostic, SourceLocation
-from trainer.core.errors import UserError, display_path, first_line, unwrap_instantiation_error
+from trainer.core.errors import UserError, display_path, first_line, is_misconfiguration, unwrap_instantiation_error
 from trainer.core.spec import DataSpec, find_spec
 from trainer.data.base import TensorData
 from trainer.training.build import build_trainer
@@ -84,12 +83,8 @@ def try_step(config: DictConfig, module: LightningModule, data: LightningDataMod
     with isolate_rng(), _without_output():
         try:
             _run_stages(config, module, _choose_source(data, examples), data, result)
-        except MisconfigurationException as error:
-            key = "data" if "dataloader" in str(error) else "model"
-            result.diagnostics.append(Diagnostic(key, first_line(error), DISABLE_HINT))
         except Exception as error:  # user code may raise anything
-            key = "model" if _passes_through(error, module) else "data"
-            result.diagnostics.append(diagnose_user_error(error, key, DISABLE_HINT))
+            result.diagnostics.append(diagnose_user_error(error, _find_key(error, module), DISABLE_HINT))
     _trial_seconds += time.monotonic() - started_at
     return result
 
@@ -153,9 +148,12 @@ def find_spec_contradiction(spec: DataSpec, batch: Any) -> str:
     return ""
 
 
-def _passes_through(error: BaseException, module: LightningModule) -> bool:
-    """Return whether an exception was raised in a method of a module, or in a function that the method called."""
-    return any(frame.f_locals.get("self") is module for frame, _ in traceback.walk_tb(error.__traceback__))
+def _find_key(error: BaseException, module: LightningModule) -> str:
+    """Return `model` if an error was raised in a method of a module or in a function that it called, else `data`."""
+    if is_misconfiguration(error):  # by Lightning
+        return "data" if "dataloader" in str(error) else "model"
+    frames = traceback.walk_tb(error.__traceback__)
+    return "model" if any(frame.f_locals.get("self") is module for frame, _ in frames) else "data"
 
 
 def diagnose_user_error(error: BaseException, key: str, hint: str = "") -> Diagnostic:
@@ -170,7 +168,7 @@ def diagnose_user_error(error: BaseException, key: str, hint: str = "") -> Diagn
     if isinstance(cause, UserError):
         return Diagnostic(key, str(cause).replace("\n  ", "; "))
     frame = find_user_frame(cause)
-    problem = f"{type(cause).__name__}: {first_line(cause)}"
+    problem = first_line(cause) if is_misconfiguration(cause) else f"{type(cause).__name__}: {first_line(cause)}"
     if frame is None:
         return Diagnostic(key, problem, hint)
     location = SourceLocation(display_path(Path(frame.filename)), frame.lineno or 0)
