@@ -72,7 +72,7 @@ def test_a_killed_run_is_resumed_with_equal_weights_and_curves(signal, workers, 
     assert reference.code == 0, reference.err
     stopped = process(*options, stop[0] % 11, "hydra.run.dir=run")
     assert stopped.code in (-9, 143), stopped.err
-    resumed = process("resume", "run", "--trust=loaders,stop")
+    resumed = process("resume", "run")
     assert resumed.code == 0, resumed.err
     assert "resume last.ckpt, step 1" in resumed.out
     assert "cannot be positioned" not in resumed.out + resumed.err
@@ -89,7 +89,7 @@ def train(command, data="Loaders", model="Classifier"):
 
 
 def predict(command, *arguments):
-    outcome = command("predict", "run", "--trust=loaders", *arguments)
+    outcome = command("predict", "run", *arguments)
     assert outcome.code == 0, outcome.err
     return outcome
 
@@ -130,7 +130,7 @@ def test_examples_of_several_loaders_are_numbered(project, command):
 
 def test_predictions_of_several_dimensions_need_another_file_type(project, command):
     train(command, data="PredictLoaders", model="ImagePredictions")
-    outcome = command("predict", "run", "--trust=loaders")
+    outcome = command("predict", "run")
     assert outcome.code == 1
     assert "predict: 'value' of an example has several dimensions\n  --to=FILE.pt writes outputs of any" in outcome.err
     predict(command, "--to=a.jsonl")
@@ -146,7 +146,7 @@ ERRORS = {
 @pytest.mark.parametrize(("model", "data"), ERRORS)
 def test_a_run_that_cannot_predict_has_one_clear_error(model, data, project, command):
     train(command, data, model)
-    outcome = command("predict", "run", "--trust=loaders")
+    outcome = command("predict", "run")
     assert outcome.code == 1
     assert outcome.err.startswith(f"error: {ERRORS[model, data]}")
     assert "Traceback" not in outcome.err
@@ -159,6 +159,60 @@ def test_arguments_of_the_other_kind_of_prediction_are_refused(project, command)
         ("--invert", "--batch=2"): "predict: --invert, --batch require files; expected: trainer predict run FILES...\n",
         ("--to=a.txt",): "predict: --to: 'a.txt' ends neither in .csv, .jsonl nor in .pt\n",
     }.items():
-        outcome = command("predict", "run", "--trust=loaders", *arguments)
+        outcome = command("predict", "run", *arguments)
         assert outcome.code == 1
         assert message in outcome.err
+
+
+def test_a_run_that_the_user_has_started_here_needs_no_trust(project, command):
+    train(command)
+    for arguments in (["test", "run"], ["predict", "run"], ["resume", "run", "trainer.max_epochs=2"]):
+        outcome = command(*arguments)
+        assert outcome.code == 0, outcome.err
+    moved = shutil.move(project / "run", project / "moved")
+    assert command("test", "moved").code == 0
+    shutil.copy(moved / "checkpoints/best.ckpt", project / "copy.ckpt")
+    assert command("predict", "copy.ckpt").code == 0
+
+
+@pytest.mark.parametrize("arguments", [["test", "run"], ["predict", "run"], ["resume", "run", "trainer.max_epochs=2"]])
+def test_runs_of_other_users_and_directories_do(arguments, project, command, monkeypatch):
+    train(command)
+    monkeypatch.setenv("XDG_STATE_HOME", str(project / "another user"))
+    refused = command(*arguments)
+    assert refused.code == 1
+    assert "data: loaders.Loaders: package is not declared as trusted" in refused.err
+    assert "if you trust this code, add --trust=loaders (or set TRAINER_TRUST=loaders)\n" in refused.err
+    elsewhere = project / "elsewhere"
+    shutil.copytree(project, elsewhere, ignore=shutil.ignore_patterns("elsewhere"))
+    monkeypatch.chdir(elsewhere)
+    assert "is not declared as trusted" in command(*arguments).err
+    assert command(*arguments, "--trust=loaders").code == 0
+
+
+CHANGES = {"config.yaml": ["replay", "run"], ".hydra/config.yaml": ["resume", "run", "trainer.max_epochs=2"]}
+
+
+@pytest.mark.parametrize("file", CHANGES)
+def test_a_changed_config_needs_trust(file, project, command):
+    train(command)
+    text = (project / "run" / file).read_text()
+    assert "loaders.Loaders" in text
+    (project / "run" / file).write_text(text.replace("loaders.Loaders", "loaders.random.shuffle"))
+    refused = command(*CHANGES[file])
+    assert refused.code == 1
+    assert "data: loaders.random.shuffle: package is not declared as trusted" in refused.err
+
+
+@pytest.mark.slow
+def test_the_replay_of_a_changed_module_runs_its_copy(project, process):
+    options = ["trainer.max_epochs=1", "callbacks=[checkpoint]", "logger=none", "hydra.run.dir=run"]
+    assert process("data=points", "model=points", *options).code == 0
+    (project / "loaders.py").write_text(LOADERS.read_text().replace("0.1 * noise", "0.2 * noise"))
+    restored = process("replay", "run")
+    assert restored.code == 0, restored.err
+    assert "identical\n  metrics      bitwise identical" in restored.out
+    current = process("replay", "run", "--current-code")
+    assert current.code == 1
+    assert "  code         differs: loaders.py (" in current.out
+    assert current.out.splitlines()[-1] == "possible causes: data, code"
