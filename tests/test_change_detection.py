@@ -45,6 +45,10 @@ class Examples(IterableDataset):
     def __iter__(self):
         return iter([(ones(2), ones(1))] * 8)
 """
+TRAIN_ONLY = """
+class TrainOnly(Missing):
+    val_dataloader = LightningDataModule.val_dataloader
+"""
 
 
 @pytest.fixture
@@ -195,6 +199,19 @@ def test_without_a_checksum_that_depends_on_the_data_examples_are_compared(name,
     assert {file: file.read_bytes() for file in contents} == contents
     accepted = command(*longest, "accept_changes=true")
     assert accepted.code == 0, accepted.err
+
+
+@pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`")
+def test_the_checksum_includes_validation_examples_in_epochs_without_validation(command, tmp_path):
+    checksum = train_with_loaders("Missing", command, tmp_path)
+    without = ["trainer.num_sanity_val_steps=0", "trainer.check_val_every_n_epoch=2", "hydra.run.dir=second"]
+    assert command("data=mine", "callbacks=[checkpoint]", "trainer.max_epochs=1", *without).code == 0
+    assert read_provenance(tmp_path / "second")["data_sha256"] == checksum
+    no_validation = ["data=mine", "callbacks=[]", "trainer.max_epochs=1", "test=false", "hydra.run.dir=third"]
+    (tmp_path / "conf/data/mine.yaml").write_text("_target_: my_loaders.TrainOnly\n")
+    change(tmp_path / "my_loaders.py", LOADERS + TRAIN_ONLY)
+    assert command(*no_validation).code == 0
+    assert read_provenance(tmp_path / "third")["data_sha256"] not in (None, checksum)
 
 
 def test_examples_that_cannot_be_read_by_index_are_not_compared(command, tmp_path):

@@ -16,6 +16,7 @@ from trainer.artifacts.data_checksum import (
     compute_example_checksum,
     describe_data_change,
     has_own_checksum,
+    list_loaders,
 )
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.core.callback import Callback
@@ -87,7 +88,8 @@ class CheckpointMetadata(Callback):
             self._checksum = executor.submit(compute_checksum, data)
             executor.shutdown(wait=False)
             return
-        checksum = compute_example_checksum(data, {"train": trainer.train_dataloader, "val": trainer.val_dataloaders})
+        loaders = list_loaders(data, train=trainer.train_dataloader, val=trainer.val_dataloaders)
+        checksum = compute_example_checksum(data, loaders)
         self._checksum = Future()
         self._checksum.set_result(checksum)
         if self._is_resumed:

@@ -6,6 +6,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from hydra.utils import instantiate
+from pytorch_lightning import LightningDataModule
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from trainer.artifacts.change_detection import DATA_KEYS
@@ -57,6 +58,23 @@ def compute_example_checksum(data: Any, loaders: Mapping[str, Any]) -> str | Non
     return _example_checksums[data]
 
 
+def list_loaders(data: Any, **existing: Any) -> dict[str, Any]:
+    """Return the loaders for training and validation by stage, if there are any.
+
+    Args:
+        data: Data module; its methods create the loaders that do not exist.
+        **existing: Loaders by stage; None if they do not exist.
+    """
+    loaders = {stage: existing.get(stage) for stage in ("train", "val")}
+    with isolate_rng():
+        for stage, loader in loaders.items():
+            name = f"{stage}_dataloader"
+            is_defined = getattr(type(data), name) is not getattr(LightningDataModule, name) or name in vars(data)
+            if loader is None and is_defined:
+                loaders[stage] = getattr(data, name)()
+    return {stage: loader for stage, loader in loaders.items() if loader is not None}
+
+
 def describe_data(data: Any) -> dict[str, Any]:
     """Return the entries of `result.json` for a data module: its checksum, and whether it is synthetic."""
     spec = find_spec(data)
@@ -79,12 +97,12 @@ def compute_checksum_from_config(config: dict[str, Any]) -> str | None:
     """
     with isolate_rng():
         try:
-            data = instantiate(config["data"], _convert_="all")
+            data = instantiate(_add_target(config["data"]), _convert_="all")
             data.prepare_data()
             data.setup("fit")
             if has_own_checksum(data):
                 return str(data.checksum())
-            return hash_examples({"train": data.train_dataloader(), "val": data.val_dataloader()})
+            return hash_examples(list_loaders(data))
         except Exception as error:  # user code, and data on another machine, can raise anything
             log.warning(f"warning: cannot compare the data with those of earlier jobs: {first_line(error)}")
             return None
@@ -100,6 +118,11 @@ def describe_data_change(config: dict[str, Any], old: str | None, new: str | Non
     """
     if not (old and new) or old == new:
         return []
-    values = {f"data.{name}": value for name, value in {"_target_": DATASETS_TARGET, **config["data"]}.items()}
+    values = {f"data.{name}": value for name, value in _add_target(config["data"]).items()}
     key = next(key for key in DATA_KEYS if values.get(key))
     return [f"{key}={values[key]}: different examples (SHA-256 was {old[:12]}, is {new[:12]})"]
+
+
+def _add_target(node: dict[str, Any]) -> dict[str, Any]:
+    """Return a node `data` with its class, which is not recorded if the node contains data sets by stage."""
+    return {"_target_": DATASETS_TARGET, **node}
