@@ -62,7 +62,7 @@ $(VENV)/installed-dev: pyproject.toml constraints.txt
 	@touch $@ $(VENV)/installed
 
 define setup
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else f"trainer needs Python 3.11, 3.12 or 3.13; {sys.executable} is {v[0]}.{v[1]}. use another one: make PYTHON=/path/to/python3.12")'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else f"trainer needs Python 3.11, 3.12 or 3.13; {sys.executable} is {v[0]}.{v[1]}; use another one: make PYTHON=/path/to/python3.12")'
 	@echo "setting up $(VENV) ($(1)): about 5 GB with PyTorch's CUDA libraries, a minute or more"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.8

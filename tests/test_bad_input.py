@@ -36,7 +36,7 @@ EXPECTED_MESSAGES = {
     "model.net.hidden=[64],[128]": ["model.net.hidden: several values for one run", "--multirun"],
     "trainer=gpu": ["trainer.accelerator: PyTorch finds no GPU on this machine; use trainer=cpu"],
     "+optimiser.lr=0.1": ["optimiser: unknown config key", "did you mean 'optimizer'", "+optimiser.lr=0.1"],
-    "+model.nett.hidden=3": ["model.nett: unknown config key; did you mean 'net'?"],
+    "+model.nett.hidden=3": ["model.nett: trainer.task.supervised.Supervised takes no 'nett'; did you mean 'net'?"],
     "experiment=xor_mlp model=linear": ["Linear takes no 'hidden'", "experiments/xor_mlp.yaml"],
     "callbacks=[defualt]": ["callbacks/defualt", "did you mean 'default'?"],
     "-m --cfg job": ["--cfg prints the config of a single job"],

@@ -111,7 +111,7 @@ def test_a_deleted_event_file_is_reported_and_the_run_resumed(stopped, command):
     for file in (run / "tensorboard").iterdir():
         file.unlink()
     outcome = command("resume", "run")
-    assert "missing: tensorboard/events" in outcome.out
+    assert f"cannot restore the curves of '{run}'; missing: tensorboard/events" in outcome.out
     assert_finished(outcome, run, expected)
 
 

@@ -30,7 +30,7 @@ LINK = re.compile(r"(?<!\!)\[[^\]\n]*\]\(([^)\s]+)\)")
 EXTERNAL_NAMES = {
     "errors.md": {"model=cn", "experiment=my_experiment"},  # misspelled, to show the message; written by the reader
     "sweeps.md": {"experiment=winner"},  # written by the reader
-    "coming-from-lightning-hydra-template.md": {"logger=wandb", "hparams_search=mnist_optuna", "experiment=example"},
+    "coming-from-lightning-hydra-template.md": {"hparams_search=mnist_optuna", "experiment=example"},
 }
 
 

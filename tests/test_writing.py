@@ -40,6 +40,7 @@ REPLACED_WORDS = {
     r"lean steps|lean loop": "fast loop",
     r"recipes?\b": "experiment, example",
 }
+PROSE_TOKENS = ("COMMENT", "STRING", "FSTRING_MIDDLE")  # the last one, since Python 3.12, is the text of an f-string
 # first words of docstrings that begin with a relative clause or a preposition instead of a verb or a noun
 OPENERS = ("What", "Where", "Whose", "Who", "Which", "How", "Whether", "When", "Of", "With", "By")
 
@@ -56,7 +57,7 @@ def prose(file: Path) -> Iterator[tuple[int, str]]:
     text = file.read_text()
     if file.suffix == ".py":
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.type in (tokenize.COMMENT, tokenize.STRING):
+            if tokenize.tok_name[token.type] in PROSE_TOKENS:
                 for offset, line in enumerate(token.string.splitlines()):
                     yield token.start[0] + offset, line
     elif file.suffix == ".yaml":
@@ -162,3 +163,10 @@ def test_the_private_vocabulary_is_gone(pattern):
 def test_lines_of_pages_are_short_enough_to_review(file):
     lines = [line for _, line in prose(file) if not line.startswith(("|", "    ")) and "](" not in line]
     assert [line for line in lines if len(line) > 120] == []
+
+
+@pytest.mark.parametrize("source", ['f"{name} comment {1}"', "# a comment", '"a comment"', "f'''a\n{name}\ncomment'''"])
+def test_the_text_of_strings_and_comments_is_checked(source, tmp_path):
+    file = tmp_path / "module.py"
+    file.write_text(source)
+    assert any("comment" in line for _, line in prose(file))

@@ -2,11 +2,16 @@
 
 import json
 import sys
+from contextlib import suppress
 from types import ModuleType
 
 import pytest
 import yaml
+from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.loggers import wandb as lightning_wandb
+
+from trainer.artifacts.logger_lifecycle import closing_loggers
+from trainer.core.errors import Pruned
 
 SHORT = ("data=digits", "model=linear", "trainer.max_epochs=1", "trainer.log_every_n_steps=5")
 WANDB = ("logger=none", "+logger.wandb._target_=pytorch_lightning.loggers.WandbLogger")
@@ -36,6 +41,16 @@ class Notes(Logger):
 
     def log_metrics(self, metrics, step=None):
         self.note("metrics", metrics)
+
+
+class MediaNotes(Notes):
+    """Writes images and tables, too."""
+
+    def log_image(self, key, images, step=None):
+        self.note("image", key, step)
+
+    def log_table(self, key, columns, data, step=None):
+        self.note("table", key, step)
 '''
 
 
@@ -138,3 +153,37 @@ def test_only_lightnings_own_csv_logger_writes_hparams(command, tmp_path):
     [file] = (tmp_path / "other").rglob("hparams.yaml")
     assert yaml.safe_load(file.read_text())["optimizer"]["lr"] == 0.001
     assert not (tmp_path / "run/hparams.yaml").exists()
+
+
+def test_each_job_of_a_sweep_has_its_own_logger_with_swept_keys_metrics_images_and_tables(command, tmp_path):
+    (tmp_path / "notes.py").write_text(NOTES)
+    file = "+logger.notes.file=${hydra:runtime.output_dir}/calls"
+    logger = ("+logger.notes._target_=notes.MediaNotes", file)
+    done = command("-m", SHORT[0], *SHORT[2:], *logger, "optimizer.lr=0.1,0.2", "model=linear,mlp", "hydra.sweep.dir=s")
+    assert done.code == 0, done.err
+    swept = []
+    for job in range(4):
+        calls = [json.loads(line) for line in (tmp_path / f"s/{job}/calls").read_text().splitlines()]
+        assert [kind for kind, *_ in calls].count("opened") == 1
+        [hyperparameters] = [arguments[0] for kind, *arguments in calls if kind == "hyperparameters"]
+        config = yaml.safe_load((tmp_path / f"s/{job}/config.yaml").read_text())
+        swept.append(hyperparameters.pop("hparams"))
+        assert hyperparameters == config
+        metrics = json.loads((tmp_path / f"s/{job}/result.json").read_text())["metrics"]
+        logged = [arguments[0] for kind, *arguments in calls if kind == "metrics"]
+        assert logged[-1] == {"val/loss_best": metrics["val/loss_best"]}
+        assert sum("test/accuracy" in row for row in logged) == 1
+        media = [arguments for kind, *arguments in calls if kind in ("image", "table")]
+        assert ["val/predictions", 20] in media
+        assert ["test/classification_report", 20] in media
+    assert swept == [{"optimizer.lr": lr, "model": model} for lr in (0.1, 0.2) for model in ("linear", "mlp")]
+
+
+@pytest.mark.parametrize(("error", "status"), [(None, 0), (Pruned({}), 0), (KeyboardInterrupt(), 1)])
+def test_only_a_failure_gives_an_exit_status(error, status, wandb):
+    logger = WandbLogger()
+    with suppress(BaseException), closing_loggers([logger]):
+        assert logger.experiment
+        if error:
+            raise error
+    assert [run.exit_code for run in wandb.runs] == [status]

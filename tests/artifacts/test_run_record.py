@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from trainer.artifacts.run_diff import diff_runs
-from trainer.artifacts.run_record import RunRecord, find_runs, flatten, read_run
+from trainer.artifacts.run_record import RunRecord, find_runs, read_run
 from trainer.core.errors import UserError
+from trainer.core.mappings import flatten
 
 
 @pytest.fixture

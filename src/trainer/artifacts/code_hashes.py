@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from trainer.config.introspection.module_finder import find_module_file
@@ -89,16 +88,6 @@ def find_changed_files(code: Mapping[str, str], directories: Sequence[str] = ())
         elif module in sys.modules and _hashes.get(sys.modules[module], digest) != digest:
             changes.append(f"{display_path(file)}: changed since this process imported it")
     return changes
-
-
-def iter_targets(config: Any) -> Iterator[str]:
-    """Yield the `_target_` values of a config of plain containers."""
-    if isinstance(config, dict):
-        if isinstance(target := config.get("_target_"), str):
-            yield target
-        config = [*config.values()]
-    for child in config if isinstance(config, list) else ():
-        yield from iter_targets(child)
 
 
 def list_import_directories(code: Iterable[ImportedFile]) -> list[str]:

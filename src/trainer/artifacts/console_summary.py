@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from trainer.artifacts.logger_lifecycle import log_config
+from trainer.artifacts.hparams import collect_swept_values
+from trainer.artifacts.logger_lifecycle import log_best_metrics, log_config
 from trainer.artifacts.run_directory import RunDirectory
-from trainer.artifacts.run_record import format_measurement_times
+from trainer.artifacts.run_record import RunRecord, format_measurement_times
 from trainer.artifacts.tensorboard_summary import write_summary
 from trainer.core.errors import display_path
 from trainer.core.spec import find_spec
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 @rank_zero_only
 def log_run_start(data: Any, task: LightningModule, trainer: Trainer, directory: RunDirectory) -> None:
     """Print data, model and run directory before a training, and log the config with all loggers."""
-    log_config(trainer, directory.config)
+    log_config(trainer, directory.config, collect_swept_values(RunRecord(directory.path)))
     net = getattr(task, "net", None)
     net = net if isinstance(net, nn.Module) else task
     parameters = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
@@ -86,7 +87,8 @@ def _format_number(value: float | None) -> str:
 
 @rank_zero_only
 def log_hyperparameters(trainer: Trainer, directory: Path, metrics: dict[str, float]) -> None:
-    """Write hyperparameters with final metrics, charts and the config to the TensorBoard events of a run."""
+    """Log the best metrics; write hyperparameters, charts and the config to the TensorBoard events of a run."""
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             write_summary(logger, directory, metrics, trainer.global_step)
+    log_best_metrics(trainer, metrics)

@@ -21,16 +21,32 @@ def collect_hparams(record: RunRecord) -> dict[str, Value]:
         dict: Value by key, or the option of a config group; lists and `null` as text. For a job of a sweep the swept
         keys, or all overridden keys if nothing was swept; the seed if no key was overridden.
     """
+    overrides = _list_relevant_overrides(record)
+    return (
+        collect_swept_values(record)
+        or _collect_values(record, overrides)
+        or {"seed": _to_plain(record.config.get("seed"))}
+    )
+
+
+def collect_swept_values(record: RunRecord) -> dict[str, Value]:
+    """Return the swept keys of a job with their values, as in `collect_hparams`; empty if nothing was swept."""
+    swept_keys = _read_swept_keys(record.path.parent / "multirun.yaml")
+    overrides = _list_relevant_overrides(record) if swept_keys else []
+    return _collect_values(record, [override for override in overrides if override.key_or_group in swept_keys])
+
+
+def _list_relevant_overrides(record: RunRecord) -> list[Override]:
     ignored = (*list_ignored_keys(record.nested_config), "hydra")
-    overrides = [
+    return [
         override
         for override in _parse_overrides(record.overrides)
         if not is_within(override.key_or_group, ignored) and override.key_or_group.rpartition(".")[2] not in PATH_KEYS
     ]
-    swept_keys = _read_swept_keys(record.path.parent / "multirun.yaml")
-    swept = [override for override in overrides if override.key_or_group in swept_keys]
-    hparams = {override.key_or_group: _lookup_value(record, override) for override in swept or overrides}
-    return hparams or {"seed": _to_plain(record.config.get("seed"))}
+
+
+def _collect_values(record: RunRecord, overrides: Sequence[Override]) -> dict[str, Value]:
+    return {override.key_or_group: _lookup_value(record, override) for override in overrides}
 
 
 def select_comparable_metrics(metrics: Sequence[str]) -> list[str]:

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 
 from trainer.artifacts.fingerprint import drop_ignored, is_within, relative_paths
-from trainer.artifacts.run_record import RunRecord, flatten
+from trainer.artifacts.run_record import RunRecord
 from trainer.core.checksummed_file import find_corruption
 from trainer.core.errors import UserError
+from trainer.core.mappings import flatten
 
 log = logging.getLogger(__name__)
 

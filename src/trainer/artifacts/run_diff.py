@@ -6,7 +6,8 @@ from typing import Any
 
 from trainer.artifacts.change_detection import is_data_change
 from trainer.artifacts.fingerprint import drop_ignored
-from trainer.artifacts.run_record import PATH_KEYS, RunRecord, diff_mappings, flatten
+from trainer.artifacts.run_record import PATH_KEYS, RunRecord
+from trainer.core.mappings import diff_mappings, flatten
 
 ValuePairs = dict[str, tuple[Any, Any]]
 

@@ -24,7 +24,6 @@ from trainer.artifacts.code_copies import copy_unversioned
 from trainer.artifacts.code_hashes import (
     ImportedFile,
     find_changed_files,
-    iter_targets,
     list_import_directories,
     list_imported_files,
 )
@@ -41,6 +40,7 @@ from trainer.artifacts.resume import (
 )
 from trainer.artifacts.run_lock import run_lock
 from trainer.artifacts.run_record import RunRecord, locate_code_files
+from trainer.config.schema import find_targets
 from trainer.core.atomic_write import atomic_write_text
 from trainer.core.errors import Pruned, to_user_error
 
@@ -179,7 +179,7 @@ class RunDirectory:
         """Record the files that have been imported; called before and after the training."""
         if not self._starts:  # not the first process
             return
-        code = list_imported_files(iter_targets(self.config))
+        code = list_imported_files(find_targets(self.config))
         hashes = {item.name: item.hash for item in code}
         if self._starts[-1].get("code") != hashes:
             self._code = code

@@ -12,6 +12,7 @@ import yaml
 
 from trainer.artifacts.run_lock import run_state
 from trainer.core.errors import UserError
+from trainer.core.mappings import flatten
 
 START_ONLY_PREFIXES = ("resume=", "accept_changes=")  # overrides that affect a start and not the run
 PATH_KEYS = {"dir", "dirpath", "save_dir", "outputs"}  # keys with different paths in each run
@@ -144,22 +145,6 @@ def find_runs(directory: Path) -> Iterator[RunRecord]:
     )
     runs = (file.parent for file in files if (file.parent / "config.yaml").is_file())
     yield from (RunRecord(run) for run in sorted(runs, key=lambda run: (run.parent, _sort_key(run.name))))
-
-
-def flatten(values: Mapping[str, Any], key: str = "") -> dict[str, Any]:
-    """Return nested values by dotted key; lists and empty mappings are not flattened."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        child_key = f"{key}.{name}".strip(".")
-        flat |= flatten(value, child_key) if isinstance(value, dict) and value else {child_key: value}
-    return flat
-
-
-def diff_mappings(first: Mapping[str, Any], second: Mapping[str, Any], absent: Any = "-") -> dict[str, tuple[Any, Any]]:
-    """Return the keys with different values in two mappings, with both values; two NaN are equal."""
-    keys = [*first, *(key for key in second if key not in first)]
-    pairs = {key: (first.get(key, absent), second.get(key, absent)) for key in keys}
-    return {key: (a, b) for key, (a, b) in pairs.items() if a != b and not (a != a and b != b)}
 
 
 def format_measurement_times(metrics: Mapping[str, Any], checkpoint: str | None) -> str:

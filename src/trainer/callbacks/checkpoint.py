@@ -2,9 +2,7 @@
 # Lightning objects have attributes that are not declared
 # mypy: disable-error-code="attr-defined"
 
-import logging
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from inspect import Signature, signature
 from pathlib import Path
@@ -14,12 +12,11 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.strategies import SingleDeviceStrategy
-from torch import Tensor
 
 from trainer.artifacts import loggers
 from trainer.artifacts.checkpoint_io import install_checkpoint_io, link_or_move
 from trainer.artifacts.resume import PREVIOUS_CHECKPOINT, relocate_checkpoint_state
-from trainer.config.monitors import DEFAULT_MONITOR, find_validation_loss
+from trainer.callbacks.default_monitor import DefaultMonitorCheckpoint
 from trainer.core.errors import UserError
 from trainer.core.metric_direction import AUTO, resolve_mode
 from trainer.core.signals import Interrupted, install_signal_handlers, shutdown
@@ -30,10 +27,8 @@ from trainer.training.loop.training_state import State, Weights
 SECONDS_BETWEEN_WRITES = 1.0
 MAX_WRITE_TIME_FRACTION = 0.05  # of the training time, for writing the last state
 
-log = logging.getLogger(__name__)
 
-
-class Checkpoint(ModelCheckpoint):
+class Checkpoint(DefaultMonitorCheckpoint):
     """Save the best and the last state of a training. Accepts the arguments of Lightning's `ModelCheckpoint` as well.
 
     Files are written at safe points, where no batch and no validation is incomplete: a training that resumes from one
@@ -70,11 +65,6 @@ class Checkpoint(ModelCheckpoint):
         self._last_write_seconds = 0.0  # duration of the last write of the last state
         self._is_final_saved = False  # the final state of the training is saved
         self._resume_state: State | None = None
-        self._state_key = super().state_key  # the same after the monitor was replaced
-
-    @property
-    def state_key(self) -> str:
-        return self._state_key
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
@@ -96,8 +86,6 @@ class Checkpoint(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore scores and paths of the best states; paths are adapted if the run directory was moved."""
         super().load_state_dict(relocate_checkpoint_state(Path(self.dirpath or ""), state_dict))
-        if self.monitor == DEFAULT_MONITOR:
-            self.monitor = state_dict["monitor"]
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._resume_state:  # also if the training is already complete
@@ -224,26 +212,6 @@ class Checkpoint(ModelCheckpoint):
                 logger.save()
             checkpoint["resume"]["logs"] = loggers.read_log_position(Path(trainer.default_root_dir))
         return checkpoint
-
-    def _monitor_candidates(self, trainer: Trainer) -> dict[str, Tensor]:
-        """Return the same metrics as Lightning, but without a deep copy: they are never changed in place."""
-        metrics = dict(trainer.callback_metrics)
-        for name, value in {"epoch": trainer.current_epoch, "step": trainer.global_step}.items():
-            logged = metrics.get(name)
-            metrics[name] = torch.tensor(value) if logged is None else logged.int()
-        if self.monitor == DEFAULT_MONITOR and self.monitor not in metrics:
-            self._replace_default_monitor(metrics)
-        return metrics
-
-    def _replace_default_monitor(self, metrics: Mapping[str, Tensor]) -> None:
-        """Monitor the validation loss under the name that the task logs it by, or save only the last state."""
-        self.monitor = find_validation_loss(metrics)
-        if self.monitor:
-            log.info(f"best epoch by '{self.monitor}'; '{DEFAULT_MONITOR}' is not logged")
-        else:
-            log.warning(
-                f"warning: callbacks.checkpoint.monitor: '{DEFAULT_MONITOR}' is not logged; keeping the last epoch"
-            )
 
     def _save_last_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, Any]) -> None:
         """Do nothing: `_on_safe_point` saves the last state instead of Lightning."""

@@ -3,7 +3,7 @@
 import traceback
 from collections.abc import Sequence
 
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer.config.diagnostics import raise_on_errors
@@ -20,8 +20,8 @@ def format_error(error: BaseException, argv: Sequence[str]) -> str | None:
     """
     if (text := format_user_message(error)) is not None:
         return text
-    is_hydra_error = (
-        isinstance(error, HydraException | OmegaConfBaseException) and type(error).__name__ != "InstantiationException"
+    is_hydra_error = isinstance(error, HydraException | OmegaConfBaseException) and not isinstance(
+        error, InstantiationException
     )
     if not is_hydra_error and any(frame.name == "run_job" for frame in traceback.extract_tb(error.__traceback__)):
         return None  # raised by this package or by code that a config names

@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from trainer.config.diagnostics import Diagnostic, SourceLocation
+from trainer.config.introspection.group_options import LIST_GROUPS
 from trainer.core.errors import suggest_names
 from trainer.core.optional_packages import format_install_command
 
@@ -36,7 +37,9 @@ def diagnose_hydra_error(error: Exception, override: str | None, options: Callab
     if isinstance(cause, ValidationError):
         return Diagnostic(key or str(cause.full_key), str(cause).splitlines()[0], location=location)
     if (siblings := _find_sibling_keys(cause)) is not None:
-        hint = suggest_names(str(cause.key), siblings)
+        group = str(cause.full_key).removesuffix("._target_")
+        names = suggest_names(str(cause.key), siblings)
+        hint = f"its entries have names: +{group}.NAME._target_=..." if group in LIST_GROUPS else names
         if "_target_" in siblings and override and not override.startswith(("+", "~")):
             hint += f" (to add an argument that the config does not list, type a plus: +{override})"
         return Diagnostic(str(cause.full_key or cause.key), "no such key", hint.strip(), location)

@@ -5,7 +5,6 @@
 `experiments/` of the working directory.
 """
 
-import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -165,9 +164,14 @@ def list_config_files(directory: Path) -> list[Path]:
     return sorted(directory.glob(YAML_PATTERN if directory.name == "experiments" else f"[!.]*/{YAML_PATTERN}"))
 
 
-def find_targets(config: DictConfig) -> list[str]:
-    """Return the values of every `_target_` in a config or a part of it."""
-    return re.findall(r"_target_: *(\S+)", OmegaConf.to_yaml(config))
+def find_targets(config: Any) -> list[str]:
+    """Return the values of every `_target_` in a config or a part of it; interpolations are not resolved."""
+    if OmegaConf.is_config(config):
+        config = OmegaConf.to_container(config)
+    if isinstance(config, dict):
+        target = config.get("_target_")
+        return [*([target] if isinstance(target, str) else []), *find_targets([*config.values()])]
+    return [name for child in config for name in find_targets(child)] if isinstance(config, list) else []
 
 
 def register_hydra_plugins() -> None:

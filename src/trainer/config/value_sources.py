@@ -20,6 +20,7 @@ from trainer.config.multirun import get_raw_overrides
 from trainer.config.schema import RESOURCE_DIR, ExperimentSource
 from trainer.config.stored_config import RECORDED_CONFIG
 from trainer.core.errors import display_path
+from trainer.core.mappings import flatten
 
 DEFAULTS_PREFIX = "defaults/"  # prefix of a group among the keys of a file
 
@@ -200,14 +201,6 @@ def _build_override_entries(override: Override, is_choice: bool) -> dict[str, En
         return {key: Entry(key, "deleted", location)}
     value = None if is_choice else override.value()
     if isinstance(value, dict):
-        leaves = {f"{key}.{name}": str(leaf) for name, leaf in _iter_leaves(value)}
+        leaves = {name: str(leaf) for name, leaf in flatten(value, key).items()}
         return {name: Entry(name, text, location) for name, text in {key: "", **leaves}.items()}
     return {key: Entry(key, override.get_value_element_as_str(), location, is_choice)}
-
-
-def _iter_leaves(value: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
-    for name, child in value.items():
-        if isinstance(child, dict) and child:
-            yield from ((f"{name}.{key}", leaf) for key, leaf in _iter_leaves(child))
-        else:
-            yield str(name), child

@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from trainer.core.errors import Pruned
+from trainer.core.errors import Pruned, UserError
 from trainer.sweep.store.job_store import Job
 from trainer.sweep.store.trial_store import TrialLedger
 
@@ -63,4 +63,4 @@ class TrackedTask:
 def format_error(error: BaseException) -> str:
     """Return the type of an error and the first three lines of its message."""
     text = "\n".join(str(error).splitlines()[:3])
-    return text if type(error).__name__ == "UserError" else f"{type(error).__name__}: {text}"
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"

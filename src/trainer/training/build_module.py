@@ -28,6 +28,16 @@ def find_required_parts(target: str) -> set[str]:
     return {name for name in MODULE_PARTS if name in parameters and _takes_object(parameters[name])}
 
 
+def find_ignored_keys(target: str) -> set[str]:
+    """Return the keys of `model` that a class takes no argument for, and that are valid nevertheless.
+
+    `net` is left over from a model file if its LightningModule is replaced by one that builds its own network.
+    """
+    parameters = _read_parameters(resolve_name(target))
+    accepts_any = any(item.kind is item.VAR_KEYWORD for item in parameters.values())
+    return {MONITOR_KEY, "net"} - parameters.keys() - ({"net"} if accepts_any else set())
+
+
 def _read_parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """Return the parameters of a function, or of a class and of the base classes that receive its `**kwargs`."""
     if not inspect.isclass(target):
@@ -84,10 +94,8 @@ def build_module(config: DictConfig, parts: Mapping[str, Any]) -> LightningModul
     target = config.model._target_
     config = deepcopy(config)  # keeps interpolations, unlike a copy of the node
     with open_dict(config.model):
-        for name in parts:
+        for name in {*parts, *find_ignored_keys(target)}:
             config.model.pop(name, None)
-        if MONITOR_KEY not in _read_parameters(resolve_name(target)):
-            config.model.pop(MONITOR_KEY, None)
     with attribute_errors_to("model"):
         module = instantiate(config.model, _convert_="all", _partial_=True)(**parts)
     if not isinstance(module, LightningModule):

@@ -19,7 +19,8 @@ class RecordingLogger(CSVLogger):
     def log_image(self, key, images, step=None):
         self.calls.append(("image", key, [image.size for image in images], step))
 
-    def log_table(self, key, columns, data, step=None):
+    def log_table(self, key, columns=None, data=None, dataframe=None, step=None):  # the order of `WandbLogger`
+        assert dataframe is None
         self.calls.append(("table", key, columns, data, step))
 
 

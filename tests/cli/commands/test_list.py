@@ -17,7 +17,7 @@ def test_each_choice_has_a_summary(command):
 def test_in_a_narrow_terminal_one_group_is_wrapped_and_all_groups_are_cut_off(process):
     wrapped, cut = (process("list", *arguments, COLUMNS="40").out for arguments in (["model"], []))
     assert "LSTM: a recurrent network" in wrapped
-    assert "GRU or RNN cells" in " ".join(wrapped.split())
+    assert "with LSTM, GRU or RNN cells." in " ".join(wrapped.split())
     assert max(map(len, wrapped.splitlines())) == 40
     assert "  lstm       LSTM: a recurrent network …\n" in cut
 

@@ -69,7 +69,10 @@ def test_regression_values_and_images(command, tmp_path):
         (["xor", "a.csv", "--to=a.txt"], "predict: --to: 'a.txt' ends neither in .csv nor in .jsonl"),
         (["xor", "a.csv", "--to=no/a.csv"], "predict: cannot write to 'no/a.csv': No such file or directory"),
         (["xor", "a.csv", "--fit=crop"], "fit: unknown option for data 'xor'"),
-        (["xor", "a.csv", "--fit=cut"], "predict: argument --fit: invalid choice: 'cut' (choose from 'crop', "),
+        (
+            ["xor", "a.csv", "--fit=cut"],
+            "predict: argument --fit: invalid choice: 'cut' (choose from 'crop', 'pad', 'stretch')",
+        ),
         (["a.csv", "a.csv"], "'a.csv' is corrupted or not a checkpoint"),
     ],
 )

@@ -85,7 +85,7 @@ def test_a_checkpoint_file_is_sufficient(run, command, tmp_path):
         (["linear", "--coutn=3"], "sample: unrecognized arguments: --coutn=3; did you mean '--count'?"),
         (["linear", "--count=0"], "sample: argument --count: '0' is not an integer of at least 1"),
         (["linear", "--seed=x"], "sample: argument --seed: 'x' is not an integer of at least 0"),
-        (["foreign"], "'foreign/checkpoints/last.ckpt' contains no config"),
+        (["foreign"], "'foreign/checkpoints/last.ckpt' contains no config; expected a checkpoint of this trainer\n"),
     ],
 )
 def test_errors_are_reported_without_a_traceback(arguments, message, command, tmp_path):

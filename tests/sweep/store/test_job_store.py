@@ -125,7 +125,9 @@ def test_a_full_disk_is_an_error_without_loss(ledger, monkeypatch):
 
     monkeypatch.setattr(job_store.sqlite3, "connect", full)
     jobs = {f"{number:016}": ["x" * 1000] for number in range(50)}
-    with pytest.raises(UserError, match="database or disk is full; its content is unchanged"):
+    with pytest.raises(
+        UserError, match=r"^cannot use the ledger '.*': database or disk is full; its content is unchanged$"
+    ):
         ledger.add_jobs(["more"], jobs)
     monkeypatch.undo()
     assert len(ledger.jobs()) == 2

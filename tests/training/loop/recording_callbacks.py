@@ -55,8 +55,8 @@ for name in dir(Callback):
 class LogsEpochMeans(Supervised):
     """Logs means of the epoch, in both of Lightning's ways."""
 
-    def __init__(self, *args):
-        super().__init__(*args)
+    def __init__(self, **parts):
+        super().__init__(**parts)
         self.mean_loss = MeanMetric()
 
     def training_step(self, batch, batch_idx):

@@ -119,7 +119,7 @@ def test_a_sweep_over_a_learning_rate_that_the_task_does_not_use_is_refused(comm
 @pytest.mark.usefixtures("mine")
 def test_a_setting_in_a_user_experiment_is_refused_with_its_location(command, tmp_path):
     (tmp_path / "experiments").mkdir()
-    text = "optimizer:\n  lr: 0.1\nmodel:\n  task:\n    _target_: mine.Own\n"
+    text = "optimizer:\n  lr: 0.1\nmodel:\n  _target_: mine.Own\n"
     (tmp_path / "experiments/own.yaml").write_text(text)
     done = command("experiment=own", *SHORT)
     assert "optimizer.lr: has no effect: mine.Own configures its own optimizer" in done.err
@@ -136,7 +136,7 @@ def test_a_setting_in_a_user_experiment_is_refused_with_its_location(command, tm
             "+trainer.gradient_clip_algorithm=value",
             "trainer.gradient_clip_algorithm: has no effect without trainer.gradient_clip_val",
         ),
-        ("objective.metrics=[f1]", "objective.metrics: no effect on adversarial training"),
+        ("objective.metrics=[f1]", "objective.metrics: no effect on adversarial training; expected the default"),
     ],
 )
 def test_settings_that_the_run_sets_are_refused(override, message, command):

@@ -14,7 +14,7 @@ from trainer.core.formatting import format_markdown_table
 
 @runtime_checkable
 class MediaLogger(Protocol):
-    """Logger that stores images and tables, such as Lightning's `WandbLogger`, or one of your own."""
+    """Logger that stores images and tables: one of `trainer.artifacts.trackers`, or one of your own."""
 
     def log_image(self, key: str, images: list[Any], step: int | None = None) -> None:
         """Store PIL images under a tag."""
@@ -48,7 +48,7 @@ def log_image(draw: Callable[[], Image.Image], tag: str, trainer: Trainer) -> No
     for writer in get_writers(trainer):
         writer.add_image(tag, np.asarray(image), trainer.global_step, dataformats="HWC")
     for logger in get_media_loggers(trainer):
-        logger.log_image(tag, [image], trainer.global_step)
+        logger.log_image(tag, [image], step=trainer.global_step)
 
 
 def log_table(header: Sequence[str], rows: Sequence[Sequence[str]], tag: str, trainer: Trainer) -> None:
@@ -57,7 +57,7 @@ def log_table(header: Sequence[str], rows: Sequence[Sequence[str]], tag: str, tr
         escaped = [[_escape_markdown(cell) for cell in row] for row in rows]
         writer.add_text(tag, format_markdown_table(header, escaped), trainer.global_step)
     for logger in get_media_loggers(trainer):
-        logger.log_table(tag, [*header], [[*row] for row in rows], trainer.global_step)
+        logger.log_table(tag, [*header], [[*row] for row in rows], step=trainer.global_step)
 
 
 def _escape_markdown(cell: str) -> str:

@@ -19,6 +19,7 @@ from trainer.core.errors import UserError, did_you_mean
 from trainer.core.lazy_imports import lazy_imports
 
 COMMANDS_DIR = Path(__file__).parent
+OUTPUT_FORMATS = ("csv", "markdown", "json")  # flags, of which a command accepts one at a time
 
 
 def list_commands() -> dict[str, str]:
@@ -69,12 +70,16 @@ class _CommandParser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         if unknown := re.match(r"unrecognized arguments: (--[\w-]+)", message):
             message += did_you_mean(unknown[1], [*self._option_string_actions])
+        elif flag := re.match(r"argument (--[\w-]+): ignored explicit argument", message):
+            message = f"argument {flag[1]}: takes no value; expected {flag[1]}"
         print(f"error: {self.prog}: {message}  (see trainer {self.prog.split()[0]} --help)", file=sys.stderr)
         raise SystemExit(2)
 
 
 def parse_arguments(command: str, argv: Sequence[str], *positionals: str, **options: Any) -> Namespace:
     """Parse the arguments of a command; exit with status 2 if they are invalid.
+
+    Each option may be given once and needs a value, and only one of the output formats is allowed.
 
     Args:
         command: Name of the command.
@@ -90,16 +95,52 @@ def parse_arguments(command: str, argv: Sequence[str], *positionals: str, **opti
         if kwargs["nargs"] == "*":
             kwargs["default"] = []  # otherwise argparse lists it as required
         parser.add_argument(name, **kwargs)
+    flags = {name: f"--{name.replace('_', '-')}" for name in options}
     for name, default in options.items():
-        settings = {"default": default}
-        if default is False:
-            settings = {"action": "store_true"}
-        elif isinstance(default, tuple):
-            settings = {"choices": default}
-        elif isinstance(default, dict):
-            settings = default
-        parser.add_argument(f"--{name.replace('_', '-')}", **settings)
-    return parser.parse_intermixed_args(argv)
+        parser.add_argument(flags[name], **_build_settings(default))
+    args, unknown = parser.parse_known_intermixed_args(argv)
+    for text in [*_list_positionals(args, positionals), *unknown]:
+        name, has_value, value = text.partition("=")
+        name = name.replace("-", "_")
+        if has_value and name in options:
+            expected = flags[name] if options[name] is False else f"{flags[name]}={value}"
+            parser.error(f"argument '{text}': options start with two dashes; expected {expected}")
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    for name, default in options.items():
+        setattr(args, name, _take_single(parser, flags[name], getattr(args, name), default))
+    formats = [flags[name] for name in OUTPUT_FORMATS if getattr(args, name, False)]
+    if len(formats) > 1:
+        parser.error(f"arguments {' and '.join(formats)}: contradict each other; expected one of them")
+    return args
+
+
+def _build_settings(default: Any) -> dict[str, Any]:
+    """Return the keyword arguments of `add_argument` for an option, whose values are collected in a list."""
+    if default is False:
+        return {"action": "append_const", "const": True}
+    settings: dict[str, Any] = {"action": "append"}
+    if isinstance(default, tuple):
+        settings["choices"] = default
+    elif isinstance(default, dict):
+        settings |= {key: value for key, value in default.items() if key != "default"}
+    return settings
+
+
+def _list_positionals(args: Namespace, positionals: Sequence[str]) -> list[str]:
+    values = [getattr(args, positional.rstrip("?*+")) for positional in positionals]
+    return [text for value in values for text in ([value] if isinstance(value, str) else value or ())]
+
+
+def _take_single(parser: ArgumentParser, flag: str, values: Sequence[Any] | None, default: Any) -> Any:
+    """Return the value of an option, or its default if it is not given."""
+    if values is None:
+        return default.get("default") if isinstance(default, dict) else None if isinstance(default, tuple) else default
+    if len(values) > 1:
+        parser.error(f"argument {flag}: given {len(values)} times; expected it once")
+    if values[0] == "":
+        parser.error(f"argument {flag}: empty value; expected {flag}=VALUE, or leave it out")
+    return values[0]
 
 
 def integer(minimum: int, maximum: int | None = None) -> Callable[[str], int]:

@@ -15,9 +15,10 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from trainer.artifacts.fingerprint import relative_paths
-from trainer.artifacts.run_record import diff_mappings, flatten, read_run
+from trainer.artifacts.run_record import read_run
 from trainer.cli.commands import format_value, parse_arguments, print_table
 from trainer.config.compose import Composer
+from trainer.core.mappings import diff_mappings, flatten
 
 
 def main(argv: list[str]) -> int:

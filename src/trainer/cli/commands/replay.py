@@ -28,13 +28,14 @@ from omegaconf import OmegaConf
 from trainer.artifacts.code_checkout import CodeCheckout, checkout_code
 from trainer.artifacts.config_signature import is_signed
 from trainer.artifacts.run_diff import diff_runs
-from trainer.artifacts.run_record import RunRecord, diff_mappings, read_run
+from trainer.artifacts.run_record import RunRecord, read_run
 from trainer.cli.commands import parse_arguments
 from trainer.config.compose import get_override_key
 from trainer.config.schema import RESOURCE_DIR
 from trainer.config.stored_config import RECORDED_CONFIG, build_primary_config
 from trainer.config.target_allowlist import get_trusted_packages, require_trusted_targets
 from trainer.core.errors import UserError
+from trainer.core.mappings import diff_mappings
 
 MAX_LISTED_DIFFERENCES = 8  # of each kind
 DIFFERENCE_KINDS = ("code", "config", "data", "environment", "hardware")

@@ -32,6 +32,10 @@ def main(argv: list[str]) -> int:
     directory = Path(args.directory)
     if not directory.is_dir():
         raise UserError(f"report: no directory '{directory}'")
+    file = Path(args.to or directory / ("page.md" if args.markdown else "report.html"))
+    if args.markdown != (file.suffix == ".md"):
+        expected = "a file that ends in .md" if args.markdown else "--markdown, or a file that ends in .html"
+        raise UserError(f"report: --to: '{file}' has the wrong format; expected {expected}")
     from trainer.report.render import render_html, render_markdown  # drawing takes a second to import
     from trainer.report.run_page import build_run_page
     from trainer.report.sweep_page import build_sweep_page
@@ -44,7 +48,6 @@ def main(argv: list[str]) -> int:
         page = build_run_page(record)
     else:
         page = build_sweep_page(directory, args.metric, args.baseline, args.direction)
-    file = Path(args.to or directory / ("page.md" if args.markdown else "report.html"))
     try:
         file.write_text(render_markdown(page) if args.markdown else render_html(page), encoding="utf-8")
     except OSError as error:

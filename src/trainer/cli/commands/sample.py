@@ -22,10 +22,12 @@ def main(argv: list[str]) -> int:
     """Run the command; the exit status is 0."""
     count = {"type": integer(1), "default": 64}
     seed = {"type": integer(0), "default": 1}
-    args = parse_arguments("sample", argv, "path", count=count, seed=seed, checkpoint="last", to=None, trust="")
+    args = parse_arguments("sample", argv, "path", count=count, seed=seed, checkpoint=None, to=None, trust="")
     path = Path(args.path)
+    if args.checkpoint and path.is_file():
+        raise UserError(f"sample: --checkpoint: '{path}' is a checkpoint itself; leave the option out")
     directory = Path(args.to or (path if path.is_dir() else "."))
-    for file in write_samples(path, directory, args.count, args.seed, args.checkpoint, args.trust):
+    for file in write_samples(path, directory, args.count, args.seed, args.checkpoint or "last", args.trust):
         print(file)
     return 0
 

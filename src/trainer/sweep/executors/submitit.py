@@ -89,11 +89,13 @@ class _SubmititHandle(JobHandle):
         return self.job.done()
 
     def exit_status(self) -> tuple[int, str]:
+        from submitit.core.utils import FailedJobError
+
         error = self.job.exception()
         if error is None:
             return max(self.job.results(), key=abs), ""
         messages = re.findall(r"^[\w.]+: (.+)", str(error), re.MULTILINE)  # the last line of a traceback
-        if type(error).__name__ == "FailedJobError" and messages:
+        if isinstance(error, FailedJobError) and messages:
             return 1, messages[-1]
         return 1, f"{self.cluster} job {self.job.job_id} was lost (state: {self.job.state})"
 

@@ -9,9 +9,10 @@ from trainer.artifacts.change_detection import require_accepted
 from trainer.artifacts.code_hashes import find_changed_files
 from trainer.artifacts.data_checksum import compute_checksum_from_config, describe_data_change
 from trainer.artifacts.resume import has_checkpoint
-from trainer.artifacts.run_record import RunRecord, flatten
+from trainer.artifacts.run_record import RunRecord
 from trainer.config.compose import get_override_key
 from trainer.config.launchers import is_remote
+from trainer.core.mappings import flatten
 from trainer.sweep.store.job_store import RUNNABLE_STATES, Job, Ledger
 
 DATA_GROUPS = ("data", "experiment", "hparams_search", "debug")

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trainer.artifacts.fingerprint import drop_ignored, relative_paths
-from trainer.artifacts.run_record import RunRecord, diff_mappings, flatten
+from trainer.artifacts.run_record import RunRecord
 from trainer.config.compose import Composer, get_override_key
 from trainer.core.errors import UserError
+from trainer.core.mappings import diff_mappings, flatten
 from trainer.sweep.jobs.grid import expand
 from trainer.sweep.jobs.identity import Identities, compose_resolved
 from trainer.sweep.jobs.shared_settings import is_sweep_setting

@@ -8,10 +8,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from trainer.artifacts.run_record import diff_mappings
 from trainer.config.compose import Composer, get_override_key
 from trainer.config.diagnostics import raise_on_errors
 from trainer.core.errors import UserError
+from trainer.core.mappings import diff_mappings
 from trainer.sweep.jobs.grid import validate_counts
 from trainer.sweep.jobs.identity import Identities
 from trainer.sweep.jobs.shared_settings import is_sweep_setting

@@ -94,7 +94,7 @@ def main() -> None:
     except BaseException as error:
         outcome = Failure.of(error)
     Connection(arguments.answer, readable=False).send(outcome)
-    sys.exit(isinstance(outcome, Failure))
+    sys.exit(int(isinstance(outcome, Failure)))  # exit hooks of other packages require an int
 
 
 def _die_with_parent(stdin: BinaryIO) -> None:

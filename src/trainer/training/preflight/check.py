@@ -14,17 +14,19 @@ from omegaconf import DictConfig
 
 from trainer.config.diagnostics import REQUIRED_KEY_MESSAGE, Diagnostic, raise_on_errors
 from trainer.config.launchers import is_remote
-from trainer.config.schema import DATASETS_TARGET, MODULE_PARTS, MONITOR_KEY, ROOT_KEYS
+from trainer.config.schema import DATASETS_TARGET, MODULE_PARTS, ROOT_KEYS
 from trainer.config.value_sources import Layer, find_location, load_current_run_layers
 from trainer.core.errors import suggest_names
 from trainer.core.metric_direction import Direction
 from trainer.core.warning_filters import install_warning_filters
+from trainer.training.build_module import find_ignored_keys
 from trainer.training.preflight.call_signatures import check_calls
 from trainer.training.preflight.consistency import check_consistency
 from trainer.training.preflight.dry_run import KNOWN_PACKAGES, run_dry_run
 from trainer.training.preflight.dry_run_cache import Facts, dry_run_results
 from trainer.training.preflight.environment import check_devices, check_environment
 from trainer.training.preflight.interpolation import MISSING, resolve_config
+from trainer.training.preflight.loggers import check_loggers
 from trainer.training.preflight.monitored_metrics import read_objective_directions
 from trainer.training.preflight.unused_settings import check_unused_settings
 
@@ -54,7 +56,7 @@ def collect_diagnostics(config: DictConfig) -> tuple[list[Diagnostic], Facts]:
     if diagnostics:
         return diagnostics, {}  # further checks rely on valid types
     device_errors = [*check_devices(values["trainer"])]
-    diagnostics = [*check_environment(values), *check_consistency(values)]
+    diagnostics = [*check_environment(values), *check_consistency(values), *check_loggers(values["logger"] or {})]
     key = json.dumps([_relevant_values(values), [*_code_versions(values)]], default=str)
     if key not in dry_run_results or any(item.is_error for item in dry_run_results[key][0]):
         dry_run_results[key] = run_dry_run(config)  # errors may have been fixed since
@@ -158,5 +160,9 @@ def _check_all_calls(values: dict[str, Any]) -> Iterator[Diagnostic]:
         yield from check_calls("", values)
         return
     yield from check_calls("", {key: value for key, value in values.items() if key != "model"})
-    arguments = {key: value for key, value in model.items() if key != MONITOR_KEY}
+    try:
+        ignored = find_ignored_keys(model["_target_"])
+    except Exception:  # the check of the call reports it
+        ignored = set()
+    arguments = {key: value for key, value in model.items() if key not in ignored}
     yield from check_calls("model", arguments, provided={*MODULE_PARTS} - {"net"})

@@ -1,10 +1,14 @@
 """Checks of settings that are valid separately but contradict each other or have no effect together."""
 
 from collections.abc import Iterator
+from pkgutil import resolve_name
 from typing import Any
+
+from pytorch_lightning.callbacks import Checkpoint
 
 from trainer.config.diagnostics import Diagnostic
 from trainer.core.metric_direction import infer_direction
+from trainer.task.adversarial import Adversarial
 
 # arguments of Lightning's Trainer that a run sets itself, and the settings to use instead
 RUN_MANAGED_ARGUMENTS = {
@@ -46,7 +50,16 @@ def check_consistency(values: dict[str, Any]) -> Iterator[Diagnostic]:
 
 def _is_checkpoint_callback(node: Any) -> bool:
     """Return True for a checkpoint callback, which does not require validation."""
-    return "Checkpoint" in str((node or {}).get("_target_"))
+    return _builds(node, Checkpoint)
+
+
+def _builds(node: Any, cls: type) -> bool:
+    """Return whether a node builds an object of a class; False if its target cannot be imported."""
+    try:
+        target = resolve_name(node["_target_"])
+    except Exception:  # importing a user's module may raise anything; the check of the calls reports it
+        return False
+    return isinstance(target, type) and issubclass(target, cls)
 
 
 def _check_gradient_clipping(
@@ -60,7 +73,7 @@ def _check_gradient_clipping(
     if "gradient_clipping" in callbacks:
         hint = "remove one of them: ~trainer.gradient_clip_val"
         yield Diagnostic("trainer.gradient_clip_val", "callbacks.gradient_clipping clips already", hint)
-    if str(model.get("_target_")).endswith("Adversarial"):
+    if _builds(model, Adversarial):
         hint = "'callbacks=[default,gradient_clipping]' clips each network"
         yield Diagnostic("trainer.gradient_clip_val", "Lightning cannot clip a task with two optimizers", hint)
 

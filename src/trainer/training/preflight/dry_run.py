@@ -1,7 +1,7 @@
-"""Dry run of a config, which builds all objects and runs a step.
+"""Dry run of a config, which builds all objects except loggers and runs a step.
 
 The data sets of this package are not opened: the batch is synthetic, made from their spec. User code runs a step on a
-real batch, see `trial_step`.
+real batch, see `trial_step`. No logger is built, as it may start a run on a server.
 
 Constructors detect errors that type hints do not: a negative learning rate, a dropout of 2, a network that does not
 accept the data. They are called on PyTorch's meta device, where tensors have a shape and no values. The step of a large
@@ -9,7 +9,6 @@ network runs there too. That of a small one runs on real tensors: it takes milli
 """
 
 import contextlib
-import inspect
 import logging
 import re
 import warnings
@@ -22,14 +21,14 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning import LightningModule
-from torch import Tensor, nn
+from torch import nn
 
 from trainer.config.diagnostics import Diagnostic
 from trainer.config.monitors import resolve_monitor_modes
 from trainer.config.schema import Config
 from trainer.core.callback import Callback
-from trainer.core.errors import UserError, first_line
-from trainer.core.spec import Batch, DataSpec, find_spec
+from trainer.core.errors import UserError
+from trainer.core.spec import DataSpec, find_spec
 from trainer.data.base import TensorData
 from trainer.task.adversarial import Adversarial
 from trainer.task.custom_metrics import validate_custom_metrics
@@ -44,8 +43,7 @@ from trainer.training.preflight.monitored_metrics import (
     check_weight_averaging,
     read_objective_directions,
 )
-from trainer.training.preflight.output_activation import OutputCheck
-from trainer.training.preflight.synthetic_batch import make_synthetic_batch
+from trainer.training.preflight.synthetic_step import run_synthetic_step
 from trainer.training.preflight.trial_step import diagnose_user_error, try_step
 from trainer.training.preflight.unused_settings import WATCHED_PARTS, UsageTracker, find_unused_settings
 from trainer.training.thread_count import estimate_multiplications
@@ -53,14 +51,9 @@ from trainer.training.thread_count import estimate_multiplications
 log = logging.getLogger(__name__)
 
 DRY_RUN_EXAMPLES = 2  # batch norm requires two
-MAX_SINGLE_TEXT_TOKENS = 1024  # length of a single text in an additional forward pass
-MAX_REAL_STEP_WEIGHTS = 2_000_000  # weights of a step on real tensors: about 20 ms; the meta device loads sympy, 500 ms
-MAX_FALLBACK_WEIGHTS = 20_000_000  # weights of a step on real tensors after a failure on the meta device: 200 ms
 ESTIMATED_STEPS = 1000  # length of the training for schedulers; the real one depends on the data
 KNOWN_PACKAGES = ("trainer.", "torch.", "torchvision.", "torchmetrics.", "pytorch_lightning.")
 _KEY_LIST_PATTERN = re.compile(r"[\w.\[\]]+((, | and )[\w.\[\]]+)*")
-# errors of a step that a run may not have: out of memory; a task that uses its trainer
-_IGNORED_STEP_ERRORS = ("alloc", "not attached to a `Trainer`")
 
 
 class DryRun:
@@ -96,9 +89,6 @@ class DryRun:
     def _run(self, data: Any) -> None:
         config = self.config
         callbacks = {name: self._attempt_build(f"callbacks.{name}") for name in config.callbacks or {}}
-        for name, node in (config.logger or {}).items():
-            if str(node._target_).startswith("trainer."):  # other loggers may contact a server
-                self._attempt_build(f"logger.{name}")
         self.diagnostics += check_weight_averaging(callbacks)
         self._attempt("trainer", lambda: build_trainer(config, logger=False, callbacks=[], enable_checkpointing=False))
         if data is None:
@@ -135,9 +125,14 @@ class DryRun:
     def _build_module(self, spec: DataSpec | None) -> LightningModule:
         self._parts = parts = build_parts(self.config, spec)
         if "net" in parts:
-            parts["net"].register_forward_pre_hook(lambda *_: self._usage.used.add("compile"))
+            parts["net"].register_forward_pre_hook(self._record_call)
         watched = {name: self._usage.watch(name, parts[name]) for name in WATCHED_PARTS if name in parts}
         return build_module(self.config, parts | watched)
+
+    def _record_call(self, net: nn.Module, inputs: Any) -> None:
+        """Record that a training step calls the whole network, which `compile` replaces."""
+        if net.training:
+            self._usage.used.add("compile")
 
     def _check_objective(self, spec: DataSpec) -> None:
         """Validate metrics that are objects; a user-defined objective need not have any."""
@@ -190,25 +185,10 @@ class DryRun:
             self.facts["work"] = estimate_multiplications(weights, spec, batch_size)
         if not self.config.preflight.step:
             return
-        if weights > MAX_REAL_STEP_WEIGHTS:
-            try:
-                with torch.device("meta"):
-                    self._run_step(task, data, examples)
-                return
-            except UserError:
-                raise
-            except Exception as error:  # the step uses values, or is invalid: real tensors show it
-                if weights > MAX_FALLBACK_WEIGHTS:
-                    log.debug("a step on the meta device: %s", error)
-                    return
-        real_task = self._build_module(spec)
-        try:
-            self._run_step(real_task, data, examples)
-        except (RuntimeError, ValueError, IndexError) as error:
-            is_ignored = any(text in str(error) for text in _IGNORED_STEP_ERRORS)
-            if is_ignored or isinstance(error, torch.OutOfMemoryError):
-                return
-            raise UserError(f"model.net: a step on data '{spec.name}' fails: {first_line(error)}") from error
+        result = run_synthetic_step(task, data, examples, lambda: self._build_module(spec))
+        if result is not None:
+            self.diagnostics += result
+            self._stepped = True
 
     def _set_facts(self, module: LightningModule) -> int:
         """Store the facts about a module, and return its number of weights."""
@@ -220,33 +200,6 @@ class DryRun:
     def _count_examples(self) -> int:
         batch_size = self.config.data.get("batch_size")
         return min(batch_size, DRY_RUN_EXAMPLES) if isinstance(batch_size, int) else DRY_RUN_EXAMPLES
-
-    def _run_step(self, task: Any, data: Any, examples: int) -> None:
-        spec: DataSpec = data.spec
-        check = OutputCheck(task, spec, getattr(data, "standardize_target", False))
-        handle = task.net.register_forward_hook(check) if check.applies else None
-        try:
-            _forward_and_backward(task, make_synthetic_batch(spec, examples))
-        finally:
-            if handle:
-                handle.remove()
-        if check.applies and spec.kind == "tokens" and not torch.zeros(0).is_meta:
-            with torch.no_grad():  # a long text; on the meta device recurrent networks take seconds for it
-                task.net.eval()(make_synthetic_batch(spec, 1, MAX_SINGLE_TEXT_TOKENS)[0])
-        self.diagnostics += check.warnings()
-        self._stepped = True
-
-
-def _forward_and_backward(task: Any, batch: Batch) -> None:
-    """Run a step; with manual optimization a validation step, and a backward pass of each loss that it logs."""
-    logged: list[Any] = []
-    task.log = lambda name, value, *_, **__: logged.append(value)
-    step = task.training_step if task.automatic_optimization else task.validation_step
-    loss = step(*(batch, 0)[: len(inspect.signature(step).parameters)])  # the batch index is optional
-    loss = loss["loss"] if isinstance(loss, dict) else loss
-    for value in [loss] if isinstance(loss, Tensor) else logged:
-        if isinstance(value, Tensor) and value.requires_grad:
-            torch.autograd.backward(value, retain_graph=True)
 
 
 def _configure_optimizers(task: Any) -> tuple[Any, bool]:

@@ -19,6 +19,7 @@ from pytorch_lightning import Callback, LightningDataModule, LightningModule, Tr
 from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from trainer.config.diagnostics import Diagnostic, SourceLocation
 from trainer.core.errors import UserError, display_path, first_line, is_misconfiguration, unwrap_instantiation_error
@@ -96,7 +97,14 @@ def _choose_source(data: LightningDataModule, examples: int) -> dict[str, Any]:
         batch = make_synthetic_batch(data.spec, examples)
     elif callable(example := getattr(data, "example", None)):
         batch = example()
-    return {"datamodule": data} if batch is None else {"train_dataloaders": [batch], "val_dataloaders": [batch]}
+    if batch is None:
+        return {"datamodule": data}
+    loader: DataLoader[Any] = DataLoader([batch], batch_size=None, collate_fn=_keep)  # type: ignore[arg-type]
+    return {"train_dataloaders": loader, "val_dataloaders": loader}
+
+
+def _keep(batch: Any) -> Any:
+    return batch
 
 
 def _run_stages(

@@ -77,21 +77,20 @@ def find_unused_settings(
         stepped: Whether a training step was run.
     """
     name = f"{type(task).__module__}.{type(task).__qualname__}"
-    unused = {key: f"{name} takes no {key} of the config" for key in WATCHED_PARTS if key not in parts}
+    unused: UnusedSettings = {}
     for key in ("optimizer", "scheduler"):
-        if key in parts and configured and key not in usage.used:
+        if key not in parts or (configured and key not in usage.used):
             unused[key] = f"{name} configures its own {key}, or none"
-    if "objective" in parts and "objective" not in usage.used and not usage.is_referenced("objective"):
+    is_unused = "objective" not in usage.used and not usage.is_referenced("objective")
+    if "objective" not in parts or is_unused:
         unused["objective"] = f"{name} does not use the objective of the config"
-    elif "objective" in parts and stepped and task.automatic_optimization and "objective.penalty" not in usage.used:
+    elif stepped and task.automatic_optimization and "objective.penalty" not in usage.used:
         unused["objective.penalty"] = f"{name} does not add the penalty to its loss"
     if stepped and "compile" not in usage.used:
         unused["compile"] = f"{name} calls parts of the network, but only calls of the whole network are compiled"
     weights = {id(weight) for weight in task.parameters()}
-    net = parts.get("net")
-    if net is None:
-        unused["compile"] = f"{name} takes no network of the config"
-    elif any(True for _ in net.parameters()) and not any(id(weight) in weights for weight in net.parameters()):
+    net_weights = {id(weight) for weight in parts["net"].parameters()} if "net" in parts else set()
+    if "net" not in parts or (net_weights and not net_weights & weights):
         unused |= dict.fromkeys(("model.net", "compile"), f"{name} does not use the network of the config")
     return unused
 

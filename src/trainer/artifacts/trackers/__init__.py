@@ -1,0 +1,1 @@
+"""Loggers of experiment trackers: Weights & Biases, MLflow and Comet."""

@@ -1,0 +1,20 @@
+"""Nested mappings as values by dotted key, and their differences."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def flatten(values: Mapping[str, Any], key: str = "") -> dict[str, Any]:
+    """Return nested values by dotted key; lists and empty mappings are not flattened."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        child_key = f"{key}.{name}".strip(".")
+        flat |= flatten(value, child_key) if isinstance(value, dict) and value else {child_key: value}
+    return flat
+
+
+def diff_mappings(first: Mapping[str, Any], second: Mapping[str, Any], absent: Any = "-") -> dict[str, tuple[Any, Any]]:
+    """Return the keys with different values in two mappings, with both values; two NaN are equal."""
+    keys = [*first, *(key for key in second if key not in first)]
+    pairs = {key: (first.get(key, absent), second.get(key, absent)) for key in keys}
+    return {key: (a, b) for key, (a, b) in pairs.items() if a != b and not (a != a and b != b)}
