@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from trainer.artifacts.code_hashes import hash_file
+
 XOR = ["data=xor", "model=mine", "trainer.max_epochs=1", "+trainer.limit_train_batches=4", "hydra.run.dir=run"]
 LONGER = "trainer.max_epochs=2"
 TRUST = "--trust=my_code"
@@ -21,7 +23,7 @@ TABLE = [
 LOADERS = """
 from pytorch_lightning import LightningDataModule
 from torch import ones
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from trainer.core.spec import DataSpec
 
 class Constant(LightningDataModule):
@@ -34,6 +36,18 @@ class Constant(LightningDataModule):
 
 class Missing(Constant):
     checksum = None
+
+class Stream(Missing):
+    def train_dataloader(self):
+        return DataLoader(Examples(), 4)
+
+class Examples(IterableDataset):
+    def __iter__(self):
+        return iter([(ones(2), ones(1))] * 8)
+"""
+TRAIN_ONLY = """
+class TrainOnly(Missing):
+    val_dataloader = LightningDataModule.val_dataloader
 """
 
 
@@ -122,6 +136,14 @@ def test_a_run_without_a_checkpoint_is_restarted_with_the_current_code(command, 
     assert "accepted_changes" not in json.loads((project / "run/result.json").read_text())
 
 
+def accept_code(run, file):
+    """Replace the recorded hash of a file by the current one."""
+    provenance = read_provenance(run)
+    for start in (provenance, *provenance.get("resumed", [])):
+        start["code"][file.name] = hash_file(file)
+    (run / "provenance.json").write_text(json.dumps(provenance))
+
+
 def format_csv(start):
     return "a,b,y\n" + "\n".join(f"{start + i},{i * i % 7},{i % 5}" for i in range(60)) + "\n"
 
@@ -147,15 +169,53 @@ def test_changed_data_are_refused_unless_accepted(command, tmp_path):
     assert "data.path=my.csv: different examples" in command("resume", "run", "trainer.max_epochs=3").err
 
 
-@pytest.mark.parametrize("name", ["Constant", "Missing"])
-def test_a_checksum_that_does_not_depend_on_the_data_is_ignored(name, command, tmp_path):
-    (tmp_path / "my_loaders.py").write_text(LOADERS)
-    (tmp_path / "conf/data").mkdir(parents=True)
-    (tmp_path / "conf/data/mine.yaml").write_text(f"_target_: my_loaders.{name}\n")
-    overrides = ["data=mine", "callbacks=[checkpoint]", "trainer.max_epochs=1", "hydra.run.dir=run"]
-    first = command(*overrides)
+def train_with_loaders(name, command, project):
+    """Train for an epoch with a data module of `LOADERS`, and return the recorded checksum."""
+    (project / "my_loaders.py").write_text(LOADERS)
+    (project / "conf/data").mkdir(parents=True)
+    (project / "conf/data/mine.yaml").write_text(f"_target_: my_loaders.{name}\n")
+    first = command("data=mine", "callbacks=[checkpoint]", "trainer.max_epochs=1", "hydra.run.dir=run")
     assert first.code == 0, first.err
-    assert json.loads((tmp_path / "run/result.json").read_text())["data_sha256"] is None
+    checksum = json.loads((project / "run/result.json").read_text())["data_sha256"]
+    assert read_provenance(project / "run")["data_sha256"] == checksum
+    return checksum
+
+
+@pytest.mark.parametrize("name", ["Constant", "Missing"])
+def test_without_a_checksum_that_depends_on_the_data_examples_are_compared(name, command, tmp_path):
+    checksum = train_with_loaders(name, command, tmp_path)
+    assert checksum not in (None, "f" * 64)
+    resumed = command("resume", "run", LONGER, "--trust=my_loaders")
+    assert resumed.code == 0, resumed.err
+    assert "not compared" not in resumed.out
+    change(tmp_path / "my_loaders.py", LOADERS.replace("ones(8, 1)", "ones(8, 1) / 2"))
+    longest = ["resume", "run", "trainer.max_epochs=3", "--trust=my_loaders"]
+    assert "my_loaders.py: changed" in command(*longest).err
+    accept_code(tmp_path / "run", tmp_path / "my_loaders.py")
+    contents = read_files(tmp_path / "run")
+    refused = command(*longest)
+    assert refused.code == 1
+    assert f"data._target_=my_loaders.{name}: different examples (SHA-256 was {checksum[:12]}, is " in refused.err
+    assert {file: file.read_bytes() for file in contents} == contents
+    accepted = command(*longest, "accept_changes=true")
+    assert accepted.code == 0, accepted.err
+
+
+@pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`")
+def test_the_checksum_includes_validation_examples_in_epochs_without_validation(command, tmp_path):
+    checksum = train_with_loaders("Missing", command, tmp_path)
+    without = ["trainer.num_sanity_val_steps=0", "trainer.check_val_every_n_epoch=2", "hydra.run.dir=second"]
+    assert command("data=mine", "callbacks=[checkpoint]", "trainer.max_epochs=1", *without).code == 0
+    assert read_provenance(tmp_path / "second")["data_sha256"] == checksum
+    no_validation = ["data=mine", "callbacks=[]", "trainer.max_epochs=1", "test=false", "hydra.run.dir=third"]
+    (tmp_path / "conf/data/mine.yaml").write_text("_target_: my_loaders.TrainOnly\n")
+    change(tmp_path / "my_loaders.py", LOADERS + TRAIN_ONLY)
+    assert command(*no_validation).code == 0
+    assert read_provenance(tmp_path / "third")["data_sha256"] not in (None, checksum)
+
+
+def test_examples_that_cannot_be_read_by_index_are_not_compared(command, tmp_path):
+    assert train_with_loaders("Stream", command, tmp_path) is None
     resumed = command("resume", "run", LONGER, "--trust=my_loaders")
     assert resumed.code == 0, resumed.err
     assert "data   not compared: no checksum of the examples" in resumed.out

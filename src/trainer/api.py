@@ -32,7 +32,7 @@ from trainer.config.compose import Composer
 from trainer.config.diagnostics import raise_on_errors
 from trainer.config.hydra_errors import diagnose_hydra_error
 from trainer.config.schema import RESOURCE_DIR, ROOT_KEYS, register_hydra_plugins
-from trainer.config.stored_config import build_primary_config
+from trainer.config.stored_config import adapt_to_machine, build_primary_config
 from trainer.core.errors import UserError, format_user_message
 from trainer.core.lazy_imports import lazy_imports
 from trainer.core.rank import is_first_process
@@ -164,18 +164,8 @@ def build_test_config(config: dict[str, Any], run: str, file: Path) -> dict[str,
         run: Run directory; paths in it become paths in the directory of the test.
         file: Checkpoint.
     """
-    test_config = build_primary_config(config, run)
-    test_config |= {"train": False, "test": True, "ckpt_path": str(file), "optimized_metric": None}
-    data_dir = os.environ.get("TRAINER_DATA_DIR")
-    if data_dir and "dir" in test_config["data"]:  # the data directory depends on the machine
-        test_config["data"]["dir"] = data_dir
-    accelerator = test_config["trainer"].get("accelerator")
-    test_config["trainer"] |= {
-        "accelerator": accelerator if accelerator == "cpu" else "auto",
-        "devices": 1,
-        "strategy": "auto",
-    }
-    return test_config
+    settings = {"train": False, "test": True, "ckpt_path": str(file), "optimized_metric": None}
+    return adapt_to_machine(build_primary_config(config, run)) | settings
 
 
 def _compose_config(name: str, overrides: tuple[str, ...]) -> DictConfig:

@@ -18,7 +18,14 @@ from torch import Tensor
 
 from trainer.artifacts.change_detection import warn_if_code_changed
 from trainer.artifacts.checkpoint_io import install_checkpoint_io
-from trainer.artifacts.data_checksum import compute_checksum, describe_data_change
+from trainer.artifacts.config_signature import sign_config
+from trainer.artifacts.data_checksum import (
+    compute_checksum,
+    compute_example_checksum,
+    describe_data_change,
+    has_own_checksum,
+    list_loaders,
+)
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.core.callback import Callback
 from trainer.core.spec import find_spec
@@ -70,6 +77,8 @@ class CheckpointMetadata(Callback):
             self.on_train_batch_end = self._commit_resume  # type: ignore[assignment]
         self._provenance: dict[str, Any] = {}  # the same for all checkpoints of a run
         self._checksum: Future[str | None] | None = None
+        self._is_resumed = False
+        self._recorded_checksum: str | None = None  # of the resumed run
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         install_checkpoint_io(trainer)
@@ -86,10 +95,29 @@ class CheckpointMetadata(Callback):
                 self.directory.record(data_sha256=self._checksum.result())
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Compute the checksum of the data in a thread, during the first steps (0.1 seconds for CIFAR-10)."""
-        executor = ThreadPoolExecutor(1)
-        self._checksum = executor.submit(compute_checksum, trainer.datamodule)  # type: ignore[attr-defined]
-        executor.shutdown(wait=False)
+        """Compute the checksum of the data in a thread, during the first steps (0.1 seconds for CIFAR-10).
+
+        Without a method for it, compute that of the examples, and compare it with that of a resumed run.
+        """
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if has_own_checksum(data):
+            executor = ThreadPoolExecutor(1)
+            self._checksum = executor.submit(compute_checksum, data)
+            executor.shutdown(wait=False)
+            return
+        loaders = list_loaders(data, train=trainer.train_dataloader, val=trainer.val_dataloaders)
+        checksum = compute_example_checksum(data, loaders)
+        self._checksum = Future()
+        self._checksum.set_result(checksum)
+        if self._is_resumed:
+            self._compare_data(checksum)
+
+    def _compare_data(self, checksum: str | None) -> None:
+        """Raise an error if the data differ from those of the resumed run, unless the user accepts the change."""
+        if not (self._recorded_checksum and checksum):
+            log.info("data   not compared: no checksum of the examples")
+        changes = describe_data_change(self.directory.config, self._recorded_checksum, checksum)
+        self.directory.record_changes(changes)
 
     def _commit_resume(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         if trainer.is_global_zero:
@@ -113,11 +141,11 @@ class CheckpointMetadata(Callback):
             return
         if not directory.checkpoint:
             return
-        old = provenance.get("data_sha256")
-        new = compute_checksum(trainer.datamodule)  # type: ignore[attr-defined]
-        if not (old and new):
-            log.info("data   not compared: no checksum of the examples")
-        directory.record_changes(describe_data_change(directory.config, old, new))
+        self._is_resumed = True
+        self._recorded_checksum = provenance.get("data_sha256")
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if has_own_checksum(data):
+            self._compare_data(compute_checksum(data))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._commit_resume(trainer, pl_module)
@@ -189,6 +217,7 @@ def summarize_provenance(directory: RunDirectory) -> dict[str, Any]:
         **{key: provenance.get(key) for key in ("command", "trainer", "python")},
         "git": git,
         "code": directory.user_code,
+        "signature": sign_config(directory.config, directory.user_code),
         "packages": {name: versions[name] for name in RECORDED_PACKAGES if name in versions},
     }
 

@@ -35,12 +35,13 @@ class CodeCheckout:
 
 
 @contextmanager
-def checkout_code(record: RunRecord, trusted: Collection[str]) -> Iterator[CodeCheckout]:
+def checkout_code(record: RunRecord, trusted: Collection[str], *, is_own: bool = False) -> Iterator[CodeCheckout]:
     """Check out the code of a run into a temporary directory; the user's checkout is not changed.
 
     Args:
         record: Record of the run.
         trusted: Packages whose old code may be run.
+        is_own: Whether the user has signed the hashes of all files. Defaults to False.
 
     Raises:
         UserError: A checkout or commit does not exist, the changes cannot be applied, or code is not trusted.
@@ -57,7 +58,7 @@ def checkout_code(record: RunRecord, trusted: Collection[str]) -> Iterator[CodeC
             diff, copies = locate_code_files(record.path, start)
             for root, text in _split_diffs(diff):
                 _run_git(worktrees[root], "apply", "--whitespace=nowarn", "-", stdin=text)
-            restored = _restore_copies(copies, start, trusted, Path(directory, "code"))
+            restored = _restore_copies(copies, start, trusted, Path(directory, "code"), is_own=is_own)
             mapped = [_map_to_worktree(Path(path), worktrees) for path in start.get("code_folders", [])]
             cwd = _map_to_worktree(old_cwd, worktrees) or old_cwd
             yield CodeCheckout(cwd, _find_source_directory(worktrees), (*restored, *filter(None, mapped)))
@@ -67,13 +68,16 @@ def checkout_code(record: RunRecord, trusted: Collection[str]) -> Iterator[CodeC
                 subprocess.run(command, capture_output=True, timeout=60)
 
 
-def _restore_copies(copies: Path, start: dict[str, Any], trusted: Collection[str], directory: Path) -> list[Path]:
+def _restore_copies(
+    copies: Path, start: dict[str, Any], trusted: Collection[str], directory: Path, *, is_own: bool
+) -> list[Path]:
     """Return the directory with the copies of the user's files, or nothing if all files are unchanged."""
     files = {file.relative_to(copies).as_posix(): file for file in sorted(copies.rglob("*")) if file.is_file()}
     sources = [Path(path) for path in start.get("code_folders", [])]
     if all(any(_has_hash(source / name, start["code"].get(name)) for source in sources) for name in files):
         return []
-    packages = {name: name.partition("/")[0].partition(".")[0] for name in files}
+    unsigned = [name for name, file in files.items() if not (is_own and _has_hash(file, start["code"].get(name)))]
+    packages = {name: name.partition("/")[0].partition(".")[0] for name in unsigned}
     untrusted = [
         package
         for package in dict.fromkeys(packages.values())

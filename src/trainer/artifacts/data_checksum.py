@@ -1,12 +1,17 @@
 """Checksum of the examples of a data module, and detection of changed data."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from hydra.utils import instantiate
+from pytorch_lightning import LightningDataModule
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from trainer.artifacts.change_detection import DATA_KEYS
+from trainer.artifacts.example_checksum import hash_examples
+from trainer.config.schema import DATASETS_TARGET
 from trainer.core.errors import first_line
 from trainer.core.spec import find_spec
 from trainer.data.base import TensorData
@@ -16,18 +21,58 @@ log = logging.getLogger(__name__)
 DATALOADER_METHODS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
 
-def compute_checksum(data: Any) -> str | None:
-    """Return the checksum of a data module, or None if it has no checksum of its examples.
+_example_checksums: WeakKeyDictionary[Any, str | None] = WeakKeyDictionary()  # by data module
+
+
+def has_own_checksum(data: Any) -> bool:
+    """Return whether a data module has a method `checksum` that depends on all of its examples.
 
     Args:
         data: Data module after its `setup`.
     """
     method = getattr(type(data), "checksum", None)
     if method is TensorData.checksum:
-        return str(data.checksum()) if _is_covered_by_checksum(data) else None
+        return _is_covered_by_checksum(data)
     code = getattr(method, "__code__", None)
     is_constant = code is not None and not (code.co_names or code.co_freevars)  # it reads no attribute
-    return None if method is None or is_constant else str(data.checksum())
+    return method is not None and not is_constant
+
+
+def compute_checksum(data: Any) -> str | None:
+    """Return the checksum of a data module, or that of its examples; None if it is not known.
+
+    Args:
+        data: Data module after its `setup`.
+    """
+    return str(data.checksum()) if has_own_checksum(data) else _example_checksums.get(data)
+
+
+def compute_example_checksum(data: Any, loaders: Mapping[str, Any]) -> str | None:
+    """Return the checksum of the examples in loaders, for a data module without an own one; None if it is not known.
+
+    Args:
+        data: Data module; `compute_checksum` returns the same value for it afterwards.
+        loaders: Its loaders by stage.
+    """
+    _example_checksums[data] = hash_examples(loaders)
+    return _example_checksums[data]
+
+
+def list_loaders(data: Any, **existing: Any) -> dict[str, Any]:
+    """Return the loaders for training and validation by stage, if there are any.
+
+    Args:
+        data: Data module; its methods create the loaders that do not exist.
+        **existing: Loaders by stage; None if they do not exist.
+    """
+    loaders = {stage: existing.get(stage) for stage in ("train", "val")}
+    with isolate_rng():
+        for stage, loader in loaders.items():
+            name = f"{stage}_dataloader"
+            is_defined = getattr(type(data), name) is not getattr(LightningDataModule, name) or name in vars(data)
+            if loader is None and is_defined:
+                loaders[stage] = getattr(data, name)()
+    return {stage: loader for stage, loader in loaders.items() if loader is not None}
 
 
 def describe_data(data: Any) -> dict[str, Any]:
@@ -52,10 +97,12 @@ def compute_checksum_from_config(config: dict[str, Any]) -> str | None:
     """
     with isolate_rng():
         try:
-            data = instantiate(config["data"], _convert_="all")
+            data = instantiate(_add_target(config["data"]), _convert_="all")
             data.prepare_data()
             data.setup("fit")
-            return compute_checksum(data)
+            if has_own_checksum(data):
+                return str(data.checksum())
+            return hash_examples(list_loaders(data))
         except Exception as error:  # user code, and data on another machine, can raise anything
             log.warning(f"warning: cannot compare the data with those of earlier jobs: {first_line(error)}")
             return None
@@ -71,6 +118,11 @@ def describe_data_change(config: dict[str, Any], old: str | None, new: str | Non
     """
     if not (old and new) or old == new:
         return []
-    values = {f"data.{name}": value for name, value in config["data"].items()}
+    values = {f"data.{name}": value for name, value in _add_target(config["data"]).items()}
     key = next(key for key in DATA_KEYS if values.get(key))
     return [f"{key}={values[key]}: different examples (SHA-256 was {old[:12]}, is {new[:12]})"]
+
+
+def _add_target(node: dict[str, Any]) -> dict[str, Any]:
+    """Return a node `data` with its class, which is not recorded if the node contains data sets by stage."""
+    return {"_target_": DATASETS_TARGET, **node}

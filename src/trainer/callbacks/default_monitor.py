@@ -1,11 +1,10 @@
 """Choice of the monitored metric if a LightningModule does not log the default one."""
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 import torch
-from pytorch_lightning import Trainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
@@ -39,12 +38,22 @@ class DefaultMonitorCheckpoint(ModelCheckpoint):
         for name, value in {"epoch": trainer.current_epoch, "step": trainer.global_step}.items():
             logged = metrics.get(name)
             metrics[name] = torch.tensor(value) if logged is None else logged.int()
-        if self.monitor == DEFAULT_MONITOR and self.monitor not in metrics:
-            self._replace_monitor(metrics)
         return metrics
 
-    def _replace_monitor(self, metrics: Mapping[str, Tensor]) -> None:
-        self.monitor = find_validation_loss(metrics)
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self._replace_missing_monitor(trainer)
+        super().on_validation_end(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.enable_validation:
+            self._replace_missing_monitor(trainer)
+        super().on_train_epoch_end(trainer, pl_module)
+
+    def _replace_missing_monitor(self, trainer: Trainer) -> None:
+        if self.monitor != DEFAULT_MONITOR or DEFAULT_MONITOR in trainer.callback_metrics:
+            return
+        self.monitor = find_validation_loss(trainer.callback_metrics)
         if self.monitor:
             log.info(f"best epoch by '{self.monitor}', as '{DEFAULT_MONITOR}' is not logged")
         else:

@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 
 from trainer.config.schema import RESOURCE_DIR
 
+RECORDED_CONFIG = "recorded_config.yaml"  # its values are not settings of the user, as it contains all defaults
 OUTPUT_DIR_INTERPOLATION = "${hydra:runtime.output_dir}"
 
 
@@ -21,6 +22,21 @@ def build_primary_config(config: dict[str, Any], run: str, home: Path = RESOURCE
     """
     values: dict[str, Any] = _relocate_paths(config, run)
     return {"defaults": ["schema", "_self_"], **values, "hydra": OmegaConf.load(home / "conf/config.yaml").hydra}
+
+
+def adapt_to_machine(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a recorded config with the data directory and one device of this machine.
+
+    Args:
+        config: Config as plain containers.
+    """
+    data = dict(config["data"])
+    data_dir = os.environ.get("TRAINER_DATA_DIR")
+    if data_dir and "dir" in data:
+        data["dir"] = data_dir
+    accelerator = "cpu" if config["trainer"].get("accelerator") == "cpu" else "auto"
+    device = {"accelerator": accelerator, "devices": 1, "strategy": "auto"}
+    return {**config, "data": data, "trainer": {**config["trainer"], **device}}
 
 
 def _relocate_paths(value: Any, run: str) -> Any:

@@ -1,9 +1,10 @@
 """Allow-list of the code that a config from a checkpoint or a run directory may name in `_target_`.
 
 Building a config executes the code that it names. A config on the command line is the user's own, but a checkpoint or a
-run directory may come from anywhere: it may name only classes of PyTorch, Lightning and this package, and packages that
-the user has declared with `--trust my_package` or the environment variable `TRAINER_TRUST`. This is no sandbox: such a
-config still determines which files are read and, in `trainer test`, which files are written.
+run directory may come from anywhere: it may name only classes of PyTorch, Lightning and this package, packages that the
+user has declared with `--trust my_package` or the environment variable `TRAINER_TRUST`, and the code of a run that the
+user has started in the same working directory (`trainer.artifacts.config_signature`). This is no sandbox: such a config
+still determines which files are read and, in `trainer test`, which files are written.
 """
 
 import inspect
@@ -21,6 +22,7 @@ TRUSTED_PACKAGES = ("trainer", "torch.nn", "torch.optim", "torchvision", "torchm
 FACTORY_MODULES = ("trainer.task.objective", "trainer.task.schedulers", "trainer.callbacks.finite_loss")
 # modules with classes that build any object that their arguments name
 BLOCKED_MODULES = ("pytorch_lightning.cli", "pytorch_lightning.callbacks.lambda_function")
+INTERPOLATION_REASON = "interpolation in a recorded config"
 UNDECLARED_REASON = "package is not declared as trusted"
 
 Violation = tuple[str, str, str]  # key, target, reason
@@ -57,21 +59,26 @@ def find_untrusted_targets(config: Any, trusted: Iterable[str] = (), key: str = 
         for index, child in enumerate(config):
             yield from find_untrusted_targets(child, trusted, f"{key}[{index}]")
     elif isinstance(config, str) and "${" in config:  # a resolver may insert another target
-        yield key, config, "interpolation in a recorded config"
+        yield key, config, INTERPOLATION_REASON
 
 
-def require_trusted_targets(config: Any, source: object, trusted: str | Iterable[str] = ()) -> None:
+def require_trusted_targets(
+    config: Any, source: object, trusted: str | Iterable[str] = (), *, is_own: bool = False
+) -> None:
     """Refuse a config that names undeclared code.
 
     Args:
         config: Plain containers.
         source: File that contains the config, for the message.
         trusted: Packages that the user has declared, in addition to those in `TRAINER_TRUST`. Defaults to none.
+        is_own: Whether the user has started this config; it may then name any code. Defaults to False.
 
     Raises:
         UserError: Lists every such key with its target and the reason, and how to declare the user's own packages.
     """
     violations = [*find_untrusted_targets(config, get_trusted_packages(trusted))]
+    if is_own:
+        violations = [violation for violation in violations if violation[2] == INTERPOLATION_REASON]
     if not violations:
         return
     lines = [f"'{source}' names code that is not trusted; none of it was run"]

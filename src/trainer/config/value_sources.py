@@ -18,6 +18,7 @@ from hydra.types import RunMode
 from trainer.config.diagnostics import SourceLocation
 from trainer.config.multirun import get_raw_overrides
 from trainer.config.schema import RESOURCE_DIR, ExperimentSource
+from trainer.config.stored_config import RECORDED_CONFIG
 from trainer.core.errors import display_path
 from trainer.core.mappings import flatten
 
@@ -117,7 +118,9 @@ def find_location(layers: Sequence[Layer], key: str) -> SourceLocation | None:
 
 
 def find_user_entries(layers: Sequence[Layer], parent: str) -> list[Entry]:
-    """Return the last value or choice of each key at or below `parent` that is not set in a packaged file.
+    """Return the last value or choice of each key at or below `parent` that the user has set.
+
+    Values of packaged files and of a recorded config are defaults.
 
     A file with several such keys has one entry, with `parent` as its key.
 
@@ -132,7 +135,7 @@ def find_user_entries(layers: Sequence[Layer], parent: str) -> list[Entry]:
             for key, entry in layer.entries.items()
             if f"{key}.".startswith(f"{parent}.")
             and (entry.value or entry.is_choice)
-            and not _is_packaged(entry.location)
+            and not _is_default(entry.location)
         ]
         if entries:
             entry = entries[0] if len(entries) == 1 else replace(entries[0], key=parent)
@@ -140,8 +143,10 @@ def find_user_entries(layers: Sequence[Layer], parent: str) -> list[Entry]:
     return [*last.values()]
 
 
-def _is_packaged(location: SourceLocation) -> bool:
+def _is_default(location: SourceLocation) -> bool:
     file = Path(location.text).resolve()
+    if file.name == RECORDED_CONFIG:
+        return True
     return bool(location.line) and any(file.is_relative_to(RESOURCE_DIR / name) for name in ("conf", "experiments"))
 
 

@@ -132,6 +132,7 @@ PRIVATE_ATTRIBUTES = {
     "torch.optim.adam": ("_step_supports_amp_scaling",),
     "torch:Tensor": ("_backward_hooks", "_post_accumulate_grad_hooks"),
     "torch.ops:mkldnn": ("_linear_pointwise",),
+    "torch.utils.data:DataLoader": ("_iterator",),
     "torch.utils.tensorboard:SummaryWriter": ("_get_file_writer",),
     "torchmetrics:Metric": ("_defaults", "_update_signature"),
     "torchvision.models:ResNet": ("_make_layer",),

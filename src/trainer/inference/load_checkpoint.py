@@ -8,6 +8,7 @@ from hydra.utils import instantiate
 from torch import nn
 
 from trainer.artifacts.change_detection import warn_if_code_changed
+from trainer.artifacts.config_signature import is_signed
 from trainer.config.target_allowlist import require_trusted_targets
 from trainer.core.checksummed_file import load
 from trainer.core.errors import UserError
@@ -61,7 +62,10 @@ def load_checkpoint(path: Path, checkpoint: str = "best", trusted: str = "") -> 
     weights = content["state_dict"]
     if content["spec"] is None or not _has_net(content["config"]):
         missing = "data have no spec" if content["spec"] is None else "model has no network 'model.net'"
-        raise UserError(f"'{file}' cannot be loaded without its run: its {missing}")
+        raise UserError(
+            f"'{file}' cannot be loaded without its run: its {missing}\n"
+            f"  to predict the examples of its data module: trainer predict {file}"
+        )
     warn_if_code_changed(content["provenance"].get("code") or {}, f"the checkpoint '{file}'")
     try:
         spec = DataSpec(**content["spec"])
@@ -116,8 +120,9 @@ def read_checkpoint(file: Path, trusted: str = "") -> dict[str, Any]:
         raise UserError(f"'{file}' contains no config; expected a checkpoint of this trainer")
     if missing := [key for key in REQUIRED_KEYS if key not in content]:
         raise UserError(f"'{file}' contains no {', '.join(missing)}; expected a checkpoint of this trainer version")
-    targets = {"preprocessing": _select_targets(content["preprocessing"])}
-    require_trusted_targets(content["config"] | targets, file, trusted)
+    is_own = is_signed(content["config"], content["provenance"], Path.cwd())
+    require_trusted_targets(content["config"], file, trusted, is_own=is_own)
+    require_trusted_targets({"preprocessing": _select_targets(content["preprocessing"])}, file, trusted)
     return content
 
 

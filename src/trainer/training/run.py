@@ -17,6 +17,7 @@ from trainer.core.errors import attach_result
 from trainer.core.signals import interruptible
 from trainer.core.spec import find_spec
 from trainer.core.warning_filters import install_warning_filters
+from trainer.data.loading.resumable_loader import install_resumable_loaders
 from trainer.task.gradient_accumulation import install_loss_scaling
 from trainer.training.build import build_all, build_callbacks, build_data, build_trainer, disable_default_callbacks
 from trainer.training.build_module import build_module, build_parts, resolve_modes
@@ -79,6 +80,7 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
         **disable_default_callbacks(config, callbacks),
     )
     install_loss_scaling(trainer)
+    install_resumable_loaders(trainer, config.seed)
     log_run_start(data, task, trainer, directory)
 
     metrics: dict[str, float] = {}

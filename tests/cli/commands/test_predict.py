@@ -60,8 +60,8 @@ def test_regression_values_and_images(command, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "predict: the following arguments are required: checkpoint, files  (see trainer predict --help)\n"),
-        (["xor"], "predict: the following arguments are required: files"),
+        ([], "predict: the following arguments are required: checkpoint  (see trainer predict --help)\n"),
+        (["xor"], "predict: no files; expected: trainer predict xor FILES...\n"),
         (["nowhere", "a.csv"], "no checkpoint and no run directory 'nowhere'"),
         (["xor", "b.csv"], "b.csv: no such file"),
         (["xor", "a.csv", "--bach=3"], "predict: unrecognized arguments: --bach=3; did you mean '--batch'?"),

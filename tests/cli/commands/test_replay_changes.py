@@ -29,8 +29,8 @@ def run(process, tmp_path):
     return tmp_path / "first"
 
 
-def run_replay(process, *arguments):
-    outcome = process("replay", "first", *arguments)
+def run_replay(process, *arguments, **environment):
+    outcome = process("replay", "first", *arguments, **environment)
     report = outcome.out.partition("first and its replay")[2]
     return outcome.code, report, outcome.err
 
@@ -48,13 +48,35 @@ def test_user_code_outside_of_git_is_rebuilt_or_reported(run, process, tmp_path)
     assert find_line(report, "code").startswith("  code         differs: my_layers.py (")
     assert find_line(report, "environment").endswith("identical")
     assert report.splitlines()[-1] == "possible causes: code"
-    code, _, error = run_replay(process, "--trust=my_code")
+    another_user = {"XDG_STATE_HOME": str(tmp_path / "another user")}
+    code, _, error = run_replay(process, "--trust=my_code", **another_user)
     assert code == 1
     assert "copies in 'first/code' contain modules that are not trusted: my_layers.py\n" in error
     assert "  to run them: --trust=my_code,my_layers; --current-code runs the current code\n" in error
-    code, report, _ = run_replay(process, "--trust=my_code,my_layers")
+    code, report, _ = run_replay(process, "--trust=my_code,my_layers", **another_user)
     assert code == 0, report
     assert find_line(report, "code").endswith("rebuilt from the run's commit and changes")
+    code, report, _ = run_replay(process)  # by the user who has started the run
+    assert code == 0, report
+    (run / "code/my_layers.py").write_text("from torch.nn import Tanh as act\n")
+    assert "contain modules that are not trusted: my_layers.py\n" in run_replay(process)[2]
+
+
+@pytest.mark.slow
+def test_a_changed_file_without_a_copy_is_reported_as_not_restored(process, tmp_path):
+    (tmp_path / "conf/model").mkdir(parents=True)
+    (tmp_path / "conf/model/mine.yaml").write_text(MODEL)
+    (tmp_path / "my_code.py").write_text(NET + f"# {'x' * 100_000}\n")
+    (tmp_path / "my_layers.py").write_text("from torch.nn import ReLU as act\n")
+    assert process(*XOR).code == 0
+    assert [file.name for file in (tmp_path / "first/code").iterdir()] == ["my_layers.py"]
+    (tmp_path / "my_code.py").write_text(NET.replace("width)", "width, bias=False)"))
+    code, report, _ = run_replay(process)
+    assert code == 1
+    line = find_line(report, "code")
+    assert "differs: my_code.py (" in line
+    assert line.endswith("; not restored: the run has kept no copy of it")
+    assert report.splitlines()[-1] == "possible causes: code"
 
 
 @pytest.mark.slow

@@ -53,13 +53,16 @@ def test_samples_depend_on_the_seed_only(run, command):
     assert not (made[0] == made[2]).all()
 
 
-def test_a_network_in_the_working_directory_must_be_declared(command, tmp_path):
+def test_a_network_in_the_working_directory_must_be_declared_by_another_user(command, tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text("from trainer.model.gan import GAN\n\n\nclass Own(GAN):\n    pass\n")
     assert command(*GAN, "model.net._target_=mine.Own", "hydra.run.dir=own").code == 0
+    assert command("sample", "own").code == 0
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another user"))
     undeclared = command("sample", "own")
     assert undeclared.code == 1
     assert "model.net: mine.Own: package is not declared as trusted" in undeclared.err
     assert "add --trust=mine (or set TRAINER_TRUST=mine)" in undeclared.err
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another user"))
     assert command("sample", "own", "--trust=mine").code == 0
 
 

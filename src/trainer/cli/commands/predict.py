@@ -1,13 +1,16 @@
-"""Run inference on images, CSV rows, texts or prices.
+"""Run inference on images, CSV rows, texts or prices, or on the examples of a run's data module.
 
 trainer predict CHECKPOINT FILES... [--to FILE.csv] [--batch 256]
+trainer predict CHECKPOINT [--to FILE.pt]
 
-CHECKPOINT  a .ckpt file, or a run directory (its best checkpoint); neither data set nor config is needed
+CHECKPOINT  a .ckpt file, or a run directory (its best checkpoint)
 FILES       images: PNG, JPEG etc., or directories of them
             tables: CSV files with the columns of the training file; the target may be missing
             texts: files with one text per line, directories with one text per .txt file, CSV files
             prices: CSV files with a date and a price per line; one forecast for each day with enough preceding days
---to        output file, .csv or .jsonl; by default predictions are printed as CSV
+            none: `predict_step` of the model runs on `predict_dataloader` of the data, or else on `test_dataloader`
+--to        output file, .csv or .jsonl, without FILES also .pt (what `predict_step` returned for each batch); by
+            default predictions are printed as CSV
 --batch     examples in memory at a time; files may be larger than the memory
 --fit       for images with another aspect ratio than the training images: crop, pad or stretch
 --invert    invert the brightness of images, for dark ink on paper if the training images have bright strokes
@@ -17,14 +20,17 @@ FILES       images: PNG, JPEG etc., or directories of them
 import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
+
+import torch
 
 from trainer.cli.commands import integer, parse_arguments
 from trainer.core.errors import UserError
-from trainer.inference.load_checkpoint import load_checkpoint
+from trainer.inference.load_checkpoint import find_checkpoint, load_checkpoint, read_checkpoint
+from trainer.inference.prediction_records import HINT, Record, iter_records
 from trainer.inference.predictor import DEFAULT_BATCH_SIZE, Prediction, Predictor
 
 COLUMN_PREFIXES = {"probabilities": "p", "scores": "score"}
@@ -32,26 +38,56 @@ COLUMN_PREFIXES = {"probabilities": "p", "scores": "score"}
 
 def main(argv: list[str]) -> int:
     """Run the command; the exit status is 0."""
-    batch = {"type": integer(1), "default": DEFAULT_BATCH_SIZE}
+    batch = {"type": integer(1), "default": None}
     fit = ("crop", "pad", "stretch")
     args = parse_arguments(
-        "predict", argv, "checkpoint", "files+", to=None, batch=batch, fit=fit, invert=False, trust=""
+        "predict", argv, "checkpoint", "files*", to=None, batch=batch, fit=fit, invert=False, trust=""
     )
     output = Path(args.to) if args.to else None
-    if output and output.suffix not in (".csv", ".jsonl"):
-        raise UserError(f"predict: --to: '{output}' ends neither in .csv nor in .jsonl")
-    predictor = Predictor(load_checkpoint(Path(args.checkpoint), trusted=args.trust))
+    suffixes = (".csv", ".jsonl") if args.files else (".csv", ".jsonl", ".pt")
+    if output and output.suffix not in suffixes:
+        expected = f"{', '.join(suffixes[:-1])} nor in {suffixes[-1]}"
+        raise UserError(f"predict: --to: '{output}' ends neither in {expected}")
     options = {name: value for name, value in (("fit", args.fit), ("invert", args.invert)) if value}
-    predictions = predictor.stream(args.files, batch_size=args.batch, **options)
-    with open_output(output) as stream:
-        count = write_predictions(predictions, predictor, stream, as_json=bool(output and output.suffix == ".jsonl"))
-    if output:
-        print(f"{output}: {count:,} predictions")
-    return 0
+    if args.files:
+        predictor = Predictor(load_checkpoint(Path(args.checkpoint), trusted=args.trust))
+        predictions = predictor.stream(args.files, batch_size=args.batch or DEFAULT_BATCH_SIZE, **options)
+        return write_records((build_record(item, predictor) for item in predictions), output)
+    if args.batch:
+        options["batch"] = args.batch
+    return predict_data_module(Path(args.checkpoint), output, [*options], args.trust)
+
+
+def predict_data_module(path: Path, output: Path | None, options: Collection[str], trusted: str) -> int:
+    """Write the outputs of `predict_step` for the examples of the data module.
+
+    Args:
+        path: Checkpoint or run directory.
+        output: Output file; None prints.
+        options: Names of the options that only files can have.
+        trusted: Comma-separated packages of the user.
+
+    Raises:
+        UserError: The data set has a preprocessing of files, or an option requires files.
+    """
+    file = find_checkpoint(path)
+    content = read_checkpoint(file, trusted)
+    if content["preprocessing"] or options:
+        reason = f"--{', --'.join(options)} require files" if options else "no files"
+        raise UserError(f"predict: {reason}; expected: trainer predict {path} FILES...")
+    from trainer.training.predict import predict_batches  # imports Lightning's loops
+
+    outputs = predict_batches(content, file)
+    if output and output.suffix == ".pt":
+        with open_output(output, "wb") as stream:
+            torch.save(outputs if len(outputs) > 1 else outputs[0], stream)
+        print(f"{output}: {sum(map(len, outputs)):,} batches")
+        return 0
+    return write_records(iter_records(outputs), output)
 
 
 @contextmanager
-def open_output(file: Path | None) -> Iterator[TextIO]:
+def open_output(file: Path | None, mode: str = "w") -> Iterator[IO[Any]]:
     """Yield a stream to a file, which is created when everything is written, or standard output without a file.
 
     Raises:
@@ -61,8 +97,9 @@ def open_output(file: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         return
     partial = file.with_name(f"{file.name}.part")
+    text_format: dict[str, Any] = {} if mode == "wb" else {"encoding": "utf-8", "newline": ""}
     try:
-        with partial.open("w", encoding="utf-8", newline="") as stream:
+        with partial.open(mode, **text_format) as stream:
             yield stream
         partial.replace(file)
     except OSError as error:
@@ -74,23 +111,29 @@ def open_output(file: Path | None) -> Iterator[TextIO]:
         raise UserError(f"{error}\n  (earlier predictions are in {partial})") from None
 
 
-def write_predictions(predictions: Iterator[Prediction], predictor: Predictor, stream: TextIO, *, as_json: bool) -> int:
-    """Write predictions one by one and return their number."""
+def write_records(records: Iterable[Record], output: Path | None) -> int:
+    """Write one record after the other to a file, or print them as CSV; return the exit status 0."""
     count = 0
-    writer = csv.writer(stream, lineterminator="\n")
-    for count, prediction in enumerate(predictions, 1):
-        record = build_record(prediction, predictor)
-        if as_json:
-            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
-            continue
-        row = dict(flatten_record(record))
-        if count == 1:
-            writer.writerow(row)
-        writer.writerow("" if value is None else value for value in row.values())
-    return count
+    header: dict[str, Any] = {}
+    with open_output(output) as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        for count, record in enumerate(records, 1):
+            if output and output.suffix == ".jsonl":
+                stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+                continue
+            row = dict(flatten_record(record))
+            if count == 1:
+                header = row
+                writer.writerow(header)
+            if row.keys() != header.keys():
+                raise UserError(f"predict: row {count} has columns {[*row]}, row 1 {[*header]}\n  {HINT}")
+            writer.writerow("" if value is None else value for value in row.values())
+    if output:
+        print(f"{output}: {count:,} predictions")
+    return 0
 
 
-def build_record(prediction: Prediction, predictor: Predictor) -> dict[str, Any]:
+def build_record(prediction: Prediction, predictor: Predictor) -> Record:
     """Return source, row, known facts and prediction of one example."""
     head = {"source": prediction.source, "row": prediction.row, **prediction.facts}
     if prediction.label is None:
@@ -100,12 +143,22 @@ def build_record(prediction: Prediction, predictor: Predictor) -> dict[str, Any]
     return {**head, "class": prediction.label, key: prediction.probabilities}
 
 
-def flatten_record(record: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield a record with one column for each class or value: `p_NAME`, `score_NAME`, `value_1`."""
+def flatten_record(record: Record) -> Iterator[tuple[str, Any]]:
+    """Yield a record with one column for each class or value: `p_NAME`, `score_NAME`, `value_1`.
+
+    Raises:
+        UserError: A value has more than one dimension.
+    """
     for name, value in record.items():
-        if name in COLUMN_PREFIXES:
+        if isinstance(value, dict):
             yield from ((f"{COLUMN_PREFIXES[name]}_{label}", number) for label, number in value.items())
-        elif name == "values":
-            yield from ((f"value_{index}", number) for index, number in enumerate(value, 1))
+        elif isinstance(value, list):
+            if any(isinstance(number, list) for number in value):
+                raise UserError(
+                    f"predict: '{name}' of an example has several dimensions\n  {HINT}, --to=FILE.jsonl lists"
+                )
+            yield from (
+                (f"{'value' if name == 'values' else name}_{index}", number) for index, number in enumerate(value, 1)
+            )
         else:
             yield name, value

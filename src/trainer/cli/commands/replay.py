@@ -26,12 +26,13 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from trainer.artifacts.code_checkout import CodeCheckout, checkout_code
+from trainer.artifacts.config_signature import is_signed
 from trainer.artifacts.run_diff import diff_runs
 from trainer.artifacts.run_record import RunRecord, read_run
 from trainer.cli.commands import parse_arguments
 from trainer.config.compose import get_override_key
 from trainer.config.schema import RESOURCE_DIR
-from trainer.config.stored_config import build_primary_config
+from trainer.config.stored_config import RECORDED_CONFIG, build_primary_config
 from trainer.config.target_allowlist import get_trusted_packages, require_trusted_targets
 from trainer.core.errors import UserError
 from trainer.core.mappings import diff_mappings
@@ -46,13 +47,15 @@ def main(argv: list[str]) -> int:
     original = read_run(args.run)
     if original.state != "finished":
         raise UserError(f"replay: the state of '{args.run}' is {original.state}; only finished runs can be compared")
-    require_trusted_targets(original.nested_config, args.run, args.trust)
+    is_own = is_signed(original.nested_config, original.code_start, Path.cwd())
+    require_trusted_targets(original.nested_config, args.run, args.trust, is_own=is_own)
     for override in args.overrides:
         if isinstance(original.nested_config.get(get_override_key(override)), dict):
             raise UserError(f"replay: '{override}': only single values can be changed, as in optimizer.lr=0.1")
     directory = Path("outputs/replays", f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{original.path.name}").absolute()
+    trusted = get_trusted_packages(args.trust)
     current = nullcontext(CodeCheckout(Path(original.provenance["directory"])))
-    with current if args.current_code else checkout_code(original, get_trusted_packages(args.trust)) as code:
+    with current if args.current_code else checkout_code(original, trusted, is_own=is_own) as code:
         status = _run(original, code, args.overrides, directory)
     replay = RunRecord(directory)
     if status or replay.state != "finished":
@@ -73,7 +76,8 @@ def _run(record: RunRecord, code: CodeCheckout, overrides: Sequence[str], run_di
     with TemporaryDirectory(prefix="trainer-replay-") as config_dir:
         home = code.source.parent if code.source else RESOURCE_DIR
         config = build_primary_config(_resolve_paths(record), str(record.provenance.get("run")), home)
-        OmegaConf.save(OmegaConf.create(config), Path(config_dir, "config.yaml"))
+        OmegaConf.save(OmegaConf.create(config), Path(config_dir, RECORDED_CONFIG))
+        Path(config_dir, "config.yaml").write_text(f"defaults: [{Path(RECORDED_CONFIG).stem}, _self_]\n")
         # -P: the working directory comes last, as for the command `trainer`
         command = [sys.executable, "-P", "-m", "trainer", f"--config-path={config_dir}", "--config-name=config"]
         command += [*overrides, f"hydra.run.dir={run_dir}"]
@@ -119,6 +123,8 @@ def _print_report(original: RunRecord, replay: RunRecord, name: str, *, is_rebui
     for kind, note in notes.items():
         if kind in differences:
             note = f"differs: {_format_differences(differences[kind], values=True)}"
+            if kind == "code" and is_rebuilt:
+                note += "; not restored: the run has kept no copy of it"
         print(f"  {kind:12} {note}")
     if not is_identical:
         print(f"possible causes: {_format_causes(differences, notes['data'])}")

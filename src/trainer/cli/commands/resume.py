@@ -21,6 +21,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from trainer.artifacts.config_signature import is_signed
 from trainer.artifacts.resume import DURATION_KEYS
 from trainer.artifacts.run_record import RunRecord
 from trainer.cli.commands import parse_arguments
@@ -41,8 +42,12 @@ def main(argv: list[str]) -> int:
 def _resume(path: str, overrides: list[str], trusted: str) -> int:
     from trainer.training.run import run  # imports Lightning
 
-    config = compose_resumed_config(Path(path).absolute(), overrides)
-    require_trusted_targets(OmegaConf.to_container(config, resolve=True), path, trusted)
+    directory = Path.cwd()  # before it changes to that of the run
+    record = RunRecord(Path(path).absolute())
+    recorded = OmegaConf.to_container(compose_resumed_config(record.path, []), resolve=True)
+    is_own = any(is_signed(recorded, start, directory) for start in record.starts)
+    config = compose_resumed_config(record.path, overrides)
+    require_trusted_targets(OmegaConf.to_container(config, resolve=True), path, trusted, is_own=is_own)
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # see trainer.cli.main
     run(config)
     return 0

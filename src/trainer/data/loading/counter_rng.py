@@ -33,7 +33,7 @@ class BatchRNG:
 
     @cached_property
     def _streams(self) -> Tensor:  # computed at the first use: many data sets have no augmentation
-        return _mix64(self._rows.long() * _GOLDEN_GAMMA + _derive_seed("draws", *self._seeds))
+        return _mix64(self._rows.long() * _GOLDEN_GAMMA + derive_seed("draws", *self._seeds))
 
     def uniform(self, *shape: int) -> Tensor:
         """Return the next numbers (batch, *shape), uniform in [0, 1) in steps of 2^-24."""
@@ -51,10 +51,10 @@ def make_generator(purpose: str, *seeds: int) -> Generator:
         purpose: Text that separates different uses of one seed.
         *seeds: Any integers.
     """
-    return Generator().manual_seed(_derive_seed(purpose, *seeds))
+    return Generator().manual_seed(derive_seed(purpose, *seeds))
 
 
-def _derive_seed(purpose: str, *seeds: int) -> int:
+def derive_seed(purpose: str, *seeds: int) -> int:
     """Return 63 random bits."""
     # the length is included because SeedSequence is the same for (5,) and (5, 0)
     entropy = [crc32(purpose.encode()), len(seeds), *(seed % 2**64 for seed in seeds)]

@@ -21,6 +21,8 @@ from torchmetrics import Metric
 
 from trainer.core.callback import has_hook
 from trainer.core.compat import Loop, ResultMetadata, ResultMetric, ResultSync
+from trainer.data.loading.epoch_sampler import warn_not_positioned
+from trainer.data.loading.resumable_loader import ResumableLoader
 from trainer.training.loop.safe_points import SafePointKind
 
 EPOCH_END_HOOK = "on_train_epoch_end"
@@ -48,6 +50,9 @@ def capture_state(kind: SafePointKind, trainer: Trainer) -> State:
         "latest": dict(loop.step_log.latest) if is_inside_epoch and hasattr(loop, "step_log") else {},
         "results": list(_dump_results(loop._results)) if is_inside_epoch else [],
         "metrics": _dump_metrics(trainer.lightning_module),
+        "samplers": []
+        if is_inside_epoch
+        else [loader.order.read_attributes() for loader in _list_resumable_loaders(trainer)],
         "validated": dict(loop.val_loop._seen_batches_per_dataloader),
         "should_stop": trainer.should_stop,
         "limits": read_limits(trainer),
@@ -114,6 +119,8 @@ def _restore_state(trainer: Trainer, state: State) -> None:
             fit._combined_loader._load_state_dicts(fit._combined_loader_states_to_load)
             fit._combined_loader_states_to_load = []
             iter(fit._data_fetcher)
+        if not all(hasattr(loader, "load_state_dict") for loader in _list_loaders(trainer)):
+            warn_not_positioned(type(trainer.datamodule or trainer.lightning_module).__name__)
         trainer._logger_connector._first_loop_iter = True  # the epoch's first batch has been processed
         if hasattr(loop, "step_log"):
             loop.step_log.latest.update(state["latest"])
@@ -121,12 +128,23 @@ def _restore_state(trainer: Trainer, state: State) -> None:
             loop._results[result["key"]] = _load_result(result, trainer)
     else:
         fit._resuming_from_checkpoint = False  # the epoch starts with a new iterator
+        for loader, attributes in zip(_list_resumable_loaders(trainer), state["samplers"], strict=False):
+            loader.order.restore_attributes(attributes)
     restore_shown_metrics(trainer, state)
     modules = dict(trainer.lightning_module.named_modules())
     for name, (values, count) in state["metrics"].items():
         vars(modules[name]).update(values, _update_count=count, _computed=None)
     loop.val_loop._seen_batches_per_dataloader.update(state["validated"])
     set_rng_states(state["random"])
+
+
+def _list_loaders(trainer: Trainer) -> list[Any]:
+    combined_loader = trainer.fit_loop._combined_loader
+    return [] if combined_loader is None else combined_loader.flattened
+
+
+def _list_resumable_loaders(trainer: Trainer) -> list[ResumableLoader]:
+    return [loader for loader in _list_loaders(trainer) if isinstance(loader, ResumableLoader)]
 
 
 def copy_checkpoint(value: Any, copies: dict[Any, Tensor] | None = None) -> Any:

@@ -46,6 +46,7 @@ from trainer.training.preflight.monitored_metrics import (
 from trainer.training.preflight.synthetic_step import run_synthetic_step
 from trainer.training.preflight.trial_step import diagnose_user_error, try_step
 from trainer.training.preflight.unused_settings import WATCHED_PARTS, UsageTracker, find_unused_settings
+from trainer.training.stages import find_test_obstacle
 from trainer.training.thread_count import estimate_multiplications
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,8 @@ class DryRun:
         if module is None:
             return
         parts = self._parts  # a step may build others
+        if config.test and (problem := find_test_obstacle(module, data)):
+            self.diagnostics.append(Diagnostic("test", f"skipped: {problem}", is_error=not config.train))
         for name, callback in callbacks.items():
             if isinstance(callback, Callback) and isinstance(getattr(module, "net", None), nn.Module):
                 self._attempt(f"callbacks.{name}", partial(callback.check, module.net))

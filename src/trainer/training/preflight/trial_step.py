@@ -119,9 +119,7 @@ def _run_stages(
         spec = find_spec(data)
         if spec and (problem := find_spec_contradiction(spec, first_batch.batch)):
             result.diagnostics.append(Diagnostic("data", f"its spec contradicts the first batch: {problem}"))
-    if config.test and (problem := find_test_obstacle(module, data)):
-        result.diagnostics.append(Diagnostic("test", f"skipped: {problem}", is_error=False))
-    elif config.test:
+    if config.test and not find_test_obstacle(module, data):
         loaders = {"dataloaders": source["train_dataloaders"]} if "train_dataloaders" in source else source
         trainer.test(module, verbose=False, **loaders)
         logged |= {*trainer.callback_metrics}

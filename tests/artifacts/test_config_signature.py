@@ -1,0 +1,93 @@
+"""Signatures of configs: valid only for the same user, directory, nodes and files."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from trainer.artifacts.config_signature import is_signed, sign_config
+
+CONFIG = {
+    "data": {"_target_": "my_code.Data", "files": ["a", "b"]},
+    "optimizer": {"_target_": "torch.optim.Adam", "lr": 0.1},
+    "callbacks": [{"_target_": "other.Callback", "inner": {"_target_": "builtins.print"}}],
+}
+CODE = {"my_code.py": "0123456789abcdef"}
+
+
+@pytest.fixture(autouse=True)
+def key_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state/trainer"
+
+
+def check(config=CONFIG, code=CODE, directory=None, **record):
+    signed = {"code": CODE, "signature": sign_config(CONFIG, CODE)}
+    return is_signed(config, signed | {"code": code} | record, directory or Path.cwd())
+
+
+def test_the_same_config_in_the_same_directory_is_signed():
+    assert check()
+    assert check(config=CONFIG | {"optimizer": {"_target_": "torch.optim.Adam", "lr": 1.0}, "seed": 3})
+    assert check(directory=Path("."))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        CONFIG | {"data": {"_target_": "my_code.os.system", "files": ["a", "b"]}},
+        CONFIG | {"data": {"_target_": "my_code.Data", "files": ["a", "c"]}},
+        CONFIG | {"data": {"_target_": "my_code.Data", "files": ["a", "b"], "more": {"_target_": "os.system"}}},
+        CONFIG | {"optimizer": {"_target_": "my_code.Adam"}},
+        CONFIG | {"callbacks": [CONFIG["callbacks"][0] | {"inner": {"_target_": "builtins.eval"}}]},
+        CONFIG | {"model": CONFIG["data"], "data": CONFIG["data"]},
+        {"optimizer": CONFIG["optimizer"]},
+    ],
+)
+def test_other_code_or_other_arguments_of_it_are_not_signed(config):
+    assert not check(config=config)
+
+
+def test_other_files_directories_and_records_are_not_signed(tmp_path):
+    assert not check(code={"my_code.py": "f" * 16})
+    assert not check(directory=tmp_path / "elsewhere")
+    assert not is_signed(CONFIG, {"code": CODE}, Path.cwd())
+    assert not is_signed(CONFIG, {"code": CODE, "signature": 3}, Path.cwd())
+    assert not is_signed(CONFIG, {"code": CODE, "signature": "ü"}, Path.cwd())
+    record = {"code": CODE, "signature": sign_config(CONFIG, CODE), "directory": str(tmp_path / "elsewhere")}
+    assert not is_signed(CONFIG, record, Path.cwd())
+
+
+def test_the_key_of_another_user_is_another_one(monkeypatch, tmp_path):
+    record = {"code": CODE, "signature": sign_config(CONFIG, CODE)}
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
+    assert not is_signed(CONFIG, record, Path.cwd())  # without a key
+    assert sign_config(CONFIG, CODE) != record["signature"]
+    assert not is_signed(CONFIG, record, Path.cwd())
+
+
+def test_the_key_is_private_and_created_once(key_directory):
+    first = sign_config(CONFIG, CODE)
+    [file] = key_directory.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert sign_config(CONFIG, CODE) == first
+
+
+def test_an_invalid_key_signs_nothing(key_directory):
+    record = {"code": CODE, "signature": sign_config(CONFIG, CODE)}
+    (key_directory / "signature_key").write_bytes(b"")
+    assert not is_signed(CONFIG, record, Path.cwd())
+    assert sign_config(CONFIG, CODE) is None
+
+
+def test_a_config_of_allowed_code_needs_no_key(key_directory):
+    assert sign_config({"optimizer": CONFIG["optimizer"]}, CODE) is None
+    assert not key_directory.exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can write everywhere")
+def test_without_a_writable_directory_nothing_is_signed(key_directory):
+    key_directory.parent.mkdir(mode=0o500)
+    assert sign_config(CONFIG, CODE) is None
