@@ -182,7 +182,8 @@ MESSAGES = {
         "  (command line: objective.loss=mse)"
     ),
     f"{NET} {DATA} compile=true": (
-        "compile: has no effect: mine.Net does not use the network of the config; leave it out  (command line: compile=true)"
+        "compile: has no effect: mine.Net does not use the network of the config; leave it out"
+        "  (command line: compile=true)"
     ),
 }
 

@@ -130,6 +130,14 @@ def test_losses_of_different_objectives_are_not_comparable(tmp_path):
     assert build_report(tmp_path, "val/accuracy").notes == []
 
 
+@pytest.mark.parametrize("name", ["val_loss", "valid_loss_epoch", "val/loss/dataloader_idx_0"])
+def test_runs_are_compared_by_the_validation_metric_of_user_code(name, tmp_path):
+    for number in (0, 1):
+        write_run(tmp_path, number, [f"model.hidden={number}"], {"train_loss": 1, name: number}, {"model": number})
+    report = build_report(tmp_path)
+    assert (report.metric, report.higher_is_better) == (name, False)
+
+
 def test_runs_without_validation_are_compared_by_a_given_metric(tmp_path):
     for number in (0, 1):
         write_run(tmp_path, number, [f"ckpt_path={number}"], {"test/loss": number}, {"ckpt_path": str(number)})

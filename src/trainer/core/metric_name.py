@@ -1,7 +1,7 @@
 """Stage, metric and class in the names of logged values."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 STAGES = ("train", "val", "test")
@@ -32,6 +32,12 @@ class MetricName(NamedTuple):
         metric, _, label = rest.partition("/") if stage else (rest, "", "")
         metric = f"{metric} (loader {loader})" if loader else metric
         return cls("val" if stage.startswith("val") else stage, metric, label)
+
+
+def list_metrics(names: Iterable[str], stage: str) -> list[str]:
+    """Return the distinct names of a stage's metrics, without those of single classes."""
+    parsed = {name: MetricName.parse(name) for name in names}
+    return [name for name, parts in parsed.items() if parts.stage == stage and not parts.label]
 
 
 def group_by_stage(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:

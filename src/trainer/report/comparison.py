@@ -11,6 +11,7 @@ from trainer.artifacts.ledger_file import read_optimized_metrics
 from trainer.artifacts.run_record import RunRecord, find_runs
 from trainer.core.errors import UserError, did_you_mean
 from trainer.core.metric_direction import UNKNOWN_DIRECTION_MESSAGE, Direction, as_list, base_name, infer_direction
+from trainer.core.metric_name import MetricName, list_metrics
 from trainer.report.code_versions import assign_code_versions, describe_version_conflicts
 from trainer.report.grouping import (
     Group,
@@ -158,8 +159,10 @@ def _default_metric(optimized: Mapping[str, Direction | None], finished: Sequenc
     first = next(iter(optimized), None)
     if first is not None and (len(optimized) == 1 or counts[first] == len(finished)):
         return first
-    validation = [name for name in counts if name.startswith("val/") and name.count("/") == 1]
-    preferred = sorted(validation, key=lambda name: (not name.endswith("_best"), name != "val/loss"))
+    validation = list_metrics(counts, "val")
+    preferred = sorted(
+        validation, key=lambda name: (not name.endswith("_best"), MetricName.parse(name).metric != "loss")
+    )
     return max(preferred, key=counts.__getitem__, default=None)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from trainer.artifacts.hparams import collect_hparams
 from trainer.artifacts.run_record import find_runs
 from trainer.core.formatting import format_number
+from trainer.core.metric_name import list_metrics
 from trainer.report.best_experiment import format_best_experiment
 from trainer.report.comparison import Report, build_report
 from trainer.report.document import Block, Chart, Code, Page, Section, Table
@@ -83,8 +84,8 @@ def _build_importance_blocks(report: Report) -> list[Block]:
 def _build_curves(report: Report) -> list[Block]:
     """Return a chart per metric with a line per run; the best groups have a color each, the others are gray."""
     series = {run.path: run.read_metric_series() for group in report.groups for run in group.runs}
-    names = dict.fromkeys(name for metrics in series.values() for name in metrics if name.count("/") == 1)
-    ordered = [name for stage in ("val/", "train/") for name in names if name.startswith(stage)]
+    names = [name for metrics in series.values() for name in metrics]
+    ordered = [*list_metrics(names, "val"), *list_metrics(names, "train")]
     main_metric = report.metric.removesuffix("_best")
     charts: list[Block] = []
     for name in sorted(ordered, key=lambda name: name != main_metric):
@@ -103,7 +104,7 @@ def _build_curves(report: Report) -> list[Block]:
 
 def _build_run_table(report: Report, directory: Path) -> Table:
     runs = [*find_runs(directory)]
-    test_metrics = [name for run in runs for name in run.metrics if name.startswith("test/") and name.count("/") == 1]
+    test_metrics = list_metrics((name for run in runs for name in run.metrics), "test")
     columns = [*dict.fromkeys([report.metric, *test_metrics])]
     overrides = {run.path: group.overrides for group in report.groups for run in group.runs}
     rows = [

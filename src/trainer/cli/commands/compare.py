@@ -10,6 +10,7 @@ from trainer.artifacts.run_diff import diff_runs
 from trainer.artifacts.run_record import read_run
 from trainer.cli.commands import parse_arguments, print_table
 from trainer.core.formatting import SPARKLINE_CHARS, format_number, format_sparkline
+from trainer.core.metric_name import list_metrics
 
 
 def main(argv: list[str]) -> int:
@@ -32,7 +33,7 @@ def main(argv: list[str]) -> int:
     if rows:
         print_table(["metric", *paths, "difference"], rows)
     series = [first.read_metric_series(), second.read_metric_series()]
-    for name in [name for name in series[0] if name.startswith("val/") and name in series[1]]:
+    for name in [name for name in list_metrics(series[0], "val") if name in series[1]]:
         curves = [[value for _, value in run[name]] for run in series]
         values = [value for curve in curves for value in curve if math.isfinite(value)]
         low = min(values, default=0.0)
