@@ -21,6 +21,11 @@ def test_a_spec_has_no_classes_and_no_vocabulary_by_default():
     assert POINTS.vocabulary_size == 0
 
 
+@pytest.mark.parametrize(("output_size", "names"), [(1, ("0", "1")), (2, ("0", "1")), (3, ("0", "1", "2"))])
+def test_classes_without_names_are_named_by_number(output_size, names):
+    assert DataSpec("some", "vector", (8,), "classification", output_size).class_names == names
+
+
 def test_a_spec_cannot_be_changed():
     with pytest.raises(FrozenInstanceError):
         POINTS.output_size = 2
