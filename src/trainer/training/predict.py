@@ -11,13 +11,13 @@ from pytorch_lightning import LightningDataModule, LightningModule
 
 from trainer.artifacts.change_detection import warn_if_code_changed
 from trainer.config.stored_config import adapt_to_machine
+from trainer.core.callback import has_hook
 from trainer.core.errors import UserError
 from trainer.core.spec import find_spec
 from trainer.core.warning_filters import install_warning_filters
 from trainer.model.pretrained import skip_weight_loading
 from trainer.training.build import build_data, build_trainer
 from trainer.training.build_module import build_module, build_parts
-from trainer.training.loop.hook_dispatch import has_hook
 
 log = logging.getLogger(__name__)
 
