@@ -11,6 +11,7 @@ from pytorch_lightning import LightningDataModule, LightningModule
 from trainer.data.base import TensorData
 from trainer.data.digits import Digits
 from trainer.task.supervised import Supervised
+from trainer.training.preflight.dry_run_cache import dry_run_results
 
 RUN = ("data=digits", "model=linear", "logger=none", "trainer.max_epochs=2", "hydra.run.dir=run")
 RUN += ("+trainer.limit_train_batches=2",)
@@ -110,6 +111,7 @@ def test_a_test_that_fails_in_one_of_several_processes_keeps_the_metrics(process
 )
 def test_a_test_that_is_not_possible_is_skipped(cls, method, base, reason, command, monkeypatch):
     monkeypatch.setattr(cls, method, getattr(base, method))
+    dry_run_results.clear()
     outcome = command(*RUN)
     assert outcome.code == 0, outcome.err
     assert f"test: skipped: {reason}" in outcome.out + outcome.err

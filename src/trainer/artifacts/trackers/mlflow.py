@@ -80,8 +80,8 @@ class ResumableMLFlowLogger(Tracker, MLFlowLogger):
                 raise
             client = self.lightning.experiment
         if self._run.id:
-            client.update_run(self._run_id, status="RUNNING")
-        return str(self._run_id)
+            client.update_run(self.lightning.run_id, status="RUNNING")
+        return str(self.lightning.run_id)
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace) -> None:
@@ -100,17 +100,17 @@ class ResumableMLFlowLogger(Tracker, MLFlowLogger):
     def log_image(self, key: str, images: list[Any], step: int | None = None) -> None:
         """Log PIL images."""
         for image in images:
-            self._attempt(self.experiment.log_image, self._run_id, image, key=_clean_key(key), step=step)
+            self._attempt(self.experiment.log_image, self.lightning.run_id, image, key=_clean_key(key), step=step)
 
     @rank_zero_only
     def log_table(self, key: str, columns: list[str], data: list[list[Any]], step: int | None = None) -> None:
         """Log the rows of a table as a JSON file, one for each step."""
         content = {column: [row[index] for row in data] for index, column in enumerate(columns)}
         file = f"{_clean_key(key)}/step_{step or 0:08}.json"
-        self._attempt(self.experiment.log_table, self._run_id, content, file)
+        self._attempt(self.experiment.log_table, self.lightning.run_id, content, file)
 
     def _log_new_params(self, params: dict[str, Any]) -> None:
-        known = self.experiment.get_run(self._run_id).data.params
+        known = self.experiment.get_run(self.lightning.run_id).data.params
         new = {key: value for key, value in flatten(params).items() if key not in known}
         self.lightning.log_hyperparams(new)
 
@@ -120,7 +120,7 @@ class ResumableMLFlowLogger(Tracker, MLFlowLogger):
         now = int(time.time() * 1000)
         metrics = [Metric(_clean_key(name), float(row[name]), now, step) for step, row in rows for name in row]
         for start in range(0, len(metrics), MAX_BATCH_METRICS):
-            self.experiment.log_batch(self._run_id, metrics[start : start + MAX_BATCH_METRICS])
+            self.experiment.log_batch(self.lightning.run_id, metrics[start : start + MAX_BATCH_METRICS])
 
 
 def _clean_key(key: str) -> str:

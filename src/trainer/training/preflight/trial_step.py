@@ -1,7 +1,8 @@
 """Training, validation and test of user code on one real batch each, with Lightning's own Trainer.
 
 A synthetic batch can only be made from a spec, and only Lightning knows how it calls hooks, optimizers and loaders. So
-the code of the user is tried as it will run: with `fast_dev_run`, on one device, without callbacks, loggers and files.
+the code of the user is tried as it will run, on one device, without callbacks, loggers and files. The training stops
+after a batch instead of being limited to one, so that schedules have their real length.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from omegaconf import DictConfig
@@ -32,8 +34,16 @@ MAX_TRIAL_SECONDS = 30.0  # for all jobs of a sweep; later ones are built but no
 PACKAGE_DIR = Path(__file__).resolve().parents[2]
 LIBRARY_DIRECTORIES = ("site-packages", "dist-packages")
 DISABLE_HINT = "preflight.step=false skips this check"
-SINGLE_DEVICE = {"devices": 1, "num_nodes": 1, "strategy": "auto"}
-WITHOUT_OUTPUT = {
+TRIAL_ARGUMENTS = {
+    "devices": 1,
+    "num_nodes": 1,
+    "strategy": "auto",
+    "min_epochs": None,
+    "min_steps": None,
+    "num_sanity_val_steps": 0,
+    "check_val_every_n_epoch": 1,
+    "log_every_n_steps": 1,
+    "limit_test_batches": 1,
     "logger": DummyLogger(),  # accepts every call, such as `self.logger.experiment.add_image`
     "enable_progress_bar": False,
     "enable_model_summary": False,
@@ -57,14 +67,17 @@ class TrialResult:
     logged: list[str] | None = None
 
 
-class FirstBatch(Callback):
-    """Storage of the first training batch, before it is moved to a device."""
+class StopAfterBatch(Callback):
+    """End of a training after its first batch, which is stored."""
 
     def __init__(self) -> None:
         self.batch: Any = None
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         self.batch = batch
+        trainer.should_stop = True
 
 
 def try_step(config: DictConfig, module: LightningModule, data: LightningDataModule, examples: int) -> TrialResult:
@@ -80,12 +93,11 @@ def try_step(config: DictConfig, module: LightningModule, data: LightningDataMod
     if _trial_seconds > MAX_TRIAL_SECONDS:
         return TrialResult()
     started_at = time.monotonic()
-    result = TrialResult()
-    with isolate_rng(), _without_output():
+    with isolate_rng(), _without_output() as directory:
         try:
-            _run_stages(config, module, _choose_source(data, examples), data, result)
+            result = _run_stages(config, module, data, examples, directory)
         except Exception as error:  # user code may raise anything
-            result.diagnostics.append(diagnose_user_error(error, _find_key(error, module), DISABLE_HINT))
+            result = TrialResult([diagnose_user_error(error, _find_key(error, module), DISABLE_HINT)])
     _trial_seconds += time.monotonic() - started_at
     return result
 
@@ -108,16 +120,20 @@ def _keep(batch: Any) -> Any:
 
 
 def _run_stages(
-    config: DictConfig, module: LightningModule, source: dict[str, Any], data: Any, result: TrialResult
-) -> None:
-    first_batch = FirstBatch()
-    trainer = build_trainer(config, fast_dev_run=1, callbacks=[first_batch], **SINGLE_DEVICE, **WITHOUT_OUTPUT)
+    config: DictConfig, module: LightningModule, data: LightningDataModule, examples: int, directory: str
+) -> TrialResult:
+    source = _choose_source(data, examples)
+    training = StopAfterBatch()
+    arguments = TRIAL_ARGUMENTS | {"default_root_dir": directory, "callbacks": [training]}
+    limit = 0 if config.trainer.get("limit_val_batches") == 0 else 1
+    trainer = build_trainer(config, limit_val_batches=limit, **arguments)
+    result = TrialResult()
     logged: set[str] = set()
     if config.train:
         trainer.fit(module, **source)
         logged |= {*trainer.callback_metrics}
         spec = find_spec(data)
-        if spec and (problem := find_spec_contradiction(spec, first_batch.batch)):
+        if spec and (problem := find_spec_contradiction(spec, training.batch)):
             result.diagnostics.append(Diagnostic("data", f"its spec contradicts the first batch: {problem}"))
     if config.test and not find_test_obstacle(module, data):
         loaders = {"dataloaders": source["train_dataloaders"]} if "train_dataloaders" in source else source
@@ -125,6 +141,7 @@ def _run_stages(
         logged |= {*trainer.callback_metrics}
     if config.train:
         result.logged = sorted(logged)
+    return result
 
 
 def find_spec_contradiction(spec: DataSpec, batch: Any) -> str:
@@ -182,13 +199,13 @@ def _is_user_file(file: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _without_output() -> Iterator[None]:
-    """Discard what is printed and logged below a warning; the run repeats it."""
+def _without_output() -> Iterator[str]:
+    """Discard what is printed, logged and written to the yielded directory; the run repeats it."""
     logger = logging.getLogger("pytorch_lightning")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
+        with contextlib.redirect_stdout(io.StringIO()), TemporaryDirectory() as directory:
+            yield directory
     finally:
         logger.setLevel(level)
