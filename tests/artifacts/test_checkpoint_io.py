@@ -69,7 +69,7 @@ def test_a_corrupted_best_checkpoint_of_a_resumed_run_is_refused_before_its_test
     outcome = command("resume", "run", "trainer.max_epochs=2")
     assert outcome.code == 1
     assert "best.ckpt' is corrupted or not a checkpoint (checksum mismatch)" in outcome.err
-    assert json.loads((tmp_path / "run/result.json").read_text())["state"] == "failed"
+    assert json.loads((tmp_path / "run/result.json").read_text())["state"] == "test_failed"
 
 
 def test_a_file_that_is_not_a_lightning_checkpoint_is_refused(command):

@@ -7,14 +7,17 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from trainer.config.introspection.group_options import load_choices
 from trainer.core.errors import MismatchError
 from trainer.core.spec import PADDING_INDEX
 from trainer.task.adversarial import discriminator_loss, generator_loss
 from trainer.task.objective import make_objective
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
-MODELS = sorted(file.stem for file in (CONF / "model").glob("*.yaml"))
-DATA = sorted(file.stem for file in (CONF / "data").glob("*.yaml"))
+MODELS, DATA = (
+    sorted(name for name, choice in load_choices()[group].items() if not choice.is_template)
+    for group in ("model", "data")
+)
 EXAMPLES = 6
 REQUIRED = {  # required settings of some data
     "image_folder": {"path": "my_pictures", "synthetic": True},

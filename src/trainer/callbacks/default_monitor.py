@@ -19,6 +19,8 @@ class DefaultMonitorCheckpoint(ModelCheckpoint):
     The validation loss under another usual name replaces it, such as `val_loss`. Without one, the last epoch is kept.
     """
 
+    affects_training = True
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._state_key = super().state_key  # the same after the monitor was replaced

@@ -8,9 +8,12 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 
 
 def find_test_obstacle(module: LightningModule, data: Any) -> str:
-    """Return the reason why a module cannot be tested on some data, or "" if it can."""
+    """Return the reason why a module cannot be tested on some data, or "" if it can.
+
+    Loaders of the module are not used, because there is a data module.
+    """
     if not is_overridden("test_step", module, LightningModule):
         return f"{type(module).__name__} has no test_step"
-    if not any(is_overridden("test_dataloader", source, DataHooks) for source in (data, module)):
+    if not is_overridden("test_dataloader", data, DataHooks):
         return f"{type(data).__name__} has no test_dataloader"
     return ""

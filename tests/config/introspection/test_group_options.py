@@ -108,14 +108,13 @@ def test_compatible_pairs_are_those_that_can_be_built():
     declared, built = set(), set()
     required_values = {"table": {"path": "my.csv", "features": 3}, "image_folder": {"path": "mine", "synthetic": True}}
     data = load_choices()["data"]
-    for name in ("custom", "datasets"):  # without sizes
-        data.pop(name)
+    data = {name: choice for name, choice in data.items() if not choice.is_template}
     specs = {}
     for name, choice in data.items():
         config = OmegaConf.create({"seed": 1, "data": choice.content})
         specs[name] = instantiate(config.data, _convert_="all", **required_values.get(name, {})).spec
     for model, choice in load_choices()["model"].items():
-        if model == "custom":
+        if choice.is_template:
             continue
         compatible, unknown = find_compatible(choice, [*data.values()])
         assert unknown == []

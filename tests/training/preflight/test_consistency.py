@@ -33,7 +33,7 @@ def problems(task, callback):
         "optimized_metric": None,
         "trainer": {"gradient_clip_val": 1.0, "max_epochs": 1},
         "callbacks": {"mine": {"_target_": callback}},
-        "model": {"task": {"_target_": task}},
+        "model": {"_target_": task},
     }
     return [item.problem for item in check_consistency(values)]
 

@@ -40,9 +40,12 @@ def find_kinds(choice: Choice) -> list[str] | None:
 
 
 def find_compatible(choice: Choice, others: list[Choice]) -> tuple[list[str], list[str]]:
-    """Return the names of the compatible choices of the other group, and of those whose kinds are unknown."""
+    """Return the names of the compatible choices of the other group, and of those whose kinds are unknown.
+
+    Templates for classes of the user are left out.
+    """
     kinds = find_kinds(choice)
-    other_kinds = {other.name: find_kinds(other) for other in others}
+    other_kinds = {other.name: find_kinds(other) for other in others if not other.is_template}
     if kinds is None:
         return [], [*other_kinds]
     compatible = [name for name, values in other_kinds.items() if values and {*values} & {*kinds}]

@@ -71,6 +71,11 @@ class Choice:
         return self.group == EXPERIMENT_GROUP or bool(re.search(r"^# @package _global_\s*$", self.text, re.MULTILINE))
 
     @cached_property
+    def is_template(self) -> bool:
+        """True if the user must name a class of their own."""
+        return bool(re.search(r"^ *_target_: *\?\?\?", self.text, re.MULTILINE))
+
+    @cached_property
     def content(self) -> dict[str, Any]:
         """Values of the file with interpolations unresolved.
 
