@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from trainer.config.schema import RESOURCE_DIR, find_user_config_dirs, list_config_files
+from trainer.config.schema import DATASETS_TARGET, RESOURCE_DIR, find_user_config_dirs, list_config_files
 from trainer.core.errors import UserError, did_you_mean
 
 EXPERIMENT_GROUP = "experiment"
@@ -72,8 +72,8 @@ class Choice:
 
     @cached_property
     def is_template(self) -> bool:
-        """True if the user must name a class of their own."""
-        return bool(re.search(r"^ *_target_: *\?\?\?", self.text, re.MULTILINE))
+        """True if the user names a class of their own in it."""
+        return self.is_readable and self.content.get("_target_") in ("???", DATASETS_TARGET)
 
     @cached_property
     def content(self) -> dict[str, Any]:

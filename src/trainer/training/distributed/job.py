@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.core.rank import World, count_launched_processes
 from trainer.core.warning_filters import install_warning_filters
+from trainer.data.loading.loader_classes import restore_loader_classes
 from trainer.model.pretrained import is_weight_loading_skipped, skip_weight_loading
 
 
@@ -87,6 +88,8 @@ class Job:
 def process_restored() -> Iterator[None]:
     """Destroy the process group after a run, and restore the environment, so that the next run does not join it.
 
+    Loader classes that Lightning has patched are restored as well.
+
     Processes that torchrun or Slurm has started keep their group for the next run.
     """
     environment = dict(os.environ)
@@ -95,6 +98,7 @@ def process_restored() -> Iterator[None]:
     finally:
         if torch.distributed.is_initialized() and count_launched_processes() == 1:
             torch.distributed.destroy_process_group()
+        restore_loader_classes()
         os.environ.clear()
         os.environ.update(environment)
 

@@ -26,6 +26,7 @@ from trainer.config.diagnostics import Diagnostic, SourceLocation
 from trainer.core.errors import UserError, display_path, first_line, is_misconfiguration, unwrap_instantiation_error
 from trainer.core.spec import DataSpec, find_spec, is_pair
 from trainer.data.base import TensorData
+from trainer.data.loading.loader_classes import restore_loader_classes
 from trainer.training.build import build_trainer
 from trainer.training.preflight.synthetic_batch import make_synthetic_batch
 from trainer.training.stages import find_test_obstacle
@@ -98,6 +99,7 @@ def try_step(config: DictConfig, module: LightningModule, data: LightningDataMod
             result = _run_stages(config, module, data, examples, directory)
         except Exception as error:  # user code may raise anything
             result = TrialResult([diagnose_user_error(error, _find_key(error, module), DISABLE_HINT)])
+            restore_loader_classes()
     _trial_seconds += time.monotonic() - started_at
     return result
 
