@@ -12,6 +12,9 @@ class Failing(LightningDataModule):
     def train_dataloader(self):
         raise OSError("no such file")
 
+    def val_dataloader(self):
+        return DataLoader([])
+
 
 def test_loader_classes_are_restored_after_an_exception(tmp_path):
     original = vars(DataLoader)["__init__"]
