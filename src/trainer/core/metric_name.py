@@ -34,10 +34,10 @@ class MetricName(NamedTuple):
         return cls("val" if stage.startswith("val") else stage, metric, label)
 
 
-def list_metrics(names: Iterable[str], stage: str) -> list[str]:
-    """Return the distinct names of a stage's metrics, without those of single classes."""
+def list_metrics(names: Iterable[str], *stages: str) -> list[str]:
+    """Return the distinct names of the metrics of some stages, without those of single classes."""
     parsed = {name: MetricName.parse(name) for name in names}
-    return [name for name, parts in parsed.items() if parts.stage == stage and not parts.label]
+    return [name for name, parts in parsed.items() if parts.stage in stages and not parts.label]
 
 
 def group_by_stage(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:

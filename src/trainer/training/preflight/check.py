@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from trainer.config.diagnostics import REQUIRED_KEY_MESSAGE, Diagnostic, raise_on_errors
 from trainer.config.launchers import is_remote
-from trainer.config.schema import DATASETS_TARGET, MODULE_PARTS, ROOT_KEYS
+from trainer.config.schema import DATASETS_TARGET, MODULE_PARTS, ROOT_KEYS, find_targets
 from trainer.config.value_sources import Layer, find_location, load_current_run_layers
 from trainer.core.errors import suggest_names
 from trainer.core.metric_direction import Direction
@@ -83,16 +83,13 @@ def _drop_keys(value: Any, names: set[str]) -> Any:
     return value
 
 
-def _code_versions(value: Any) -> Iterator[int]:
+def _code_versions(values: dict[str, Any]) -> Iterator[int]:
     """Yield a number for each user-defined target; it changes with the code, as in a notebook."""
-    if isinstance(value, dict | list):
-        for child in value.values() if isinstance(value, dict) else value:
-            yield from _code_versions(child)
-    target = value.get("_target_") if isinstance(value, dict) else None
-    if target and not target.startswith(KNOWN_PACKAGES):
-        resolved = resolve_name(target)
-        file = getattr(sys.modules.get(getattr(resolved, "__module__", "")), "__file__", None)
-        yield Path(file).stat().st_mtime_ns if file else id(resolved)
+    for target in find_targets(values):
+        if not target.startswith(KNOWN_PACKAGES):
+            resolved = resolve_name(target)
+            file = getattr(sys.modules.get(getattr(resolved, "__module__", "")), "__file__", None)
+            yield Path(file).stat().st_mtime_ns if file else id(resolved)
 
 
 def validate_config(config: DictConfig) -> float:

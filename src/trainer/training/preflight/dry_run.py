@@ -167,9 +167,7 @@ class DryRun:
             if rest and is_key:
                 key = prefix
                 text = rest
-                while text.startswith(
-                    f"{key}: "
-                ):  # the constructor's message and `attribute_errors_to` may both add it
+                while text.startswith(f"{key}: "):  # `attribute_errors_to` and the constructor may both add it
                     text = text.removeprefix(f"{key}: ")
             problem, _, hint = text.partition("\n  ")
             diagnostic = Diagnostic(key, problem, hint)
