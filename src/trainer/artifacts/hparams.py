@@ -8,8 +8,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from trainer.artifacts.fingerprint import is_within, list_ignored_keys
+from trainer.artifacts.fingerprint import list_ignored_keys
 from trainer.artifacts.run_record import PATH_KEYS, RunRecord, read_yaml
+from trainer.core.mappings import is_within
 
 Value = str | float | bool
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from trainer.artifacts.fingerprint import drop_ignored, is_within, relative_paths
+from trainer.artifacts.fingerprint import drop_ignored, relative_paths
 from trainer.artifacts.run_record import RunRecord
 from trainer.core.checksummed_file import find_corruption
 from trainer.core.errors import UserError
-from trainer.core.mappings import flatten
+from trainer.core.mappings import flatten, is_within
 
 log = logging.getLogger(__name__)
 

@@ -5,10 +5,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from trainer.artifacts.fingerprint import is_within
 from trainer.config.compose import Composer, get_override_key
 from trainer.config.diagnostics import Diagnostic
-from trainer.core.mappings import diff_mappings, flatten
+from trainer.core.mappings import diff_mappings, flatten, is_within
 
 SHARED_KEYS = ("sweep", "hydra.sweep", "hydra.sweeper", "hydra.launcher")
 JOB_SUBDIR = "${hydra.job.num}"  # the directory of a job is found by its number
