@@ -1,6 +1,5 @@
 """Checkpoint from which a run is resumed, and the check that its config is unchanged."""
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -62,8 +61,7 @@ def find_resume_point(run: Path) -> tuple[str | None, dict[str, Any]]:
 
 def is_finished(run: Path) -> bool:
     """Return whether `result.json` of a run contains the state `finished`."""
-    file = run / "result.json"
-    return file.is_file() and json.loads(file.read_text())["state"] == "finished"
+    return RunRecord(run).result.get("state") == "finished"
 
 
 def is_fully_trained(run: Path, config: dict[str, Any]) -> bool:

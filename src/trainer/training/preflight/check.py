@@ -152,14 +152,13 @@ def _check_unknown_keys(values: dict[str, Any]) -> Iterator[Diagnostic]:
 
 def _check_all_calls(values: dict[str, Any]) -> Iterator[Diagnostic]:
     """Yield the errors of `check_calls` in a config, of which a run completes the node `model`."""
-    model = values["model"]
-    if not (isinstance(model, dict) and "_target_" in model):
-        yield from check_calls("", values)
-        return
-    yield from check_calls("", {key: value for key, value in values.items() if key != "model"})
-    try:
-        ignored = find_ignored_keys(model["_target_"])
-    except Exception:  # the check of the call reports it
-        ignored = set()
-    arguments = {key: value for key, value in model.items() if key not in ignored}
-    yield from check_calls("model", arguments, provided={*MODULE_PARTS} - {"net"})
+    for key, node in values.items():
+        if key != "model" or not (isinstance(node, dict) and "_target_" in node):
+            yield from check_calls(key, node)
+            continue
+        try:
+            ignored = find_ignored_keys(node["_target_"])
+        except Exception:  # the check of the call reports it
+            ignored = set()
+        arguments = {name: value for name, value in node.items() if name not in ignored}
+        yield from check_calls(key, arguments, provided={*MODULE_PARTS} - {"net"})
