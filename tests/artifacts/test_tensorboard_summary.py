@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import metadata
 
-from trainer.artifacts.hparams import collect_hparams, find_differing_overrides, select_comparable_metrics
+from trainer.artifacts.hparams import collect_hparams, find_differing_overrides
 from trainer.artifacts.run_record import RunRecord
 
 
@@ -85,11 +85,9 @@ def test_hyperparameters_of_a_single_run_are_its_overrides_or_the_seed(record):
     assert collect_hparams(record(["what hydra ( cannot read"])) == {"seed": 3}
 
 
-def test_differing_overrides_and_comparable_metrics(record, tmp_path):
+def test_differing_overrides(record, tmp_path):
     first = record(["data=xor", "seed=1"])
     assert find_differing_overrides([first]) == ["data=xor seed=1"]
     other = RunRecord(tmp_path / "missing")
     assert find_differing_overrides([first, first]) == ["", ""]
     assert find_differing_overrides([first, other]) == ["data=xor seed=1", ""]
-    names = ["train/loss", "lr", "val/loss", "val/loss_best", "test/accuracy", "test/accuracy/cat"]
-    assert select_comparable_metrics(names) == ["val/loss", "val/loss_best", "test/accuracy"]

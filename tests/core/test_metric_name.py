@@ -7,7 +7,7 @@ from rich.console import Console
 
 from trainer.artifacts.console_summary import build_tables
 from trainer.artifacts.run_record import format_measurement_times
-from trainer.core.metric_name import MetricName
+from trainer.core.metric_name import MetricName, list_metrics
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,11 @@ from trainer.core.metric_name import MetricName
 )
 def test_names_have_a_stage_a_metric_and_perhaps_a_class(name, stage, metric, label):
     assert MetricName.parse(name) == (stage, metric, label)
+
+
+def test_the_metrics_of_stages_are_without_those_of_single_classes():
+    names = ["train/loss", "lr", "val/loss", "val/loss_best", "test/accuracy", "test/accuracy/cat"]
+    assert list_metrics(names, "val", "test") == ["val/loss", "val/loss_best", "test/accuracy"]
 
 
 def render(metrics):

@@ -19,7 +19,7 @@ from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.run_record import RunRecord, format_measurement_times
 from trainer.artifacts.tensorboard_summary import write_summary
 from trainer.core.errors import display_path
-from trainer.core.metric_name import group_by_class, group_by_stage, list_columns
+from trainer.core.metric_name import tabulate_metrics
 from trainer.core.spec import find_spec
 
 log = logging.getLogger(__name__)
@@ -70,13 +70,11 @@ def print_results(result: dict[str, Any], directory: Path) -> None:
 def build_tables(metrics: dict[str, float]) -> list[Table]:
     """Return a table of all metrics with a column per stage, and one of single classes with a column per metric."""
     tables = []
-    for header, rows in (("metric", group_by_stage(metrics)), ("class", group_by_class(metrics))):
-        columns = list_columns(rows)
-        table = Table(header, *columns)
-        for name, row in rows.items():
-            table.add_row(name, *(_format_number(row.get(column)) for column in columns))
-        tables.append(table)
-    return [table for table in tables if table.rows]
+    for header, *rows in tabulate_metrics(metrics, _format_number):
+        tables.append(Table(*header))
+        for row in rows:
+            tables[-1].add_row(*row)
+    return tables
 
 
 def _format_number(value: float | None) -> str:

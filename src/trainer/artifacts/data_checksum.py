@@ -12,6 +12,7 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from trainer.artifacts.change_detection import DATA_KEYS
 from trainer.artifacts.example_checksum import hash_examples
 from trainer.config.schema import DATASETS_TARGET
+from trainer.core.callback import has_hook
 from trainer.core.errors import first_line
 from trainer.core.spec import find_spec
 from trainer.data.base import TensorData
@@ -69,8 +70,7 @@ def list_loaders(data: Any, **existing: Any) -> dict[str, Any]:
     with isolate_rng():
         for stage, loader in loaders.items():
             name = f"{stage}_dataloader"
-            is_defined = getattr(type(data), name) is not getattr(LightningDataModule, name) or name in vars(data)
-            if loader is None and is_defined:
+            if loader is None and has_hook(data, name, LightningDataModule):
                 loaders[stage] = getattr(data, name)()
     return {stage: loader for stage, loader in loaders.items() if loader is not None}
 

@@ -4,7 +4,6 @@ The examples are read in a forked process, so that neither random generators nor
 """
 
 import hashlib
-import random
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from torch.utils.data import IterableDataset
 
 from trainer.core.compat import tree_leaves
 from trainer.core.signals import block_sigint
+from trainer.data.loading.epoch_sampler import seed_globally
 
 MAX_EXAMPLES = 16  # of each data set
 MAX_SECONDS = 1.0
@@ -87,9 +87,7 @@ def _hash_dataset(loader: Any) -> Iterator[str]:
 
 
 def _hash_example(dataset: Any, index: int) -> str:
-    random.seed(0)
-    np.random.seed(0)
-    torch.default_generator.manual_seed(0)
+    seed_globally(0)
     digest = hashlib.sha256()
     for part in _dump(dataset[index]):
         digest.update(part)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,6 @@ def list_ignored_keys(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _is_display_callback(node: Any) -> bool:
     return isinstance(node, dict) and not affects_training(str(node.get("_target_", "")))
-
-
-def is_within(key: str, parents: Iterable[str]) -> bool:
-    """Return whether a dotted key or a config group is one of `parents` or below one."""
-    return any(key == parent or key.startswith((f"{parent}.", f"{parent}/")) for parent in parents)
 
 
 def compute_fingerprint(config: dict[str, Any], directory: Path) -> str:

@@ -8,9 +8,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from trainer.artifacts.fingerprint import is_within, list_ignored_keys
+from trainer.artifacts.fingerprint import list_ignored_keys
 from trainer.artifacts.run_record import PATH_KEYS, RunRecord, read_yaml
-from trainer.core.metric_name import MetricName
+from trainer.core.mappings import is_within
 
 Value = str | float | bool
 
@@ -48,12 +48,6 @@ def _list_relevant_overrides(record: RunRecord) -> list[Override]:
 
 def _collect_values(record: RunRecord, overrides: Sequence[Override]) -> dict[str, Value]:
     return {override.key_or_group: _lookup_value(record, override) for override in overrides}
-
-
-def select_comparable_metrics(metrics: Sequence[str]) -> list[str]:
-    """Return the metrics for comparing runs: validation (last and best) and test, without single classes."""
-    parsed = {name: MetricName.parse(name) for name in metrics}
-    return [name for name, parts in parsed.items() if parts.stage in ("val", "test") and not parts.label]
 
 
 def find_differing_overrides(records: Sequence[RunRecord]) -> list[str]:

@@ -1,17 +1,16 @@
 """Checkpoint from which a run is resumed, and the check that its config is unchanged."""
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from trainer.artifacts.fingerprint import drop_ignored, is_within, relative_paths
+from trainer.artifacts.fingerprint import drop_ignored, relative_paths
 from trainer.artifacts.run_record import RunRecord
 from trainer.core.checksummed_file import find_corruption
 from trainer.core.errors import UserError
-from trainer.core.mappings import flatten
+from trainer.core.mappings import flatten, is_within
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +61,7 @@ def find_resume_point(run: Path) -> tuple[str | None, dict[str, Any]]:
 
 def is_finished(run: Path) -> bool:
     """Return whether `result.json` of a run contains the state `finished`."""
-    file = run / "result.json"
-    return file.is_file() and json.loads(file.read_text())["state"] == "finished"
+    return RunRecord(run).result.get("state") == "finished"
 
 
 def is_fully_trained(run: Path, config: dict[str, Any]) -> bool:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from trainer.artifacts.hparams import collect_hparams, select_comparable_metrics
+from trainer.artifacts.hparams import collect_hparams
 from trainer.artifacts.run_record import RunRecord
+from trainer.core.metric_name import list_metrics
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -37,7 +38,7 @@ def write_summary(logger: TensorBoardLogger, directory: Path, metrics: Mapping[s
         writer.add_text("SYNTHETIC data", "Synthetic data replace the real data set.")
     writer.add_text("config", f"```yaml\n{(directory / 'config.yaml').read_text('utf-8')}```")
     writer.add_custom_scalars(build_layout([*metrics]))
-    for name in select_comparable_metrics([*metrics]):
+    for name in list_metrics(metrics, "val", "test"):
         if name.endswith("_best"):  # other metrics were logged when they were measured
             writer.add_scalar(name, metrics[name], step)
     file_writer = writer._get_file_writer()  # type: ignore[no-untyped-call]

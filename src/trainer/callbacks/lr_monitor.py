@@ -5,7 +5,7 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 
 from trainer.core.callback import Callback
-from trainer.training.loop.optimizer_names import add_number
+from trainer.training.loop.optimizer_names import number_duplicates
 from trainer.training.loop.step_logging import is_logging_step
 
 
@@ -27,8 +27,7 @@ class LRMonitor(Callback):
             getattr(config.scheduler, "optimizer", None): config.name for config in trainer.lr_scheduler_configs
         }
         names = [schedules.get(optimizer) or f"lr-{type(optimizer).__name__}" for optimizer in trainer.optimizers]
-        for index, optimizer in enumerate(trainer.optimizers):
-            name = add_number(names[index], names[:index].count(names[index]))
+        for name, optimizer in zip(number_duplicates(names), trainer.optimizers, strict=True):
             groups = optimizer.param_groups
             for number, group in enumerate(groups, start=1):
                 pl_module.log(f"{name}/pg{number}" if len(groups) > 1 else name, float(group["lr"]))

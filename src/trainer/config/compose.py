@@ -173,9 +173,7 @@ class Composer:
         """Set one value in a composed config; return it as plain containers, with interpolations unresolved."""
         parsed = self._parser.parse_override(f"++{override.lstrip('+')}" if override.startswith("+") else override)
         self._loader._apply_overrides_to_config([parsed], config)
-        parent, _, name = parsed.key_or_group.rpartition(".")
-        value: Any = (OmegaConf.select(config, parent) if parent else config)._get_node(name)
-        return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value._value()
+        return select_plain(config, parsed.key_or_group)
 
     def load_layers(self, overrides: Sequence[str]) -> list[Layer]:
         """Return the layers that valid overrides are composed of; later layers take precedence."""
@@ -225,6 +223,13 @@ class Composer:
 
     def _group_options(self, group: str) -> list[str]:
         return self._repository.get_group_options(group) if self._is_group(group) else []
+
+
+def select_plain(config: DictConfig, key: str) -> Any:
+    """Return the value of an existing key as plain containers, with interpolations unresolved."""
+    parent, _, name = key.rpartition(".")
+    value: Any = (OmegaConf.select(config, parent) if parent else config)._get_node(name)
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value._value()
 
 
 def get_override_key(override: str) -> str:

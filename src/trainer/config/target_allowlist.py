@@ -15,6 +15,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 from trainer.core.errors import UserError
+from trainer.core.mappings import is_within
 
 TRUST_ENV_VAR = "TRAINER_TRUST"
 TRUSTED_PACKAGES = ("trainer", "torch.nn", "torch.optim", "torchvision", "torchmetrics", "pytorch_lightning")
@@ -97,21 +98,17 @@ def _get_rejection_reason(target: Any, trusted: tuple[str, ...]) -> str:
     package = target.partition(".")[0]
     if package in sys.stdlib_module_names or "." not in target:
         return "part of the Python standard library"
-    if _is_within(target, trusted):
+    if is_within(target, trusted):
         return ""
-    if not _is_within(target, TRUSTED_PACKAGES):
-        subpackages = [name for name in TRUSTED_PACKAGES if _is_within(name, [package])]
+    if not is_within(target, TRUSTED_PACKAGES):
+        subpackages = [name for name in TRUSTED_PACKAGES if is_within(name, [package])]
         return f"only {', '.join(subpackages)} of {package} are trusted" if subpackages else UNDECLARED_REASON
     try:
         member = resolve_name(target)
     except Exception as error:  # an import can raise any exception
         return f"cannot be imported ({error})"
     module = getattr(member, "__module__", None) or ""  # of `trainer.cli.main.os.system` it is posix
-    is_allowed = inspect.isclass(member) or (inspect.isfunction(member) and _is_within(module, FACTORY_MODULES))
-    if _is_within(module, TRUSTED_PACKAGES) and not _is_within(module, BLOCKED_MODULES) and is_allowed:
+    is_allowed = inspect.isclass(member) or (inspect.isfunction(member) and is_within(module, FACTORY_MODULES))
+    if is_within(module, TRUSTED_PACKAGES) and not is_within(module, BLOCKED_MODULES) and is_allowed:
         return ""
     return "not a class of a trusted package"
-
-
-def _is_within(name: str, packages: Iterable[str]) -> bool:
-    return any(name == package or name.startswith(f"{package}.") for package in packages)

@@ -1,7 +1,7 @@
 """Source file and line, or override, of each value of a config. Imports no torch."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,15 +42,7 @@ class Entry:
     is_choice: bool = False
 
 
-@dataclass(frozen=True)
-class Layer:
-    """Values that one file or override adds to a config; later layers take precedence.
-
-    Args:
-        entries: Entries by dotted key.
-    """
-
-    entries: dict[str, Entry] = field(default_factory=dict)
+Layer = dict[str, Entry]  # values that one file or override adds to a config, by dotted key
 
 
 def load_layers(loader: ConfigLoader, overrides: Sequence[str]) -> list[Layer]:
@@ -65,12 +57,12 @@ def load_layers(loader: ConfigLoader, overrides: Sequence[str]) -> list[Layer]:
     for default in defaults_list.defaults:
         file = find_config_file(loader.get_sources(), default.config_path or "")
         if file:
-            layers.append(Layer(_load_file_entries(file, default.package or "")))
+            layers.append(_load_file_entries(file, default.package or ""))
     values: list[Override] = defaults_list.config_overrides
     lines = [value.input_line for value in values]
     parsed = OverridesParser.create().parse_overrides([*overrides])
-    layers += [Layer(_build_override_entries(item, True)) for item in parsed if item.input_line not in lines]
-    return layers + [Layer(_build_override_entries(value, False)) for value in values]
+    layers += [_build_override_entries(item, True) for item in parsed if item.input_line not in lines]
+    return layers + [_build_override_entries(value, False) for value in values]
 
 
 def load_current_run_layers() -> list[Layer]:
@@ -94,7 +86,7 @@ def find_entries(layers: Sequence[Layer], key: str) -> list[Entry]:
         path.append(path[-1].rpartition(".")[0])
     entries = []
     for layer in layers:
-        entry = next((layer.entries[name] for name in path if name in layer.entries), None)
+        entry = next((layer[name] for name in path if name in layer), None)
         if entry and (entry.key == key or entry.value) and not entry.is_choice:  # a mapping does not set its children
             entries.append(entry)
     return entries
@@ -110,9 +102,9 @@ def find_location(layers: Sequence[Layer], key: str) -> SourceLocation | None:
     key = key.partition("[")[0]
     while key:
         for layer in reversed(layers):
-            name = next((name for name in layer.entries if name == key or name.startswith(f"{key}.")), None)
+            name = next((name for name in layer if name == key or name.startswith(f"{key}.")), None)
             if name:
-                return layer.entries[name].location
+                return layer[name].location
         key = key.rpartition(".")[0]
     return None
 
@@ -132,7 +124,7 @@ def find_user_entries(layers: Sequence[Layer], parent: str) -> list[Entry]:
     for layer in layers:
         entries = [
             entry
-            for key, entry in layer.entries.items()
+            for key, entry in layer.items()
             if f"{key}.".startswith(f"{parent}.")
             and (entry.value or entry.is_choice)
             and not _is_default(entry.location)
@@ -184,7 +176,7 @@ def _iter_yaml(node: Any, parent: str, text: str) -> Iterator[tuple[str, str, in
         yield from _iter_yaml(child, key, text)
 
 
-def _load_file_entries(file: Path, package: str) -> dict[str, Entry]:
+def _load_file_entries(file: Path, package: str) -> Layer:
     prefix = f"{package}." if package not in ("", "_global_") else ""
     entries = {}
     for name, value, line in _read_yaml(file):
@@ -194,7 +186,7 @@ def _load_file_entries(file: Path, package: str) -> dict[str, Entry]:
     return entries
 
 
-def _build_override_entries(override: Override, is_choice: bool) -> dict[str, Entry]:
+def _build_override_entries(override: Override, is_choice: bool) -> Layer:
     key = override.key_or_group
     location = SourceLocation(override.input_line or "")
     if override.is_delete() and not is_choice:

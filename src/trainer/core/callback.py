@@ -53,6 +53,11 @@ def has_hook(instance: Any, name: str, base: type) -> bool:
     return getattr(type(instance), name) is not getattr(base, name) or name in vars(instance)
 
 
+def is_user_code(callback: pytorch_lightning.Callback) -> bool:
+    """Return whether the class of a callback is neither one of this package nor one of Lightning."""
+    return not type(callback).__module__.startswith(("trainer.", "pytorch_lightning."))
+
+
 def guard_hooks(callback: pytorch_lightning.Callback, name: str) -> None:
     """Make a display callback inactive after its first exception, which is logged, so that the run continues.
 
@@ -73,7 +78,7 @@ def guard_hooks(callback: pytorch_lightning.Callback, name: str) -> None:
 class _Guard:
     def __init__(self, callback: pytorch_lightning.Callback, name: str) -> None:
         self.description = f"callbacks.{name} ({type(callback).__name__})"
-        self.is_user_code = not type(callback).__module__.startswith(("trainer.", "pytorch_lightning."))
+        self.is_user_code = is_user_code(callback)
         self.detach: Callable[..., Any] = callback.on_exception  # removes what the callback has attached to the network
         self.is_active = True
 

@@ -1,6 +1,6 @@
-"""Nested mappings as values by dotted key, and their differences."""
+"""Dotted keys, nested mappings as values by dotted key, and their differences."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -18,3 +18,8 @@ def diff_mappings(first: Mapping[str, Any], second: Mapping[str, Any], absent: A
     keys = [*first, *(key for key in second if key not in first)]
     pairs = {key: (first.get(key, absent), second.get(key, absent)) for key in keys}
     return {key: (a, b) for key, (a, b) in pairs.items() if a != b and not (a != a and b != b)}
+
+
+def is_within(key: str, parents: Iterable[str]) -> bool:
+    """Return whether a dotted name or a config group is one of `parents` or below one."""
+    return any(key == parent or key.startswith((f"{parent}.", f"{parent}/")) for parent in parents)

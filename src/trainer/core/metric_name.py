@@ -1,11 +1,12 @@
 """Stage, metric and class in the names of logged values."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 STAGES = ("train", "val", "test")
 LOADER_SUFFIX = "/dataloader_idx_"  # added by Lightning if a stage has several data loaders
+Rows = list[list[str]]
 _OPTIMIZER_NAME = re.compile(r"(train/)?(lr|grad_norm)([-_/].+)?")
 _STAGED_NAME = re.compile(r"(train|val|valid|validation|test)[/_](.+)")
 
@@ -34,36 +35,32 @@ class MetricName(NamedTuple):
         return cls("val" if stage.startswith("val") else stage, metric, label)
 
 
-def list_metrics(names: Iterable[str], stage: str) -> list[str]:
-    """Return the distinct names of a stage's metrics, without those of single classes."""
+def list_metrics(names: Iterable[str], *stages: str) -> list[str]:
+    """Return the distinct names of the metrics of some stages, without those of single classes."""
     parsed = {name: MetricName.parse(name) for name in names}
-    return [name for name, parts in parsed.items() if parts.stage == stage and not parts.label]
+    return [name for name, parts in parsed.items() if parts.stage in stages and not parts.label]
 
 
-def group_by_stage(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """Return the values of all metrics, by metric and stage, without those of single classes and of optimizers.
+def tabulate_metrics(metrics: Mapping[str, float], format_value: Callable[[float | None], str]) -> Iterator[Rows]:
+    """Yield the tables of a run's metrics, each with its header: all metrics by stage, and single classes by metric.
 
-    The stage of a name that contains none is `value`.
+    Metrics of optimizers are left out. The stage of a name that contains none is `value`.
+
+    Args:
+        metrics: Values by name.
+        format_value: Function that formats a value, or None if it is missing.
     """
-    rows: dict[str, dict[str, float]] = {}
+    by_stage: dict[str, dict[str, float]] = {}
+    by_class: dict[str, dict[str, float]] = {}
     for name, value in metrics.items():
         stage, metric, label = MetricName.parse(name)
-        if not label and not _OPTIMIZER_NAME.fullmatch(name):
-            rows.setdefault(metric, {})[stage or "value"] = value
-    return rows
-
-
-def group_by_class(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """Return the values of single classes by class and metric."""
-    rows: dict[str, dict[str, float]] = {}
-    for name, value in metrics.items():
-        parsed = MetricName.parse(name)
-        if parsed.label:
-            rows.setdefault(parsed.label, {})[parsed.metric] = value
-    return rows
-
-
-def list_columns(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Return the columns of grouped values: stages in their order, then others in order of appearance."""
-    columns = dict.fromkeys(name for row in rows.values() for name in row)
-    return sorted(columns, key=lambda name: STAGES.index(name) if name in STAGES else len(STAGES))
+        if label:
+            by_class.setdefault(label, {})[metric] = value
+        elif not _OPTIMIZER_NAME.fullmatch(name):
+            by_stage.setdefault(metric, {})[stage or "value"] = value
+    for title, values in (("metric", by_stage), ("class", by_class)):
+        names = dict.fromkeys(name for row in values.values() for name in row)
+        columns = sorted(names, key=lambda name: STAGES.index(name) if name in STAGES else len(STAGES))
+        rows = [[label, *(format_value(row.get(column)) for column in columns)] for label, row in values.items()]
+        if rows:
+            yield [[title, *columns], *rows]

@@ -8,11 +8,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-from trainer.artifacts.fingerprint import is_within
 from trainer.artifacts.run_record import RunRecord
 from trainer.config.multirun import GLOBAL_GROUPS
 from trainer.config.schema import SweepConfig
 from trainer.core.formatting import format_number
+from trainer.core.mappings import is_within
 from trainer.core.metric_direction import UNKNOWN_DIRECTION_MESSAGE
 from trainer.report.comparison import Report
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trainer.artifacts.fingerprint import is_within
 from trainer.artifacts.ledger_file import read_optimized_metrics
 from trainer.artifacts.run_record import RunRecord, find_runs
 from trainer.core.errors import UserError, did_you_mean
+from trainer.core.mappings import is_within
 from trainer.core.metric_direction import UNKNOWN_DIRECTION_MESSAGE, Direction, as_list, base_name, infer_direction
 from trainer.core.metric_name import MetricName, list_metrics
 from trainer.report.code_versions import assign_code_versions, describe_version_conflicts

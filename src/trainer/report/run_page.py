@@ -8,7 +8,7 @@ from typing import Any
 from trainer.artifacts.hparams import collect_hparams
 from trainer.artifacts.run_record import RunRecord, format_measurement_times, locate_code_files
 from trainer.core.formatting import format_number
-from trainer.core.metric_name import STAGES, MetricName, group_by_class, group_by_stage, list_columns
+from trainer.core.metric_name import STAGES, MetricName, tabulate_metrics
 from trainer.report.document import Block, Code, DescriptionList, Page, Section, Table
 from trainer.report.svg_charts import Line, draw_chart
 from trainer.report.tensorboard_images import read_images
@@ -119,12 +119,8 @@ def build_curves(record: RunRecord) -> list[Block]:
 
 def _build_result_tables(metrics: dict[str, float], checkpoint: str | None) -> list[Block]:
     captions = {"metric": format_measurement_times(metrics, checkpoint), "class": "test"}
-    tables = []
-    for header, rows in (("metric", group_by_stage(metrics)), ("class", group_by_class(metrics))):
-        columns = list_columns(rows)
-        cells = [[name, *(format_number(row.get(column)) for column in columns)] for name, row in rows.items()]
-        tables.append(Table([header, *columns], cells, captions[header]))
-    return [table for table in tables if table.rows]
+    tables = tabulate_metrics(metrics, format_number)
+    return [Table(header, rows, captions[header[0]]) for header, *rows in tables]
 
 
 def _format_checksum(result: dict[str, Any]) -> str | None:

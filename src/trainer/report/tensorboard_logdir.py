@@ -17,8 +17,9 @@ from tensorboard.plugins.hparams import api_pb2, metadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from trainer.artifacts.hparams import Value, collect_hparams, find_differing_overrides, select_comparable_metrics
+from trainer.artifacts.hparams import Value, collect_hparams, find_differing_overrides
 from trainer.artifacts.run_record import RunRecord, find_runs
+from trainer.core.metric_name import list_metrics
 
 MAX_NAME_BYTES = 200  # of a file name; file systems allow 255
 
@@ -53,7 +54,7 @@ class LogDirectory:
         """Write the hyperparameters and metrics of the linked runs."""
         records = [RunRecord(path) for path in self.names]
         names = dict.fromkeys(name for record in records for name in record.metrics)
-        metrics = select_comparable_metrics([*names]) or [name for name in names if name.count("/") < 2]
+        metrics = list_metrics(names, "val", "test") or [name for name in names if name.count("/") < 2]
         if not metrics:  # no finished run
             return
         hparams = [collect_hparams(record) for record in records]

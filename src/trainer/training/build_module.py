@@ -71,7 +71,7 @@ def build_parts(config: DictConfig, spec: DataSpec | None) -> Parts:
     """
     names = find_required_parts(config.model._target_)
     parts: Parts = {}
-    if "net" in names and "_target_" in (_get_node(config, "model.net") or ()):
+    if "net" in names and "_target_" in (OmegaConf.select(config, "model.net") or ()):
         parts["net"] = build_net(config, spec)
     if "objective" in names and "objective" not in config.model:
         parts["objective"] = build_with_spec(config, "objective", spec)
@@ -123,13 +123,9 @@ def build_net(config: DictConfig, spec: DataSpec | None) -> nn.Module:
 
 def build_with_spec(config: DictConfig, key: str, spec: DataSpec | None) -> Any:
     """Return the object of a node; one with `_partial_: true` receives the spec of the data."""
-    if not _get_node(config, key).get("_partial_"):
+    if not OmegaConf.select(config, key).get("_partial_"):
         return build(config, key)
     return build(config, key, _require_spec(config, key, spec))
-
-
-def _get_node(config: DictConfig, key: str) -> Any:
-    return OmegaConf.select(config, key)
 
 
 def _require_spec(config: DictConfig, key: str, spec: DataSpec | None) -> DataSpec:

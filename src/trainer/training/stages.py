@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from pytorch_lightning import LightningModule
-from pytorch_lightning.core.hooks import DataHooks
-from pytorch_lightning.utilities.model_helpers import is_overridden
+from pytorch_lightning import LightningDataModule, LightningModule
+
+from trainer.core.callback import has_hook
 
 
 def find_test_obstacle(module: LightningModule, data: Any) -> str:
@@ -12,8 +12,8 @@ def find_test_obstacle(module: LightningModule, data: Any) -> str:
 
     Loaders of the module are not used, because there is a data module.
     """
-    if not is_overridden("test_step", module, LightningModule):
+    if not has_hook(module, "test_step", LightningModule):
         return f"{type(module).__name__} has no test_step"
-    if not is_overridden("test_dataloader", data, DataHooks):
+    if not has_hook(data, "test_dataloader", LightningDataModule):
         return f"{type(data).__name__} has no test_dataloader"
     return ""

@@ -191,16 +191,17 @@ def _seed_generator(generator: Any, seed: int) -> None:
 def seeded(seed: int) -> Iterator[None]:
     """Seed the global random generators for the block, and restore their states afterwards."""
     with isolate_rng(include_cuda=False):
-        _seed_globally(seed)
+        seed_globally(seed)
         yield
 
 
-def _seed_globally(seed: int) -> None:
+def seed_globally(seed: int) -> None:
+    """Seed the global random generators of Python, NumPy and PyTorch's CPU."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.default_generator.manual_seed(seed)
 
 
 def _receive_indices(indices: Any, seed: int) -> Any:
-    _seed_globally(seed)
+    seed_globally(seed)
     return indices

@@ -1,14 +1,12 @@
 """Settings that all jobs of a sweep share. Imports no torch."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from trainer.artifacts.fingerprint import is_within
-from trainer.config.compose import Composer, get_override_key
+from trainer.config.compose import Composer, get_override_key, select_plain
 from trainer.config.diagnostics import Diagnostic
-from trainer.core.mappings import diff_mappings, flatten
+from trainer.core.mappings import diff_mappings, flatten, is_within
 
 SHARED_KEYS = ("sweep", "hydra.sweep", "hydra.sweeper", "hydra.launcher")
 JOB_SUBDIR = "${hydra.job.num}"  # the directory of a job is found by its number
@@ -44,21 +42,15 @@ def check_shared_settings(shared: DictConfig, job: DictConfig) -> Iterator[Diagn
     """
     optimized = ["optimized_metric"] if shared.sweep.n_trials else []
     for key in (*SHARED_KEYS, *optimized):
-        shared_values, job_values = (flatten({key: _select_plain(config, key)}) for config in (shared, job))
+        shared_values, job_values = (flatten({key: select_plain(config, key)}) for config in (shared, job))
         differences = diff_mappings(shared_values, job_values, absent=None)
         if (target := f"{key}._target_") in differences:  # the other settings belong to different classes
             differences = {target: differences[target]}
         for name, (expected, value) in differences.items():
             problem = f"{_format_value(value)} in a job, {_format_value(expected)} in the sweep"
             yield Diagnostic(name, problem, "expected one value for all jobs, given on the command line")
-    if _select_plain(shared, "hydra.sweep.subdir") != JOB_SUBDIR:
+    if select_plain(shared, "hydra.sweep.subdir") != JOB_SUBDIR:
         yield Diagnostic("hydra.sweep.subdir", "the directory of a job is named by its number", "leave it out")
-
-
-def _select_plain(config: DictConfig, key: str) -> Any:
-    parent, _, name = key.rpartition(".")
-    node: Any = (OmegaConf.select(config, parent) if parent else config)._get_node(name)
-    return OmegaConf.to_container(node) if OmegaConf.is_config(node) else node._value()
 
 
 def _format_value(value: object) -> str:

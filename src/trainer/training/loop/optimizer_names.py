@@ -1,5 +1,7 @@
 """Names of optimizers in logged metrics."""
 
+from collections.abc import Sequence
+
 from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.optim import Optimizer
@@ -24,16 +26,11 @@ def find_optimizer_name(task: LightningModule, optimizer: Optimizer) -> str | No
         return str(get_name(optimizer))
     if len(task.trainer.optimizers) == 1:
         return None
-    names = [type(other).__name__ for other in task.trainer.optimizers]
-    index = task.trainer.optimizers.index(optimizer)
-    return add_number(names[index], names[:index].count(names[index]))
+    names = number_duplicates([type(other).__name__ for other in task.trainer.optimizers])
+    return names[task.trainer.optimizers.index(optimizer)]
 
 
-def add_number(name: str, count: int) -> str:
-    """Return a name that is unique among equal ones, like Lightning's `LearningRateMonitor`.
-
-    Args:
-        name: Name.
-        count: Number of earlier ones that are equal.
-    """
-    return f"{name}-{count}" if count else name
+def number_duplicates(names: Sequence[str]) -> list[str]:
+    """Return unique names, `Adam`, `Adam-1` and so on, like Lightning's `LearningRateMonitor`."""
+    counts = [names[:index].count(name) for index, name in enumerate(names)]
+    return [f"{name}-{count}" if count else name for name, count in zip(names, counts, strict=True)]

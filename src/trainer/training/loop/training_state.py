@@ -19,7 +19,7 @@ from pytorch_lightning.callbacks import LambdaCallback, ModelPruning, Stochastic
 from torch import Tensor
 from torchmetrics import Metric
 
-from trainer.core.callback import has_hook
+from trainer.core.callback import has_hook, is_user_code
 from trainer.core.compat import Loop, ResultMetadata, ResultMetric, ResultSync
 from trainer.data.loading.epoch_sampler import warn_not_positioned
 from trainer.data.loading.resumable_loader import ResumableLoader
@@ -84,9 +84,8 @@ def copy_validated_weights(trainer: Trainer) -> Weights | None:
 
 
 def _may_change_weights(callback: Callback) -> bool:
-    package = type(callback).__module__.partition(".")[0]
-    is_lightning = package == "pytorch_lightning" and not isinstance(callback, WEIGHT_CHANGING_CALLBACKS)
-    return package != "trainer" and not is_lightning and has_hook(callback, EPOCH_END_HOOK, Callback)
+    is_candidate = is_user_code(callback) or isinstance(callback, WEIGHT_CHANGING_CALLBACKS)
+    return is_candidate and has_hook(callback, EPOCH_END_HOOK, Callback)
 
 
 def resume_from(trainer: Trainer, state: State) -> None:

@@ -23,15 +23,15 @@ def check_calls(key: str, value: Any, provided: Collection[str] = ()) -> Iterato
     """Yield all errors in the calls at a key and below it.
 
     Args:
-        key: Dotted key; "" is the whole config.
+        key: Dotted key.
         value: Value of the key, as plain containers.
         provided: Required arguments of the call at the key that the run adds. Defaults to none.
     """
     if isinstance(value, dict):
-        if "_target_" in value:
+        if value.get("_target_", MISSING) != MISSING:  # a missing one is reported like any missing value
             yield from _check_call(key, value, provided)
         for name, child in value.items():
-            yield from check_calls(f"{key}.{name}" if key else str(name), child)
+            yield from check_calls(f"{key}.{name}", child)
     elif isinstance(value, list):
         for index, child in enumerate(value):
             yield from check_calls(f"{key}[{index}]", child)

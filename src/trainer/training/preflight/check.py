@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from trainer.config.diagnostics import REQUIRED_KEY_MESSAGE, Diagnostic, raise_on_errors
 from trainer.config.launchers import is_remote
-from trainer.config.schema import DATASETS_TARGET, MODULE_PARTS, ROOT_KEYS
+from trainer.config.schema import DATASETS_TARGET, MODULE_PARTS, ROOT_KEYS, find_targets
 from trainer.config.value_sources import Layer, find_location, load_current_run_layers
 from trainer.core.errors import suggest_names
 from trainer.core.metric_direction import Direction
@@ -83,16 +83,13 @@ def _drop_keys(value: Any, names: set[str]) -> Any:
     return value
 
 
-def _code_versions(value: Any) -> Iterator[int]:
+def _code_versions(values: dict[str, Any]) -> Iterator[int]:
     """Yield a number for each user-defined target; it changes with the code, as in a notebook."""
-    if isinstance(value, dict | list):
-        for child in value.values() if isinstance(value, dict) else value:
-            yield from _code_versions(child)
-    target = value.get("_target_") if isinstance(value, dict) else None
-    if target and not target.startswith(KNOWN_PACKAGES):
-        resolved = resolve_name(target)
-        file = getattr(sys.modules.get(getattr(resolved, "__module__", "")), "__file__", None)
-        yield Path(file).stat().st_mtime_ns if file else id(resolved)
+    for target in find_targets(values):
+        if not target.startswith(KNOWN_PACKAGES):
+            resolved = resolve_name(target)
+            file = getattr(sys.modules.get(getattr(resolved, "__module__", "")), "__file__", None)
+            yield Path(file).stat().st_mtime_ns if file else id(resolved)
 
 
 def validate_config(config: DictConfig) -> float:
@@ -155,14 +152,13 @@ def _check_unknown_keys(values: dict[str, Any]) -> Iterator[Diagnostic]:
 
 def _check_all_calls(values: dict[str, Any]) -> Iterator[Diagnostic]:
     """Yield the errors of `check_calls` in a config, of which a run completes the node `model`."""
-    model = values["model"]
-    if not (isinstance(model, dict) and "_target_" in model):
-        yield from check_calls("", values)
-        return
-    yield from check_calls("", {key: value for key, value in values.items() if key != "model"})
-    try:
-        ignored = find_ignored_keys(model["_target_"])
-    except Exception:  # the check of the call reports it
-        ignored = set()
-    arguments = {key: value for key, value in model.items() if key not in ignored}
-    yield from check_calls("model", arguments, provided={*MODULE_PARTS} - {"net"})
+    for key, node in values.items():
+        if key != "model" or not (isinstance(node, dict) and "_target_" in node):
+            yield from check_calls(key, node)
+            continue
+        try:
+            ignored = find_ignored_keys(node["_target_"])
+        except Exception:  # the check of the call reports it
+            ignored = set()
+        arguments = {name: value for name, value in node.items() if name not in ignored}
+        yield from check_calls(key, arguments, provided={*MODULE_PARTS} - {"net"})

@@ -89,7 +89,9 @@ class DryRun:
 
     def _run(self, data: Any) -> None:
         config = self.config
-        callbacks = {name: self._attempt_build(f"callbacks.{name}") for name in config.callbacks or {}}
+        callbacks = {}
+        for name in config.callbacks or {}:
+            callbacks[name] = self._attempt(f"callbacks.{name}", partial(build, config, f"callbacks.{name}"))
         self.diagnostics += check_weight_averaging(callbacks)
         self._attempt("trainer", lambda: build_trainer(config, logger=False, callbacks=[], enable_checkpointing=False))
         if data is None:
@@ -153,9 +155,6 @@ class DryRun:
         self._stepped = result.logged is not None
         return result.logged
 
-    def _attempt_build(self, key: str) -> Any:
-        return self._attempt(key, lambda: build(self.config, key))
-
     def _attempt(self, key: str, function: Callable[[], Any]) -> Any:
         """Return the result of a function; None after an error, stored with the key that its message starts with."""
         try:
@@ -167,9 +166,7 @@ class DryRun:
             if rest and is_key:
                 key = prefix
                 text = rest
-                while text.startswith(
-                    f"{key}: "
-                ):  # the constructor's message and `attribute_errors_to` may both add it
+                while text.startswith(f"{key}: "):  # `attribute_errors_to` and the constructor may both add it
                     text = text.removeprefix(f"{key}: ")
             problem, _, hint = text.partition("\n  ")
             diagnostic = Diagnostic(key, problem, hint)

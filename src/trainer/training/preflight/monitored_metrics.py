@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from trainer.config.diagnostics import Diagnostic
 from trainer.config.monitors import DEFAULT_MONITOR, find_monitors, find_validation_loss
-from trainer.core.callback import Callback
+from trainer.core.callback import Callback, is_user_code
 from trainer.core.errors import suggest_names
 from trainer.core.metric_direction import Direction, collect_metric_directions, find_mode_error, infer_direction
 from trainer.core.spec import find_spec
@@ -29,8 +29,7 @@ def check_monitored_metrics(
             checked.
         data: The data module.
     """
-    is_known = all(type(callback).__module__.startswith(("trainer.", "pytorch_lightning.")) for callback in callbacks)
-    if not is_known:
+    if any(map(is_user_code, callbacks)):
         return
     ours = [callback for callback in callbacks if isinstance(callback, Callback)] if find_spec(data) else []
     logged = [*logged, *(name for callback in ours for name in callback.logged_metrics(data))]

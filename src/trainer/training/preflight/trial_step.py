@@ -156,7 +156,7 @@ def find_spec_contradiction(spec: DataSpec, batch: Any) -> str:
         return f"inputs of shape {shape}, expected {spec.shape}"
     is_classification = not targets.is_floating_point() and targets.dim() == 1
     if is_classification != (spec.target == "classification"):
-        return f"targets of shape {(*targets.shape,)} and type {targets.dtype}, expected a {spec.target}"
+        return f"targets of shape {(*targets.shape,)} and type {targets.dtype}, expected those of a {spec.target}"
     if is_classification and int(targets.max()) >= len(spec.class_names):
         return f"class {int(targets.max())}, expected 0 to {len(spec.class_names) - 1}"
     return ""
