@@ -15,7 +15,7 @@ CHOICES = sorted(
     if file.parent.name not in ("experiment", "hparams_search", "debug")
 )
 BORING_MODEL = "model._target_=pytorch_lightning.demos.boring_classes.BoringModel"
-BORING_DATA = "data.train._target_=pytorch_lightning.demos.boring_classes.RandomDataset"
+BORING_DATA = "+data.train._target_=pytorch_lightning.demos.boring_classes.RandomDataset"
 BORING_SIZES = ["+data.train.size=32", "+data.train.length=4"]
 REQUIRED_OVERRIDES = {  # values that have no default
     "data=custom": ["data._target_=trainer.data.xor.XOR"],

@@ -72,8 +72,8 @@ class Choice:
 
     @cached_property
     def is_template(self) -> bool:
-        """True if the user must name a class of their own."""
-        return bool(re.search(r"^ *_target_: *\?\?\?", self.text, re.MULTILINE))
+        """True if the user must name a class of their own: `_target_: ???`, or `train: ??? # {_target_: ...}`."""
+        return bool(re.search(r"^ *(_target_: \?\?\?|\w+: \?\?\? # \{_target_:)", self.text, re.MULTILINE))
 
     @cached_property
     def content(self) -> dict[str, Any]:

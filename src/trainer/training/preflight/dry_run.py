@@ -45,7 +45,12 @@ from trainer.training.preflight.monitored_metrics import (
 )
 from trainer.training.preflight.synthetic_step import run_synthetic_step
 from trainer.training.preflight.trial_step import diagnose_user_error, try_step
-from trainer.training.preflight.unused_settings import WATCHED_PARTS, UsageTracker, find_unused_settings
+from trainer.training.preflight.unused_settings import (
+    WATCHED_PARTS,
+    CallRecorder,
+    UsageTracker,
+    find_unused_settings,
+)
 from trainer.training.stages import find_test_obstacle
 from trainer.training.thread_count import estimate_multiplications
 
@@ -128,14 +133,9 @@ class DryRun:
     def _build_module(self, spec: DataSpec | None) -> LightningModule:
         self._parts = parts = build_parts(self.config, spec)
         if "net" in parts:
-            parts["net"].register_forward_pre_hook(self._record_call)
+            parts["net"].register_forward_pre_hook(CallRecorder(self._usage.used))
         watched = {name: self._usage.watch(name, parts[name]) for name in WATCHED_PARTS if name in parts}
         return build_module(self.config, parts | watched)
-
-    def _record_call(self, net: nn.Module, inputs: Any) -> None:
-        """Record that a training step calls the whole network, which `compile` replaces."""
-        if net.training:
-            self._usage.used.add("compile")
 
     def _check_objective(self, spec: DataSpec) -> None:
         """Validate metrics that are objects; a user-defined objective need not have any."""

@@ -1,7 +1,7 @@
 """Training, validation and test of user code on one real batch each, with Lightning's own Trainer.
 
 A synthetic batch can only be made from a spec, and only Lightning knows how it calls hooks, optimizers and loaders. So
-the code of the user is tried as it will run, on one device, without callbacks, loggers and files. The training stops
+the code of the user is tried as it will run, on one device, without callbacks and files. The training stops
 after a batch instead of being limited to one, so that schedules have their real length.
 """
 
@@ -18,7 +18,6 @@ from typing import Any
 
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
-from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch.utils.data import DataLoader
 
@@ -28,6 +27,7 @@ from trainer.core.spec import DataSpec, find_spec, is_pair
 from trainer.data.base import TensorData
 from trainer.training.build import build_trainer
 from trainer.training.preflight.synthetic_batch import make_synthetic_batch
+from trainer.training.preflight.trial_logger import make_trial_loggers
 from trainer.training.stages import find_test_obstacle
 
 MAX_TRIAL_SECONDS = 30.0  # for all jobs of a sweep; later ones are built but not tried
@@ -44,7 +44,6 @@ TRIAL_ARGUMENTS = {
     "check_val_every_n_epoch": 1,
     "log_every_n_steps": 1,
     "limit_test_batches": 1,
-    "logger": DummyLogger(),  # accepts every call, such as `self.logger.experiment.add_image`
     "enable_progress_bar": False,
     "enable_model_summary": False,
     "enable_checkpointing": False,
@@ -124,7 +123,11 @@ def _run_stages(
 ) -> TrialResult:
     source = _choose_source(data, examples)
     training = StopAfterBatch()
-    arguments = TRIAL_ARGUMENTS | {"default_root_dir": directory, "callbacks": [training]}
+    arguments = TRIAL_ARGUMENTS | {
+        "logger": make_trial_loggers(config, directory),
+        "default_root_dir": directory,
+        "callbacks": [training],
+    }
     limit = 0 if config.trainer.get("limit_val_batches") == 0 else 1
     trainer = build_trainer(config, limit_val_batches=limit, **arguments)
     result = TrialResult()
