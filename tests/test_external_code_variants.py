@@ -68,6 +68,18 @@ class FilesNextToTheLog(Base):
 class ImageOfAnotherTracker(Base):
     def on_train_epoch_end(self):
         self.logger.log_image(key="image", images=[torch.zeros(3, 2, 2)])
+
+
+class PrintsAtTheEnd(Base):
+    def on_train_end(self):
+        self.print("saved:", self.trainer.checkpoint_callback.best_model_path)
+
+
+class OwnLoaders(Base):
+    train_dataloader = make_loader
+
+    def forward(self, inputs):
+        return self.layer(inputs.expand(-1, 2))
 """
 NET = "+model.net={_target_: torch.nn.Linear, in_features: 2, out_features: 1}"
 
@@ -106,3 +118,36 @@ def test_a_method_of_another_logger_is_an_error_before_the_run(train):
     assert outcome.code == 1
     problem = "model: AttributeError: 'ResilientTensorBoardLogger' object has no attribute 'log_image'"
     assert outcome.err.startswith(f"error: {problem}, in on_train_epoch_end; ")
+
+
+def test_a_module_prints_the_path_of_its_checkpoint(train, tmp_path):
+    outcome = train("PrintsAtTheEnd")
+    assert outcome.code == 0, outcome.err
+    assert f"saved: {tmp_path / 'run/checkpoints/best.ckpt'}\n" in outcome.out
+
+
+def test_without_a_checkpoint_callback_that_is_an_error_before_the_run(train):
+    outcome = train("PrintsAtTheEnd", "callbacks=none")
+    assert outcome.code == 1
+    assert outcome.err.startswith("error: model: AttributeError: 'NoneType' object has no attribute 'best_model_path'")
+
+
+def test_a_forward_without_targets_needs_a_predict_step(train, command):
+    assert train("Base").code == 0
+    outcome = command("predict", "run")
+    assert outcome.code == 1
+    assert outcome.err.startswith(
+        "error: predict: Base has no predict_step, and its forward does not accept a batch: linear(): argument 'input'"
+    )
+    assert "\n  add a method predict_step(self, batch) that returns outputs" in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_loaders_of_a_module_are_not_silently_replaced(tmp_path, command):
+    (tmp_path / "mine.py").write_text(MINE)
+    outcome = command("check", "data=line", "model=custom", "model._target_=mine.OwnLoaders", "--json")
+    report = json.loads(outcome.out)
+    assert report["ok"]
+    [warning] = report["diagnostics"]
+    problem = "its train_dataloader is not used: the examples are those of trainer.data.line.Line"
+    assert (warning["key"], warning["problem"]) == ("model", problem)

@@ -1,8 +1,8 @@
-"""Type hints of user code: members of enumerations, and names for type checkers only."""
+"""Type hints of user code with enumerations and with names for type checkers only."""
 
 from __future__ import annotations
 
-from enum import Enum, IntEnum
+from enum import Enum, IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +18,7 @@ class Pooling(Enum):
     MAX = "max"
 
 
-class Level(str, Enum):
+class Level(StrEnum):
     LOW = "low"
 
 
@@ -30,7 +30,7 @@ class Net:
     def __init__(
         self,
         width: int = 1,
-        price: Decimal = None,
+        price: Decimal | None = None,
         pooling: Pooling = Pooling.MEAN,
         other: Pooling | None = None,
         level: Level = Level.LOW,

@@ -21,6 +21,8 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning import LightningModule
+from pytorch_lightning.core.hooks import DataHooks
+from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import nn
 
 from trainer.config.diagnostics import Diagnostic
@@ -111,6 +113,10 @@ class DryRun:
         parts = self._parts  # a step may build others
         if config.test and (problem := find_test_obstacle(module, data)):
             self.diagnostics.append(Diagnostic("test", f"skipped: {problem}", is_error=not config.train))
+        if isinstance(data, TensorData) and is_overridden("train_dataloader", module, DataHooks):
+            problem = f"its train_dataloader is not used: the examples are those of {config.data._target_}"
+            hint = "name the data of the module: data=custom data._target_=..., or data=datasets"
+            self.diagnostics.append(Diagnostic("model", problem, hint, is_error=False))
         for name, callback in callbacks.items():
             if isinstance(callback, Callback) and isinstance(getattr(module, "net", None), nn.Module):
                 self._attempt(f"callbacks.{name}", partial(callback.check, module.net))

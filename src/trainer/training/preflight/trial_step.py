@@ -13,11 +13,13 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from pkgutil import resolve_name
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch.utils.data import DataLoader
 
@@ -46,7 +48,6 @@ TRIAL_ARGUMENTS = {
     "limit_test_batches": 1,
     "enable_progress_bar": False,
     "enable_model_summary": False,
-    "enable_checkpointing": False,
     "profiler": None,
 }
 
@@ -123,10 +124,12 @@ def _run_stages(
 ) -> TrialResult:
     source = _choose_source(data, examples)
     training = StopAfterBatch()
+    checkpoints = _make_checkpoints(config, directory)
     arguments = TRIAL_ARGUMENTS | {
         "logger": make_trial_loggers(config, directory),
         "default_root_dir": directory,
-        "callbacks": [training],
+        "callbacks": [training, *checkpoints],
+        "enable_checkpointing": bool(checkpoints),
     }
     limit = 0 if config.trainer.get("limit_val_batches") == 0 else 1
     trainer = build_trainer(config, limit_val_batches=limit, **arguments)
@@ -145,6 +148,13 @@ def _run_stages(
     if config.train:
         result.logged = sorted(logged)
     return result
+
+
+def _make_checkpoints(config: DictConfig, directory: str) -> list[Callback]:
+    """Return the value of `trainer.checkpoint_callback` for user code; it saves nothing."""
+    targets = [resolve_name(node["_target_"]) for node in (config.callbacks or {}).values()]
+    is_configured = any(isinstance(target, type) and issubclass(target, ModelCheckpoint) for target in targets)
+    return [ModelCheckpoint(directory, save_top_k=0)] if is_configured else []
 
 
 def find_spec_contradiction(spec: DataSpec, batch: Any) -> str:
