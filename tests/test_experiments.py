@@ -15,8 +15,7 @@ CHOICES = sorted(
     if file.parent.name not in ("experiment", "hparams_search", "debug")
 )
 BORING_MODEL = "model._target_=pytorch_lightning.demos.boring_classes.BoringModel"
-BORING_DATA = "+data.train._target_=pytorch_lightning.demos.boring_classes.RandomDataset"
-BORING_SIZES = ["+data.train.size=32", "+data.train.length=4"]
+BORING_DATA = "data.train={_target_: pytorch_lightning.demos.boring_classes.RandomDataset, size: 32, length: 4}"
 REQUIRED_OVERRIDES = {  # values that have no default
     "data=custom": ["data._target_=trainer.data.xor.XOR"],
     "data=datasets": [BORING_DATA],
@@ -83,8 +82,8 @@ COMPATIBLE_OVERRIDES = {
     "model=resnet": ["data=cifar10"],
     "callbacks=unfreezing": ["model=resnet"],
     "data=custom": ["+data.batch_size=4"],
-    "data=datasets": [*BORING_SIZES, "model=custom", BORING_MODEL],
-    "model=custom": ["data=datasets", BORING_DATA, *BORING_SIZES],
+    "data=datasets": ["model=custom", BORING_MODEL],
+    "model=custom": ["data=datasets", BORING_DATA],
 }
 
 

@@ -37,7 +37,7 @@ class TrialLogger(Logger):
         self.hparams: dict[str, Any] = {}
 
     @property  # type: ignore[misc]
-    def __class__(self) -> type:  # type: ignore[override]
+    def __class__(self) -> type:
         return self._logger_class
 
     def log_metrics(self, *args: Any, **kwargs: Any) -> None:
