@@ -15,8 +15,7 @@ CHOICES = sorted(
     if file.parent.name not in ("experiment", "hparams_search", "debug")
 )
 BORING_MODEL = "model._target_=pytorch_lightning.demos.boring_classes.BoringModel"
-BORING_CLASS = "pytorch_lightning.demos.boring_classes.RandomDataset"
-BORING_DATA = f"data.train={{_target_: {BORING_CLASS}, size: 32, length: 4}}"
+BORING_DATA = "data.train={_target_: pytorch_lightning.demos.boring_classes.RandomDataset, size: 32, length: 4}"
 REQUIRED_OVERRIDES = {  # values that have no default
     "data=custom": ["data._target_=trainer.data.xor.XOR"],
     "data=datasets": [BORING_DATA],

@@ -49,6 +49,11 @@ class Progress(ProgressBar):
         """Print again."""
         self._enabled = True
 
+    @property
+    def is_enabled(self) -> bool:
+        """Return whether this process prints; `LightningModule.print` reads it."""
+        return self._enabled
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._printed_at = float("-inf")
         self._printed_step = -1

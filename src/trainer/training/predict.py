@@ -1,6 +1,9 @@
 """Predictions of a run's LightningModule for the examples of its data module, with Lightning's `Trainer.predict`."""
 
+import contextlib
 import logging
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,7 +15,7 @@ from pytorch_lightning import LightningDataModule, LightningModule
 from trainer.artifacts.change_detection import warn_if_code_changed
 from trainer.config.stored_config import adapt_to_machine
 from trainer.core.callback import has_hook
-from trainer.core.errors import UserError
+from trainer.core.errors import UserError, first_line
 from trainer.core.spec import find_spec
 from trainer.core.warning_filters import install_warning_filters
 from trainer.model.pretrained import skip_weight_loading
@@ -51,7 +54,8 @@ def predict_batches(content: dict[str, Any], file: Path) -> list[list[Any]]:
     with TemporaryDirectory() as directory:
         options = {"logger": False, "callbacks": [], "enable_checkpointing": False, "enable_progress_bar": False}
         trainer = build_trainer(config, default_root_dir=directory, enable_model_summary=False, **options)
-        outputs = trainer.predict(module, datamodule=data)
+        with _explaining_errors(module):
+            outputs = trainer.predict(module, datamodule=data)
     return outputs if len(trainer.num_predict_batches) > 1 else [outputs]
 
 
@@ -64,6 +68,23 @@ def _require_predict_step(module: LightningModule) -> None:
         return
     name = type(module).__qualname__
     raise UserError(f"predict: {name} has no predict_step; add a method predict_step(self, batch) that returns outputs")
+
+
+@contextlib.contextmanager
+def _explaining_errors(module: LightningModule) -> Iterator[None]:
+    """Raise a `UserError` if the `forward` of user code does not accept a batch, such as inputs with targets."""
+    try:
+        yield
+    except Exception as error:  # user code may raise anything
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_locals.get("self") is module]
+        names = {frame.f_code.co_name for frame in frames}
+        if has_hook(module, "predict_step", LightningModule) or "forward" not in names:
+            raise
+        name = type(module).__qualname__
+        raise UserError(
+            f"predict: {name} has no predict_step, and its forward does not accept a batch: {first_line(error)}\n  "
+            "add a method predict_step(self, batch) that returns outputs"
+        ) from error
 
 
 def _prepare_loaders(data: LightningDataModule) -> None:

@@ -1,12 +1,15 @@
 """Checks of the arguments of every `_target_` against its signature."""
 
+import contextlib
 import inspect
 import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
+from enum import Enum
 from functools import cache
 from importlib import import_module
 from pkgutil import resolve_name
+from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
@@ -91,7 +94,10 @@ def _check_type(key: str, value: Any, hint: Any) -> Iterator[Diagnostic]:
     if isinstance(value, dict) and "_target_" in value:  # an object that has not been built
         return
     try:
-        _type_adapter(hint).validate_python(value)
+        converted = _type_adapter(hint).validate_python(value)
+        if isinstance(converted, Enum) and converted != value:
+            member = f"{{_target_: {type(converted).__module__}.{type(converted).__qualname__}, value: {value}}}"
+            yield Diagnostic(key, f"{value!r} is not {_format_type(type(converted))}", f"expected {member}")
     except ValidationError as error:
         if isinstance(value, list | dict) and "_target_" in repr(value):
             return
@@ -100,7 +106,7 @@ def _check_type(key: str, value: Any, hint: Any) -> Iterator[Diagnostic]:
         bounds = [
             e["msg"].removeprefix("Input should be ") for e in errors if e["type"].startswith(("greater", "less"))
         ]
-        literal = next((e["ctx"]["expected"] for e in errors if e["type"] == "literal_error"), None)
+        literal = next((e["ctx"]["expected"] for e in errors if e["type"] in ("literal_error", "enum")), None)
         if any(e["type"] == "predicate_failed" for e in errors):  # the only predicate is that of ExistingPath
             problem = f"there is no file or directory {value!r}"
         expected = f"one of: {literal}" if literal else " and ".join(bounds) or _format_type(hint)
@@ -122,10 +128,15 @@ def _cached_type_adapter(hint: Any) -> TypeAdapter[Any]:
 
 
 def _read_type_hints(target: Callable[..., Any]) -> dict[str, Any]:
-    try:
-        return get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
-    except Exception:  # a hint may use a name that is imported for type checkers only
-        return {}
+    """Return the type hints that can be evaluated; one may use a name that is imported for type checkers only."""
+    function = inspect.unwrap(target.__init__ if inspect.isclass(target) else target)
+    namespace = getattr(function, "__globals__", {})
+    hints: dict[str, Any] = {}
+    for name, hint in getattr(function, "__annotations__", {}).items():
+        annotations = SimpleNamespace(__annotations__={name: hint})
+        with contextlib.suppress(Exception):
+            hints |= get_type_hints(annotations, namespace, include_extras=True)
+    return hints
 
 
 def _format_type(hint: Any) -> str:

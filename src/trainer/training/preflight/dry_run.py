@@ -21,6 +21,8 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning import LightningModule
+from pytorch_lightning.core.hooks import DataHooks
+from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import nn
 
 from trainer.config.diagnostics import Diagnostic
@@ -45,7 +47,12 @@ from trainer.training.preflight.monitored_metrics import (
 )
 from trainer.training.preflight.synthetic_step import run_synthetic_step
 from trainer.training.preflight.trial_step import diagnose_user_error, try_step
-from trainer.training.preflight.unused_settings import WATCHED_PARTS, UsageTracker, find_unused_settings
+from trainer.training.preflight.unused_settings import (
+    WATCHED_PARTS,
+    CallRecorder,
+    UsageTracker,
+    find_unused_settings,
+)
 from trainer.training.stages import find_test_obstacle
 from trainer.training.thread_count import estimate_multiplications
 
@@ -108,6 +115,10 @@ class DryRun:
         parts = self._parts  # a step may build others
         if config.test and (problem := find_test_obstacle(module, data)):
             self.diagnostics.append(Diagnostic("test", f"skipped: {problem}", is_error=not config.train))
+        if isinstance(data, TensorData) and is_overridden("train_dataloader", module, DataHooks):
+            problem = f"its train_dataloader is not used: the examples are those of {config.data._target_}"
+            hint = "name the data of the module: data=custom data._target_=..., or data=datasets"
+            self.diagnostics.append(Diagnostic("model", problem, hint, is_error=False))
         for name, callback in callbacks.items():
             if isinstance(callback, Callback) and isinstance(getattr(module, "net", None), nn.Module):
                 self._attempt(f"callbacks.{name}", partial(callback.check, module.net))
@@ -130,14 +141,9 @@ class DryRun:
     def _build_module(self, spec: DataSpec | None) -> LightningModule:
         self._parts = parts = build_parts(self.config, spec)
         if "net" in parts:
-            parts["net"].register_forward_pre_hook(self._record_call)
+            parts["net"].register_forward_pre_hook(CallRecorder(self._usage.used))
         watched = {name: self._usage.watch(name, parts[name]) for name in WATCHED_PARTS if name in parts}
         return build_module(self.config, parts | watched)
-
-    def _record_call(self, net: nn.Module, inputs: Any) -> None:
-        """Record that a training step calls the whole network, which `compile` replaces."""
-        if net.training:
-            self._usage.used.add("compile")
 
     def _check_objective(self, spec: DataSpec) -> None:
         """Validate metrics that are objects; a user-defined objective need not have any."""

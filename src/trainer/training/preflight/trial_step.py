@@ -1,7 +1,7 @@
 """Training, validation and test of user code on one real batch each, with Lightning's own Trainer.
 
 A synthetic batch can only be made from a spec, and only Lightning knows how it calls hooks, optimizers and loaders. So
-the code of the user is tried as it will run, on one device, without callbacks, loggers and files. The training stops
+the code of the user is tried as it will run, on one device, without callbacks and files. The training stops
 after a batch instead of being limited to one, so that schedules have their real length.
 """
 
@@ -13,12 +13,13 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from pkgutil import resolve_name
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
-from pytorch_lightning.loggers.logger import DummyLogger
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch.utils.data import DataLoader
 
@@ -29,6 +30,7 @@ from trainer.data.base import TensorData
 from trainer.data.loading.loader_classes import restore_loader_classes
 from trainer.training.build import build_trainer
 from trainer.training.preflight.synthetic_batch import make_synthetic_batch
+from trainer.training.preflight.trial_logger import make_trial_loggers
 from trainer.training.stages import find_test_obstacle
 
 MAX_TRIAL_SECONDS = 30.0  # for all jobs of a sweep; later ones are built but not tried
@@ -45,10 +47,8 @@ TRIAL_ARGUMENTS = {
     "check_val_every_n_epoch": 1,
     "log_every_n_steps": 1,
     "limit_test_batches": 1,
-    "logger": DummyLogger(),  # accepts every call, such as `self.logger.experiment.add_image`
     "enable_progress_bar": False,
     "enable_model_summary": False,
-    "enable_checkpointing": False,
     "profiler": None,
 }
 
@@ -126,7 +126,13 @@ def _run_stages(
 ) -> TrialResult:
     source = _choose_source(data, examples)
     training = StopAfterBatch()
-    arguments = TRIAL_ARGUMENTS | {"default_root_dir": directory, "callbacks": [training]}
+    checkpoints = _make_checkpoints(config, directory)
+    arguments = TRIAL_ARGUMENTS | {
+        "logger": make_trial_loggers(config, directory),
+        "default_root_dir": directory,
+        "callbacks": [training, *checkpoints],
+        "enable_checkpointing": bool(checkpoints),
+    }
     limit = 0 if config.trainer.get("limit_val_batches") == 0 else 1
     trainer = build_trainer(config, limit_val_batches=limit, **arguments)
     result = TrialResult()
@@ -144,6 +150,13 @@ def _run_stages(
     if config.train:
         result.logged = sorted(logged)
     return result
+
+
+def _make_checkpoints(config: DictConfig, directory: str) -> list[Callback]:
+    """Return the value of `trainer.checkpoint_callback` for user code; it saves nothing."""
+    targets = [resolve_name(node["_target_"]) for node in (config.callbacks or {}).values()]
+    is_configured = any(isinstance(target, type) and issubclass(target, ModelCheckpoint) for target in targets)
+    return [ModelCheckpoint(directory, save_top_k=0)] if is_configured else []
 
 
 def find_spec_contradiction(spec: DataSpec, batch: Any) -> str:

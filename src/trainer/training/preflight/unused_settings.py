@@ -6,6 +6,8 @@ from functools import partial
 from typing import Any, SupportsIndex
 from weakref import ref
 
+from torch import nn
+
 from trainer.config.diagnostics import Diagnostic
 from trainer.config.value_sources import Layer, find_user_entries
 
@@ -17,6 +19,23 @@ def get_original_class(instance: Any) -> type:
     """Return the class of an object, also if `UsageTracker` has replaced it."""
     cls = type(instance)
     return cls.__base__ or cls if cls.__module__ == __name__ else cls
+
+
+class CallRecorder:
+    """Forward pre-hook that records calls of the whole network in training, which `compile` replaces.
+
+    Unlike a method of an object with a config, it can be pickled and copied with the network.
+
+    Args:
+        used: Set that receives `compile`.
+    """
+
+    def __init__(self, used: set[str]) -> None:
+        self.used = used
+
+    def __call__(self, net: nn.Module, inputs: Any) -> None:
+        if net.training:
+            self.used.add("compile")
 
 
 class UsageTracker:
