@@ -136,7 +136,7 @@ MESSAGES = {
         )
         for stage in ("fit", "test")
     },
-    f"{NET} data=datasets data.train._target_=mine.Points +data.train.failing=true": (
+    f"{NET} data=datasets data.train={{_target_:mine.Points,failing:true}}": (
         f"data: RuntimeError: cannot read the point, in __getitem__; {SKIP}  (in mine.py: in __getitem__)"
     ),
     f"{NET} data=custom data._target_=mine.Wide": (
@@ -152,7 +152,12 @@ MESSAGES = {
         f" {SKIP}  (command line: data._target_=mine.NoLoaders)"
     ),
     f"{NET} data=datasets +data.val._target_=mine.Points": (
-        "data.train._target_: no value given; data.train._target_=...  (in ...conf/data/datasets.yaml:4)"
+        "data.train: no value given; data.train=...  (in ...conf/data/datasets.yaml:3)"
+    ),
+    f"{NET} data=datasets data.train._target_=mine.Points": (
+        "data.train._target_: no such key; to add an argument that the config does not list, type a plus:"
+        " +data.train._target_=mine.Points  (command line: data.train._target_=mine.Points)\n"
+        "data.train: no value given; data.train=...  (in ...conf/data/datasets.yaml:3)"
     ),
     f"model=mlp {DATA}": (
         "model.net: trainer.model.mlp.MLP needs the sizes of the data, but mine.Data has no attribute `spec`; add one"
