@@ -57,24 +57,27 @@ STOPS = {"SIGTERM": 15, "SIGKILL": 9}
 
 
 @pytest.mark.parametrize(
-    ("signal", "workers"),
+    ("signal", "workers", "model"),
     [
-        ("SIGKILL", 2),
-        pytest.param("SIGKILL", 0, marks=pytest.mark.slow),
-        pytest.param("SIGTERM", 0, marks=pytest.mark.slow),
-        pytest.param("SIGTERM", 2, marks=pytest.mark.slow),
+        ("SIGKILL", 2, "Classifier"),
+        ("SIGTERM", 0, "Accumulating"),  # after the first batch of two
+        pytest.param("SIGKILL", 0, "Classifier", marks=pytest.mark.slow),
+        pytest.param("SIGTERM", 0, "Classifier", marks=pytest.mark.slow),
+        pytest.param("SIGTERM", 2, "Classifier", marks=pytest.mark.slow),
     ],
 )
-def test_a_killed_run_is_resumed_with_equal_weights_and_curves(signal, workers, project, process):
+def test_a_killed_run_is_resumed_with_equal_weights_and_curves(signal, workers, model, project, process):
     options = [*RUN, "trainer.max_epochs=2", f"+data.num_workers={workers}", "callbacks.checkpoint.every_minutes=1e-9"]
+    options.append(f"model._target_=loaders.{model}")
+    step = 3 if model == "Accumulating" else 11
     stop = [f"+callbacks.stop={{_target_:stop.Stop,step:%d,signal:{STOPS[signal]}}}"]
     reference = process(*options, stop[0] % -1, "hydra.run.dir=reference")
     assert reference.code == 0, reference.err
-    stopped = process(*options, stop[0] % 11, "hydra.run.dir=run")
+    stopped = process(*options, stop[0] % step, "hydra.run.dir=run")
     assert stopped.code in (-9, 143), stopped.err
     resumed = process("resume", "run")
     assert resumed.code == 0, resumed.err
-    assert "resume last.ckpt, step 1" in resumed.out
+    assert f"resume last.ckpt, step {str(step)[0]}" in resumed.out
     assert "cannot be positioned" not in resumed.out + resumed.err
     assert is_equal(read_weights(project / "reference"), read_weights(project / "run"))
     assert read_metrics(project / "reference") == read_metrics(project / "run")

@@ -53,9 +53,9 @@ def has_hook(instance: Any, name: str, base: type) -> bool:
     return getattr(type(instance), name) is not getattr(base, name) or name in vars(instance)
 
 
-def is_user_code(callback: pytorch_lightning.Callback) -> bool:
-    """Return whether the class of a callback is neither one of this package nor one of Lightning."""
-    return not type(callback).__module__.startswith(("trainer.", "pytorch_lightning."))
+def is_user_code(instance: object) -> bool:
+    """Return whether the class of a callback or a task is neither one of this package nor one of Lightning."""
+    return not type(instance).__module__.startswith(("trainer.", "pytorch_lightning."))
 
 
 def guard_hooks(callback: pytorch_lightning.Callback, name: str) -> None:

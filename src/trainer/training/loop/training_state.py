@@ -50,6 +50,7 @@ def capture_state(kind: SafePointKind, trainer: Trainer) -> State:
         "latest": dict(loop.step_log.latest) if is_inside_epoch and hasattr(loop, "step_log") else {},
         "results": list(_dump_results(loop._results)) if is_inside_epoch else [],
         "metrics": _dump_metrics(trainer.lightning_module),
+        "gradients": _dump_gradients(trainer.lightning_module),
         "samplers": []
         if is_inside_epoch
         else [loader.order.read_attributes() for loader in _list_resumable_loaders(trainer)],
@@ -133,6 +134,8 @@ def _restore_state(trainer: Trainer, state: State) -> None:
     modules = dict(trainer.lightning_module.named_modules())
     for name, (values, count) in state["metrics"].items():
         vars(modules[name]).update(values, _update_count=count, _computed=None)
+    for name, gradient in state["gradients"].items():
+        trainer.lightning_module.get_parameter(name).grad = gradient.to(trainer.lightning_module.device)
     loop.val_loop._seen_batches_per_dataloader.update(state["validated"])
     set_rng_states(state["random"])
 
@@ -229,3 +232,10 @@ def _dump_metrics(task: LightningModule) -> dict[str, list[Any]]:
         for name, metric in task.named_modules()
         if isinstance(metric, Metric) and metric._update_count
     }
+
+
+def _dump_gradients(task: LightningModule) -> dict[str, Tensor]:
+    """Return the gradients that a task of the user may accumulate over several batches with manual optimization."""
+    if task.automatic_optimization or not is_user_code(task):
+        return {}
+    return {name: weight.grad for name, weight in task.named_parameters() if weight.grad is not None}

@@ -162,6 +162,20 @@ class Classifier(LightningModule):
         return torch.optim.Adam(self.parameters(), 0.01)
 
 
+class Accumulating(Classifier):
+    """Manual optimization with a step for every second batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.automatic_optimization = False
+
+    def training_step(self, batch, batch_idx):
+        self.manual_backward(super().training_step(batch))
+        if batch_idx % 2 == 1:
+            self.optimizers().step()
+            self.optimizers().zero_grad()
+
+
 class Loaders(LightningDataModule):
     """Two-dimensional points in two classes.
 
