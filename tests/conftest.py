@@ -49,6 +49,8 @@ Command = Callable[..., Outcome]
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
     """Run `trainer ARGUMENTS` in an empty directory and in this process, because importing torch takes seconds."""
     root = logging.getLogger()
+    # without those of earlier runs, whose captured streams are closed
+    root.handlers = [item for item in root.handlers if not getattr(getattr(item, "stream", None), "closed", False)]
     handlers, level = root.handlers[:], root.level
     environment = dict(os.environ)
     monkeypatch.chdir(tmp_path)

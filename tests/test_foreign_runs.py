@@ -59,7 +59,7 @@ STOPS = {"SIGTERM": 15, "SIGKILL": 9}
 @pytest.mark.parametrize(
     ("signal", "workers", "model"),
     [
-        ("SIGKILL", 2, "Classifier"),
+        pytest.param("SIGKILL", 2, "Classifier", marks=pytest.mark.slow),
         ("SIGTERM", 0, "Accumulating"),  # after the first batch of two
         pytest.param("SIGKILL", 0, "Classifier", marks=pytest.mark.slow),
         pytest.param("SIGTERM", 0, "Classifier", marks=pytest.mark.slow),

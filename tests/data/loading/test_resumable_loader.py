@@ -101,7 +101,7 @@ def test_so_does_a_training_that_was_stopped_between_two_epochs(kind, tmp_path):
     ("kind", "fast"),
     [
         ("shuffled", True),
-        ("sampler with NumPy's generator", False),
+        pytest.param("sampler with NumPy's generator", False, marks=pytest.mark.slow),
         pytest.param("two loaders", True, marks=pytest.mark.slow),
         pytest.param("persistent", True, marks=pytest.mark.slow),
     ],
