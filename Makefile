@@ -71,7 +71,7 @@ define setup
 endef
 
 # tests of all code that depends on internals of other libraries; deprecation warnings of old versions are no errors
-VERSION_TESTS := tests/core tests/training/loop tests/artifacts/test_checkpoint_metadata.py tests/artifacts/test_loggers.py tests/test_run.py
+VERSION_TESTS := tests/core/test_compat.py tests/core/test_lazy_imports.py tests/training/loop tests/artifacts/test_checkpoint_metadata.py tests/artifacts/test_loggers.py tests/test_run.py
 define test_versions
 	@test -x $(2)/bin/python || $(PYTHON) -m venv $(2)
 	@$(2)/bin/pip install --quiet --disable-pip-version-check uv==0.13.8
