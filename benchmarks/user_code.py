@@ -36,7 +36,7 @@ VARIANTS = {
 
 
 class Net(nn.Module):
-    """The network of `OURS` without our layers."""
+    """The architecture of `model=mlp` without our layers."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -151,3 +151,15 @@ def test_loaders_of_a_module_are_not_silently_replaced(tmp_path, command):
     [warning] = report["diagnostics"]
     problem = "its train_dataloader is not used: the examples are those of trainer.data.line.Line"
     assert (warning["key"], warning["problem"]) == ("model", problem)
+
+
+def test_jobs_that_are_not_tried_have_a_warning(monkeypatch, command):
+    from trainer.training.preflight import dry_run_cache, trial_step
+
+    dry_run_cache.dry_run_results.clear()
+    monkeypatch.setattr(trial_step, "_trial_seconds", trial_step.MAX_TRIAL_SECONDS + 1)
+    boring = "pytorch_lightning.demos.boring_classes"
+    data = f"data.train={{_target_: {boring}.RandomDataset, size: 32, length: 4}}"
+    outcome = command("check", "model=custom", f"model._target_={boring}.BoringModel", "data=datasets", data, "--json")
+    warnings = {item["key"]: item["problem"] for item in json.loads(outcome.out)["diagnostics"]}
+    assert warnings["preflight.step"] == "no step was tried, because those of other jobs took 30 s"

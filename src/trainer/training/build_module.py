@@ -1,6 +1,7 @@
 """Construction of the LightningModule of a config, with the parts that its constructor requires."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pkgutil import resolve_name
@@ -53,7 +54,7 @@ def _read_parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]
 
 
 def _takes_object(parameter: inspect.Parameter) -> bool:
-    is_optional = parameter.default is None and "str" not in str(parameter.annotation)
+    is_optional = parameter.default is None and not re.search(r"\bstr\b", str(parameter.annotation))
     return parameter.default is parameter.empty or is_optional
 
 

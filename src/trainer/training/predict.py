@@ -14,7 +14,7 @@ from pytorch_lightning import LightningDataModule, LightningModule
 
 from trainer.artifacts.change_detection import warn_if_code_changed
 from trainer.config.stored_config import adapt_to_machine
-from trainer.core.callback import has_hook
+from trainer.core.callback import has_hook, is_user_code
 from trainer.core.errors import UserError, first_line
 from trainer.core.spec import find_spec
 from trainer.core.warning_filters import install_warning_filters
@@ -61,10 +61,8 @@ def predict_batches(content: dict[str, Any], file: Path) -> list[list[Any]]:
 
 def _require_predict_step(module: LightningModule) -> None:
     """Raise an error if a module cannot predict; Lightning's own `predict_step` calls `forward` with the batch."""
-    is_own_code = not type(module).__module__.startswith("trainer.")
-    if has_hook(module, "predict_step", LightningModule) or (
-        is_own_code and has_hook(module, "forward", LightningModule)
-    ):
+    can_forward = is_user_code(module) and has_hook(module, "forward", LightningModule)
+    if has_hook(module, "predict_step", LightningModule) or can_forward:
         return
     name = type(module).__qualname__
     raise UserError(f"predict: {name} has no predict_step; add a method predict_step(self, batch) that returns outputs")

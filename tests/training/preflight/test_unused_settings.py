@@ -163,3 +163,14 @@ def test_settings_of_a_sweep_cause_a_warning_in_a_single_run(command):
     done = command(*SHORT, "+trainer.fast_dev_run=true", "sweep.seeds=3", "sweep.retries=1")
     expected = "warning: sweep.seeds, sweep.retries: no effect in a single run; start a sweep with: trainer -m\n"
     assert expected in done.err
+
+
+@pytest.mark.usefixtures("mine")
+def test_a_network_in_the_model_file_of_a_user_is_not_ignored(command, tmp_path):
+    (tmp_path / "conf/model").mkdir(parents=True)
+    file = tmp_path / "conf/model/own_network.yaml"
+    file.write_text("_target_: mine.OwnNetwork\nnet:\n  _target_: torch.nn.Linear\n  in_features: 64\n")
+    done = command("data=digits", "model=own_network", "trainer.max_epochs=1")
+    assert done.code == 1
+    assert "model.net: has no effect: mine.OwnNetwork does not use the network of the config" in done.err
+    assert "conf/model/own_network.yaml" in done.err

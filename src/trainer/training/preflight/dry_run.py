@@ -21,14 +21,12 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning import LightningModule
-from pytorch_lightning.core.hooks import DataHooks
-from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import nn
 
 from trainer.config.diagnostics import Diagnostic
 from trainer.config.monitors import resolve_monitor_modes
 from trainer.config.schema import Config
-from trainer.core.callback import Callback
+from trainer.core.callback import Callback, has_hook
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, find_spec
 from trainer.data.base import TensorData
@@ -115,7 +113,7 @@ class DryRun:
         parts = self._parts  # a step may build others
         if config.test and (problem := find_test_obstacle(module, data)):
             self.diagnostics.append(Diagnostic("test", f"skipped: {problem}", is_error=not config.train))
-        if isinstance(data, TensorData) and is_overridden("train_dataloader", module, DataHooks):
+        if isinstance(data, TensorData) and has_hook(module, "train_dataloader", LightningModule):
             problem = f"its train_dataloader is not used: the examples are those of {config.data._target_}"
             hint = "name the data of the module: data=custom data._target_=..., or data=datasets"
             self.diagnostics.append(Diagnostic("model", problem, hint, is_error=False))

@@ -92,7 +92,8 @@ def try_step(config: DictConfig, module: LightningModule, data: LightningDataMod
     """
     global _trial_seconds
     if _trial_seconds > MAX_TRIAL_SECONDS:
-        return TrialResult()
+        problem = f"no step was tried, because those of other jobs took {MAX_TRIAL_SECONDS:.0f} s"
+        return TrialResult([Diagnostic("preflight.step", problem, is_error=False)])
     started_at = time.monotonic()
     with isolate_rng(), _without_output() as directory:
         try:

@@ -127,6 +127,4 @@ def check_unused_settings(unused: UnusedSettings, layers: Sequence[Layer]) -> It
     """
     for parent, reason in unused.items():
         for entry in find_user_entries(layers, parent):
-            if parent == "model.net" and entry.location.line:  # the file of a model always has a network
-                continue
             yield Diagnostic(entry.key, f"has no effect: {reason}", "leave it out", entry.location)
