@@ -17,9 +17,11 @@ from trainer.data.base import TensorData, count_outputs
 from trainer.data.io.archive import fetch_directory
 from trainer.data.io.cache import Arrays, hash_strings, load_or_compute
 from trainer.data.io.class_labels import validate_class_names
-from trainer.data.io.csv_file import fetch_csv, read_csv
+from trainer.data.io.data_path import fetch_path, find_path
+from trainer.data.io.dialect_detection import DialectSettings, detect_dialect
 from trainer.data.io.download import DataFile
 from trainer.data.io.review_files import Reviews, contiguous_split, drop_duplicates, parse_reviews, read_tree
+from trainer.data.io.table_file import read_table
 from trainer.data.io.tokenization import TOKENIZER_RULES, EncodedTexts, Keep, build_vocabulary, encode
 from trainer.data.loading.split import Split, Stage, random_split
 from trainer.data.preprocessing.text import TextPreprocessing
@@ -160,7 +162,7 @@ class IMDB(TensorData):
         if self.synthetic:
             texts = make_texts(len(self.class_names), self.val_size)
             return {stage: Reviews(*columns) for stage, columns in texts.items()}
-        directory = self.root / self.path
+        directory = find_path(self.path, self.root)
         if self.path == FOLDER:
             fetch_directory(FOLDER, REVIEW_FILE_PATTERN, ARCHIVE, self.root, self.mirrors, self.download)
         if directory.is_dir():
@@ -171,7 +173,9 @@ class IMDB(TensorData):
             reviews = drop_duplicates(all_train, elsewhere=test.texts)
             val, train = contiguous_split(reviews, self.val_size, self.data_seed)
             return {"train": train, "val": val, "test": test}
-        file = read_csv(fetch_csv(self.path, self.root, md5=""), header=self.header, delimiter=self.delimiter)
+        path = fetch_path(self.path, self.root, md5="")
+        settings = DialectSettings(delimiter=self.delimiter, header=self.header)
+        file = read_table(path, detect_dialect(path, settings))
         text = file.name_or_index(file.index("data.text_column", self.text_column))
         self.preprocessing = replace(self.preprocessing, text_column=text)
         reviews = drop_duplicates(parse_reviews(file, self.text_column, self.label_column, self.class_names))

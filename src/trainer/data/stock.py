@@ -10,8 +10,10 @@ from torch import Tensor
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, Fraction
 from trainer.data.base import TensorData
-from trainer.data.io.csv_file import CsvFile, fetch_csv, read_csv
+from trainer.data.io.data_path import fetch_path
+from trainer.data.io.dialect_detection import DialectSettings, detect_dialect
 from trainer.data.io.price_csv import Prices, parse_prices
+from trainer.data.io.table_file import TextTable, read_table
 from trainer.data.loading.split import Split, Stage
 from trainer.data.preprocessing.float_range import find_unusable_number, mean_and_std
 from trainer.data.preprocessing.price_windows import Quantity, WindowPreprocessing
@@ -98,7 +100,8 @@ class Stock(TensorData):
         """Read the file, compute the scales of the training days, and build the windows."""
         file = None
         if not self.synthetic:
-            file = read_csv(fetch_csv(self.path, self.root, self.md5), header=True, delimiter=",")
+            path = fetch_path(self.path, self.root, self.md5)
+            file = read_table(path, detect_dialect(path, DialectSettings(header=True)))
         self.table = make_prices() if file is None else self._parse(file)
         self.target_rows = self._split_rows(len(self.table.days))
         num_train = self.target_rows["train"].stop
@@ -130,14 +133,14 @@ class Stock(TensorData):
         forecast = self.preprocessing.outputs_to_prices(outputs, today)
         return PriceForecast([str(self.table.days[row]) for row in rows], forecast, today, actual)
 
-    def _parse(self, file: CsvFile) -> Prices:
+    def _parse(self, file: TextTable) -> Prices:
         """Return days and prices; predictions find the price column by the name that is stored here."""
         settings = self.preprocessing
         column = file.index("data.price_column", settings.price_column)
         self.preprocessing = replace(settings, price_column=file.name_or_index(column))
         return parse_prices(file, settings.date_column, settings.price_column, positive=settings.returns)
 
-    def _check_precision(self, file: CsvFile) -> None:
+    def _check_precision(self, file: TextTable) -> None:
         """Raise an error if an extreme price, such as 1e30 for a missing one, leaves no digits for the others."""
         first = int(self.preprocessing.returns)  # the first day has no return
         values = self.preprocessing.compute_quantity(self.table.prices, 1)[first:, None]
@@ -146,7 +149,7 @@ class Stock(TensorData):
             index, _, reason = unusable
             row = index + first
             column = file.index("data.price_column", self.preprocessing.price_column)
-            raise UserError(f"{file.locate(row, column)}: {file.rows[row][column]} {reason}; fix or remove the line")
+            raise UserError(f"{file.locate(row, column)}: {file.cell(row, column)} {reason}; fix or remove the line")
 
     def _split_rows(self, rows: int) -> dict[Stage, range]:
         """Return the target rows of each split."""

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from trainer.core.errors import UserError
-from trainer.data.io.csv_file import CsvFile, parse_float
-from trainer.data.io.csv_header import ADD_HEADER_HINT, check_header
+from trainer.data.io.number_format import parse_number
+from trainer.data.io.table_file import TextTable
 
 
 class Prices(NamedTuple):
@@ -20,7 +20,7 @@ class Prices(NamedTuple):
 
 
 def parse_prices(
-    file: CsvFile, date_column: int | str, price_column: int | str, *, positive: bool, after: date | None = None
+    file: TextTable, date_column: int | str, price_column: int | str, *, positive: bool, after: date | None = None
 ) -> Prices:
     """Return days and prices of a CSV file or of a chunk of one.
 
@@ -34,8 +34,6 @@ def parse_prices(
     Raises:
         UserError: If a cell is invalid; the message names file, line and column.
     """
-    if after is None:
-        check_header(file, {"data.price_column": [price_column], "data.date_column": [date_column]}, ADD_HEADER_HINT)
     date_index = file.index("data.date_column", date_column)
     price_index = file.index("data.price_column", price_column)
     days: list[date] = []
@@ -44,7 +42,7 @@ def parse_prices(
         previous = days[-1] if days else after
         if previous and day <= previous:
             reason = "the same day as" if day == previous else f"before {previous} in"
-            line = f"line {file.lines[row - 1]}" if days else "the previous line"
+            line = f"line {file.find_line(row - 1)}" if days else "the previous line"
             raise UserError(
                 f"{file.locate(row, date_index)}: {day} is {reason} {line}; expected each day once, the oldest first"
             )
@@ -53,15 +51,15 @@ def parse_prices(
     return Prices(days, torch.tensor(prices, dtype=torch.float64))
 
 
-def _parse_day(file: CsvFile, row: int, column: int, cell: str) -> date:
+def _parse_day(file: TextTable, row: int, column: int, cell: str) -> date:
     try:
         return datetime.fromisoformat(cell).date()
     except ValueError:
         raise UserError(f"{file.locate(row, column)}: '{cell}' is not a date like 2004-08-19") from None
 
 
-def _parse_price(file: CsvFile, row: int, column: int, cell: str, positive: bool) -> float:
-    price = parse_float(cell)
+def _parse_price(file: TextTable, row: int, column: int, cell: str, positive: bool) -> float:
+    price = parse_number(cell)
     if not math.isfinite(price):
         raise UserError(f"{file.locate(row, column)}: '{cell}' is not a price; fix or remove the line")
     if positive and price <= 0:

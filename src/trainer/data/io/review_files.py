@@ -10,9 +10,8 @@ import torch
 
 from trainer.core.errors import UserError
 from trainer.data.io.class_labels import encode_labels
-from trainer.data.io.csv_file import CsvFile
-from trainer.data.io.csv_header import check_header
 from trainer.data.io.directory_walk import list_files, list_subdirectories, log_skipped
+from trainer.data.io.table_file import TextTable
 from trainer.data.io.tokenization import is_empty, normalize_text
 from trainer.data.loading.counter_rng import make_generator
 
@@ -91,7 +90,7 @@ def read_text(file: Path) -> str:
 
 
 def parse_reviews(
-    file: CsvFile, text_column: str | int, label_column: str | int, class_names: Sequence[str]
+    file: TextTable, text_column: str | int, label_column: str | int, class_names: Sequence[str]
 ) -> Reviews:
     """Return the reviews of a CSV file.
 
@@ -105,8 +104,6 @@ def parse_reviews(
     Raises:
         UserError: If a column is missing, a text is empty, a label is unknown, or all labels are the same.
     """
-    columns = {"data.label_column": [label_column], "data.text_column": [text_column]}
-    check_header(file, columns, labels=[*class_names, *LABEL_ALIASES])
     text_index = file.index("data.text_column", text_column)
     label_index = file.index("data.label_column", label_column)
     if text_index == label_index:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from trainer.core.errors import UserError
-from trainer.data.io.csv_file import read_csv_chunks
+from trainer.data.io.dialect_detection import DialectSettings, detect_dialect
 from trainer.data.io.price_csv import Prices, parse_prices
+from trainer.data.io.table_file import iter_tables
 from trainer.data.preprocessing.base import Examples, Preprocessing, iter_files
 
 Quantity = Literal["prices", "returns"]
@@ -50,13 +51,13 @@ class WindowPreprocessing(Preprocessing):
         for path in iter_files(files, CSV_EXTENSIONS):
             history = Prices([], torch.empty(0, dtype=torch.float64))
             is_too_short = True
-            for chunk in read_csv_chunks(path, header=True, delimiter=",", rows=batch_size):
+            for chunk in iter_tables(path, detect_dialect(path, DialectSettings(header=True)), rows=batch_size):
                 latest = history.days[-1] if history.days else None
                 new = parse_prices(chunk, self.date_column, self.price_column, positive=self.returns, after=latest)
                 prices = Prices(history.days + new.days, torch.cat([history.prices, new.prices]))
                 if len(prices.days) >= self.window_days:
                     is_too_short = False
-                    yield self._build_examples(path, prices, chunk.lines)
+                    yield self._build_examples(path, prices, list(chunk.lines or ()))
                 start = max(0, len(prices.days) - self.window_days + 1)  # a window may span several chunks
                 history = Prices(prices.days[start:], prices.prices[start:])
             if is_too_short:

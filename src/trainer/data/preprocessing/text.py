@@ -13,12 +13,11 @@ from torch import Tensor
 
 from trainer.core.errors import UserError
 from trainer.core.spec import PADDING_INDEX
-from trainer.data.io.csv_file import read_csv_chunks
-from trainer.data.io.csv_header import ADD_HEADER_HINT, check_header
+from trainer.data.io.dialect_detection import DialectSettings, detect_dialect
 from trainer.data.io.review_files import read_text
+from trainer.data.io.table_file import TABLE_SUFFIXES, iter_tables
 from trainer.data.io.tokenization import TOKENIZER_RULES, Keep, build_tokenizer, encode, is_empty
 from trainer.data.preprocessing.base import Examples, Preprocessing, batched, iter_files
-from trainer.data.preprocessing.tabular import TABLE_EXTENSIONS
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -78,19 +77,17 @@ class TextPreprocessing(Preprocessing):
                     yield str(file), None, read_text(file)
                 continue
             [file] = iter_files([path], ())
-            is_table = file.name.lower().endswith(TABLE_EXTENSIONS)
+            is_table = file.name.lower().endswith(TABLE_SUFFIXES)
             yield from self._read_rows(file, batch_size) if is_table else read_lines(file)
 
     def _read_rows(self, file: Path, batch_size: int) -> Iterator[TextLine]:
-        chunks = read_csv_chunks(file, header=self.header, delimiter=self.delimiter, rows=batch_size)
-        for index, chunk in enumerate(chunks):
-            if index == 0 and isinstance(self.text_column, int):
-                check_header(chunk, {}, ADD_HEADER_HINT)
+        dialect = detect_dialect(file, DialectSettings(delimiter=self.delimiter, header=self.header))
+        for chunk in iter_tables(file, dialect, rows=batch_size):
             column = chunk.index("text column", self.text_column)
             for row, text in enumerate(chunk.cells(column)):
                 if is_empty(text):
                     raise UserError(f"{chunk.locate(row, column)}: the text is empty; remove the row from the file")
-                yield str(file), chunk.lines[row], text
+                yield str(file), chunk.find_line(row), text
 
 
 def read_lines(file: Path) -> Iterator[TextLine]:

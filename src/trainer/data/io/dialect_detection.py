@@ -1,0 +1,163 @@
+"""Detection of delimiter, encoding, titles and header of a table from its first rows."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from trainer.core.errors import UserError
+from trainer.data.io.arrow_blocks import is_arrow
+from trainer.data.io.compressed_file import open_content
+from trainer.data.io.header_detection import has_header
+from trainer.data.io.table_rows import WHITESPACE, Dialect, explain_encoding, is_delimited, iter_rows, open_text
+from trainer.data.io.text_encoding import detect_encoding, validate_encoding
+
+DELIMITERS = (";", "\t", "|", ",", WHITESPACE)  # in the order of preference if several fit equally well
+SAMPLE_LINES = 1000
+MAX_SAMPLE_CHARACTERS = 2**20
+SPARSE_PATTERN = re.compile(r"\S+( \d+:\S+)+")  # a label, and then index and value
+EXCEL_DELIMITER_LINE = "sep="  # a first line like this sets the delimiter in Excel
+
+
+@dataclass(frozen=True)
+class DialectSettings:
+    """Parts of a dialect that the user has set; None if they are to be detected."""
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    header: bool | None = None
+    skipped_lines: int | None = None
+    sheet: str = ""
+
+
+def detect_dialect(path: Path, settings: DialectSettings = DialectSettings(), names: Sequence[str] = ()) -> Dialect:
+    """Return how a table is stored in its file.
+
+    Args:
+        path: The file.
+        settings: What the user has set.
+        names: Column names that the user has set: a first row with one of them contains the column names.
+
+    Raises:
+        UserError: If the file is empty or cannot be read, or a setting is invalid.
+    """
+    if is_arrow(path):
+        return Dialect()
+    dialect = Dialect(sheet=settings.sheet)
+    if is_delimited(path):
+        dialect = _detect_delimited(path, dialect, settings)
+    rows = [cells for _, cells in islice(iter_rows(path, replace(dialect, header=False)), SAMPLE_LINES)]
+    if not rows:
+        raise UserError(f"{path}: no rows: the file is empty")
+    header = settings.header
+    if header is None:
+        header = not is_delimited(path) or bool({*names} & {*rows[0]}) or has_header(rows)
+    return replace(dialect, header=header)
+
+
+def _detect_delimited(path: Path, dialect: Dialect, settings: DialectSettings) -> Dialect:
+    encoding = settings.encoding
+    if encoding is None:
+        with open_content(path) as stream:
+            encoding = detect_encoding(stream)
+    else:
+        encoding = validate_encoding(encoding)
+    lines = _read_sample(path, encoding)
+    delimiter = None if settings.delimiter is None else _validate_delimiter(settings.delimiter)
+    skipped = settings.skipped_lines
+    if skipped is None and lines and lines[0].strip().lower().startswith(EXCEL_DELIMITER_LINE):
+        delimiter = delimiter or lines[0].strip()[len(EXCEL_DELIMITER_LINE) :] or ","
+        skipped = 1
+    if delimiter is None:
+        delimiter = _find_delimiter(lines[skipped or 0 :])
+    if skipped is None:
+        skipped = _count_title_lines(lines, delimiter)
+    _refuse_sparse_format(path, lines, delimiter)
+    quote = _find_quote(lines[skipped:], delimiter)
+    return replace(dialect, delimiter=delimiter, quote=quote, encoding=encoding, skipped_lines=skipped)
+
+
+def _refuse_sparse_format(path: Path, lines: Sequence[str], delimiter: str) -> None:
+    if delimiter == WHITESPACE and all(SPARSE_PATTERN.fullmatch(line.strip()) for line in lines if line.strip()):
+        raise UserError(f"{path}: the sparse format INDEX:VALUE of LIBSVM cannot be read; save it as CSV")
+
+
+def _validate_delimiter(delimiter: str) -> str:
+    delimiter = delimiter.replace("\\t", "\t")  # as typed in a shell
+    if delimiter != WHITESPACE and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise UserError(f"data.delimiter: {delimiter!r} is not one character, nor '{WHITESPACE}'")
+    return delimiter
+
+
+def _read_sample(path: Path, encoding: str) -> list[str]:
+    """Return the first lines, with their line ends."""
+    try:
+        with open_content(path) as stream, open_text(stream, encoding) as text:
+            sample = io.StringIO(text.read(MAX_SAMPLE_CHARACTERS), newline="")
+    except UnicodeDecodeError as error:
+        raise UserError(explain_encoding(path, encoding, error)) from error
+    return [*islice(sample, SAMPLE_LINES)]
+
+
+def _find_delimiter(lines: Sequence[str]) -> str:
+    """Return the delimiter that splits most lines into the same number of cells, more than one; else a comma."""
+    best = ","
+    best_score = 0.0
+    for delimiter in DELIMITERS:
+        widths = Counter(len(cells) for _, cells in _split_lines(lines, delimiter) if any(cells))
+        if not widths:
+            continue
+        width, count = widths.most_common(1)[0]
+        score = count / widths.total()
+        is_better = score > best_score + (0.0 if delimiter != WHITESPACE else 0.1)  # blanks are often part of cells
+        if width > 1 and is_better:
+            best, best_score = delimiter, score
+    return best
+
+
+def _split_lines(lines: Sequence[str], delimiter: str, quote: str = '"') -> list[tuple[int, list[str]]]:
+    """Return the number of lines before each row, and its cells without surrounding blanks."""
+    if delimiter == WHITESPACE:
+        return [(number, line.split()) for number, line in enumerate(lines)]
+    reader = csv.reader(lines, delimiter=delimiter, quotechar=quote)
+    rows = []
+    start = 0
+    try:
+        for row in reader:
+            rows.append((start, [cell.strip() for cell in row]))
+            start = reader.line_num
+    except csv.Error:  # `iter_rows` raises a better one
+        pass
+    return rows
+
+
+def _count_title_lines(lines: Sequence[str], delimiter: str) -> int:
+    """Return the number of lines above the table: comments, and titles in one cell of a line.
+
+    Args:
+        lines: First lines of the file.
+        delimiter: Delimiter of the cells.
+    """
+    rows = [(start, sum(map(bool, cells))) for start, cells in _split_lines(lines, delimiter)]
+    counts = Counter(filled for _, filled in rows if filled)
+    usual = counts.most_common(1)[0][0] if counts else 0
+    for start, filled in rows:
+        is_comment = lines[start].startswith("#") and filled != usual
+        if filled and not is_comment and not (filled == 1 and usual > 2):
+            return start
+    return 0
+
+
+def _find_quote(lines: Sequence[str], delimiter: str) -> str:
+    """Return an apostrophe if all cells of a column are in apostrophes, else a quotation mark."""
+    rows = [cells for _, cells in _split_lines(lines, delimiter) if any(cells)]
+    columns = zip(*(row for row in rows if len(row) == len(rows[-1])), strict=True) if rows else ()
+    has_apostrophes = any(
+        sum(len(cell) > 1 and cell[0] == cell[-1] == "'" for cell in column) >= max(2, len(column) - 1)
+        for column in columns
+    )
+    return "'" if has_apostrophes and delimiter != WHITESPACE else '"'
