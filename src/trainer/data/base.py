@@ -49,6 +49,14 @@ class TensorData(LightningDataModule, ABC):
     def spec(self) -> DataSpec:
         """The shape of the data, from constructor arguments alone."""
 
+    @property
+    def inferred_settings(self) -> dict[str, Any]:
+        """Settings of `data` that the config leaves open and that were found in the files, by key.
+
+        They are written into the config of the run.
+        """
+        return {}
+
     @abstractmethod
     def load(self) -> dict[Stage, Split]:
         """Read, download or generate the data and split it; called once."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from trainer.core.errors import UserError, did_you_mean
-from trainer.data.io.number_format import INVISIBLE_CHARACTERS, parse_number
+from trainer.data.io.number_format import INVISIBLE_CHARACTERS, parse_plain_number
 from trainer.data.io.table_file import TextTable
 
 MAX_LISTED_LABELS = 20  # a column with more labels is probably not a class column
@@ -40,8 +40,8 @@ def encode_labels(
     cells = file.cells(column)
     index = _build_label_index(names, any_case, short or {})
     codes = {cell: index.get(cell, index.get(normalize_label(cell, any_case), -1)) for cell in {*cells}}
-    numbers = {cell: parse_number(cell) for cell in codes}
-    has_numeric_name = any(not math.isnan(parse_number(name)) for name in names)
+    numbers = {cell: parse_plain_number(cell) for cell in codes}
+    has_numeric_name = any(not math.isnan(parse_plain_number(name)) for name in names)
     if not has_numeric_name and all(number in range(len(names)) for number in numbers.values()):
         _check_zero_based(file, column, numbers, len(names))
         return [int(numbers[cell]) for cell in cells]
@@ -91,7 +91,7 @@ def find_near_duplicates(labels: Sequence[str]) -> tuple[str, str] | None:
 
 def label_sort_key(label: str) -> tuple[bool, float, str]:
     """Return a key that sorts numbers by value, before other labels."""
-    number = parse_number(label)
+    number = parse_plain_number(label)
     return math.isnan(number), 0.0 if math.isnan(number) else number, label
 
 
@@ -106,7 +106,7 @@ def _build_label_index(names: Sequence[str], any_case: bool, short: Mapping[str,
 
 def normalize_label(label: str, any_case: bool = False) -> str | Decimal:
     """Return a key that is equal for equivalent labels: the value of a number, or text in Unicode form NFC."""
-    if math.isfinite(parse_number(label)):
+    if math.isfinite(parse_plain_number(label)):
         return Decimal(label)
     text = unicodedata.normalize("NFC", label)
     return text.casefold() if any_case else text

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from trainer.data.io.number_format import parse_any_number
 
 MISSING_MARKERS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-", "#n/a", "<na>", "nil"})  # lower case
+MAX_COMPARED_ROWS = 200
 
 
 def is_missing(cell: str) -> bool:
@@ -25,6 +26,7 @@ def has_header(rows: Sequence[Sequence[str]]) -> bool:
     first, *others = rows
     if not others:
         return all(math.isnan(parse_any_number(cell)) for cell in first)
+    others = others[:MAX_COMPARED_ROWS]
     kinds = [classify_cell(name, [row[i] for row in others if i < len(row)]) for i, name in enumerate(first)]
     return "name" in kinds or "data" not in kinds
 

@@ -3,26 +3,18 @@
 import math
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-THOUSANDS_BLANKS = "\u00a0\u202f\u2009 "  # no-break, narrow no-break and thin spaces
 INVISIBLE_CHARACTERS = str.maketrans("", "", "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff")
 MINUS_SIGNS = str.maketrans("\u2212\u2013\uff0d", "---")
-NUMBER_PATTERN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
-AFFIX_PATTERN = re.compile(r"[$€£¥₹₩₽฿]|%|USD|EUR|GBP|CNY|JPY|CHF", re.IGNORECASE)
-GROUPED_PATTERNS = {  # thousands separator and decimal point
-    (",", "."): re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?"),
-    (".", ","): re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?"),
-    (" ", "."): re.compile(r"[+-]?\d{1,3}( \d{3})+(\.\d*)?"),
-    (" ", ","): re.compile(r"[+-]?\d{1,3}( \d{3})+(,\d*)?"),
-    ("'", "."): re.compile(r"[+-]?\d{1,3}('\d{3})+(\.\d*)?"),
-}
-DECIMAL_COMMA_PATTERN = re.compile(r"[+-]?(\d+,\d*|,\d+)(e[+-]?\d+)?", re.IGNORECASE)
+AFFIX_PATTERN = re.compile(r"US\$|[$€£¥₹₩₽฿]|%|USD|EUR|GBP|CNY|JPY|CHF", re.IGNORECASE)
+MAX_NUMBER_LENGTH = 400  # 1e308 written out, with separators
 
 
 @dataclass(frozen=True)
@@ -47,42 +39,49 @@ def normalize_number(cell: str) -> str:
     return "".join(str(unicodedata.digit(c)) if c.isdigit() and not c.isascii() else c for c in text)
 
 
+FORMATS = tuple(
+    NumberFormat(decimal, thousands)
+    for decimal, thousands in ((".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"))
+)
+
+
+@cache
+def _grouped_pattern(number_format: NumberFormat) -> str:
+    """Return a regular expression of numbers with separators of thousands, and of numbers without them."""
+    thousands, decimal = map(re.escape, (number_format.thousands, number_format.decimal))
+    grouped = rf"[0-9]{{1,3}}({thousands}[0-9]{{3}})+({decimal}[0-9]*)?"
+    plain = rf"([0-9]+{decimal}?[0-9]*|{decimal}[0-9]+)([eE][+-]?[0-9]+)?"
+    return rf"^[+-]?({grouped}|{plain})$" if thousands else rf"^[+-]?{plain}$"
+
+
 def find_number_formats(cell: str) -> set[NumberFormat]:
     """Return the formats in which a cell is a number; empty if it is none.
 
-    `1,234` has two: 1234 with thousands separators, and 1.234 with a decimal comma.
+    `1,234` has two meanings: 1234 with separators of thousands, and 1.234 with a decimal comma.
     """
-    text = normalize_number(cell)
-    formats = {
-        NumberFormat(decimal, thousands)
-        for (thousands, decimal), pattern in GROUPED_PATTERNS.items()
-        if pattern.fullmatch(text)
-    }
-    if NUMBER_PATTERN.fullmatch(text):
-        formats.add(NumberFormat())
-        if "." not in text:
-            formats.add(NumberFormat(","))
-    if DECIMAL_COMMA_PATTERN.fullmatch(text):
-        formats.add(NumberFormat(","))
-    return formats
+    if len(cell) > MAX_NUMBER_LENGTH or not any(character.isdigit() for character in cell):
+        return set()
+    return {item for item in FORMATS if not math.isnan(parse_number(cell, item))}
 
 
-def parse_number(cell: str, number_format: NumberFormat = NumberFormat()) -> float:
+def parse_number(cell: str, number_format: NumberFormat = FORMATS[0]) -> float:
     """Return the number in a cell: NaN if it is none or underflows, infinity if it overflows."""
     text = normalize_number(cell)
-    if number_format.thousands:
-        grouped = GROUPED_PATTERNS[number_format.thousands, number_format.decimal]
-        if grouped.fullmatch(text):
-            text = text.replace(number_format.thousands, "")
-    if number_format.decimal == ",":
-        if "." in text:
-            return math.nan
-        text = text.replace(",", ".")
-    if not NUMBER_PATTERN.fullmatch(text):
+    if not re.fullmatch(_grouped_pattern(number_format), text):
         return math.nan
+    text = _to_plain(text, number_format)
     value = float(text)
-    is_zero = not any(digit in "123456789" for digit in text.lower().partition("e")[0])
-    return math.nan if value == 0 and not is_zero else value
+    return math.nan if value == 0 and _is_underflow(text) else value
+
+
+def parse_plain_number(cell: str) -> float:
+    """Return the number in a cell without separators, currency or percent sign; NaN if it is none."""
+    return parse_number(cell) if re.fullmatch(_grouped_pattern(FORMATS[0]), cell) else math.nan
+
+
+def _to_plain(text: str, number_format: NumberFormat) -> str:
+    text = text.replace(number_format.thousands, "") if number_format.thousands else text
+    return text.replace(number_format.decimal, ".")
 
 
 def parse_any_number(cell: str) -> float:
@@ -95,8 +94,27 @@ def parse_any_number(cell: str) -> float:
     )
 
 
-def parse_numbers(cells: Any, number_format: NumberFormat, missing: Iterable[str]) -> NDArray[np.float64]:
+def parse_numbers(cells: Any, number_format: NumberFormat, missing: Collection[str]) -> NDArray[np.float64]:
     """Return the numbers of a column: NaN if a cell is missing or no number, infinity if it overflows.
+
+    Args:
+        cells: Array of pyarrow with text.
+        number_format: Format of the numbers.
+        missing: Cells that mark a missing number.
+    """
+    from pyarrow import compute
+
+    values = cast_numbers(cells, number_format, missing)
+    if values is not None:
+        return values
+    encoded = compute.dictionary_encode(compute.utf8_trim_whitespace(cells))
+    texts = encoded.dictionary.to_pylist()
+    parsed = [math.nan if text in missing else parse_number(text, number_format) for text in texts]
+    return np.array([*parsed, math.nan])[encoded.indices.to_numpy(zero_copy_only=False)]
+
+
+def cast_numbers(cells: Any, number_format: NumberFormat, missing: Collection[str]) -> NDArray[np.float64] | None:
+    """Return the numbers of a column, NaN if missing, or None if a cell needs `parse_number`.
 
     Args:
         cells: Array of pyarrow with text.
@@ -106,17 +124,48 @@ def parse_numbers(cells: Any, number_format: NumberFormat, missing: Iterable[str
     import pyarrow
     from pyarrow import compute
 
-    if number_format == NumberFormat():
-        try:
-            values = cells.cast(pyarrow.float64()).to_numpy(zero_copy_only=False)
-            if np.isfinite(values).all() and values.all():  # zeros may be underflows
-                return np.asarray(values)
-        except pyarrow.ArrowInvalid:
-            pass
-    markers = {*missing}
-    encoded = compute.dictionary_encode(compute.utf8_trim_whitespace(cells))
-    texts = encoded.dictionary.to_pylist()
-    values = [math.nan if text in markers else parse_number(text, number_format) for text in texts]
-    numbers = np.array(values, np.float64)
-    indices = encoded.indices.to_numpy(zero_copy_only=False)
-    return numbers[indices] if len(numbers) else np.empty(0)
+    is_plain = number_format == FORMATS[0]
+    values = _try_cast(cells) if is_plain else None
+    if values is None:
+        cells = compute.utf8_trim_whitespace(cells)
+        if missing:
+            markers = pyarrow.array([*missing], pyarrow.string())
+            cells = compute.if_else(compute.is_in(cells, markers), None, cells)
+        if not is_plain:
+            if not fits_format(cells, number_format):
+                return None
+            if number_format.thousands:
+                cells = compute.replace_substring(cells, number_format.thousands, "")
+            cells = compute.replace_substring(cells, number_format.decimal, ".")
+        values = _try_cast(cells)
+    if values is None:
+        return None
+    numbers = np.asarray(values.to_numpy(zero_copy_only=False), np.float64)
+    if np.isinf(numbers).any() or (np.isnan(numbers).sum() > values.null_count):
+        return None
+    is_zero = numbers == 0
+    if is_zero.any() and any(map(_is_underflow, compute.unique(cells.filter(pyarrow.array(is_zero))).to_pylist())):
+        return None
+    return numbers
+
+
+def fits_format(cells: Any, number_format: NumberFormat) -> bool:
+    """Return whether all cells of a column that are not null are numbers of ASCII digits in a format."""
+    from pyarrow import compute
+
+    matches = compute.match_substring_regex(cells, _grouped_pattern(number_format))
+    return bool(compute.all(matches, min_count=0).as_py())
+
+
+def _try_cast(cells: Any) -> Any:
+    import pyarrow
+
+    try:
+        return cells.cast(pyarrow.float64())
+    except pyarrow.ArrowInvalid:
+        return None
+
+
+def _is_underflow(text: str) -> bool:
+    """Return whether the digits of a number whose float is 0 are not all 0."""
+    return any(digit in "123456789" for digit in text.lower().partition("e")[0])

@@ -43,6 +43,7 @@ class TextTable:
         columns: Cells of each column.
         first_row: Number of rows of the file before these, without the header.
         lines: Line on which each row ends, from 1; None if it is not known.
+        numbers: Number of each row in the file, from 0; None if the rows are consecutive.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class TextTable:
     columns: "list[pyarrow.Array]"
     first_row: int = 0
     lines: Sequence[int] | None = None
+    numbers: Sequence[int] | None = None
 
     @property
     def width(self) -> int:
@@ -75,7 +77,7 @@ class TextTable:
         """Return the line on which a row ends, from 1; the file is read again if it is not known."""
         if self.lines is not None:
             return self.lines[row]
-        number = self.first_row + row
+        number = self.first_row + row if self.numbers is None else self.numbers[row]
         if is_arrow(self.path):
             return number + 1
         rows = iter_rows(self.path, self.dialect)
@@ -268,6 +270,7 @@ def _check_widths(path: Path, rows: Iterator[Row], first: Row) -> Iterator[Row]:
 
 def suggest_delimiter(line: int, cells: Sequence[str]) -> str:
     """Return a remark for the error message if the only cell of a line contains another delimiter."""
-    delimiters = (";", "\t", "|", ",")
-    other = max(delimiters, key=cells[0].count)
-    return f" (line {line} has {cells[0].count(other)} of {other!r})" if len(cells) == 1 and other in cells[0] else ""
+    if len(cells) != 1:
+        return ""
+    other = max((";", "\t", "|", ","), key=cells[0].count)
+    return f" (line {line} has {cells[0].count(other)} of {other!r})" if other in cells[0] else ""

@@ -20,9 +20,7 @@ WESTERN = "cp1252"
 CYRILLIC = "cp1251"
 MULTIBYTE_ENCODINGS = ("gb18030", "cp932", "euc_kr", "big5")
 # Cyrillic words have no Latin letters
-MIXED_WORD_PATTERN = re.compile(
-    r"[a-z][\u0400-\u04ff]|[\u0400-\u04ff][a-z]", re.IGNORECASE
-)
+MIXED_WORD_PATTERN = re.compile(r"[a-z][\u0400-\u04ff]|[\u0400-\u04ff][a-z]", re.IGNORECASE)
 SAMPLE_BYTES = 100_000
 
 

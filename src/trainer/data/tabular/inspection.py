@@ -1,0 +1,253 @@
+"""Inspection of a table: how it is stored, the types of its columns, and its target."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from trainer.core.errors import UserError
+from trainer.core.spec import Target
+from trainer.data.io.dialect_detection import DialectSettings, detect_dialect
+from trainer.data.io.table_file import describe_column, find_column, iter_tables, read_names, suggest_delimiter
+from trainer.data.io.table_rows import Dialect
+from trainer.data.tabular.column_statistics import ColumnStatistics
+from trainer.data.tabular.columns import (
+    Column,
+    ColumnKind,
+    choose_number_format,
+    classify_column,
+    convert_column,
+    list_column_fields,
+    restore_column,
+    validate_kind,
+)
+
+log = logging.getLogger(__name__)
+
+ColumnName = str | int
+MAX_CLASSES = 20  # a target with more distinct whole numbers is a value, not a class
+MIN_ROWS_PER_CLASS = 3  # on average
+MAX_LISTED = 5
+
+
+@dataclass(frozen=True)
+class InspectionSettings:
+    """What the user has set about a table; the rest is detected.
+
+    Args:
+        dialect: How the table is stored.
+        targets: Target columns.
+        drop: Columns to ignore.
+        kinds: Types of columns by name.
+        columns: Complete columns by name, as an earlier inspection found them.
+        others: Columns with another use, such as weights; they are no inputs.
+        missing: Cells that mark a missing value.
+    """
+
+    dialect: DialectSettings = DialectSettings()
+    targets: tuple[ColumnName, ...] = (-1,)
+    drop: tuple[ColumnName, ...] = ()
+    kinds: tuple[tuple[ColumnName, ColumnKind], ...] = ()
+    columns: tuple[tuple[ColumnName, Column], ...] = ()
+    others: tuple[tuple[str, ColumnName], ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Result of the inspection of a file.
+
+    Args:
+        path: The file.
+        dialect: How the table is stored.
+        names: Column names; empty if there are none.
+        rows: Number of rows.
+        columns: All columns; the targets are among them.
+        targets: Indices of the target columns.
+        labels: Number of rows by cell of the target; None if there are too many, or several targets.
+        markers: Cells of the target that mark missing values.
+        whole_target: Whether the targets are whole numbers.
+        numeric_target: Whether the targets are numbers.
+    """
+
+    path: Path
+    dialect: Dialect
+    names: tuple[str, ...]
+    rows: int
+    columns: tuple[Column, ...]
+    targets: tuple[int, ...]
+    labels: Mapping[str, int] | None
+    markers: tuple[str, ...]
+    whole_target: bool
+    numeric_target: bool
+
+    @property
+    def inputs(self) -> tuple[Column, ...]:
+        """Columns that are inputs of the network."""
+        return tuple(item for item in self.columns if item.kind != "ignored" and item.index not in self.targets)
+
+    @property
+    def task(self) -> Target:
+        """`"classification"` if the target has few distinct values that are texts or whole numbers."""
+        if len(self.targets) > 1 or self.labels is None:
+            return "regression"
+        if not self.numeric_target or not self.labels:
+            return "classification"
+        is_class = self.whole_target and 1 < len(self.labels) <= MAX_CLASSES
+        return "classification" if is_class and len(self.labels) * MIN_ROWS_PER_CLASS <= self.rows else "regression"
+
+    def describe_column(self, column: int) -> str:
+        """Return the name of a column, or its index if it has none, for messages."""
+        return describe_column(self.names, column)
+
+
+def inspect_file(path: Path, settings: InspectionSettings) -> Inspection:
+    """Inspect a file; the result is kept until the file changes.
+
+    Args:
+        path: The file.
+        settings: What the user has set.
+
+    Raises:
+        UserError: If the file cannot be read, or a setting does not fit it.
+    """
+    status = path.stat()
+    return _inspect(path, settings, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=8)
+def _inspect(path: Path, settings: InspectionSettings, _mtime: int, _size: int) -> Inspection:
+    known = [*settings.targets, *settings.drop, *(name for name, _ in settings.kinds), *dict(settings.others).values()]
+    dialect = detect_dialect(path, settings.dialect, [name for name in known if isinstance(name, str)])
+    names, width = read_names(path, dialect)
+    if width == 1:
+        hint = "" if settings.dialect.delimiter is None else f"; is data.delimiter={dialect.delimiter!r} right?"
+        raise UserError(f"{path}: only one column{hint}" + suggest_delimiter(1 + dialect.skipped_lines, names))
+    statistics = [ColumnStatistics(settings.missing) for _ in range(width)]
+    for table in iter_tables(path, dialect):
+        for item, cells in zip(statistics, table.columns, strict=True):
+            item.update(cells)
+    empty = _count_empty_columns(names, statistics)
+    targets = tuple(
+        find_column(path, names[: width - empty], width - empty, "data.target", name) for name in settings.targets
+    )
+    columns = _classify_columns(path, names, statistics, settings, targets)
+    first = statistics[targets[0]]
+    return Inspection(
+        path=path,
+        dialect=dialect,
+        names=names,
+        rows=first.rows,
+        columns=columns,
+        targets=targets,
+        labels=first.counts if len(targets) == 1 else None,
+        markers=tuple(sorted(first.markers)),
+        whole_target=first.is_whole,
+        numeric_target=all(statistics[index].number_rows >= 0.9 * statistics[index].present_rows for index in targets),
+    )
+
+
+def _count_empty_columns(names: Sequence[str], statistics: Sequence[ColumnStatistics]) -> int:
+    """Return the number of empty columns at the end, which result from delimiters at the ends of lines."""
+    used = [index for index, item in enumerate(statistics) if item.present_rows or (names and names[index])]
+    return len(statistics) - 1 - max(used, default=len(statistics) - 1)
+
+
+def _classify_columns(
+    path: Path,
+    names: Sequence[str],
+    statistics: Sequence[ColumnStatistics],
+    settings: InspectionSettings,
+    targets: Sequence[int],
+) -> tuple[Column, ...]:
+    width = len(statistics)
+    formats = choose_number_format(statistics)
+    columns = [
+        classify_column(index, names[index] if names else None, statistics[index], formats[index])
+        for index in range(width)
+    ]
+    for name in settings.drop:
+        index = find_column(path, names, width, "data.drop", name)
+        columns[index] = replace(columns[index], kind="ignored", reason="data.drop")
+    for key, name in settings.others:
+        index = find_column(path, names, width, key, name)
+        if index in targets:
+            raise UserError(f"{key}: {path}, {describe_column(names, index)} is data.target too")
+        columns[index] = replace(columns[index], kind="ignored", reason=key)
+    for name, column in settings.columns:
+        index = find_column(path, names, width, "data.columns", name)
+        columns[index] = replace(column, index=index, name=names[index] if names else "")
+    for name, kind in settings.kinds:
+        index = find_column(path, names, width, "data.columns", name)
+        columns[index] = convert_column(columns[index], kind, statistics[index])
+        if kind == "ignored":
+            columns[index] = replace(columns[index], reason="data.columns")
+    return tuple(columns)
+
+
+def parse_columns(columns: Mapping[str | int, Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Return `kinds` and `columns` of `InspectionSettings` from the setting data.columns.
+
+    Raises:
+        UserError: If a type or a field is unknown.
+    """
+    kinds, complete = [], []
+    for name, value in columns.items():
+        key = int(name) if isinstance(name, str) and name.isdecimal() and str(int(name)) == name else name
+        if isinstance(value, str):
+            validate_kind(value)
+            kinds.append((key, value))
+        else:
+            complete.append((key, restore_column(value)))
+    return tuple(kinds), tuple(complete)
+
+
+def list_settings(inspection: Inspection) -> dict[str, Any]:
+    """Return the settings of `Table` that give the same inspection again, also of another file."""
+    dialect = inspection.dialect
+    columns = {
+        item.name if inspection.names else str(item.index): list_column_fields(item)
+        for item in inspection.columns
+        if item.index not in inspection.targets and (not inspection.names or inspection.names.count(item.name) == 1)
+    }
+    return {
+        "header": dialect.header,
+        "delimiter": dialect.delimiter,
+        "encoding": dialect.encoding,
+        "skipped_lines": dialect.skipped_lines,
+        "columns": columns,
+    }
+
+
+def describe_inspection(inspection: Inspection, class_names: Sequence[str]) -> str:
+    """Return what was found in a file, in a few lines."""
+    dialect = inspection.dialect
+    storage = [
+        f"delimiter {dialect.delimiter!r}" if dialect.delimiter != "," else "",
+        f"encoding {dialect.encoding}" if dialect.encoding != "utf-8" else "",
+        f"skipped lines: {dialect.skipped_lines}" if dialect.skipped_lines else "",
+        "" if dialect.header else "no column names",
+    ]
+    counts = Counter(column.kind for column in inspection.inputs)
+    inputs = ", ".join(f"{count} {_pluralize(kind, count)}" for kind, count in counts.most_common())
+    targets = ", ".join(inspection.describe_column(index).removeprefix("column ") for index in inspection.targets)
+    classes = f", classes {', '.join(class_names[:MAX_LISTED])}" + (", ..." if len(class_names) > MAX_LISTED else "")
+    ignored: dict[str, list[str]] = {}
+    for column in inspection.columns:
+        if column.kind == "ignored" and column.index not in inspection.targets:
+            ignored.setdefault(column.reason, []).append(column.name or f"column {column.index}")
+    lines = [
+        ", ".join([f"{inspection.path}: {inspection.rows:,} rows", *filter(None, storage)]),
+        f"target {targets}{classes if class_names else ', values'}; inputs: {inputs}",
+        *(f"ignored, {reason}: {', '.join(names)}" for reason, names in ignored.items()),
+    ]
+    return "\n  ".join(lines)
+
+
+def _pluralize(kind: str, count: int) -> str:
+    if count == 1:
+        return kind
+    return "categories" if kind == "category" else f"{kind}s"
