@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import torch
+from pytorch_lightning import Trainer
 from torch import Tensor
 
 from trainer.core.errors import UserError
@@ -16,7 +17,7 @@ from trainer.data.io.image_sources import open_source
 from trainer.data.io.labeled_images import ImageSource, LabeledImages, checksum, require_training_images
 from trainer.data.loading.augment import random_affine, random_horizontal_flip
 from trainer.data.loading.counter_rng import BatchRNG
-from trainer.data.loading.image_cache import Cache, make_image_cache
+from trainer.data.loading.image_cache import Cache, ImageCache, make_image_cache
 from trainer.data.loading.prefetch import Workers, prefetch_batches, resolve_num_workers, validate_workers
 from trainer.data.loading.split import Split, Stage, stratified_split, validate_classes
 from trainer.data.loading.unreadable_images import MAX_SEARCH_SECONDS, find_unreadable
@@ -63,6 +64,8 @@ class ImageFolder(TensorData):
     Raises:
         UserError: If the directory or a class is missing.
     """
+
+    image_cache: ImageCache | None = None  # created by `load`
 
     def __init__(
         self,
@@ -136,6 +139,13 @@ class ImageFolder(TensorData):
         """Size and channels, unless they are set."""
         return self._inferred
 
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        # an unreadable test image is then an error before the training; debug runs read only the images of their steps
+        if self.image_cache and self.trainer and self.trainer.state.fn == "fit" and not _is_limited(self.trainer):
+            for _ in self.read(torch.split(torch.arange(len(self.files)), self.eval_batch_size)):
+                pass  # stored in the cache
+
     def load(self) -> dict[Stage, Split]:
         """Find the images of each split; take splits without a directory from the training images."""
         if self.source is None:
@@ -195,7 +205,7 @@ class ImageFolder(TensorData):
             return images_by_stage
         search = find_unreadable(files, self.preprocessing.read_image, workers=self._count_workers())
         if search.errors:
-            log.warning("%s; they are left out", search)
+            log.warning(search.describe(" and are left out"))
         readable = {*files} - {files[index] for index in search.errors}
         images_by_stage = {
             stage: [image for image in images if image[0] in readable] for stage, images in images_by_stage.items()
@@ -207,7 +217,7 @@ class ImageFolder(TensorData):
         read = self.preprocessing.read_image
         search = find_unreadable(files, read, workers=self._count_workers(), seconds=MAX_SEARCH_SECONDS)
         hint = "replace or remove them; to leave them out: data.broken=skip"
-        return UserError(f"data.path: {search if search.errors else error}\n  {hint}")
+        return UserError(f"data.path: {search.describe() if search.errors else error}\n  {hint}")
 
     def _count_processes(self) -> int:
         return self.trainer.num_devices if self.trainer else 1
@@ -228,6 +238,11 @@ class ImageFolder(TensorData):
         if self._inferred:
             parts.append("inferred " + ", ".join(f"{name} {value}" for name, value in self._inferred.items()))
         return "; ".join([*parts, "kept in memory" if self.image_cache else "read in each epoch"])
+
+
+def _is_limited(trainer: Trainer) -> bool:
+    """Return whether the training uses some of the batches; a number without a point counts batches."""
+    return isinstance(trainer.limit_train_batches, int) or trainer.limit_train_batches < 1
 
 
 def _infer_settings(source: ImageSource | None, settings: Mapping[str, int | None]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ MAX_SEARCH_SECONDS = 60.0  # for the other files after an error
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Result of a search; `str` lists at most `MAX_LISTED_FILES` errors below their number.
+    """Result of a search.
 
     Args:
         errors: Error of each file that cannot be read, by file index.
@@ -31,9 +31,11 @@ class SearchResult:
     checked: int
     total: int
 
-    def __str__(self) -> str:
+    def describe(self, consequence: str = "") -> str:
+        """Return at most `MAX_LISTED_FILES` errors below their number and its consequence."""
         errors = [*self.errors.values()]
-        lines = [f"{len(errors):,} of {self.checked:,} image files cannot be read:", *errors[:MAX_LISTED_FILES]]
+        title = f"{len(errors):,} of {self.checked:,} image files cannot be read{consequence}:"
+        lines = [title, *errors[:MAX_LISTED_FILES]]
         if len(errors) > MAX_LISTED_FILES:
             lines.append(f"and {len(errors) - MAX_LISTED_FILES:,} more")
         if self.checked < self.total:
