@@ -63,7 +63,8 @@ def test_classes_splits_and_inferred_settings_are_logged_in_one_line(image_dir, 
     with caplog.at_level(logging.INFO):
         ready(image_dir)
     assert caplog.messages == [
-        "images 20 in 2 classes: bee 10, cat 10; train 12, val 4, test 4; inferred size 10, channels 3; kept in memory"
+        "images 20 in 2 classes: bee 10, cat 10; train 12, val 4, test 4; inferred size 10; inferred channels 3; "
+        "kept in memory"
     ]
 
 

@@ -1,9 +1,8 @@
 """Data set of image files in one directory per class, or listed in a CSV file with their labels."""
 
 import logging
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Trainer
@@ -14,7 +13,13 @@ from trainer.core.spec import DataSpec, Fraction, PositiveInt
 from trainer.data.base import TensorData, count_outputs
 from trainer.data.io.image_files import check_header, infer_size_and_channels
 from trainer.data.io.image_sources import open_source
-from trainer.data.io.labeled_images import ImageSource, LabeledImages, checksum, require_training_images
+from trainer.data.io.labeled_images import (
+    ImageSource,
+    LabeledImages,
+    checksum,
+    describe_splits,
+    require_training_images,
+)
 from trainer.data.loading.augment import random_affine, random_horizontal_flip
 from trainer.data.loading.counter_rng import BatchRNG
 from trainer.data.loading.image_cache import Cache, ImageCache, make_image_cache
@@ -26,7 +31,6 @@ from trainer.data.synthetic import make_images
 
 SYNTHETIC_CLASSES = ("one", "two", "three")
 NUM_SYNTHETIC_VAL_IMAGES = 500
-MAX_LISTED_CLASSES = 20
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +59,7 @@ class ImageFolder(TensorData):
         scale: Maximum random relative change of size, e.g. 0.1.
         workers: Number of processes that read images ahead; `"auto"` is one per core except one for training.
         prefetch: Number of batches that each worker reads ahead.
-        image_dir, image_column, label_column, split_column, delimiter: Of a CSV file; see `CsvSource`.
+        image_dir, image_column, label_column, split_column, delimiter: Settings of a CSV file; see `CsvSource`.
         synthetic: Whether synthetic images replace the files, which are not read then.
         val_fraction, test_fraction: Fractions of the training images, if the split has no directory.
         data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
@@ -168,7 +172,9 @@ class ImageFolder(TensorData):
         self.image_cache = make_image_cache(
             self.cache, len(self.files), self.preprocessing.shape, self._count_processes()
         )
-        log.info(self._describe(splits))
+        inferred = [f"inferred {name} {value}" for name, value in self._inferred.items()]
+        reading = "kept in memory" if self.image_cache else "read in each epoch"
+        log.info("; ".join([describe_splits(splits, self.classes), *inferred, reading]))
         return splits
 
     def read(self, stored: Sequence[Tensor]) -> Iterable[Tensor]:
@@ -224,20 +230,6 @@ class ImageFolder(TensorData):
 
     def _count_workers(self) -> int:
         return resolve_num_workers(self.workers, self._count_processes())
-
-    def _describe(self, splits: Mapping[Stage, Split]) -> str:
-        """Return the numbers of images by class and split, and the inferred settings."""
-        counts = Counter(index for split in splits.values() for index in split.targets.tolist())
-        classes = [f"{name} {counts[index]:,}" for index, name in enumerate(self.classes)][:MAX_LISTED_CLASSES]
-        others = len(self.classes) - len(classes)
-        parts = [
-            f"images {len(self.files):,} in {len(self.classes)} classes: {', '.join(classes)}"
-            + (f" and {others} more classes" if others else ""),
-            ", ".join(f"{stage} {len(splits[stage].targets):,}" for stage in get_args(Stage)),
-        ]
-        if self._inferred:
-            parts.append("inferred " + ", ".join(f"{name} {value}" for name, value in self._inferred.items()))
-        return "; ".join([*parts, "kept in memory" if self.image_cache else "read in each epoch"])
 
 
 def _is_limited(trainer: Trainer) -> bool:

@@ -1,4 +1,4 @@
-"""Arrays of targets: classes or numbers."""
+"""Targets in array files, as classes or as numbers."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Image files of users: selection, opening, and inspection of their headers."""
+"""Selection, opening and inspection of image files of users."""
 
 import os
 import warnings

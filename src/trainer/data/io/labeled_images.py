@@ -6,10 +6,12 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 from trainer.core.errors import UserError
-from trainer.data.loading.split import Stage
+from trainer.data.loading.split import Split, Stage
 
+MAX_LISTED_CLASSES = 20
 LabeledImages = list[tuple[str, int]]  # path and class index
 
 
@@ -51,3 +53,12 @@ def require_training_images(images_by_stage: Mapping[Stage, LabeledImages], clas
             raise UserError(
                 f"data.path: class '{name}' has no training images; add some, or leave the class out by data.classes"
             )
+
+
+def describe_splits(splits: Mapping[Stage, Split], classes: Sequence[str]) -> str:
+    """Return the numbers of images by class and by split."""
+    counts = Counter(index for split in splits.values() for index in split.targets.tolist())
+    names = [f"{name} {counts[index]:,}" for index, name in enumerate(classes)][:MAX_LISTED_CLASSES]
+    others = f" and {len(classes) - len(names)} more" if len(classes) > len(names) else ""
+    sizes = ", ".join(f"{stage} {len(splits[stage].targets):,}" for stage in get_args(Stage))
+    return f"images {counts.total():,} in {len(classes)} classes: {', '.join(names)}{others}; {sizes}"
