@@ -137,8 +137,7 @@ class CsvSource(ImageSource):
         """Return the labels, sorted; numbers by value."""
         cells = self.file.cells(self.label_column)
         if "" in cells:
-            row = cells.index("")
-            raise UserError(f"{self.file.locate(row, self.label_column)}: the label is missing; add it")
+            raise UserError(f"{self._locate_label('')}: the label is missing; add it")
         names = sorted({*cells}, key=label_sort_key)
         column = f"{self.file.path}, {self.file.describe_column(self.label_column)}"
         if len(names) < 2:
@@ -148,18 +147,24 @@ class CsvSource(ImageSource):
                 f"data.label_column: {column}: every label is different; expected the column of the classes"
             )
         if not listed and (alike := find_near_duplicates(names)):
-            first, second = (f"'{label}' in line {self.file.lines[cells.index(label)]}" for label in alike)
+            first, second = (f"'{label}' in {self._locate_label(label)}" for label in alike)
             raise UserError(
-                f"{column}: {first} and {second} are nearly the same label; make them one in the file, or list both: "
+                f"{first} and {second} are nearly the same label; make them one in the file, or list both: "
                 f"{format_list_override('data.classes', names)}"
             )
         return tuple(names)
+
+    def _locate_label(self, label: str) -> str:
+        """Return the position of the first cell with a label."""
+        return self.file.locate(self.file.cells(self.label_column).index(label), self.label_column)
 
     def _check_files(self, names: Sequence[str]) -> None:
         """Raise an error if an image does not exist or is listed twice."""
         missing = [row for row, name in enumerate(names) if not (name and (self.root / name).is_file())]
         if missing:
-            lines = [f"line {self.file.lines[row]}: '{names[row]}'" for row in missing[:MAX_LISTED_FILES]]
+            lines = [
+                f"{self.file.locate(row, self.image_column)}: '{names[row]}'" for row in missing[:MAX_LISTED_FILES]
+            ]
             others = f"\n  and {len(missing) - len(lines):,} more" if len(missing) > len(lines) else ""
             raise UserError(
                 f"data.path: {self.file.path} lists {len(missing):,} files that are not in '{self.root}'; set "
@@ -170,13 +175,13 @@ class CsvSource(ImageSource):
             first = first_rows.setdefault(os.path.normpath(name), row)
             if first != row:
                 raise UserError(
-                    f"{self.file.locate(row, self.image_column)}: '{name}' is also in line {self.file.lines[first]}; "
-                    "remove one of the lines"
+                    f"{self.file.locate(row, self.image_column)}: '{name}' is listed twice, also in "
+                    f"{self.file.locate(first, self.image_column)}; remove one of them"
                 )
 
     def _parse_splits(self) -> list[Stage]:
         """Return the split of each row; without a split column, all are for training."""
-        stages: list[Stage] = ["train"] * len(self.file.rows)
+        stages: list[Stage] = ["train"] * len(self.file.cells(self.image_column))
         for column in self.split_column:
             for row, cell in enumerate(self.file.cells(column)):
                 stage = parse_split_name(cell)
