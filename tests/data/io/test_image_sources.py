@@ -72,7 +72,7 @@ def test_rows_of_other_classes_are_left_out_and_numbers_are_sorted_by_value(labe
         (
             ["file,label", *rows(), "x.png,a", "y.png,b"],
             {},
-            r"labels.csv lists 2 files that are not in '.*'; set data.image_dir .*\n.* line 12, column 'file': 'x.png'\n.*13",
+            r"lists 2 files that are not in '.*'; set data.image_dir .*\n.* line 12, column 'file': 'x.png'\n.*13",
         ),
         (
             ["file,label", *rows(), "./3.png,b"],
