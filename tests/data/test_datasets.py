@@ -26,8 +26,14 @@ def test_batches_without_images_are_those_of_pytorch():
 
 def test_images_of_different_sizes_are_an_error():
     examples = [(Image.new("L", (3, 2)), 0), (Image.new("L", (4, 2)), 0)]
-    with pytest.raises(UserError, match=r"^data: images of different sizes .*\n  add to the data set: transform: "):
+    with pytest.raises(UserError, match=r"^images of different sizes .*\n  add to the data set: transform: "):
         collate(examples)
+
+
+def test_the_error_of_a_worker_process_has_no_traceback():
+    images = [(Image.new("L", (3 + index, 2)), 0) for index in range(2)]
+    with pytest.raises(UserError, match=r"^images of different sizes [^\n]*\n  add to the data set: [^\n]*$"):
+        [*Datasets(train=images, batch_size=2, num_workers=1).train_dataloader()]
 
 
 def test_data_sets_of_torchvision_are_read():

@@ -89,12 +89,12 @@ def collate(examples: list[Any]) -> Any:
     converted = [_convert_images(example) for example in examples]
     try:
         return default_collate(converted)
-    except RuntimeError as error:
+    except RuntimeError:
         if any(_contains_image(example) for example in examples):
             hint = "transform: {_target_: torchvision.transforms.Resize, size: [64, 64]}"
             raise UserError(
-                f"data: images of different sizes cannot be combined to a batch\n  add to the data set: {hint}"
-            ) from error
+                f"images of different sizes cannot be combined to a batch\n  add to the data set: {hint}"
+            ) from None
         raise
 
 
