@@ -54,6 +54,8 @@ class DataSpec:
     value_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
+        for name in ("shape", "class_names"):  # lists in configs
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.target == "classification" and not self.class_names:
             object.__setattr__(self, "class_names", tuple(map(str, range(max(self.output_size, 2)))))
 

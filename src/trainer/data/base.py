@@ -49,6 +49,11 @@ class TensorData(LightningDataModule, ABC):
     def spec(self) -> DataSpec:
         """The shape of the data, from constructor arguments alone."""
 
+    @property
+    def inferred_settings(self) -> dict[str, Any]:
+        """Config keys of `data` that are null, with the values that the constructor found in the files."""
+        return {}
+
     @abstractmethod
     def load(self) -> dict[Stage, Split]:
         """Read, download or generate the data and split it; called once."""
