@@ -74,6 +74,7 @@ def test_an_experiment_sets_no_value_to_its_default(name, command):
 
 # synthetic data, or a compatible network or data set
 COMPATIBLE_OVERRIDES = {
+    "data=arrays": ["data.synthetic=true"],
     "data=image_folder": ["data.synthetic=true"],
     "data=imdb": ["model=lstm"],
     "data=stock": ["data.synthetic=true"],

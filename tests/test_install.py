@@ -92,9 +92,8 @@ def test_an_external_package_adds_its_own_data_and_model(installed, tmp_path):
 
 @pytest.mark.slow
 def test_an_installed_wheel_describes_its_own_and_external_classes(installed, tmp_path):
-    assert "goes with  data=cifar10 data=digits data=image_folder data=mnist\n" in run(
-        installed, tmp_path, "describe", "model/cnn"
-    )
+    data = "data=cifar10 data=digits data=emnist data=fashion_mnist data=image_folder data=kmnist data=mnist"
+    assert f"goes with     {data}\n" in run(installed, tmp_path, "describe", "model/cnn")
     assert "  width=64   int\n" in run(installed, tmp_path, "describe", "external_project.spiral.SineNet")
     run(installed, tmp_path, "schema")
     assert (tmp_path / "schemas/experiment.json").is_file()

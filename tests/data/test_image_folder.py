@@ -39,7 +39,9 @@ def image_dir(tmp_path):
 
 
 def ready(path, **settings):
-    data = ImageFolder(path=str(path), **{"size": 8, "batch_size": 4, "workers": 0, "seed": 3} | settings)
+    data = ImageFolder(
+        path=str(path), **{"size": 8, "batch_size": 4, "workers": 0, "seed": 3, "cache": False} | settings
+    )
     data.setup("fit")
     return data
 
@@ -203,14 +205,16 @@ def test_predictions_equal_the_outputs_in_the_test_of_a_run(image_dir, command):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_corrupted_image_is_one_error_with_its_name(image_dir, command, workers):
+def test_corrupted_images_are_one_error_with_their_names(image_dir, command, workers):
     others = {*multiprocessing.active_children()}  # of other tests
     for file in image_dir.glob("cat/*.png"):
         file.write_bytes(b"no image at all")
     outcome = command(*TINY, f"data.workers={workers}", "trainer.max_epochs=1")
     assert outcome.code == 1
     assert "Traceback" not in outcome.err + outcome.out
-    assert re.fullmatch(r"(\n|stopping.*)*error: my/cat/\d\d.png: not an image \(PNG, .*\)\n", outcome.err)
+    files = "".join(rf"  my/cat/{number:02}.png: not an image \(PNG, .*\)\n" for number in range(10))
+    message = rf"error: data.path: 10 of 30 image files cannot be read:\n{files}  replace .*data.broken=skip\n"
+    assert re.fullmatch(rf"(\n|stopping.*)*{message}", outcome.err)
     assert {*multiprocessing.active_children()} <= others
 
 

@@ -33,6 +33,7 @@ def test_a_run_with_workers_resumed_within_an_epoch_has_the_same_result(command)
         "model.net.dropout=0.5",
         "trainer.max_epochs=4",
         "data.workers=2",
+        "data.cache=false",
     ]
     assert command(*overrides, "hydra.run.dir=whole").code == 0
     Path("stop.txt").write_text("SIGTERM")

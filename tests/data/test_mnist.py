@@ -8,10 +8,9 @@ import pytest
 import torch
 
 from trainer.core.errors import UserError
-from trainer.data import mnist
 from trainer.data.io.download import DataFile
 from trainer.data.loading.counter_rng import BatchRNG
-from trainer.data.mnist import MNIST, read_idx
+from trainer.data.mnist import MNIST, read_examples
 
 
 def encode_idx(shape, numbers):
@@ -32,7 +31,8 @@ def write(root, monkeypatch, *, train=20, test=6, height=28, width=28):
         (directory / f"{part}-images-idx3-ubyte").write_bytes(encode_idx((size, height, width), images))
         (directory / f"{part}-labels-idx1-ubyte").write_bytes(encode_idx((size,), [n % 10 for n in range(size)]))
     checksums = {file.name: hashlib.md5(file.read_bytes()).hexdigest() for file in directory.iterdir()}
-    monkeypatch.setattr(mnist, "FILES", {name: DataFile(f"MNIST/raw/{name}", md5) for name, md5 in checksums.items()})
+    files = {name: DataFile(f"MNIST/raw/{name}", md5) for name, md5 in checksums.items()}
+    monkeypatch.setattr(MNIST, "files", files)
 
 
 @pytest.fixture
@@ -126,38 +126,19 @@ def test_the_spec_needs_no_files(tmp_path):
     assert spec.class_names == ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 
 
-def test_an_idx_file_of_any_number_of_axes_is_read(tmp_path):
-    file = tmp_path / "some"
-    file.write_bytes(encode_idx((2, 3), range(6)))
-    assert read_idx(file).tolist() == [[0, 1, 2], [3, 4, 5]]
-    file.write_bytes(encode_idx((300,), [7] * 300))
-    assert read_idx(file).shape == (300,)
-
-
-@pytest.mark.parametrize(
-    "content",
-    {
-        "empty": b"",
-        "cut in its header": encode_idx((2, 3), range(6))[:9],
-        "cut short": encode_idx((2, 3), range(6))[:-1],
-        "too long": encode_idx((2, 3), range(6)) + b"x",
-        "of floats": b"\0\0\x0d" + encode_idx((2, 3), range(6))[3:],
-        "something else": b"<!DOCTYPE html>",
-    }.items(),
-    ids=lambda item: item[0],
-)
-def test_an_invalid_idx_file_is_an_error(tmp_path, content):
-    file = tmp_path / "some-ubyte"
-    file.write_bytes(content[1])
-    with pytest.raises(UserError) as error:
-        read_idx(file)
-    assert str(error.value) == f"{file}: not an IDX file of bytes"
+def test_a_file_of_other_numbers_than_bytes_is_an_error(tmp_path):
+    for name, content in (("images", encode_idx((1, 1, 4), [0, 0, 0, 1])), ("labels", encode_idx((1,), [0]))):
+        (tmp_path / name).write_bytes(content)
+    assert read_examples(tmp_path / "images", tmp_path / "labels").inputs.shape == (1, 1, 1, 4)
+    (tmp_path / "images").write_bytes(b"\0\0\x0d" + encode_idx((1, 1, 1), [0, 0, 0, 1])[3:])
+    with pytest.raises(UserError, match=r"images: expected bytes with 3 axes, found float32 of shape \(1, 1, 1\)$"):
+        read_examples(tmp_path / "images", tmp_path / "labels")
 
 
 def test_files_with_another_checksum_are_an_error_without_advice_to_delete_them(tmp_path, monkeypatch):
-    published = mnist.FILES["train-images-idx3-ubyte"]
+    published = MNIST.files["train-images-idx3-ubyte"]
     write(tmp_path, monkeypatch)
-    monkeypatch.setattr(mnist, "FILES", {"train-images-idx3-ubyte": published})
+    monkeypatch.setattr(MNIST, "files", MNIST.files | {"train-images-idx3-ubyte": published})
     images = tmp_path / "MNIST/raw/train-images-idx3-ubyte"
     md5 = hashlib.md5(images.read_bytes()).hexdigest()
     with pytest.raises(UserError) as error:
@@ -172,9 +153,9 @@ def test_files_with_another_checksum_are_an_error_without_advice_to_delete_them(
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_files_with_another_checksum_are_read_on_request_and_nothing_is_downloaded(tmp_path, monkeypatch, packed):
-    published = mnist.FILES
+    published = MNIST.files
     write(tmp_path, monkeypatch)
-    monkeypatch.setattr(mnist, "FILES", published)
+    monkeypatch.setattr(MNIST, "files", published)
     for file in [*(tmp_path / "MNIST/raw").iterdir()] if packed else []:
         file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
         file.unlink()

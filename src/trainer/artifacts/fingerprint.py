@@ -11,7 +11,15 @@ from trainer.artifacts.display_callbacks import affects_training
 # keys that do not change the metrics and are not part of the fingerprint; display callbacks are not part of it either
 IGNORED_KEYS = (
     *("outputs", "task_name", "tags", "logger", "optimized_metric", "data.dir", "data.mirrors", "data.download"),
-    *("data.workers", "data.prefetch", "callbacks.checkpoint.every_minutes", "resume", "accept_changes", "sweep"),
+    *(
+        "data.workers",
+        "data.prefetch",
+        "data.cache",
+        "callbacks.checkpoint.every_minutes",
+        "resume",
+        "accept_changes",
+        "sweep",
+    ),
     "preflight",
     *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.profiler"),
 )

@@ -18,7 +18,17 @@ MAX_MESSAGE_CHARACTERS = 200
 
 
 class UserError(Exception):
-    """An error that the user can fix. The message names the problem, its location and the correction."""
+    """An error that the user can fix. The message names the problem, its location and the correction.
+
+    Args:
+        message: The message. If PyTorch has raised the error of a worker process again, with the traceback of the
+            worker in front of it, the traceback is removed.
+    """
+
+    def __init__(self, message: str) -> None:
+        if message.startswith("Caught UserError in DataLoader worker"):
+            message = message.rpartition(f"{__name__}.UserError: ")[2].rstrip()
+        super().__init__(message)
 
 
 class MismatchError(UserError):

@@ -56,6 +56,8 @@ class DataSpec:
     categories: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("shape", "class_names"):  # lists in configs
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.target == "classification" and not self.class_names:
             object.__setattr__(self, "class_names", tuple(map(str, range(max(self.output_size, 2)))))
 

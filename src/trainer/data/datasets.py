@@ -4,8 +4,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
+import torch
+from PIL import Image
 from pytorch_lightning import LightningDataModule
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, default_collate
 
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
@@ -25,7 +28,8 @@ class Datasets(LightningDataModule):
         eval_batch_size: Examples per batch in validation, test and prediction. Defaults to `batch_size`.
         shuffle: Whether training examples are shuffled.
         num_workers: Worker processes of each loader. Defaults to 0, which loads in the main process.
-        collate_fn: Function that combines examples to a batch. Defaults to PyTorch's.
+        collate_fn: Function that combines examples to a batch. Defaults to PyTorch's, after a conversion of Pillow
+            images to floats in [0, 1].
         drop_last: Whether the last training batch is dropped if it is incomplete.
         pin_memory: Whether batches are copied to page-locked memory, for GPUs.
         spec: Sizes of the data, for networks with `_partial_: true`. Defaults to none.
@@ -56,7 +60,9 @@ class Datasets(LightningDataModule):
         self.drop_last = drop_last
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or batch_size
-        self._make = partial(DataLoader, num_workers=num_workers, collate_fn=collate_fn, pin_memory=pin_memory)
+        self._make = partial(
+            DataLoader, num_workers=num_workers, collate_fn=collate_fn or collate, pin_memory=pin_memory
+        )
         if train is not None:
             self.train_dataloader = self._make_train_loader  # type: ignore[method-assign]
         # Lightning runs the stages whose method is defined
@@ -72,6 +78,41 @@ class Datasets(LightningDataModule):
 
     def _make_loader(self, part: Any) -> Any:
         return self._make(part, batch_size=self.eval_batch_size) if _is_dataset(part) else part
+
+
+def collate(examples: list[Any]) -> Any:
+    """Return a batch; Pillow images become tensors (channels, height, width) of floats in [0, 1], as by `ToTensor`.
+
+    Raises:
+        UserError: If the images have different sizes.
+    """
+    converted = [_convert_images(example) for example in examples]
+    try:
+        return default_collate(converted)
+    except RuntimeError:
+        if any(_contains_image(example) for example in examples):
+            hint = "transform: {_target_: torchvision.transforms.Resize, size: [64, 64]}"
+            raise UserError(
+                f"images of different sizes cannot be combined to a batch\n  add to the data set: {hint}"
+            ) from None
+        raise
+
+
+def _convert_images(example: Any) -> Any:
+    """Return an example with its Pillow images as tensors."""
+    if isinstance(example, Image.Image):
+        pixels = np.asarray(example if example.mode in ("L", "RGB") else example.convert("RGB"), np.float32)
+        return torch.from_numpy(pixels / 255).reshape(*pixels.shape[:2], -1).permute(2, 0, 1).contiguous()
+    if type(example) is dict:
+        return {key: _convert_images(value) for key, value in example.items()}
+    if type(example) in (tuple, list):
+        return type(example)(map(_convert_images, example))
+    return example
+
+
+def _contains_image(example: Any) -> bool:
+    parts = [*example.values()] if type(example) is dict else example if type(example) in (tuple, list) else []
+    return isinstance(example, Image.Image) or any(map(_contains_image, parts))
 
 
 def _is_dataset(part: Any) -> bool:

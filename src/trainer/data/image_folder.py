@@ -1,55 +1,65 @@
-"""Data set of image files in one directory per class; files are read when they are needed."""
+"""Data set of image files in one directory per class, or listed in a CSV file with their labels."""
 
-import hashlib
-import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Literal
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import torch
+from pytorch_lightning import Trainer
 from torch import Tensor
 
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, Fraction, PositiveInt
 from trainer.data.base import TensorData, count_outputs
-from trainer.data.io.class_folders import find_classes, find_images, find_split_directories, list_unused_directories
-from trainer.data.io.directory_walk import log_skipped
+from trainer.data.io.image_files import check_header, infer_size_and_channels
+from trainer.data.io.image_sources import open_source
+from trainer.data.io.labeled_images import (
+    ImageSource,
+    LabeledImages,
+    checksum,
+    describe_splits,
+    require_training_images,
+)
 from trainer.data.loading.augment import random_affine, random_horizontal_flip
 from trainer.data.loading.counter_rng import BatchRNG
-from trainer.data.loading.prefetch import Workers, prefetch_batches, resolve_num_workers
+from trainer.data.loading.image_cache import Cache, ImageCache, make_image_cache
+from trainer.data.loading.prefetch import Workers, prefetch_batches, resolve_num_workers, validate_workers
 from trainer.data.loading.split import Split, Stage, stratified_split, validate_classes
-from trainer.data.preprocessing.images import Fit, ImagePreprocessing
+from trainer.data.loading.unreadable_images import MAX_SEARCH_SECONDS, find_unreadable
+from trainer.data.preprocessing.images import Fit, ImagePreprocessing, make_photo_preprocessing
 from trainer.data.synthetic import make_images
 
-# of ImageNet's pixels, scaled to [0, 1], by number of channels; pretrained weights expect them
-MEAN = {1: (0.449,), 3: (0.485, 0.456, 0.406)}
-STD = {1: (0.226,), 3: (0.229, 0.224, 0.225)}
 SYNTHETIC_CLASSES = ("one", "two", "three")
 NUM_SYNTHETIC_VAL_IMAGES = 500
 
+log = logging.getLogger(__name__)
+
 
 class ImageFolder(TensorData):
-    """Image files in `path/CLASS/*.jpg`, or in `path/train/CLASS/*.jpg` and likewise in `val` and `test`.
+    """Image files in `path/CLASS/*.jpg`, in `path/{train,val,test}/CLASS/*.jpg`, or listed in a CSV file.
 
-    If the directory of a split is missing, a fraction of each class of the training images is used. Splits store file
-    indices; worker processes read the files when they are needed.
+    A split without a directory is a fraction of each class of the training images. Splits store file indices; worker
+    processes read the files when they are needed, and decoded images are kept in memory if they fit.
 
     Args:
-        path: Directory of the images: relative to `dir`, or absolute.
+        path: Directory of the images, or CSV file of file names and labels: relative to `dir`, or absolute.
         dir: Base directory.
-        classes: Names of the class directories to use, numbered in this order. Defaults to all, sorted.
-        size: Height and width of the resized images, in pixels.
-        channels: 3 for color, 1 for grayscale.
+        classes: Names of the classes to use, numbered in this order. Defaults to all, sorted.
+        size: Height and width of the resized images, in pixels. Defaults to the median of the shorter sides of the
+            images, at most 64.
+        channels: 3 for color, 1 for grayscale. Defaults to 1 if all images are gray, else 3.
         fit: Treatment of images that are not square, also in predictions; see `ImagePreprocessing`.
         mean: Mean of each channel, scaled to [0, 1], which is subtracted. Defaults to ImageNet's.
         std: Standard deviation of each channel, by which pixels are divided. Defaults to ImageNet's.
+        broken: Whether unreadable images are an `"error"`, or `"skip"` leaves them out of the splits.
+        cache: Whether decoded images are kept in memory; `"auto"` does so if they take at most a quarter of it.
         horizontal_flip: Whether each training image is flipped with probability 0.5.
         degrees: Maximum random rotation of training images, in either direction.
         shift_pixels: Maximum random shift along each axis.
         scale: Maximum random relative change of size, e.g. 0.1.
         workers: Number of processes that read images ahead; `"auto"` is one per core except one for training.
         prefetch: Number of batches that each worker reads ahead.
+        image_dir, image_column, label_column, split_column, delimiter: Settings of a CSV file; see `CsvSource`.
         synthetic: Whether synthetic images replace the files, which are not read then.
         val_fraction, test_fraction: Fractions of the training images, if the split has no directory.
         data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
@@ -59,23 +69,32 @@ class ImageFolder(TensorData):
         UserError: If the directory or a class is missing.
     """
 
+    image_cache: ImageCache | None = None  # created by `load`
+
     def __init__(
         self,
         *,
         path: str,
         dir: str = ".",  # noqa: A002  the config key is data.dir
         classes: Sequence[str | int] | None = None,
-        size: PositiveInt = 64,
-        channels: Literal[1, 3] = 3,
+        size: PositiveInt | None = None,
+        channels: Literal[1, 3] | None = None,
         fit: Fit = "crop",
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        broken: Literal["error", "skip"] = "error",
+        cache: Cache = "auto",
         horizontal_flip: bool = False,
         degrees: float = 0.0,
         shift_pixels: float = 0.0,
         scale: float = 0.0,
         workers: Workers = "auto",
         prefetch: PositiveInt = 2,
+        image_dir: str | None = None,
+        image_column: str | int = 0,
+        label_column: str | int = 1,
+        split_column: str | int | None = None,
+        delimiter: str | None = None,
         synthetic: bool = False,
         val_fraction: Fraction = 0.2,
         test_fraction: Fraction = 0.2,
@@ -85,56 +104,60 @@ class ImageFolder(TensorData):
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
-        if workers != "auto" and workers < 0:
-            raise UserError(f"data.workers: {workers} is less than 0")
-        self.root = Path(dir, path)
-        self.synthetic = synthetic
+        self.workers = validate_workers(workers)
+        columns = (image_column, label_column, split_column, delimiter)
         listed = None if classes is None else [str(name) for name in classes]
-        self.directories = {} if synthetic else find_split_directories(self.root, listed)
-        names = SYNTHETIC_CLASSES if synthetic else find_classes(self.directories, listed=listed is not None)
-        self.classes = names if listed is None else validate_classes(listed, listed if synthetic else names)
-        means = _resolve_channel_values("mean", mean, MEAN[channels])
-        stds = _resolve_channel_values("std", std, STD[channels])
-        self.preprocessing: ImagePreprocessing = ImagePreprocessing(
-            (channels, size, size), _scale_to_bytes(means), _scale_to_bytes(stds), fit=fit
+        self.source = None if synthetic else open_source(dir, path, listed, image_dir, *columns)
+        names = listed or SYNTHETIC_CLASSES
+        self.classes = self.source.classes if self.source else validate_classes(names, names)
+        self._inferred = _infer_settings(self.source, {"size": size, "channels": channels})
+        self.preprocessing: ImagePreprocessing = make_photo_preprocessing(
+            fit, mean, std, **({"size": size, "channels": channels} | self._inferred)
         )
-        bounds = [(bound - m) / s for m, s in zip(means, stds, strict=True) for bound in (0, 1)]
-        self.value_range = min(bounds), max(bounds)
+        self.broken = broken
+        self.cache = cache
         self.augmentation = {"degrees": degrees, "shift_pixels": shift_pixels, "scale": scale}
         self.horizontal_flip = horizontal_flip
-        self.workers = workers
         self.prefetch = prefetch
         self.fractions: dict[Stage, float] = {"val": val_fraction, "test": test_fraction}
         self.data_seed = data_seed
-        self.files: list[str] = []
 
     @property
     def spec(self) -> DataSpec:
-        """Square images in color or grayscale, one class per directory."""
+        """Square images in color or grayscale, one class per directory or label."""
+        shape = self.preprocessing.shape
+        black, white = (self.preprocessing.prepare(torch.full(shape, byte, dtype=torch.uint8)) for byte in (0, 255))
         return DataSpec(
             "image_folder",
             "image",
-            self.preprocessing.shape,
+            shape,
             "classification",
             count_outputs(self.classes),
             self.classes,
-            synthetic=self.synthetic,
-            value_range=self.value_range,
+            synthetic=self.source is None,
+            value_range=(black.min().item(), white.max().item()),
         )
+
+    @property
+    def inferred_settings(self) -> dict[str, Any]:
+        """Size and channels, unless they are set."""
+        return self._inferred
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        # an unreadable test image is then an error before the training; debug runs read only the images of their steps
+        if self.image_cache and self.trainer and self.trainer.state.fn == "fit" and not _is_limited(self.trainer):
+            for _ in self.read(torch.split(torch.arange(len(self.files)), self.eval_batch_size)):
+                pass  # stored in the cache
 
     def load(self) -> dict[Stage, Split]:
         """Find the images of each split; take splits without a directory from the training images."""
-        if self.synthetic:
+        if self.source is None:
             return make_images(self.spec, NUM_SYNTHETIC_VAL_IMAGES)
-        skipped: Counter[str] = Counter()
-        images_by_stage = {
-            stage: find_images(directory, self.classes, skipped, self.directories.values())
-            for stage, directory in self.directories.items()
-        }
-        skipped.update(f"directory '{name}'" for name in list_unused_directories(self.root, self.directories))
-        log_skipped(self.root, skipped)
-        self._checksum = checksum(self.root, images_by_stage)
-        self.files = []
+        images_by_stage = self._check_files(self.source.find_images())
+        require_training_images(images_by_stage, self.classes)
+        self._checksum = checksum(self.source.root, images_by_stage)
+        self.files: list[str] = []
         splits: dict[Stage, Split] = {}
         for stage, images in images_by_stage.items():
             indices = torch.arange(len(self.files), len(self.files) + len(images))
@@ -142,23 +165,23 @@ class ImageFolder(TensorData):
             self.files += [file for file, _ in images]
         missing = [stage for stage in self.fractions if stage not in splits]
         train = splits["train"]
-        parts = stratified_split(train.targets, *(self.fractions[stage] for stage in missing), seed=self.data_seed)
+        fractions = [self.fractions[stage] for stage in missing]
+        parts = stratified_split(train.targets, *fractions, seed=self.data_seed, class_names=self.classes)
         for stage, rows in zip([*missing, "train"], parts, strict=True):
             splits[stage] = Split(train.inputs[rows], train.targets[rows])
+        self.image_cache = make_image_cache(
+            self.cache, len(self.files), self.preprocessing.shape, self._count_processes()
+        )
+        inferred = [f"inferred {name} {value}" for name, value in self._inferred.items()]
+        reading = "kept in memory" if self.image_cache else "read in each epoch"
+        log.info("; ".join([describe_splits(splits, self.classes), *inferred, reading]))
         return splits
 
     def read(self, stored: Sequence[Tensor]) -> Iterable[Tensor]:
         """Read images as bytes by their file indices."""
-        if self.synthetic:
+        if self.source is None:
             return stored
-        trainer = self.trainer
-        return prefetch_batches(
-            self.preprocessing.read_images,
-            [[self.files[index] for index in batch.tolist()] for batch in stored],
-            workers=resolve_num_workers(self.workers, trainer.num_devices if trainer else 1),
-            prefetch=self.prefetch,
-            pinned=trainer is not None and trainer.strategy.root_device.type == "cuda",
-        )
+        return self.image_cache.read(stored, self._read_files) if self.image_cache else self._read_files(stored)
 
     def augment(self, inputs: Tensor, random: BatchRNG) -> Tensor:
         """Flip, rotate, shift and scale each image at random; new pixels at the border are gray."""
@@ -166,27 +189,57 @@ class ImageFolder(TensorData):
             inputs = random_horizontal_flip(inputs, random)
         return random_affine(inputs, random, **self.augmentation, fill=0.0)
 
+    def _read_files(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
+        is_on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+        try:
+            yield from prefetch_batches(
+                self.preprocessing.read_images,
+                [[self.files[index] for index in batch.tolist()] for batch in batches],
+                workers=self._count_workers(),
+                prefetch=self.prefetch,
+                pinned=is_on_gpu,
+            )
+        except UserError as error:
+            raise self._make_error(self.files, str(error)) from error
 
-def checksum(root: Path, images_by_stage: dict[Stage, list[tuple[str, int]]]) -> str:
-    """Return the SHA-256 over split, class, relative path and file size of each image; reading all takes too long."""
-    digest = hashlib.sha256()
-    for stage, images in images_by_stage.items():
-        for file, index in images:
-            line = f"{stage} {index} {os.path.relpath(file, root)} {os.path.getsize(file)}\n"
-            digest.update(line.encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
+    def _check_files(self, images_by_stage: dict[Stage, LabeledImages]) -> dict[Stage, LabeledImages]:
+        """Raise an error if a file is not an image, or return the readable images if others are skipped."""
+        files = [file for images in images_by_stage.values() for file, _ in images]
+        if self.broken == "error":
+            for error in find_unreadable(files, check_header, workers=self._count_workers()).errors.values():
+                raise self._make_error(files, error)
+            return images_by_stage
+        search = find_unreadable(files, self.preprocessing.read_image, workers=self._count_workers())
+        if search.errors:
+            log.warning(search.describe(" and are left out"))
+        readable = {*files} - {files[index] for index in search.errors}
+        images_by_stage = {
+            stage: [image for image in images if image[0] in readable] for stage, images in images_by_stage.items()
+        }
+        return {stage: images for stage, images in images_by_stage.items() if images or stage == "train"}
+
+    def _make_error(self, files: Sequence[str], error: str) -> UserError:
+        """Return an error with all files that cannot be read, as far as the search takes at most a minute."""
+        read = self.preprocessing.read_image
+        search = find_unreadable(files, read, workers=self._count_workers(), seconds=MAX_SEARCH_SECONDS)
+        hint = "replace or remove them; to leave them out: data.broken=skip"
+        return UserError(f"data.path: {search.describe() if search.errors else error}\n  {hint}")
+
+    def _count_processes(self) -> int:
+        return self.trainer.num_devices if self.trainer else 1
+
+    def _count_workers(self) -> int:
+        return resolve_num_workers(self.workers, self._count_processes())
 
 
-def _resolve_channel_values(name: str, values: Sequence[float] | None, default: Sequence[float]) -> Sequence[float]:
-    values = default if values is None else values
-    if len(values) != len(default) or (name == "std" and min(values) <= 0):
-        positive = "positive " if name == "std" else ""
-        raise UserError(
-            f"data.{name}: {[*values]} is invalid; expected one {positive}number for each of {len(default)} channel(s)"
-        )
-    return values
+def _is_limited(trainer: Trainer) -> bool:
+    """Return whether the training uses some of the batches; a number without a point counts batches."""
+    return isinstance(trainer.limit_train_batches, int) or trainer.limit_train_batches < 1
 
 
-def _scale_to_bytes(values: Sequence[float]) -> Tensor:
-    """Scale values in [0, 1] of each channel to the range of a byte: (channels, 1, 1)."""
-    return 255 * torch.tensor(values).view(-1, 1, 1)
+def _infer_settings(source: ImageSource | None, settings: Mapping[str, int | None]) -> dict[str, Any]:
+    """Return the settings that are None, from the headers of a sample of images."""
+    names = [name for name, value in settings.items() if value is None]
+    size, channels = infer_size_and_channels(source.sample() if source and names else ())
+    values = {"size": size, "channels": channels}
+    return {name: values[name] for name in names}

@@ -1,6 +1,6 @@
 """MNIST data set of 70,000 handwritten digits of 28x28 pixels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +10,9 @@ from torch import Tensor
 
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, PositiveInt
-from trainer.data.base import TensorData
+from trainer.data.base import TensorData, count_outputs
 from trainer.data.io.download import DataFile, fetch_file
+from trainer.data.io.idx_file import read_idx
 from trainer.data.loading.augment import random_affine
 from trainer.data.loading.counter_rng import BatchRNG
 from trainer.data.loading.split import Split, Stage, random_split
@@ -19,20 +20,38 @@ from trainer.data.preprocessing.images import ImagePreprocessing
 from trainer.data.synthetic import make_images
 
 OTHER_FILES_HINT = "data.verify_checksums=false (Fashion-MNIST and other data sets use the same file names)"
-# torchvision's layout and checksums of the unpacked file and of the downloaded .gz
-FILES = {
-    name: DataFile(f"MNIST/raw/{name}", md5, f"{name}.gz", packed_md5, OTHER_FILES_HINT)
-    for name, md5, packed_md5 in [
-        ("train-images-idx3-ubyte", "6bbc9ace898e44ae57da46a324031adb", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
-        ("train-labels-idx1-ubyte", "a25bea736e30d166cdddb491f175f624", "d53e105ee54ea40749a09fcbcd1e9432"),
-        ("t10k-images-idx3-ubyte", "2646ac647ad5339dbf082846283269ea", "9fb629c4189551a2d022fa330f9573f3"),
-        ("t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637", "ec29112dd5afa0611ce80d1b7f02629c"),
-    ]
-}
+PARTS: dict[Stage, str] = {"train": "train", "test": "t10k"}  # prefixes of the file names
+
+
+def list_files(folder: str, checksums: Mapping[str, tuple[str, str]], checksum_hint: str) -> dict[str, DataFile]:
+    """Return the files of a data set in MNIST's format, in torchvision's layout.
+
+    Args:
+        folder: Directory below the data root.
+        checksums: MD5 of the unpacked file, or "" if it is not published, and of the downloaded .gz, by file name.
+        checksum_hint: The setting that accepts other files.
+    """
+    return {
+        name: DataFile(f"{folder}/raw/{name}", md5, f"{name}.gz", packed_md5, checksum_hint)
+        for name, (md5, packed_md5) in checksums.items()
+    }
+
+
+FILES = list_files(
+    "MNIST",
+    {
+        "train-images-idx3-ubyte": ("6bbc9ace898e44ae57da46a324031adb", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+        "train-labels-idx1-ubyte": ("a25bea736e30d166cdddb491f175f624", "d53e105ee54ea40749a09fcbcd1e9432"),
+        "t10k-images-idx3-ubyte": ("2646ac647ad5339dbf082846283269ea", "9fb629c4189551a2d022fa330f9573f3"),
+        "t10k-labels-idx1-ubyte": ("27ae3e4e09519cfbb04c329615203637", "ec29112dd5afa0611ce80d1b7f02629c"),
+    },
+    OTHER_FILES_HINT,
+)
 # of the training pixels, scaled to [0, 1]
 MEAN = 0.1307
 STD = 0.3081
-PREPROCESSING = ImagePreprocessing((1, 28, 28), 255 * MEAN, 255 * STD)
+SHAPE = (1, 28, 28)
+PREPROCESSING = ImagePreprocessing(SHAPE, 255 * MEAN, 255 * STD)
 
 
 class MNIST(TensorData):
@@ -56,6 +75,11 @@ class MNIST(TensorData):
         Y. LeCun, C. Cortes, C. J. C. Burges, The MNIST database of handwritten digits.
     """
 
+    name = "mnist"
+    files = FILES
+    classes: tuple[str, ...] = tuple("0123456789")
+    mean = MEAN
+    std = STD
     preprocessing = PREPROCESSING
 
     def __init__(
@@ -87,30 +111,31 @@ class MNIST(TensorData):
 
     @property
     def spec(self) -> DataSpec:
-        """Grayscale images of 28x28 pixels, ten classes."""
+        """Grayscale images of 28x28 pixels."""
         return DataSpec(
-            "mnist",
+            self.name,
             "image",
-            PREPROCESSING.shape,
+            SHAPE,
             "classification",
-            10,
-            class_names=tuple("0123456789"),
+            count_outputs(self.classes),
+            self.classes,
             synthetic=self.synthetic,
-            value_range=(-MEAN / STD, (1 - MEAN) / STD),
+            value_range=(-self.mean / self.std, (1 - self.mean) / self.std),
         )
 
     def load(self) -> dict[Stage, Split]:
-        """Read the four files; download missing ones first."""
+        """Read the files; split off the validation images."""
         if self.synthetic:
             return make_images(self.spec, self.val_size)
-        paths = {name: self._fetch(file) for name, file in FILES.items()}
+        val, train = random_split(self.read_part("train"), self.val_size, seed=self.data_seed)
+        return {"train": train, "val": val, "test": self.read_part("test")}
 
-        def read(prefix: str) -> Split:
-            inputs = read_idx(paths[f"{prefix}-images-idx3-ubyte"])[:, None]  # (images, 1, 28, 28)
-            return Split(inputs, read_idx(paths[f"{prefix}-labels-idx1-ubyte"]).long())
-
-        val, train = random_split(read("train"), self.val_size, seed=self.data_seed)
-        return {"train": train, "val": val, "test": read("t10k")}
+    def read_part(self, part: Stage) -> Split:
+        """Read the official training or test images; download missing files first."""
+        images, labels = (
+            self._fetch(self.files[f"{PARTS[part]}-{kind}-ubyte"]) for kind in ("images-idx3", "labels-idx1")
+        )
+        return read_examples(images, labels)
 
     def _fetch(self, file: DataFile) -> Path:
         if self.verify_checksums:
@@ -119,18 +144,18 @@ class MNIST(TensorData):
 
     def augment(self, inputs: Tensor, random: BatchRNG) -> Tensor:
         """Rotate, shift and scale each image at random."""
-        return random_affine(inputs, random, **self.augmentation, fill=-MEAN / STD)
+        return random_affine(inputs, random, **self.augmentation, fill=-self.mean / self.std)
 
 
-def read_idx(path: Path) -> Tensor:
-    """Read a file of bytes in the IDX format: two zeros, type 8, number of axes, lengths of the axes, data.
+def read_examples(images: Path, labels: Path) -> Split:
+    """Read IDX files of images (images, height, width) and labels, both as bytes.
 
     Raises:
-        UserError: If the header or the file size is invalid.
+        UserError: If a file is invalid.
     """
-    raw = np.fromfile(path, np.uint8)
-    axes = int(raw[3]) if len(raw) > 3 else 0
-    shape = np.frombuffer(raw, ">u4", count=axes, offset=4).tolist() if len(raw) >= 4 + 4 * axes else []
-    if raw[:3].tobytes() != b"\0\0\x08" or len(raw) != 4 + 4 * axes + int(np.prod(shape)):
-        raise UserError(f"{path}: not an IDX file of bytes")
-    return torch.from_numpy(raw[4 + 4 * axes :].reshape(shape))
+    arrays = [read_idx(path) for path in (images, labels)]
+    for path, array, axes in zip((images, labels), arrays, (3, 1), strict=True):
+        if array.dtype != np.uint8 or array.ndim != axes:
+            raise UserError(f"{path}: expected bytes with {axes} axes, found {array.dtype} of shape {array.shape}")
+    inputs, targets = map(torch.from_numpy, arrays)
+    return Split(inputs[:, None], targets.long())

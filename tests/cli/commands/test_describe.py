@@ -7,8 +7,9 @@ import pytest
 
 def test_a_model_is_described_with_its_fields_and_compatible_data(command):
     out = command("describe", "model/cnn").out
-    assert "choose it  trainer model=cnn\n" in out
-    assert "goes with  data=cifar10 data=digits data=image_folder data=mnist\n" in out
+    assert "choose it     trainer model=cnn\n" in out
+    data = "data=cifar10 data=digits data=emnist data=fashion_mnist data=image_folder data=kmnist data=mnist"
+    assert f"goes with     {data}\nperhaps with  data=arrays\n" in out
     assert "The run adds: spec.\n" in out
     field = "  model.net.hidden=[128]   list of int\n      Widths of the fully connected layers between the blocks and"
     assert field in out
@@ -74,8 +75,16 @@ def test_json_output(command):
             "unknown",
         ),
     }
-    assert (facts["name"], facts["kinds"], facts["unknown"]) == ("model/cnn", ["image"], [])
-    assert facts["compatible_with"] == ["cifar10", "digits", "image_folder", "mnist"]
+    assert (facts["name"], facts["kinds"], facts["unknown"]) == ("model/cnn", ["image"], ["arrays"])
+    assert facts["compatible_with"] == [
+        "cifar10",
+        "digits",
+        "emnist",
+        "fashion_mnist",
+        "image_folder",
+        "kmnist",
+        "mnist",
+    ]
     field = facts["parts"][1]["fields"][0]
     assert {*field} == {"key", "type", "default", "allowed", "doc"}
     assert (field["key"], field["type"], field["default"]) == ("model.net.channels", "list of int", [32, 64])
@@ -115,4 +124,4 @@ def test_errors_are_reported(arguments, message, command, tmp_path):
 def test_an_invalid_user_file_does_not_affect_other_choices(command, tmp_path):
     (tmp_path / "conf/data").mkdir(parents=True)
     (tmp_path / "conf/data/broken.yaml").write_text("a: [1\n")
-    assert "perhaps with  data=broken\n" in command("describe", "model/cnn").out
+    assert "perhaps with  data=arrays data=broken\n" in command("describe", "model/cnn").out

@@ -111,13 +111,15 @@ def test_compatible_pairs_are_those_that_can_be_built():
     data = {name: choice for name, choice in data.items() if not choice.is_template}
     specs = {}
     for name, choice in data.items():
+        if name == "arrays":
+            continue
         config = OmegaConf.create({"seed": 1, "data": choice.content})
         specs[name] = instantiate(config.data, _convert_="all", **required_values.get(name, {})).spec
     for model, choice in load_choices()["model"].items():
         if choice.is_template:
             continue
         compatible, unknown = find_compatible(choice, [*data.values()])
-        assert unknown == []
+        assert unknown == ["arrays"]  # their kind depends on the file
         declared |= {(model, name) for name in compatible}
         make = instantiate(OmegaConf.load(choice.file).net, _convert_="all")
         for name, spec in specs.items():

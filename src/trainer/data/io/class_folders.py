@@ -9,9 +9,9 @@ from typing import get_args
 
 from trainer.core.errors import UserError, did_you_mean
 from trainer.data.io.class_labels import find_near_duplicates, format_list_override
-from trainer.data.io.directory_walk import classify_file, count_skipped, format_counts, list_subdirectories, walk_files
+from trainer.data.io.directory_walk import classify_file, count_skipped, format_counts, list_subdirectories
+from trainer.data.io.image_files import IMAGE_EXTENSIONS, is_image_file, iter_image_files
 from trainer.data.loading.split import Stage
-from trainer.data.preprocessing.images import IMAGE_EXTENSIONS, is_image_file
 
 STAGES_BY_NAME: dict[str, Stage] = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -138,12 +138,7 @@ def find_images(
         if not (directory / name).is_dir():  # validation and test may lack a class
             continue
         others: Counter[str] = Counter()
-        files: list[str] = []
-        for file in walk_files(directory / name, others, class_paths):
-            if is_image_file(file):
-                files.append(file)
-            else:
-                others[classify_file(file)] += 1
+        files = sorted(iter_image_files(directory / name, others, class_paths))
         if not files:
             counts = f"; skipped: {format_counts(others)}" if others else ""
             expected = f"files ending in {', '.join(IMAGE_EXTENSIONS)}{counts}"
@@ -151,7 +146,7 @@ def find_images(
                 f"data.path: no images in '{directory / name}' ({expected}); add some, or leave the class out by "
                 "data.classes"
             )
-        images += [(file, index) for file in sorted(files)]
+        images += [(file, index) for file in files]
         skipped.update(others)
     return images
 

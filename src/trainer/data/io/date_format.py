@@ -32,7 +32,7 @@ DATE_ORDERS: tuple[DateOrder, ...] = ("year_first", "day_first", "month_first", 
 MIN_UNIX_SECONDS = 10**8
 MAX_UNIX_SECONDS = 10**11
 
-MONTH_NAMES = ("January", "February", "March", "April", "May", "June", "July")
+MONTH_NAMES: tuple[str, ...] = ("January", "February", "March", "April", "May", "June", "July")
 MONTH_NAMES += ("August", "September", "October", "November", "December")
 MONTH_NUMBERS = {name.lower(): number for number, name in enumerate(MONTH_NAMES, 1)}
 MONTH_NUMBERS |= {name[:3]: number for name, number in MONTH_NUMBERS.items()} | {"sept": 9}

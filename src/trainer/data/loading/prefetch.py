@@ -70,6 +70,13 @@ def prefetch_batches(
         yield batch
 
 
+def validate_workers(workers: Workers) -> Workers:
+    """Return the setting; raise an error if it is negative."""
+    if workers != "auto" and workers < 0:
+        raise UserError(f"data.workers: {workers} is less than 0")
+    return workers
+
+
 def resolve_num_workers(workers: Workers, processes: int) -> int:
     """Return the number of worker processes; `"auto"` is one per core of this run except one for training.
 

@@ -40,13 +40,14 @@ def random_split(examples: Split, *sizes: int, seed: int) -> list[Split]:
     return [Split(examples.inputs[rows], examples.targets[rows]) for rows in parts]
 
 
-def stratified_split(targets: Tensor, *fractions: float, seed: int) -> list[Tensor]:
+def stratified_split(targets: Tensor, *fractions: float, seed: int, class_names: Sequence[str]) -> list[Tensor]:
     """Split each class at random, so that every part has the same proportions of classes.
 
     Args:
         targets: Classes of the examples (examples,).
         fractions: Fraction of each class in each part but the last, rounded, at least one example.
         seed: Seed of the shuffle.
+        class_names: Names of the classes, for messages.
 
     Returns:
         list[Tensor]: Sorted example indices of each part.
@@ -61,7 +62,8 @@ def stratified_split(targets: Tensor, *fractions: float, seed: int) -> list[Tens
         if sum(sizes) >= len(rows):
             raise UserError(
                 f"data: one class has only {len(rows)} examples, which cannot be split into parts of "
-                f"{', '.join(map(str, sizes))} and a rest for training; add some, or leave that class out"
+                f"{', '.join(map(str, sizes))} and a rest for training; add some, or leave out "
+                f"'{class_names[index]}' by data.classes"
             )
         order = rows[torch.randperm(len(rows), generator=make_generator("cut", seed, index))]
         for part, class_rows in zip(parts, torch.split(order, [*sizes, len(rows) - sum(sizes)]), strict=True):

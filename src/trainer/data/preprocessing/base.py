@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from pkgutil import resolve_name
@@ -82,21 +83,23 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 
 def iter_files(
-    paths: Iterable[Path], endings: tuple[str, ...], is_selected: Callable[[Path], bool] | None = None
+    paths: Iterable[Path], endings: tuple[str, ...], list_directory: Callable[[Path], list[Path]] | None = None
 ) -> Iterator[Path]:
     """Yield files, and the selected files of directories, sorted by name.
 
     Args:
         paths: Files and directories.
         endings: Name endings of the files to select.
-        is_selected: Returns whether a file in a directory is selected. Defaults to a check of `endings`.
+        list_directory: Returns the selected files of a directory. Defaults to those with `endings`, without
+            subdirectories.
 
     Raises:
         UserError: If a path does not exist, or a directory has no such file.
     """
+    list_directory = list_directory or partial(list_files, is_selected=lambda file: file.name.lower().endswith(endings))
     for path in paths:
         if path.is_dir():
-            files = list_files(path, is_selected or (lambda file: file.name.lower().endswith(endings)))
+            files = list_directory(path)
             if not files:
                 raise UserError(f"{path}: no files ending in {' or '.join(endings)}")
             yield from files

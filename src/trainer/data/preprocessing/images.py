@@ -1,42 +1,25 @@
 """Conversion of image files to bytes of a fixed size, and of bytes to standardized floats."""
 
-import os
-import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from trainer.core.errors import UserError
+from trainer.data.io.image_files import IMAGE_EXTENSIONS, list_image_files, open_image
 from trainer.data.preprocessing.base import OPTION, Examples, Preprocessing, batched, iter_files
 
 Fit = Literal["none", "crop", "pad", "stretch"]
 
-IMAGE_EXTENSIONS = (
-    *(".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
-    *(".jpe", ".jfif", ".ppm", ".pgm", ".pbm", ".pnm"),
-)
-# formats detected in files without an extension; not TIFF, which includes raw camera files that Pillow cannot read
-PILLOW_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM")
-
-
-def is_image_file(file: str | Path) -> bool:
-    """Return whether a file is an image, from its extension, or from its content if it has none."""
-    extension = os.path.splitext(file)[1].lower()
-    if extension in IMAGE_EXTENSIONS or (extension and not extension[1:].isdecimal()):  # IMG_2024.01.31 has none
-        return extension in IMAGE_EXTENSIONS
-    try:
-        with warnings.catch_warnings(), Image.open(file, formats=PILLOW_FORMATS):
-            return True
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # reading it will raise an error
-        return True
-    except (OSError, SyntaxError, ValueError):
-        return False
+# of ImageNet's pixels, scaled to [0, 1], by number of channels; pretrained weights expect them
+MEAN = {1: (0.449,), 3: (0.485, 0.456, 0.406)}
+STD = {1: (0.226,), 3: (0.229, 0.224, 0.225)}
+BACKGROUND = "white"  # behind transparent pixels
 
 
 @dataclass(frozen=True)
@@ -69,7 +52,7 @@ class ImagePreprocessing(Preprocessing):
         """Yield one example per image file, including those in directories."""
         if self.fit not in get_args(Fit):
             raise UserError(f"fit: '{self.fit}' is not one of {', '.join(get_args(Fit))}")
-        for batch in batched(iter_files(files, IMAGE_EXTENSIONS, is_image_file), batch_size):
+        for batch in batched(iter_files(files, IMAGE_EXTENSIONS, list_image_files), batch_size):
             yield Examples([str(file) for file in batch], [None] * len(batch), self.read_images(batch))
 
     def read_images(self, files: Iterable[str | Path]) -> Tensor:
@@ -79,21 +62,15 @@ class ImagePreprocessing(Preprocessing):
     def read_image(self, file: str | Path) -> Tensor:
         """Read an image file, converted to the channels, size and range of stored inputs.
 
+        The first image of an animation or of several pages is used. Transparent pixels are composited on white.
+
         Raises:
             UserError: If the file cannot be read, or cannot be converted without a decision of the user.
         """
-        try:
-            with warnings.catch_warnings(), Image.open(file) as opened:
-                warnings.simplefilter("error", Image.DecompressionBombWarning)
-                if (count := getattr(opened, "n_frames", 1)) > 1:
-                    raise UserError(f"{file}: has {count} images in it; save one of them as a file")
-                if self.fit != "none":  # decoding a large JPEG at reduced size saves most of the time
-                    opened.draft(None, (2 * max(self.shape[1:]),) * 2)
-                image = self._convert_mode(ImageOps.exif_transpose(opened), file)
-        except (UnidentifiedImageError, IsADirectoryError):
-            raise UserError(f"{file}: not an image (PNG, JPEG, BMP, GIF, TIFF, WebP)") from None
-        except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, Warning) as error:
-            raise UserError(f"{file}: an image that cannot be read: {error}") from error
+        with open_image(file) as opened:
+            if self.fit != "none":  # decoding a large JPEG at reduced size saves most of the time
+                opened.draft(None, (2 * max(self.shape[1:]),) * 2)
+            image = self._convert_mode(ImageOps.exif_transpose(opened), file)
         pixels = np.asarray(self._resize(image, file), np.float32).reshape(*self.shape[1:], -1)
         pixels = 255 - pixels if self.invert else pixels
         stored = (pixels * (self.max_value / 255)).round().astype(np.uint8)
@@ -108,8 +85,7 @@ class ImagePreprocessing(Preprocessing):
             image = Image.fromarray((values / 257).round().astype(np.uint8))
         if image.has_transparency_data:
             image = image.convert("RGBA")
-            if np.asarray(image.getchannel("A")).min() < 255:
-                raise UserError(f"{file}: has transparent pixels, whose color is undefined; save it without")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, BACKGROUND), image)
         if self.shape[0] not in (1, 3):
             raise UserError(f"{file}: the network takes {self.shape[0]} channels, but an image file has 1 or 3")
         return image.convert("L" if self.shape[0] == 1 else "RGB")
@@ -131,3 +107,35 @@ class ImagePreprocessing(Preprocessing):
                 "proportions; choose how to fit it: --fit crop, pad or stretch"
             )
         return image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def make_photo_preprocessing(
+    fit: Fit, mean: Sequence[float] | None, std: Sequence[float] | None, *, size: int, channels: int
+) -> ImagePreprocessing:
+    """Return the preprocessing of square photographs.
+
+    Args:
+        fit: Treatment of images that are not square.
+        mean: Mean of each channel, scaled to [0, 1]. Defaults to ImageNet's.
+        std: Standard deviation of each channel. Defaults to ImageNet's.
+        size: Height and width in pixels.
+        channels: 1 or 3.
+    """
+    means = _resolve_channel_values("mean", mean, MEAN[channels])
+    stds = _resolve_channel_values("std", std, STD[channels])
+    return ImagePreprocessing((channels, size, size), _scale_to_bytes(means), _scale_to_bytes(stds), fit=fit)
+
+
+def _resolve_channel_values(name: str, values: Sequence[float] | None, default: Sequence[float]) -> Sequence[float]:
+    values = default if values is None else values
+    if len(values) != len(default) or (name == "std" and min(values) <= 0):
+        positive = "positive " if name == "std" else ""
+        raise UserError(
+            f"data.{name}: {[*values]} is invalid; expected one {positive}number for each of {len(default)} channel(s)"
+        )
+    return values
+
+
+def _scale_to_bytes(values: Sequence[float]) -> Tensor:
+    """Scale values in [0, 1] of each channel to the range of a byte: (channels, 1, 1)."""
+    return 255 * torch.tensor(values).view(-1, 1, 1)

@@ -47,8 +47,8 @@ def check_numbers(rows: Rows, inputs: Tensor, order: Tensor | None, preprocessin
             row = position if order is None else int(order[position])
             hint = "" if preprocessing.std is not None else "set data.standardize=true, or "
             raise UserError(
-                f"{rows.table.locate(row, index)}: {values[position].item():.17g} {reason}; {hint}add it to data.missing if "
-                f"it means a missing number, or leave out {name} by data.drop"
+                f"{rows.table.locate(row, index)}: {values[position].item():.17g} {reason}; {hint}add it to "
+                f"data.missing if it means a missing number, or leave out {name} by data.drop"
             )
 
 
