@@ -23,7 +23,7 @@ def table(tmp_path):
     def load_table(text, *, name="some.csv", **settings):
         data = text if isinstance(text, bytes) else text.encode()
         (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-        dataset = Table(**{"path": name, "dir": str(tmp_path), "features": 2, "class_names": ["no", "yes"]} | settings)
+        dataset = Table(**{"path": name, "dir": str(tmp_path), "repeats": 1, "class_names": ["no", "yes"]} | settings)
         dataset.setup("fit")
         return dataset
 
@@ -99,7 +99,8 @@ def test_missing_numbers_become_the_mean_of_the_training_rows(table):
     held_out = torch.cat([data.splits["val"].inputs, data.splits["test"].inputs])
     prepared = data.prepare(held_out)
     assert (held_out.isnan().any(), prepared.isnan().any()) == (True, False)
-    assert prepared[held_out.isnan()].eq(0).all()  # the standardized mean
+    assert prepared[:, :2][held_out.isnan()].eq(0).all()  # the standardized mean
+    assert torch.equal(prepared[:, 2:], held_out.isnan().float())  # indicators
 
 
 def test_columns_have_mean_0_and_standard_deviation_1_over_the_training_rows(table):
@@ -117,11 +118,15 @@ def test_columns_have_mean_0_and_standard_deviation_1_over_the_training_rows(tab
 def test_columns_are_not_changed_without_standardization(table):
     data = table(NAMED.replace("0,0,no", "?,0,no"), standardize=False)
     inputs = data.splits["train"].inputs
-    assert torch.equal(data.prepare(inputs), torch.where(inputs.isnan(), data.preprocessing.mean, inputs).float())
+    assert torch.equal(
+        data.prepare(inputs)[:, :2], torch.where(inputs.isnan(), data.preprocessing.mean, inputs).float()
+    )
 
 
 def test_a_constant_column_becomes_zeros(table):
-    data = table("x,y,answer\n" + "".join(f"{n},0.1,{'yes' if n % 2 else 'no'}\n" for n in range(10)))
+    text = "x,y,answer\n" + "".join(f"{n},0.1,{'yes' if n % 2 else 'no'}\n" for n in range(10))
+    assert table(text).spec.shape == (1,)  # left out
+    data = table(text, columns={"y": "number"})
     assert data.prepare(data.splits["test"].inputs)[:, 1].abs().max() < 1e-6
 
 

@@ -173,7 +173,9 @@ class Table(TensorData):
     @cached_property
     def task(self) -> Target:
         """Kind of target."""
-        return self.given_task or (self.inspection.task if self.inspection else "classification")
+        if self.given_task or self.given_names or self.classes or self.inspection is None:
+            return self.given_task or "classification"
+        return self.inspection.task
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
@@ -182,7 +184,13 @@ class Table(TensorData):
             return ()
         if self.given_names or self.inspection is None:
             return self.given_names or tuple(map(str, range(self.classes or 2)))
-        return find_classes(self.inspection)
+        names = find_classes(self.inspection)
+        if self.classes not in (None, len(names)):
+            raise UserError(
+                f"data.classes: {self.classes} expected, but {self.inspection.path} has {len(names)} classes: "
+                f"{', '.join(names)}; leave it out"
+            )
+        return names
 
     @property
     def spec(self) -> DataSpec:

@@ -8,6 +8,7 @@ import torch
 import trainer
 from trainer.core.errors import UserError
 from trainer.data.imdb import IMDB
+from trainer.data.io.class_labels import format_list_override
 from trainer.data.table import Table
 
 LARGE = [f"1234567890123456789{digit}" for digit in "123"]  # equal as floats
@@ -17,7 +18,7 @@ def table(directory, labels, **settings):
     """Return a table with these labels; its column x is the row number."""
     rows = [f"{number},{number % 3},{label}" for number, label in enumerate(labels)]
     (directory / "some.csv").write_text("\n".join(["x,y,answer", *rows]), encoding="utf-8")
-    data = Table(**{"path": "some.csv", "dir": str(directory), "features": 2} | settings)
+    data = Table(**{"path": "some.csv", "dir": str(directory), "repeats": 1} | settings)
     data.setup("fit")
     return data
 
@@ -96,15 +97,25 @@ def test_indices_are_accepted_for_text_labels_only_if_they_start_at_0(tmp_path, 
         (["no", "yes", "Yes"], "'Yes' in line 4", "'yes' in line 3"),
         (["no", "very good", "very  good"], "'very  good' in line 4", "'very good' in line 3"),
         (["no", "yes", "yes\u200b"], "'yes' in line 3", "'yes\u200b' in line 4"),
-        (["no", "1", "1.0"], "'1' in line 3", "'1.0' in line 4"),
-        (["no", "caf\u00e9", "cafe\u0301"], "'cafe\u0301' in line 4", "'caf\u00e9' in line 3"),
     ],
 )
 def test_nearly_equal_labels_are_not_suggested_as_classes(tmp_path, labels, first, second):
     message = read_error(table, tmp_path, labels * 3)
-    assert message.endswith(
-        f"{first} and {second} are nearly the same label: make them one in the file, or list both as classes"
+    override = format_list_override("data.class_names", sorted(labels))
+    assert message == (
+        f"some.csv, column 'answer': {first} and {second} are nearly the same label: make them one in the file, or list "
+        f"both as classes: {override}"
     )
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [(["no", "1", "1.0"], ("1", "no")), (["no", "caf\u00e9", "cafe\u0301"], ("cafe\u0301", "no"))],
+)
+def test_equal_numbers_and_equal_characters_are_one_class(tmp_path, labels, names):
+    data = table(tmp_path, labels * 3)
+    assert data.class_names == names
+    assert decode_classes(data) == [names[1], names[0], names[0]] * 3
 
 
 def test_case_matters_in_tables_and_in_reviews_only_if_both_cases_are_listed(tmp_path):
@@ -135,7 +146,7 @@ def test_class_names_must_be_different(kind, names, message):
 )
 def test_the_suggested_override_is_parsed_as_the_labels(tmp_path, label):
     quoted = '"' + label.replace('"', '""') + '"'
-    message = read_error(table, tmp_path, ["plain", quoted] * 5, missing=[])
-    [override] = shlex.split(message.rpartition("; set ")[2])
+    message = read_error(table, tmp_path, ["plain", quoted] * 5, missing=[], class_names=["plain", "other"])
+    [override] = shlex.split(message.rpartition(": set ")[2])
     config = trainer.configure("data=table", "data.path=some.csv", "data.features=2", override)
     assert {*config.data.class_names} == {"plain", label}

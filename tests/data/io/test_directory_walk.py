@@ -89,7 +89,7 @@ def test_hidden_files_are_not_read_as_reviews(tmp_path):
         for number in range(2):
             (tmp_path / part / f"{number}_1.txt").write_text(f"review {part} {number}")
             (tmp_path / part / f"._{number}_1.txt").write_bytes(b"\0\5\26\7")
-    data = IMDB(dir=str(tmp_path), path=".", val_size=2)
+    data = IMDB(path=str(tmp_path), val_size=2)
     data.setup("fit")
     assert [len(split.targets) for split in data.splits.values()] == [2, 2, 4]
 

@@ -107,7 +107,7 @@ def _build_label_index(names: Sequence[str], any_case: bool, short: Mapping[str,
 def normalize_label(label: str, any_case: bool = False) -> str | Decimal:
     """Return a key that is equal for equivalent labels: the value of a number, or text in Unicode form NFC."""
     if math.isfinite(parse_plain_number(label)):
-        return Decimal(label)
+        return Decimal(unicodedata.normalize("NFKC", label))
     text = unicodedata.normalize("NFC", label)
     return text.casefold() if any_case else text
 

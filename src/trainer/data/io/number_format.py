@@ -76,7 +76,8 @@ def parse_number(cell: str, number_format: NumberFormat = FORMATS[0]) -> float:
 
 def parse_plain_number(cell: str) -> float:
     """Return the number in a cell without separators, currency or percent sign; NaN if it is none."""
-    return parse_number(cell) if re.fullmatch(_grouped_pattern(FORMATS[0]), cell) else math.nan
+    text = unicodedata.normalize("NFKC", cell)
+    return parse_number(text) if re.fullmatch(_grouped_pattern(FORMATS[0]), text) else math.nan
 
 
 def _to_plain(text: str, number_format: NumberFormat) -> str:

@@ -35,12 +35,6 @@ def check_numbers(rows: Rows, inputs: Tensor, order: Tensor | None, preprocessin
         name = rows.table.describe_column(index)
         if preprocessing.mean[number].isnan():
             raise UserError(f"{rows.table.path}, {name}: missing in every training row; leave it out by data.drop")
-        present = values[~values.isnan()]
-        if column.kind == "number" and len(present) and present.min() == present.max():
-            raise UserError(
-                f"{rows.table.path}, {name}: its numbers differ only beyond the precision of 64-bit floats; leave it "
-                "out by data.drop"
-            )
         prepared = preprocessing.standardize(values, number)
         if unusable := find_unusable_number(values, prepared):
             position, _, reason = unusable

@@ -31,6 +31,7 @@ class ColumnStatistics:
         other: First cell that is neither a number nor missing, with its row.
         is_whole: Whether all numbers are whole numbers.
         is_sequence: Whether each number is the previous one plus 1.
+        low, high: Smallest and largest number; infinite if they are not known.
         words: Number of words of the cells that are no plain numbers.
         sample: Some distinct cells.
         markers: Some of the cells that mark missing values.
@@ -49,6 +50,8 @@ class ColumnStatistics:
         self.words = 0
         self.sample: list[str] = []
         self.markers: set[str] = set()
+        self.low = np.inf
+        self.high = -np.inf
         self._last = np.nan
 
     def update(self, cells: Any) -> None:
@@ -86,6 +89,8 @@ class ColumnStatistics:
             self._add_markers(cells, np.isnan(values))
         if len(present) and any(item.decimal == "," for item in self.formats):
             self.formats = {item for item in self.formats if item.decimal == "." or self._fits(cells, item)}
+        self.low = min(self.low, present.min(initial=np.inf))
+        self.high = max(self.high, present.max(initial=-np.inf))
         is_whole = not np.any(present % 1)
         self.is_whole = self.is_whole and is_whole
         self._update_sequence(values)
@@ -153,4 +158,5 @@ class ColumnStatistics:
                 self.other = self.rows + int((indices == index).argmax()), text
             self.words += count * len(text.split())
         self.is_whole = self.is_sequence = False
+        self.low, self.high = -np.inf, np.inf  # not known
         self._add_counts(zip(texts, counts, strict=True), MAX_DISTINCT)

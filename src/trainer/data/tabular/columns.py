@@ -128,6 +128,8 @@ def _find_useless(name: str | None, statistics: ColumnStatistics) -> str:
         return "empty"
     if statistics.is_constant:
         return "constant"
+    if statistics.number_rows and not statistics.text_rows and statistics.low == statistics.high:
+        return "" if statistics.missing_rows else "different numbers, but equal as 64-bit floats"
     is_unique = statistics.counts is None or len(statistics.counts) == statistics.rows
     is_whole = statistics.number_rows == statistics.rows and statistics.is_whole
     if name == "" and is_whole and statistics.is_sequence:

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 from zlib import crc32
 
@@ -96,10 +97,10 @@ def _check_cells(table: TextTable, column: Column, index: int, values: Array, mi
             reason = f"has {cell!r}, expected a {column.kind}"
         else:
             reason = f"has {cell!r}, which is out of the range of 64-bit floats"
-        name = column.name or column.index
+        hint = "if this line contains the column names, set data.header=true; else " if table.is_first_row(row) else ""
         raise UserError(
-            f"{table.locate(row, index)} {reason}; if it means a missing value, add it to data.missing; if the column "
-            f"contains other values: data.columns.{name}=category or ignored"
+            f"{table.locate(row, index)} {reason}; {hint}add it to data.missing if it means a missing {column.kind}, "
+            f"or leave out {table.describe_column(index)} by data.drop"
         )
 
 
@@ -133,7 +134,7 @@ def hash_texts(texts: Sequence[str], missing: Collection[str]) -> Array:
     encoded = np.zeros((len(texts), TEXT_FEATURES))
     for row, text in enumerate(texts):
         words = [] if text in missing else WORD_PATTERN.findall(text.casefold())
-        for term in [*words, *(f"{first} {second}" for first, second in zip(words, words[1:], strict=False))]:
+        for term in [*words, *(f"{first} {second}" for first, second in pairwise(words))]:
             code = crc32(term.encode())
             encoded[row, code % TEXT_FEATURES] += 1.0 if code & 2**31 else -1.0
     return encoded / np.maximum(np.linalg.norm(encoded, axis=1, keepdims=True), 1.0)

@@ -1,6 +1,7 @@
 """Inspection of a table: how it is stored, the types of its columns, and its target."""
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,9 @@ from typing import Any
 
 from trainer.core.errors import UserError
 from trainer.core.spec import Target
+from trainer.data.io.class_labels import normalize_label
 from trainer.data.io.dialect_detection import DialectSettings, detect_dialect
+from trainer.data.io.number_format import parse_plain_number
 from trainer.data.io.table_file import describe_column, find_column, iter_tables, read_names, suggest_delimiter
 from trainer.data.io.table_rows import Dialect
 from trainer.data.tabular.column_statistics import ColumnStatistics
@@ -31,6 +34,7 @@ ColumnName = str | int
 MAX_CLASSES = 20  # a target with more distinct whole numbers is a value, not a class
 MIN_ROWS_PER_CLASS = 3  # on average
 MAX_LISTED = 5
+DEFAULT_DIALECT = DialectSettings()
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class InspectionSettings:
         missing: Cells that mark a missing value.
     """
 
-    dialect: DialectSettings = DialectSettings()
+    dialect: DialectSettings = DEFAULT_DIALECT
     targets: tuple[ColumnName, ...] = (-1,)
     drop: tuple[ColumnName, ...] = ()
     kinds: tuple[tuple[ColumnName, ColumnKind], ...] = ()
@@ -96,8 +100,9 @@ class Inspection:
             return "regression"
         if not self.numeric_target or not self.labels:
             return "classification"
-        is_class = self.whole_target and 1 < len(self.labels) <= MAX_CLASSES
-        return "classification" if is_class and len(self.labels) * MIN_ROWS_PER_CLASS <= self.rows else "regression"
+        count = len({normalize_label(label) for label in [*self.labels][: 10 * MAX_CLASSES]})
+        is_frequent = count <= 2 or count * MIN_ROWS_PER_CLASS <= self.rows
+        return "classification" if self.whole_target and count <= MAX_CLASSES and is_frequent else "regression"
 
     def describe_column(self, column: int) -> str:
         """Return the name of a column, or its index if it has none, for messages."""
@@ -127,13 +132,16 @@ def _inspect(path: Path, settings: InspectionSettings, _mtime: int, _size: int) 
         hint = "" if settings.dialect.delimiter is None else f"; is data.delimiter={dialect.delimiter!r} right?"
         raise UserError(f"{path}: only one column{hint}" + suggest_delimiter(1 + dialect.skipped_lines, names))
     statistics = [ColumnStatistics(settings.missing) for _ in range(width)]
-    for table in iter_tables(path, dialect):
-        for item, cells in zip(statistics, table.columns, strict=True):
-            item.update(cells)
+    _collect(path, dialect, dict(enumerate(statistics)))
     empty = _count_empty_columns(names, statistics)
     targets = tuple(
         find_column(path, names[: width - empty], width - empty, "data.target", name) for name in settings.targets
     )
+    if any(not math.isnan(parse_plain_number(marker)) for marker in settings.missing):
+        # a number such as -1 that marks missing inputs may be a class or a value of the target
+        texts = [marker for marker in settings.missing if math.isnan(parse_plain_number(marker))]
+        statistics = [ColumnStatistics(texts) if index in targets else item for index, item in enumerate(statistics)]
+        _collect(path, dialect, {index: statistics[index] for index in targets})
     columns = _classify_columns(path, names, statistics, settings, targets)
     first = statistics[targets[0]]
     return Inspection(
@@ -148,6 +156,13 @@ def _inspect(path: Path, settings: InspectionSettings, _mtime: int, _size: int) 
         whole_target=first.is_whole,
         numeric_target=all(statistics[index].number_rows >= 0.9 * statistics[index].present_rows for index in targets),
     )
+
+
+def _collect(path: Path, dialect: Dialect, statistics: Mapping[int, ColumnStatistics]) -> None:
+    """Add all cells of some columns to their statistics."""
+    for table in iter_tables(path, dialect):
+        for index, item in statistics.items():
+            item.update(table.columns[index])
 
 
 def _count_empty_columns(names: Sequence[str], statistics: Sequence[ColumnStatistics]) -> int:

@@ -17,7 +17,7 @@ from trainer.data.io.class_labels import (
     normalize_label,
 )
 from trainer.data.io.header_detection import is_missing
-from trainer.data.io.table_file import TextTable
+from trainer.data.io.table_file import TextTable, read_table
 from trainer.data.tabular.columns import Column
 from trainer.data.tabular.encoding import encode_numbers
 from trainer.data.tabular.inspection import Inspection
@@ -43,9 +43,11 @@ def find_classes(inspection: Inspection) -> tuple[str, ...]:
     if len(ordered) < 2:
         raise UserError(f"{column}: every row is of class '{ordered[0]}'; need at least two")
     if alike := find_near_duplicates(ordered):
+        cells = read_table(inspection.path, inspection.dialect)
+        lines = [cells.find_line(cells.cells(target).index(label)) for label in alike]
         raise UserError(
-            f"{column}: '{alike[0]}' and '{alike[1]}' are nearly the same label: make them one in the file, or list "
-            f"all: {format_list_override('data.class_names', ordered[:MAX_LISTED_LABELS])}"
+            f"{column}: '{alike[0]}' in line {lines[0]} and '{alike[1]}' in line {lines[1]} are nearly the same label: "
+            f"make them one in the file, or list both as classes: {format_list_override('data.class_names', ordered)}"
         )
     return tuple(ordered)
 
