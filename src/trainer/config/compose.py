@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer.config.diagnostics import REQUIRED_KEY_MESSAGE, Diagnostic, SourceLocation, raise_on_errors
-from trainer.config.hydra_errors import diagnose_hydra_error
+from trainer.config.hydra_errors import diagnose_hydra_error, diagnose_syntax_error
 from trainer.config.multirun import GLOBAL_GROUPS, shared_overrides
 from trainer.config.schema import RESOURCE_DIR, ROOT_KEYS, register_hydra_plugins
 from trainer.config.tolerant_repository import TolerantRepository
@@ -188,9 +188,7 @@ class Composer:
                 self._parser.parse_override(override)
                 valid.append(override)
             except HydraException as error:
-                problem = f"not a valid override: {str(error).splitlines()[0]}"
-                hint = "expected key=value, with special characters quoted"
-                diagnostics.append(Diagnostic(override.partition("=")[0], problem, hint, SourceLocation(override)))
+                diagnostics.append(diagnose_syntax_error(error, override))
         return valid, diagnostics
 
     def _find_invalid_override(self, overrides: Sequence[str], error: Exception) -> str | None:
