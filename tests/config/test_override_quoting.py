@@ -5,6 +5,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hypothesis import assume, given
 from hypothesis import strategies as st
+
 from trainer.config.compose import Composer
 from trainer.config.override_quoting import patch_override_parser, quote_override, quote_text
 

@@ -26,6 +26,7 @@ from trainer.artifacts.resume import DURATION_KEYS
 from trainer.artifacts.run_record import RunRecord
 from trainer.cli.commands import parse_arguments
 from trainer.config.compose import get_override_key
+from trainer.config.home_directory import expand_home
 from trainer.config.multirun import get_raw_overrides
 from trainer.config.override_quoting import patch_override_parser
 from trainer.config.schema import Config
@@ -81,6 +82,7 @@ def compose_resumed_config(run: Path, overrides: list[str]) -> DictConfig:
     OmegaConf.update(config, "accept_changes", False)  # holds for one start only
     patch_override_parser()
     overrides = [_apply_override(config, override) for override in overrides]
+    expand_home(config)
     OmegaConf.update(config, "resume", "auto")
     for key, value in {"run.dir": run, "runtime.output_dir": run, "mode": "RUN"}.items():
         OmegaConf.update(hydra, f"hydra.{key}", str(value), force_add=True)
