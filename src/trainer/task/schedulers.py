@@ -53,6 +53,12 @@ def _set_options(scheduler: LRScheduler, **options: Any) -> LRScheduler:
     return scheduler
 
 
+def _require_at_least(minimum: int, **arguments: int) -> None:
+    for name, value in arguments.items():
+        if value < minimum:
+            raise UserError(f"scheduler.{name}: {value} is too small; expected a whole number of at least {minimum}")
+
+
 def _anneal_cosine(start: float, end: float, fraction: float) -> float:
     """Return the point at `fraction` of half a cosine from `start` to `end`."""
     return end + (start - end) * (1 + math.cos(math.pi * min(1.0, fraction))) / 2
@@ -64,16 +70,25 @@ def constant(optimizer: Optimizer) -> LRScheduler:
 
 
 def step(optimizer: Optimizer, *, every_n_epochs: int, factor: float) -> LRScheduler:
-    """Multiply the rate by `factor` every `every_n_epochs` epochs."""
+    """Multiply the rate by `factor` every `every_n_epochs` epochs.
+
+    Raises:
+        UserError: `every_n_epochs` is less than 1.
+    """
+    _require_at_least(1, every_n_epochs=every_n_epochs)
     return StepLR(optimizer, every_n_epochs, factor)
 
 
 def cosine(optimizer: Optimizer, total_steps: int, *, warmup_steps: int = 0, final_factor: float = 0.0) -> LRScheduler:
     """Rise linearly for `warmup_steps`, then fall along half a cosine to `final_factor` of the rate.
 
+    Raises:
+        UserError: `warmup_steps` is negative.
+
     Source:
         Loshchilov and Hutter 2017, SGDR, equation 5 with one cycle.
     """
+    _require_at_least(0, warmup_steps=warmup_steps)
 
     def factor(done: int) -> float:
         if done < warmup_steps:
@@ -84,7 +99,12 @@ def cosine(optimizer: Optimizer, total_steps: int, *, warmup_steps: int = 0, fin
 
 
 def warmup(optimizer: Optimizer, *, warmup_steps: int) -> LRScheduler:
-    """Rise linearly to the optimizer's rate within `warmup_steps`, then stay there."""
+    """Rise linearly to the optimizer's rate within `warmup_steps`, then stay there.
+
+    Raises:
+        UserError: `warmup_steps` is negative.
+    """
+    _require_at_least(0, warmup_steps=warmup_steps)
     schedule = LambdaLR(optimizer, lambda done: min(1.0, (done + 1) / max(1, warmup_steps)))
     return _set_options(schedule, interval="step")
 
@@ -101,9 +121,14 @@ def onecycle(
 
     The rise takes `warmup_fraction` of all steps.
 
+    Raises:
+        UserError: `warmup_fraction` is not between 0 and 1.
+
     Source:
         Smith and Topin 2018, Super-convergence; momentum does not change, unlike in the version of `torch.optim`.
     """
+    if not 0 <= warmup_fraction <= 1:
+        raise UserError(f"scheduler.warmup_fraction: {warmup_fraction} is not between 0 and 1")
     warmup_steps = round(warmup_fraction * total_steps)
 
     def factor(done: int) -> float:
@@ -132,8 +157,9 @@ def plateau(
         patience: Number of validations without an improvement that are tolerated.
 
     Raises:
-        UserError: The mode is `auto`, and the direction of the metric is unknown.
+        UserError: The mode is `auto`, and the direction of the metric is unknown; or `patience` is negative.
     """
+    _require_at_least(0, patience=patience)
     direction = resolve_mode("scheduler.mode", monitor, mode)
     scheduler = ReduceLROnPlateau(optimizer, direction, factor, patience)  # type: ignore[arg-type]
     return _set_options(scheduler, interval="epoch", monitor=monitor)

@@ -9,14 +9,18 @@ import torch
 
 from trainer.config.diagnostics import Diagnostic
 
+MAX_SEED = 2**32 - 1  # of NumPy
+
 
 def check_environment(values: dict[str, Any]) -> Iterator[Diagnostic]:
-    """Yield an error for each missing file and invalid mode of a run.
+    """Yield an error for each missing file, and for an invalid mode or seed of a run.
 
     Args:
         values: The whole config, as plain containers.
     """
     yield from _check_files(values)
+    if not 0 <= values["seed"] <= MAX_SEED:
+        yield Diagnostic("seed", f"{values['seed']} is out of range", f"expected 0 to {MAX_SEED}")
     if values["resume"] not in (None, "auto"):
         yield Diagnostic("resume", f"'{values['resume']}' is neither auto nor null", "for one run: trainer resume RUN")
     if values["train"] is False and values["test"] is False:
