@@ -33,7 +33,7 @@ def make_scheduler_config(factory: SchedulerFactory, optimizer: Optimizer, train
         trainer: Trainer that estimates the number of steps.
 
     Raises:
-        UserError: The length matters and is unknown.
+        UserError: The length matters and is unknown, or a plateau schedule has no validation at the end of epochs.
     """
     takes_length = "total_steps" in inspect.signature(factory).parameters
     steps = trainer.estimated_stepping_batches if takes_length else 0
@@ -44,7 +44,13 @@ def make_scheduler_config(factory: SchedulerFactory, optimizer: Optimizer, train
         default = {"interval": "step" if takes_length else "epoch"}
         schedule = {"scheduler": schedule, **getattr(schedule, OPTIONS_ATTRIBUTE, default)}
     if isinstance(schedule["scheduler"], ReduceLROnPlateau):  # its metric only exists after a validation
-        schedule = {"monitor": "val/loss", "frequency": trainer.check_val_every_n_epoch or 1, **schedule}
+        epochs = trainer.check_val_every_n_epoch
+        schedule = {"monitor": "val/loss", "interval": "epoch", "frequency": epochs or 1, **schedule}
+        if epochs is None and schedule["interval"] == "epoch" and not schedule["monitor"].startswith("train/"):
+            raise UserError(
+                f"trainer.check_val_every_n_epoch: with null, an epoch may end without {schedule['monitor']}, which the"
+                " scheduler requires; expected a number of epochs"
+            )
     return {"name": "lr", **schedule}
 
 
