@@ -18,6 +18,8 @@ EXPECTED_MESSAGES = {
     "model.net.hiden=[3]": ["model.net.hiden: no such key; did you mean 'hidden'?"],
     "+model.net.hiden=[3]": ["model.net.hiden: ", "did you mean 'hidden'?", "(command line: +model.net.hiden=[3])"],
     "seed=abc": ["seed", "'abc'", "Integer"],
+    "seed=-1": ["seed: -1 is out of range; expected 0 to 4294967295  (command line: seed=-1)"],
+    "scheduler=step scheduler.every_n_epochs=0": ["scheduler.every_n_epochs: 0 is too small"],
     "trainer.max_epochs=abc": ["trainer.max_epochs: 'abc' is not int or null  (command line: trainer.max_epochs=abc)"],
     "optimizer.lr=abc": ["optimizer.lr: 'abc' is not float"],
     "model.net.hidden=abc": ["model.net.hidden: 'abc' is not list of int"],

@@ -60,7 +60,7 @@ STOPS = {"SIGTERM": 15, "SIGKILL": 9}
     ("signal", "workers", "model"),
     [
         pytest.param("SIGKILL", 2, "Classifier", marks=pytest.mark.slow),
-        ("SIGTERM", 0, "Accumulating"),  # after the first batch of two
+        pytest.param("SIGTERM", 0, "Accumulating", marks=pytest.mark.slow),  # after the first batch of two
         pytest.param("SIGKILL", 0, "Classifier", marks=pytest.mark.slow),
         pytest.param("SIGTERM", 0, "Classifier", marks=pytest.mark.slow),
         pytest.param("SIGTERM", 2, "Classifier", marks=pytest.mark.slow),

@@ -68,7 +68,7 @@ def read_metrics(run):
     "overrides",
     [
         EMA,
-        (*EMA, "~callbacks.fast_loop"),
+        pytest.param((*EMA, "~callbacks.fast_loop"), marks=pytest.mark.slow),
         (*EMA, "+callbacks.ema.update_starting_at_epoch=0"),
         ("+callbacks.average._target_=pytorch_lightning.callbacks.WeightAveraging",),
         ("+callbacks.average._target_=user_callbacks.AtEpochs",),

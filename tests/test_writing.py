@@ -8,6 +8,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,15 +46,27 @@ PROSE_TOKENS = ("COMMENT", "STRING", "FSTRING_MIDDLE")  # the last one, since Py
 OPENERS = ("What", "Where", "Whose", "Who", "Which", "How", "Whether", "When", "Of", "With", "By")
 
 
+@cache
+def parse(file: Path) -> ast.Module:
+    """Return the syntax tree of a file."""
+    return ast.parse(file.read_text())
+
+
 def documented(file: Path) -> Iterator[tuple[ast.AST, str]]:
     """Yield modules, classes and functions of a file with their docstrings."""
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(parse(file)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (text := ast.get_docstring(node)):
             yield node, text
 
 
-def prose(file: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a file that are prose: docstrings, messages and comments; all lines of a page."""
+@cache
+def prose(file: Path) -> list[tuple[int, str]]:
+    """Return the lines of a file that are prose: docstrings, messages and comments; all lines of a page."""
+    return [*find_prose(file)]
+
+
+def find_prose(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a file that are prose."""
     text = file.read_text()
     if file.suffix == ".py":
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
@@ -74,7 +87,7 @@ def prose(file: Path) -> Iterator[tuple[int, str]]:
 
 def bindings(file: Path) -> Iterator[tuple[int, str]]:
     """Yield the variables and parameters that a file binds, with their lines."""
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(parse(file)):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.lineno, node.id
         elif isinstance(node, ast.arg):
@@ -125,9 +138,8 @@ def test_variables_are_named_after_their_content():
 def test_assignments_are_made_one_a_line():
     offences, lines = [], 0
     for file in SOURCE:
-        text = file.read_text()
-        lines += len(text.splitlines())
-        for node in ast.walk(ast.parse(text)):
+        lines += len(file.read_text().splitlines())
+        for node in ast.walk(parse(file)):
             if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Tuple):
                 continue
             for target in node.targets:

@@ -30,6 +30,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from trainer.config.compose import Composer
 from trainer.config.diagnostics import raise_on_errors
+from trainer.config.home_directory import expand_home
 from trainer.config.hydra_errors import diagnose_hydra_error
 from trainer.config.schema import RESOURCE_DIR, ROOT_KEYS, register_hydra_plugins
 from trainer.config.stored_config import adapt_to_machine, build_primary_config
@@ -200,6 +201,7 @@ def _run_rank_zero(config: DictConfig) -> Run:
         from trainer.training.run import run
 
     os.environ["TRAINER_RUN_SUFFIX"] = secrets.token_hex(3)
+    expand_home(config)
     with read_write(config.hydra), open_dict(config.hydra):
         config.hydra.mode = RunMode.RUN
         config.hydra.output_subdir = ".hydra"  # as a command sets it; Hydra's `compose` clears it

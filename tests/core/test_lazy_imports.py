@@ -121,7 +121,6 @@ def test_metrics_can_be_imported_in_any_order(tmp_path):
         tmp_path,
         """
         import os
-        from itertools import permutations
         STATEMENTS = (
             "from torchmetrics.aggregation import MeanMetric; MeanMetric()(1.0)",
             "import torchmetrics; torchmetrics.Accuracy(task='binary')",
@@ -130,17 +129,17 @@ def test_metrics_can_be_imported_in_any_order(tmp_path):
             "from torchmetrics import MeanMetric; MeanMetric()(1.0)",
         )
         statuses = []
-        for order in permutations(STATEMENTS, 2):
+        for first in range(len(STATEMENTS)):
             child = os.fork()  # without the modules that an earlier order has imported
             if not child:
-                for statement in order:
+                for statement in STATEMENTS[first:] + STATEMENTS[:first]:
                     exec(statement)
                 os._exit(0)
             statuses.append(os.waitpid(child, 0)[1])
         print(len(statuses), set(statuses))
         """,
     )
-    assert last == "20 {0}"
+    assert last == "5 {0}"
 
 
 @pytest.mark.slow
@@ -220,7 +219,7 @@ def test_operations_can_be_counted_later(tmp_path):
 
 
 @pytest.mark.parametrize("module", ["", ", triton"])
-@pytest.mark.parametrize("later", ["", "import triton"])
+@pytest.mark.parametrize("later", ["", pytest.param("import triton", marks=pytest.mark.slow)])
 def test_uncollected_objects_print_no_error_at_exit(module, later, tmp_path):
     if module or later:
         pytest.importorskip("triton")

@@ -184,7 +184,7 @@ def test_invalid_settings_are_errors(image_dir, settings, message):
 
 def test_predictions_equal_the_outputs_in_the_test_of_a_run(image_dir, command):
     others = {*multiprocessing.active_children()}  # of other tests
-    outcome = command(*TINY, "data.workers=2", "trainer.max_epochs=2", "hydra.run.dir=run")
+    outcome = command(*TINY, "data.workers=2", "trainer.max_epochs=1", "hydra.run.dir=run")
     assert outcome.code == 0, outcome.err
     model, data = trainer.load("run"), ready(image_dir)
     files = [data.files[number] for number in data.splits["test"].inputs]

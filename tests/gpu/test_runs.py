@@ -19,6 +19,7 @@ RUNS = {
     "rows": ["experiment=diabetes_mlp", "data.synthetic=true", "scheduler=plateau"],
     "xor": ["experiment=xor_tutorial", "trainer.accumulate_grad_batches=2"],
 }
+SLOW = {"attention", "resnet", "images", "stock"}
 
 
 def read_metrics(run):
@@ -41,7 +42,7 @@ def test_the_simulated_gpu_behaves_like_a_gpu(gpu):
     assert sum(gpu.values()) == 1
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in RUNS])
 def test_a_run_has_the_same_results_as_on_the_cpu(name, command, request, monkeypatch):
     monkeypatch.setattr("trainer.model.layers.onednn_linear.is_onednn_faster", lambda: False)  # it rounds differently
     overrides = [*RUNS[name], *FEW_BATCHES, "trainer.max_epochs=2"]
@@ -54,7 +55,9 @@ def test_a_run_has_the_same_results_as_on_the_cpu(name, command, request, monkey
     assert cpu_metrics == gpu_metrics
 
 
-@pytest.mark.parametrize("experiment", ["digits_cnn", "gan_mnist data.synthetic=true"])
+@pytest.mark.parametrize(
+    "experiment", ["digits_cnn", pytest.param("gan_mnist data.synthetic=true", marks=pytest.mark.slow)]
+)
 def test_steps_do_not_wait_for_the_gpu(experiment, command, gpu):
     """The number of waits does not depend on the number of steps if nothing is logged."""
     counts = []

@@ -52,12 +52,14 @@ def read_xs(tmp_path):
     ("overrides", "order"),
     [
         (["optimized_metric=val/obj", "sweep.direction=min"], [2, 5, 9]),
-        (["optimized_metric=val/obj", "sweep.direction=max"], [9, 5, 2]),
+        pytest.param(["optimized_metric=val/obj", "sweep.direction=max"], [9, 5, 2], marks=pytest.mark.slow),
         (["optimized_metric=val/own_accuracy"], [9, 5, 2]),
         (["optimized_metric=val/own_loss"], [2, 5, 9]),
         (["optimized_metric=val/own_loss", "sweep.direction=max"], [9, 5, 2]),
         (["optimized_metric=[val/obj,val/way]", "sweep.direction=[min,max]"], [2, 5, 9]),
-        (["optimized_metric=[val/way,val/obj]", "sweep.direction=[min,min]"], [9, 5, 2]),
+        pytest.param(
+            ["optimized_metric=[val/way,val/obj]", "sweep.direction=[min,min]"], [9, 5, 2], marks=pytest.mark.slow
+        ),
     ],
 )
 def test_the_best_config_of_a_sweep_depends_on_its_direction(overrides, order, sweep, tmp_path):

@@ -181,7 +181,13 @@ def test_any_path_is_a_value_of_an_override(path, command):
 
 
 @pytest.mark.parametrize("option", [["--config-dir=more"], ["hydra.searchpath=[file://more]"]], ids=["option", "word"])
-@pytest.mark.parametrize("launcher", [[], ["sweep.workers=2"]], ids=["in process", "side by side"])
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        pytest.param([], id="in process"),
+        pytest.param(["sweep.workers=2"], id="side by side", marks=pytest.mark.slow),
+    ],
+)
 def test_choices_in_another_directory_are_found_by_each_job(option, launcher, command, jobs, tmp_path):
     (tmp_path / "more/model").mkdir(parents=True)
     shutil.copy(RESOURCE_DIR / "conf/model/linear.yaml", tmp_path / "more/model/mine.yaml")

@@ -147,9 +147,13 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux uses a forkserver")
-def test_the_forkserver_has_imported_the_modules_of_a_job(tmp_path):
-    (tmp_path / "forked.py").write_text(FORKED)
-    outcome = subprocess.run([sys.executable, "forked.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+def test_the_forkserver_has_imported_the_modules_of_a_job_and_none_of_the_working_directory(tmp_path):
+    script = tmp_path / "bin/forked.py"
+    script.parent.mkdir()
+    script.write_text(FORKED)
+    for name in ("random", "tempfile", "dill"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError")
+    outcome = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert outcome.stdout == "[True, True, True, False]\n"
 
 

@@ -19,6 +19,7 @@ from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.run_record import RunRecord, format_measurement_times
 from trainer.artifacts.tensorboard_summary import write_summary
 from trainer.core.errors import display_path
+from trainer.core.formatting import quote_argument
 from trainer.core.metric_name import tabulate_metrics
 from trainer.core.spec import find_spec
 
@@ -61,10 +62,11 @@ def print_results(result: dict[str, Any], directory: Path) -> None:
     if times := format_measurement_times(metrics, result["checkpoint"]):
         log.info(f"({times})")
     log.info(f"{result['steps']:,} step(s) in {result['seconds']:.1f} s")
-    command = shutil.which("trainer") or str(Path(sys.executable).with_name("trainer"))
+    command = Path(shutil.which("trainer") or Path(sys.executable).with_name("trainer"))
     log.info(f"results      {display_path(directory / 'result.json')}")
     if (directory / "tensorboard").is_dir():
-        log.info(f"view logs    {display_path(Path(command))} tensorboard {display_path(directory)}")
+        paths = [quote_argument(display_path(path)) for path in (command, directory)]
+        log.info(f"view logs    {' tensorboard '.join(paths)}")
 
 
 def build_tables(metrics: dict[str, float]) -> list[Table]:

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from trainer.artifacts.ledger_file import LEDGER_FILENAME
 from trainer.config.schema import SweepConfig
+from trainer.core.formatting import quote_argument
 
 
 class ExclusiveDirectory(Callback):
@@ -51,7 +52,7 @@ def create_exclusive_directory(config: DictConfig, key: str) -> None:
     except FileExistsError:
         problem = (
             f"{key}: '{directory}' is not empty; expected a new or empty directory\n"
-            f"  choose another one, omit {key}, or resume the run in it: trainer resume {directory}"
+            f"  choose another one, omit {key}, or resume the run in it: trainer resume {quote_argument(directory)}"
         )
     except OSError as error:
         problem = f"cannot write to '{directory}': {error.strerror}\n  choose a writable directory: outputs=DIR"

@@ -43,6 +43,7 @@ from trainer.artifacts.run_record import RunRecord, locate_code_files
 from trainer.config.schema import find_targets
 from trainer.core.atomic_write import atomic_write_text
 from trainer.core.errors import Pruned, to_user_error
+from trainer.core.formatting import quote_argument
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,8 @@ class RunDirectory:
         require_same_config(self.path, self.config)
         if is_fully_trained(self.path, self.config):
             result |= json.loads((self.path / "result.json").read_text())
-            log.info(f"'{self.path}' is finished; to train longer: trainer resume {self.path} trainer.max_epochs=N")
+            command = f"trainer resume {quote_argument(self.path)} trainer.max_epochs=N"
+            log.info(f"'{self.path}' is finished; to train longer: {command}")
             return False
         self._resume()
         return True
@@ -238,7 +240,7 @@ class RunDirectory:
         except OSError as error:  # must not replace the exception in progress
             log.error(f"cannot write result.json: {error.strerror}")
         if result["state"] not in ("finished", "pruned") and (self.path / "checkpoints/last.ckpt").is_file():
-            log.info(f"to resume: trainer resume {self.path}")
+            log.info(f"to resume: trainer resume {quote_argument(self.path)}")
 
 
 def nonfinite_to_none(metrics: Mapping[str, float]) -> dict[str, float | None]:

@@ -19,7 +19,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer.config.diagnostics import REQUIRED_KEY_MESSAGE, Diagnostic, SourceLocation, raise_on_errors
-from trainer.config.hydra_errors import diagnose_hydra_error
+from trainer.config.home_directory import expand_home
+from trainer.config.hydra_errors import diagnose_hydra_error, diagnose_syntax_error
 from trainer.config.multirun import GLOBAL_GROUPS, shared_overrides
 from trainer.config.schema import RESOURCE_DIR, ROOT_KEYS, register_hydra_plugins
 from trainer.config.tolerant_repository import TolerantRepository
@@ -73,6 +74,7 @@ class Composer:
         self._loader._apply_overrides_to_config(
             [override for override in parsed if not self._affects_composition(override)], config
         )
+        expand_home(config)
         task_overrides = [override for override in parsed if not override.is_hydra_override()]
         dirname_settings: Any = config.hydra.job.config.override_dirname
         with read_write(config.hydra), open_dict(config.hydra):
@@ -188,9 +190,7 @@ class Composer:
                 self._parser.parse_override(override)
                 valid.append(override)
             except HydraException as error:
-                problem = f"not a valid override: {str(error).splitlines()[0]}"
-                hint = "expected key=value, with special characters quoted"
-                diagnostics.append(Diagnostic(override.partition("=")[0], problem, hint, SourceLocation(override)))
+                diagnostics.append(diagnose_syntax_error(error, override))
         return valid, diagnostics
 
     def _find_invalid_override(self, overrides: Sequence[str], error: Exception) -> str | None:

@@ -8,7 +8,9 @@ from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from trainer.config.diagnostics import Diagnostic, SourceLocation
 from trainer.config.introspection.group_options import LIST_GROUPS
+from trainer.config.override_quoting import quote_text
 from trainer.core.errors import suggest_names
+from trainer.core.formatting import quote_argument
 from trainer.core.optional_packages import format_install_command
 
 # third-party launchers, and the extras that install them
@@ -27,7 +29,8 @@ def diagnose_hydra_error(error: Exception, override: str | None, options: Callab
     key, _, value = (override or "").lstrip("+~").partition("=")
     cause: Any = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
     if override and "Ambiguous value" in str(error):
-        hint = f"expected a list, {key}=[{value}], or --multirun for a sweep"
+        values, text = (quote_argument(f"{key}={content}") for content in (f"[{value}]", quote_text(value)))
+        hint = f"expected a list, {values}, --multirun for a sweep, or quotes for a text, {text}"
         return Diagnostic(key, "several values for one run", hint, location)
     if missing := re.search(r"Could not (?:find|load) '([^']+)/([^'/]+)'", str(error)):
         extra = LAUNCHER_EXTRAS.get(missing[2]) if missing[1] == "hydra/launcher" else None
@@ -42,12 +45,33 @@ def diagnose_hydra_error(error: Exception, override: str | None, options: Callab
         hint = f"its entries have names: +{group}.NAME._target_=..." if group in LIST_GROUPS else names
         can_add = "_target_" in siblings or (not siblings and group not in LIST_GROUPS)
         if can_add and override and not override.startswith(("+", "~")):
-            plus = f"to add an argument that the config does not list, type a plus: +{override}"
+            plus = f"to add an argument that the config does not list, type a plus: {quote_argument(f'+{override}')}"
             hint = f"{hint} ({plus})" if hint else plus
         return Diagnostic(str(cause.full_key or cause.key), "no such key", hint, location)
     if "An item is already at" in str(error):
-        return Diagnostic(key, "key already exists", f"leave the plus out: {key}={value}", location)
+        hint = f"leave the plus out: {quote_argument(f'{key}={value}')}"
+        return Diagnostic(key, "key already exists", hint, location)
     return Diagnostic(key, format_hydra_error(error).replace("\n", " "), location=location)
+
+
+def diagnose_syntax_error(error: Exception, override: str) -> Diagnostic:
+    """Return the diagnostic of an override that does not follow Hydra's grammar.
+
+    Args:
+        error: Hydra's error.
+        override: Override that causes it.
+    """
+    key, equals, value = override.partition("=")
+    reason = re.sub(r"^\w+ while evaluating '.*': ", "", str(error).splitlines()[0])
+    problem = f"not a valid override: {reason}"
+    if not equals:
+        hint = "expected key=value"
+    elif re.search(r"[^\w./@$+~-]", key, re.ASCII):
+        problem = "not a valid key"
+        hint = "expected key=value, with a key of the config as in optimizer.lr=0.1"
+    else:
+        hint = f"if the value is a text, quote it: {quote_argument(f'{key}={quote_text(value)}')}"
+    return Diagnostic(key, problem, hint, SourceLocation(override))
 
 
 def format_hydra_error(error: BaseException) -> str:

@@ -5,23 +5,27 @@ from typing import Any
 from hydra.types import RunMode
 from omegaconf import DictConfig, flag_override
 
+from trainer.config.home_directory import expand_home
 from trainer.config.multirun import parse_overrides, pin_sweep_directory, shared_overrides
 from trainer.core.compat import get_overrides_dirname, hydra_internal
 
 
 class MultirunHydra(hydra_internal.Hydra):
-    """Compose the config of a sweep from the overrides that all of its jobs share."""
+    """Compose the config of a run, or that of a sweep from the overrides that all of its jobs share."""
 
     def compose_config(
         self, config_name: str | None, overrides: list[str], run_mode: RunMode, *args: Any, **kwargs: Any
     ) -> DictConfig:
         """Return the composed config; that of a sweep has one directory for all jobs."""
         if run_mode == RunMode.RUN:
-            return super().compose_config(config_name, overrides, run_mode, *args, **kwargs)
+            config = super().compose_config(config_name, overrides, run_mode, *args, **kwargs)
+            expand_home(config)
+            return config
         parsed = parse_overrides(overrides, self.config_loader)
         loader: Any = self.config_loader
         shared = shared_overrides(parsed, loader.repository.group_exists)
         config = super().compose_config(config_name, shared, run_mode, *args, **kwargs)
+        expand_home(config)
         task_overrides = [override for override in parsed if not override.is_hydra_override()]
         dirname_settings: Any = config.hydra.job.config.override_dirname
         with flag_override(config, ["readonly", "struct"], False):

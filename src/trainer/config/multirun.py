@@ -16,6 +16,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
+from trainer.config.override_quoting import quote_text
 from trainer.core.errors import UserError
 
 GLOBAL_GROUPS = ("experiment", "hparams_search", "debug")  # their files may set any key
@@ -106,8 +107,7 @@ def find_swept_keys(config: DictConfig, overrides: Sequence[Override]) -> set[st
 
 def quote_path(path: object) -> str:
     """Return a path as a value in the grammar of Hydra's overrides."""
-    text = escape_interpolation(path)
-    return "'" + re.sub(r"(\\*)('|$)", lambda end: end[1] * 2 + end[2].replace("'", "\\'"), text) + "'"
+    return quote_text(escape_interpolation(path))
 
 
 def escape_interpolation(path: object) -> str:

@@ -177,6 +177,7 @@ def find_targets(config: Any) -> list[str]:
 def register_hydra_plugins() -> None:
     """Register schema, sources and sweeper with Hydra; must be called before `hydra.main` or `hydra.compose`."""
     from trainer.config.hydra_multirun import patch_hydra  # imports parts of Hydra that other commands do not need
+    from trainer.config.override_quoting import patch_override_parser
 
     for plugin in (ExperimentSource, TrainerSearchPath):
         Plugins.instance().register(plugin)
@@ -186,3 +187,4 @@ def register_hydra_plugins() -> None:
     sweeper = {"_target_": "hydra_plugins.trainer_sweeper.LedgerSweeper", "max_batch_size": None, "params": None}
     store.store("basic", sweeper, "hydra/sweeper")
     patch_hydra()
+    patch_override_parser()

@@ -1,6 +1,7 @@
 """Formats of numbers, tables and curves in text."""
 
 import math
+import shlex
 from collections.abc import Sequence
 from statistics import fmean
 
@@ -16,6 +17,11 @@ def format_number(value: float | None, *, signed: bool = False) -> str:
         signed: Whether a positive number has a plus sign. Defaults to False.
     """
     return "" if value is None else f"{value:{'+' if signed else ''}.4g}"
+
+
+def quote_argument(argument: object) -> str:
+    """Return an argument of a command that the reader may copy, quoted for the shell if necessary."""
+    return shlex.quote(str(argument))
 
 
 def format_markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -12,6 +12,7 @@ from trainer.artifacts.config_signature import is_signed
 from trainer.config.target_allowlist import require_trusted_targets
 from trainer.core.checksummed_file import load
 from trainer.core.errors import UserError
+from trainer.core.formatting import quote_argument
 from trainer.core.spec import DataSpec
 from trainer.core.target_scale import TargetScale
 from trainer.data.preprocessing.base import Preprocessing, restore_preprocessing
@@ -64,7 +65,7 @@ def load_checkpoint(path: Path, checkpoint: str = "best", trusted: str = "") -> 
         missing = "data have no spec" if content["spec"] is None else "model has no network 'model.net'"
         raise UserError(
             f"'{file}' cannot be loaded without its run: its {missing}\n"
-            f"  to predict the examples of its data module: trainer predict {file}"
+            f"  to predict the examples of its data module: trainer predict {quote_argument(file)}"
         )
     warn_if_code_changed(content["provenance"].get("code") or {}, f"the checkpoint '{file}'")
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from trainer.artifacts.hparams import collect_hparams
 from trainer.artifacts.run_record import RunRecord, format_measurement_times, locate_code_files
-from trainer.core.formatting import format_number
+from trainer.core.formatting import format_number, quote_argument
 from trainer.core.metric_name import STAGES, MetricName, tabulate_metrics
 from trainer.report.document import Block, Code, DescriptionList, Page, Section, Table
 from trainer.report.svg_charts import Line, draw_chart
@@ -80,7 +80,7 @@ def describe_run(record: RunRecord) -> DescriptionList:
 
 def build_replay_blocks(record: RunRecord) -> list[Block]:
     """Return the commands that reproduce a run."""
-    lines = [f"trainer replay {_quote(record.path)}"]
+    lines = [f"trainer replay {quote_argument(record.path)}"]
     if not record.provenance.get("command", "").partition(" ")[2].startswith(CONFIG_COMMAND_PREFIXES):
         lines += ["", "# or manually:", *_format_manual_commands(record)]
     return [Code("\n".join(lines))]
@@ -90,17 +90,16 @@ def _format_manual_commands(record: RunRecord) -> list[str]:
     start = record.code_start
     diff, copies = locate_code_files(record.path.absolute(), start)
     checkouts = start.get("git") or []
-    lines = [f"git -C {_quote(checkout.get('root'))} checkout {checkout.get('commit')}" for checkout in checkouts]
-    lines += [f"git apply {_quote(diff)}"] * diff.is_file()
+    lines = [
+        f"git -C {quote_argument(checkout.get('root'))} checkout {checkout.get('commit')}" for checkout in checkouts
+    ]
+    lines += [f"git apply {quote_argument(diff)}"] * diff.is_file()
     threads = start.get("machine", {}).get("threads")
-    variables = [f"OMP_NUM_THREADS={threads}"] * bool(threads) + [f"PYTHONPATH={_quote(copies)}"] * copies.is_dir()
+    variables = [f"OMP_NUM_THREADS={threads}"] * bool(threads)
+    variables += [f"PYTHONPATH={quote_argument(copies)}"] * copies.is_dir()
     overrides = [override for override in record.overrides if not override.startswith("hydra.")]
     command = " ".join([*variables, shlex.join(["trainer", *overrides])])
-    return [*lines, f"cd {_quote(start.get('directory', '.'))}", command]
-
-
-def _quote(path: Any) -> str:
-    return shlex.quote(str(path))
+    return [*lines, f"cd {quote_argument(start.get('directory', '.'))}", command]
 
 
 def build_curves(record: RunRecord) -> list[Block]:

@@ -18,6 +18,7 @@ from trainer.artifacts.ledger_file import read_optimized_metrics
 from trainer.config.compose import Composer, get_override_key
 from trainer.config.multirun import get_raw_overrides, quote_path
 from trainer.core.errors import UserError
+from trainer.core.formatting import quote_argument
 from trainer.core.metric_direction import infer_direction
 from trainer.core.rank import count_launched_processes
 from trainer.report.comparison import build_report
@@ -215,7 +216,7 @@ def _require_no_failures(ledger: Ledger, attempts: Mapping[int, int], *, is_sear
         lines[MAX_LISTED_FAILURES:] = [f"\n  and {len(failed) - MAX_LISTED_FAILURES} more"]
     message = f"{len(failed)} of {len(jobs)} jobs failed:{''.join(lines)}"
     if not is_search or all(job.state != "done" for job in jobs) or any(job.state != "failed" for job in failed):
-        raise UserError(f"{message}\n  to retry: trainer sweep resume {ledger.sweep}")
+        raise UserError(f"{message}\n  to retry: trainer sweep resume {quote_argument(ledger.sweep)}")
     log.warning(f"{message}\n  they stay failed trials; to retry: trainer sweep resume DIR sweep.retries=1")
 
 

@@ -33,7 +33,7 @@ def make_scheduler_config(factory: SchedulerFactory, optimizer: Optimizer, train
         trainer: Trainer that estimates the number of steps.
 
     Raises:
-        UserError: The length matters and is unknown.
+        UserError: The length matters and is unknown, or a plateau schedule has no validation at the end of epochs.
     """
     takes_length = "total_steps" in inspect.signature(factory).parameters
     steps = trainer.estimated_stepping_batches if takes_length else 0
@@ -44,13 +44,25 @@ def make_scheduler_config(factory: SchedulerFactory, optimizer: Optimizer, train
         default = {"interval": "step" if takes_length else "epoch"}
         schedule = {"scheduler": schedule, **getattr(schedule, OPTIONS_ATTRIBUTE, default)}
     if isinstance(schedule["scheduler"], ReduceLROnPlateau):  # its metric only exists after a validation
-        schedule = {"monitor": "val/loss", "frequency": trainer.check_val_every_n_epoch or 1, **schedule}
+        epochs = trainer.check_val_every_n_epoch
+        schedule = {"monitor": "val/loss", "interval": "epoch", "frequency": epochs or 1, **schedule}
+        if epochs is None and schedule["interval"] == "epoch" and not schedule["monitor"].startswith("train/"):
+            raise UserError(
+                f"trainer.check_val_every_n_epoch: with null, an epoch may end without {schedule['monitor']}, which the"
+                " scheduler requires; expected a number of epochs"
+            )
     return {"name": "lr", **schedule}
 
 
 def _set_options(scheduler: LRScheduler, **options: Any) -> LRScheduler:
     setattr(scheduler, OPTIONS_ATTRIBUTE, options)
     return scheduler
+
+
+def _require_at_least(minimum: int, **arguments: int) -> None:
+    for name, value in arguments.items():
+        if value < minimum:
+            raise UserError(f"scheduler.{name}: {value} is too small; expected a whole number of at least {minimum}")
 
 
 def _anneal_cosine(start: float, end: float, fraction: float) -> float:
@@ -64,16 +76,25 @@ def constant(optimizer: Optimizer) -> LRScheduler:
 
 
 def step(optimizer: Optimizer, *, every_n_epochs: int, factor: float) -> LRScheduler:
-    """Multiply the rate by `factor` every `every_n_epochs` epochs."""
+    """Multiply the rate by `factor` every `every_n_epochs` epochs.
+
+    Raises:
+        UserError: `every_n_epochs` is less than 1.
+    """
+    _require_at_least(1, every_n_epochs=every_n_epochs)
     return StepLR(optimizer, every_n_epochs, factor)
 
 
 def cosine(optimizer: Optimizer, total_steps: int, *, warmup_steps: int = 0, final_factor: float = 0.0) -> LRScheduler:
     """Rise linearly for `warmup_steps`, then fall along half a cosine to `final_factor` of the rate.
 
+    Raises:
+        UserError: `warmup_steps` is negative.
+
     Source:
         Loshchilov and Hutter 2017, SGDR, equation 5 with one cycle.
     """
+    _require_at_least(0, warmup_steps=warmup_steps)
 
     def factor(done: int) -> float:
         if done < warmup_steps:
@@ -84,7 +105,12 @@ def cosine(optimizer: Optimizer, total_steps: int, *, warmup_steps: int = 0, fin
 
 
 def warmup(optimizer: Optimizer, *, warmup_steps: int) -> LRScheduler:
-    """Rise linearly to the optimizer's rate within `warmup_steps`, then stay there."""
+    """Rise linearly to the optimizer's rate within `warmup_steps`, then stay there.
+
+    Raises:
+        UserError: `warmup_steps` is negative.
+    """
+    _require_at_least(0, warmup_steps=warmup_steps)
     schedule = LambdaLR(optimizer, lambda done: min(1.0, (done + 1) / max(1, warmup_steps)))
     return _set_options(schedule, interval="step")
 
@@ -101,9 +127,14 @@ def onecycle(
 
     The rise takes `warmup_fraction` of all steps.
 
+    Raises:
+        UserError: `warmup_fraction` is not between 0 and 1.
+
     Source:
         Smith and Topin 2018, Super-convergence; momentum does not change, unlike in the version of `torch.optim`.
     """
+    if not 0 <= warmup_fraction <= 1:
+        raise UserError(f"scheduler.warmup_fraction: {warmup_fraction} is not between 0 and 1")
     warmup_steps = round(warmup_fraction * total_steps)
 
     def factor(done: int) -> float:
@@ -132,8 +163,9 @@ def plateau(
         patience: Number of validations without an improvement that are tolerated.
 
     Raises:
-        UserError: The mode is `auto`, and the direction of the metric is unknown.
+        UserError: The mode is `auto`, and the direction of the metric is unknown; or `patience` is negative.
     """
+    _require_at_least(0, patience=patience)
     direction = resolve_mode("scheduler.mode", monitor, mode)
     scheduler = ReduceLROnPlateau(optimizer, direction, factor, patience)  # type: ignore[arg-type]
     return _set_options(scheduler, interval="epoch", monitor=monitor)

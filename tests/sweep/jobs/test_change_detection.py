@@ -31,7 +31,13 @@ def change(file, text):
     sys.modules.pop(file.stem, None)
 
 
-@pytest.mark.parametrize("workers", [[], ["sweep.workers=1"]], ids=["in this process", "in others"])
+@pytest.mark.parametrize(
+    "workers",
+    [
+        pytest.param([], id="in this process"),
+        pytest.param(["sweep.workers=1"], id="in others", marks=pytest.mark.slow),
+    ],
+)
 def test_changed_code_is_an_error_or_marked_in_the_report_if_accepted(workers, command, tmp_path, jobs):
     file = tmp_path / "my_shown.py"
     file.write_text(CODE.format(formula="self.x"))

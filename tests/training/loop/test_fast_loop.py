@@ -47,17 +47,15 @@ SETTINGS = {
 }
 
 
-QUICK = {"plain", "schedule", "accumulation", "validation within the epoch", "fewer batches", "early stopping"}
+QUICK = {"plain", "accumulation", "validation within the epoch", "early stopping"}
 QUICK |= {"augmented images", "a task that logs with options"}
 WITHOUT_STEP_HOOKS = ["plain", "fewer batches", "fixed number of steps", "autocast", "augmented images"]
 WITHOUT_STEP_HOOKS += ["early stopping", "validation within the epoch", "a task that logs with options", "accumulation"]
 WITHOUT_STEP_HOOKS += ["schedule", "clip by value", "clipping in autocast", "user-defined clipping"]
 WITHOUT_STEP_HOOKS_QUICK = {
     "plain",
-    "accumulation",
     "onecycle",
     "schedule",
-    "clipping in autocast",
     "user-defined clipping",
 }
 
@@ -158,7 +156,10 @@ def test_steps_without_hooks_end_when_the_run_is_to_stop(overrides, command, tmp
     assert overrides[0].startswith("~") or len({row["train/grad_norm"] for row in rows if row["train/loss"]}) == 2
 
 
-@pytest.mark.parametrize("overrides", [[], ["trainer.accumulate_grad_batches=3", "scheduler=cosine"]])
+@pytest.mark.parametrize(
+    "overrides",
+    [[], pytest.param(["trainer.accumulate_grad_batches=3", "scheduler=cosine"], marks=pytest.mark.slow)],
+)
 def test_a_gan_is_the_same_with_the_fast_loop_and_without(overrides, command, tmp_path):
     fast, lightning = run_both(command, tmp_path, *GAN, *overrides)
     assert fast["calls"] == lightning["calls"]

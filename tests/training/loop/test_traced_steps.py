@@ -118,9 +118,7 @@ SETTINGS = {
     "every step logged": ["trainer.log_every_n_steps=1"],
     "clipped by a callback": [CLIPPED, "callbacks.gradient_clipping.value=0.1"],
     "values clipped by a callback": [
-        CLIPPED,
-        "callbacks.gradient_clipping.value=0.01",
-        "callbacks.gradient_clipping.algorithm=value",
+        *[CLIPPED, "callbacks.gradient_clipping.value=0.01", "callbacks.gradient_clipping.algorithm=value"],
     ],
     "clipped by the trainer": ["+trainer.gradient_clip_val=0.1"],
     "augmented": ["data.shift_pixels=1"],
@@ -137,7 +135,12 @@ OTHER_RUNS = {
     "layers of lstm, in both directions": [*SERIES, "model.net.layers=2", "model.net.bidirectional=true"],
     "gru": [*SERIES, "model.net.cell=gru"],
 }
-SLOW = {"adamw", "sgd", "a rate for each epoch", "every step logged", "augmented", "two classes"}
+SLOW = {"adamw", "sgd", "a rate for each epoch", "every step logged", "augmented", "two classes", "values"}
+SLOW |= {"validation within the epoch", "a hook on a weight", "a limit of the trainer", "an activation"}
+
+
+def marked(names):
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in names]
 
 
 @pytest.fixture
@@ -176,9 +179,7 @@ def run_both(command, directory, monkeypatch, *overrides):
     return results
 
 
-@pytest.mark.parametrize(
-    "setting", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in SETTINGS | OTHER_RUNS]
-)
+@pytest.mark.parametrize("setting", marked(SETTINGS | OTHER_RUNS))
 def test_a_run_is_the_same_with_traced_steps_and_without(setting, command, tmp_path, monkeypatch, replays):
     traced, autograd = run_both(
         command, tmp_path, monkeypatch, *OTHER_RUNS.get(setting, DIGITS), *SETTINGS.get(setting, [])
@@ -189,7 +190,7 @@ def test_a_run_is_the_same_with_traced_steps_and_without(setting, command, tmp_p
     assert (replays["update"] > 50) == (setting != "momentum for each step")
 
 
-@pytest.mark.parametrize("what", CHANGES)
+@pytest.mark.parametrize("what", marked(CHANGES))
 def test_changes_by_callbacks_are_detected(what, command, tmp_path, monkeypatch, replays):
     overrides = ["+callbacks.changing._target_=users.Changing", f"+callbacks.changing.what={what}"]
     traced, autograd = run_both(

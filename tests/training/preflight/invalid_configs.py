@@ -121,6 +121,12 @@ COMMAND_LINES = [
         "callbacks.early_stopping.monitor",
         "not logged without validation",
     ),
+    ("scheduler=plateau +trainer.limit_val_batches=0", "scheduler.monitor", "not logged without validation"),
+    (
+        "scheduler=plateau trainer.check_val_every_n_epoch=null",
+        "trainer.check_val_every_n_epoch",
+        "expected a number of epochs",
+    ),
     # contradictory settings, and settings that take effect too late
     (
         "callbacks=[default,gradient_clipping] +trainer.gradient_clip_val=1",

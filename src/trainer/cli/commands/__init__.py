@@ -124,6 +124,8 @@ def _build_settings(default: Any) -> dict[str, Any]:
         settings["choices"] = default
     elif isinstance(default, dict):
         settings |= {key: value for key, value in default.items() if key != "default"}
+    else:
+        settings["type"] = os.path.expanduser  # the shell does not expand --output=~/file
     return settings
 
 

@@ -29,6 +29,7 @@ import torch
 
 from trainer.cli.commands import integer, parse_arguments
 from trainer.core.errors import UserError
+from trainer.core.formatting import quote_argument
 from trainer.inference.load_checkpoint import find_checkpoint, load_checkpoint, read_checkpoint
 from trainer.inference.prediction_records import HINT, Record, iter_records
 from trainer.inference.predictor import DEFAULT_BATCH_SIZE, Prediction, Predictor
@@ -74,7 +75,7 @@ def predict_data_module(path: Path, output: Path | None, options: Collection[str
     content = read_checkpoint(file, trusted)
     if content["preprocessing"] or options:
         reason = f"--{', --'.join(options)} require files" if options else "no files"
-        raise UserError(f"predict: {reason}; expected: trainer predict {path} FILES...")
+        raise UserError(f"predict: {reason}; expected: trainer predict {quote_argument(path)} FILES...")
     from trainer.training.predict import predict_batches  # imports Lightning's loops
 
     outputs = predict_batches(content, file)

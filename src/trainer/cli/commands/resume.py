@@ -26,7 +26,9 @@ from trainer.artifacts.resume import DURATION_KEYS
 from trainer.artifacts.run_record import RunRecord
 from trainer.cli.commands import parse_arguments
 from trainer.config.compose import get_override_key
+from trainer.config.home_directory import expand_home
 from trainer.config.multirun import get_raw_overrides
+from trainer.config.override_quoting import patch_override_parser
 from trainer.config.schema import Config
 from trainer.config.target_allowlist import require_trusted_targets
 from trainer.core.errors import UserError, did_you_mean
@@ -78,8 +80,9 @@ def compose_resumed_config(run: Path, overrides: list[str]) -> DictConfig:
             if OmegaConf.select(latest, key) is not None:
                 OmegaConf.update(config, key, OmegaConf.select(latest, key), force_add=True)
     OmegaConf.update(config, "accept_changes", False)  # holds for one start only
-    for override in overrides:
-        _apply_override(config, override)
+    patch_override_parser()
+    overrides = [_apply_override(config, override) for override in overrides]
+    expand_home(config)
     OmegaConf.update(config, "resume", "auto")
     for key, value in {"run.dir": run, "runtime.output_dir": run, "mode": "RUN"}.items():
         OmegaConf.update(hydra, f"hydra.{key}", str(value), force_add=True)
@@ -103,7 +106,8 @@ def _merge_hydra_config(config: DictConfig, hydra: DictConfig) -> DictConfig:
     return merged
 
 
-def _apply_override(config: DictConfig, text: str) -> None:
+def _apply_override(config: DictConfig, text: str) -> str:
+    """Set a value of the config; return the override in Hydra's grammar."""
     try:
         [override] = OverridesParser.create().parse_overrides([text])
         key = override.key_or_group
@@ -116,6 +120,7 @@ def _apply_override(config: DictConfig, text: str) -> None:
             names = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
             raise UserError(f"resume: no key '{key}'{did_you_mean(key.rpartition('.')[2], names)}")
         OmegaConf.update(config, key, value, force_add=override.is_add())
+        return str(override.input_line)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(f"resume: '{text}': {str(error).splitlines()[0]}") from None
 

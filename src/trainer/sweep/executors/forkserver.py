@@ -1,7 +1,9 @@
 """Forkserver process that sweep jobs are forked from, with all modules of a job imported."""
 
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from multiprocessing import forkserver, get_context, resource_tracker
 
 from omegaconf import DictConfig
@@ -24,10 +26,26 @@ def start_forkserver(modules: Iterable[str] = ()) -> None:
             ["trainer.sweep.executors.preload", "trainer.cli.main", *modules]
         )
         # Ctrl-C in a terminal reaches all processes; this process handles it and stops the jobs
-        with block_sigint():
+        with block_sigint(), safe_import_path():
             resource_tracker.ensure_running()  # unblocks SIGINT at its end
             with block_sigint():
                 forkserver.ensure_running()
+
+
+@contextmanager
+def safe_import_path() -> Iterator[None]:
+    """Keep Python processes that are started in the block from searching the working directory first.
+
+    `python -c`, which `multiprocessing` uses, would import a user's file random.py instead of the standard module.
+    """
+    previous = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop("PYTHONSAFEPATH")
+        if previous is not None:
+            os.environ["PYTHONSAFEPATH"] = previous
 
 
 def warm_up_forkserver(config: DictConfig) -> None:

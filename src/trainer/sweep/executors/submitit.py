@@ -2,8 +2,10 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -46,8 +48,10 @@ class SubmititExecutor(Executor):
             for name, value in settings.items()
             if name not in ("submitit_folder", "max_num_timeout")
         }
+        # -P: a file random.py in the working directory must not replace the standard module
+        python = {f"{cluster}_python": f"{shlex.quote(sys.executable)} -P"}
         try:
-            self.executor = submitit.AutoExecutor(settings["submitit_folder"], cluster, **timeouts)
+            self.executor = submitit.AutoExecutor(settings["submitit_folder"], cluster, **timeouts, **python)
             self.executor.update_parameters(**parameters)
         except (RuntimeError, NameError, AssertionError) as error:
             hint = "to use only this machine: sweep.workers=2, or hydra/launcher=submitit_local"

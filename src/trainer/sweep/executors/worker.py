@@ -13,7 +13,7 @@ from threading import Thread
 from types import ModuleType
 from typing import Any
 
-from trainer.sweep.executors.forkserver import START_METHOD, start_forkserver
+from trainer.sweep.executors.forkserver import START_METHOD, safe_import_path, start_forkserver
 from trainer.training.preflight.dry_run_cache import dry_run_results
 
 ENTRY_POINT = "trainer.cli.main:main"  # a string, as that module imports this package
@@ -44,7 +44,7 @@ def start_worker(
     paths = (str(log_path.absolute()), str(cwd or Path.cwd()))
     args = ([*overrides], dict(environment), *paths, die_with_parent, dry_run_results)
     process: BaseProcess = context.Process(target=_run_worker, args=args)
-    with _hidden_main_module():
+    with _hidden_main_module(), safe_import_path():
         process.start()
     return process
 

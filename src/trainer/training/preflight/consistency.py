@@ -42,10 +42,11 @@ def check_consistency(values: dict[str, Any]) -> Iterator[Diagnostic]:
         if values["test"] is False and str(name).startswith("test/"):
             yield Diagnostic("optimized_metric", f"'{name}' is not measured with test=false", "test=true")
     if trainer.get("limit_val_batches") == 0 and values["train"] is True:
-        for name, node in callbacks.items():
+        nodes = {f"callbacks.{name}": node for name, node in callbacks.items()} | {"scheduler": values["scheduler"]}
+        for key, node in nodes.items():
             if not _is_checkpoint_callback(node) and str((node or {}).get("monitor")).startswith("val/"):
                 problem = "not logged without validation (trainer.limit_val_batches=0)"
-                yield Diagnostic(f"callbacks.{name}.monitor", problem, "train/loss")
+                yield Diagnostic(f"{key}.monitor", problem, "train/loss")
 
 
 def _is_checkpoint_callback(node: Any) -> bool:

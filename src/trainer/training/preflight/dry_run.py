@@ -120,7 +120,10 @@ class DryRun:
         for name, callback in callbacks.items():
             if isinstance(callback, Callback) and isinstance(getattr(module, "net", None), nn.Module):
                 self._attempt(f"callbacks.{name}", partial(callback.check, module.net))
-        schedules, configured = self._attempt("optimizer", lambda: _configure_optimizers(module)) or (None, False)
+        schedules, configured = self._attempt("optimizer", lambda: _configure_optimizers(module, config)) or (
+            None,
+            False,
+        )
         objects = {f"callbacks.{name}": callback for name, callback in callbacks.items()}
         objects["scheduler" if type(module).__module__.startswith("trainer.") else "model"] = schedules
         self.diagnostics += check_modes_in_code(objects, self._directions)
@@ -206,10 +209,13 @@ class DryRun:
         return min(batch_size, DRY_RUN_EXAMPLES) if isinstance(batch_size, int) else DRY_RUN_EXAMPLES
 
 
-def _configure_optimizers(task: Any) -> tuple[Any, bool]:
+def _configure_optimizers(task: Any, config: DictConfig) -> tuple[Any, bool]:
     """Return the result of `configure_optimizers` without a trainer, and whether it finished."""
     task._trainer = SimpleNamespace(
-        estimated_stepping_batches=ESTIMATED_STEPS, check_val_every_n_epoch=1, strategy=SimpleNamespace(), max_epochs=1
+        estimated_stepping_batches=ESTIMATED_STEPS,
+        check_val_every_n_epoch=config.trainer.get("check_val_every_n_epoch", 1),
+        strategy=SimpleNamespace(),
+        max_epochs=1,
     )
     result = None
     finished = False

@@ -8,15 +8,20 @@ from typing import Any
 import torch
 
 from trainer.config.diagnostics import Diagnostic
+from trainer.core.formatting import quote_argument
+
+MAX_SEED = 2**32 - 1  # of NumPy
 
 
 def check_environment(values: dict[str, Any]) -> Iterator[Diagnostic]:
-    """Yield an error for each missing file and invalid mode of a run.
+    """Yield an error for each missing file, and for an invalid mode or seed of a run.
 
     Args:
         values: The whole config, as plain containers.
     """
     yield from _check_files(values)
+    if not 0 <= values["seed"] <= MAX_SEED:
+        yield Diagnostic("seed", f"{values['seed']} is out of range", f"expected 0 to {MAX_SEED}")
     if values["resume"] not in (None, "auto"):
         yield Diagnostic("resume", f"'{values['resume']}' is neither auto nor null", "for one run: trainer resume RUN")
     if values["train"] is False and values["test"] is False:
@@ -50,7 +55,7 @@ def _check_files(values: dict[str, Any]) -> Iterator[Diagnostic]:
     if checkpoint is not None and not Path(checkpoint).exists():
         yield Diagnostic("ckpt_path", f"no file '{checkpoint}'")
     elif checkpoint is not None and (Path(checkpoint) / "checkpoints").is_dir():
-        hint = f"name a file: ckpt_path={checkpoint}/checkpoints/best.ckpt"
+        hint = f"name a file: {quote_argument(f'ckpt_path={checkpoint}/checkpoints/best.ckpt')}"
         yield Diagnostic("ckpt_path", f"'{checkpoint}' is the directory of a run", hint)
     data = values["data"]
     path = data.get("path")
