@@ -4,6 +4,7 @@ import io
 import logging
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -138,10 +139,23 @@ def read_lines(file: Path) -> Iterator[TextLine]:
     """
     number = 0
     try:
-        with open_content(file) as stream:
-            for number, line in enumerate(io.BufferedReader(stream), 1):  # type: ignore[type-var]
+        with _open_lines(file) as stream:
+            for number, line in enumerate(stream, 1):
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
                 if not is_empty(text):
                     yield str(file), number, text
     except UnicodeDecodeError as error:
         raise UserError(f"{file}, line {number}: not UTF-8 text ({error}); save it in UTF-8") from error
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error}") from error
+
+
+@contextmanager
+def _open_lines(file: Path) -> Iterator[Iterable[bytes]]:
+    """Yield the lines of a file, which may be compressed or a pipe; a pipe can be read only once."""
+    if file.name.lower().endswith(COMPRESSION_SUFFIXES):
+        with open_content(file) as content, io.BufferedReader(content) as lines:  # type: ignore[type-var]
+            yield lines
+    else:
+        with file.open("rb") as stream:
+            yield stream
