@@ -1,4 +1,4 @@
-"""Errors in users' texts: one message with file, line and column, and what to set."""
+"""Errors in users' texts, with file, line, column and what to set."""
 
 import pytest
 
@@ -55,6 +55,7 @@ def test_invalid_settings_are_errors_before_any_file_is_read(tmp_path, settings,
             "data.path: every text is of class 'negative'; need at least two classes",
         ),
         ([*ROWS, "one,new", "two,new"], {}, "data: class 'new' has 2 different texts, but 3 splits need at least one"),
+        (ROWS, {"test_path": "my.csv"}, "data.path: all its texts are also in data.val_path or data.test_path"),
         (ROWS, {"test_path": "no.csv"}, "data.test_path: no file 'no.csv' in the working directory"),
         (ROWS, {"path": "no.csv"}, "data.path: no file 'no.csv' in the working directory"),
     ],

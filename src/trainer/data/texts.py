@@ -106,15 +106,10 @@ class Texts(TextData):
             eval_batch_size=eval_batch_size,
             seed=seed,
         )
-        self.path = path
-        self.stage_paths: dict[Stage, str | None] = {"val": val_path, "test": test_path}
+        self.paths: dict[Stage, str] = {"train": path, "val": val_path or "", "test": test_path or ""}
         self.md5 = md5
-        self.text_column = text_column
-        self.label_column = label_column
-        self.listed_names = tuple(str(name).strip() for name in class_names)
-        validate_class_names(self.listed_names)
-        if len(self.listed_names) == 1:
-            raise UserError("data.class_names: expected at least 2, or [] for those in the file")
+        self.columns = {"text_column": text_column, "label_column": label_column}
+        self.listed_names = _parse_class_names(class_names)
         self.dialect = DialectSettings(delimiter, encoding, header, sheet=sheet)
         self.skip_missing = skip_missing
         self.html = html
@@ -144,7 +139,7 @@ class Texts(TextData):
     @property
     def inferred_settings(self) -> dict[str, Any]:
         """Columns, classes, kind of tokens and whether the texts are HTML."""
-        if self.synthetic or not find_path(self.path, self.root).exists():
+        if self.synthetic or not find_path(self.paths["train"], self.root).exists():
             return {}
         inferred: dict[str, Any] = {
             **self._columns,
@@ -153,8 +148,7 @@ class Texts(TextData):
             "tokens": self._token_kind,
         }
         is_open = {
-            "text_column": self.text_column is None,
-            "label_column": self.label_column is None,
+            **{key: column is None for key, column in self.columns.items()},
             "class_names": not self.listed_names,
             "html": self.html == "auto",
             "tokens": self.tokens == "auto",
@@ -186,7 +180,7 @@ class Texts(TextData):
         del self._raw, self._source  # the texts as in the files are not needed again
         rows = " + ".join(f"{len(part.texts):,}" for part in raw.values())
         found = "".join(f", {key.replace('_', ' ')} {value!r}" for key, value in self._columns.items())
-        log.info("texts: %s, %s texts%s%s", self.path, rows, found, ", HTML" if self._is_html else "")
+        log.info("texts: %s, %s texts%s%s", self.paths["train"], rows, found, ", HTML" if self._is_html else "")
         if self._is_html:
             raw = {stage: replace(part, texts=[*map(strip_html, part.texts)]) for stage, part in raw.items()}
         texts = {stage: part.clean(class_names, self.skip_missing) for stage, part in raw.items()}
@@ -211,22 +205,22 @@ class Texts(TextData):
 
     @cached_property
     def _source(self) -> TextSource:
-        path = find_path(self.path, self.root)
+        path = find_path(self.paths["train"], self.root)
         if path.is_dir():
-            for stage, other in self.stage_paths.items():
-                if other:
+            for stage in self.fractions:
+                if self.paths[stage]:
                     raise UserError(
                         f"data.{stage}_path: data.path is a directory; put the texts in {path / stage}/CLASS"
                     )
             return TextDirectories(path, self.listed_names or None, self.dialect.encoding)
-        files: dict[Stage, Path] = {"train": fetch_path(self.path, self.root, self.md5)}
-        for stage, other in self.stage_paths.items():
-            if other:
-                files[stage] = find_path(other, self.root)
+        files: dict[Stage, Path] = {"train": fetch_path(self.paths["train"], self.root, self.md5)}
+        for stage in self.fractions:
+            if self.paths[stage]:
+                files[stage] = find_path(self.paths[stage], self.root)
                 if not files[stage].is_file():
-                    message = explain_missing_path(other, self.root, "file")
+                    message = explain_missing_path(self.paths[stage], self.root, "file")
                     raise UserError(message.replace("data.path", f"data.{stage}_path"))
-        return TextTables(files, self.dialect, self.text_column, self.label_column)
+        return TextTables(files, self.dialect, **self.columns)
 
     @cached_property
     def _columns(self) -> dict[str, str | int]:
@@ -245,3 +239,11 @@ class Texts(TextData):
         if self.tokens != "auto":
             return self.tokens
         return choose_tokens(strip_html(text) if self._is_html else text for text in self._raw["train"].texts)
+
+
+def _parse_class_names(class_names: Sequence[str | int]) -> tuple[str, ...]:
+    names = tuple(str(name).strip() for name in class_names)
+    validate_class_names(names)
+    if len(names) == 1:
+        raise UserError("data.class_names: expected at least 2, or [] for those in the file")
+    return names

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from trainer.core.errors import UserError
-from trainer.data.image_folder import ImageFolder
 from trainer.data import imdb
+from trainer.data.image_folder import ImageFolder
 from trainer.data.imdb import IMDB
 from trainer.data.preprocessing.images import ImagePreprocessing
 from trainer.data.preprocessing.tabular import make_passthrough

@@ -22,7 +22,7 @@ def split_texts(
         seed: Seed of the split.
 
     Raises:
-        UserError: If a class has too few texts.
+        UserError: If a class has too few texts, or all training texts are also in validation or test.
     """
     splits = {**files}
     test = splits["test"].texts if "test" in splits else []
@@ -30,6 +30,8 @@ def split_texts(
         splits["val"] = drop_duplicates(splits["val"], test)
     others = [text for stage, part in splits.items() if stage != "train" for text in part.texts]
     train = drop_duplicates(splits["train"], others, other="validation or test")
+    if not train.texts:
+        raise UserError("data.path: all its texts are also in data.val_path or data.test_path; expected other texts")
     splits["train"] = train
     open_fractions = {stage: fraction for stage, fraction in fractions.items() if stage not in splits}
     if open_fractions:
