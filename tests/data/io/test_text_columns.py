@@ -38,6 +38,7 @@ def read_error(function, *args):
         ({"Text": SHORT, "notes": LONG, "Label": STARS, "kind": CLASSES}, ("Text", "Label")),  # usual names first
         ({"title": SHORT, "body": LONG, "score": NUMBERS, "kind": CLASSES}, ("body", "kind")),  # scores are no classes
         ({"title": SHORT, "rest": LONG, "c": CLASSES}, ("rest", "c")),
+        ({"post": NUMBERS, "content": LONG, "c": CLASSES}, ("content", "c")),  # numbers are no texts
     ],
 )
 @pytest.mark.parametrize("header", [True, False])
@@ -52,6 +53,11 @@ def test_columns_of_the_user_are_not_inferred():
     table = make_table(text=LONG, title=SHORT, label=CLASSES, stars=STARS)
     assert find_text_columns(table, "title", -1) == (1, 3)
     assert find_text_columns(table, None, "stars") == (0, 3)
+
+
+def test_a_label_column_with_a_usual_name_may_have_many_values():
+    labels = ["a", "b", "c", "d", "e", "a", "b", "c"]  # more than half of the rows
+    assert find_text_columns(make_table(id=NUMBERS, text=LONG, label=labels), None, None) == (1, 2)
 
 
 @pytest.mark.parametrize(

@@ -115,11 +115,9 @@ def _normalize_name(name: str) -> str:
 
 def _find_text(table: TextTable, columns: Sequence[_Column]) -> int:
     """Return the index of the text column."""
-    usual = [column for column in columns if _normalize_name(column.name) in TEXT_NAMES]
-    candidates = usual or [
-        column for column in columns if column.letters >= MIN_LETTERS and 2 * column.distinct > len(table)
-    ]
-    candidates = candidates or [column for column in columns if column.letters >= MIN_LETTERS]
+    with_letters = [column for column in columns if column.letters >= MIN_LETTERS]
+    candidates = [column for column in with_letters if _normalize_name(column.name) in TEXT_NAMES]
+    candidates = candidates or [column for column in with_letters if 2 * column.distinct > len(table)] or with_letters
     candidates = sorted(candidates, key=lambda column: -column.letters)
     is_clear = len(candidates) == 1 or (
         len(candidates) > 1 and candidates[0].letters >= LENGTH_RATIO * candidates[1].letters
@@ -133,7 +131,7 @@ def _find_label(table: TextTable, columns: Sequence[_Column]) -> int:
     """Return the index of the label column."""
     usual = [column for column in columns if _normalize_name(column.name) in LABEL_NAMES]
     candidates = [column for column in usual if column.has_few_values or column.distinct == 1]
-    candidates = candidates or [column for column in columns if column.has_few_values]
+    candidates = candidates or [column for column in columns if column.has_few_values] or usual
     if not candidates and len(columns) == 1:
         candidates = [*columns]
     if len(candidates) != 1:
