@@ -35,19 +35,21 @@ def split_texts(
     splits["train"] = train
     open_fractions = {stage: fraction for stage, fraction in fractions.items() if stage not in splits}
     if open_fractions:
-        _check_counts(train, class_names, len(open_fractions) + 1)
-        *parts, rest = stratified_split(torch.tensor(train.classes), *open_fractions.values(), seed=seed)
+        _check_counts(train, class_names, [*open_fractions.values()])
+        classes = torch.tensor(train.classes)
+        *parts, rest = stratified_split(classes, *open_fractions.values(), seed=seed, class_names=class_names)
         splits |= {stage: train.select(rows.tolist()) for stage, rows in zip(open_fractions, parts, strict=True)}
         splits["train"] = train.select(rest.tolist())
     return {stage: splits[stage] for stage in ("train", *fractions)}
 
 
-def _check_counts(texts: LabeledTexts, class_names: Sequence[str], parts: int) -> None:
-    """Raise an error if a class has fewer texts than there are splits."""
+def _check_counts(texts: LabeledTexts, class_names: Sequence[str], fractions: Sequence[float]) -> None:
+    """Raise an error if a class has too few texts for each split to have one."""
     counts = Counter(texts.classes)
     for index, name in enumerate(class_names):
-        if 0 < counts[index] < parts:
+        split_off = sum(max(1, round(fraction * counts[index])) for fraction in fractions)
+        if 0 < counts[index] <= split_off:
             raise UserError(
-                f"data: class '{name}' has {counts[index]} different texts, but {parts} splits need at least one each; "
-                "add some, or remove that class from the file"
+                f"data: class '{name}' has {counts[index]} different texts, but {len(fractions) + 1} splits need at "
+                "least one each; add some, or remove that class from the file"
             )
