@@ -1,4 +1,4 @@
-"""Predictions on files of every type, on streams and on tensors."""
+"""Predictions on files of most types, on streams and on tensors; those of texts have a file of their own."""
 
 import os
 import threading
@@ -22,7 +22,6 @@ from trainer.data.xor import XOR
 from trainer.inference.load_checkpoint import LoadedCheckpoint
 from trainer.inference.predictor import Predictor
 from trainer.model.linear import Linear
-from trainer.model.lstm import LSTM
 
 OBJECTIVE = {"_target_": "trainer.task.objective.make_objective", "_partial_": True}
 ROWS = DataSpec("rows", "vector", (2,), "classification", 1, ("no", "yes"))
@@ -153,40 +152,6 @@ def test_predictions_are_yielded_before_all_files_are_listed(tmp_path):
     next(stream)
     assert requested == [0]
     assert len([*stream]) == 2
-
-
-def imdb(tmp_path, **settings):
-    data = IMDB(synthetic=True, dir=str(tmp_path), vocabulary_size=300, max_length=20, **settings)
-    data.setup("fit")
-    return data, untrained(data.spec, data.preprocessing, tmp_path, LSTM(data.spec))
-
-
-def test_texts_are_read_from_lines_directories_and_tables(tmp_path):
-    data, model = imdb(tmp_path)
-    texts = ["word1 word2", "word3 and WORD4!", "word5 " * 30]
-    (tmp_path / "lines.txt").write_text("\n".join([texts[0], "", *texts[1:]]) + "\n")
-    (tmp_path / "many").mkdir()
-    for name, text in zip("abc", texts, strict=True):
-        (tmp_path / f"many/{name}.txt").write_text(text.replace(" ", "\n"))
-    (tmp_path / "table.csv").write_text("text,more\n" + "".join(f"{text},1\n" for text in texts))
-    tokens = data.tokens(texts)
-    with torch.no_grad():
-        expected = model.net(tokens).sigmoid()[:, 0]
-    for name, rows in (("lines.txt", [1, 3, 4]), ("many", [None] * 3), ("table.csv", [2, 3, 4])):
-        predictions = model.predict(tmp_path / name, batch_size=2)
-        assert [prediction.row for prediction in predictions] == rows
-        positive = [prediction.probabilities["positive"] for prediction in predictions]
-        assert torch.tensor(positive) == pytest.approx(expected, abs=1e-6)
-
-
-def test_an_invalid_text_is_refused_with_file_and_line(tmp_path):
-    _, model = imdb(tmp_path)
-    (tmp_path / "a.txt").write_bytes(b"good\n\xff\xfe\n")
-    with pytest.raises(UserError, match=r"a.txt, line 2: not UTF-8 text"):
-        model.predict(tmp_path / "a.txt")
-    (tmp_path / "a.csv").write_text("text,label\nfine,1\n ,1\n")
-    with pytest.raises(UserError, match=r"a.csv, line 3, column 'text': the text is empty"):
-        model.predict(tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize("quantity", ["prices", "returns"])

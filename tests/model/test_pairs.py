@@ -23,6 +23,7 @@ REQUIRED = {  # required settings of some data
     "image_folder": {"path": "my_pictures", "synthetic": True},
     "table": {"path": "my.csv", "features": 3},
     "arrays": {"synthetic": True},
+    "texts": {"path": "my.csv", "synthetic": True},
 }
 SAME_SHAPES = {"fashion_mnist", "kmnist", "arrays"}  # the sizes of mnist, with which each model is trained
 

@@ -6,7 +6,9 @@ trainer predict CHECKPOINT [--to FILE.pt]
 CHECKPOINT  a .ckpt file, or a run directory (its best checkpoint)
 FILES       images: PNG, JPEG etc., or directories of them
             tables: CSV files with the columns of the training file; the target may be missing
-            texts: files with one text per line, directories with one text per .txt file, CSV files
+            texts: files with one text per line, directories with one text per .txt file, tables with the text column
+            of the training file, or sentences: an argument is a file if it exists, ends in .txt, .csv etc., or
+            contains a path separator but no blank
             prices: CSV files with a date and a price per line; one forecast for each day with enough preceding days
             none: `predict_step` of the model runs on `predict_dataloader` of the data, or else on `test_dataloader`
 --to        output file, .csv or .jsonl, without FILES also .pt (what `predict_step` returned for each batch); by
