@@ -2,6 +2,8 @@
 
 import gzip
 import hashlib
+import logging
+import re
 from datetime import date, timedelta
 from math import exp, log
 
@@ -47,7 +49,10 @@ def test_a_window_belongs_to_the_split_of_its_target(stock):
     data = stock(quantity="prices")
     windows = {
         stage: [
-            (*unscaled(window, data.preprocessing.input_scale), *unscaled(target, data.preprocessing.target_scale))
+            (
+                *unscaled(window, data.preprocessing.input_scales[0]),
+                *unscaled(target, data.preprocessing.target_scales[0]),
+            )
             for window, target in zip(*split, strict=True)
         ]
         for stage, split in data.splits.items()
@@ -61,8 +66,12 @@ def test_a_window_belongs_to_the_split_of_its_target(stock):
 
 def test_the_target_is_horizon_days_ahead(stock):
     data = stock(quantity="prices", horizon=3)
-    firsts = {stage: unscaled(split.inputs[0], data.preprocessing.input_scale) for stage, split in data.splits.items()}
-    targets = {stage: unscaled(split.targets, data.preprocessing.target_scale) for stage, split in data.splits.items()}
+    firsts = {
+        stage: unscaled(split.inputs[0], data.preprocessing.input_scales[0]) for stage, split in data.splits.items()
+    }
+    targets = {
+        stage: unscaled(split.targets, data.preprocessing.target_scales[0]) for stage, split in data.splits.items()
+    }
     assert firsts == {"train": [10, 11], "val": [12, 13], "test": [14, 15]}
     assert targets == {"train": [14, 15], "val": [16, 17], "test": [18, 19]}
 
@@ -72,11 +81,11 @@ def test_windows_contain_daily_returns_and_the_target_is_the_return_over_the_hor
     prices = [10.0, 20.0, 10.0, 40.0, 30.0, 60.0, 50.0, 70.0, 80.0, 40.0]
     data = stock(prices, quantity="returns", horizon=horizon)
     train = data.splits["train"]
-    assert unscaled(train.inputs[0], data.preprocessing.input_scale) == [round(log(2), 4), round(log(0.5), 4)]
+    assert unscaled(train.inputs[0], data.preprocessing.input_scales[0]) == [round(log(2), 4), round(log(0.5), 4)]
     # the window ends on the third day
-    assert unscaled(train.targets[0], data.preprocessing.target_scale) == [round(log(prices[2 + horizon] / 10), 4)]
+    assert unscaled(train.targets[0], data.preprocessing.target_scales[0]) == [round(log(prices[2 + horizon] / 10), 4)]
     assert [len(split.targets) for split in data.splits.values()] == [4 - horizon, 2, 2]
-    assert unscaled(data.splits["test"].targets[-1], data.preprocessing.target_scale) == [
+    assert unscaled(data.splits["test"].targets[-1], data.preprocessing.target_scales[0]) == [
         round(log(40 / prices[-1 - horizon]), 4)
     ]
 
@@ -84,16 +93,18 @@ def test_windows_contain_daily_returns_and_the_target_is_the_return_over_the_hor
 def test_scales_are_the_mean_and_standard_deviation_of_the_training_days(stock):
     data = stock(quantity="prices")
     preprocessing = data.preprocessing
-    assert preprocessing.input_scale == preprocessing.target_scale == pytest.approx((12.5, 1.707825))  # of 10 to 15
+    assert (
+        preprocessing.input_scales == preprocessing.target_scales == (pytest.approx((12.5, 1.707825)),)
+    )  # of 10 to 15
     returns = stock([1.0, 2.0, 8.0, 16.0, 64.0, 128.0, 1.0, 9.0, 1.0, 5.0], quantity="returns", horizon=2)
     # over a day: 1 2 1 2 1 times log 2; over two: 3 3 3 3 times log 2, which has no deviation
-    assert returns.preprocessing.input_scale == pytest.approx((1.4 * log(2), 0.24**0.5 * log(2)))
-    assert returns.preprocessing.target_scale[0] == pytest.approx(3 * log(2))
+    assert returns.preprocessing.input_scales[0] == pytest.approx((1.4 * log(2), 0.24**0.5 * log(2)))
+    assert returns.preprocessing.target_scales[0][0] == pytest.approx(3 * log(2))
 
 
 def test_a_constant_price_is_scaled_by_one(stock):
     data = stock([5.0] * 10, quantity="prices")
-    assert data.preprocessing.input_scale == (5.0, 1.0)
+    assert data.preprocessing.input_scales == ((5.0, 1.0),)
     assert not data.splits["train"].inputs.any()
 
 
@@ -104,12 +115,12 @@ def test_training_does_not_depend_on_later_prices(stock, quantity, horizon):
     prices = [100.0 + 7 * (day % 5) + day for day in range(40)]
     settings = {"quantity": quantity, "horizon": horizon, "window": 4}
     data = stock(prices, **settings)
-    train, scales = data.splits["train"], (data.preprocessing.input_scale, data.preprocessing.target_scale)
+    train, scales = data.splits["train"], (data.preprocessing.input_scales, data.preprocessing.target_scales)
     for day in range(24, 40):
         changed = stock([*prices[:day], 9999.0, *prices[day + 1 :]], **settings)
         assert torch.equal(changed.splits["train"].inputs, train.inputs)
         assert torch.equal(changed.splits["train"].targets, train.targets)
-        assert (changed.preprocessing.input_scale, changed.preprocessing.target_scale) == scales
+        assert (changed.preprocessing.input_scales, changed.preprocessing.target_scales) == scales
         assert changed.checksum() != data.checksum()
 
 
@@ -128,7 +139,7 @@ def test_inputs_do_not_depend_on_the_target_day(stock, quantity):
 def test_targets_are_converted_back_to_prices(stock, quantity, horizon):
     data = stock(quantity=quantity, horizon=horizon)
     for stage, first in (("val", 6), ("test", 8)):
-        days, forecast, today, actual = data.to_prices(stage, data.splits[stage].targets)
+        days, forecast, today, actual = data.to_prices(stage, data.splits[stage].targets)[horizon]
         assert days == [f"2020-01-{first + 1:02}", f"2020-01-{first + 2:02}"]
         assert actual.tolist() == PRICES[first : first + 2]
         assert today.tolist() == PRICES[first - horizon : first + 2 - horizon]
@@ -137,17 +148,93 @@ def test_targets_are_converted_back_to_prices(stock, quantity, horizon):
 
 def test_a_return_is_relative_to_the_last_price_of_the_window(stock):
     data = stock(quantity="returns")
-    output = torch.tensor([[(log(1.1) - data.preprocessing.target_scale[0]) / data.preprocessing.target_scale[1]]])
-    result = data.to_prices("test", output)  # of the first window only
+    output = torch.tensor(
+        [[(log(1.1) - data.preprocessing.target_scales[0][0]) / data.preprocessing.target_scales[0][1]]]
+    )
+    result = data.to_prices("test", output)[1]  # of the first window only
     assert result.forecast.tolist() == pytest.approx([17 * exp(log(1.1))], abs=1e-4)
     assert (result.days, result.actual.tolist()) == (["2020-01-09"], [18.0])
 
 
 def test_columns_are_found_by_name_or_index(stock, tmp_path):
     by_index = stock(price_column=2)
+    assert by_index.checksum() == stock().checksum()  # recognized by their cells and names
     assert by_index.checksum() == stock(date_column="Date", header="Date,Open, Close ").checksum()
     assert by_index.checksum() == stock(price_column="Close").checksum()
     assert by_index.checksum() != stock(price_column="Close", header="Date,Close,Open", quantity="prices").checksum()
+
+
+def test_the_newest_first_and_dates_in_another_format_are_equal(stock, tmp_path):
+    days = [f"{day}/1/2020" for day in range(20, 30)]
+    assert stock(PRICES[::-1], days[::-1]).checksum() == stock(PRICES, days).checksum() == stock().checksum()
+
+
+def test_a_window_belongs_to_a_split_if_the_targets_of_all_horizons_do(stock):
+    prices = [float(price) for price in range(10, 30)]
+    data = stock(prices, quantity="prices", horizon=[1, 3])  # 12 days for training, 4 for validation, 4 for test
+    assert data.spec.output_size == 2
+    mean, std = torch.tensor(data.preprocessing.target_scales).T
+    targets = {stage: (split.targets * std + mean).round().tolist() for stage, split in data.splits.items()}
+    assert targets["train"] == [[12 + day, 14 + day] for day in range(8)]
+    assert (targets["val"], targets["test"]) == ([[22, 24], [23, 25]], [[26, 28], [27, 29]])
+    forecasts = data.to_prices("test", data.splits["test"].targets)
+    assert {horizon: forecast.days for horizon, forecast in forecasts.items()} == {
+        1: ["2020-01-17", "2020-01-18"],
+        3: ["2020-01-19", "2020-01-20"],
+    }
+    for horizon, forecast in forecasts.items():
+        assert forecast.actual.tolist() == [25 + horizon, 26 + horizon]
+        assert forecast.today.tolist() == [25, 26]
+        assert forecast.forecast.tolist() == pytest.approx(forecast.actual.tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize("quantity", ["prices", "returns"])
+def test_input_columns_are_scaled_one_by_one(stock, quantity):
+    prices = [float(2 ** (1 + day % 3)) for day in range(10)]
+    volumes = [0.0, 9.0, 99.0, 9.0, 0.0, 9.0, 1e6, 1e6, 0.0, 5.0]
+    rows = [f"{price},{volume}" for price, volume in zip(prices, volumes, strict=True)]
+    data = stock(rows, header="Date,,Close,Volume", quantity=quantity, input_columns=["Volume", "Close"])
+    assert data.spec.shape == (2, 2)
+    mean, std = torch.tensor(data.preprocessing.input_scales, dtype=torch.float64).T
+    first = data.splits["train"].inputs[0].double() * std + mean
+    if quantity == "prices":
+        assert first.flatten().tolist() == pytest.approx([0, 2, 9, 4], abs=1e-4)
+    else:  # changes of log(1 + volume), and returns
+        assert first.flatten().tolist() == pytest.approx([log(10), log(2), log(10), log(2)], abs=1e-5)
+    assert data.splits["train"].inputs[:, -1].std(0, correction=0).tolist() == pytest.approx([1, 1], rel=0.7)
+    alone = stock(rows, header="Date,,Close,Volume", quantity=quantity)
+    assert torch.equal(alone.splits["test"].targets, data.splits["test"].targets)
+
+
+def test_all_input_columns_are_counted_in_the_file(stock):
+    data = stock(input_columns="all", quantity="prices")  # Open is constant
+    assert data.spec.shape == (2, 2)
+    assert data.splits["train"].inputs.shape == (4, 2, 2)
+    assert Stock(input_columns="all", synthetic=True).spec.shape == (10, 1)
+    assert Stock(input_columns=["A", "B"], synthetic=True).spec.shape == (10, 2)
+
+
+def test_recognized_settings_are_those_that_the_config_leaves_open(stock, tmp_path):
+    assert stock(price_column=2).inferred_settings == {"date_column": 0, "date_format": "year_first"}
+    inferred = stock(input_columns="all").inferred_settings
+    assert inferred == {
+        "date_column": 0,
+        "price_column": "Close",
+        "input_columns": ["Open", "Close"],
+        "date_format": "year_first",
+    }
+    assert stock(**inferred).checksum() == stock(input_columns="all").checksum()
+    assert Stock(dir=str(tmp_path), path="none.csv").inferred_settings == {}
+    assert Stock(synthetic=True).inferred_settings == {}
+
+
+def test_the_log_describes_the_file(stock, caplog):
+    with caplog.at_level(logging.INFO):
+        stock(PRICES[::-1], [f"2020-02-{day}" for day in range(29, 19, -1)])
+    assert [record.getMessage().rpartition("/")[2] for record in caplog.records] == [
+        "GOOG.csv: 10 rows from 2020-02-20 to 2020-02-29; dates: column 0 (counted from 0) (year_first); price: column "
+        "'Close'; newest first, sorted by date"
+    ]
 
 
 def test_a_packed_file_and_a_time_of_day_are_read(stock, tmp_path):
@@ -188,6 +275,10 @@ def test_the_checksum_of_a_named_file_applies_to_this_file_only(stock, tmp_path)
     [
         ({"window": 0}, "data.window and data.horizon: must be at least 1 day"),
         ({"horizon": 0}, "data.window and data.horizon: must be at least 1 day"),
+        ({"horizon": [1, 1]}, "data.window and data.horizon: must be at least 1 day, and each horizon different"),
+        ({"horizon": []}, "data.window and data.horizon: must be at least 1 day, and each horizon different"),
+        ({"input_columns": "Close"}, "data.input_columns: expected 'all' or a list such as [Close]"),
+        ({"date_format": "iso"}, "data.date_format: expected one of year_first, day_first, month_first,"),
         ({"val_fraction": 0.0}, "data.val_fraction and data.test_fraction: must be above 0, and below 1 together"),
         (
             {"val_fraction": 0.5, "test_fraction": 0.5},
@@ -196,7 +287,7 @@ def test_the_checksum_of_a_named_file_applies_to_this_file_only(stock, tmp_path)
     ],
 )
 def test_invalid_settings_are_errors_before_a_file_is_opened(settings, message):
-    with pytest.raises(UserError, match=f"^{message.replace('.', '[.]')}"):
+    with pytest.raises(UserError, match=f"^{re.escape(message)}"):
         Stock(**settings)
 
 
@@ -204,9 +295,33 @@ def test_invalid_settings_are_errors_before_a_file_is_opened(settings, message):
 def test_the_real_file_has_its_days_and_windows(stocks_dir):
     data = Stock(dir=str(stocks_dir), md5="bebefd67a8ec40d9bcfc07d2e3584a70")
     data.setup("fit")
-    assert (str(data.table.days[0]), str(data.table.days[-1])) == ("2004-08-19", "2013-03-01")
+    assert (data.series.days[0], data.series.days[-1]) == ("2004-08-19", "2013-03-01")
     # 2,148 days: 430 for the test, 215 for validation, 1,503 for training, of which the first 11 have no window
     assert [len(split.targets) for split in data.splits.values()] == [1492, 215, 430]
-    result = data.to_prices("test", data.splits["test"].targets)
+    result = data.to_prices("test", data.splits["test"].targets)[1]
     assert (result.today[-1].item(), result.actual[-1].item()) == (801.20, 806.19)
     assert result.forecast.tolist() == pytest.approx(result.actual.tolist(), abs=0.01)
+
+
+@pytest.mark.parametrize(("rows", "window", "needed"), [(3, 2, 4), (3, 10, 12)])
+def test_too_few_days_for_a_window_are_an_error(stock, tmp_path, rows, window, needed):
+    with pytest.raises(UserError) as error:
+        stock(PRICES[:rows], window=window, val_fraction=0.1)
+    assert str(error.value) == (  # 0.2 of 3 days for the test is 1, and 0.1 for validation is 0
+        f"{tmp_path}/stocks/GOOG.csv: 2 of its 3 rows are for training, but a window of {window + 1} rows with "
+        f"data.horizon=1 needs {needed}; use a longer file or a shorter window"
+    )
+
+
+def test_too_few_days_for_several_horizons_are_an_error(stock):
+    with pytest.raises(
+        UserError, match=r"2 of its 10 rows are for val, but .* data\.horizon=1,2 needs 3; increase data\.v"
+    ):
+        stock(horizon=[1, 2])
+
+
+def test_a_missing_file_is_an_error(tmp_path):
+    with pytest.raises(
+        UserError, match=rf"^data\.path: no file 'stocks/X\.csv' in .*, and no '{tmp_path}/stocks/X\.csv'"
+    ):
+        Stock(dir=str(tmp_path), path="stocks/X.csv").setup("fit")

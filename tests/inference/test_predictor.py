@@ -7,6 +7,7 @@ import tracemalloc
 import pytest
 import torch
 
+from trainer.cli.commands.predict import build_record
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
 from trainer.data.cifar10 import CIFAR10
@@ -206,18 +207,17 @@ def test_forecasts_are_prices_for_every_batch_size(quantity, tmp_path):
     assert reference[-1].facts == {"last_day": "2024-01-30", "last_price": 132.0}
     assert reference[-1].row == 31
     with torch.no_grad():
-        prices = data.to_prices("test", model.net(data.splits["test"].inputs))
+        prices = data.to_prices("test", model.net(data.splits["test"].inputs))[2]
     assert [a.value for a in reference[-8:-2]] == pytest.approx(prices.forecast.tolist())
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("Date,Open\n2024-01-01,1\n2024-01-02,2\n", "no column 'Close'"),
+        ("Date,Name\n2024-01-01,x\n2024-01-02,y\n", "data.price_column: .* no column of numbers"),
         ("Date,Close\n2024-01-01,1\n2024-01-02,x\n", "a.csv, line 3, column 'Close': 'x' is not a price"),
-        ("Date,Close\n2024-01-01,1\n2024-01-02,2\n", "a.csv: has 2 days, but a forecast needs 4"),
-        ("Date,Close\n" + "2024-01-01,1\n" * 9, "a.csv, line 3, column 'Date': .* the same day as"),
-        ("Date,Close\n2024-01-02,1\n2024-01-01,1\n", "line 3, column 'Date': 2024-01-01 is before 2024-01-02 in"),
+        ("Date,Close\n2024-01-01,1\n2024-01-02,2\n", "a.csv: has 2 rows, but a forecast needs 4"),
+        ("Date,Close\n2024-01-01,1\n2024-01-01,2\n", "a.csv, line 3, column 'Date': .* is the same time as line 2"),
     ],
 )
 def test_invalid_prices_are_refused_with_file_and_line(text, message, tmp_path):
@@ -227,6 +227,30 @@ def test_invalid_prices_are_refused_with_file_and_line(text, message, tmp_path):
     for size in (1, 100):
         with pytest.raises(UserError, match=message):
             model.predict(tmp_path / "a.csv", batch_size=size)
+
+
+def test_forecasts_of_new_files_are_in_the_order_of_their_days(tmp_path):
+    lines = [f"{day:02}.01.2024;{day},5;{day % 4}" for day in range(10, 31)]
+    (tmp_path / "a.csv").write_text("Date;Close;Volume\n" + "\n".join(lines))
+    data = Stock(
+        path="a.csv",
+        dir=str(tmp_path),
+        window=3,
+        horizon=[1, 4],
+        input_columns="all",
+        val_fraction=0.3,
+        test_fraction=0.3,
+    )
+    data.setup("fit")
+    model = untrained(data.spec, data.preprocessing, tmp_path, Linear(data.spec))
+    expected = model.predict(tmp_path / "a.csv")
+    newest_first = [f'"Jan {day}, 2024",${day}.50,{day % 4}' for day in range(30, 9, -1)]
+    (tmp_path / "b.csv").write_text("timestamp,Close,Volume\n" + "\n".join(newest_first))
+    predictions = model.predict(tmp_path / "b.csv")
+    assert [item.values for item in predictions] == [item.values for item in expected]
+    assert [item.facts for item in predictions] == [item.facts for item in expected]
+    assert [item.row for item in predictions] == [*range(19, 1, -1)]
+    assert build_record(predictions[0], model)["values"].keys() == {"h1", "h4"}
 
 
 def test_without_preprocessing_only_tensors_are_accepted(tmp_path):

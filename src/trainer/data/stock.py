@@ -17,6 +17,7 @@ from trainer.data.io.date_format import DateFormat, DateOrder
 from trainer.data.io.series_report import describe_disorder, describe_jumps, describe_series
 from trainer.data.io.time_series import TimeSeries, read_series
 from trainer.data.loading.split import Split, Stage
+from trainer.data.loading.window_split import split_windows
 from trainer.data.preprocessing.float_range import find_unusable_number
 from trainer.data.preprocessing.price_windows import Quantity, WindowPreprocessing
 from trainer.data.synthetic import make_prices
@@ -103,8 +104,7 @@ class Stock(TensorData):
         self.md5 = md5
         self.window = window
         self.synthetic = synthetic
-        self.val_fraction = val_fraction
-        self.test_fraction = test_fraction
+        self.fractions = (val_fraction, test_fraction)
         # `load` sets columns and scales
         self.preprocessing: WindowPreprocessing = WindowPreprocessing(
             window,
@@ -161,7 +161,8 @@ class Stock(TensorData):
             log.info(describe_series(series))
         for warning in filter(None, (describe_disorder(series), describe_jumps(series))):
             log.warning(warning)
-        self.last_rows = self._split_rows(len(series))
+        name = str(find_path(self.path, self.root))
+        self.last_rows = split_windows(name, len(series), self.fractions, self.preprocessing.window_rows, self.horizons)
         num_train = self.last_rows["train"].stop + max(self.horizons)
         self.preprocessing = self.preprocessing.fit(series, num_train)
         inputs = self.preprocessing.scale_inputs(series)
@@ -222,24 +223,3 @@ class Stock(TensorData):
             position = source.columns.inputs[column]
             cell = source.table.cell(row, position)
             raise UserError(f"{source.table.locate(row, position)}: {cell} {reason}; fix or remove the line")
-
-    def _split_rows(self, rows: int) -> dict[Stage, range]:
-        """Return the last rows of the windows of each split."""
-        first_test = rows - round(self.test_fraction * rows)
-        first_val = first_test - round(self.val_fraction * rows)
-        needed = self.preprocessing.window_rows + max(self.horizons)
-        if needed > first_val:
-            horizon = ",".join(map(str, self.horizons))
-            raise UserError(
-                f"{self.root / self.path}: {first_val} of its {rows} days are for training, but data.window="
-                f"{self.window} with data.horizon={horizon} needs {needed}; use a longer file or a shorter window"
-            )
-        bounds: dict[Stage, tuple[int, int]] = {
-            "train": (self.preprocessing.window_rows - 1 + min(self.horizons), first_val),
-            "val": (first_val, first_test),
-            "test": (first_test, rows),
-        }
-        return {
-            stage: range(start - min(self.horizons), max(start - min(self.horizons), stop - max(self.horizons)))
-            for stage, (start, stop) in bounds.items()
-        }

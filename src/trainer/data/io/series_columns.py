@@ -1,7 +1,7 @@
 """Columns of a time series in a table, recognized by their names and cells."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
@@ -132,19 +132,16 @@ def _find_time_column(table: TextTable, date: int) -> int | None:
     return None
 
 
-def _find_price_column(table: TextTable, columns: Iterable[int]) -> int:
-    numbers = [index for index in columns if is_number_column(table, index)]
-    if len(numbers) == 1:
-        return numbers[0]
-    if table.names:
-        names = {index: normalize_name(table.names[index]) for index in columns}
-        for group in PRICE_NAMES:
-            for name in group:
-                if matches := [index for index in names if names[index] == name]:
-                    return _require_one(table, matches)
-        for word in ("close", "price"):
-            if matches := [index for index in numbers if word in names[index].split()]:
+def _find_price_column(table: TextTable, columns: Sequence[int]) -> int:
+    names = {index: normalize_name(table.names[index]) for index in columns} if table.names else {}
+    for group in PRICE_NAMES:
+        for name in group:
+            if matches := [index for index in names if names[index] == name]:
                 return _require_one(table, matches)
+    numbers = [index for index in columns if is_number_column(table, index)]
+    for word in ("close", "price"):
+        if matches := [index for index in numbers if word in names.get(index, "").split()]:
+            return _require_one(table, matches)
     return _require_one(table, numbers)
 
 

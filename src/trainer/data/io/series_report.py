@@ -62,9 +62,13 @@ def find_jumps(prices: Sequence[float]) -> list[tuple[int, str]]:
     for index in np.flatnonzero(np.abs(changes) > max(0.5, MIN_JUMP_TO_USUAL_CHANGE * usual_change)).tolist():
         ratio = abs(changes[index])
         nearest = min(SPLIT_RATIOS, key=lambda item: abs(math.log(item) - ratio))
-        if abs(math.log(nearest) - ratio) <= SPLIT_TOLERANCE or ratio > math.log(SPLIT_RATIOS[-1]):
-            text = f"{nearest if ratio <= math.log(2 * nearest) else math.exp(min(ratio, MAX_EXPONENT)):.4g}"
-            jumps.append((index + 1, text if changes[index] > 0 else f"1/{text}"))
+        if abs(math.log(nearest) - ratio) <= SPLIT_TOLERANCE:
+            text = str(nearest)
+        elif ratio > math.log(SPLIT_RATIOS[-1]):
+            text = f"{math.exp(min(ratio, MAX_EXPONENT)):.1g}"
+        else:
+            continue
+        jumps.append((index + 1, text if changes[index] > 0 else f"1/{text}"))
     return jumps
 
 
