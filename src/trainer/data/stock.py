@@ -50,7 +50,7 @@ class Stock(TensorData):
         date_column: Name or index (from 0) of the column of dates; None recognizes it.
         price_column: Name or index of the column of the price; None recognizes it: an adjusted close before a close.
         input_columns: Names or indices of the input columns, or `"all"` columns of numbers. Defaults to the price.
-        date_format: How the dates are written, e.g. `"day_first"`; needed only if day and month are ambiguous.
+        date_format: Order of the dates, e.g. `"day_first"`; needed only if day and month are ambiguous.
         delimiter: Delimiter of the cells; None recognizes it.
         encoding: Encoding of the text; None recognizes it.
         header: Whether the first line contains the column names; None recognizes it.
@@ -91,14 +91,10 @@ class Stock(TensorData):
     ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
         self.horizons = (horizon,) if isinstance(horizon, int) else tuple(horizon)
-        if min((window, *self.horizons)) < 1 or len({*self.horizons}) != len(self.horizons) or not self.horizons:
-            raise UserError("data.window and data.horizon: must be at least 1 day, and each horizon different")
-        if min(val_fraction, test_fraction) <= 0 or val_fraction + test_fraction >= 1:
-            raise UserError("data.val_fraction and data.test_fraction: must be above 0, and below 1 together")
+        _validate_windows(window, self.horizons, val_fraction, test_fraction)
         if isinstance(input_columns, str) and input_columns != "all":
             raise UserError(f"data.input_columns: expected 'all' or a list such as [{input_columns}]")
-        if date_format is not None:
-            DateFormat(date_format)  # raises an error if it is unknown
+        DateFormat(date_format or "year_first")  # raises an error if it is unknown
         self.root = Path(dir)
         self.path = path
         self.md5 = md5
@@ -112,15 +108,13 @@ class Stock(TensorData):
             quantity,
             date_column,
             price_column,
-            input_columns if isinstance(input_columns, str) else tuple(input_columns),
+            "all" if input_columns == "all" else tuple(input_columns),
             date_format,
             delimiter,
             encoding,
             header,
         )
-        settings = {"date_column": date_column, "price_column": price_column, "date_format": date_format}
-        self._open_settings = [name for name, value in settings.items() if value is None]
-        self._open_settings += ["input_columns"] if input_columns == "all" else []
+        self._configured = self.preprocessing
         self._series: TimeSeries | None = None
 
     @property
@@ -152,7 +146,7 @@ class Stock(TensorData):
             "input_columns": [source.table.name_or_index(column) for column in columns.inputs],
             "date_format": source.date_format.order,
         }
-        return {name: recognized[name] for name in self._open_settings}
+        return {key: value for key, value in recognized.items() if getattr(self._configured, key) in (None, "all")}
 
     def load(self) -> dict[Stage, Split]:
         """Read the file, compute the scales of the training rows, and build the windows."""
@@ -223,3 +217,10 @@ class Stock(TensorData):
             position = source.columns.inputs[column]
             cell = source.table.cell(row, position)
             raise UserError(f"{source.table.locate(row, position)}: {cell} {reason}; fix or remove the line")
+
+
+def _validate_windows(window: int, horizons: Sequence[int], val_fraction: float, test_fraction: float) -> None:
+    if not horizons or min((window, *horizons)) < 1 or len({*horizons}) != len(horizons):
+        raise UserError("data.window and data.horizon: must be at least 1 day, and each horizon different")
+    if min(val_fraction, test_fraction) <= 0 or val_fraction + test_fraction >= 1:
+        raise UserError("data.val_fraction and data.test_fraction: must be above 0, and below 1 together")

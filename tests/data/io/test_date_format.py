@@ -1,4 +1,4 @@
-"""Dates in text cells: their formats, time zones and invalid ones."""
+"""Dates in text cells, with their formats and time zones."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -87,7 +87,7 @@ def test_order_of_day_and_month_is_found_in_all_cells():
         "20191301",
         "Foo-01-2019",
         "123456789012",
-    ],  # fmt: skip
+    ],
 )
 def test_other_cells_are_no_dates(cell):
     assert find_orders(cell) == []

@@ -3,20 +3,8 @@
 import pytest
 
 from trainer.data.io.series_report import describe_disorder, describe_jumps, describe_series, find_jumps
-from trainer.data.io.time_series import SeriesSettings, read_series
 
 USUAL = [100 * 1.01 ** (day % 3) for day in range(30)]
-
-
-@pytest.fixture
-def read(tmp_path):
-    """Return a function that writes lines to a file and reads its time series."""
-
-    def write_and_read(lines, **settings):
-        (tmp_path / "a.csv").write_text("\n".join(lines))
-        return read_series(tmp_path / "a.csv", SeriesSettings(**settings))
-
-    return write_and_read
 
 
 @pytest.mark.parametrize(

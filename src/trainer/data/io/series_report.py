@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from trainer.data.io.series_columns import normalize_name
-from trainer.data.io.time_series import TimeSeries, format_times
+from trainer.data.io.series_times import format_times
+from trainer.data.io.time_series import TimeSeries
 
 SPLIT_RATIOS = (2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 40, 50, 100)
 SPLIT_TOLERANCE = 0.04  # a price changes on the day of a split, too

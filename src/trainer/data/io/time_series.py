@@ -1,7 +1,5 @@
-"""Time series in tables: prices of a stock, or other values, with their dates."""
+"""Time series in tables, such as the prices of a stock with their dates."""
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -12,36 +10,35 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainer.core.errors import UserError
-from trainer.data.io.date_format import DateFormat, DateOrder, find_date_formats, parse_dates
+from trainer.data.io.date_format import DateFormat, DateOrder
 from trainer.data.io.dialect_detection import DialectSettings, detect_dialect
 from trainer.data.io.series_columns import (
     ColumnKey,
     InputColumns,
     SeriesColumns,
     find_series_columns,
-    is_date_name,
     merge_header_lines,
 )
-from trainer.data.io.series_numbers import is_missing_value, read_numbers
+from trainer.data.io.series_numbers import read_numbers
+from trainer.data.io.series_times import Times, format_times, read_times
 from trainer.data.io.table_file import TextTable, iter_tables, read_table
 
 MAX_MISSING_FRACTION = 0.1
 MAX_ROWS = 2**62
 
-Times = NDArray[np.datetime64]
 Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class SeriesSettings:
-    """What the user has set about a time series; None is detected.
+    """Settings of the user about a time series; None is recognized.
 
     Args:
         date_column: Column of dates.
         price_column: Column of the target.
         input_columns: Input columns, `"all"`, or none for the price alone.
-        date_format: How the dates are written, if the cells fit it; else it is recognized.
-        dialect: How the table is stored.
+        date_format: Order of year, month and day if the cells fit it; else it is recognized.
+        dialect: Settings of the user about the table.
         is_positive: Whether prices must be positive, as required by returns.
         is_prediction: Whether the file is read for predictions: the lines of all rows are needed, and the column of
             dates may have another name than in training.
@@ -63,7 +60,7 @@ class SeriesSource:
     Args:
         table: The file.
         columns: Columns that were read.
-        date_format: How the dates are written.
+        date_format: Format of the dates.
         rows: Row of the table for each time.
         notes: Order of the rows, and dropped ones.
     """
@@ -111,19 +108,12 @@ class TimeSeries:
         return format_times(self.times)
 
 
-def format_times(times: Times) -> list[str]:
-    """Return times as text, without the parts that are 0 in all of them: time of day, or seconds."""
-    seconds = times.astype(np.int64)
-    unit = "s" if (seconds % 60).any() else "m" if (seconds % 86_400).any() else "D"
-    return [text.replace("T", " ") for text in np.datetime_as_string(times, unit).tolist()]
-
-
 def read_series(path: Path, settings: SeriesSettings) -> TimeSeries:
     """Return the time series in a file, sorted by time, without missing and repeated rows.
 
     Args:
         path: The file.
-        settings: What the user has set.
+        settings: Settings of the user.
 
     Raises:
         UserError: If the file is invalid; the message names file, line and column.
@@ -143,7 +133,7 @@ def _read_series(path: Path, settings: SeriesSettings, _mtime: int, _size: int) 
     if settings.is_prediction and isinstance(date_column, str) and date_column not in table.names:
         date_column = None
     indices = find_series_columns(table, date_column, settings.price_column, settings.input_columns)
-    times, date_format = _read_times(table, indices, settings)
+    times, date_format = read_times(table, indices, settings.date_format, can_be_numbers=date_column is not None)
     values = read_numbers(table, (indices.price, *indices.inputs))
     rows, dropped = _drop_missing(table, indices, times, values)
     if settings.is_positive:
@@ -154,58 +144,6 @@ def _read_series(path: Path, settings: SeriesSettings, _mtime: int, _size: int) 
     numbers = torch.from_numpy(values[rows])
     price_inputs = tuple(index == indices.price for index in indices.inputs)
     return TimeSeries(times[rows], numbers[:, 0].clone(), numbers[:, 1:].clone(), price_inputs, source)
-
-
-def _read_times(table: TextTable, columns: SeriesColumns, settings: SeriesSettings) -> tuple[Times, DateFormat]:
-    """Return the times of all rows, NaT if missing, and their format."""
-    cells = table.cells(columns.date)
-    if columns.time is not None:
-        clock = table.cells(columns.time)
-        cells = [f"{day} {time}" if day else "" for day, time in zip(cells, clock, strict=True)]
-    name = table.names[columns.date] if table.names else ""
-    can_be_numbers = settings.date_column is not None or is_date_name(name)
-    date_format = _find_date_format(table, columns.date, cells, settings.date_format, can_be_numbers)
-    times = parse_dates(cells, date_format)
-    for row in np.flatnonzero(np.isnat(times)).tolist():
-        if not is_missing_value(cells[row]):
-            raise UserError(f"{table.locate(row, columns.date)}: '{cells[row]}' is not a date like 2004-08-19")
-    return times, date_format
-
-
-def _find_date_format(
-    table: TextTable, column: int, cells: Sequence[str], preferred: DateOrder | None, can_be_numbers: bool
-) -> DateFormat:
-    """Return the preferred format if the cells fit it, else the one in which the rows are in order, if several fit.
-
-    Raises:
-        UserError: If several formats fit equally well.
-    """
-    if preferred:
-        times = parse_dates([cell for cell in cells if not is_missing_value(cell)], DateFormat(preferred))
-        if not np.isnat(times).any():
-            return DateFormat(preferred)
-    formats = find_date_formats(cells, numbers=can_be_numbers)
-    if len(formats) == 1:
-        return formats[0]
-    if not formats:  # the one with the fewest invalid cells, whose first one is the error
-        orders: tuple[DateOrder, ...] = ("year_first", "day_first", "month_first")
-        return min(map(DateFormat, orders), key=lambda item: int(np.isnat(parse_dates(cells, item)).sum()))
-    best, second = sorted((_measure_irregularity(parse_dates(cells, item)), item.order) for item in formats)[:2]
-    if 2 * best[0] < second[0]:
-        return DateFormat(best[1])
-    choices = " or ".join(f"data.date_format={item.order}" for item in formats)
-    raise UserError(
-        f"data.date_format: day and month are ambiguous in {table.path}, {table.describe_column(column)}, for example "
-        f"'{cells[0]}'; set {choices}"
-    )
-
-
-def _measure_irregularity(times: Times) -> float:
-    """Return the largest step divided by the median step, or infinity if the rows are in no order."""
-    steps = np.diff(times[~np.isnat(times)].astype(np.int64))
-    if not len(steps) or not ((steps > 0).all() or (steps < 0).all()):
-        return math.inf
-    return float(np.abs(steps).max() / np.median(np.abs(steps)))
 
 
 def _drop_missing(

@@ -33,7 +33,7 @@ class WindowPreprocessing(Preprocessing):
         date_column: Name, or index from 0; None is recognized in each file.
         price_column: Name, or index from 0; None is recognized in each file.
         input_columns: Names or indices, `"all"`, or none for the price alone.
-        date_format: How the dates are written, if the cells of a file fit it; else it is recognized.
+        date_format: Order of year, month and day if the cells of a file fit it; else it is recognized.
         delimiter: Delimiter of the files; None is recognized in each file.
         encoding: Encoding of the files; None is recognized in each file.
         header: Whether the first line contains the column names; None is recognized in each file.
@@ -74,7 +74,7 @@ class WindowPreprocessing(Preprocessing):
 
     @property
     def settings(self) -> SeriesSettings:
-        """What is set about the files."""
+        """Settings of the user about the files."""
         return SeriesSettings(
             self.date_column,
             self.price_column,
