@@ -10,13 +10,9 @@ from numpy.typing import NDArray
 
 from trainer.core.errors import UserError
 from trainer.data.io.header_detection import MISSING_MARKERS, is_missing
-from trainer.data.io.number_format import NumberFormat, find_number_formats, parse_number, parse_numbers
+from trainer.data.io.number_format import FORMATS, NumberFormat, find_number_formats, parse_number, parse_numbers
 from trainer.data.io.table_file import TextTable
 
-NUMBER_FORMATS = tuple(
-    NumberFormat(decimal, thousands)
-    for decimal, thousands in ((".", ""), (".", ","), (",", ""), (",", "."), (".", " "), (",", " "), (".", "'"))
-)
 SUFFIX_PATTERN = re.compile(r"(.*\d)\s*([KMBT])", re.IGNORECASE)
 MULTIPLIERS = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 OTHER_MISSING_MARKERS = (".", "--")
@@ -66,24 +62,27 @@ def _has_decimal_comma(cells: Sequence[str]) -> bool:
 
 
 def _read_column(table: TextTable, column: int, is_price: bool, has_decimal_comma: bool) -> NDArray[np.float64]:
+    """Return a column of numbers; equal cells are parsed once."""
+    from pyarrow import array, compute
+
     cells: Any = table.column(column)
-    plain = parse_numbers(cells, NUMBER_FORMATS[0], MISSING_MARKERS)
-    texts = {row: cells[row].as_py() for row in np.flatnonzero(~np.isfinite(plain)).tolist()}
-    others = dict.fromkeys(text for text in texts.values() if not is_missing_value(text))
-    if not others and not has_decimal_comma:
+    plain = parse_numbers(cells, FORMATS[0], MISSING_MARKERS)
+    others = compute.unique(cells.filter(array(~np.isfinite(plain)))).to_pylist()
+    if not has_decimal_comma and all(map(is_missing_value, others)):
         return plain
-    sample = [*list(others)[:SAMPLE_ROWS], *sample_cells(table, column)[:MAX_FORMAT_CELLS]]
-    order = sorted(NUMBER_FORMATS, key=lambda item: (item.decimal == ",") != has_decimal_comma)
-    number_format = max(order, key=lambda item: sum(not math.isnan(_parse_cell(cell, item)) for cell in sample))
-    values = parse_numbers(cells, number_format, MISSING_MARKERS)
-    for row in np.flatnonzero(~np.isfinite(values)).tolist():
-        cell = cells[row].as_py()
-        if is_missing_value(cell):
+    sample = [*others[:SAMPLE_ROWS], *sample_cells(table, column)[:MAX_FORMAT_CELLS]]
+    formats = sorted(FORMATS, key=lambda item: (item.decimal == ",") != has_decimal_comma)
+    number_format = max(formats, key=lambda item: sum(not math.isnan(_parse_cell(cell, item)) for cell in sample))
+    encoded = cells.dictionary_encode()
+    texts = encoded.dictionary.to_pylist()
+    numbers = np.array([_parse_cell(text, number_format) for text in texts], np.float64)
+    for index in np.flatnonzero(~np.isfinite(numbers)).tolist():
+        if is_missing_value(texts[index]):
             continue
-        values[row] = _parse_cell(cell, number_format)
-        if not math.isfinite(values[row]):
-            kind = "price" if is_price else "number"
-            raise UserError(f"{table.locate(row, column)}: '{cell}' is not a {kind}; fix or remove the line")
+        row = compute.index(cells, texts[index]).as_py()
+        kind = "price" if is_price else "number"
+        raise UserError(f"{table.locate(row, column)}: '{texts[index]}' is not a {kind}; fix or remove the line")
+    values: NDArray[np.float64] = numbers[encoded.indices.to_numpy(zero_copy_only=False)]
     return values
 
 
