@@ -81,3 +81,13 @@ def test_forecasts_of_new_files_are_in_the_order_of_their_days(tmp_path):
     assert [item.facts for item in predictions] == [item.facts for item in expected]
     assert [item.row for item in predictions] == [*range(19, 1, -1)]
     assert build_record(predictions[0], model)["values"].keys() == {"h1", "h4"}
+
+
+def test_the_price_column_is_found_by_its_name_in_training(tmp_path):
+    rows = [f"2024-01-{day},{day},{day + 0.5}" for day in range(10, 31)]
+    (tmp_path / "a.csv").write_text("\n".join(["Date,Close,Open", *rows]))
+    data = Stock(path="a.csv", dir=str(tmp_path), price_column=1, window=2)
+    data.setup("fit")
+    (tmp_path / "b.csv").write_text("\n".join(["Date,Volume,Close", *rows]))
+    part = next(data.preprocessing.read([tmp_path / "b.csv"], 100))
+    assert part.facts["last_price"][-1] == 30.5  # of the third column
