@@ -154,44 +154,6 @@ def test_predictions_are_yielded_before_all_files_are_listed(tmp_path):
     assert len([*stream]) == 2
 
 
-@pytest.mark.parametrize("quantity", ["prices", "returns"])
-def test_forecasts_are_prices_for_every_batch_size(quantity, tmp_path):
-    days = [f"2024-01-{day:02}" for day in range(1, 31)]
-    rows = [f"{day},{100 + 3 * (number % 4) + number}\n" for number, day in enumerate(days)]
-    (tmp_path / "stocks").mkdir()
-    (tmp_path / "stocks/GOOG.csv").write_text("Date,Close\n" + "".join(rows))
-    data = Stock(dir=str(tmp_path), quantity=quantity, window=3, horizon=2)
-    data.setup("fit")
-    model = untrained(data.spec, data.preprocessing, tmp_path, Linear(data.spec))
-    reference, *others = (model.predict(tmp_path / "stocks/GOOG.csv", batch_size=size) for size in (100, 4, 1))
-    for predictions in others:
-        assert [(a.row, a.facts) for a in reference] == [(b.row, b.facts) for b in predictions]
-        assert [a.value for a in reference] == pytest.approx([b.value for b in predictions])
-    assert len(reference) == 30 - 2 - (quantity == "returns")
-    assert reference[-1].facts == {"last_day": "2024-01-30", "last_price": 132.0}
-    assert reference[-1].row == 31
-    with torch.no_grad():
-        prices = data.to_prices("test", model.net(data.splits["test"].inputs))
-    assert [a.value for a in reference[-8:-2]] == pytest.approx(prices.forecast.tolist())
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("Date,Open\n2024-01-01,1\n2024-01-02,2\n", "no column 'Close'"),
-        ("Date,Close\n2024-01-01,1\n2024-01-02,x\n", "a.csv, line 3, column 'Close': 'x' is not a price"),
-        ("Date,Close\n2024-01-01,1\n2024-01-02,2\n", "a.csv: has 2 days, but a forecast needs 4"),
-        ("Date,Close\n" + "2024-01-01,1\n" * 9, "a.csv, line 3, column 'Date': .* the same day as"),
-        ("Date,Close\n2024-01-02,1\n2024-01-01,1\n", "line 3, column 'Date': 2024-01-01 is before 2024-01-02 in"),
-    ],
-)
-def test_invalid_prices_are_refused_with_file_and_line(text, message, tmp_path):
-    data = Stock(window=3)
-    model = untrained(data.spec, data.preprocessing, tmp_path)
-    (tmp_path / "a.csv").write_text(text)
-    for size in (1, 100):
-        with pytest.raises(UserError, match=message):
-            model.predict(tmp_path / "a.csv", batch_size=size)
 
 
 def test_without_preprocessing_only_tensors_are_accepted(tmp_path):

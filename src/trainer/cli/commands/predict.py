@@ -9,7 +9,7 @@ FILES       images: PNG, JPEG etc., or directories of them
             texts: files with one text per line, directories with one text per .txt file, tables with the text column
             of the training file, or sentences: an argument is a file if it exists, ends in .txt, .csv etc., or
             contains a path separator but no blank
-            prices: CSV files with a date and a price per line; one forecast for each day with enough preceding days
+            prices: tables with a date and a price per row; one forecast for each day with enough preceding days
             none: `predict_step` of the model runs on `predict_dataloader` of the data, or else on `test_dataloader`
 --to        output file, .csv or .jsonl, without FILES also .pt (what `predict_step` returned for each batch); by
             default predictions are printed as CSV
@@ -36,7 +36,7 @@ from trainer.inference.load_checkpoint import find_checkpoint, load_checkpoint, 
 from trainer.inference.prediction_records import HINT, Record, iter_records
 from trainer.inference.predictor import DEFAULT_BATCH_SIZE, Prediction, Predictor
 
-COLUMN_PREFIXES = {"probabilities": "p", "scores": "score"}
+COLUMN_PREFIXES = {"probabilities": "p", "scores": "score", "values": "value"}
 
 
 def main(argv: list[str]) -> int:
@@ -141,13 +141,16 @@ def build_record(prediction: Prediction, predictor: Predictor) -> Record:
     head = {"source": prediction.source, "row": prediction.row, **prediction.facts}
     if prediction.label is None:
         values = prediction.values
-        return {**head, "value": values[0]} if len(values) == 1 else {**head, "values": [*values]}
+        if len(values) == 1:
+            return {**head, "value": values[0]}
+        names = predictor.preprocessing.value_names if predictor.preprocessing else ()
+        return {**head, "values": dict(zip(names, values, strict=True)) if names else [*values]}
     key = "probabilities" if predictor.has_probabilities else "scores"
     return {**head, "class": prediction.label, key: prediction.probabilities}
 
 
 def flatten_record(record: Record) -> Iterator[tuple[str, Any]]:
-    """Yield a record with one column for each class or value: `p_NAME`, `score_NAME`, `value_1`.
+    """Yield a record with one column for each class or value: `p_NAME`, `score_NAME`, `value_NAME`, `value_1`.
 
     Raises:
         UserError: A value has more than one dimension.

@@ -1,4 +1,4 @@
-"""Dates and times in text cells: ISO 8601, month names, day or month first, Unix times.
+"""Dates and times in text cells, in ISO 8601, with month names, day or month first, and as Unix times.
 
 Cells without a time zone are in the zone of the file, whatever it is. Cells with `Z`, `UTC`, `GMT` or an offset such as
 `-05:00` are converted to UTC. Exception: if each cell has no time, or midnight in its zone, the cells are days, and
@@ -19,8 +19,15 @@ from numpy.typing import NDArray
 from trainer.core.errors import UserError
 from trainer.data.io.header_detection import is_missing
 
-UnixUnit = Literal["unix_seconds", "unix_milliseconds", "unix_microseconds", "unix_nanoseconds"]
-DateOrder = Literal["year_first", "day_first", "month_first", UnixUnit]
+DateOrder = Literal[
+    "year_first",
+    "day_first",
+    "month_first",
+    "unix_seconds",
+    "unix_milliseconds",
+    "unix_microseconds",
+    "unix_nanoseconds",
+]
 UNIX_TICKS_PER_SECOND: dict[DateOrder, int] = {
     "unix_seconds": 1,
     "unix_milliseconds": 10**3,
@@ -57,7 +64,7 @@ NAT_SECONDS = np.iinfo(np.int64).min  # NaT as an integer
 
 @dataclass(frozen=True)
 class DateFormat:
-    """How dates are written; all separators, month names and times of day are accepted.
+    """Format of dates; all separators, month names and times of day are accepted.
 
     Args:
         order: Order of year, month and day, or the unit of a Unix time. `"year_first"` includes ISO weeks and quarters.

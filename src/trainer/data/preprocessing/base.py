@@ -62,6 +62,11 @@ class Preprocessing(ABC):
         """Convert network outputs (batch, values) for these examples to the units of the files."""
         return outputs
 
+    @property
+    def value_names(self) -> tuple[str, ...]:
+        """Names of the values that `to_original_units` returns; by default they are numbered."""
+        return ()
+
     def state(self) -> dict[str, Any]:
         """Return class and fields, for `restore_preprocessing`."""
         values = {
