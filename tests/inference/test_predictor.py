@@ -154,8 +154,6 @@ def test_predictions_are_yielded_before_all_files_are_listed(tmp_path):
     assert len([*stream]) == 2
 
 
-
-
 def test_without_preprocessing_only_tensors_are_accepted(tmp_path):
     model = untrained(ROWS, None, tmp_path)
     assert len(model.predict(torch.zeros(3, 2))) == 3

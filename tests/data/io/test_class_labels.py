@@ -110,8 +110,8 @@ def test_nearly_equal_labels_are_not_suggested_as_classes(tmp_path, labels, firs
     message = read_error(table, tmp_path, labels * 3)
     override = format_list_override("data.class_names", sorted(labels))
     assert message == (
-        f"some.csv, column 'answer': {first} and {second} are nearly the same label: make them one in the file, or list "
-        f"both as classes: {override}"
+        f"some.csv, column 'answer': {first} and {second} are nearly the same label: make them one in the file, or "
+        f"list both as classes: {override}"
     )
 
 

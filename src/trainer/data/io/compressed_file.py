@@ -3,10 +3,12 @@
 import bz2
 import gzip
 import lzma
+import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any
 from zipfile import BadZipFile, ZipFile
 
@@ -49,6 +51,19 @@ def open_content(path: Path) -> Iterator[IO[bytes]]:
     except (OSError, EOFError, zlib.error, lzma.LZMAError, BadZipFile) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise UserError(f"{path}: cannot be read: {reason}") from error
+
+
+@contextmanager
+def regular_file(path: Path) -> Iterator[Path]:
+    """Yield a path that can be read several times: the file, or a temporary copy of the content of a pipe."""
+    if not path.is_fifo() and not path.is_char_device():
+        yield path
+        return
+    with TemporaryDirectory() as directory:
+        copy = Path(directory) / path.name
+        with path.open("rb") as source, copy.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        yield copy
 
 
 @contextmanager

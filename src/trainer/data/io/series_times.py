@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,8 @@ Times = NDArray[np.datetime64]
 def format_times(times: Times) -> list[str]:
     """Return times as text, without the parts that are 0 in all of them: time of day, or seconds."""
     seconds = times.astype(np.int64)
-    unit = "s" if (seconds % 60).any() else "m" if (seconds % 86_400).any() else "D"
-    return [text.replace("T", " ") for text in np.datetime_as_string(times, unit).tolist()]
+    unit: Literal["s", "m", "D"] = "s" if (seconds % 60).any() else "m" if (seconds % 86_400).any() else "D"
+    return [text.replace("T", " ") for text in np.datetime_as_string(times, unit=unit).tolist()]
 
 
 def read_times(

@@ -67,7 +67,7 @@ class WindowPreprocessing(Preprocessing):
             inputs = self.scale_inputs(series)
             _check_range(series, inputs)
             days = series.days
-            for rows in torch.arange(self.window_rows - 1, len(series)).split(batch_size):
+            for rows in torch.split(torch.arange(self.window_rows - 1, len(series)), batch_size):
                 facts = {"last_day": [days[row] for row in rows.tolist()], "last_price": series.prices[rows].tolist()}
                 lines = [series.find_line(row) for row in rows.tolist()]
                 yield Examples([str(path)] * len(rows), [*lines], self.build_windows(inputs, rows), facts)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from trainer.core.errors import UserError, did_you_mean
+from trainer.data.io.compressed_file import regular_file
 from trainer.data.io.dialect_detection import DialectSettings, detect_dialect
 from trainer.data.io.table_file import TABLE_SUFFIXES, TextTable, iter_tables
 from trainer.data.preprocessing.base import Examples, Preprocessing, iter_files
@@ -151,23 +152,27 @@ class TabularPreprocessing(Preprocessing):
 
     def read(self, files: Iterable[Path], batch_size: int) -> Iterator[Examples]:
         """Yield the rows of tables with all their cells; files with column names may have additional columns."""
-        settings = DialectSettings(**(self.dialect or {}))
         for path in iter_files(files, TABLE_SUFFIXES):
-            if self.names is False:
-                settings = replace(settings, header=False)
-            dialect = detect_dialect(path, settings, [column.name for column in self.inputs])
-            indices: list[int] | None = None
-            new: Counter[str] = Counter()
-            for table in iter_tables(path, dialect, rows=batch_size):
-                if indices is None:
-                    indices = self.find_columns(path, table.names, table.width)
-                inputs = self.encode(table, indices)
-                self._check_range(table, inputs)
-                self._count_new(table, indices, inputs, new)
-                rows: list[int | None] = [table.find_line(row) for row in range(len(table))]
-                yield Examples([str(path)] * len(table), rows, inputs, _list_cells(table))
-            for name, count in new.items():
-                log.warning("%s, column '%s': %d cells have values that training did not have", path, name, count)
+            with regular_file(path) as file:
+                yield from self._read_file(file, str(path), batch_size)
+
+    def _read_file(self, file: Path, source: str, batch_size: int) -> Iterator[Examples]:
+        settings = DialectSettings(**(self.dialect or {}))
+        if not self.names:
+            settings = replace(settings, header=False)
+        dialect = detect_dialect(file, settings, [column.name for column in self.inputs])
+        indices: list[int] | None = None
+        new: Counter[str] = Counter()
+        for table in iter_tables(file, dialect, rows=batch_size):
+            if indices is None:
+                indices = self.find_columns(file, table.names, table.width)
+            inputs = self.encode(table, indices)
+            self._check_range(table, inputs)
+            self._count_new(inputs, new)
+            rows: list[int | None] = [table.find_line(row) for row in range(len(table))]
+            yield Examples([source] * len(table), rows, inputs, _list_cells(table))
+        for name, count in new.items():
+            log.warning("%s, column '%s': %d cells have values that training did not have", file, name, count)
 
     def _check_range(self, table: TextTable, inputs: Tensor) -> None:
         """Raise an error if a number does not fit into the 32-bit floats of a network."""
@@ -178,7 +183,7 @@ class TabularPreprocessing(Preprocessing):
                 f"{table.locate(row)}, column '{column.name or column.index}': does not fit into a 32-bit float"
             )
 
-    def _count_new(self, table: TextTable, indices: Sequence[int], inputs: Tensor, new: Counter[str]) -> None:
+    def _count_new(self, inputs: Tensor, new: Counter[str]) -> None:
         """Count the cells of categories with values that are not in the training rows."""
         start = len(self.number_columns)
         first = 0

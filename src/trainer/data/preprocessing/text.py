@@ -14,7 +14,7 @@ from torch import Tensor
 
 from trainer.core.errors import UserError, did_you_mean
 from trainer.core.spec import PADDING_INDEX
-from trainer.data.io.compressed_file import COMPRESSION_SUFFIXES, open_content
+from trainer.data.io.compressed_file import COMPRESSION_SUFFIXES, open_content, regular_file
 from trainer.data.io.dialect_detection import DialectSettings
 from trainer.data.io.html_text import strip_html
 from trainer.data.io.labeled_texts import read_text
@@ -102,12 +102,13 @@ class TextPreprocessing(Preprocessing):
     def _read_rows(self, file: Path, batch_size: int) -> Iterator[TextLine]:
         names = [self.text_column] if isinstance(self.text_column, str) else []
         settings = DialectSettings(header=None if self.header else False)
-        for chunk in iter_tables(file, detect_text_dialect(file, settings, names), rows=batch_size):
-            column = self._find_column(chunk)
-            for row, text in enumerate(chunk.cells(column)):
-                if is_empty(text):
-                    raise UserError(f"{chunk.locate(row, column)}: the text is empty; remove the row from the file")
-                yield str(file), chunk.find_line(row), text
+        with regular_file(file) as path:
+            for chunk in iter_tables(path, detect_text_dialect(path, settings, names), rows=batch_size):
+                column = self._find_column(chunk)
+                for row, text in enumerate(chunk.cells(column)):
+                    if is_empty(text):
+                        raise UserError(f"{chunk.locate(row, column)}: the text is empty; remove the row from the file")
+                    yield str(file), chunk.find_line(row), text
 
     def _find_column(self, table: TextTable) -> int:
         """Return the index of the text column; the only column of a file without column names contains the texts."""
