@@ -3,37 +3,24 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, Fraction, Target
 from trainer.data.base import TensorData, count_outputs
-from trainer.data.io.class_labels import validate_class_names
 from trainer.data.io.data_path import explain_missing_path, fetch_path, find_path
 from trainer.data.io.dialect_detection import DialectSettings
 from trainer.data.loading.split import Split, Stage
-from trainer.data.preprocessing.tabular import (
-    TabularPreprocessing,
-    fit_statistics,
-    make_passthrough,
-    make_preprocessing,
-)
+from trainer.data.preprocessing.tabular import TabularPreprocessing, make_passthrough, make_preprocessing
 from trainer.data.synthetic import assign_quantile_classes, make_regression
-from trainer.data.tabular.checks import check_numbers, find_leak
 from trainer.data.tabular.columns import Column, ColumnKind
-from trainer.data.tabular.inspection import (
-    Inspection,
-    InspectionSettings,
-    describe_inspection,
-    inspect_file,
-    list_settings,
-    parse_columns,
-)
-from trainer.data.tabular.rows import read_rows
-from trainer.data.tabular.splitting import cut_rows, log_splits, split_rows
-from trainer.data.tabular.targets import find_classes
+from trainer.data.tabular.description import describe_inspection, list_settings
+from trainer.data.tabular.file_splits import fit_statistics, read_splits
+from trainer.data.tabular.inspection import Inspection, InspectionSettings, inspect_file, parse_columns
+from trainer.data.tabular.splitting import SplitSettings, cut_rows, log_splits, split_rows
+from trainer.data.tabular.targets import TargetSettings
 
 log = logging.getLogger(__name__)
 
@@ -44,29 +31,21 @@ MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "?", "#N/A", "
 class Table(TensorData):
     """A table, split into training, validation and test.
 
-    The file is inspected once: how it is stored, and the type of each column. Missing numbers are replaced by the mean
-    of the training rows, with an indicator as a further input; numbers are scaled to mean 0 and standard deviation 1;
-    categories become one-hot vectors; dates become numbers of days and positions in the year, week and day; texts
-    become counts of hashed words. Identifiers, constant and empty columns are left out.
+    The format of the file and the types of its columns are detected. Missing numbers become the mean of the training
+    rows, with an indicator as a further input; categories become one-hot vectors; dates become days and positions in
+    the year, week and day; texts become counts of hashed words. Identifiers, constant and empty columns are left out.
 
     Args:
-        path: The file, which may be compressed: relative to the working directory or to `dir`, absolute, or an http(s)
-            URL that is downloaded to `dir` once.
-        target: Name of the target column, or its index from 0; negative indices count from the end. Several columns of
-            values are a list.
+        path: The file, which may be compressed; see `find_path`. An http(s) URL is downloaded to `dir` once.
+        target: Name or index of the target column; negative indices count from the end. Several values are a list.
         val_path, test_path: Files with the rows for validation and test; None takes them from `path`.
-        dir: Root of the data sets.
-        md5: Checksum of the file, or `CHECKSUM FILE` as md5sum prints it, which applies to this file only. Required
-            for a URL.
-        mirrors: URLs of http or https directories with the file, tried in turn if it is missing.
-        download: Whether a missing file may be downloaded.
+        dir, md5, mirrors, download: Data root and source of a missing file; see `fetch_path`.
         header: Whether the first line contains the column names. None detects it, as in the following settings.
         delimiter: Delimiter of the cells, one character, or `whitespace`.
         encoding: Encoding of the text, such as `utf-8`.
         skipped_lines: Number of lines above the table.
         sheet: Sheet of an Excel file; "" is the first one.
-        columns: Types of columns by name: number, boolean, category, date, text, or ignored. The config of a run
-            contains all fields of a `Column` instead.
+        columns: Type of each column, see `ColumnKind`, or all its fields, as in the config of a run.
         task: Kind of target: `"classification"` or `"regression"`.
         class_names: Labels of the classes in the file; other labels are an error. If no name is a number, the file may
             contain the indices 0, 1, ... instead.
@@ -143,26 +122,15 @@ class Table(TensorData):
             () if group_column is None else (("data.group_column", group_column),),
             tuple(missing),
         )
-        self.given_task = task
-        self.given_names = tuple(str(name).strip() for name in class_names)
-        validate_class_names(self.given_names)
-        if len(self.given_names) == 1 or (classes or 2) < 2:
-            raise UserError("data.classes: expected at least 2")
-        if self.given_names and classes not in (None, len(self.given_names)):
-            raise UserError(
-                f"data.classes: {classes}, but data.class_names has {len(self.given_names)}; leave out one of them"
-            )
+        self.target_settings = TargetSettings(task, tuple(str(name).strip() for name in class_names), classes)
         self.features = features
-        self.classes = classes
         self.skip_missing_targets = skip_missing_targets
         self.preprocessing: TabularPreprocessing | None = None  # set by `load`
         self.standardize = standardize
         self.standardize_target = standardize_target
-        self.stratify = stratify
         self.synthetic = synthetic
         self.has_automatic_repeats = repeats is None
-        self.fractions: dict[Stage, float] = {"val": val_fraction, "test": test_fraction}
-        self.data_seed = data_seed
+        self.split = SplitSettings({"val": val_fraction, "test": test_fraction}, data_seed, stratify)
 
     @cached_property
     def inspection(self) -> Inspection | None:
@@ -170,27 +138,15 @@ class Table(TensorData):
         file = find_path(self.path, self.root)
         return inspect_file(file, self.settings) if file.is_file() and not self.synthetic else None
 
-    @cached_property
+    @property
     def task(self) -> Target:
         """Kind of target."""
-        if self.given_task or self.given_names or self.classes or self.inspection is None:
-            return self.given_task or "classification"
-        return self.inspection.task
+        return self.target_settings.find_task(self.inspection)
 
-    @cached_property
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Class names; empty for regression."""
-        if self.task == "regression":
-            return ()
-        if self.given_names or self.inspection is None:
-            return self.given_names or tuple(map(str, range(self.classes or 2)))
-        names = find_classes(self.inspection)
-        if self.classes not in (None, len(names)):
-            raise UserError(
-                f"data.classes: {self.classes} expected, but {self.inspection.path} has {len(names)} classes: "
-                f"{', '.join(names)}; leave it out"
-            )
-        return names
+        return self.target_settings.find_class_names(self.inspection)
 
     @property
     def spec(self) -> DataSpec:
@@ -210,7 +166,7 @@ class Table(TensorData):
 
     @property
     def inferred_settings(self) -> dict[str, Any]:
-        """How the file is stored, the task, the classes and the types of the columns."""
+        """Format of the file, task, classes and types of the columns."""
         if self.inspection is None:
             return {}
         return list_settings(self.inspection) | {"task": self.task, "class_names": [*self.class_names]}
@@ -251,34 +207,19 @@ class Table(TensorData):
         if self.inspection is None:  # the file has been downloaded
             self.inspection = inspect_file(path, self.settings)
             del self._layout
-        inspection = self.inspection
         if self._layout.input_size != size:
-            raise UserError(f"data.features: {size} expected, but {path} has {self._layout.input_size} network inputs")
-        log.info(describe_inspection(inspection, self.class_names))
-        read = partial(
-            read_rows,
-            inspection=inspection,
-            settings=self.settings,
-            preprocessing=self._layout,
+            raise UserError(f"data.features: {size} expected, but {path} has {self._layout.input_size} inputs")
+        log.info(describe_inspection(self.inspection, self.class_names))
+        splits, self.preprocessing = read_splits(
+            self.inspection,
+            self.settings,
+            self._layout,
+            self.split,
+            {stage: find_path(file, self.root) for stage, file in self.stage_paths.items() if file},
             class_names=self.class_names,
             skip_missing_targets=self.skip_missing_targets,
+            standardize=self.standardize,
         )
-        rows = read(path)
-        others = {stage: read(find_path(file, self.root)) for stage, file in self.stage_paths.items() if file}
-        fractions = {stage: fraction for stage, fraction in self.fractions.items() if stage not in others}
-        parts = split_rows(rows.targets, fractions, seed=self.data_seed, stratify=self.stratify, groups=rows.groups)
-        splits, order = cut_rows(Split(rows.inputs, rows.targets), parts)
-        splits |= {stage: Split(other.inputs, other.targets) for stage, other in others.items()}
-        splits = {stage: splits[stage] for stage in ("train", "val", "test")}
-        self.preprocessing = fit_statistics(self._layout, splits["train"].inputs, self.standardize)
-        check_numbers(rows, rows.inputs, order, self.preprocessing)
-        for other in others.values():
-            check_numbers(other, other.inputs, None, self.preprocessing)
-        if leak := find_leak(*splits["train"], self.preprocessing):
-            log.warning(
-                f"warning: {path}: column '{leak}' alone determines the target; if it is not known in practice, leave "
-                f"it out: 'data.drop=[{leak}]'"
-            )
         if self.has_automatic_repeats:
             passes = round(MIN_STEPS_PER_EPOCH * self.batch_size / len(splits["train"].targets))
             self.repeats = min(max(1, passes), MIN_STEPS_PER_EPOCH)
@@ -289,8 +230,7 @@ class Table(TensorData):
         inputs, values = make_regression(self._layout.input_size)
         is_regression = self.task == "regression"
         targets = values[:, None] if is_regression else assign_quantile_classes(values, len(self.class_names))
-        parts = split_rows(targets, self.fractions, seed=self.data_seed, stratify=self.stratify, groups=())
-        splits, _ = cut_rows(Split(inputs, targets), parts)
+        splits, _ = cut_rows(Split(inputs, targets), split_rows(targets, self.split))
         self.preprocessing = fit_statistics(self._layout, splits["train"].inputs, self.standardize)
         return splits
 

@@ -6,9 +6,9 @@ import pyarrow
 import pytest
 
 from trainer.core.errors import UserError
-from trainer.data.io.table_file import TextTable
 from trainer.data.io.table_rows import Dialect
 from trainer.data.io.text_columns import find_text_columns, infer_class_names
+from trainer.data.io.text_table import TextTable
 
 ROWS = 8
 LONG = [f"a long and interesting text {row}" for row in range(ROWS)]

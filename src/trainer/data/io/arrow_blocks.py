@@ -38,7 +38,7 @@ def iter_csv_blocks(path: Path, dialect: Dialect, width: int) -> Iterator[Column
 
     Args:
         path: The file.
-        dialect: How the table is stored.
+        dialect: Format of the table.
         width: Number of columns.
 
     Raises:

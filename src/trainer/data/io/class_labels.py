@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from trainer.core.errors import UserError, did_you_mean
 from trainer.data.io.number_format import INVISIBLE_CHARACTERS, parse_plain_number
-from trainer.data.io.table_file import TextTable
+from trainer.data.io.text_table import TextTable
 
 MAX_LISTED_LABELS = 20  # a column with more labels is probably not a class column
 

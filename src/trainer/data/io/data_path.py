@@ -74,7 +74,7 @@ def explain_missing_path(path: str, root: str | Path, kind: str) -> str:
     Args:
         path: Value of data.path.
         root: The data root.
-        kind: What the path should be, `"file"` or `"directory"`.
+        kind: Expected kind of path, `"file"` or `"directory"`.
     """
     if Path(path).expanduser().is_absolute():
         return f"data.path: no {kind} '{Path(path).expanduser()}'"

@@ -35,11 +35,11 @@ class DialectSettings:
 
 
 def detect_dialect(path: Path, settings: DialectSettings = DialectSettings(), names: Sequence[str] = ()) -> Dialect:
-    """Return how a table is stored in its file.
+    """Return the format of a table in its file.
 
     Args:
         path: The file.
-        settings: What the user has set.
+        settings: Settings of the user.
         names: Column names that the user has set: a first row with one of them contains the column names.
 
     Raises:

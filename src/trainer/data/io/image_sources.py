@@ -22,7 +22,8 @@ from trainer.data.io.dialect_detection import DialectSettings, detect_dialect
 from trainer.data.io.directory_walk import log_skipped
 from trainer.data.io.image_files import IMAGE_EXTENSIONS, MAX_SAMPLED_IMAGES, iter_image_files
 from trainer.data.io.labeled_images import ImageSource, LabeledImages
-from trainer.data.io.table_file import TABLE_SUFFIXES, TextTable, read_table
+from trainer.data.io.table_file import TABLE_SUFFIXES, read_table
+from trainer.data.io.text_table import TextTable
 from trainer.data.loading.split import Stage, validate_classes
 
 MAX_LISTED_FILES = 20

@@ -1,4 +1,4 @@
-"""Numbers in text cells: decimal commas, thousands separators, currencies, percents, and digits of other scripts."""
+"""Numbers in text cells with decimal commas, separators of thousands, currencies, or digits of other scripts."""
 
 import math
 import re
@@ -19,7 +19,7 @@ MAX_NUMBER_LENGTH = 400  # 1e308 written out, with separators
 
 @dataclass(frozen=True)
 class NumberFormat:
-    """How numbers are written.
+    """Format of numbers in text.
 
     Args:
         decimal: Decimal point, `"."` or `","`.

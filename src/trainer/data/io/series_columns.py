@@ -9,7 +9,7 @@ from typing import Literal
 from trainer.core.errors import UserError
 from trainer.data.io.date_format import find_date_formats
 from trainer.data.io.series_numbers import is_number, sample_cells
-from trainer.data.io.table_file import TextTable
+from trainer.data.io.text_table import TextTable
 
 ColumnKey = str | int  # name, or index from 0
 InputColumns = Sequence[ColumnKey] | Literal["all"]

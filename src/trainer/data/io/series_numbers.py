@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trainer.core.errors import UserError
 from trainer.data.io.header_detection import MISSING_MARKERS, is_missing
 from trainer.data.io.number_format import FORMATS, NumberFormat, find_number_formats, parse_number, parse_numbers
-from trainer.data.io.table_file import TextTable
+from trainer.data.io.text_table import TextTable
 
 SUFFIX_PATTERN = re.compile(r"(.*\d)\s*([KMBT])", re.IGNORECASE)
 MULTIPLIERS = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}

@@ -11,7 +11,7 @@ from trainer.core.errors import UserError
 from trainer.data.io.date_format import DateFormat, DateOrder, find_date_formats, parse_dates
 from trainer.data.io.series_columns import SeriesColumns, is_date_name
 from trainer.data.io.series_numbers import is_missing_value
-from trainer.data.io.table_file import TextTable
+from trainer.data.io.text_table import TextTable
 
 Times = NDArray[np.datetime64]
 

@@ -1,12 +1,11 @@
-"""Tables in files of many formats, as columns of text cells with their position for error messages."""
+"""Reading of tables in files of many formats, completely or in blocks of rows."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from trainer.core.errors import UserError, did_you_mean
+from trainer.core.errors import UserError
 from trainer.data.io.arrow_blocks import (
     ARROW_SUFFIXES,
     Columns,
@@ -17,10 +16,11 @@ from trainer.data.io.arrow_blocks import (
     read_arrow_names,
 )
 from trainer.data.io.compressed_file import COMPRESSION_SUFFIXES, EXCEL_SUFFIXES
-from trainer.data.io.table_rows import JSON_LINES_SUFFIXES, WHITESPACE, Dialect, Row, is_delimited, is_excel, iter_rows
+from trainer.data.io.table_rows import JSON_LINES_SUFFIXES, WHITESPACE, Dialect, Row, is_delimited, iter_rows
+from trainer.data.io.text_table import TextTable
 
 if TYPE_CHECKING:
-    import pyarrow
+    pass
 
 BLOCK_ROWS = 10_000  # of formats that are read row by row
 TEXT_SUFFIXES = (".csv", ".tsv", ".psv", ".tab", *JSON_LINES_SUFFIXES)
@@ -30,132 +30,6 @@ TABLE_SUFFIXES = (
     *EXCEL_SUFFIXES,
     *ARROW_SUFFIXES,
 )
-
-
-@dataclass(frozen=True)
-class TextTable:
-    """Rows of a table as text cells.
-
-    Args:
-        path: Path of the file, for messages.
-        dialect: How the table is stored in its file.
-        names: Column names; empty if the file has no header.
-        columns: Cells of each column.
-        first_row: Number of rows of the file before these, without the header.
-        lines: Line on which each row ends, from 1; None if it is not known.
-        numbers: Number of each row in the file, from 0; None if the rows are consecutive.
-    """
-
-    path: Path
-    dialect: Dialect
-    names: tuple[str, ...]
-    columns: "list[pyarrow.Array]"
-    first_row: int = 0
-    lines: Sequence[int] | None = None
-    numbers: Sequence[int] | None = None
-
-    @property
-    def width(self) -> int:
-        """Number of columns."""
-        return len(self.columns)
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.columns[0])
-
-    def describe_column(self, column: int) -> str:
-        """Return the name of a column, or its index if it has none, for messages."""
-        return describe_column(self.names, column)
-
-    def locate(self, row: int, column: int | None = None) -> str:
-        """Return file, line and column of a cell, for messages."""
-        unit = "row" if is_arrow(self.path) or is_excel(self.path) else "line"
-        position = f"{self.path}, {unit} {self.find_line(row)}"
-        return position if column is None else f"{position}, {self.describe_column(column)}"
-
-    def find_line(self, row: int) -> int:
-        """Return the line on which a row ends, from 1; the file is read again if it is not known."""
-        if self.lines is not None:
-            return self.lines[row]
-        number = self.first_row + row if self.numbers is None else self.numbers[row]
-        if is_arrow(self.path):
-            return number + 1
-        rows = iter_rows(self.path, self.dialect)
-        return next(line for line, _ in islice(rows, number + self.dialect.header, None))
-
-    def is_first_row(self, row: int) -> bool:
-        """Return whether a row is the first one of the file."""
-        return self.first_row + row == 0 and not self.names
-
-    def index(self, key: str, column: str | int) -> int:
-        """Return the index of a column from its name or index; negative indices count from the end.
-
-        Raises:
-            UserError: If there is no such column, or several; the message starts with `key`.
-        """
-        return find_column(self.path, self.names, self.width, key, column)
-
-    def name_or_index(self, column: int) -> str | int:
-        """Return the name of a column, or its index if the name is not unique."""
-        name = self.names[column] if self.names else ""
-        return name if name and self.names.count(name) == 1 else column
-
-    def column(self, column: int) -> Any:
-        """Return the cells of a column as an array of pyarrow, without surrounding blanks."""
-        from pyarrow import compute
-
-        return compute.utf8_trim_whitespace(self.columns[column])
-
-    def cells(self, column: int) -> list[str]:
-        """Return the cells of a column."""
-        cells: list[str] = self.column(column).to_pylist()
-        return cells
-
-    def cell(self, row: int, column: int) -> str:
-        """Return one cell."""
-        return str(self.columns[column][row].as_py()).strip()
-
-    def is_row_index(self, column: int) -> bool:
-        """Return whether a column has no name, unlike others, and counts the rows from 0 or 1."""
-        if not self.names or self.names[column]:
-            return False
-        return any(self.cells(column) == [str(first + row) for row in range(len(self))] for first in (0, 1))
-
-
-def describe_column(names: Sequence[str], column: int) -> str:
-    """Return the name of a column, or its index if it has none, for messages."""
-    name = names[column] if names else ""
-    return f"column '{name}'" if name else f"column {column} (counted from 0)"
-
-
-def find_column(path: Path, names: Sequence[str], width: int, key: str, column: str | int) -> int:
-    """Return the index of a column from its name or index; negative indices count from the end.
-
-    Args:
-        path: Path of the file, for messages.
-        names: Column names; empty if the file has no header.
-        width: Number of columns.
-        key: Setting that names the column.
-        column: Name or index.
-
-    Raises:
-        UserError: If there is no such column, or several; the message starts with `key`.
-    """
-    if isinstance(column, int):
-        if not -width <= column < width:
-            raise UserError(f"{key}: {path} has {width} columns, 0 to {width - 1}; no {column}")
-        return column % width
-    if not names:
-        raise UserError(
-            f"{key}: {path} is read without column names, so there is no '{column}'; set an index from 0 to "
-            f"{width - 1}, or data.header=true if its first line contains the names"
-        )
-    if names.count(column) != 1:
-        reason = f"no column '{column}'{did_you_mean(column, names)}"
-        if column in names:
-            reason = f"several columns '{column}'; set the index of one, from 0"
-        raise UserError(f"{key}: {path} has {reason}")
-    return names.index(column)
 
 
 def read_names(path: Path, dialect: Dialect) -> tuple[tuple[str, ...], int]:
@@ -194,7 +68,7 @@ def iter_tables(path: Path, dialect: Dialect, *, rows: int | None = None) -> Ite
 
     Args:
         path: Path of the file.
-        dialect: How the table is stored in the file.
+        dialect: Format of the table.
         rows: Maximum number of rows of a block, whose lines are then known. Defaults to what is fastest.
 
     Raises:

@@ -21,7 +21,7 @@ Row = tuple[int, list[str]]  # line on which a row ends, from 1, and its cells
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a table is stored in its file.
+    """Format of a table in its file.
 
     Args:
         delimiter: Delimiter of the cells, one character, or `WHITESPACE`.

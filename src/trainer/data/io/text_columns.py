@@ -8,7 +8,7 @@ from trainer.core.errors import UserError
 from trainer.data.io.class_labels import find_near_duplicates, format_list_override, label_sort_key
 from trainer.data.io.data_path import is_url
 from trainer.data.io.header_detection import is_missing
-from trainer.data.io.table_file import TextTable
+from trainer.data.io.text_table import TextTable
 
 TEXT_NAMES = frozenset(
     {

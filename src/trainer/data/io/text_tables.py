@@ -10,10 +10,11 @@ from trainer.data.io.arrow_blocks import is_arrow
 from trainer.data.io.class_labels import encode_labels
 from trainer.data.io.compressed_file import open_content
 from trainer.data.io.dialect_detection import DialectSettings, detect_dialect
-from trainer.data.io.table_file import TextTable, read_table
+from trainer.data.io.table_file import read_table
 from trainer.data.io.table_rows import WHITESPACE, Dialect, is_delimited, open_text
 from trainer.data.io.text_columns import find_text_columns, infer_class_names
 from trainer.data.io.text_source import RawTexts, TextSource
+from trainer.data.io.text_table import TextTable
 from trainer.data.loading.split import Stage
 
 SINGLE_COLUMN = "\x1f"  # a delimiter that texts do not contain

@@ -21,7 +21,8 @@ from trainer.data.io.series_columns import (
 )
 from trainer.data.io.series_numbers import read_numbers
 from trainer.data.io.series_times import Times, format_times, read_times
-from trainer.data.io.table_file import TextTable, iter_tables, read_table
+from trainer.data.io.table_file import iter_tables, read_table
+from trainer.data.io.text_table import TextTable
 
 MAX_MISSING_FRACTION = 0.1
 MAX_ROWS = 2**62

@@ -1,4 +1,4 @@
-"""Preprocessing of tables: numbers are standardized, missing ones replaced, and categories become one-hot vectors."""
+"""Preprocessing of tables with numbers and categories."""
 
 import logging
 from collections import Counter
@@ -15,9 +15,9 @@ from torch import Tensor
 from trainer.core.errors import UserError, did_you_mean
 from trainer.data.io.compressed_file import regular_file
 from trainer.data.io.dialect_detection import DialectSettings, detect_dialect
-from trainer.data.io.table_file import TABLE_SUFFIXES, TextTable, iter_tables
+from trainer.data.io.table_file import TABLE_SUFFIXES, iter_tables
+from trainer.data.io.text_table import TextTable
 from trainer.data.preprocessing.base import Examples, Preprocessing, iter_files
-from trainer.data.preprocessing.float_range import mean_and_std
 from trainer.data.tabular.columns import Column, restore_column
 from trainer.data.tabular.encoding import count_numbers, count_slots, encode_categories, encode_numbers
 
@@ -241,31 +241,6 @@ def _list_cells(table: TextTable) -> dict[str, list[Any]]:
 def make_preprocessing(columns: Sequence[Column], **settings: Any) -> TabularPreprocessing:
     """Return a preprocessing of columns; see `TabularPreprocessing` for the settings."""
     return TabularPreprocessing(tuple(map(asdict, columns)), **settings)
-
-
-def fit_statistics(preprocessing: TabularPreprocessing, inputs: Tensor, standardize: bool) -> TabularPreprocessing:
-    """Return a preprocessing with the statistics of training rows.
-
-    Args:
-        preprocessing: Preprocessing without statistics.
-        inputs: Stored training inputs (rows, numbers + categories).
-        standardize: Whether numbers are standardized; the hashed words of texts never are.
-    """
-    columns = preprocessing.number_columns
-    pairs = [mean_and_std(inputs[:, number : number + 1]) for number in range(len(columns))]
-    is_text = torch.tensor([column.kind == "text" for column in columns], dtype=torch.bool)
-    mean = torch.cat([mean for mean, _ in pairs]) if pairs else torch.empty(0, dtype=torch.float64)
-    std = torch.cat([std for _, std in pairs]) if pairs else torch.empty(0, dtype=torch.float64)
-    codes = [
-        torch.zeros(count_slots(column)).index_fill_(0, torch.unique(inputs[:, len(columns) + number].long()), 1.0)
-        for number, column in enumerate(preprocessing.categories)
-    ]
-    return replace(
-        preprocessing,
-        mean=mean.masked_fill(is_text, 0.0),
-        std=std.masked_fill(is_text, 1.0) if standardize else None,
-        known=torch.cat(codes) if codes else None,
-    )
 
 
 def make_passthrough(features: int) -> TabularPreprocessing:

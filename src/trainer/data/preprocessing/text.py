@@ -18,7 +18,8 @@ from trainer.data.io.compressed_file import COMPRESSION_SUFFIXES, open_content, 
 from trainer.data.io.dialect_detection import DialectSettings
 from trainer.data.io.html_text import strip_html
 from trainer.data.io.labeled_texts import read_text
-from trainer.data.io.table_file import TABLE_SUFFIXES, TextTable, iter_tables
+from trainer.data.io.table_file import TABLE_SUFFIXES, iter_tables
+from trainer.data.io.text_table import TextTable
 from trainer.data.io.text_tables import detect_text_dialect
 from trainer.data.io.tokenization import RULES, Keep, TokenKind, Vocabulary, build_tokenizer, encode, is_empty
 from trainer.data.preprocessing.base import Examples, Preprocessing, batched, iter_files

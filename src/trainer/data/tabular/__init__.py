@@ -1,1 +1,1 @@
-"""Tables of users: inspection of the columns of a file, and their encoding as numbers."""
+"""Inspection of the columns of users' tables, and their encoding as numbers."""

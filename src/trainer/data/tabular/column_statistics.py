@@ -70,7 +70,7 @@ class ColumnStatistics:
 
     @property
     def is_constant(self) -> bool:
-        """Whether all cells have the same value; numbers may be written differently."""
+        """True if all cells have the same value; numbers may be written differently."""
         if self.missing_rows or self.counts is None or len(self.counts) > MAX_SPELLINGS:
             return False
         return len({normalize_label(text) for text in self.counts}) == 1

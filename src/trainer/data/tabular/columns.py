@@ -38,8 +38,8 @@ class Column:
         name: Name, empty if there is none.
         kind: Type of the values; `"ignored"` columns are no inputs.
         reason: Why a column is ignored.
-        number_format: How numbers are written.
-        date_format: How dates are written.
+        number_format: Format of the numbers.
+        date_format: Format of the dates.
         categories: Values of a category, the most frequent first.
         has_missing: Whether cells are missing.
     """

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from trainer.core.errors import UserError
 from trainer.data.io.date_format import parse_dates
 from trainer.data.io.number_format import parse_numbers
-from trainer.data.io.table_file import TextTable
+from trainer.data.io.text_table import TextTable
 from trainer.data.tabular.columns import BOOLEANS, Column
 
 TEXT_FEATURES = 64  # numbers per text: counts of words and pairs of words, by their hash

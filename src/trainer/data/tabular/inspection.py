@@ -1,8 +1,7 @@
-"""Inspection of a table: how it is stored, the types of its columns, and its target."""
+"""Inspection of a file with a table, to find its format, the types of its columns, and its target."""
 
 import logging
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -14,8 +13,9 @@ from trainer.core.spec import Target
 from trainer.data.io.class_labels import normalize_label
 from trainer.data.io.dialect_detection import DialectSettings, detect_dialect
 from trainer.data.io.number_format import parse_plain_number
-from trainer.data.io.table_file import describe_column, find_column, iter_tables, read_names, suggest_delimiter
+from trainer.data.io.table_file import iter_tables, read_names, suggest_delimiter
 from trainer.data.io.table_rows import Dialect
+from trainer.data.io.text_table import describe_column, find_column
 from trainer.data.tabular.column_statistics import ColumnStatistics
 from trainer.data.tabular.columns import (
     Column,
@@ -23,7 +23,6 @@ from trainer.data.tabular.columns import (
     choose_number_format,
     classify_column,
     convert_column,
-    list_column_fields,
     restore_column,
     validate_kind,
 )
@@ -33,16 +32,15 @@ log = logging.getLogger(__name__)
 ColumnName = str | int
 MAX_CLASSES = 20  # a target with more distinct whole numbers is a value, not a class
 MIN_ROWS_PER_CLASS = 3  # on average
-MAX_LISTED = 5
 DEFAULT_DIALECT = DialectSettings()
 
 
 @dataclass(frozen=True)
 class InspectionSettings:
-    """What the user has set about a table; the rest is detected.
+    """Settings of the user about a table; the rest is detected.
 
     Args:
-        dialect: How the table is stored.
+        dialect: Format of the table.
         targets: Target columns.
         drop: Columns to ignore.
         kinds: Types of columns by name.
@@ -66,7 +64,7 @@ class Inspection:
 
     Args:
         path: The file.
-        dialect: How the table is stored.
+        dialect: Format of the table.
         names: Column names; empty if there are none.
         rows: Number of rows.
         columns: All columns; the targets are among them.
@@ -114,7 +112,7 @@ def inspect_file(path: Path, settings: InspectionSettings) -> Inspection:
 
     Args:
         path: The file.
-        settings: What the user has set.
+        settings: Settings of the user.
 
     Raises:
         UserError: If the file cannot be read, or a setting does not fit it.
@@ -218,51 +216,3 @@ def parse_columns(columns: Mapping[str | int, Any]) -> tuple[tuple[Any, ...], tu
         else:
             complete.append((key, restore_column(value)))
     return tuple(kinds), tuple(complete)
-
-
-def list_settings(inspection: Inspection) -> dict[str, Any]:
-    """Return the settings of `Table` that give the same inspection again, also of another file."""
-    dialect = inspection.dialect
-    columns = {
-        item.name if inspection.names else str(item.index): list_column_fields(item)
-        for item in inspection.columns
-        if item.index not in inspection.targets and (not inspection.names or inspection.names.count(item.name) == 1)
-    }
-    return {
-        "header": dialect.header,
-        "delimiter": dialect.delimiter,
-        "encoding": dialect.encoding,
-        "skipped_lines": dialect.skipped_lines,
-        "columns": columns,
-    }
-
-
-def describe_inspection(inspection: Inspection, class_names: Sequence[str]) -> str:
-    """Return what was found in a file, in a few lines."""
-    dialect = inspection.dialect
-    storage = [
-        f"delimiter {dialect.delimiter!r}" if dialect.delimiter != "," else "",
-        f"encoding {dialect.encoding}" if dialect.encoding != "utf-8" else "",
-        f"skipped lines: {dialect.skipped_lines}" if dialect.skipped_lines else "",
-        "" if dialect.header else "no column names",
-    ]
-    counts = Counter(column.kind for column in inspection.inputs)
-    inputs = ", ".join(f"{count} {_pluralize(kind, count)}" for kind, count in counts.most_common())
-    targets = ", ".join(inspection.describe_column(index).removeprefix("column ") for index in inspection.targets)
-    classes = f", classes {', '.join(class_names[:MAX_LISTED])}" + (", ..." if len(class_names) > MAX_LISTED else "")
-    ignored: dict[str, list[str]] = {}
-    for column in inspection.columns:
-        if column.kind == "ignored" and column.index not in inspection.targets:
-            ignored.setdefault(column.reason, []).append(column.name or f"column {column.index}")
-    lines = [
-        ", ".join([f"{inspection.path}: {inspection.rows:,} rows", *filter(None, storage)]),
-        f"target {targets}{classes if class_names else ', values'}; inputs: {inputs}",
-        *(f"ignored, {reason}: {', '.join(names)}" for reason, names in ignored.items()),
-    ]
-    return "\n  ".join(lines)
-
-
-def _pluralize(kind: str, count: int) -> str:
-    if count == 1:
-        return kind
-    return "categories" if kind == "category" else f"{kind}s"

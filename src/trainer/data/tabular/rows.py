@@ -11,7 +11,8 @@ from torch import Tensor
 
 from trainer.core.errors import UserError
 from trainer.data.io.dialect_detection import detect_dialect
-from trainer.data.io.table_file import TextTable, find_column, iter_tables, read_names
+from trainer.data.io.table_file import iter_tables, read_names
+from trainer.data.io.text_table import TextTable, find_column
 from trainer.data.preprocessing.tabular import TabularPreprocessing
 from trainer.data.tabular.inspection import Inspection, InspectionSettings
 from trainer.data.tabular.targets import read_classes, read_values

@@ -1,7 +1,8 @@
 """Splits of the rows of a table: at random, stratified by class, or by group."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,29 +16,47 @@ log = logging.getLogger(__name__)
 MAX_LISTED = 5
 
 
-def split_rows(
-    targets: Tensor, fractions: dict[Stage, float], *, seed: int, stratify: bool, groups: Sequence[str]
-) -> dict[Stage, Tensor]:
+@dataclass(frozen=True)
+class SplitSettings:
+    """Settings of a split of the rows of a file.
+
+    Args:
+        fractions: Fraction of the rows of each split but the training split.
+        seed: Seed of the shuffle.
+        stratify: Whether all splits have the same proportions of classes, unless there are groups.
+    """
+
+    fractions: Mapping[Stage, float]
+    seed: int
+    stratify: bool
+
+    def without(self, stages: Collection[Stage]) -> "SplitSettings":
+        """Return settings without some splits."""
+        fractions = {stage: fraction for stage, fraction in self.fractions.items() if stage not in stages}
+        return SplitSettings(fractions, self.seed, self.stratify)
+
+
+def split_rows(targets: Tensor, settings: SplitSettings, groups: Sequence[str] = ()) -> dict[Stage, Tensor]:
     """Return the indices of the rows of each split.
 
     Args:
         targets: Classes (rows,) or values (rows, targets).
-        fractions: Fraction of the rows of each split but the training split.
-        seed: Seed of the shuffle.
-        stratify: Whether all splits have the same proportions of classes, unless there are groups.
+        settings: Fractions, seed and stratification.
         groups: Group of each row, whose rows are in the same split; empty if there are none.
 
     Raises:
         UserError: If a split would be empty.
     """
     count = len(targets)
-    sizes = {stage: max(1, round(fraction * count)) if fraction > 0 else 0 for stage, fraction in fractions.items()}
+    sizes: dict[Stage, int] = {
+        stage: max(1, round(fraction * count)) if fraction > 0 else 0 for stage, fraction in settings.fractions.items()
+    }
     if groups:
-        parts = _split_groups(groups, sizes, seed)
-    elif stratify and targets.dim() == 1:
-        parts = _split_classes(targets, fractions, sizes, seed)
+        parts = _split_groups(groups, sizes, settings.seed)
+    elif settings.stratify and targets.dim() == 1:
+        parts = _split_classes(targets, sizes, settings.seed)
     else:
-        parts = _cut(torch.randperm(count, generator=make_generator("cut", seed)), sizes)
+        parts = _cut(torch.randperm(count, generator=make_generator("cut", settings.seed)), sizes)
     if not all(len(part) for part in parts.values()):
         raise UserError(
             f"data: {count} examples cannot be split into parts of {', '.join(map(str, sizes.values()))} and a "
@@ -73,9 +92,7 @@ def _cut(order: Tensor, sizes: dict[Stage, int]) -> dict[Stage, Tensor]:
     return {"train": parts[-1], **dict(zip(sizes, parts, strict=False))}
 
 
-def _split_classes(
-    targets: Tensor, fractions: dict[Stage, float], sizes: dict[Stage, int], seed: int
-) -> dict[Stage, Tensor]:
+def _split_classes(targets: Tensor, sizes: dict[Stage, int], seed: int) -> dict[Stage, Tensor]:
     """Cut the rows of each class in the same proportions; rows are rounded so that the sizes are exact."""
     order = torch.randperm(len(targets), generator=make_generator("cut", seed))
     by_class = order[targets[order].argsort(stable=True)]  # rows sorted by class, at random within a class

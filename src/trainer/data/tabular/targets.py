@@ -1,13 +1,14 @@
-"""Targets of a table: classes or values."""
+"""Classes and values of the target columns of a table."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from trainer.core.errors import UserError
+from trainer.core.spec import Target
 from trainer.data.io.class_labels import (
     MAX_LISTED_LABELS,
     encode_labels,
@@ -15,12 +16,65 @@ from trainer.data.io.class_labels import (
     format_list_override,
     label_sort_key,
     normalize_label,
+    validate_class_names,
 )
 from trainer.data.io.header_detection import is_missing
-from trainer.data.io.table_file import TextTable, read_table
+from trainer.data.io.table_file import read_table
+from trainer.data.io.text_table import TextTable
 from trainer.data.tabular.columns import Column
 from trainer.data.tabular.encoding import encode_numbers
 from trainer.data.tabular.inspection import Inspection
+
+
+@dataclass(frozen=True)
+class TargetSettings:
+    """Settings of the user about the target; the rest is found in the file.
+
+    Args:
+        task: Kind of target.
+        class_names: Labels of the classes.
+        classes: Number of classes.
+
+    Raises:
+        UserError: If a name occurs twice, or the number of classes is wrong.
+    """
+
+    task: Target | None
+    class_names: tuple[str, ...]
+    classes: int | None
+
+    def __post_init__(self) -> None:
+        validate_class_names(self.class_names)
+        if len(self.class_names) == 1 or (self.classes is not None and self.classes < 2):
+            raise UserError("data.classes: expected at least 2")
+        if self.class_names and self.classes not in (None, len(self.class_names)):
+            raise UserError(
+                f"data.classes: {self.classes}, but data.class_names has {len(self.class_names)}; leave out one of them"
+            )
+
+    def find_task(self, inspection: Inspection | None) -> Target:
+        """Return the kind of target; without a file, it is a class by default."""
+        if self.task or self.class_names or self.classes or inspection is None:
+            return self.task or "classification"
+        return inspection.task
+
+    def find_class_names(self, inspection: Inspection | None) -> tuple[str, ...]:
+        """Return the class names; empty for regression.
+
+        Raises:
+            UserError: If the file has another number of classes.
+        """
+        if self.find_task(inspection) == "regression":
+            return ()
+        if self.class_names or inspection is None:
+            return self.class_names or tuple(map(str, range(self.classes or 2)))
+        names = find_classes(inspection)
+        if self.classes not in (None, len(names)):
+            raise UserError(
+                f"data.classes: {self.classes} expected, but {inspection.path} has {len(names)} classes: "
+                f"{', '.join(names)}; leave it out"
+            )
+        return names
 
 
 def find_classes(inspection: Inspection) -> tuple[str, ...]:

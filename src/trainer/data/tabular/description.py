@@ -1,0 +1,58 @@
+"""Result of an inspection as text for the log, and as settings for the config of a run."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from trainer.data.tabular.columns import list_column_fields
+from trainer.data.tabular.inspection import Inspection
+
+MAX_LISTED = 5
+
+
+def list_settings(inspection: Inspection) -> dict[str, Any]:
+    """Return the settings of `Table` that give the same inspection again, also of another file."""
+    dialect = inspection.dialect
+    columns = {
+        item.name if inspection.names else str(item.index): list_column_fields(item)
+        for item in inspection.columns
+        if item.index not in inspection.targets and (not inspection.names or inspection.names.count(item.name) == 1)
+    }
+    return {
+        "header": dialect.header,
+        "delimiter": dialect.delimiter,
+        "encoding": dialect.encoding,
+        "skipped_lines": dialect.skipped_lines,
+        "columns": columns,
+    }
+
+
+def describe_inspection(inspection: Inspection, class_names: Sequence[str]) -> str:
+    """Return what was found in a file, in a few lines."""
+    dialect = inspection.dialect
+    storage = [
+        f"delimiter {dialect.delimiter!r}" if dialect.delimiter != "," else "",
+        f"encoding {dialect.encoding}" if dialect.encoding != "utf-8" else "",
+        f"skipped lines: {dialect.skipped_lines}" if dialect.skipped_lines else "",
+        "" if dialect.header else "no column names",
+    ]
+    counts = Counter(column.kind for column in inspection.inputs)
+    inputs = ", ".join(f"{count} {_pluralize(kind, count)}" for kind, count in counts.most_common())
+    targets = ", ".join(inspection.describe_column(index).removeprefix("column ") for index in inspection.targets)
+    classes = f", classes {', '.join(class_names[:MAX_LISTED])}" + (", ..." if len(class_names) > MAX_LISTED else "")
+    ignored: dict[str, list[str]] = {}
+    for column in inspection.columns:
+        if column.kind == "ignored" and column.index not in inspection.targets:
+            ignored.setdefault(column.reason, []).append(column.name or f"column {column.index}")
+    lines = [
+        ", ".join([f"{inspection.path}: {inspection.rows:,} rows", *filter(None, storage)]),
+        f"target {targets}{classes if class_names else ', values'}; inputs: {inputs}",
+        *(f"ignored, {reason}: {', '.join(names)}" for reason, names in ignored.items()),
+    ]
+    return "\n  ".join(lines)
+
+
+def _pluralize(kind: str, count: int) -> str:
+    if count == 1:
+        return kind
+    return "categories" if kind == "category" else f"{kind}s"
