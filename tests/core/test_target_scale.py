@@ -125,7 +125,7 @@ def test_a_network_keeps_the_scale_of_its_training_file_on_another_file(command,
     saved = torch.load("run/checkpoints/best.ckpt", weights_only=True)["target_scale"]
     assert saved["mean"] == pytest.approx([450_000], rel=0.1)
     metrics = json.loads((tmp_path / "tested/result.json").read_text())["metrics"]
-    other = Table(path="other.csv", dir=".", features=2, task="regression")
+    other = Table(path="other.csv", dir=".", columns={"b": "number"}, task="regression")
     model = trainer.load("run")
     other.setup("test")
     inputs, targets = other.splits["test"]

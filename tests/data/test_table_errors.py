@@ -147,10 +147,10 @@ def test_invalid_settings_are_errors_before_a_file_is_opened(settings, message):
 def test_a_missing_file_is_an_error_with_its_location(tmp_path):
     with pytest.raises(UserError) as error:
         Table(path="sub/no.csv", dir=str(tmp_path)).setup("fit")
-    first, second, _ = str(error.value).splitlines()
+    first, second = str(error.value).splitlines()
     assert first == f"data.path: no file 'sub/no.csv' in the working directory, and no '{tmp_path}/sub/no.csv'"
     assert second.endswith(
-        "set data.dir (or the environment variable TRAINER_DATA_DIR) to a directory that contains sub/no.csv."
+        "or data.dir (or the environment variable TRAINER_DATA_DIR) to a directory that contains sub/no.csv."
     )
 
 

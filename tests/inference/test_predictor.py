@@ -15,8 +15,9 @@ from trainer.data.digits import Digits
 from trainer.data.imdb import IMDB
 from trainer.data.line import Line
 from trainer.data.mnist import MNIST
-from trainer.data.preprocessing.tabular import TabularPreprocessing, make_passthrough
+from trainer.data.preprocessing.tabular import make_passthrough, make_preprocessing
 from trainer.data.stock import Stock
+from trainer.data.tabular.columns import Column
 from trainer.data.threshold import Threshold
 from trainer.data.xor import XOR
 from trainer.inference.load_checkpoint import LoadedCheckpoint
@@ -25,7 +26,8 @@ from trainer.model.linear import Linear
 
 OBJECTIVE = {"_target_": "trainer.task.objective.make_objective", "_partial_": True}
 ROWS = DataSpec("rows", "vector", (2,), "classification", 1, ("no", "yes"))
-NAMED = TabularPreprocessing((0, 1), 3, ("age", "mass"))  # names of its columns
+NUMBERED = make_preprocessing([Column(0, "", "number"), Column(1, "", "number")], width=3)
+NAMED = make_preprocessing([Column(0, "age", "number"), Column(1, "mass", "number")], width=3, names=True)
 VALUES = DataSpec("rows", "vector", (2,), "regression", 2)
 
 
@@ -69,8 +71,13 @@ def test_the_scores_of_a_hinge_loss_are_not_called_probabilities(tmp_path):
 
 
 def test_columns_are_selected_by_name_and_missing_numbers_are_replaced_by_the_training_mean(tmp_path):
-    preprocessing = TabularPreprocessing(
-        (0, 2), 4, ("a", "c"), ",", ("", "?"), torch.tensor([10.0, 20.0]).double(), torch.ones(2).double()
+    preprocessing = make_preprocessing(
+        [Column(0, "a", "number"), Column(2, "c", "number")],
+        width=4,
+        names=True,
+        missing=("", "?"),
+        mean=torch.tensor([10.0, 20.0]).double(),
+        std=torch.ones(2).double(),
     )
     (tmp_path / "a.csv").write_text("c,other,a\n21,x,11\n?,y,12\n")
     [part] = preprocessing.read([tmp_path / "a.csv"], 10)
@@ -84,7 +91,7 @@ def test_columns_are_selected_by_name_and_missing_numbers_are_replaced_by_the_tr
         (NAMED, "age,mas\n1,2\n", "a.csv, line 1: no column 'mass'; did you mean 'mas'"),
         (NAMED, "x,y\n1,2\n", "no column 'age'.*of 2 that are missing: age, mass"),
         (
-            TabularPreprocessing((0, 1), 3),
+            NUMBERED,
             "1,2,3,4\n",
             "a.csv, line 1: 4 columns, but the network takes 2, or 3 as in the training file$",
         ),

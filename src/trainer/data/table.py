@@ -125,7 +125,7 @@ class Table(TensorData):
         self.target_settings = TargetSettings(task, tuple(str(name).strip() for name in class_names), classes)
         self.features = features
         self.skip_missing_targets = skip_missing_targets
-        self.preprocessing: TabularPreprocessing | None = None  # set by `load`
+        self._fitted: TabularPreprocessing | None = None  # set by `load`
         self.standardize = standardize
         self.standardize_target = standardize_target
         self.synthetic = synthetic
@@ -163,6 +163,11 @@ class Table(TensorData):
             synthetic=self.synthetic,
             categories=layout.category_groups,
         )
+
+    @property
+    def preprocessing(self) -> TabularPreprocessing:  # type: ignore[override]  # read-only
+        """Preprocessing, after `load` with the statistics of the training rows."""
+        return self._fitted or self._layout
 
     @property
     def inferred_settings(self) -> dict[str, Any]:
@@ -210,7 +215,7 @@ class Table(TensorData):
         if self._layout.input_size != size:
             raise UserError(f"data.features: {size} expected, but {path} has {self._layout.input_size} inputs")
         log.info(describe_inspection(self.inspection, self.class_names))
-        splits, self.preprocessing = read_splits(
+        splits, self._fitted = read_splits(
             self.inspection,
             self.settings,
             self._layout,
@@ -231,18 +236,17 @@ class Table(TensorData):
         is_regression = self.task == "regression"
         targets = values[:, None] if is_regression else assign_quantile_classes(values, len(self.class_names))
         splits, _ = cut_rows(Split(inputs, targets), split_rows(targets, self.split))
-        self.preprocessing = fit_statistics(self._layout, splits["train"].inputs, self.standardize)
+        self._fitted = fit_statistics(self._layout, splits["train"].inputs, self.standardize)
         return splits
 
     def state_dict(self) -> dict[str, Any]:
-        fields = self.preprocessing or self._layout
+        fields = self.preprocessing
         names = [column.name for column in fields.inputs]
         return super().state_dict() | {"names": names, "mean": fields.mean, "std": fields.std, "known": fields.known}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the column statistics that the network was trained with, also for another file."""
         super().load_state_dict(state_dict)
-        assert self.preprocessing is not None
         names = [column.name for column in self.preprocessing.inputs]
         expected = state_dict.get("names", names)
         if [*expected] != names:
@@ -251,4 +255,4 @@ class Table(TensorData):
                 "training"
             )
         statistics = {name: state_dict[name] for name in ("mean", "std", "known") if name in state_dict}
-        self.preprocessing = replace(self.preprocessing, **statistics)
+        self._fitted = replace(self.preprocessing, **statistics)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 INVISIBLE_CHARACTERS = str.maketrans("", "", "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff")
 MINUS_SIGNS = str.maketrans("\u2212\u2013\uff0d", "---")
 AFFIX_PATTERN = re.compile(r"US\$|[$€£¥₹₩₽฿]|%|USD|EUR|GBP|CNY|JPY|CHF", re.IGNORECASE)
+INFINITE_NUMBERS = ("inf", "infinity")
 MAX_NUMBER_LENGTH = 400  # 1e308 written out, with separators
 
 
@@ -57,11 +58,15 @@ def _grouped_pattern(number_format: NumberFormat) -> str:
 def find_number_formats(cell: str) -> set[NumberFormat]:
     """Return the formats in which a cell is a number; empty if it is none.
 
-    `1,234` has two meanings: 1234 with separators of thousands, and 1.234 with a decimal comma.
+    `1,234` has two meanings: 1234 with separators of thousands, and 1.234 with a decimal comma. Numbers out of the
+    range of 64-bit floats are numbers, though `parse_number` returns no finite value for them.
     """
+    if cell.lstrip("+-").casefold() in INFINITE_NUMBERS:
+        return {*FORMATS}
     if len(cell) > MAX_NUMBER_LENGTH or not any(character.isdigit() for character in cell):
         return set()
-    return {item for item in FORMATS if not math.isnan(parse_number(cell, item))}
+    text = normalize_number(cell)
+    return {item for item in FORMATS if re.fullmatch(_grouped_pattern(item), text)}
 
 
 def parse_number(cell: str, number_format: NumberFormat = FORMATS[0]) -> float:

@@ -47,6 +47,11 @@ def read_names(path: Path, dialect: Dialect) -> tuple[tuple[str, ...], int]:
     return tuple(cells) if dialect.header else (), len(cells)
 
 
+def locate_header(path: Path, dialect: Dialect) -> str:
+    """Return file and line of the first row, which may contain the column names, for messages."""
+    return str(path) if is_arrow(path) else f"{path}, line {next(iter_rows(path, dialect), (1, []))[0]}"
+
+
 def read_table(path: Path, dialect: Dialect) -> TextTable:
     """Read a whole file.
 

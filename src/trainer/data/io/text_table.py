@@ -65,6 +65,13 @@ class TextTable:
         rows = iter_rows(self.path, self.dialect)
         return next(line for line, _ in islice(rows, number + self.dialect.header, None))
 
+    def find_cell(self, row: int, column: int) -> str:
+        """Return a cell of a column that may not be in memory; the file is read again."""
+        number = self.first_row + row if self.numbers is None else self.numbers[row]
+        if is_arrow(self.path):
+            return self.cell(row, column)
+        return next(islice(iter_rows(self.path, self.dialect), number + self.dialect.header, None))[1][column]
+
     def is_first_row(self, row: int) -> bool:
         """Return whether a row is the first one of the file."""
         return self.first_row + row == 0 and not self.names

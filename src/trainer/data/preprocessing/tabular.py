@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from torch import Tensor
 from trainer.core.errors import UserError, did_you_mean
 from trainer.data.io.compressed_file import regular_file
 from trainer.data.io.dialect_detection import DialectSettings, detect_dialect
-from trainer.data.io.table_file import TABLE_SUFFIXES, iter_tables
+from trainer.data.io.table_file import TABLE_SUFFIXES, iter_tables, locate_header
 from trainer.data.io.text_table import TextTable
 from trainer.data.preprocessing.base import Examples, Preprocessing, iter_files
-from trainer.data.tabular.columns import Column, restore_column
+from trainer.data.tabular.columns import Column, list_column_fields, restore_column
 from trainer.data.tabular.encoding import count_numbers, count_slots, encode_categories, encode_numbers
 
 log = logging.getLogger(__name__)
@@ -127,12 +127,13 @@ class TabularPreprocessing(Preprocessing):
         vectors.scatter_(1, codes.long() + starts, 1.0)
         return vectors if self.known is None else vectors * self.known.to(codes.device)
 
-    def encode(self, table: TextTable, indices: Sequence[int]) -> Tensor:
+    def encode(self, table: TextTable, indices: Sequence[int], hint: str = "") -> Tensor:
         """Convert rows of text cells to stored inputs (rows, numbers + categories).
 
         Args:
             table: The rows.
             indices: Index of each input column in the table.
+            hint: Advice about an invalid cell.
 
         Raises:
             UserError: If a cell is not of the type of its column; the message names its line.
@@ -142,7 +143,7 @@ class TabularPreprocessing(Preprocessing):
         start = 0
         for column, index in pairs:
             if size := count_numbers(column):
-                stored[:, start : start + size] = encode_numbers(table, column, index, self.missing)
+                stored[:, start : start + size] = encode_numbers(table, column, index, self.missing, hint)
                 start += size
         for column, index in pairs:
             if column.kind == "category":
@@ -165,23 +166,21 @@ class TabularPreprocessing(Preprocessing):
         new: Counter[str] = Counter()
         for table in iter_tables(file, dialect, rows=batch_size):
             if indices is None:
-                indices = self.find_columns(file, table.names, table.width)
-            inputs = self.encode(table, indices)
-            self._check_range(table, inputs)
+                indices = self.find_columns(locate_header(file, dialect), table.names, table.width)
+            inputs = self.encode(table, indices, "fix or remove the line")
+            self._check_range(table, indices, inputs)
             self._count_new(inputs, new)
             rows: list[int | None] = [table.find_line(row) for row in range(len(table))]
             yield Examples([source] * len(table), rows, inputs, _list_cells(table))
         for name, count in new.items():
             log.warning("%s, column '%s': %d cells have values that training did not have", file, name, count)
 
-    def _check_range(self, table: TextTable, inputs: Tensor) -> None:
+    def _check_range(self, table: TextTable, indices: Sequence[int], inputs: Tensor) -> None:
         """Raise an error if a number does not fit into the 32-bit floats of a network."""
         numbers = self.standardize(inputs[:, : len(self.number_columns)])
         for row, number in (~numbers.isfinite()).nonzero().tolist():
-            column = self.number_columns[number]
-            raise UserError(
-                f"{table.locate(row)}, column '{column.name or column.index}': does not fit into a 32-bit float"
-            )
+            index = indices[self.inputs.index(self.number_columns[number])]
+            raise UserError(f"{table.locate(row, index)}: {table.cell(row, index)} does not fit into a 32-bit float")
 
     def _count_new(self, inputs: Tensor, new: Counter[str]) -> None:
         """Count the cells of categories with values that are not in the training rows."""
@@ -196,11 +195,11 @@ class TabularPreprocessing(Preprocessing):
                 new[column.name or str(column.index)] += count
             first += size
 
-    def find_columns(self, path: Path, names: Sequence[str], width: int) -> list[int]:
+    def find_columns(self, header: str, names: Sequence[str], width: int) -> list[int]:
         """Return the index of each input column in a file.
 
         Args:
-            path: Path of the file, for messages.
+            header: File and line of the column names, for messages.
             names: Column names; empty if the file has none.
             width: Number of columns.
 
@@ -209,28 +208,28 @@ class TabularPreprocessing(Preprocessing):
         """
         expected = [column.name for column in self.inputs]
         if self.names and len({*expected}) == len(expected):
-            _check_names(path, names, expected)
+            _check_names(header, names, expected)
             return [names.index(name) for name in expected]
         # the target column is optional
         indices = [column.index for column in self.inputs] if width == self.width else [*range(width)]
         if len(indices) != len(expected):
             training = "" if self.width == len(expected) else f", or {self.width} as in the training file"
-            raise UserError(f"{path}: {width} columns, but the network takes {len(expected)}{training}")
+            raise UserError(f"{header}: {width} columns, but the network takes {len(expected)}{training}")
         if self.names and expected != [names[index] for index in indices]:
-            raise UserError(f"{path}: columns {', '.join(names)}; expected {', '.join(expected)}, as in training")
+            raise UserError(f"{header}: columns {', '.join(names)}; expected {', '.join(expected)}, as in training")
         return indices
 
 
-def _check_names(path: Path, names: Sequence[str], expected: Sequence[str]) -> None:
+def _check_names(header: str, names: Sequence[str], expected: Sequence[str]) -> None:
     missing = [name for name in expected if name not in names]
     if missing:
         similar = did_you_mean(missing[0], names)
         others = f", of {len(missing)} that are missing: {', '.join(missing)}" if len(missing) > 1 else ""
         hint = "; the first line must contain the column names" if len(missing) == len(expected) else ""
-        raise UserError(f"{path}: no column '{missing[0]}'{others}{similar}{hint}")
+        raise UserError(f"{header}: no column '{missing[0]}'{others}{similar}{hint}")
     for name in expected:
         if names.count(name) > 1:
-            raise UserError(f"{path}: several columns '{name}'; rename or remove one")
+            raise UserError(f"{header}: several columns '{name}'; rename or remove one")
 
 
 def _list_cells(table: TextTable) -> dict[str, list[Any]]:
@@ -240,7 +239,7 @@ def _list_cells(table: TextTable) -> dict[str, list[Any]]:
 
 def make_preprocessing(columns: Sequence[Column], **settings: Any) -> TabularPreprocessing:
     """Return a preprocessing of columns; see `TabularPreprocessing` for the settings."""
-    return TabularPreprocessing(tuple(map(asdict, columns)), **settings)
+    return TabularPreprocessing(tuple(map(list_column_fields, columns)), **settings)
 
 
 def make_passthrough(features: int) -> TabularPreprocessing:

@@ -31,17 +31,18 @@ def check_numbers(rows: Rows, inputs: Tensor, order: Tensor | None, preprocessin
         if column.kind not in ("number", "date"):
             continue
         values = inputs[:, number : number + 1]
+        if order is not None:  # to the order of the file, so that the first row is reported
+            values = torch.empty_like(values).index_copy_(0, order, values)
         index = rows.indices[preprocessing.inputs.index(column)]
         name = rows.table.describe_column(index)
         if preprocessing.mean[number].isnan():
             raise UserError(f"{rows.table.path}, {name}: missing in every training row; leave it out by data.drop")
         prepared = preprocessing.standardize(values, number)
         if unusable := find_unusable_number(values, prepared):
-            position, _, reason = unusable
-            row = position if order is None else int(order[position])
+            row, _, reason = unusable
             hint = "" if preprocessing.std is not None else "set data.standardize=true, or "
             raise UserError(
-                f"{rows.table.locate(row, index)}: {values[position].item():.17g} {reason}; {hint}add it to "
+                f"{rows.table.locate(row, index)}: {rows.table.find_cell(row, index)} {reason}; {hint}add it to "
                 f"data.missing if it means a missing number, or leave out {name} by data.drop"
             )
 

@@ -116,7 +116,8 @@ class ColumnStatistics:
     def _update_sequence(self, values: NDArray[np.float64]) -> None:
         if self.is_sequence and len(values):
             start = values[:1] - 1 if np.isnan(self._last) else np.array([self._last])
-            self.is_sequence = bool((np.diff(np.concatenate([start, values])) == 1).all())
+            with np.errstate(over="ignore"):
+                self.is_sequence = bool((np.diff(np.concatenate([start, values])) == 1).all())
             self._last = values[-1]
 
     def _count(self, cells: Any, limit: int) -> None:

@@ -174,9 +174,9 @@ def validate_kind(kind: Any) -> None:
 
 
 def list_column_fields(column: Column) -> dict[str, Any]:
-    """Return the fields of a column that differ from their defaults, without index and name, for a config."""
+    """Return index, name, type and the other fields of a column that differ from their defaults."""
     default = asdict(Column(column.index, column.name, "number"))
     fields = {name: value for name, value in asdict(column).items() if value != default[name]}
     if "categories" in fields:
         fields["categories"] = [*column.categories]
-    return {"kind": column.kind, **fields}
+    return {"index": column.index, "name": column.name, "kind": column.kind, **fields}

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from trainer.data.tabular.columns import list_column_fields
+from trainer.data.tabular.columns import Column, list_column_fields
 from trainer.data.tabular.inspection import Inspection
 
 MAX_LISTED = 5
@@ -14,7 +14,7 @@ def list_settings(inspection: Inspection) -> dict[str, Any]:
     """Return the settings of `Table` that give the same inspection again, also of another file."""
     dialect = inspection.dialect
     columns = {
-        item.name if inspection.names else str(item.index): list_column_fields(item)
+        item.name if inspection.names else str(item.index): _list_fields(item)
         for item in inspection.columns
         if item.index not in inspection.targets and (not inspection.names or inspection.names.count(item.name) == 1)
     }
@@ -25,6 +25,11 @@ def list_settings(inspection: Inspection) -> dict[str, Any]:
         "skipped_lines": dialect.skipped_lines,
         "columns": columns,
     }
+
+
+def _list_fields(column: Column) -> dict[str, Any]:
+    """Return the fields of a column without those that another file may change."""
+    return {name: value for name, value in list_column_fields(column).items() if name not in ("index", "name")}
 
 
 def describe_inspection(inspection: Inspection, class_names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from trainer.core.errors import UserError
 from trainer.data.io.date_format import parse_dates
-from trainer.data.io.number_format import parse_numbers
+from trainer.data.io.number_format import INFINITE_NUMBERS, find_number_formats, parse_numbers
 from trainer.data.io.text_table import TextTable
 from trainer.data.tabular.columns import BOOLEANS, Column
 
@@ -35,7 +35,7 @@ def count_slots(column: Column) -> int:
     return len(column.categories) + 2 if column.kind == "category" else 0
 
 
-def encode_numbers(table: TextTable, column: Column, index: int, missing: Collection[str]) -> Array:
+def encode_numbers(table: TextTable, column: Column, index: int, missing: Collection[str], hint: str = "") -> Array:
     """Return the numbers of a column (rows, `count_numbers`), NaN if missing.
 
     Args:
@@ -43,6 +43,7 @@ def encode_numbers(table: TextTable, column: Column, index: int, missing: Collec
         column: Column that is no category.
         index: Index of the column in the table.
         missing: Cells that mark a missing value.
+        hint: Advice about an invalid cell. Defaults to the settings of a data set.
 
     Raises:
         UserError: If a cell is not of the column's type; the message names its line.
@@ -53,10 +54,10 @@ def encode_numbers(table: TextTable, column: Column, index: int, missing: Collec
     if column.kind == "boolean":
         values = _look_up(cells, {text: BOOLEANS.get(text.casefold(), math.nan) for text in _unique(cells)})
     elif column.kind == "date":
-        return _encode_dates(table, column, index, missing)
+        return _encode_dates(table, column, index, missing, hint)
     else:
         values = parse_numbers(cells, column.number_format, missing)
-    _check_cells(table, column, index, values, missing)
+    _check_cells(table, column, index, values, missing, hint)
     return values[:, None]
 
 
@@ -85,7 +86,9 @@ def _look_up(cells: Any, values: Mapping[str, float]) -> Array:
     return numbers[encoded.indices.to_numpy(zero_copy_only=False)]
 
 
-def _check_cells(table: TextTable, column: Column, index: int, values: Array, missing: Collection[str]) -> None:
+def _check_cells(
+    table: TextTable, column: Column, index: int, values: Array, missing: Collection[str], hint: str
+) -> None:
     """Raise an error for the first cell that is neither a value nor missing."""
     for row in np.flatnonzero(~np.isfinite(values)).tolist():
         cell = table.cell(row, index)
@@ -93,24 +96,30 @@ def _check_cells(table: TextTable, column: Column, index: int, values: Array, mi
             continue
         if math.isnan(values[row]) and cell == "":
             reason = "is missing"
-        elif math.isnan(values[row]):
+        elif math.isnan(values[row]) and not _is_finite_number(cell):
             reason = f"has {cell!r}, expected a {column.kind}"
         else:
             reason = f"has {cell!r}, which is out of the range of 64-bit floats"
-        hint = "if this line contains the column names, set data.header=true; else " if table.is_first_row(row) else ""
-        raise UserError(
-            f"{table.locate(row, index)} {reason}; {hint}add it to data.missing if it means a missing {column.kind}, "
-            f"or leave out {table.describe_column(index)} by data.drop"
+        default = (
+            f"add it to data.missing if it means a missing {column.kind}, or leave out {table.describe_column(index)} "
+            "by data.drop"
         )
+        if table.is_first_row(row):
+            default = f"if this line contains the column names, set data.header=true; else {default}"
+        raise UserError(f"{table.locate(row, index)} {reason}; {hint or default}")
 
 
-def _encode_dates(table: TextTable, column: Column, index: int, missing: Collection[str]) -> Array:
+def _is_finite_number(cell: str) -> bool:
+    return bool(find_number_formats(cell)) and not cell.casefold().endswith(INFINITE_NUMBERS)
+
+
+def _encode_dates(table: TextTable, column: Column, index: int, missing: Collection[str], hint: str) -> Array:
     """Return days since 1970, and sine and cosine of month, weekday and hour (rows, `DATE_FEATURES`)."""
     assert column.date_format is not None
     times = parse_dates(table.cells(index), column.date_format)  # datetime64[s] (rows,)
     seconds = times.astype(np.int64).astype(np.float64)
     seconds[np.isnat(times)] = np.nan
-    _check_cells(table, column, index, seconds, missing)
+    _check_cells(table, column, index, seconds, missing, hint)
     parts = {
         "month": (times.astype("datetime64[M]").astype(np.int64) % 12).astype(np.float64),
         "weekday": np.floor(seconds / SECONDS_PER_DAY + 3) % 7,  # 1970-01-01 was a Thursday

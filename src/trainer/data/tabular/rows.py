@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trainer.core.errors import UserError
 from trainer.data.io.dialect_detection import detect_dialect
-from trainer.data.io.table_file import iter_tables, read_names
+from trainer.data.io.table_file import iter_tables, locate_header, read_names
 from trainer.data.io.text_table import TextTable, find_column
 from trainer.data.preprocessing.tabular import TabularPreprocessing
 from trainer.data.tabular.inspection import Inspection, InspectionSettings
@@ -62,7 +62,7 @@ def read_rows(
     is_inspected = path == inspection.path
     dialect = inspection.dialect if is_inspected else detect_dialect(path, settings.dialect, inspection.names)
     names, width = read_names(path, dialect)
-    indices = preprocessing.find_columns(path, names, width)
+    indices = preprocessing.find_columns(locate_header(path, dialect), names, width)
     targets = [_find_other(path, names, width, inspection, "data.target", target) for target in inspection.targets]
     group = dict(settings.others).get("data.group_column")
     groups = [] if group is None else [find_column(path, names, width, "data.group_column", group)]
