@@ -94,7 +94,7 @@ class Inspection:
     @property
     def task(self) -> Target:
         """`"classification"` if the target has few distinct values that are texts or whole numbers."""
-        if len(self.targets) > 1 or self.labels is None:
+        if len(self.targets) > 1 or (self.numeric_target and self.labels is None):
             return "regression"
         if not self.numeric_target or not self.labels:
             return "classification"
