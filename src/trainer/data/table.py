@@ -198,7 +198,7 @@ class Table(TensorData):
         return make_preprocessing(
             [column for column in columns if column.kind != "ignored"],
             width=width,
-            names=self.inspection is not None and bool(self.inspection.names),
+            names=self.inspection.names if self.inspection else (),
             dialect=asdict(self.dialect),
             missing=self.settings.missing,
         )
