@@ -1,4 +1,4 @@
-"""Predictions on files of tables: output columns, and columns and values that training did not have."""
+"""Predictions on tables with other columns, values and formats than the training file."""
 
 import pytest
 
@@ -18,7 +18,8 @@ def predictor(tmp_path):
     """Return an untrained predictor of the columns `island` and `mass`; the target is `animal`."""
     rows = [f"{'cat' if n % 2 else 'dog'},{'ab'[n % 3 % 2]},{n}" for n in range(20)]
     (tmp_path / "train.csv").write_text("\n".join([",".join(NAMES), *rows]))
-    data = Table(path=str(tmp_path / "train.csv"), target="animal")
+    settings = {"path": str(tmp_path / "train.csv"), "target": "animal"}
+    data = Table(**settings, **Table(**settings).inferred_settings)  # as in a run
     data.setup("fit")
     config = {"objective": OBJECTIVE}
     net = Linear(data.spec).eval()
@@ -26,7 +27,7 @@ def predictor(tmp_path):
 
 
 def predict(predictor, tmp_path, text):
-    (tmp_path / "new.csv").write_text(text)
+    (tmp_path / "new.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
     return [dict(flatten_record(build_record(item, predictor))) for item in predictor.stream(tmp_path / "new.csv")]
 
 
@@ -55,6 +56,12 @@ def test_unknown_columns_and_values_are_reported(predictor, tmp_path, caplog):
     assert second == "new.csv, column 'island': 2 cells have values that training did not have"
 
 
+def test_the_format_may_differ_from_that_of_the_training_file(predictor, tmp_path):
+    [expected] = predict(predictor, tmp_path, "island,mass\nb,2\n")
+    [record] = predict(predictor, tmp_path, "a title\nmass;island;x\n2;b;ä\n".encode("utf-16"))
+    assert (record["p_cat"], record["row"]) == (expected["p_cat"], 3)
+
+
 def test_a_missing_column_is_an_error(predictor, tmp_path):
-    with pytest.raises(UserError, match=r"new.csv: no column 'mass'; did you mean 'mas'\?$"):
+    with pytest.raises(UserError, match=r"new.csv, line 1: no column 'mass'; did you mean 'mas'\?$"):
         predict(predictor, tmp_path, "island,mas\na,1\n")
