@@ -177,7 +177,7 @@ class TabularPreprocessing(Preprocessing):
             log.warning("%s, column '%s': %s that training did not have", file, name, cells)
 
     def _report_unknown_columns(self, file: Path, names: Sequence[str]) -> None:
-        unknown = [name for name in names if name not in self.names]
+        unknown = [name for name in names if name and name not in self.names]
         if self.names and unknown:
             log.warning("%s: columns that training did not have, and that are not used: %s", file, ", ".join(unknown))
 
