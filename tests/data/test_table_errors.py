@@ -122,6 +122,16 @@ def test_a_column_without_training_values_is_an_error(tmp_path):
             {"target": "answer", "header": False},
             "data.target: some.csv is read without column names, so there is no 'answer'; set an index from 0 to 2",
         ),
+        (
+            [NAMES, *ROWS],
+            {"columns": {"answer": "category"}},
+            "data.columns: some.csv, column 'answer' is data.target; data.task sets the kind of target",
+        ),
+        (
+            [NAMES, *ROWS],
+            {"columns": {"z": "text"}},
+            "data.columns: some.csv has no column 'z'; there are: answer, x, y",
+        ),
         ([NAMES, *ROWS], {"delimiter": "::"}, "data.delimiter: '::' is not one character"),
         ([NAMES, *ROWS], {"val_fraction": 0.0}, "data: 10 examples cannot be split into parts of 0, 2 and a rest"),
     ],
@@ -136,6 +146,7 @@ def test_settings_that_do_not_match_the_file_are_an_error_with_the_correct_ones(
         ({"classes": 3, "class_names": ["a", "b"]}, "data.classes: 3, but data.class_names has 2; leave out one"),
         ({"classes": 1}, "data.classes: expected at least 2"),
         ({"class_names": ["a"]}, "data.classes: expected at least 2"),
+        ({"columns": {"a": "numbr"}}, "data.columns: unknown type 'numbr'; did you mean 'number'?"),
         ({"features": 0}, "data.features: must be at least 1"),
     ],
 )

@@ -27,7 +27,9 @@ from trainer.model.linear import Linear
 OBJECTIVE = {"_target_": "trainer.task.objective.make_objective", "_partial_": True}
 ROWS = DataSpec("rows", "vector", (2,), "classification", 1, ("no", "yes"))
 NUMBERED = make_preprocessing([Column(0, "", "number"), Column(1, "", "number")], width=3)
-NAMED = make_preprocessing([Column(0, "age", "number"), Column(1, "mass", "number")], width=3, names=True)
+NAMED = make_preprocessing(
+    [Column(0, "age", "number"), Column(1, "mass", "number")], width=3, names=("age", "mass", "x")
+)
 VALUES = DataSpec("rows", "vector", (2,), "regression", 2)
 
 
@@ -74,7 +76,7 @@ def test_columns_are_selected_by_name_and_missing_numbers_are_replaced_by_the_tr
     preprocessing = make_preprocessing(
         [Column(0, "a", "number"), Column(2, "c", "number")],
         width=4,
-        names=True,
+        names=("a", "b", "c", "y"),
         missing=("", "?"),
         mean=torch.tensor([10.0, 20.0]).double(),
         std=torch.ones(2).double(),

@@ -171,7 +171,7 @@ class Table(TensorData):
 
     @property
     def inferred_settings(self) -> dict[str, Any]:
-        """Format of the file, task, classes and types of the columns."""
+        """Task, classes and types of the columns."""
         if self.inspection is None:
             return {}
         return list_settings(self.inspection) | {"task": self.task, "class_names": [*self.class_names]}
@@ -184,7 +184,7 @@ class Table(TensorData):
                 return self._make_layout([column for _, column in self.settings.columns], len(self.settings.columns))
             if self.features is None:
                 message = explain_missing_path(self.path, self.root, "file")
-                raise UserError(f"{message}\n  To check a config without the file, set data.features and data.classes.")
+                raise UserError(f"{message}\n  Without a file: data.synthetic=true data.features=NUMBER")
             return make_passthrough(self.features)
         layout = self._make_layout(self.inspection.inputs, len(self.inspection.columns))
         if self.features not in (None, layout.input_size):
@@ -198,7 +198,7 @@ class Table(TensorData):
         return make_preprocessing(
             [column for column in columns if column.kind != "ignored"],
             width=width,
-            names=self.inspection is not None and bool(self.inspection.names),
+            names=self.inspection.names if self.inspection else (),
             dialect=asdict(self.dialect),
             missing=self.settings.missing,
         )

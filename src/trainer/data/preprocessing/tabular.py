@@ -15,7 +15,7 @@ from torch import Tensor
 from trainer.core.errors import UserError, did_you_mean
 from trainer.data.io.compressed_file import regular_file
 from trainer.data.io.dialect_detection import DialectSettings, detect_dialect
-from trainer.data.io.table_file import TABLE_SUFFIXES, iter_tables, locate_header
+from trainer.data.io.table_file import TABLE_SUFFIXES, iter_tables, locate_header, read_names
 from trainer.data.io.text_table import TextTable
 from trainer.data.preprocessing.base import Examples, Preprocessing, iter_files
 from trainer.data.tabular.columns import Column, list_column_fields, restore_column
@@ -33,7 +33,7 @@ class TabularPreprocessing(Preprocessing):
     Args:
         columns: Fields of each input column, see `Column`.
         width: Number of columns of the training file.
-        names: Whether the training file has column names.
+        names: Column names of the training file; empty if it has none.
         dialect: Settings of the user about the storage of files, see `DialectSettings`; the rest is detected.
         missing: Cells that mark a missing value.
         mean: Replacements of missing numbers (numbers,). None leaves numbers unchanged; none may be missing then.
@@ -43,7 +43,7 @@ class TabularPreprocessing(Preprocessing):
 
     columns: tuple[Mapping[str, Any], ...]
     width: int
-    names: bool = False
+    names: tuple[str, ...] = ()
     dialect: Mapping[str, Any] | None = None
     missing: tuple[str, ...] = ()
     mean: Tensor | None = None
@@ -162,18 +162,24 @@ class TabularPreprocessing(Preprocessing):
         if not self.names:
             settings = replace(settings, header=False)
         dialect = detect_dialect(file, settings, [column.name for column in self.inputs])
-        indices: list[int] | None = None
+        names, width = read_names(file, dialect)
+        indices = self.find_columns(locate_header(file, dialect), names, width)
+        self._report_unknown_columns(file, names)
         new: Counter[str] = Counter()
         for table in iter_tables(file, dialect, rows=batch_size):
-            if indices is None:
-                indices = self.find_columns(locate_header(file, dialect), table.names, table.width)
             inputs = self.encode(table, indices, "fix or remove the line")
             self._check_range(table, indices, inputs)
             self._count_new(inputs, new)
             rows: list[int | None] = [table.find_line(row) for row in range(len(table))]
             yield Examples([source] * len(table), rows, inputs, _list_cells(table))
         for name, count in new.items():
-            log.warning("%s, column '%s': %d cells have values that training did not have", file, name, count)
+            cells = "1 cell has a value" if count == 1 else f"{count} cells have values"
+            log.warning("%s, column '%s': %s that training did not have", file, name, cells)
+
+    def _report_unknown_columns(self, file: Path, names: Sequence[str]) -> None:
+        unknown = [name for name in names if name and name not in self.names]
+        if self.names and unknown:
+            log.warning("%s: columns that training did not have, and that are not used: %s", file, ", ".join(unknown))
 
     def _check_range(self, table: TextTable, indices: Sequence[int], inputs: Tensor) -> None:
         """Raise an error if a number does not fit into the 32-bit floats of a network."""
@@ -184,16 +190,13 @@ class TabularPreprocessing(Preprocessing):
 
     def _count_new(self, inputs: Tensor, new: Counter[str]) -> None:
         """Count the cells of categories with values that are not in the training rows."""
-        start = len(self.number_columns)
-        first = 0
-        for number, column in enumerate(self.categories):
-            codes = inputs[:, start + number].long()
-            size = count_slots(column)
-            known = torch.ones(size) if self.known is None else self.known[first : first + size]
-            count = int((known[codes] == 0).sum())
-            if count:
+        if self.known is None:
+            return
+        known = torch.split(self.known, [count_slots(column) for column in self.categories])
+        codes = inputs.T[len(self.number_columns) :].long()
+        for column, column_codes, is_known in zip(self.categories, codes, known, strict=True):
+            if count := int((is_known[column_codes] == 0).sum()):
                 new[column.name or str(column.index)] += count
-            first += size
 
     def find_columns(self, header: str, names: Sequence[str], width: int) -> list[int]:
         """Return the index of each input column in a file.

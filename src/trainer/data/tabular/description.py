@@ -11,20 +11,16 @@ MAX_LISTED = 5
 
 
 def list_settings(inspection: Inspection) -> dict[str, Any]:
-    """Return the settings of `Table` that give the same inspection again, also of another file."""
-    dialect = inspection.dialect
+    """Return the settings of `Table` that give the same columns again, also for another file.
+
+    Those of the format are not among them, because another file may have another format.
+    """
     columns = {
         item.name if inspection.names else str(item.index): _list_fields(item)
         for item in inspection.columns
         if item.index not in inspection.targets and (not inspection.names or inspection.names.count(item.name) == 1)
     }
-    return {
-        "header": dialect.header,
-        "delimiter": dialect.delimiter,
-        "encoding": dialect.encoding,
-        "skipped_lines": dialect.skipped_lines,
-        "columns": columns,
-    }
+    return {"columns": columns}
 
 
 def _list_fields(column: Column) -> dict[str, Any]:
@@ -45,6 +41,8 @@ def describe_inspection(inspection: Inspection, class_names: Sequence[str]) -> s
     inputs = ", ".join(f"{count} {_pluralize(kind, count)}" for kind, count in counts.most_common())
     targets = ", ".join(inspection.describe_column(index).removeprefix("column ") for index in inspection.targets)
     classes = f", classes {', '.join(class_names[:MAX_LISTED])}" + (", ..." if len(class_names) > MAX_LISTED else "")
+    if inspection.numeric_target and len(class_names) > 2:
+        classes += " (for values instead: data.task=regression)"
     ignored: dict[str, list[str]] = {}
     for column in inspection.columns:
         if column.kind == "ignored" and column.index not in inspection.targets:

@@ -195,6 +195,9 @@ def _classify_columns(
         columns[index] = replace(column, index=index, name=names[index] if names else "")
     for name, kind in settings.kinds:
         index = find_column(path, names, width, "data.columns", name)
+        if index in targets:
+            message = f"data.columns: {path}, {describe_column(names, index)} is data.target"
+            raise UserError(f"{message}; data.task sets the kind of target")
         columns[index] = convert_column(columns[index], kind, statistics[index])
         if kind == "ignored":
             columns[index] = replace(columns[index], reason="data.columns")
