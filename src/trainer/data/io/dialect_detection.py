@@ -13,14 +13,24 @@ from trainer.core.errors import UserError
 from trainer.data.io.arrow_blocks import is_arrow
 from trainer.data.io.compressed_file import open_content
 from trainer.data.io.header_detection import has_header
-from trainer.data.io.table_rows import WHITESPACE, Dialect, explain_encoding, is_delimited, iter_rows, open_text
+from trainer.data.io.table_rows import (
+    WHITESPACE,
+    Dialect,
+    explain_encoding,
+    get_reader_options,
+    is_delimited,
+    is_excel,
+    is_json,
+    iter_rows,
+    open_text,
+)
 from trainer.data.io.text_encoding import detect_encoding, validate_encoding
 
 DELIMITERS = (";", "\t", "|", ",", WHITESPACE)  # in the order of preference if several fit equally well
 SAMPLE_LINES = 1000
 MAX_SAMPLE_CHARACTERS = 2**20
 SPARSE_PATTERN = re.compile(r"\S+( \d+:\S+)+")  # a label, and then index and value
-EXCEL_DELIMITER_LINE = "sep="  # a first line like this sets the delimiter in Excel
+EXCEL_DELIMITER_PATTERN = re.compile(r"sep=(.)[\r\n]*", re.IGNORECASE)  # a first line that sets the delimiter in Excel
 
 
 @dataclass(frozen=True)
@@ -50,12 +60,18 @@ def detect_dialect(path: Path, settings: DialectSettings = DialectSettings(), na
     dialect = Dialect(sheet=settings.sheet)
     if is_delimited(path):
         dialect = _detect_delimited(path, dialect, settings)
-    rows = [cells for _, cells in islice(iter_rows(path, replace(dialect, header=False)), SAMPLE_LINES)]
+    sample = [*islice(iter_rows(path, replace(dialect, header=False)), SAMPLE_LINES)]
+    if is_excel(path):
+        skipped = settings.skipped_lines
+        if skipped is None:
+            skipped = _count_title_lines([(line - 1, cells) for line, cells in sample])
+        dialect = replace(dialect, skipped_lines=skipped)
+    rows = [cells for line, cells in sample if line > dialect.skipped_lines]
     if not rows:
         raise UserError(f"{path}: no rows: the file is empty")
     header = settings.header
     if header is None:
-        header = not is_delimited(path) or bool({*names} & {*rows[0]}) or has_header(rows)
+        header = is_json(path) or bool({*names} & {*rows[0]}) or has_header(rows)
     return replace(dialect, header=header)
 
 
@@ -69,13 +85,13 @@ def _detect_delimited(path: Path, dialect: Dialect, settings: DialectSettings) -
     lines = _read_sample(path, encoding)
     delimiter = None if settings.delimiter is None else _validate_delimiter(settings.delimiter)
     skipped = settings.skipped_lines
-    if skipped is None and lines and lines[0].strip().lower().startswith(EXCEL_DELIMITER_LINE):
-        delimiter = delimiter or lines[0].strip()[len(EXCEL_DELIMITER_LINE) :] or ","
+    if skipped is None and lines and (match := EXCEL_DELIMITER_PATTERN.fullmatch(lines[0])):
+        delimiter = delimiter or match[1]
         skipped = 1
     if delimiter is None:
         delimiter = _find_delimiter(lines[skipped or 0 :])
     if skipped is None:
-        skipped = _count_title_lines(lines, delimiter)
+        skipped = _count_title_lines(_split_lines(lines, delimiter))
     _refuse_sparse_format(path, lines, delimiter)
     quote = _find_quote(lines[skipped:], delimiter)
     return replace(dialect, delimiter=delimiter, quote=quote, encoding=encoding, skipped_lines=skipped)
@@ -123,7 +139,7 @@ def _split_lines(lines: Sequence[str], delimiter: str, quote: str = '"') -> list
     """Return the number of lines before each row, and its cells without surrounding blanks."""
     if delimiter == WHITESPACE:
         return [(number, line.split()) for number, line in enumerate(lines)]
-    reader = csv.reader(lines, delimiter=delimiter, quotechar=quote)
+    reader = csv.reader(lines, **get_reader_options(delimiter, quote))
     rows = []
     start = 0
     try:
@@ -135,18 +151,17 @@ def _split_lines(lines: Sequence[str], delimiter: str, quote: str = '"') -> list
     return rows
 
 
-def _count_title_lines(lines: Sequence[str], delimiter: str) -> int:
+def _count_title_lines(rows: Sequence[tuple[int, list[str]]]) -> int:
     """Return the number of lines above the table: comments, and titles in one cell of a line.
 
     Args:
-        lines: First lines of the file.
-        delimiter: Delimiter of the cells.
+        rows: Number of lines before each row, and its cells.
     """
-    rows = [(start, sum(map(bool, cells))) for start, cells in _split_lines(lines, delimiter)]
-    counts = Counter(filled for _, filled in rows if filled)
+    counts = Counter(filled for _, cells in rows if (filled := sum(map(bool, cells))))
     usual = counts.most_common(1)[0][0] if counts else 0
-    for start, filled in rows:
-        is_comment = lines[start].startswith("#") and filled != usual
+    for start, cells in rows:
+        filled = sum(map(bool, cells))
+        is_comment = filled not in (0, usual) and cells[0].startswith("#")
         if filled and not is_comment and not (filled == 1 and usual > 2):
             return start
     return 0

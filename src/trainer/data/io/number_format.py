@@ -131,7 +131,8 @@ def cast_numbers(cells: Any, number_format: NumberFormat, missing: Collection[st
     from pyarrow import compute
 
     is_plain = number_format == FORMATS[0]
-    values = _try_cast(cells) if is_plain else None
+    has_number_markers = any(find_number_formats(marker) for marker in missing)
+    values = _try_cast(cells) if is_plain and not has_number_markers else None
     if values is None:
         cells = compute.utf8_trim_whitespace(cells)
         if missing:

@@ -99,7 +99,7 @@ def _split_classes(targets: Tensor, sizes: dict[Stage, int], seed: int) -> dict[
     parts: dict[Stage, Tensor] = {}
     rest = by_class
     for stage, size in sizes.items():
-        positions = ((torch.arange(size) + 0.5) * len(rest) / max(1, size)).long()  # evenly spaced over the classes
+        positions = (2 * torch.arange(size) + 1) * len(rest) // max(1, 2 * size)  # evenly spaced over the classes
         is_taken = torch.zeros(len(rest), dtype=torch.bool)
         is_taken[positions] = True
         parts[stage], rest = rest[is_taken], rest[~is_taken]
