@@ -67,7 +67,7 @@ def iter_csv_blocks(path: Path, dialect: Dialect, width: int) -> Iterator[Column
             ):
                 if batch.num_rows:
                     yield _drop_empty_rows(batch.columns)
-        except (ArrowInvalid, UnicodeDecodeError):
+        except (ArrowInvalid, UnicodeError):
             raise NeedsStrictReader from None
 
 

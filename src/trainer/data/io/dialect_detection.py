@@ -114,7 +114,7 @@ def _read_sample(path: Path, encoding: str) -> list[str]:
     try:
         with open_content(path) as stream, open_text(stream, encoding) as text:
             sample = io.StringIO(text.read(MAX_SAMPLE_CHARACTERS), newline="")
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise UserError(explain_encoding(path, encoding, error)) from error
     return [*islice(sample, SAMPLE_LINES)]
 
@@ -170,7 +170,8 @@ def _count_title_lines(rows: Sequence[tuple[int, list[str]]]) -> int:
 def _find_quote(lines: Sequence[str], delimiter: str) -> str:
     """Return an apostrophe if all cells of a column are in apostrophes, else a quotation mark."""
     rows = [cells for _, cells in _split_lines(lines, delimiter) if any(cells)]
-    columns = zip(*(row for row in rows if len(row) == len(rows[-1])), strict=True) if rows else ()
+    width = Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
+    columns = zip(*(row for row in rows if len(row) == width), strict=True)
     has_apostrophes = any(
         sum(len(cell) > 1 and cell[0] == cell[-1] == "'" for cell in column) >= max(2, len(column) - 1)
         for column in columns

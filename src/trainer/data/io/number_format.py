@@ -33,6 +33,8 @@ class NumberFormat:
 
 def normalize_number(cell: str) -> str:
     """Return a cell with ASCII digits and signs, without currency, percent sign and invisible characters."""
+    if not cell.isascii() and any(c.isdigit() and not c.isdecimal() for c in cell):
+        return ""  # an exponent, as in 10²
     text = unicodedata.normalize("NFKC", cell.translate(INVISIBLE_CHARACTERS)).translate(MINUS_SIGNS)
     text = AFFIX_PATTERN.sub("", text, count=1).strip()
     if text.startswith("(") and text.endswith(")"):  # a negative number in accounting

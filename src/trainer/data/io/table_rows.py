@@ -88,7 +88,7 @@ def open_text(stream: IO[bytes], encoding: str) -> IO[str]:
     return io.TextIOWrapper(stream, "utf-8-sig" if encoding == "utf-8" else encoding, newline="")
 
 
-def explain_encoding(path: Path, encoding: str, error: UnicodeDecodeError) -> str:
+def explain_encoding(path: Path, encoding: str, error: UnicodeError) -> str:
     """Return the message for a file that is not in an encoding."""
     return f"{path}: not {encoding} text ({error}); set data.encoding, or save it in UTF-8"
 
@@ -116,7 +116,7 @@ def _iter_delimited(path: Path, dialect: Dialect) -> Iterator[Row]:
                 if cells is None:
                     return
                 yield reader.line_num + dialect.skipped_lines, cells
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise UserError(explain_encoding(path, dialect.encoding, error)) from error
     except csv.Error as error:
         raise UserError(f"{path}, line {line}: not CSV ({error})") from error

@@ -69,7 +69,7 @@ def iter_utf8(stream: IO[bytes], encoding: str) -> Iterator[bytes]:
     """Yield the content of a stream in UTF-8 without a byte order mark.
 
     Raises:
-        UnicodeDecodeError: If the content is not in this encoding.
+        UnicodeError: If the content is not in this encoding.
     """
     if encoding == UTF8:  # no conversion: the reader of the bytes validates them
         chunk = stream.read(CHUNK_BYTES)

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.core.errors import UserError, did_you_mean
-from trainer.data.io.arrow_blocks import is_arrow
+from trainer.data.io.arrow_blocks import is_arrow, iter_arrow_blocks
 from trainer.data.io.table_rows import Dialect, find_unit, iter_rows
 
 if TYPE_CHECKING:
@@ -67,10 +67,11 @@ class TextTable:
 
     def find_cell(self, row: int, column: int) -> str:
         """Return a cell of a column that may not be in memory; the file is read again."""
-        number = self.first_row + row if self.numbers is None else self.numbers[row]
-        if is_arrow(self.path):
-            return self.cell(row, column)
-        return next(islice(iter_rows(self.path, self.dialect), number + self.dialect.header, None))[1][column]
+        number = self._number(row)
+        if not is_arrow(self.path):
+            return next(islice(iter_rows(self.path, self.dialect), number + self.dialect.header, None))[1][column]
+        cells = chain.from_iterable(block[column] for block in iter_arrow_blocks(self.path))
+        return str(next(islice(cells, number, None)))
 
     def is_first_row(self, row: int) -> bool:
         """Return whether a row is the first one of the file."""
