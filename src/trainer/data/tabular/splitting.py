@@ -58,9 +58,10 @@ def split_rows(targets: Tensor, settings: SplitSettings, groups: Sequence[str] =
     else:
         parts = _cut(torch.randperm(count, generator=make_generator("cut", settings.seed)), sizes)
     if not all(len(part) for part in parts.values()):
+        in_groups = f" in {len({*groups})} groups" if groups else ""
         raise UserError(
-            f"data: {count} examples cannot be split into parts of {', '.join(map(str, sizes.values()))} and a "
-            "rest for training; change the fractions of the splits"
+            f"data: {count} examples{in_groups} cannot be split into parts of {', '.join(map(str, sizes.values()))} "
+            "and a rest for training; change the fractions of the splits"
         )
     return parts
 
