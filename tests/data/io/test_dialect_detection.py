@@ -42,6 +42,7 @@ def test_the_delimiter_is_detected(detect, delimiter, detected, line_end):
         (["text,label", '"a; b, c",1', '"d; e",2', '"f, g",1'], ","),
         (["full name,score", "Ann Lee,1", "Bob Ray,2"], ","),
         (["a, b", "1, 2", '"x, y", 3'], ","),
+        (["1,2,p; q", "3,4,r; s"], ","),
         (["x", "1", "2"], ","),  # one column
         (["a|b", "1|x, y; z", "2|x, y; z"], "|"),
     ],

@@ -1,4 +1,4 @@
-"""Random tables in random dialects: each cell and line is read exactly, or the defect is reported with its line."""
+"""Each cell and line of random tables in random dialects is read, or the defect is reported with its line."""
 
 import gzip
 import re

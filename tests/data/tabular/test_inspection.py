@@ -1,4 +1,4 @@
-"""Inspection of files: types of columns, targets and tasks."""
+"""Types of columns, targets and tasks that are found in files."""
 
 import pytest
 

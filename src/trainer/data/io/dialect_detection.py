@@ -2,10 +2,12 @@
 
 import csv
 import io
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from trainer.core.errors import UserError
 from trainer.data.io.arrow_blocks import is_arrow
 from trainer.data.io.compressed_file import open_content
 from trainer.data.io.header_detection import has_header
+from trainer.data.io.number_format import parse_any_number
 from trainer.data.io.table_rows import (
     WHITESPACE,
     Dialect,
@@ -28,6 +31,7 @@ from trainer.data.io.text_encoding import detect_encoding, validate_encoding
 
 DELIMITERS = (";", "\t", "|", ",", WHITESPACE)  # in the order of preference if several fit equally well
 SAMPLE_LINES = 1000
+MAX_COMPARED_LINES = 50
 MAX_SAMPLE_CHARACTERS = 2**20
 SPARSE_PATTERN = re.compile(r"\S+( \d+:\S+)+")  # a label, and then index and value
 EXCEL_DELIMITER_PATTERN = re.compile(r"sep=(.)[\r\n]*", re.IGNORECASE)  # a first line that sets the delimiter in Excel
@@ -120,19 +124,26 @@ def _read_sample(path: Path, encoding: str) -> list[str]:
 
 
 def _find_delimiter(lines: Sequence[str]) -> str:
-    """Return the delimiter that splits most lines into the same number of cells, more than one; else a comma."""
-    best = ","
-    best_score = 0.0
+    """Return the delimiter that splits most lines into the same number of cells, more than one; else a comma.
+
+    If several delimiters fit equally well, the cells of the best one are most often numbers: `1,5;2,5` are two.
+    """
+    scores: dict[str, float] = {}
     for delimiter in DELIMITERS:
         widths = Counter(len(cells) for _, cells in _split_lines(lines, delimiter) if any(cells))
-        if not widths:
-            continue
-        width, count = widths.most_common(1)[0]
-        score = count / widths.total()
-        is_better = score > best_score + (0.0 if delimiter != WHITESPACE else 0.1)  # blanks are often part of cells
-        if width > 1 and is_better:
-            best, best_score = delimiter, score
-    return best
+        for width, count in widths.most_common(1):
+            if width > 1:
+                scores[delimiter] = count / widths.total() - (0.1 if delimiter == WHITESPACE else 0.0)
+    best = [delimiter for delimiter, score in scores.items() if score == max(scores.values())]
+    if len(best) < 2:
+        return best[0] if best else ","
+    return max(best, key=partial(_measure_numbers, lines[:MAX_COMPARED_LINES]))
+
+
+def _measure_numbers(lines: Sequence[str], delimiter: str) -> float:
+    """Return the fraction of the cells that are numbers."""
+    cells = [cell for _, row in _split_lines(lines, delimiter) for cell in row]
+    return sum(not math.isnan(parse_any_number(cell)) for cell in cells) / max(1, len(cells))
 
 
 def _split_lines(lines: Sequence[str], delimiter: str, quote: str = '"') -> list[tuple[int, list[str]]]:
