@@ -5,10 +5,12 @@ rejects a file, or a quote may be wrong, `NeedsStrictReader` is raised, and the 
 """
 
 import io
-import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from trainer.core.errors import UserError
 from trainer.data.io.compressed_file import open_content, strip_compression
@@ -46,6 +48,8 @@ def iter_csv_blocks(path: Path, dialect: Dialect, width: int) -> Iterator[Column
     """
     from pyarrow import ArrowInvalid, csv, string
 
+    if not dialect.delimiter.isascii():
+        raise NeedsStrictReader
     names = [f"f{index}" for index in range(width)]
     with open_content(path) as stream:
         checked: Any = _CheckedStream(stream, dialect)
@@ -63,20 +67,24 @@ def iter_csv_blocks(path: Path, dialect: Dialect, width: int) -> Iterator[Column
             ):
                 if batch.num_rows:
                     yield _drop_empty_rows(batch.columns)
-        except (ArrowInvalid, UnicodeDecodeError):
+        except (ArrowInvalid, UnicodeError):
             raise NeedsStrictReader from None
 
 
 class _CheckedStream(io.RawIOBase):
-    """Content of a CSV file in UTF-8, in which no quote is inside an unquoted cell or after a quoted one."""
+    """Content of a CSV file in UTF-8, whose quotes are only around cells, or doubled inside quoted ones.
+
+    pyarrow reads other quotes differently than Python.
+    """
 
     def __init__(self, stream: Any, dialect: Dialect) -> None:
-        self._quote = dialect.quote.encode()
-        other = b"[^\r\n" + re.escape(self._quote) + re.escape(dialect.delimiter.encode()) + b"]"
-        self._pattern = re.compile(other + self._quote + other)
-        self._chunks = iter_utf8(stream, dialect.encoding)
+        self._quote = ord(dialect.quote)
+        self._is_edge = np.zeros(256, bool)  # bytes beside the quotes of a cell
+        self._is_edge[[*f"{dialect.quote}{dialect.delimiter}\r\n".encode()]] = True
+        self._chunks = chain(iter_utf8(stream, dialect.encoding), iter([b"\n"]))
         self._buffer = b""
-        self._tail = b""
+        self._tail = b"\n"
+        self._quotes = 0
 
     def readable(self) -> bool:
         return True
@@ -90,13 +98,20 @@ class _CheckedStream(io.RawIOBase):
             self._buffer += chunk
         end = len(self._buffer) if size < 0 else size
         result, self._buffer = self._buffer[:end], self._buffer[end:]
+        if not result and self._quotes % 2:
+            raise NeedsStrictReader  # the last quoted cell does not end
         return result
 
     def _check(self, chunk: bytes) -> None:
-        """Raise an error if pyarrow and Python read the quotes of a chunk differently."""
-        if self._quote in chunk and self._pattern.search(self._tail + chunk):
+        """Raise an error if the first of two quotes is not at the start of a cell, or the second one not at its end."""
+        content = np.frombuffer(self._tail + chunk, np.uint8)
+        quotes = 1 + np.flatnonzero(content[1:-1] == self._quote)  # the last byte is checked with the next chunk
+        is_second = (self._quotes + np.arange(len(quotes))) % 2 == 1
+        neighbors = content[np.where(is_second, quotes + 1, quotes - 1)]
+        if not self._is_edge[neighbors].all():
             raise NeedsStrictReader
-        self._tail = chunk[-2:]
+        self._quotes += len(quotes)
+        self._tail = content[-2:].tobytes()
 
 
 def _drop_empty_rows(columns: Columns) -> Columns:

@@ -33,6 +33,8 @@ class NumberFormat:
 
 def normalize_number(cell: str) -> str:
     """Return a cell with ASCII digits and signs, without currency, percent sign and invisible characters."""
+    if not cell.isascii() and any(c.isdigit() and not c.isdecimal() for c in cell):
+        return ""  # an exponent, as in 10²
     text = unicodedata.normalize("NFKC", cell.translate(INVISIBLE_CHARACTERS)).translate(MINUS_SIGNS)
     text = AFFIX_PATTERN.sub("", text, count=1).strip()
     if text.startswith("(") and text.endswith(")"):  # a negative number in accounting
@@ -131,7 +133,8 @@ def cast_numbers(cells: Any, number_format: NumberFormat, missing: Collection[st
     from pyarrow import compute
 
     is_plain = number_format == FORMATS[0]
-    values = _try_cast(cells) if is_plain else None
+    has_number_markers = any(find_number_formats(marker) for marker in missing)
+    values = _try_cast(cells) if is_plain and not has_number_markers else None
     if values is None:
         cells = compute.utf8_trim_whitespace(cells)
         if missing:

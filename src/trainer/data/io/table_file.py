@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trainer.core.errors import UserError
 from trainer.data.io.arrow_blocks import (
@@ -18,9 +17,6 @@ from trainer.data.io.arrow_blocks import (
 from trainer.data.io.compressed_file import COMPRESSION_SUFFIXES, EXCEL_SUFFIXES
 from trainer.data.io.table_rows import JSON_LINES_SUFFIXES, WHITESPACE, Dialect, Row, is_delimited, iter_rows
 from trainer.data.io.text_table import TextTable
-
-if TYPE_CHECKING:
-    pass
 
 BLOCK_ROWS = 10_000  # of formats that are read row by row
 TEXT_SUFFIXES = (".csv", ".tsv", ".psv", ".tab", *JSON_LINES_SUFFIXES)

@@ -59,6 +59,7 @@ def _guess_encoding(sample: bytes) -> str:
 def validate_encoding(encoding: str) -> str:
     """Return the usual name of an encoding; raise an error if Python does not know it."""
     try:
+        "a".encode(encoding)  # raises an error for codecs that are no text encodings, such as rot13
         return codecs.lookup(encoding).name
     except LookupError:
         raise UserError(f"data.encoding: unknown encoding '{encoding}'; for example utf-8, cp1252, gb18030") from None
@@ -68,7 +69,7 @@ def iter_utf8(stream: IO[bytes], encoding: str) -> Iterator[bytes]:
     """Yield the content of a stream in UTF-8 without a byte order mark.
 
     Raises:
-        UnicodeDecodeError: If the content is not in this encoding.
+        UnicodeError: If the content is not in this encoding.
     """
     if encoding == UTF8:  # no conversion: the reader of the bytes validates them
         chunk = stream.read(CHUNK_BYTES)

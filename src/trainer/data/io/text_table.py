@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.core.errors import UserError, did_you_mean
-from trainer.data.io.arrow_blocks import is_arrow
-from trainer.data.io.table_rows import Dialect, is_excel, iter_rows
+from trainer.data.io.arrow_blocks import is_arrow, iter_arrow_blocks
+from trainer.data.io.table_rows import Dialect, find_unit, iter_rows
 
 if TYPE_CHECKING:
     import pyarrow
@@ -51,7 +51,7 @@ class TextTable:
 
     def locate(self, row: int, column: int | None = None) -> str:
         """Return file, line and column of a cell, for messages."""
-        unit = "row" if is_arrow(self.path) or is_excel(self.path) else "line"
+        unit = "row" if is_arrow(self.path) else find_unit(self.path)
         position = f"{self.path}, {unit} {self.find_line(row)}"
         return position if column is None else f"{position}, {self.describe_column(column)}"
 
@@ -59,7 +59,7 @@ class TextTable:
         """Return the line on which a row ends, from 1; the file is read again if it is not known."""
         if self.lines is not None:
             return self.lines[row]
-        number = self.first_row + row if self.numbers is None else self.numbers[row]
+        number = self._number(row)
         if is_arrow(self.path):
             return number + 1
         rows = iter_rows(self.path, self.dialect)
@@ -67,14 +67,19 @@ class TextTable:
 
     def find_cell(self, row: int, column: int) -> str:
         """Return a cell of a column that may not be in memory; the file is read again."""
-        number = self.first_row + row if self.numbers is None else self.numbers[row]
-        if is_arrow(self.path):
-            return self.cell(row, column)
-        return next(islice(iter_rows(self.path, self.dialect), number + self.dialect.header, None))[1][column]
+        number = self._number(row)
+        if not is_arrow(self.path):
+            return next(islice(iter_rows(self.path, self.dialect), number + self.dialect.header, None))[1][column]
+        cells = chain.from_iterable(block[column] for block in iter_arrow_blocks(self.path))
+        return str(next(islice(cells, number, None)))
 
     def is_first_row(self, row: int) -> bool:
         """Return whether a row is the first one of the file."""
-        return self.first_row + row == 0 and not self.names
+        return self._number(row) == 0 and not self.names
+
+    def _number(self, row: int) -> int:
+        """Return the number of a row in the file, from 0."""
+        return self.first_row + row if self.numbers is None else self.numbers[row]
 
     def index(self, key: str, column: str | int) -> int:
         """Return the index of a column from its name or index; negative indices count from the end.

@@ -95,7 +95,7 @@ class ColumnStatistics:
         self.is_whole = self.is_whole and is_whole
         self._update_sequence(values)
         limit = MAX_DISTINCT_NUMBERS if not is_whole else MAX_DISTINCT
-        if self.counts is not None and len(self.counts) <= limit:
+        if self.counts is not None:
             self._count(cells, limit)
 
     def _add_markers(self, cells: Any, is_missing: NDArray[np.bool_]) -> None:

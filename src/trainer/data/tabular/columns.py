@@ -95,7 +95,7 @@ def convert_column(column: Column, kind: ColumnKind, statistics: ColumnStatistic
     if kind == "category":
         return replace(column, categories=_list_categories(statistics))
     if kind == "date":
-        formats = find_date_formats(statistics.sample)
+        formats = find_date_formats(statistics.sample, numbers=True)
         return replace(column, date_format=formats[0] if formats else None)
     return column
 

@@ -96,7 +96,7 @@ def _check_cells(
             continue
         if math.isnan(values[row]) and cell == "":
             reason = "is missing"
-        elif math.isnan(values[row]) and not _is_finite_number(cell):
+        elif math.isnan(values[row]) and not (column.kind == "number" and _is_finite_number(cell)):
             reason = f"has {cell!r}, expected a {column.kind}"
         else:
             reason = f"has {cell!r}, which is out of the range of 64-bit floats"

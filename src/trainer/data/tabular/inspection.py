@@ -124,7 +124,9 @@ def inspect_file(path: Path, settings: InspectionSettings) -> Inspection:
 @lru_cache(maxsize=8)
 def _inspect(path: Path, settings: InspectionSettings, _mtime: int, _size: int) -> Inspection:
     known = [*settings.targets, *settings.drop, *(name for name, _ in settings.kinds), *dict(settings.others).values()]
-    dialect = detect_dialect(path, settings.dialect, [name for name in known if isinstance(name, str)])
+    dialect = detect_dialect(
+        path, settings.dialect, [name for name in known if isinstance(name, str) and not name.isdecimal()]
+    )
     names, width = read_names(path, dialect)
     if width == 1:
         hint = "" if settings.dialect.delimiter is None else f"; is data.delimiter={dialect.delimiter!r} right?"
@@ -191,17 +193,24 @@ def _classify_columns(
             raise UserError(f"{key}: {path}, {describe_column(names, index)} is data.target too")
         columns[index] = replace(columns[index], kind="ignored", reason=key)
     for name, column in settings.columns:
-        index = find_column(path, names, width, "data.columns", name)
+        index = find_column(path, names, width, "data.columns", _parse_index(names, name))
         columns[index] = replace(column, index=index, name=names[index] if names else "")
     for name, kind in settings.kinds:
-        index = find_column(path, names, width, "data.columns", name)
+        index = find_column(path, names, width, "data.columns", _parse_index(names, name))
         if index in targets:
             message = f"data.columns: {path}, {describe_column(names, index)} is data.target"
             raise UserError(f"{message}; data.task sets the kind of target")
         columns[index] = convert_column(columns[index], kind, statistics[index])
         if kind == "ignored":
             columns[index] = replace(columns[index], reason="data.columns")
+        if kind == "date" and columns[index].date_format is None:
+            raise UserError(f"data.columns: {path}, {describe_column(names, index)}: no format of dates fits all cells")
     return tuple(columns)
+
+
+def _parse_index(names: Sequence[str], key: ColumnName) -> ColumnName:
+    """Return the index in a key of a config, which is text there, unless a column has this name."""
+    return int(key) if isinstance(key, str) and key.isdecimal() and key not in names else key
 
 
 def parse_columns(columns: Mapping[str | int, Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
@@ -212,10 +221,9 @@ def parse_columns(columns: Mapping[str | int, Any]) -> tuple[tuple[Any, ...], tu
     """
     kinds, complete = [], []
     for name, value in columns.items():
-        key = int(name) if isinstance(name, str) and name.isdecimal() and str(int(name)) == name else name
         if isinstance(value, str):
             validate_kind(value)
-            kinds.append((key, value))
+            kinds.append((name, value))
         else:
-            complete.append((key, restore_column(value)))
+            complete.append((name, restore_column(value)))
     return tuple(kinds), tuple(complete)

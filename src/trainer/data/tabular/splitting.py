@@ -58,9 +58,10 @@ def split_rows(targets: Tensor, settings: SplitSettings, groups: Sequence[str] =
     else:
         parts = _cut(torch.randperm(count, generator=make_generator("cut", settings.seed)), sizes)
     if not all(len(part) for part in parts.values()):
+        in_groups = f" in {len({*groups})} groups" if groups else ""
         raise UserError(
-            f"data: {count} examples cannot be split into parts of {', '.join(map(str, sizes.values()))} and a "
-            "rest for training; change the fractions of the splits"
+            f"data: {count} examples{in_groups} cannot be split into parts of {', '.join(map(str, sizes.values()))} "
+            "and a rest for training; change the fractions of the splits"
         )
     return parts
 
@@ -99,7 +100,7 @@ def _split_classes(targets: Tensor, sizes: dict[Stage, int], seed: int) -> dict[
     parts: dict[Stage, Tensor] = {}
     rest = by_class
     for stage, size in sizes.items():
-        positions = ((torch.arange(size) + 0.5) * len(rest) / max(1, size)).long()  # evenly spaced over the classes
+        positions = (2 * torch.arange(size) + 1) * len(rest) // max(1, 2 * size)  # evenly spaced over the classes
         is_taken = torch.zeros(len(rest), dtype=torch.bool)
         is_taken[positions] = True
         parts[stage], rest = rest[is_taken], rest[~is_taken]
