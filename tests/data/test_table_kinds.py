@@ -82,7 +82,7 @@ def test_unknown_and_missing_values_of_predictions_are_encoded(load, tmp_path, c
         inputs = predict(data, tmp_path, lines)
     red = data.preprocessing.categories[0].categories.index("red")
     assert [vector.nonzero().flatten().tolist() for vector in inputs[:, -5:]] == [[red], [], [4]]
-    assert caplog.messages == [f"{tmp_path}/new.csv, column 'color': 1 cells have values that training did not have"]
+    assert caplog.messages == [f"{tmp_path}/new.csv, column 'color': 1 cell has a value that training did not have"]
     assert inputs[:, 0].eq(0).all()  # the mean of the sizes
     assert inputs[:, 73].eq(1).all()  # the indicator of a missing size
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,21 +10,22 @@ from typing import Any
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, Fraction, Target
 from trainer.data.base import TensorData, count_outputs
-from trainer.data.io.data_path import explain_missing_path, fetch_path, find_path
+from trainer.data.io.data_path import explain_missing_path, fetch_path, find_path, is_url
 from trainer.data.io.dialect_detection import DialectSettings
 from trainer.data.loading.split import Split, Stage
-from trainer.data.preprocessing.tabular import TabularPreprocessing, make_passthrough, make_preprocessing
+from trainer.data.preprocessing.tabular import TabularPreprocessing, make_passthrough
 from trainer.data.synthetic import assign_quantile_classes, make_regression
-from trainer.data.tabular.columns import Column, ColumnKind
+from trainer.data.tabular.columns import ColumnKind
 from trainer.data.tabular.description import describe_inspection, list_settings
 from trainer.data.tabular.file_splits import fit_statistics, read_splits
-from trainer.data.tabular.inspection import Inspection, InspectionSettings, inspect_file, parse_columns
-from trainer.data.tabular.splitting import SplitSettings, cut_rows, log_splits, split_rows
+from trainer.data.tabular.inspection import Inspection, InspectionSettings, parse_columns
+from trainer.data.tabular.inspection_cache import inspect_with_cache
+from trainer.data.tabular.layout import make_layout
+from trainer.data.tabular.splitting import SplitSettings, choose_repeats, cut_rows, log_splits, split_rows
 from trainer.data.tabular.targets import TargetSettings
 
 log = logging.getLogger(__name__)
 
-MIN_STEPS_PER_EPOCH = 50
 MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "?", "#N/A", "<NA>")
 
 
@@ -47,21 +48,18 @@ class Table(TensorData):
         sheet: Sheet of an Excel file; "" is the first one.
         columns: Type of each column, see `ColumnKind`, or all its fields, as in the config of a run.
         task: Kind of target: `"classification"` or `"regression"`.
-        class_names: Labels of the classes in the file; other labels are an error. If no name is a number, the file may
-            contain the indices 0, 1, ... instead.
-        features: Number of network inputs, for a check without the file.
-        classes: Number of classes, for a check without the file.
+        class_names: Labels of the classes in the file, or of the indices 0, 1, ... in it; others are an error.
+        features, classes: Numbers of network inputs and of classes, for a check without the file.
         drop: Names or indices of columns to leave out.
-        group_column: Column of groups, such as patients; rows of a group are in the same split.
+        group_column: Column of groups, e.g. patients; the rows of a group are in the same split.
+        weight_column: Column of weights; training rows are drawn in proportion to them. Metrics are not weighted.
         missing: Cells that mark a missing value.
         skip_missing_targets: Whether rows without a target are left out. By default they are an error.
         standardize: Whether numbers are scaled to mean 0 and standard deviation 1.
-        standardize_target: Whether regression targets are scaled to mean 0 and standard deviation 1. Losses are then
-            in these units; metrics and predictions are in the units of the file.
+        standardize_target: Whether values are scaled so for the loss; metrics are in the units of the file.
         stratify: Whether all splits have the same proportions of classes.
         synthetic: Whether synthetic rows replace the file, which is not read then.
-        val_fraction, test_fraction: Fractions of the rows for validation and test.
-        data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
+        val_fraction, test_fraction, data_seed: Fractions of the rows for validation and test, and seed of the split.
         repeats: Number of passes over the training rows in an epoch. None: so many that an epoch has about 50 steps.
         batch_size, eval_batch_size, seed: See `TensorData`.
     """
@@ -91,6 +89,7 @@ class Table(TensorData):
         classes: int | None = None,
         drop: Sequence[str | int] = (),
         group_column: str | int | None = None,
+        weight_column: str | int | None = None,
         missing: Sequence[str] = MISSING,
         skip_missing_targets: bool = False,
         standardize: bool = True,
@@ -113,13 +112,14 @@ class Table(TensorData):
         self.root = Path(dir)
         self.fetch_options = (self.root, md5, tuple(mirrors), download)
         self.dialect = DialectSettings(delimiter, encoding, header, skipped_lines, sheet)
+        others = {"data.group_column": group_column, "data.weight_column": weight_column}
         targets = (target,) if isinstance(target, str | int) else tuple(target)
         self.settings = InspectionSettings(
             self.dialect,
             targets,
             tuple(drop),
             *parse_columns(columns or {}),
-            () if group_column is None else (("data.group_column", group_column),),
+            tuple((key, name) for key, name in others.items() if name is not None),
             tuple(missing),
         )
         self.target_settings = TargetSettings(task, tuple(str(name).strip() for name in class_names), classes)
@@ -135,8 +135,11 @@ class Table(TensorData):
     @cached_property
     def inspection(self) -> Inspection | None:
         """Result of the inspection of the file; None if it does not exist yet, or synthetic rows replace it."""
-        file = find_path(self.path, self.root)
-        return inspect_file(file, self.settings) if file.is_file() and not self.synthetic else None
+        if self.synthetic:
+            return None
+        is_download = is_url(self.path) and self.features is None
+        file = self._fetch() if is_download else find_path(self.path, self.root)
+        return inspect_with_cache(file, self.settings, self.root / ".cache") if file.is_file() else None
 
     @property
     def task(self) -> Target:
@@ -181,12 +184,12 @@ class Table(TensorData):
         """Preprocessing without statistics."""
         if self.inspection is None:
             if self.settings.columns and not self.synthetic:  # of an earlier inspection
-                return self._make_layout([column for _, column in self.settings.columns], len(self.settings.columns))
+                return make_layout(None, self.settings)
             if self.features is None:
                 message = explain_missing_path(self.path, self.root, "file")
                 raise UserError(f"{message}\n  Without a file: data.synthetic=true data.features=NUMBER")
             return make_passthrough(self.features)
-        layout = self._make_layout(self.inspection.inputs, len(self.inspection.columns))
+        layout = make_layout(self.inspection, self.settings)
         if self.features not in (None, layout.input_size):
             raise UserError(
                 f"data.features: {self.features} expected, but {self.path} has {layout.input_size} inputs of the "
@@ -194,28 +197,22 @@ class Table(TensorData):
             )
         return layout
 
-    def _make_layout(self, columns: Sequence[Column], width: int) -> TabularPreprocessing:
-        return make_preprocessing(
-            [column for column in columns if column.kind != "ignored"],
-            width=width,
-            names=self.inspection.names if self.inspection else (),
-            dialect=asdict(self.dialect),
-            missing=self.settings.missing,
-        )
+    def _fetch(self) -> Path:
+        return fetch_path(self.path, *self.fetch_options, self.checksum_hint)
 
     def load(self) -> dict[Stage, Split]:
         """Read the file, split the rows, and compute the statistics of the training rows."""
         if self.synthetic:
             return self._load_synthetic()
-        path = fetch_path(self.path, *self.fetch_options, self.checksum_hint)
+        path = self._fetch()
         size = self._layout.input_size
         if self.inspection is None:  # the file has been downloaded
-            self.inspection = inspect_file(path, self.settings)
+            self.inspection = inspect_with_cache(path, self.settings, self.root / ".cache")
             del self._layout
         if self._layout.input_size != size:
             raise UserError(f"data.features: {size} expected, but {path} has {self._layout.input_size} inputs")
         log.info(describe_inspection(self.inspection, self.class_names))
-        splits, self._fitted = read_splits(
+        splits, self._fitted, self.sample_weights = read_splits(
             self.inspection,
             self.settings,
             self._layout,
@@ -226,8 +223,7 @@ class Table(TensorData):
             standardize=self.standardize,
         )
         if self.has_automatic_repeats:
-            passes = round(MIN_STEPS_PER_EPOCH * self.batch_size / len(splits["train"].targets))
-            self.repeats = min(max(1, passes), MIN_STEPS_PER_EPOCH)
+            self.repeats = choose_repeats(len(splits["train"].targets), self.batch_size)
         log_splits(splits, self.class_names, self.repeats)
         return splits
 

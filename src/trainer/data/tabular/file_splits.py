@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,6 +22,14 @@ from trainer.data.tabular.splitting import SplitSettings, cut_rows, split_rows
 log = logging.getLogger(__name__)
 
 
+class TableSplits(NamedTuple):
+    """Splits of a table, the preprocessing with the statistics of the training rows, and their weights."""
+
+    splits: dict[Stage, Split]
+    preprocessing: TabularPreprocessing
+    weights: Tensor | None
+
+
 def read_splits(
     inspection: Inspection,
     settings: InspectionSettings,
@@ -31,8 +40,8 @@ def read_splits(
     class_names: Sequence[str],
     skip_missing_targets: bool,
     standardize: bool,
-) -> tuple[dict[Stage, Split], TabularPreprocessing]:
-    """Return the splits, and the preprocessing with the statistics of the training rows.
+) -> TableSplits:
+    """Return the splits, and what follows from the training rows.
 
     Args:
         inspection: Inspection of the file of the training rows.
@@ -69,7 +78,8 @@ def read_splits(
             f"warning: {inspection.path}: column '{leak}' alone determines the target; if it is not known in practice, "
             f"leave it out: 'data.drop=[{leak}]'"
         )
-    return {stage: splits[stage] for stage in ("train", "val", "test")}, fitted
+    weights = None if rows.weights is None else rows.weights[parts["train"]]
+    return TableSplits({stage: splits[stage] for stage in ("train", "val", "test")}, fitted, weights)
 
 
 def fit_statistics(preprocessing: TabularPreprocessing, inputs: Tensor, standardize: bool) -> TabularPreprocessing:

@@ -14,6 +14,8 @@ from trainer.data.io.dialect_detection import detect_dialect
 from trainer.data.io.table_file import iter_tables, locate_header, read_names
 from trainer.data.io.text_table import TextTable, find_column
 from trainer.data.preprocessing.tabular import TabularPreprocessing
+from trainer.data.tabular.columns import Column
+from trainer.data.tabular.encoding import encode_numbers
 from trainer.data.tabular.inspection import Inspection, InspectionSettings
 from trainer.data.tabular.targets import read_classes, read_values
 
@@ -28,6 +30,7 @@ class Rows:
         inputs: Stored inputs (rows, numbers + categories), see `TabularPreprocessing`.
         targets: Classes (rows,) or values (rows, targets).
         groups: Group of each row; empty if there are none.
+        weights: Weight of each row (rows,); None if there are none.
     """
 
     table: TextTable
@@ -35,6 +38,7 @@ class Rows:
     inputs: Tensor
     targets: Tensor
     groups: list[str]
+    weights: Tensor | None
 
 
 def read_rows(
@@ -64,10 +68,9 @@ def read_rows(
     names, width = read_names(path, dialect)
     indices = preprocessing.find_columns(locate_header(path, dialect), names, width)
     targets = [_find_other(path, names, width, inspection, "data.target", target) for target in inspection.targets]
-    group = dict(settings.others).get("data.group_column")
-    groups = [] if group is None else [find_column(path, names, width, "data.group_column", group)]
+    others = {key: find_column(path, names, width, key, name) for key, name in settings.others}
     inputs = _Buffer(preprocessing.stored_size, inspection.rows if is_inspected else 0)
-    cells: dict[int, list[Any]] = {index: [] for index in (*targets, *groups)}
+    cells: dict[int, list[Any]] = {index: [] for index in (*targets, *others.values())}
     for table in iter_tables(path, dialect):
         inputs.append(preprocessing.encode(table, indices))
         for index, parts in cells.items():
@@ -83,7 +86,18 @@ def read_rows(
         values = read_values(
             file, [inspection.columns[index] for index in inspection.targets], targets, settings.missing
         )
-    return Rows(file, indices, stored, values, file.cells(groups[0]) if groups else [])
+    groups = file.cells(others["data.group_column"]) if "data.group_column" in others else []
+    weights = _read_weights(file, others["data.weight_column"]) if "data.weight_column" in others else None
+    return Rows(file, indices, stored, values, groups, weights)
+
+
+def _read_weights(file: TextTable, index: int) -> Tensor:
+    """Return the weight of each row (rows,)."""
+    column = Column(index, "", "number")
+    weights = encode_numbers(file, column, index, (), "expected a weight of at least 0")[:, 0]
+    for row in np.flatnonzero(weights < 0).tolist():
+        raise UserError(f"{file.locate(row, index)}: {file.cell(row, index)} is no weight; expected at least 0")
+    return torch.tensor(weights)
 
 
 class _Buffer:

@@ -14,6 +14,7 @@ from trainer.data.loading.split import Split, Stage
 log = logging.getLogger(__name__)
 
 MAX_LISTED = 5
+STEPS_PER_EPOCH = 50
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,11 @@ def _split_groups(groups: Sequence[str], sizes: dict[Stage, int], seed: int) -> 
         unfilled: list[Stage] = [stage for stage, size in sizes.items() if len(parts[stage]) < size]
         parts[unfilled[0] if unfilled else "train"] += rows[name]
     return {"train": torch.tensor(parts.pop("train")), **{stage: torch.tensor(part) for stage, part in parts.items()}}
+
+
+def choose_repeats(rows: int, batch_size: int) -> int:
+    """Return the number of passes over few training rows, so that an epoch has about `STEPS_PER_EPOCH` steps."""
+    return min(max(1, round(STEPS_PER_EPOCH * batch_size / rows)), STEPS_PER_EPOCH)
 
 
 def log_splits(splits: Mapping[Stage, Split], class_names: Sequence[str], repeats: int) -> None:
