@@ -58,7 +58,7 @@ class Table(TensorData):
         standardize: Whether numbers are scaled to mean 0 and standard deviation 1.
         standardize_target: Whether values are scaled so for the loss; metrics are in the units of the file.
         stratify: Whether all splits have the same proportions of classes.
-        synthetic: Whether synthetic rows replace the file, which is not read then.
+        synthetic: Whether synthetic rows replace the file.
         val_fraction, test_fraction, data_seed: Fractions of the rows for validation and test, and seed of the split.
         repeats: Number of passes over the training rows in an epoch. None: so many that an epoch has about 50 steps.
         batch_size, eval_batch_size, seed: See `TensorData`.
@@ -205,12 +205,9 @@ class Table(TensorData):
         if self.synthetic:
             return self._load_synthetic()
         path = self._fetch()
-        size = self._layout.input_size
         if self.inspection is None:  # the file has been downloaded
             self.inspection = inspect_with_cache(path, self.settings, self.root / ".cache")
-            del self._layout
-        if self._layout.input_size != size:
-            raise UserError(f"data.features: {size} expected, but {path} has {self._layout.input_size} inputs")
+            vars(self).pop("_layout", None)  # it was that of `features`
         log.info(describe_inspection(self.inspection, self.class_names))
         splits, self._fitted, self.sample_weights = read_splits(
             self.inspection,
@@ -246,9 +243,7 @@ class Table(TensorData):
         names = [column.name for column in self.preprocessing.inputs]
         expected = state_dict.get("names", names)
         if [*expected] != names:
-            raise UserError(
-                f"data.path: '{self.path}' has the columns {', '.join(names)}; expected {', '.join(expected)}, as in "
-                "training"
-            )
+            message = f"data.path: '{self.path}' has the columns {', '.join(names)}"
+            raise UserError(f"{message}; expected {', '.join(expected)}, as in training")
         statistics = {name: state_dict[name] for name in ("mean", "std", "known") if name in state_dict}
         self._fitted = replace(self.preprocessing, **statistics)
