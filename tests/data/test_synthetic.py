@@ -21,7 +21,7 @@ RUNS = [
     ("cifar10", ["model.net.channels=[4,8]", "trainer.max_epochs=1", "data.val_size=100"]),
     ("image_folder", ["data.path=no", "data.size=16", "model.net.channels=[4,8]", "trainer.max_epochs=1"]),
     ("diabetes", ["trainer.max_epochs=10"]),
-    ("table", ["data.path=no.csv", "data.features=5", "data.classes=3", "trainer.max_epochs=10"]),
+    ("table", ["data.path=no.csv", "data.features=5", "data.class_names=[a,b,c]", "trainer.max_epochs=10"]),
     ("table", ["data.path=no.csv", "data.features=5", "data.task=regression", "trainer.max_epochs=10"]),
     ("stock", ["model=lstm", "trainer.max_epochs=1"]),
 ]

@@ -85,7 +85,7 @@ def test_regression_targets_are_in_their_original_units(table):
 
 
 def test_the_spec_needs_no_file():
-    spec = Table(path="no/such.csv", features=7, classes=3).spec
+    spec = Table(path="no/such.csv", features=7, class_names=[0, 1, 2]).spec
     assert (spec.name, spec.kind, spec.shape, spec.target) == ("table", "vector", (7,), "classification")
     assert (spec.output_size, spec.class_names) == (3, ("0", "1", "2"))
     assert Table(path="no/such.csv", features=7).spec.output_size == 1  # two classes, one logit

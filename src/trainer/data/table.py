@@ -10,7 +10,6 @@ from typing import Any
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, Fraction, Target
 from trainer.data.base import TensorData, count_outputs
-from trainer.data.io.data_path import explain_missing_path, fetch_path, find_path, is_url
 from trainer.data.io.dialect_detection import DialectSettings
 from trainer.data.loading.split import Split, Stage
 from trainer.data.preprocessing.tabular import TabularPreprocessing, make_passthrough
@@ -18,10 +17,12 @@ from trainer.data.synthetic import assign_quantile_classes, make_regression
 from trainer.data.tabular.columns import ColumnKind
 from trainer.data.tabular.description import describe_inspection, list_settings
 from trainer.data.tabular.file_splits import fit_statistics, read_splits
-from trainer.data.tabular.inspection import Inspection, InspectionSettings, parse_columns
+from trainer.data.tabular.inspection import Inspection
 from trainer.data.tabular.inspection_cache import inspect_with_cache
 from trainer.data.tabular.layout import make_layout
+from trainer.data.tabular.settings import make_settings
 from trainer.data.tabular.splitting import SplitSettings, choose_repeats, cut_rows, log_splits, split_rows
+from trainer.data.tabular.table_source import TableSource
 from trainer.data.tabular.targets import TargetSettings
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class Table(TensorData):
         columns: Type of each column, see `ColumnKind`, or all its fields, as in the config of a run.
         task: Kind of target: `"classification"` or `"regression"`.
         class_names: Labels of the classes in the file, or of the indices 0, 1, ... in it; others are an error.
-        features, classes: Numbers of network inputs and of classes, for a check without the file.
+        features: Number of network inputs, for a check without the file.
         drop: Names or indices of columns to leave out.
         group_column: Column of groups, e.g. patients; the rows of a group are in the same split.
         weight_column: Column of weights; training rows are drawn in proportion to them. Metrics are not weighted.
@@ -65,6 +66,7 @@ class Table(TensorData):
     """
 
     checksum_hint = "data.md5=''"  # the setting that reads a file with another checksum
+    _fitted: TabularPreprocessing | None = None  # set by `load`
 
     def __init__(
         self,
@@ -86,7 +88,6 @@ class Table(TensorData):
         task: Target | None = None,
         class_names: Sequence[str | int] = (),
         features: int | None = None,
-        classes: int | None = None,
         drop: Sequence[str | int] = (),
         group_column: str | int | None = None,
         weight_column: str | int | None = None,
@@ -107,39 +108,26 @@ class Table(TensorData):
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed, repeats=repeats or 1)
         if features is not None and features < 1:
             raise UserError("data.features: must be at least 1")
-        self.path = path
-        self.stage_paths: dict[Stage, str | None] = {"val": val_path, "test": test_path}
-        self.root = Path(dir)
-        self.fetch_options = (self.root, md5, tuple(mirrors), download)
-        self.dialect = DialectSettings(delimiter, encoding, header, skipped_lines, sheet)
+        hint = self.checksum_hint
+        self.source = TableSource(path, val_path, test_path, Path(dir), md5, tuple(mirrors), download, hint)
+        dialect = DialectSettings(delimiter, encoding, header, skipped_lines, sheet)
         others = {"data.group_column": group_column, "data.weight_column": weight_column}
-        targets = (target,) if isinstance(target, str | int) else tuple(target)
-        self.settings = InspectionSettings(
-            self.dialect,
-            targets,
-            tuple(drop),
-            *parse_columns(columns or {}),
-            tuple((key, name) for key, name in others.items() if name is not None),
-            tuple(missing),
-        )
-        self.target_settings = TargetSettings(task, tuple(str(name).strip() for name in class_names), classes)
+        self.settings = make_settings(dialect, target, drop, columns or {}, others, missing)
+        self.target_settings = TargetSettings(task, tuple(map(str, class_names)), skip_missing_targets)
+        self.split = SplitSettings({"val": val_fraction, "test": test_fraction}, data_seed, stratify)
         self.features = features
-        self.skip_missing_targets = skip_missing_targets
-        self._fitted: TabularPreprocessing | None = None  # set by `load`
         self.standardize = standardize
         self.standardize_target = standardize_target
         self.synthetic = synthetic
-        self.has_automatic_repeats = repeats is None
-        self.split = SplitSettings({"val": val_fraction, "test": test_fraction}, data_seed, stratify)
+        self.given_repeats = repeats
 
     @cached_property
     def inspection(self) -> Inspection | None:
         """Result of the inspection of the file; None if it does not exist yet, or synthetic rows replace it."""
         if self.synthetic:
             return None
-        is_download = is_url(self.path) and self.features is None
-        file = self._fetch() if is_download else find_path(self.path, self.root)
-        return inspect_with_cache(file, self.settings, self.root / ".cache") if file.is_file() else None
+        file = self.source.fetch() if self.source.is_url and self.features is None else self.source.find()
+        return inspect_with_cache(file, self.settings, self.source.cache) if file else None
 
     @property
     def task(self) -> Target:
@@ -186,27 +174,24 @@ class Table(TensorData):
             if self.settings.columns and not self.synthetic:  # of an earlier inspection
                 return make_layout(None, self.settings)
             if self.features is None:
-                message = explain_missing_path(self.path, self.root, "file")
+                message = self.source.explain_missing()
                 raise UserError(f"{message}\n  Without a file: data.synthetic=true data.features=NUMBER")
             return make_passthrough(self.features)
         layout = make_layout(self.inspection, self.settings)
         if self.features not in (None, layout.input_size):
             raise UserError(
-                f"data.features: {self.features} expected, but {self.path} has {layout.input_size} inputs of the "
+                f"data.features: {self.features} expected, but {self.source.path} has {layout.input_size} inputs of the "
                 "network; leave it out"
             )
         return layout
-
-    def _fetch(self) -> Path:
-        return fetch_path(self.path, *self.fetch_options, self.checksum_hint)
 
     def load(self) -> dict[Stage, Split]:
         """Read the file, split the rows, and compute the statistics of the training rows."""
         if self.synthetic:
             return self._load_synthetic()
-        path = self._fetch()
+        path = self.source.fetch()
         if self.inspection is None:  # the file has been downloaded
-            self.inspection = inspect_with_cache(path, self.settings, self.root / ".cache")
+            self.inspection = inspect_with_cache(path, self.settings, self.source.cache)
             vars(self).pop("_layout", None)  # it was that of `features`
         log.info(describe_inspection(self.inspection, self.class_names))
         splits, self._fitted, self.sample_weights = read_splits(
@@ -214,12 +199,12 @@ class Table(TensorData):
             self.settings,
             self._layout,
             self.split,
-            {stage: find_path(file, self.root) for stage, file in self.stage_paths.items() if file},
+            self.source.others,
             class_names=self.class_names,
-            skip_missing_targets=self.skip_missing_targets,
+            skip_missing_targets=self.target_settings.skip_missing,
             standardize=self.standardize,
         )
-        if self.has_automatic_repeats:
+        if self.given_repeats is None:
             self.repeats = choose_repeats(len(splits["train"].targets), self.batch_size)
         log_splits(splits, self.class_names, self.repeats)
         return splits
@@ -243,7 +228,7 @@ class Table(TensorData):
         names = [column.name for column in self.preprocessing.inputs]
         expected = state_dict.get("names", names)
         if [*expected] != names:
-            message = f"data.path: '{self.path}' has the columns {', '.join(names)}"
+            message = f"data.path: '{self.source.path}' has the columns {', '.join(names)}"
             raise UserError(f"{message}; expected {', '.join(expected)}, as in training")
         statistics = {name: state_dict[name] for name in ("mean", "std", "known") if name in state_dict}
         self._fitted = replace(self.preprocessing, **statistics)

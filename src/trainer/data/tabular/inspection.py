@@ -23,8 +23,6 @@ from trainer.data.tabular.columns import (
     choose_number_format,
     classify_column,
     convert_column,
-    restore_column,
-    validate_kind,
 )
 
 log = logging.getLogger(__name__)
@@ -211,19 +209,3 @@ def _classify_columns(
 def _parse_index(names: Sequence[str], key: ColumnName) -> ColumnName:
     """Return the index in a key of a config, which is text there, unless a column has this name."""
     return int(key) if isinstance(key, str) and key.isdecimal() and key not in names else key
-
-
-def parse_columns(columns: Mapping[str | int, Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Return `kinds` and `columns` of `InspectionSettings` from the setting data.columns.
-
-    Raises:
-        UserError: If a type or a field is unknown.
-    """
-    kinds, complete = [], []
-    for name, value in columns.items():
-        if isinstance(value, str):
-            validate_kind(value)
-            kinds.append((name, value))
-        else:
-            complete.append((name, restore_column(value)))
-    return tuple(kinds), tuple(complete)

@@ -33,48 +33,35 @@ class TargetSettings:
     Args:
         task: Kind of target.
         class_names: Labels of the classes.
-        classes: Number of classes.
+        skip_missing: Whether rows without a target are left out.
 
     Raises:
-        UserError: If a name occurs twice, or the number of classes is wrong.
+        UserError: If a name occurs twice, or there is only one.
     """
 
     task: Target | None
     class_names: tuple[str, ...]
-    classes: int | None
+    skip_missing: bool
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "class_names", tuple(name.strip() for name in self.class_names))
         validate_class_names(self.class_names)
-        if len(self.class_names) == 1 or (self.classes is not None and self.classes < 2):
-            raise UserError("data.classes: expected at least 2")
-        if self.class_names and self.classes not in (None, len(self.class_names)):
-            raise UserError(
-                f"data.classes: {self.classes}, but data.class_names has {len(self.class_names)}; leave out one of them"
-            )
+        if len(self.class_names) == 1:
+            raise UserError("data.class_names: expected at least 2")
 
     def find_task(self, inspection: Inspection | None) -> Target:
         """Return the kind of target; without a file, it is a class by default."""
-        if self.task or self.class_names or self.classes or inspection is None:
+        if self.task or self.class_names or inspection is None:
             return self.task or "classification"
         return inspection.task
 
     def find_class_names(self, inspection: Inspection | None) -> tuple[str, ...]:
-        """Return the class names; empty for regression.
-
-        Raises:
-            UserError: If the file has another number of classes.
-        """
+        """Return the class names; empty for regression. Without a file, they are 0 and 1 by default."""
         if self.find_task(inspection) == "regression":
             return ()
         if self.class_names or inspection is None:
-            return self.class_names or tuple(map(str, range(self.classes or 2)))
-        names = find_classes(inspection)
-        if self.classes not in (None, len(names)):
-            raise UserError(
-                f"data.classes: {self.classes} expected, but {inspection.path} has {len(names)} classes: "
-                f"{', '.join(names)}; leave it out"
-            )
-        return names
+            return self.class_names or ("0", "1")
+        return find_classes(inspection)
 
 
 def find_classes(inspection: Inspection) -> tuple[str, ...]:
