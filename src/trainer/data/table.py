@@ -180,8 +180,8 @@ class Table(TensorData):
         layout = make_layout(self.inspection, self.settings)
         if self.features not in (None, layout.input_size):
             raise UserError(
-                f"data.features: {self.features} expected, but {self.source.path} has {layout.input_size} inputs of the "
-                "network; leave it out"
+                f"data.features: {self.features} expected, but {self.source.path} has {layout.input_size} inputs of "
+                "the network; leave it out"
             )
         return layout
 

@@ -1,11 +1,14 @@
 """Types of columns, targets and tasks that are found in files."""
 
+from dataclasses import replace
+
 import pytest
 
 from trainer.core.errors import UserError
 from trainer.data.io import table_file
 from trainer.data.io.dialect_detection import DialectSettings
-from trainer.data.tabular.inspection import InspectionSettings, inspect_file, parse_columns
+from trainer.data.tabular.inspection import inspect_file
+from trainer.data.tabular.settings import make_settings
 
 pytest.importorskip("pyarrow", reason="columns are arrays of pyarrow")
 MISSING = ("", "NA")
@@ -17,9 +20,8 @@ def inspect(tmp_path):
 
     def write_and_inspect(lines, *, columns=None, **settings):
         (tmp_path / "a.csv").write_text("\n".join(lines))
-        kinds, complete = parse_columns(columns or {})
-        settings = {"kinds": kinds, "columns": complete, "missing": MISSING} | settings
-        return inspect_file(tmp_path / "a.csv", InspectionSettings(**settings))
+        defaults = make_settings(DialectSettings(), -1, (), columns or {}, {}, MISSING)
+        return inspect_file(tmp_path / "a.csv", replace(defaults, **settings))
 
     return write_and_inspect
 
@@ -143,4 +145,4 @@ def test_settings_that_do_not_fit_the_file_are_an_error(inspect, tmp_path, setti
 
 def test_an_unknown_type_is_an_error():
     with pytest.raises(UserError, match=r"^data\.columns: unknown type 'numbers'; did you mean 'number'\?"):
-        parse_columns({"x": "numbers"})
+        make_settings(DialectSettings(), -1, (), {"x": "numbers"}, {}, MISSING)
