@@ -108,11 +108,9 @@ class Table(TensorData):
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed, repeats=repeats or 1)
         if features is not None and features < 1:
             raise UserError("data.features: must be at least 1")
-        hint = self.checksum_hint
-        self.source = TableSource(path, val_path, test_path, Path(dir), md5, tuple(mirrors), download, hint)
+        self.source = TableSource(path, val_path, test_path, Path(dir), md5, mirrors, download, self.checksum_hint)
         dialect = DialectSettings(delimiter, encoding, header, skipped_lines, sheet)
-        others = {"data.group_column": group_column, "data.weight_column": weight_column}
-        self.settings = make_settings(dialect, target, drop, columns or {}, others, missing)
+        self.settings = make_settings(dialect, target, drop, columns or {}, group_column, weight_column, missing)
         self.target_settings = TargetSettings(task, tuple(map(str, class_names)), skip_missing_targets)
         self.split = SplitSettings({"val": val_fraction, "test": test_fraction}, data_seed, stratify)
         self.features = features

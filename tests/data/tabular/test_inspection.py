@@ -20,7 +20,7 @@ def inspect(tmp_path):
 
     def write_and_inspect(lines, *, columns=None, **settings):
         (tmp_path / "a.csv").write_text("\n".join(lines))
-        defaults = make_settings(DialectSettings(), -1, (), columns or {}, {}, MISSING)
+        defaults = make_settings(DialectSettings(), -1, (), columns or {}, None, None, MISSING)
         return inspect_file(tmp_path / "a.csv", replace(defaults, **settings))
 
     return write_and_inspect
@@ -145,4 +145,4 @@ def test_settings_that_do_not_fit_the_file_are_an_error(inspect, tmp_path, setti
 
 def test_an_unknown_type_is_an_error():
     with pytest.raises(UserError, match=r"^data\.columns: unknown type 'numbers'; did you mean 'number'\?"):
-        make_settings(DialectSettings(), -1, (), {"x": "numbers"}, {}, MISSING)
+        make_settings(DialectSettings(), -1, (), {"x": "numbers"}, None, None, MISSING)

@@ -13,7 +13,8 @@ def make_settings(
     target: ColumnName | Sequence[ColumnName],
     drop: Sequence[ColumnName],
     columns: Mapping[ColumnName, Any],
-    others: Mapping[str, ColumnName | None],
+    group_column: ColumnName | None,
+    weight_column: ColumnName | None,
     missing: Sequence[str],
 ) -> InspectionSettings:
     """Return the settings of an inspection.
@@ -23,7 +24,8 @@ def make_settings(
         target: Name or index of the target column, or several.
         drop: Columns to leave out.
         columns: Type of each column, or all its fields.
-        others: Columns with another use, by config key; None if there is none.
+        group_column: Column of the groups that are not split.
+        weight_column: Column of the weights of the rows.
         missing: Cells that mark a missing value.
 
     Raises:
@@ -36,6 +38,7 @@ def make_settings(
             kinds.append((name, value))
         else:
             complete.append((name, restore_column(value)))
+    others = {"data.group_column": group_column, "data.weight_column": weight_column}
     return InspectionSettings(
         dialect,
         targets=(target,) if isinstance(target, str | int) else tuple(target),

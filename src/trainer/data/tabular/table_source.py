@@ -1,5 +1,6 @@
-"""Files of a table: one for the training, and optionally others for validation and test."""
+"""Source of the rows of a table, with files for validation and test if there are any."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ class TableSource:
     test_path: str | None
     root: Path
     md5: str
-    mirrors: tuple[str, ...]
+    mirrors: Sequence[str]
     download: bool
     checksum_hint: str
 
