@@ -176,6 +176,9 @@ def test_a_column_is_restored_from_its_fields(column):
     [
         ({"kind": "numbre"}, "data.columns: unknown type 'numbre'; did you mean 'number'?"),
         ({}, "data.columns: unknown type 'None'"),
+        (3, "data.columns: expected a type instead of 3: number, boolean,"),
+        ({"kind": "category", "categories": 5}, "data.columns: invalid fields {'kind': 'category', 'categories': 5}: "),
+        ({"kind": "date"}, "data.columns: a date needs its date_format, unless only its type is set"),
         ({"kind": "number", "formatt": 1}, "data.columns: unknown field 'formatt'"),
         ({"kind": "date", "date_format": {"order": "x"}}, "data.date_format: expected one of"),
     ],

@@ -150,20 +150,29 @@ def _list_categories(statistics: ColumnStatistics) -> tuple[str, ...]:
 
 
 def restore_column(fields: Mapping[str, Any]) -> Column:
-    """Return a column from its fields, as `dataclasses.asdict` or `describe_column_fields` return them.
+    """Return a column from its fields, as `dataclasses.asdict` or `list_column_fields` return them.
 
     Raises:
-        UserError: If a field is unknown or the type is invalid.
+        UserError: If a field is unknown or invalid.
     """
+    if not isinstance(fields, Mapping):
+        raise UserError(f"data.columns: expected a type instead of {fields!r}: {', '.join(COLUMN_KINDS)}")
     known = {item.name for item in dataclass_fields(Column)}
     for name in fields:
         if name not in known:
             raise UserError(f"data.columns: unknown field '{name}'{did_you_mean(name, sorted(known))}")
     values = {"index": -1, "name": "", **fields}
     validate_kind(values.get("kind"))
-    values["number_format"] = NumberFormat(**values.get("number_format", {}))
-    values["date_format"] = DateFormat(**values["date_format"]) if values.get("date_format") else None
-    values["categories"] = tuple(map(str, values.get("categories", ())))
+    if values["kind"] == "date" and not values.get("date_format"):
+        raise UserError(
+            "data.columns: a date needs its date_format, unless only its type is set: data.columns.NAME=date"
+        )
+    try:
+        values["number_format"] = NumberFormat(**values.get("number_format", {}))
+        values["date_format"] = DateFormat(**values["date_format"]) if values.get("date_format") else None
+        values["categories"] = tuple(map(str, values.get("categories", ())))
+    except TypeError as error:
+        raise UserError(f"data.columns: invalid fields {dict(fields)}: {error}") from error
     return Column(**values)
 
 

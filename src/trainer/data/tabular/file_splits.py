@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from trainer.core.errors import UserError
 from trainer.data.loading.split import Split, Stage
 from trainer.data.preprocessing.float_range import mean_and_std
 from trainer.data.preprocessing.tabular import TabularPreprocessing
@@ -56,6 +57,9 @@ def read_splits(
     Raises:
         UserError: If a file is invalid, or a number cannot be used; the message names its line.
     """
+    for stage, path in other_files.items():
+        if not path.is_file():
+            raise UserError(f"data.{stage}_path: no file '{path}'")
     read = partial(
         read_rows,
         inspection=inspection,
