@@ -133,6 +133,13 @@ def test_types_of_columns_may_be_set(load):
         load(lines, columns={"code": "boolean"})
 
 
+def test_a_mistake_in_a_column_of_dates_is_an_error_with_its_line(load):
+    lines = ["day,x,y", *(f"{1 + n % 28}.3.2021,{n},{n % 2}" for n in range(40)), "soon,5,1"]
+    with pytest.raises(UserError, match=r"a\.csv, line 42, column 'day' has 'soon', expected a date"):
+        load(lines)
+    assert load(lines, missing=["soon"]).spec.shape == (9,)
+
+
 def test_several_targets_are_values_in_the_order_of_the_setting(load):
     lines = ["x,y,z", *(f"{n},{n * 2},{n * 3}" for n in range(20))]
     data = load(lines, target=["z", "x"], repeats=1)

@@ -57,6 +57,7 @@ COUNT = range(60)
         ([f"2020-01-{1 + n % 28:02}" for n in COUNT], "date"),
         ([f"{1 + n % 28}.3.2021" for n in COUNT], "date"),
         ([f"2020-01-01 {n % 24:02}:30" for n in COUNT], "date"),
+        ([*(f"2020-01-{1 + n % 28:02}" for n in COUNT), "2020-02-30"], "date"),  # a mistake too
         ([f"some text number {n}" for n in COUNT], "text"),
     ],
 )

@@ -142,7 +142,7 @@ def test_statistics_are_collected_in_blocks(inspect, monkeypatch):
         ({"targets": ()}, "data.target: expected one or several different columns"),
         ({"targets": ("x", 0)}, "data.target: expected one or several different columns"),
         ({"drop": ("x",)}, "a.csv: no column is an input: x (data.drop); set data.columns.NAME=TYPE"),
-        ({"columns": {"x": "date"}}, "data.columns: a.csv, column 'x': no format of dates fits all cells"),
+        ({"columns": {"x": "date"}}, "data.columns: a.csv, column 'x': no format of dates fits its cells"),
         ({"columns": {"5": "date"}}, "data.columns: a.csv has 2 columns, 0 to 1; no 5"),
         ({"others": (("data.group_column", "y"),)}, "data.group_column: a.csv, column 'y' is data.target too"),
         ({"drop": ("z",)}, "data.drop: a.csv has no column 'z'"),

@@ -204,7 +204,7 @@ def _classify_columns(
         if kind == "ignored":
             columns[index] = replace(columns[index], reason="data.columns")
         if kind == "date" and columns[index].date_format is None:
-            raise UserError(f"data.columns: {path}, {describe_column(names, index)}: no format of dates fits all cells")
+            raise UserError(f"data.columns: {path}, {describe_column(names, index)}: no format of dates fits its cells")
     return tuple(columns)
 
 
