@@ -133,6 +133,13 @@ def test_types_of_columns_may_be_set(load):
         load(lines, columns={"code": "boolean"})
 
 
+def test_a_mistake_in_a_column_of_dates_is_an_error_with_its_line(load):
+    lines = ["day,x,y", *(f"{1 + n % 28}.3.2021,{n},{n % 2}" for n in range(40)), "soon,5,1"]
+    with pytest.raises(UserError, match=r"a\.csv, line 42, column 'day' has 'soon', expected a date"):
+        load(lines)
+    assert load(lines, missing=["soon"]).spec.shape == (9,)
+
+
 def test_several_targets_are_values_in_the_order_of_the_setting(load):
     lines = ["x,y,z", *(f"{n},{n * 2},{n * 3}" for n in range(20))]
     data = load(lines, target=["z", "x"], repeats=1)
@@ -161,7 +168,7 @@ def test_files_of_other_splits_may_have_other_columns(load, tmp_path):
     (tmp_path / "val.csv").write_text("y,x\n1,3\n")
     with pytest.raises(UserError, match=r"val\.csv, line 1: no column 'color'"):
         load(lines, val_path=str(tmp_path / "val.csv"))
-    with pytest.raises(UserError, match=r"none\.csv"):
+    with pytest.raises(UserError, match=r"^data\.test_path: no file '.*none\.csv'$"):
         load(lines, test_path="none.csv")
 
 
@@ -175,6 +182,8 @@ def test_rows_without_a_target_may_be_skipped(load):
         (split.inputs[:, 0] % 2 == split.targets).all() and (split.inputs[:, 0] % 4 != 3).all()
         for split in data.splits.values()
     )
+    skipped = load(["x,z,y", *rows], skip_missing_targets=True, missing=[], class_names=["0", "1", ""])
+    assert sum(len(split.targets) for split in skipped.splits.values()) == 40
     with pytest.raises(UserError, match=r"a\.csv, line 12, column 'y': 'c' is not in data\.class_names"):
         load(["x,z,y", *rows[:10], "1,1,c"], skip_missing_targets=True, class_names=["0", "1"])
 

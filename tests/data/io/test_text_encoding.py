@@ -31,6 +31,24 @@ def test_the_encoding_is_detected(text, stored, detected):
     assert detect_encoding(io.BytesIO(text.encode(stored))) == detected
 
 
+@pytest.mark.parametrize(
+    ("encoding", "cell"),
+    [
+        *(
+            ("cp1252", cell)
+            for cell in ("José", "Müller", "niño", "Ångström", "10°", "±3", "£5", "½", "50 €", "don\u2019t")
+        ),
+        ("cp1251", "Москва"),
+        ("cp1251", "нет"),
+        ("cp932", "東京"),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 40])
+def test_few_letters_are_sufficient(encoding, cell, count):
+    text = "name,x\nAnn,0\n" + "".join(f"{cell},{row}\n" for row in range(count))
+    assert detect_encoding(io.BytesIO(text.encode(encoding))) == encoding
+
+
 def test_bytes_after_the_first_chunk_are_checked():
     ascii_text = b"a,b\n" * (CHUNK_BYTES // 4 + 1)
     assert detect_encoding(io.BytesIO(ascii_text + "é,1\n".encode())) == "utf-8"

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from trainer.data.io.date_format import DateFormat
 from trainer.data.preprocessing.tabular import make_preprocessing
 from trainer.data.tabular.checks import find_leak
 from trainer.data.tabular.columns import Column
@@ -67,7 +68,7 @@ def test_few_rows_are_not_checked():
 
 
 def test_dates_are_not_checked():
-    column = Column(1, "day", "date")
+    column = Column(1, "day", "date", date_format=DateFormat())
     preprocessing = make_preprocessing([column], width=2)
     inputs = CLASSES.double()[:, None].expand(-1, preprocessing.stored_size)
     assert find_leak(inputs, CLASSES, preprocessing) is None

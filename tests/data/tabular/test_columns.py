@@ -57,6 +57,7 @@ COUNT = range(60)
         ([f"2020-01-{1 + n % 28:02}" for n in COUNT], "date"),
         ([f"{1 + n % 28}.3.2021" for n in COUNT], "date"),
         ([f"2020-01-01 {n % 24:02}:30" for n in COUNT], "date"),
+        ([*(f"2020-01-{1 + n % 28:02}" for n in COUNT), "2020-02-30"], "date"),  # a mistake too
         ([f"some text number {n}" for n in COUNT], "text"),
     ],
 )
@@ -176,6 +177,9 @@ def test_a_column_is_restored_from_its_fields(column):
     [
         ({"kind": "numbre"}, "data.columns: unknown type 'numbre'; did you mean 'number'?"),
         ({}, "data.columns: unknown type 'None'"),
+        (3, "data.columns: expected a type instead of 3: number, boolean,"),
+        ({"kind": "category", "categories": 5}, "data.columns: invalid fields {'kind': 'category', 'categories': 5}: "),
+        ({"kind": "date"}, "data.columns: a date needs its date_format, unless only its type is set"),
         ({"kind": "number", "formatt": 1}, "data.columns: unknown field 'formatt'"),
         ({"kind": "date", "date_format": {"order": "x"}}, "data.date_format: expected one of"),
     ],

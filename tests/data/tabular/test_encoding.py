@@ -86,6 +86,8 @@ def test_texts_with_the_same_words_are_equal():
     [
         (["1", "many"], "number", "a.csv, line 3, column 'x' has 'many', expected a number; add it to data.missing"),
         (["1", "1e999"], "number", "a.csv, line 3, column 'x' has '1e999', which is out of the range of 64-bit floats"),
+        (["1", "1,5"], "number", "a.csv, line 3, column 'x' has '1,5', expected a number; add it to data.missing"),
+        (["yes", "1"], "boolean", "a.csv, line 3, column 'x' has '1', expected a boolean; add it"),
         (["yes", "maybe"], "boolean", "a.csv, line 3, column 'x' has 'maybe', expected a boolean; add it"),
         (["2020-01-01", "2020-13-01"], "date", "a.csv, line 3, column 'x' has '2020-13-01', expected a date; add it"),
     ],

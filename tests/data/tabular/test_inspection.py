@@ -101,8 +101,18 @@ def test_settings_of_columns_have_priority(inspect):
     inspection = inspect(["id,code,x,y", *rows], columns=columns)
     assert kinds(inspection) == {"id": "number", "code": "category", "x": "ignored", "y": "number"}
     assert (inspection.columns[1].categories, inspection.columns[2].reason) == (("0", "1", "2"), "data.columns")
-    inspection = inspect(["id,code,x,y", *rows], drop=("code", 0), others=(("data.group_column", "x"),))
-    assert [column.reason for column in inspection.columns] == ["data.drop", "data.drop", "data.group_column", ""]
+    inspection = inspect(
+        ["id,code,x,z,y", *(f"{row[:-1]}{n % 3},{n % 2}" for n, row in enumerate(rows))],
+        drop=("code",),
+        others=(("data.group_column", "x"),),
+    )
+    assert [column.reason for column in inspection.columns] == [
+        "an identifier",
+        "data.drop",
+        "data.group_column",
+        "",
+        "",
+    ]
 
 
 @pytest.mark.parametrize("key", ["1", 0])
@@ -129,7 +139,10 @@ def test_statistics_are_collected_in_blocks(inspect, monkeypatch):
     ("settings", "message"),
     [
         ({"columns": {"z": "number"}}, "data.columns: a.csv has no column 'z'; there are: x, y"),
-        ({"columns": {"x": "date"}}, "data.columns: a.csv, column 'x': no format of dates fits all cells"),
+        ({"targets": ()}, "data.target: expected one or several different columns"),
+        ({"targets": ("x", 0)}, "data.target: expected one or several different columns"),
+        ({"drop": ("x",)}, "a.csv: no column is an input: x (data.drop); set data.columns.NAME=TYPE"),
+        ({"columns": {"x": "date"}}, "data.columns: a.csv, column 'x': no format of dates fits its cells"),
         ({"columns": {"5": "date"}}, "data.columns: a.csv has 2 columns, 0 to 1; no 5"),
         ({"others": (("data.group_column", "y"),)}, "data.group_column: a.csv, column 'y' is data.target too"),
         ({"drop": ("z",)}, "data.drop: a.csv has no column 'z'"),

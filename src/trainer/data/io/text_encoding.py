@@ -19,8 +19,12 @@ BYTE_ORDER_MARKS = {
 WESTERN = "cp1252"
 CYRILLIC = "cp1251"
 MULTIBYTE_ENCODINGS = ("gb18030", "cp932", "euc_kr", "big5")
-# Cyrillic words have no Latin letters
-MIXED_WORD_PATTERN = re.compile(r"[a-z][\u0400-\u04ff]|[\u0400-\u04ff][a-z]", re.IGNORECASE)
+CYRILLIC_LETTERS = bytes([0xA8, 0xB8, *range(0xC0, 0x100)])
+MIN_CYRILLIC_SHARE = 0.9  # of the bytes that are not ASCII; the bytes of other scripts are below 0xC0 more often
+MIN_WORD_LENGTH = 3  # on average, for Cyrillic; two bytes may be one Chinese character
+FOREIGN_BYTES_PATTERN = re.compile(rb"[\x80-\xff]+")
+FOREIGN_PATTERN = re.compile(r"[a-z]?[^\x00-\x7f]+[a-z]?", re.IGNORECASE)  # with the Latin letters beside it
+EASTERN_PATTERN = re.compile(r"[^\x00-\x7f\uff61-\uff9f]")  # one byte of cp1252 may be a half-width letter of cp932
 SAMPLE_BYTES = 100_000
 
 
@@ -49,11 +53,30 @@ def detect_encoding(stream: IO[bytes]) -> str:
 def _guess_encoding(sample: bytes) -> str:
     from charset_normalizer import from_bytes
 
-    match = from_bytes(sample, cp_isolation=[*MULTIBYTE_ENCODINGS, CYRILLIC, WESTERN]).best()
-    if match is not None and match.encoding in MULTIBYTE_ENCODINGS:
-        return str(match.encoding)
-    is_cyrillic = match is not None and not MIXED_WORD_PATTERN.search(sample.decode(CYRILLIC, "replace"))
-    return CYRILLIC if is_cyrillic else WESTERN
+    if _is_cyrillic(sample):
+        return CYRILLIC
+    match = from_bytes(sample, cp_isolation=[*MULTIBYTE_ENCODINGS, WESTERN]).best()
+    is_multibyte = match is not None and match.encoding in MULTIBYTE_ENCODINGS
+    return match.encoding if match is not None and is_multibyte and _is_eastern(str(match)) else WESTERN
+
+
+def _is_cyrillic(sample: bytes) -> bool:
+    """Return whether the letters that are not ASCII are Cyrillic, and form words of their own."""
+    runs = FOREIGN_BYTES_PATTERN.findall(sample)
+    content = b"".join(runs)
+    letters = len(content) - len(content.translate(None, CYRILLIC_LETTERS))
+    mixed = _count_mixed(sample.decode(CYRILLIC, "replace"))
+    return letters >= MIN_CYRILLIC_SHARE * len(content) and len(content) >= MIN_WORD_LENGTH * len(runs) and not mixed
+
+
+def _is_eastern(text: str) -> bool:
+    """Return whether the letters that are not ASCII form words of their own, and are not only half-width letters."""
+    return bool(EASTERN_PATTERN.search(text)) and 2 * _count_mixed(text) < len(FOREIGN_PATTERN.findall(text))
+
+
+def _count_mixed(text: str) -> int:
+    """Return the number of foreign words with Latin letters at their start or end."""
+    return sum(word[0].isascii() or word[-1].isascii() for word in FOREIGN_PATTERN.findall(text))
 
 
 def validate_encoding(encoding: str) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from dataclasses import fields as dataclass_fields
 from typing import Any, Literal, get_args
@@ -16,7 +16,8 @@ ColumnKind = Literal["number", "boolean", "category", "date", "text", "ignored"]
 COLUMN_KINDS: tuple[str, ...] = get_args(ColumnKind)
 
 MAX_CATEGORIES = 200  # the rarest values of a column with more share a category
-MIN_NUMBER_SHARE = 0.9  # of the cells; a column with fewer numbers does not contain numbers with mistakes
+MIN_NUMBER_SHARE = 0.9  # of the cells; a column with fewer numbers, or dates, does not contain them with mistakes
+MAX_COMPARED_CELLS = 200  # of a column of dates with mistakes
 MIN_IDENTIFIER_ROWS = 20
 MIN_TEXT_WORDS = 2.5  # on average
 BOOLEANS: Mapping[str, float] = {
@@ -73,7 +74,7 @@ def classify_column(index: int, name: str | None, statistics: ColumnStatistics, 
         return convert_column(column, "date" if has_dates else "number", statistics)
     if statistics.counts is not None and all(text.casefold() in BOOLEANS for text in statistics.counts):
         return replace(column, kind="boolean")
-    if find_date_formats(statistics.sample):
+    if _find_date_format(statistics.sample):
         return convert_column(column, "date", statistics)
     if is_mostly_unique(statistics):
         words = statistics.words / max(1, statistics.text_rows)
@@ -95,9 +96,20 @@ def convert_column(column: Column, kind: ColumnKind, statistics: ColumnStatistic
     if kind == "category":
         return replace(column, categories=_list_categories(statistics))
     if kind == "date":
-        formats = find_date_formats(statistics.sample, numbers=True)
-        return replace(column, date_format=formats[0] if formats else None)
+        return replace(column, date_format=_find_date_format(statistics.sample, numbers=True))
     return column
+
+
+def _find_date_format(cells: Sequence[str], numbers: bool = False) -> DateFormat | None:
+    """Return the format of all cells, or of nearly all if the others are mistakes; None if the cells are no dates."""
+    if formats := find_date_formats(cells, numbers=numbers):
+        return formats[0]
+    cells = cells[:MAX_COMPARED_CELLS]
+    counts = Counter(item for cell in cells for item in find_date_formats([cell]))
+    for date_format, count in counts.most_common(1):
+        if count >= MIN_NUMBER_SHARE * len(cells):
+            return date_format
+    return None
 
 
 def choose_number_format(statistics: Iterable[ColumnStatistics]) -> list[NumberFormat]:
@@ -150,20 +162,29 @@ def _list_categories(statistics: ColumnStatistics) -> tuple[str, ...]:
 
 
 def restore_column(fields: Mapping[str, Any]) -> Column:
-    """Return a column from its fields, as `dataclasses.asdict` or `describe_column_fields` return them.
+    """Return a column from its fields, as `dataclasses.asdict` or `list_column_fields` return them.
 
     Raises:
-        UserError: If a field is unknown or the type is invalid.
+        UserError: If a field is unknown or invalid.
     """
+    if not isinstance(fields, Mapping):
+        raise UserError(f"data.columns: expected a type instead of {fields!r}: {', '.join(COLUMN_KINDS)}")
     known = {item.name for item in dataclass_fields(Column)}
     for name in fields:
         if name not in known:
             raise UserError(f"data.columns: unknown field '{name}'{did_you_mean(name, sorted(known))}")
     values = {"index": -1, "name": "", **fields}
     validate_kind(values.get("kind"))
-    values["number_format"] = NumberFormat(**values.get("number_format", {}))
-    values["date_format"] = DateFormat(**values["date_format"]) if values.get("date_format") else None
-    values["categories"] = tuple(map(str, values.get("categories", ())))
+    if values["kind"] == "date" and not values.get("date_format"):
+        raise UserError(
+            "data.columns: a date needs its date_format, unless only its type is set: data.columns.NAME=date"
+        )
+    try:
+        values["number_format"] = NumberFormat(**values.get("number_format", {}))
+        values["date_format"] = DateFormat(**values["date_format"]) if values.get("date_format") else None
+        values["categories"] = tuple(map(str, values.get("categories", ())))
+    except TypeError as error:
+        raise UserError(f"data.columns: invalid fields {dict(fields)}: {error}") from error
     return Column(**values)
 
 

@@ -96,7 +96,7 @@ def _check_cells(
             continue
         if math.isnan(values[row]) and cell == "":
             reason = "is missing"
-        elif math.isnan(values[row]) and not (column.kind == "number" and _is_finite_number(cell)):
+        elif math.isnan(values[row]) and not _is_number(column, cell):
             reason = f"has {cell!r}, expected a {column.kind}"
         else:
             reason = f"has {cell!r}, which is out of the range of 64-bit floats"
@@ -109,8 +109,9 @@ def _check_cells(
         raise UserError(f"{table.locate(row, index)} {reason}; {hint or default}")
 
 
-def _is_finite_number(cell: str) -> bool:
-    return bool(find_number_formats(cell)) and not cell.casefold().endswith(INFINITE_NUMBERS)
+def _is_number(column: Column, cell: str) -> bool:
+    is_number = column.kind == "number" and column.number_format in find_number_formats(cell)
+    return is_number and not cell.casefold().endswith(INFINITE_NUMBERS)
 
 
 def _encode_dates(table: TextTable, column: Column, index: int, missing: Collection[str], hint: str) -> Array:

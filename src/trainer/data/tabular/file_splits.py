@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from trainer.core.errors import UserError
 from trainer.data.loading.split import Split, Stage
 from trainer.data.preprocessing.float_range import mean_and_std
 from trainer.data.preprocessing.tabular import TabularPreprocessing
@@ -65,7 +66,7 @@ def read_splits(
         skip_missing_targets=skip_missing_targets,
     )
     rows = read(inspection.path)
-    others = {stage: read(path) for stage, path in other_files.items()}
+    others = {stage: read(_check_file(stage, path)) for stage, path in other_files.items()}
     parts = split_rows(rows.targets, split.without(others), rows.groups)
     splits, order = cut_rows(Split(rows.inputs, rows.targets), parts)
     splits |= {stage: Split(other.inputs, other.targets) for stage, other in others.items()}
@@ -80,6 +81,13 @@ def read_splits(
         )
     weights = None if rows.weights is None else rows.weights[parts["train"]]
     return TableSplits({stage: splits[stage] for stage in ("train", "val", "test")}, fitted, weights)
+
+
+def _check_file(stage: Stage, path: Path) -> Path:
+    """Return the path of the file of a split; raise an error if it is missing."""
+    if not path.is_file():
+        raise UserError(f"data.{stage}_path: no file '{path}'")
+    return path
 
 
 def fit_statistics(preprocessing: TabularPreprocessing, inputs: Tensor, standardize: bool) -> TabularPreprocessing:

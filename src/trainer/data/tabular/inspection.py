@@ -134,12 +134,15 @@ def _inspect(path: Path, settings: InspectionSettings, _mtime: int, _size: int) 
     targets = tuple(
         find_column(path, names[: width - empty], width - empty, "data.target", name) for name in settings.targets
     )
+    if not targets or len({*targets}) < len(targets):
+        raise UserError("data.target: expected one or several different columns")
     if any(not math.isnan(parse_plain_number(marker)) for marker in settings.missing):
         # a number such as -1 that marks missing inputs may be a class or a value of the target
         texts = [marker for marker in settings.missing if math.isnan(parse_plain_number(marker))]
         statistics = [ColumnStatistics(texts) if index in targets else item for index, item in enumerate(statistics)]
         _collect(path, dialect, {index: statistics[index] for index in targets})
     columns = _classify_columns(path, names, statistics, settings, targets)
+    _check_inputs(path, [column for column in columns if column.index not in targets])
     first = statistics[targets[0]]
     return Inspection(
         path=path,
@@ -201,10 +204,17 @@ def _classify_columns(
         if kind == "ignored":
             columns[index] = replace(columns[index], reason="data.columns")
         if kind == "date" and columns[index].date_format is None:
-            raise UserError(f"data.columns: {path}, {describe_column(names, index)}: no format of dates fits all cells")
+            raise UserError(f"data.columns: {path}, {describe_column(names, index)}: no format of dates fits its cells")
     return tuple(columns)
 
 
 def _parse_index(names: Sequence[str], key: ColumnName) -> ColumnName:
     """Return the index in a key of a config, which is text there, unless a column has this name."""
     return int(key) if isinstance(key, str) and key.isdecimal() and key not in names else key
+
+
+def _check_inputs(path: Path, columns: Sequence[Column]) -> None:
+    """Raise an error if no column is an input; the message contains the reasons."""
+    if all(column.kind == "ignored" for column in columns):
+        reasons = ", ".join(f"{column.name or column.index} ({column.reason})" for column in columns)
+        raise UserError(f"{path}: no column is an input: {reasons or 'all are targets'}; set data.columns.NAME=TYPE")

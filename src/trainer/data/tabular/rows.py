@@ -151,7 +151,9 @@ def _select_present(file: TextTable, targets: Sequence[int], missing: set[str]) 
 
     is_missing = np.zeros(len(file), bool)
     for target in targets:
-        is_missing |= compute.is_in(file.column(target), pyarrow.array([*missing])).to_numpy(zero_copy_only=False)
+        is_missing |= compute.is_in(file.column(target), pyarrow.array([*missing], pyarrow.string())).to_numpy(
+            zero_copy_only=False
+        )
     present = np.flatnonzero(~is_missing)
     if not len(present):
         raise UserError(f"{file.path}, {file.describe_column(targets[0])}: every target is missing")
