@@ -1,5 +1,6 @@
 """The functions of the Python API: configure, train, test, load and predict."""
 
+import logging
 import subprocess
 import sys
 
@@ -15,8 +16,14 @@ QUICK = ["model=linear", "trainer.max_epochs=1", "callbacks=[checkpoint]", "logg
 
 @pytest.fixture
 def cwd(tmp_path, monkeypatch):
+    """Work in an empty directory, and close the log files of its runs afterwards."""
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    root = logging.getLogger()
+    handlers = root.handlers[:]
+    yield tmp_path
+    for handler in {*root.handlers} - {*handlers}:
+        handler.close()
+        root.removeHandler(handler)
 
 
 def test_a_config_is_composed_changed_and_trained_and_the_model_loaded(cwd):

@@ -17,7 +17,7 @@ net: {_target_: my_code.Net, _partial_: true}
 NET = "from torch import nn\nfrom my_layers import act\n\n\ndef Net(spec):\n"
 NET += "    return nn.Sequential(nn.Flatten(), nn.Linear(2, 3), act(), nn.Linear(3, 1))\n"
 TABLE = [
-    *["data=table", "data.path=my.csv", "data.dir=.", "data.features=2", "data.target=y", "data.task=regression"],
+    *["data=table", "data.path=my.csv", "data.dir=.", "data.target=y", "data.task=regression"],
     *["data.batch_size=8", "trainer.max_epochs=1", "hydra.run.dir=run"],
 ]
 LOADERS = """

@@ -129,10 +129,9 @@ def test_stock(experiment, quantity, stocks_dir, trained, command):
     assert outcome.code == 0, outcome.err
     with open("predictions.csv") as stream:
         records = [*csv.DictReader(stream)]
-    expected = data.to_prices("test", compute_outputs(model, data))
-    last_days = [str(data.table.days[day - data.horizon]) for day in data.target_rows["test"]]
-    # the last forecasts are for days after the end of the file
-    records = records[-len(last_days) - data.horizon : -data.horizon]
+    expected = data.to_prices("test", compute_outputs(model, data))[1]
+    last_days = [data.series.days[row] for row in data.last_rows["test"]]
+    records = records[-len(last_days) - 1 : -1]  # the last forecast is for the day after the end of the file
     assert [record["last_day"] for record in records] == last_days
     assert torch.tensor([float(record["value"]) for record in records]) == pytest.approx(
         expected.forecast.float(), rel=1e-6

@@ -12,7 +12,7 @@ def test_a_sweep_runs_every_combination_and_continues_after_a_failed_job(command
     rows = "".join(f"{number},{number % 2}\n" for number in range(20))
     (tmp_path / "good.csv").write_text("x,y\n" + rows)
     (tmp_path / "bad.csv").write_text("x,y\n" + rows + "text,1\n")
-    table = ["data=table", "data.features=1", "data.dir=.", "data.path=good.csv,bad.csv"]
+    table = ["data=table", "data.dir=.", "data.path=good.csv,bad.csv"]
     outcome = command("-m", *table, "trainer.max_epochs=1", "model.net.hidden=[4],[8]")
     assert outcome.code == 1
     assert "bad.csv, line 22, column 'x' has 'text'" in outcome.err

@@ -116,7 +116,7 @@ def test_errors_are_logged_over_all_windows(tmp_path, prices, quantity):
     data = prices(quantity=quantity)
     task, metrics, _ = run(tmp_path, data)
     outputs = task(data.splits["test"].inputs)
-    expected = compute_errors(data.to_prices("test", outputs))
+    expected = compute_errors(data.to_prices("test", outputs)[1])
     assert {name: metrics[f"test/{name}"] for name in expected} == pytest.approx(expected, rel=1e-5)
 
 
@@ -132,7 +132,7 @@ def test_errors_of_validation_and_test_are_separate(tmp_path, prices):
     data = prices()
     task, metrics, _ = run(tmp_path, data, naive_task(data), fit=True)
     for stage in ("val", "test"):
-        expected = compute_errors(data.to_prices(stage, task(data.splits[stage].inputs)))
+        expected = compute_errors(data.to_prices(stage, task(data.splits[stage].inputs))[1])
         assert metrics[f"{stage}/relative_rmse"] == pytest.approx(expected["relative_rmse"], rel=1e-5)
 
 
@@ -145,10 +145,23 @@ def test_logged_metrics_returns_the_names_that_are_logged(tmp_path, prices):
     assert PriceForecast().logged_metrics(Points()) == []
 
 
+def test_metrics_of_several_horizons_have_names_with_the_horizon(tmp_path, prices):
+    data = prices(horizon=[1, 2])
+    task, metrics, board = run(tmp_path, data)
+    forecasts = data.to_prices("test", task(data.splits["test"].inputs))
+    for horizon in (1, 2):
+        expected = compute_errors(forecasts[horizon])
+        assert metrics[f"test/rmse_price_h{horizon}"] == pytest.approx(expected["rmse_price"], rel=1e-5)
+    assert {name for name in PriceForecast().logged_metrics(data) if name.startswith("test/")} == {
+        name for name in metrics if "price" in name or "relative" in name
+    }
+    assert [*board] == ["test/price_forecast_h1", "test/price_forecast_h2"]
+
+
 def test_a_limited_test_uses_its_first_windows(tmp_path, prices):
     data = prices()
     task, metrics, _ = run(tmp_path, data, limit_test_batches=2)
-    expected = compute_errors(data.to_prices("test", task(data.splits["test"].inputs[:6])))
+    expected = compute_errors(data.to_prices("test", task(data.splits["test"].inputs[:6]))[1])
     assert metrics["test/mae_price"] == pytest.approx(expected["mae_price"], rel=1e-5)
 
 
@@ -177,7 +190,7 @@ def test_the_chart_is_logged(tmp_path, prices):
     task, _, board = run(tmp_path, data)
     assert list(board) == ["test/price_forecast"]
     picture = np.asarray(Image.open(io.BytesIO(board["test/price_forecast"][0].encoded_image_string)))
-    expected = draw_forecast(data.to_prices("test", task(data.splits["test"].inputs)), 60)
+    expected = draw_forecast(data.to_prices("test", task(data.splits["test"].inputs))[1], 60)
     assert (picture == np.asarray(expected)).all()
 
 

@@ -25,7 +25,7 @@ from trainer.task.schedulers import constant
 from trainer.task.supervised import Supervised
 
 ROWS = 200
-TABLE = ["data=table", "data.dir=.", "data.path=my.csv", "data.features=2", "data.task=regression", "model=linear"]
+TABLE = ["data=table", "data.dir=.", "data.path=my.csv", "data.task=regression", "model=linear"]
 RUN = [*TABLE, "optimizer.lr=0.1", "trainer.max_epochs=30", "hydra.run.dir=run"]
 
 
@@ -56,7 +56,7 @@ def r2(predictions, true):
 
 def least_squares_r2(directory):
     """Return R2 on the test split of least squares on the training split."""
-    data = Table(dir=str(directory), path="my.csv", features=2, task="regression")
+    data = Table(dir=str(directory), path="my.csv", task="regression")
     data.setup("fit")
     parts = {
         stage: (data.prepare(split.inputs).double().numpy(), split.targets[:, 0].numpy())
@@ -125,7 +125,7 @@ def test_a_network_keeps_the_scale_of_its_training_file_on_another_file(command,
     saved = torch.load("run/checkpoints/best.ckpt", weights_only=True)["target_scale"]
     assert saved["mean"] == pytest.approx([450_000], rel=0.1)
     metrics = json.loads((tmp_path / "tested/result.json").read_text())["metrics"]
-    other = Table(path="other.csv", dir=".", features=2, task="regression")
+    other = Table(path="other.csv", dir=".", columns={"b": "number"}, task="regression")
     model = trainer.load("run")
     other.setup("test")
     inputs, targets = other.splits["test"]

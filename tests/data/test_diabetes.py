@@ -28,7 +28,7 @@ def test_another_file_is_an_error(tmp_path):
         Diabetes(dir=str(tmp_path)).setup("fit")
     assert str(error.value).endswith(
         "expected b7f372850118dfaf306e2f334e6a718f.\nMove it away and put the published file there.\nTo read the "
-        "present file anyway: data=table data.path=diabetes/diabetes.csv.gz data.features=8 data.header=false"
+        "present file anyway: data=table data.path=diabetes/diabetes.csv.gz"
     )
 
 

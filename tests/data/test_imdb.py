@@ -1,4 +1,4 @@
-"""IMDB from small trees and CSV files and, if available, from the real reviews."""
+"""IMDB from small trees and, if available, from the real reviews."""
 
 import hashlib
 import io
@@ -11,9 +11,8 @@ import pytest
 import torch
 
 from trainer.core.spec import DataSpec
-from trainer.data import imdb
+from trainer.data import imdb, text_base
 from trainer.data.imdb import IMDB
-from trainer.data.io import tokenization
 from trainer.data.io.download import DataFile
 
 TREE = {  # eight different training reviews, and three of the test
@@ -24,17 +23,24 @@ TREE = {  # eight different training reviews, and three of the test
 }
 
 
-def write_tree(root, tree=TREE, directory="mine"):
-    """Write a tree of reviews for data.path=mine below the root."""
+@pytest.fixture(autouse=True)
+def any_number_of_reviews(monkeypatch, request):
+    """Accept small trees, except in tests of the real reviews."""
+    if "real_data" not in request.keywords:
+        monkeypatch.setattr(imdb, "REVIEWS_PER_DIRECTORY", None)
+
+
+def write_tree(root, tree=TREE):
+    """Write a tree of reviews below the root."""
     for part, texts in tree.items():
-        (root / directory / part).mkdir(parents=True)
+        (root / imdb.FOLDER / part).mkdir(parents=True)
         for number, content in enumerate(texts):
-            (root / directory / part / f"{number}_7.txt").write_text(content, encoding="utf-8")
+            (root / imdb.FOLDER / part / f"{number}_7.txt").write_text(content, encoding="utf-8")
     return root
 
 
 def ready(root, **settings):
-    data = IMDB(**{"dir": str(root), "path": "mine", "val_size": 2, "batch_size": 2, "download": False} | settings)
+    data = IMDB(**{"dir": str(root), "val_size": 2, "batch_size": 2, "download": False} | settings)
     data.setup("fit")
     return data
 
@@ -129,7 +135,7 @@ def test_texts_of_similar_length_are_read_together(tmp_path):
 def test_long_reviews_are_cut_to_their_start_or_end(tmp_path):
     write_tree(tmp_path, TREE | {"test/neg": ["bad one two three good ."]})
     sizes = {"max_length": 2, "data_seed": 3}
-    assert ready(tmp_path, **sizes).tokens(["bad good ."]).shape == (1, 2)
+    assert ready(tmp_path, **sizes).encode_texts(["bad good ."]).shape == (1, 2)
     start, end = (decode_split(ready(tmp_path, keep=keep, **sizes), "test")[0][0] for keep in ("start", "end"))
     assert start.startswith("bad ")
     assert end == "good ."
@@ -137,7 +143,7 @@ def test_long_reviews_are_cut_to_their_start_or_end(tmp_path):
 
 def test_other_texts_are_encoded_with_the_vocabulary(tmp_path):
     data = ready(write_tree(tmp_path))
-    tokens = data.tokens(["Good, BAD.", "bad"])
+    tokens = data.encode_texts(["Good, BAD.", "bad"])
     assert tokens.dtype == torch.int64
     rows_of_words = [[data.vocabulary[token] for token in row] for row in tokens.tolist()]
     assert rows_of_words == [["good", "<unknown>", "bad", "."], ["bad", "<padding>", "<padding>", "<padding>"]]
@@ -147,7 +153,7 @@ def test_tokens_are_cached_for_the_same_texts_and_settings(tmp_path, monkeypatch
     write_tree(tmp_path)
     first = ready(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(tokenization, "build_tokenizer", None)  # tokenizing a text would fail
+        patch.setattr(text_base, "build_tokenizer", None)  # tokenizing a text would fail
         repeated = ready(tmp_path)
         assert repeated.checksum() == first.checksum()
         assert repeated.vocabulary == first.vocabulary
@@ -156,41 +162,11 @@ def test_tokens_are_cached_for_the_same_texts_and_settings(tmp_path, monkeypatch
         for settings in ({"vocabulary_size": 9}, {"val_size": 3}, {"data_seed": 2}):
             with pytest.raises(TypeError):
                 ready(tmp_path, **settings)
-    (tmp_path / "mine/test/pos/0_7.txt").write_text("bad film .")
+    (tmp_path / "aclImdb/test/pos/0_7.txt").write_text("bad film .")
     assert decode_split(ready(tmp_path), "test")[1][0].startswith("bad")
     file.write_bytes(file.read_bytes()[:-30])
-    (tmp_path / "mine/test/pos/0_7.txt").write_text("good film .")
+    (tmp_path / "aclImdb/test/pos/0_7.txt").write_text("good film .")
     assert ready(tmp_path).checksum() == first.checksum()
-
-
-def rows(labels, first=0):
-    return [f'"review, number {number}",{label}' for number, label in enumerate(labels, first)]
-
-
-@pytest.mark.parametrize(
-    ("header", "labels", "settings"),
-    [
-        ("review,sentiment", ("negative", "positive"), {}),
-        ("review,sentiment", ("Neg", "POS"), {"text_column": "review", "label_column": "sentiment"}),
-        ("", ("0", "1"), {"header": False}),
-        ("text,stars", ("bad", "good"), {"class_names": ["bad", "good"]}),
-    ],
-)
-def test_a_csv_file_is_split_into_three(tmp_path, header, labels, settings):
-    lines = [*([header] if header else []), *rows([labels[number % 2] for number in range(10)])]
-    (tmp_path / "my.csv").write_text("\n".join(lines))
-    data = ready(tmp_path, path="my.csv", test_size=3, **settings)
-    assert [len(data.splits[stage].targets) for stage in ("train", "val", "test")] == [5, 2, 3]
-    for text, target in decode_split(data, "train"):
-        assert int(text.split()[-1]) % 2 == target
-
-
-def test_a_csv_file_may_have_more_classes_and_its_repeats_are_dropped(tmp_path):
-    lines = ["text,kind", *rows("abcabcabc"), *rows("abcabcabc")]
-    (tmp_path / "my.csv").write_text("\n".join(lines))
-    data = ready(tmp_path, path=str(tmp_path / "my.csv"), test_size=3, class_names=["a", "b", "c"])
-    assert (data.spec.output_size, data.spec.class_names) == (3, ("a", "b", "c"))
-    assert [len(data.splits[stage].targets) for stage in ("train", "val", "test")] == [4, 2, 3]
 
 
 @pytest.fixture
@@ -215,21 +191,20 @@ def archive(tmp_path, monkeypatch):
         server.shutdown()
 
 
-def test_a_missing_directory_is_downloaded_and_only_reviews_are_unpacked(tmp_path, archive, monkeypatch):
-    monkeypatch.setattr(imdb, "REVIEWS_PER_DIRECTORY", None)
+def test_a_missing_directory_is_downloaded_and_only_reviews_are_unpacked(tmp_path, archive):
     root = tmp_path / "data"
-    data = ready(root, path="aclImdb", download=True, mirrors=[archive])
+    data = ready(root, download=True, mirrors=[archive])
     assert data.checksum() == ready(write_tree(tmp_path)).checksum()
     assert sorted(file.name for file in root.iterdir()) == [".cache", "aclImdb", "aclImdb_v1.tar.gz"]
     assert len(list((root / "aclImdb").rglob("*.txt"))) == 11
     (root / "aclImdb_v1.tar.gz").unlink()  # what is unpacked needs neither archive nor network
-    assert ready(root, path="aclImdb").checksum() == data.checksum()
+    assert ready(root).checksum() == data.checksum()
 
 
 @pytest.mark.slow  # half a minute to encode all reviews without a cache
 @pytest.mark.real_data
 def test_the_real_reviews_have_their_sizes_classes_and_words(imdb_dir):
-    data = ready(imdb_dir, path="aclImdb", val_size=2500)
+    data = ready(imdb_dir, val_size=2500)
     # 99 training reviews repeat another, and 123 are also in the test
     assert [len(data.splits[stage].targets) for stage in ("train", "val", "test")] == [22278, 2500, 25000]
     assert torch.bincount(data.splits["test"].targets).tolist() == [12500, 12500]

@@ -2,7 +2,7 @@
 
 import gzip
 import hashlib
-from datetime import date, timedelta
+import re
 from math import exp, log
 
 import pytest
@@ -12,26 +12,6 @@ from trainer.core.errors import UserError
 from trainer.data.stock import Stock
 
 PRICES = [10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0, 17.0, 18.0, 19.0]
-
-
-def write(file, prices, days=None, header=",Open,Close"):
-    """Write a file like GOOG.csv: an unnamed first column of days, and other columns around the price."""
-    days = days or [date(2020, 1, 1) + timedelta(number) for number in range(len(prices))]
-    file.parent.mkdir(exist_ok=True)
-    file.write_text("\n".join([header, *(f"{day},1,{price}" for day, price in zip(days, prices, strict=True)), ""]))
-
-
-@pytest.fixture
-def stock(tmp_path):
-    """Return a function that loads a file of prices: by default 6 days for training, 2 for validation, 2 for test."""
-
-    def load(prices=PRICES, days=None, header=",Open,Close", **settings):
-        write(tmp_path / "stocks/GOOG.csv", prices, days, header)
-        data = Stock(dir=str(tmp_path), **{"window": 2, "val_fraction": 0.2, "test_fraction": 0.2} | settings)
-        data.setup("fit")
-        return data
-
-    return load
 
 
 def unscaled(values, scale):
@@ -47,7 +27,10 @@ def test_a_window_belongs_to_the_split_of_its_target(stock):
     data = stock(quantity="prices")
     windows = {
         stage: [
-            (*unscaled(window, data.preprocessing.input_scale), *unscaled(target, data.preprocessing.target_scale))
+            (
+                *unscaled(window, data.preprocessing.input_scales[0]),
+                *unscaled(target, data.preprocessing.target_scales[0]),
+            )
             for window, target in zip(*split, strict=True)
         ]
         for stage, split in data.splits.items()
@@ -61,8 +44,12 @@ def test_a_window_belongs_to_the_split_of_its_target(stock):
 
 def test_the_target_is_horizon_days_ahead(stock):
     data = stock(quantity="prices", horizon=3)
-    firsts = {stage: unscaled(split.inputs[0], data.preprocessing.input_scale) for stage, split in data.splits.items()}
-    targets = {stage: unscaled(split.targets, data.preprocessing.target_scale) for stage, split in data.splits.items()}
+    firsts = {
+        stage: unscaled(split.inputs[0], data.preprocessing.input_scales[0]) for stage, split in data.splits.items()
+    }
+    targets = {
+        stage: unscaled(split.targets, data.preprocessing.target_scales[0]) for stage, split in data.splits.items()
+    }
     assert firsts == {"train": [10, 11], "val": [12, 13], "test": [14, 15]}
     assert targets == {"train": [14, 15], "val": [16, 17], "test": [18, 19]}
 
@@ -72,11 +59,11 @@ def test_windows_contain_daily_returns_and_the_target_is_the_return_over_the_hor
     prices = [10.0, 20.0, 10.0, 40.0, 30.0, 60.0, 50.0, 70.0, 80.0, 40.0]
     data = stock(prices, quantity="returns", horizon=horizon)
     train = data.splits["train"]
-    assert unscaled(train.inputs[0], data.preprocessing.input_scale) == [round(log(2), 4), round(log(0.5), 4)]
+    assert unscaled(train.inputs[0], data.preprocessing.input_scales[0]) == [round(log(2), 4), round(log(0.5), 4)]
     # the window ends on the third day
-    assert unscaled(train.targets[0], data.preprocessing.target_scale) == [round(log(prices[2 + horizon] / 10), 4)]
+    assert unscaled(train.targets[0], data.preprocessing.target_scales[0]) == [round(log(prices[2 + horizon] / 10), 4)]
     assert [len(split.targets) for split in data.splits.values()] == [4 - horizon, 2, 2]
-    assert unscaled(data.splits["test"].targets[-1], data.preprocessing.target_scale) == [
+    assert unscaled(data.splits["test"].targets[-1], data.preprocessing.target_scales[0]) == [
         round(log(40 / prices[-1 - horizon]), 4)
     ]
 
@@ -84,16 +71,18 @@ def test_windows_contain_daily_returns_and_the_target_is_the_return_over_the_hor
 def test_scales_are_the_mean_and_standard_deviation_of_the_training_days(stock):
     data = stock(quantity="prices")
     preprocessing = data.preprocessing
-    assert preprocessing.input_scale == preprocessing.target_scale == pytest.approx((12.5, 1.707825))  # of 10 to 15
+    assert (
+        preprocessing.input_scales == preprocessing.target_scales == (pytest.approx((12.5, 1.707825)),)
+    )  # of 10 to 15
     returns = stock([1.0, 2.0, 8.0, 16.0, 64.0, 128.0, 1.0, 9.0, 1.0, 5.0], quantity="returns", horizon=2)
     # over a day: 1 2 1 2 1 times log 2; over two: 3 3 3 3 times log 2, which has no deviation
-    assert returns.preprocessing.input_scale == pytest.approx((1.4 * log(2), 0.24**0.5 * log(2)))
-    assert returns.preprocessing.target_scale[0] == pytest.approx(3 * log(2))
+    assert returns.preprocessing.input_scales[0] == pytest.approx((1.4 * log(2), 0.24**0.5 * log(2)))
+    assert returns.preprocessing.target_scales[0][0] == pytest.approx(3 * log(2))
 
 
 def test_a_constant_price_is_scaled_by_one(stock):
     data = stock([5.0] * 10, quantity="prices")
-    assert data.preprocessing.input_scale == (5.0, 1.0)
+    assert data.preprocessing.input_scales == ((5.0, 1.0),)
     assert not data.splits["train"].inputs.any()
 
 
@@ -104,12 +93,12 @@ def test_training_does_not_depend_on_later_prices(stock, quantity, horizon):
     prices = [100.0 + 7 * (day % 5) + day for day in range(40)]
     settings = {"quantity": quantity, "horizon": horizon, "window": 4}
     data = stock(prices, **settings)
-    train, scales = data.splits["train"], (data.preprocessing.input_scale, data.preprocessing.target_scale)
+    train, scales = data.splits["train"], (data.preprocessing.input_scales, data.preprocessing.target_scales)
     for day in range(24, 40):
         changed = stock([*prices[:day], 9999.0, *prices[day + 1 :]], **settings)
         assert torch.equal(changed.splits["train"].inputs, train.inputs)
         assert torch.equal(changed.splits["train"].targets, train.targets)
-        assert (changed.preprocessing.input_scale, changed.preprocessing.target_scale) == scales
+        assert (changed.preprocessing.input_scales, changed.preprocessing.target_scales) == scales
         assert changed.checksum() != data.checksum()
 
 
@@ -128,7 +117,7 @@ def test_inputs_do_not_depend_on_the_target_day(stock, quantity):
 def test_targets_are_converted_back_to_prices(stock, quantity, horizon):
     data = stock(quantity=quantity, horizon=horizon)
     for stage, first in (("val", 6), ("test", 8)):
-        days, forecast, today, actual = data.to_prices(stage, data.splits[stage].targets)
+        days, forecast, today, actual = data.to_prices(stage, data.splits[stage].targets)[horizon]
         assert days == [f"2020-01-{first + 1:02}", f"2020-01-{first + 2:02}"]
         assert actual.tolist() == PRICES[first : first + 2]
         assert today.tolist() == PRICES[first - horizon : first + 2 - horizon]
@@ -137,14 +126,17 @@ def test_targets_are_converted_back_to_prices(stock, quantity, horizon):
 
 def test_a_return_is_relative_to_the_last_price_of_the_window(stock):
     data = stock(quantity="returns")
-    output = torch.tensor([[(log(1.1) - data.preprocessing.target_scale[0]) / data.preprocessing.target_scale[1]]])
-    result = data.to_prices("test", output)  # of the first window only
+    output = torch.tensor(
+        [[(log(1.1) - data.preprocessing.target_scales[0][0]) / data.preprocessing.target_scales[0][1]]]
+    )
+    result = data.to_prices("test", output)[1]  # of the first window only
     assert result.forecast.tolist() == pytest.approx([17 * exp(log(1.1))], abs=1e-4)
     assert (result.days, result.actual.tolist()) == (["2020-01-09"], [18.0])
 
 
 def test_columns_are_found_by_name_or_index(stock, tmp_path):
     by_index = stock(price_column=2)
+    assert by_index.checksum() == stock().checksum()  # recognized by their cells and names
     assert by_index.checksum() == stock(date_column="Date", header="Date,Open, Close ").checksum()
     assert by_index.checksum() == stock(price_column="Close").checksum()
     assert by_index.checksum() != stock(price_column="Close", header="Date,Close,Open", quantity="prices").checksum()
@@ -188,6 +180,10 @@ def test_the_checksum_of_a_named_file_applies_to_this_file_only(stock, tmp_path)
     [
         ({"window": 0}, "data.window and data.horizon: must be at least 1 day"),
         ({"horizon": 0}, "data.window and data.horizon: must be at least 1 day"),
+        ({"horizon": [1, 1]}, "data.window and data.horizon: must be at least 1 day, and each horizon different"),
+        ({"horizon": []}, "data.window and data.horizon: must be at least 1 day, and each horizon different"),
+        ({"input_columns": "Close"}, "data.input_columns: expected 'all' or a list such as [Close]"),
+        ({"date_format": "iso"}, "data.date_format: expected one of year_first, day_first, month_first,"),
         ({"val_fraction": 0.0}, "data.val_fraction and data.test_fraction: must be above 0, and below 1 together"),
         (
             {"val_fraction": 0.5, "test_fraction": 0.5},
@@ -196,7 +192,7 @@ def test_the_checksum_of_a_named_file_applies_to_this_file_only(stock, tmp_path)
     ],
 )
 def test_invalid_settings_are_errors_before_a_file_is_opened(settings, message):
-    with pytest.raises(UserError, match=f"^{message.replace('.', '[.]')}"):
+    with pytest.raises(UserError, match=f"^{re.escape(message)}"):
         Stock(**settings)
 
 
@@ -204,9 +200,16 @@ def test_invalid_settings_are_errors_before_a_file_is_opened(settings, message):
 def test_the_real_file_has_its_days_and_windows(stocks_dir):
     data = Stock(dir=str(stocks_dir), md5="bebefd67a8ec40d9bcfc07d2e3584a70")
     data.setup("fit")
-    assert (str(data.table.days[0]), str(data.table.days[-1])) == ("2004-08-19", "2013-03-01")
+    assert (data.series.days[0], data.series.days[-1]) == ("2004-08-19", "2013-03-01")
     # 2,148 days: 430 for the test, 215 for validation, 1,503 for training, of which the first 11 have no window
     assert [len(split.targets) for split in data.splits.values()] == [1492, 215, 430]
-    result = data.to_prices("test", data.splits["test"].targets)
+    result = data.to_prices("test", data.splits["test"].targets)[1]
     assert (result.today[-1].item(), result.actual[-1].item()) == (801.20, 806.19)
     assert result.forecast.tolist() == pytest.approx(result.actual.tolist(), abs=0.01)
+
+
+def test_a_missing_file_is_an_error(tmp_path):
+    with pytest.raises(
+        UserError, match=rf"^data\.path: no file 'stocks/X\.csv' in .*, and no '{tmp_path}/stocks/X\.csv'"
+    ):
+        Stock(dir=str(tmp_path), path="stocks/X.csv").setup("fit")

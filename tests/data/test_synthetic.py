@@ -14,13 +14,14 @@ from trainer.data.diabetes import Diabetes
 from trainer.data.mnist import MNIST
 from trainer.data.stock import Stock
 from trainer.data.table import Table
+from trainer.data.texts import Texts
 
 RUNS = [
     ("mnist", ["model.net.channels=[4,8]", "trainer.max_epochs=1", "data.val_size=100"]),
     ("cifar10", ["model.net.channels=[4,8]", "trainer.max_epochs=1", "data.val_size=100"]),
     ("image_folder", ["data.path=no", "data.size=16", "model.net.channels=[4,8]", "trainer.max_epochs=1"]),
     ("diabetes", ["trainer.max_epochs=10"]),
-    ("table", ["data.path=no.csv", "data.features=5", "data.classes=3", "trainer.max_epochs=10"]),
+    ("table", ["data.path=no.csv", "data.features=5", "data.class_names=[a,b,c]", "trainer.max_epochs=10"]),
     ("table", ["data.path=no.csv", "data.features=5", "data.task=regression", "trainer.max_epochs=10"]),
     ("stock", ["model=lstm", "trainer.max_epochs=1"]),
 ]
@@ -74,7 +75,11 @@ def test_quantile_classes_have_equal_sizes():
     ]
 
 
-@pytest.mark.parametrize("make", [Diabetes, lambda **k: Table(path="x", features=2, **k), Stock])
+def make_texts_data(**settings):
+    return Texts(path="x", class_names=["a", "b"], **settings)
+
+
+@pytest.mark.parametrize("make", [Diabetes, lambda **k: Table(path="x", features=2, **k), Stock, make_texts_data])
 def test_the_spec_is_marked(make):
     assert make(synthetic=True).spec.synthetic
     assert not make().spec.synthetic

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import math
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -23,7 +24,7 @@ def table(tmp_path):
     def load_table(text, *, name="some.csv", **settings):
         data = text if isinstance(text, bytes) else text.encode()
         (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-        dataset = Table(**{"path": name, "dir": str(tmp_path), "features": 2, "class_names": ["no", "yes"]} | settings)
+        dataset = Table(**{"path": name, "dir": str(tmp_path), "repeats": 1, "class_names": ["no", "yes"]} | settings)
         dataset.setup("fit")
         return dataset
 
@@ -84,7 +85,7 @@ def test_regression_targets_are_in_their_original_units(table):
 
 
 def test_the_spec_needs_no_file():
-    spec = Table(path="no/such.csv", features=7, classes=3).spec
+    spec = Table(path="no/such.csv", features=7, class_names=[0, 1, 2]).spec
     assert (spec.name, spec.kind, spec.shape, spec.target) == ("table", "vector", (7,), "classification")
     assert (spec.output_size, spec.class_names) == (3, ("0", "1", "2"))
     assert Table(path="no/such.csv", features=7).spec.output_size == 1  # two classes, one logit
@@ -99,7 +100,8 @@ def test_missing_numbers_become_the_mean_of_the_training_rows(table):
     held_out = torch.cat([data.splits["val"].inputs, data.splits["test"].inputs])
     prepared = data.prepare(held_out)
     assert (held_out.isnan().any(), prepared.isnan().any()) == (True, False)
-    assert prepared[held_out.isnan()].eq(0).all()  # the standardized mean
+    assert prepared[:, :2][held_out.isnan()].eq(0).all()  # the standardized mean
+    assert torch.equal(prepared[:, 2:], held_out.isnan().float())  # indicators
 
 
 def test_columns_have_mean_0_and_standard_deviation_1_over_the_training_rows(table):
@@ -117,11 +119,15 @@ def test_columns_have_mean_0_and_standard_deviation_1_over_the_training_rows(tab
 def test_columns_are_not_changed_without_standardization(table):
     data = table(NAMED.replace("0,0,no", "?,0,no"), standardize=False)
     inputs = data.splits["train"].inputs
-    assert torch.equal(data.prepare(inputs), torch.where(inputs.isnan(), data.preprocessing.mean, inputs).float())
+    assert torch.equal(
+        data.prepare(inputs)[:, :2], torch.where(inputs.isnan(), data.preprocessing.mean, inputs).float()
+    )
 
 
 def test_a_constant_column_becomes_zeros(table):
-    data = table("x,y,answer\n" + "".join(f"{n},0.1,{'yes' if n % 2 else 'no'}\n" for n in range(10)))
+    text = "x,y,answer\n" + "".join(f"{n},0.1,{'yes' if n % 2 else 'no'}\n" for n in range(10))
+    assert table(text).spec.shape == (1,)  # left out
+    data = table(text, columns={"y": "number"})
     assert data.prepare(data.splits["test"].inputs)[:, 1].abs().max() < 1e-6
 
 
@@ -140,7 +146,9 @@ def test_the_data_seed_changes_the_split_and_the_means_and_the_seed_does_not(tab
 
 def test_a_marker_of_missing_numbers_may_be_a_class(table):
     text = NAMED.replace("no", "0").replace("yes", "1")
-    assert rows(table(text, class_names=[], missing=["0"]))[-1] == (9, 90, 1)
+    examples = rows(table(text, class_names=[], missing=["0"]))
+    assert sorted(label for *_, label in examples) == [0] * 5 + [1] * 5
+    assert str((math.nan, math.nan, 0)) in map(str, examples)
 
 
 @pytest.fixture

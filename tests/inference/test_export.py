@@ -99,7 +99,9 @@ def test_an_onnx_file_contains_the_same_metadata(tmp_path):
     onnx = pytest.importorskip("onnx")
     export(_linear(tmp_path, make_passthrough(8)), tmp_path / "net.onnx")
     [prop] = [item for item in onnx.load(tmp_path / "net.onnx").metadata_props if item.key == "trainer"]
-    assert json.loads(prop.value)["preprocessing"]["columns"] == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert json.loads(prop.value)["preprocessing"]["columns"] == [
+        {"index": index, "name": "", "kind": "number"} for index in range(8)
+    ]
 
 
 def _linear(tmp_path, preprocessing):

@@ -1,4 +1,4 @@
-"""Predictions on files of every type, on streams and on tensors."""
+"""Predictions on files of most types, on streams and on tensors; those of texts have a file of their own."""
 
 import os
 import threading
@@ -15,18 +15,21 @@ from trainer.data.digits import Digits
 from trainer.data.imdb import IMDB
 from trainer.data.line import Line
 from trainer.data.mnist import MNIST
-from trainer.data.preprocessing.tabular import TabularPreprocessing, make_passthrough
+from trainer.data.preprocessing.tabular import make_passthrough, make_preprocessing
 from trainer.data.stock import Stock
+from trainer.data.tabular.columns import Column
 from trainer.data.threshold import Threshold
 from trainer.data.xor import XOR
 from trainer.inference.load_checkpoint import LoadedCheckpoint
 from trainer.inference.predictor import Predictor
 from trainer.model.linear import Linear
-from trainer.model.lstm import LSTM
 
 OBJECTIVE = {"_target_": "trainer.task.objective.make_objective", "_partial_": True}
 ROWS = DataSpec("rows", "vector", (2,), "classification", 1, ("no", "yes"))
-NAMED = TabularPreprocessing((0, 1), 3, ("age", "mass"))  # names of its columns
+NUMBERED = make_preprocessing([Column(0, "", "number"), Column(1, "", "number")], width=3)
+NAMED = make_preprocessing(
+    [Column(0, "age", "number"), Column(1, "mass", "number")], width=3, names=("age", "mass", "x")
+)
 VALUES = DataSpec("rows", "vector", (2,), "regression", 2)
 
 
@@ -70,8 +73,13 @@ def test_the_scores_of_a_hinge_loss_are_not_called_probabilities(tmp_path):
 
 
 def test_columns_are_selected_by_name_and_missing_numbers_are_replaced_by_the_training_mean(tmp_path):
-    preprocessing = TabularPreprocessing(
-        (0, 2), 4, ("a", "c"), ",", ("", "?"), torch.tensor([10.0, 20.0]).double(), torch.ones(2).double()
+    preprocessing = make_preprocessing(
+        [Column(0, "a", "number"), Column(2, "c", "number")],
+        width=4,
+        names=("a", "b", "c", "y"),
+        missing=("", "?"),
+        mean=torch.tensor([10.0, 20.0]).double(),
+        std=torch.ones(2).double(),
     )
     (tmp_path / "a.csv").write_text("c,other,a\n21,x,11\n?,y,12\n")
     [part] = preprocessing.read([tmp_path / "a.csv"], 10)
@@ -85,7 +93,7 @@ def test_columns_are_selected_by_name_and_missing_numbers_are_replaced_by_the_tr
         (NAMED, "age,mas\n1,2\n", "a.csv, line 1: no column 'mass'; did you mean 'mas'"),
         (NAMED, "x,y\n1,2\n", "no column 'age'.*of 2 that are missing: age, mass"),
         (
-            TabularPreprocessing((0, 1), 3),
+            NUMBERED,
             "1,2,3,4\n",
             "a.csv, line 1: 4 columns, but the network takes 2, or 3 as in the training file$",
         ),
@@ -153,80 +161,6 @@ def test_predictions_are_yielded_before_all_files_are_listed(tmp_path):
     next(stream)
     assert requested == [0]
     assert len([*stream]) == 2
-
-
-def imdb(tmp_path, **settings):
-    data = IMDB(synthetic=True, dir=str(tmp_path), vocabulary_size=300, max_length=20, **settings)
-    data.setup("fit")
-    return data, untrained(data.spec, data.preprocessing, tmp_path, LSTM(data.spec))
-
-
-def test_texts_are_read_from_lines_directories_and_tables(tmp_path):
-    data, model = imdb(tmp_path)
-    texts = ["word1 word2", "word3 and WORD4!", "word5 " * 30]
-    (tmp_path / "lines.txt").write_text("\n".join([texts[0], "", *texts[1:]]) + "\n")
-    (tmp_path / "many").mkdir()
-    for name, text in zip("abc", texts, strict=True):
-        (tmp_path / f"many/{name}.txt").write_text(text.replace(" ", "\n"))
-    (tmp_path / "table.csv").write_text("text,more\n" + "".join(f"{text},1\n" for text in texts))
-    tokens = data.tokens(texts)
-    with torch.no_grad():
-        expected = model.net(tokens).sigmoid()[:, 0]
-    for name, rows in (("lines.txt", [1, 3, 4]), ("many", [None] * 3), ("table.csv", [2, 3, 4])):
-        predictions = model.predict(tmp_path / name, batch_size=2)
-        assert [prediction.row for prediction in predictions] == rows
-        positive = [prediction.probabilities["positive"] for prediction in predictions]
-        assert torch.tensor(positive) == pytest.approx(expected, abs=1e-6)
-
-
-def test_an_invalid_text_is_refused_with_file_and_line(tmp_path):
-    _, model = imdb(tmp_path)
-    (tmp_path / "a.txt").write_bytes(b"good\n\xff\xfe\n")
-    with pytest.raises(UserError, match=r"a.txt, line 2: not UTF-8 text"):
-        model.predict(tmp_path / "a.txt")
-    (tmp_path / "a.csv").write_text("text,label\nfine,1\n ,1\n")
-    with pytest.raises(UserError, match=r"a.csv, line 3, column 'text': the text is empty"):
-        model.predict(tmp_path / "a.csv")
-
-
-@pytest.mark.parametrize("quantity", ["prices", "returns"])
-def test_forecasts_are_prices_for_every_batch_size(quantity, tmp_path):
-    days = [f"2024-01-{day:02}" for day in range(1, 31)]
-    rows = [f"{day},{100 + 3 * (number % 4) + number}\n" for number, day in enumerate(days)]
-    (tmp_path / "stocks").mkdir()
-    (tmp_path / "stocks/GOOG.csv").write_text("Date,Close\n" + "".join(rows))
-    data = Stock(dir=str(tmp_path), quantity=quantity, window=3, horizon=2)
-    data.setup("fit")
-    model = untrained(data.spec, data.preprocessing, tmp_path, Linear(data.spec))
-    reference, *others = (model.predict(tmp_path / "stocks/GOOG.csv", batch_size=size) for size in (100, 4, 1))
-    for predictions in others:
-        assert [(a.row, a.facts) for a in reference] == [(b.row, b.facts) for b in predictions]
-        assert [a.value for a in reference] == pytest.approx([b.value for b in predictions])
-    assert len(reference) == 30 - 2 - (quantity == "returns")
-    assert reference[-1].facts == {"last_day": "2024-01-30", "last_price": 132.0}
-    assert reference[-1].row == 31
-    with torch.no_grad():
-        prices = data.to_prices("test", model.net(data.splits["test"].inputs))
-    assert [a.value for a in reference[-8:-2]] == pytest.approx(prices.forecast.tolist())
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("Date,Open\n2024-01-01,1\n2024-01-02,2\n", "no column 'Close'"),
-        ("Date,Close\n2024-01-01,1\n2024-01-02,x\n", "a.csv, line 3, column 'Close': 'x' is not a price"),
-        ("Date,Close\n2024-01-01,1\n2024-01-02,2\n", "a.csv: has 2 days, but a forecast needs 4"),
-        ("Date,Close\n" + "2024-01-01,1\n" * 9, "a.csv, line 3, column 'Date': .* the same day as"),
-        ("Date,Close\n2024-01-02,1\n2024-01-01,1\n", "line 3, column 'Date': 2024-01-01 is before 2024-01-02 in"),
-    ],
-)
-def test_invalid_prices_are_refused_with_file_and_line(text, message, tmp_path):
-    data = Stock(window=3)
-    model = untrained(data.spec, data.preprocessing, tmp_path)
-    (tmp_path / "a.csv").write_text(text)
-    for size in (1, 100):
-        with pytest.raises(UserError, match=message):
-            model.predict(tmp_path / "a.csv", batch_size=size)
 
 
 def test_without_preprocessing_only_tensors_are_accepted(tmp_path):

@@ -1,5 +1,6 @@
 """Errors of a price forecast and of the naive forecast, and a chart of both in TensorBoard."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
@@ -29,10 +30,16 @@ class Forecast(Protocol):
 
 @runtime_checkable
 class SupportsPrices(Protocol):
-    """Data whose targets can be converted to prices, e.g. `trainer.data.stock`."""
+    """Data whose targets can be converted to prices, e.g. `trainer.data.stock`.
 
-    def to_prices(self, stage: Any, outputs: Tensor) -> Forecast:
-        """Convert outputs (windows, 1) for the first windows of a split, in their order, to prices."""
+    Attributes:
+        horizons: Rows from the last row of a window to each target.
+    """
+
+    horizons: Sequence[int]
+
+    def to_prices(self, stage: Any, outputs: Tensor) -> Mapping[int, Forecast]:
+        """Convert outputs (windows, horizons) for the first windows of a split, in order, to prices by horizon."""
         ...
 
 
@@ -41,7 +48,8 @@ class PriceForecast(Callback):
 
     Logs `test/mae_price` and `test/rmse_price`; `test/naive_mae_price` and `test/naive_rmse_price` of the forecast
     that the price does not change, on the same days; and `test/relative_rmse`, their ratio: below 1 is better than
-    naive. The same with `val/`. After the test, draws `test/price_forecast`.
+    naive. The same with `val/`. After the test, draws `test/price_forecast`. With several horizons, the names end in
+    the horizon: `test/relative_rmse_h5`.
 
     Args:
         last_days: Number of days in the lower chart, which shows single days.
@@ -57,7 +65,8 @@ class PriceForecast(Callback):
     def logged_metrics(self, data: Any) -> list[str]:
         """Return the names of all metrics that are logged with these data; other callbacks may monitor them."""
         names = ("mae_price", "rmse_price", "naive_mae_price", "naive_rmse_price", "relative_rmse")
-        return [f"{stage}/{name}" for stage in ("val", "test") for name in names if isinstance(data, SupportsPrices)]
+        suffixes = name_horizons(data.horizons) if isinstance(data, SupportsPrices) else ()
+        return [f"{stage}/{name}{suffix}" for stage in ("val", "test") for suffix in suffixes for name in names]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._has_prices = isinstance(trainer.datamodule, SupportsPrices)  # type: ignore[attr-defined]
@@ -76,24 +85,35 @@ class PriceForecast(Callback):
         self._log_errors("val", trainer, pl_module)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        forecast = self._log_errors("test", trainer, pl_module)
-        if forecast:
-            log_image(partial(draw_forecast, forecast, self.last_days), "test/price_forecast", trainer)
+        for suffix, forecast in self._log_errors("test", trainer, pl_module).items():
+            log_image(partial(draw_forecast, forecast, self.last_days), f"test/price_forecast{suffix}", trainer)
 
     def _collect(self, pl_module: LightningModule, outputs: Any, batch: Batch) -> None:
         objective = find_objective(pl_module, outputs, batch)
         if objective and self._has_prices:
             self._predictions.append(objective.predictions(outputs).detach())
 
-    def _log_errors(self, stage: str, trainer: Trainer, pl_module: LightningModule) -> Forecast | None:
+    def _log_errors(self, stage: str, trainer: Trainer, pl_module: LightningModule) -> dict[str, Forecast]:
+        """Log the errors of all predictions of a stage; return the forecasts by the suffix of their names."""
         if not self._predictions:
-            return None
+            return {}
         outputs = gather_outputs(torch.cat(self._predictions), trainer)
         self._predictions = []
-        forecast: Forecast = trainer.datamodule.to_prices(stage, outputs)  # type: ignore[attr-defined]
-        metrics = {f"{stage}/{name}": value for name, value in compute_errors(forecast).items()}
+        data: SupportsPrices = trainer.datamodule  # type: ignore[attr-defined]
+        by_horizon = data.to_prices(stage, outputs)
+        forecasts = dict(zip(name_horizons(data.horizons), by_horizon.values(), strict=True))
+        metrics = {
+            f"{stage}/{name}{suffix}": value
+            for suffix, forecast in forecasts.items()
+            for name, value in compute_errors(forecast).items()
+        }
         pl_module.log_dict(metrics, sync_dist=True)  # equal in all processes; prevents a warning of Lightning
-        return forecast
+        return forecasts
+
+
+def name_horizons(horizons: Sequence[int]) -> list[str]:
+    """Return the ending of the metrics of each horizon: `_h5`, or "" if there is only one horizon."""
+    return [f"_h{horizon}" for horizon in horizons] if len(horizons) > 1 else [""]
 
 
 def gather_outputs(outputs: Tensor, trainer: Trainer) -> Tensor:

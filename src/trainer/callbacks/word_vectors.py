@@ -55,7 +55,9 @@ class WordVectors(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         embedding = getattr(getattr(pl_module, "net", None), "embedding", None)
         if not isinstance(data, SupportsVocabulary):
-            raise UserError("callbacks.word_vectors: the data have no words (no `vocabulary`); use data=imdb")
+            raise UserError(
+                "callbacks.word_vectors: the data have no words (no `vocabulary`); use data=imdb or data=texts"
+            )
         if not isinstance(embedding, nn.Embedding):
             raise UserError("callbacks.word_vectors: the network has no word embedding; use a model that reads tokens")
         if embedding.num_embeddings < len(data.vocabulary):

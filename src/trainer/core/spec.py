@@ -40,6 +40,7 @@ class DataSpec:
         vocabulary_size: Number of distinct tokens, including `PADDING_INDEX` and the unknown token; 0 unless `kind`
             is `"tokens"`. Batches of tokens are as long as the longest text in them, at most `shape[0]`.
         synthetic: True if synthetic data replace the real data set; every output mentions it.
+        categories: First input and number of inputs of each one-hot vector among the features.
         value_range: Minimum and maximum of the inputs if they are known, as for pixels.
     """
 
@@ -52,6 +53,7 @@ class DataSpec:
     vocabulary_size: int = 0
     synthetic: bool = False
     value_range: tuple[float, float] | None = None
+    categories: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("shape", "class_names"):  # lists in configs

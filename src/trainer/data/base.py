@@ -29,6 +29,7 @@ class TensorData(LightningDataModule, ABC):
     """
 
     preprocessing: Preprocessing | None = None  # stored in the checkpoint; predictions read files with it
+    sample_weights: Tensor | None = None  # of the training examples; they are drawn with these probabilities
     standardize_target = True  # scale regression targets to mean 0 and standard deviation 1
 
     def __init__(self, *, batch_size: int, eval_batch_size: int = 1024, seed: int = 0, repeats: int = 1) -> None:
@@ -51,7 +52,10 @@ class TensorData(LightningDataModule, ABC):
 
     @property
     def inferred_settings(self) -> dict[str, Any]:
-        """Config keys of `data` that are null, with the values that the constructor found in the files."""
+        """Settings of `data` that the config leaves open and that were found in the files, by key.
+
+        They are written into the config of the run.
+        """
         return {}
 
     @abstractmethod
@@ -124,6 +128,7 @@ class TensorData(LightningDataModule, ABC):
             read=self.read if type(self).read is not TensorData.read else None,
             shuffle=shuffle,
             lengths=self.lengths(self.splits[stage].inputs),
+            weights=self.sample_weights if shuffle else None,
             repeats=self.repeats if stage == "train" else 1,
             even=stage == "train",
             seed=self.seed,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from trainer.core.spec import DataSpec, Fraction
 from trainer.data.table import Table
@@ -25,7 +26,7 @@ class Diabetes(Table):
         diabetes mellitus; file from Sung Kim's PyTorchZeroToAll.
     """
 
-    checksum_hint = "data=table data.path=diabetes/diabetes.csv.gz data.features=8 data.header=false"
+    checksum_hint = "data=table data.path=diabetes/diabetes.csv.gz"
 
     def __init__(
         self,
@@ -47,7 +48,13 @@ class Diabetes(Table):
             md5="b7f372850118dfaf306e2f334e6a718f",
             features=8,
             header=False,
+            delimiter=",",
+            encoding="utf-8",
+            skipped_lines=0,
+            task="classification",
             class_names=("tested positive", "tested negative"),
+            stratify=False,
+            repeats=1,
             dir=dir,
             mirrors=mirrors,
             download=download,
@@ -60,6 +67,11 @@ class Diabetes(Table):
             eval_batch_size=eval_batch_size,
             seed=seed,
         )
+
+    @property
+    def inferred_settings(self) -> dict[str, Any]:
+        """None: the file is known."""
+        return {}
 
     @property
     def spec(self) -> DataSpec:

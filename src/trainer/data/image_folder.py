@@ -94,7 +94,7 @@ class ImageFolder(TensorData):
         image_column: str | int = 0,
         label_column: str | int = 1,
         split_column: str | int | None = None,
-        delimiter: str = ",",
+        delimiter: str | None = None,
         synthetic: bool = False,
         val_fraction: Fraction = 0.2,
         test_fraction: Fraction = 0.2,

@@ -1,8 +1,10 @@
-"""Forecasting data set with windows of daily prices from a CSV file, split in time."""
+"""Forecasting data set with windows of prices, or of another time series, from a file, split in time."""
 
+import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,12 +12,17 @@ from torch import Tensor
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, Fraction
 from trainer.data.base import TensorData
-from trainer.data.io.csv_file import CsvFile, fetch_csv, read_csv
-from trainer.data.io.price_csv import Prices, parse_prices
+from trainer.data.io.data_path import fetch_path, find_path
+from trainer.data.io.date_format import DateFormat, DateOrder
+from trainer.data.io.series_report import describe_disorder, describe_jumps, describe_series
+from trainer.data.io.time_series import TimeSeries, read_series
 from trainer.data.loading.split import Split, Stage
-from trainer.data.preprocessing.float_range import find_unusable_number, mean_and_std
+from trainer.data.loading.window_split import split_windows
+from trainer.data.preprocessing.float_range import find_unusable_number
 from trainer.data.preprocessing.price_windows import Quantity, WindowPreprocessing
 from trainer.data.synthetic import make_prices
+
+log = logging.getLogger(__name__)
 
 
 class PriceForecast(NamedTuple):
@@ -28,26 +35,32 @@ class PriceForecast(NamedTuple):
 
 
 class Stock(TensorData):
-    """The last `window` days of a price, and its value `horizon` days later.
+    """The last `window` rows of a time series, and its price `horizon` rows later.
 
-    The days are split in order: training, validation, test. A window belongs to the split of its target day; its
-    input may start in the previous split. Inputs and targets are scaled to mean 0 and standard deviation 1 over the
-    training days; `to_prices` inverts the scaling.
+    A row is a day, or whatever the time between two rows of the file is. The rows are split in order: training,
+    validation, test. A window belongs to a split if all its targets do; its input may start in the previous split.
+    Inputs and targets are scaled to mean 0 and standard deviation 1 over the training rows; `to_prices` inverts the
+    scaling.
 
     Args:
         dir: Root of the data sets.
-        path: CSV file with a header, plain or `.gz`: relative to `dir`, absolute, or an http(s) URL.
+        path: The file: relative to the working directory or to `dir`, absolute, or an http(s) URL.
         md5: Checksum of the file, or `CHECKSUM FILE` as md5sum prints it, which applies to this file only. Required
             for a URL.
-        date_column: Name or index (from 0) of the date column.
-        price_column: Name or index of the price column.
-        quantity: Input and target of the network: `"prices"`, or log-`"returns"`, which are daily in the input and
-            over `horizon` days in the target.
+        date_column: Name or index (from 0) of the column of dates; None recognizes it.
+        price_column: Name or index of the column of the price; None recognizes it: an adjusted close before a close.
+        input_columns: Names or indices of the input columns, or `"all"` columns of numbers. Defaults to the price.
+        date_format: Order of the dates, e.g. `"day_first"`; needed only if day and month are ambiguous.
+        delimiter: Delimiter of the cells; None recognizes it.
+        encoding: Encoding of the text; None recognizes it.
+        header: Whether the first line contains the column names; None recognizes it.
+        quantity: Input and target of the network: `"prices"`, or log-`"returns"`, which are of one row in the input
+            and over `horizon` rows in the target.
         window: Number of prices or returns in a window.
-        horizon: Trading days from the last day of a window to the target day.
+        horizon: Rows from the last row of a window to the target, or a list of them; each is an output.
         synthetic: Whether synthetic prices replace the file, which is not read then.
-        val_fraction: Fraction of all days for validation.
-        test_fraction: Fraction of all days, the last ones, for test.
+        val_fraction: Fraction of all rows for validation.
+        test_fraction: Fraction of all rows, the last ones, for test.
         batch_size, eval_batch_size, seed: See `TensorData`.
     """
 
@@ -59,11 +72,16 @@ class Stock(TensorData):
         dir: str = "data",  # noqa: A002  the config key is data.dir
         path: str = "stocks/GOOG.csv",
         md5: str = "",
-        date_column: int | str = 0,
-        price_column: int | str = "Close",
+        date_column: int | str | None = None,
+        price_column: int | str | None = None,
+        input_columns: Sequence[int | str] | Literal["all"] = (),
+        date_format: DateOrder | None = None,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+        header: bool | None = None,
         quantity: Quantity = "returns",
         window: int = 10,
-        horizon: int = 1,
+        horizon: int | Sequence[int] = 1,
         synthetic: bool = False,
         val_fraction: Fraction = 0.1,
         test_fraction: Fraction = 0.2,
@@ -72,97 +90,137 @@ class Stock(TensorData):
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
-        if window < 1 or horizon < 1:
-            raise UserError("data.window and data.horizon: must be at least 1 day")
-        if min(val_fraction, test_fraction) <= 0 or val_fraction + test_fraction >= 1:
-            raise UserError("data.val_fraction and data.test_fraction: must be above 0, and below 1 together")
+        self.horizons = (horizon,) if isinstance(horizon, int) else tuple(horizon)
+        _validate_windows(window, self.horizons, val_fraction, test_fraction)
+        if isinstance(input_columns, str) and input_columns != "all":
+            raise UserError(f"data.input_columns: expected 'all' or a list such as [{input_columns}]")
+        DateFormat(date_format or "year_first")  # raises an error if it is unknown
         self.root = Path(dir)
         self.path = path
         self.md5 = md5
         self.window = window
-        self.horizon = horizon
         self.synthetic = synthetic
-        self.val_fraction = val_fraction
-        self.test_fraction = test_fraction
-        # `load` sets the scales
+        self.fractions = (val_fraction, test_fraction)
+        # `load` sets columns and scales
         self.preprocessing: WindowPreprocessing = WindowPreprocessing(
-            window, horizon, quantity, date_column, price_column
+            window,
+            self.horizons,
+            quantity,
+            date_column,
+            price_column,
+            "all" if input_columns == "all" else tuple(input_columns),
+            date_format,
+            delimiter,
+            encoding,
+            header,
         )
+        self._configured = self.preprocessing
+        self._series: TimeSeries | None = None
 
     @property
     def spec(self) -> DataSpec:
-        """A sequence of one feature, one value."""
-        return DataSpec("stock", "sequence", (self.window, 1), "regression", output_size=1, synthetic=self.synthetic)
+        """A sequence of one feature per input column, one value per horizon; `"all"` input columns need the file."""
+        columns = self.preprocessing.input_columns
+        if columns == "all":
+            columns = (0,) if self.synthetic else range(len(self.series.price_inputs))
+        shape = (self.window, len(columns) or 1)
+        return DataSpec("stock", "sequence", shape, "regression", len(self.horizons), synthetic=self.synthetic)
+
+    @property
+    def series(self) -> TimeSeries:
+        """The time series, which is read from the file once."""
+        if self._series is None:
+            self._series = make_prices(self.spec.shape[1]) if self.synthetic else self._read()
+        return self._series
+
+    @property
+    def inferred_settings(self) -> dict[str, Any]:
+        """Columns and date format that are recognized in the file; none if it is missing."""
+        source = None if self.synthetic or not find_path(self.path, self.root).is_file() else self.series.source
+        if source is None:
+            return {}
+        columns = source.columns
+        recognized = {
+            "date_column": source.table.name_or_index(columns.date),
+            "price_column": source.table.name_or_index(columns.price),
+            "input_columns": [source.table.name_or_index(column) for column in columns.inputs],
+            "date_format": source.date_format.order,
+        }
+        return {key: value for key, value in recognized.items() if getattr(self._configured, key) in (None, "all")}
 
     def load(self) -> dict[Stage, Split]:
-        """Read the file, compute the scales of the training days, and build the windows."""
-        file = None
-        if not self.synthetic:
-            file = read_csv(fetch_csv(self.path, self.root, self.md5), header=True, delimiter=",")
-        self.table = make_prices() if file is None else self._parse(file)
-        self.target_rows = self._split_rows(len(self.table.days))
-        num_train = self.target_rows["train"].stop
-        mean, std = self._compute_scale(self.horizon, num_train)
-        self.preprocessing = replace(
-            self.preprocessing, input_scale=self._compute_scale(1, num_train), target_scale=(mean, std)
-        )
-        if file is not None:
-            self._check_precision(file)
-        targets = (self.preprocessing.compute_quantity(self.table.prices, self.horizon) - mean) / std
+        """Read the file, compute the scales of the training rows, and build the windows."""
+        series = self.series
+        if series.source is not None:
+            log.info(describe_series(series))
+        for warning in filter(None, (describe_disorder(series), describe_jumps(series))):
+            log.warning(warning)
+        name = str(find_path(self.path, self.root))
+        self.last_rows = split_windows(name, len(series), self.fractions, self.preprocessing.window_rows, self.horizons)
+        num_train = self.last_rows["train"].stop + max(self.horizons)
+        self.preprocessing = self.preprocessing.fit(series, num_train)
+        inputs = self.preprocessing.scale_inputs(series)
+        self._check_precision(series, inputs)
+        targets = self.preprocessing.scale_targets(series.prices)
+        return {stage: self._build_split(inputs, targets, rows) for stage, rows in self.last_rows.items()}
 
-        def build_split(rows: range) -> Split:
-            last_rows = torch.arange(rows.start, rows.stop) - self.horizon  # (windows,)
-            inputs = self.preprocessing.build_windows(self.table.prices, last_rows)
-            return Split(inputs, targets[rows.start : rows.stop, None].float())
-
-        return {stage: build_split(rows) for stage, rows in self.target_rows.items()}
-
-    def to_prices(self, stage: Stage, outputs: Tensor) -> PriceForecast:
-        """Convert network outputs to prices.
+    def to_prices(self, stage: Stage, outputs: Tensor) -> dict[int, PriceForecast]:
+        """Convert network outputs to prices, by horizon.
 
         Args:
             stage: Split of the windows.
-            outputs: Outputs (windows, 1) for the first windows of the split, scaled like the targets.
+            outputs: Outputs (windows, horizons) for the first windows of the split, scaled like the targets.
         """
-        rows = self.target_rows[stage][: len(outputs)]
-        actual = self.table.prices[rows.start : rows.stop]
-        today = self.table.prices[rows.start - self.horizon : rows.stop - self.horizon]
-        forecast = self.preprocessing.outputs_to_prices(outputs, today)
-        return PriceForecast([str(self.table.days[row]) for row in rows], forecast, today, actual)
-
-    def _parse(self, file: CsvFile) -> Prices:
-        """Return days and prices; predictions find the price column by the name that is stored here."""
-        settings = self.preprocessing
-        column = file.index("data.price_column", settings.price_column)
-        self.preprocessing = replace(settings, price_column=file.name_or_index(column))
-        return parse_prices(file, settings.date_column, settings.price_column, positive=settings.returns)
-
-    def _check_precision(self, file: CsvFile) -> None:
-        """Raise an error if an extreme price, such as 1e30 for a missing one, leaves no digits for the others."""
-        first = int(self.preprocessing.returns)  # the first day has no return
-        values = self.preprocessing.compute_quantity(self.table.prices, 1)[first:, None]
-        mean, std = self.preprocessing.input_scale
-        if unusable := find_unusable_number(values, ((values - mean) / std).float()):
-            index, _, reason = unusable
-            row = index + first
-            column = file.index("data.price_column", self.preprocessing.price_column)
-            raise UserError(f"{file.locate(row, column)}: {file.rows[row][column]} {reason}; fix or remove the line")
-
-    def _split_rows(self, rows: int) -> dict[Stage, range]:
-        """Return the target rows of each split."""
-        first_test = rows - round(self.test_fraction * rows)
-        first_val = first_test - round(self.val_fraction * rows)
-        first = self.preprocessing.window_days - 1 + self.horizon
-        if first >= first_val:
-            raise UserError(
-                f"{self.root / self.path}: {first_val} of its {rows} days are for training, but data.window="
-                f"{self.window} with data.horizon={self.horizon} needs {first + 1}; use a longer file or a shorter "
-                "window"
+        series = self.series
+        rows = torch.tensor(self.last_rows[stage][: len(outputs)])
+        today = series.prices[rows]
+        forecasts = self.preprocessing.outputs_to_prices(outputs, today)
+        days = series.days
+        return {
+            horizon: PriceForecast(
+                [days[row + horizon] for row in rows.tolist()],
+                forecasts[:, index],
+                today,
+                series.prices[rows + horizon],
             )
-        return {"train": range(first, first_val), "val": range(first_val, first_test), "test": range(first_test, rows)}
+            for index, horizon in enumerate(self.horizons)
+        }
 
-    def _compute_scale(self, step: int, num_train: int) -> tuple[float, float]:
-        """Return mean and standard deviation of the quantity over `step` days in the training days."""
-        values = self.preprocessing.compute_quantity(self.table.prices, step)[:num_train]
-        mean, std = mean_and_std(values[values.isfinite(), None])
-        return mean.item(), std.item()
+    def _read(self) -> TimeSeries:
+        """Return the time series; predictions find the columns by the names that are stored here."""
+        series = read_series(fetch_path(self.path, self.root, self.md5), self.preprocessing.settings)
+        assert series.source is not None
+        table = series.source.table
+        columns = series.source.columns
+        inputs = tuple(table.name_or_index(column) for column in columns.inputs)
+        self.preprocessing = replace(
+            self.preprocessing,
+            price_column=table.name_or_index(columns.price),
+            input_columns=inputs,
+            date_format=series.source.date_format.order,
+        )
+        return series
+
+    def _build_split(self, inputs: Tensor, targets: Tensor, rows: range) -> Split:
+        last_rows = torch.arange(rows.start, rows.stop)  # (windows,)
+        columns = [targets[last_rows + horizon, index] for index, horizon in enumerate(self.horizons)]
+        return Split(self.preprocessing.build_windows(inputs, last_rows), torch.stack(columns, 1).float())
+
+    def _check_precision(self, series: TimeSeries, inputs: Tensor) -> None:
+        """Raise an error if an extreme number, such as 1e30 for a missing one, leaves no digits for the others."""
+        source = series.source
+        first = int(self.preprocessing.returns)  # the first row has no return
+        unusable = find_unusable_number(self.preprocessing.compute_inputs(series)[first:], inputs[first:])
+        if source and unusable:
+            index, column, reason = unusable
+            row = int(source.rows[index + first])
+            position = source.columns.inputs[column]
+            cell = source.table.cell(row, position)
+            raise UserError(f"{source.table.locate(row, position)}: {cell} {reason}; fix or remove the line")
+
+
+def _validate_windows(window: int, horizons: Sequence[int], val_fraction: float, test_fraction: float) -> None:
+    if not horizons or min((window, *horizons)) < 1 or len({*horizons}) != len(horizons):
+        raise UserError("data.window and data.horizon: must be at least 1 day, and each horizon different")
+    if min(val_fraction, test_fraction) <= 0 or val_fraction + test_fraction >= 1:
+        raise UserError("data.val_fraction and data.test_fraction: must be above 0, and below 1 together")

@@ -4,13 +4,12 @@ They test a configuration without the files and without a network connection. Th
 `synthetic: true` and all outputs of its runs are marked as synthetic.
 """
 
-from datetime import date, timedelta
-
+import numpy as np
 import torch
 from torch import Tensor
 
 from trainer.core.spec import DataSpec
-from trainer.data.io.price_csv import Prices
+from trainer.data.io.time_series import TimeSeries
 from trainer.data.loading.counter_rng import make_generator
 from trainer.data.loading.split import Split, Stage
 
@@ -89,7 +88,9 @@ def assign_quantile_classes(values: Tensor, classes: int) -> Tensor:
     return (values.argsort().argsort() * classes // len(values)).long()
 
 
-def make_prices(count: int = NUM_DAYS) -> Prices:
-    """Return a random walk with daily changes of about 1 %, for every calendar day."""
+def make_prices(columns: int = 1, count: int = NUM_DAYS) -> TimeSeries:
+    """Return a random walk with daily changes of about 1 %, for every calendar day; each input column is the price."""
     steps = 0.01 * torch.randn(count, generator=make_generator("synthetic prices"), dtype=torch.float64)
-    return Prices([date(2000, 1, 1) + timedelta(day) for day in range(count)], 100 * steps.cumsum(0).exp())
+    prices = 100 * steps.cumsum(0).exp()
+    times = np.datetime64("2000-01-01", "s") + np.arange(count).astype("timedelta64[D]")
+    return TimeSeries(times, prices, prices[:, None].repeat(1, columns), (True,) * columns)

@@ -1,249 +1,232 @@
-"""Data set of numeric rows from any CSV file; one column is the target."""
+"""Data set of the rows of a table in a CSV, Parquet, Feather, Excel or JSON lines file."""
 
-import math
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import torch
-from torch import Tensor
 
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, Fraction, Target
 from trainer.data.base import TensorData, count_outputs
-from trainer.data.io.class_labels import (
-    MAX_LISTED_LABELS,
-    encode_labels,
-    label_sort_key,
-    normalize_label,
-    suggest_class_names,
-    validate_class_names,
-)
-from trainer.data.io.csv_file import CsvFile, fetch_csv, parse_float, read_csv
-from trainer.data.io.csv_header import check_header
-from trainer.data.loading.split import Split, Stage, random_split
-from trainer.data.preprocessing.float_range import find_unusable_number, mean_and_std
-from trainer.data.preprocessing.tabular import TabularPreprocessing
+from trainer.data.io.dialect_detection import DialectSettings
+from trainer.data.loading.split import Split, Stage
+from trainer.data.preprocessing.tabular import TabularPreprocessing, make_passthrough
 from trainer.data.synthetic import assign_quantile_classes, make_regression
+from trainer.data.tabular.columns import ColumnKind
+from trainer.data.tabular.description import describe_inspection, list_settings
+from trainer.data.tabular.file_splits import fit_statistics, read_splits
+from trainer.data.tabular.inspection import Inspection
+from trainer.data.tabular.inspection_cache import inspect_with_cache
+from trainer.data.tabular.layout import make_layout
+from trainer.data.tabular.settings import make_settings
+from trainer.data.tabular.splitting import SplitSettings, choose_repeats, cut_rows, log_splits, split_rows
+from trainer.data.tabular.table_source import TableSource
+from trainer.data.tabular.targets import TargetSettings
+
+log = logging.getLogger(__name__)
+
+MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "?", "#N/A", "<NA>")
 
 
 class Table(TensorData):
-    """A CSV file, split at random into training, validation and test.
+    """A table, split into training, validation and test.
 
-    Missing numbers are replaced by the mean of their column; then each column is scaled to mean 0 and standard
-    deviation 1. Both are computed on the training rows only.
+    The format of the file and the types of its columns are detected. Missing numbers become the mean of the training
+    rows, with an indicator as a further input; categories become one-hot vectors; dates become days and positions in
+    the year, week and day; texts become counts of hashed words. Identifiers, constant and empty columns are left out.
 
     Args:
-        path: The file, plain or .gz: relative to `dir`, absolute, or an http(s) URL that is downloaded to `dir` once.
-        features: Number of input columns: all but the target and those in `drop`.
-        dir: Root of the data sets.
-        md5: Checksum of the file, or `CHECKSUM FILE` as md5sum prints it, which applies to this file only. Required
-            for a URL.
-        mirrors: URLs of http or https directories with the file, tried in turn if it is missing.
-        download: Whether a missing file may be downloaded.
-        header: Whether the first line contains the column names.
-        delimiter: Delimiter of the cells, one character.
-        target: Name of the target column, or its index from 0; negative indices count from the end.
+        path: The file, which may be compressed; see `find_path`. An http(s) URL is downloaded to `dir` once.
+        target: Name or index of the target column; negative indices count from the end. Several values are a list.
+        val_path, test_path: Files with the rows for validation and test; None takes them from `path`.
+        dir, md5, mirrors, download: Data root and source of a missing file; see `fetch_path`.
+        header: Whether the first line contains the column names. None detects it, as in the following settings.
+        delimiter: Delimiter of the cells, one character, or `whitespace`.
+        encoding: Encoding of the text, such as `utf-8`.
+        skipped_lines: Number of lines above the table.
+        sheet: Sheet of an Excel file; "" is the first one.
+        columns: Type of each column, see `ColumnKind`, or all its fields, as in the config of a run.
         task: Kind of target: `"classification"` or `"regression"`.
-        classes: Number of classes, which are 0, 1, ... in the file. Optional if `class_names` is set.
-        class_names: Labels of the classes in the file; other labels are an error. If no name is a number, the file may
-            contain the indices 0, 1, ... instead.
+        class_names: Labels of the classes in the file, or of the indices 0, 1, ... in it; others are an error.
+        features: Number of network inputs, for a check without the file.
         drop: Names or indices of columns to leave out.
-        missing: Cells that mark a missing number. The target must not be missing.
-        standardize: Whether columns are scaled to mean 0 and standard deviation 1.
-        standardize_target: Whether regression targets are scaled to mean 0 and standard deviation 1. Losses are then
-            in these units; metrics and predictions are in the units of the file.
-        synthetic: Whether synthetic rows replace the file, which is not read then.
-        val_fraction, test_fraction: Fractions of the rows for validation and test.
-        data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
+        group_column: Column of groups, e.g. patients; the rows of a group are in the same split.
+        weight_column: Column of weights; training rows are drawn in proportion to them. Metrics are not weighted.
+        missing: Cells that mark a missing value.
+        skip_missing_targets: Whether rows without a target are left out. By default they are an error.
+        standardize: Whether numbers are scaled to mean 0 and standard deviation 1.
+        standardize_target: Whether values are scaled so for the loss; metrics are in the units of the file.
+        stratify: Whether all splits have the same proportions of classes.
+        synthetic: Whether synthetic rows replace the file.
+        val_fraction, test_fraction, data_seed: Fractions of the rows for validation and test, and seed of the split.
+        repeats: Number of passes over the training rows in an epoch. None: so many that an epoch has about 50 steps.
         batch_size, eval_batch_size, seed: See `TensorData`.
     """
 
     checksum_hint = "data.md5=''"  # the setting that reads a file with another checksum
+    _fitted: TabularPreprocessing | None = None  # set by `load`
 
     def __init__(
         self,
         *,
         path: str,
-        features: int,
+        target: str | int | Sequence[str | int] = -1,
+        val_path: str | None = None,
+        test_path: str | None = None,
         dir: str = "data",  # noqa: A002  the config key is data.dir
         md5: str = "",
         mirrors: Sequence[str] = (),
         download: bool = True,
-        header: bool = True,
-        delimiter: str = ",",
-        target: str | int = -1,
-        task: Target = "classification",
-        classes: int | None = None,
+        header: bool | None = None,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+        skipped_lines: int | None = None,
+        sheet: str = "",
+        columns: Mapping[str | int, ColumnKind | Mapping[str, Any]] | None = None,
+        task: Target | None = None,
         class_names: Sequence[str | int] = (),
+        features: int | None = None,
         drop: Sequence[str | int] = (),
-        missing: Sequence[str] = ("", "NA", "NaN", "nan", "?"),
+        group_column: str | int | None = None,
+        weight_column: str | int | None = None,
+        missing: Sequence[str] = MISSING,
+        skip_missing_targets: bool = False,
         standardize: bool = True,
         standardize_target: bool = True,
+        stratify: bool = True,
         synthetic: bool = False,
         val_fraction: Fraction = 0.2,
         test_fraction: Fraction = 0.2,
         data_seed: int = 0,
+        repeats: int | None = None,
         batch_size: int = 32,
         eval_batch_size: int = 1024,
         seed: int = 0,
     ) -> None:
-        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
-        if features < 1:
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed, repeats=repeats or 1)
+        if features is not None and features < 1:
             raise UserError("data.features: must be at least 1")
-        self.path = path
-        self.fetch_options = (Path(dir), md5, tuple(mirrors), download)
-        self.header = header
-        self.target = target
-        self.task = task
-        self.has_class_names = bool(class_names)
-        self.class_names = _resolve_class_names(task, classes, class_names)
+        self.source = TableSource(path, val_path, test_path, Path(dir), md5, mirrors, download, self.checksum_hint)
+        dialect = DialectSettings(delimiter, encoding, header, skipped_lines, sheet)
+        self.settings = make_settings(dialect, target, drop, columns or {}, group_column, weight_column, missing)
+        self.target_settings = TargetSettings(task, tuple(map(str, class_names)), skip_missing_targets)
+        self.split = SplitSettings({"val": val_fraction, "test": test_fraction}, data_seed, stratify)
         self.features = features
-        self.drop = tuple(drop)
         self.standardize = standardize
         self.standardize_target = standardize_target
         self.synthetic = synthetic
-        self.fractions = (val_fraction, test_fraction)
-        self.data_seed = data_seed
-        self.preprocessing: TabularPreprocessing = TabularPreprocessing(  # `load` sets the columns and the scale
-            tuple(range(features)), features, delimiter=delimiter, missing=tuple(missing)
-        )
+        self.given_repeats = repeats
+
+    @cached_property
+    def inspection(self) -> Inspection | None:
+        """Result of the inspection of the file; None if it does not exist yet, or synthetic rows replace it."""
+        if self.synthetic:
+            return None
+        file = self.source.fetch() if self.source.is_url and self.features is None else self.source.find()
+        return inspect_with_cache(file, self.settings, self.source.cache) if file else None
+
+    @property
+    def task(self) -> Target:
+        """Kind of target."""
+        return self.target_settings.find_task(self.inspection)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Class names; empty for regression."""
+        return self.target_settings.find_class_names(self.inspection)
 
     @property
     def spec(self) -> DataSpec:
-        """`features` numbers; classes, or one value."""
-        names = self.class_names if self.task == "classification" else ()
-        outputs = count_outputs(names) if names else 1
-        shape = (self.features,)
-        return DataSpec("table", "vector", shape, self.task, outputs, class_names=names, synthetic=self.synthetic)
+        """Numbers; classes, or values. From the file if it exists, else from `features`, `task` and the classes."""
+        layout = self._layout
+        outputs = count_outputs(self.class_names) if self.class_names else len(self.settings.targets)
+        return DataSpec(
+            "table",
+            "vector",
+            (layout.input_size,),
+            self.task,
+            outputs,
+            self.class_names,
+            synthetic=self.synthetic,
+            categories=layout.category_groups,
+        )
+
+    @property
+    def preprocessing(self) -> TabularPreprocessing:  # type: ignore[override]  # read-only
+        """Preprocessing, after `load` with the statistics of the training rows."""
+        return self._fitted or self._layout
+
+    @property
+    def inferred_settings(self) -> dict[str, Any]:
+        """Task, classes and types of the columns."""
+        if self.inspection is None:
+            return {}
+        return list_settings(self.inspection) | {"task": self.task, "class_names": [*self.class_names]}
+
+    @cached_property
+    def _layout(self) -> TabularPreprocessing:
+        """Preprocessing without statistics."""
+        if self.inspection is None:
+            if self.settings.columns and not self.synthetic:  # of an earlier inspection
+                return make_layout(None, self.settings)
+            if self.features is None:
+                message = self.source.explain_missing()
+                raise UserError(f"{message}\n  Without a file: data.synthetic=true data.features=NUMBER")
+            return make_passthrough(self.features)
+        layout = make_layout(self.inspection, self.settings)
+        if self.features not in (None, layout.input_size):
+            raise UserError(
+                f"data.features: {self.features} expected, but {self.source.path} has {layout.input_size} inputs of "
+                "the network; leave it out"
+            )
+        return layout
 
     def load(self) -> dict[Stage, Split]:
-        """Read the file, split the rows, and compute mean and standard deviation of the training rows."""
+        """Read the file, split the rows, and compute the statistics of the training rows."""
         if self.synthetic:
-            inputs, values = make_regression(self.features)
-            is_regression = self.task == "regression"
-            targets = values[:, None] if is_regression else assign_quantile_classes(values, len(self.class_names))
-            return self._split(Split(inputs, targets), self.preprocessing)
-        path = fetch_csv(self.path, *self.fetch_options, self.checksum_hint)
-        file = read_csv(path, header=self.header, delimiter=self.preprocessing.delimiter)
-        check_header(file, {"data.target": [self.target], "data.drop": self.drop})
-        target = file.index("data.target", self.target)
-        columns = self._select_columns(file, target)
-        inputs = torch.from_numpy(file.numbers(columns, self.preprocessing.missing))  # (rows, features), NaN if missing
-        targets = self._read_values(file, target) if self.task == "regression" else self._read_classes(file, target)
-        names = tuple(file.names[column] for column in columns) if file.names else ()
-        preprocessing = replace(self.preprocessing, columns=tuple(columns), width=file.width, names=names)
-        splits = self._split(Split(inputs, targets), preprocessing)
-        self._check_precision(file, columns, inputs)
-        assert self.preprocessing.mean is not None
-        for index in self.preprocessing.mean.isnan().nonzero().flatten().tolist():
-            column = file.describe_column(columns[index])
-            raise UserError(f"{file.path}, {column}: missing in every training row; leave it out by data.drop")
+            return self._load_synthetic()
+        path = self.source.fetch()
+        if self.inspection is None:  # the file has been downloaded
+            self.inspection = inspect_with_cache(path, self.settings, self.source.cache)
+            vars(self).pop("_layout", None)  # it was that of `features`
+        log.info(describe_inspection(self.inspection, self.class_names))
+        splits, self._fitted, self.sample_weights = read_splits(
+            self.inspection,
+            self.settings,
+            self._layout,
+            self.split,
+            self.source.others,
+            class_names=self.class_names,
+            skip_missing_targets=self.target_settings.skip_missing,
+            standardize=self.standardize,
+        )
+        if self.given_repeats is None:
+            self.repeats = choose_repeats(len(splits["train"].targets), self.batch_size)
+        log_splits(splits, self.class_names, self.repeats)
+        return splits
+
+    def _load_synthetic(self) -> dict[Stage, Split]:
+        inputs, values = make_regression(self._layout.input_size)
+        is_regression = self.task == "regression"
+        targets = values[:, None] if is_regression else assign_quantile_classes(values, len(self.class_names))
+        splits, _ = cut_rows(Split(inputs, targets), split_rows(targets, self.split))
+        self._fitted = fit_statistics(self._layout, splits["train"].inputs, self.standardize)
         return splits
 
     def state_dict(self) -> dict[str, Any]:
         fields = self.preprocessing
-        return super().state_dict() | {"names": fields.names, "mean": fields.mean, "std": fields.std}
+        names = [column.name for column in fields.inputs]
+        return super().state_dict() | {"names": names, "mean": fields.mean, "std": fields.std, "known": fields.known}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the column statistics that the network was trained with, also for another file."""
         super().load_state_dict(state_dict)
-        names = state_dict.get("names", self.preprocessing.names)
-        if names != self.preprocessing.names:
-            columns = ", ".join(self.preprocessing.names)
-            raise UserError(
-                f"data.path: '{self.path}' has the columns {columns}; expected {', '.join(names)}, as in training"
-            )
-        statistics = {name: state_dict[name] for name in ("mean", "std") if name in state_dict}
-        self.preprocessing = replace(self.preprocessing, **statistics)
-
-    def _select_columns(self, file: CsvFile, target: int) -> list[int]:
-        """Return the indices of the input columns."""
-        excluded = {target, *(file.index("data.drop", column) for column in self.drop)}
-        columns = [column for column in range(file.width) if column not in excluded]
-        for column in columns:
-            if file.is_row_index(column):
-                raise UserError(
-                    f"{file.path}, {file.describe_column(column)}: an unnamed row index as written by pandas; leave it "
-                    f"out: 'data.drop=[{column}]'"
-                )
-        if len(columns) != self.features:
-            raise UserError(
-                f"data.features: {self.features} expected, but {file.path} has {len(columns)} columns besides the "
-                f"target ({file.describe_column(target)}); set data.features={len(columns)}"
-            )
-        return columns
-
-    def _split(self, examples: Split, preprocessing: TabularPreprocessing) -> dict[Stage, Split]:
-        sizes = [max(1, round(fraction * len(examples.targets))) if fraction > 0 else 0 for fraction in self.fractions]
-        val, test, train = random_split(examples, *sizes, seed=self.data_seed)
-        mean, std = mean_and_std(train.inputs)
-        self.preprocessing = replace(preprocessing, mean=mean, std=std if self.standardize else None)
-        return {"train": train, "val": val, "test": test}
-
-    def _read_values(self, file: CsvFile, target: int) -> Tensor:
-        """Return regression targets (rows, 1) in float64."""
-        values = file.numbers([target], self.preprocessing.missing)
-        for row in np.isnan(values).nonzero()[0]:
-            raise UserError(f"{file.locate(int(row), target)}: the target is missing; remove the row from the file")
-        return torch.from_numpy(values)
-
-    def _read_classes(self, file: CsvFile, target: int) -> Tensor:
-        """Return class indices (rows,)."""
-        cells = file.cells(target)
-        names = self.class_names
-        for row, cell in enumerate(cells):  # a class may be a number that means missing in other columns
-            if cell in self.preprocessing.missing and cell not in names and math.isnan(parse_float(cell)):
-                raise UserError(f"{file.locate(row, target)}: the target is missing; remove the row from the file")
-        labels = sorted(set(cells), key=label_sort_key)
-        if len({normalize_label(label) for label in labels}) == 1:
-            raise UserError(
-                f"{file.path}, {file.describe_column(target)}: every row is of class '{labels[0]}'; need at least two"
-            )
-        if not self.has_class_names and {parse_float(label) for label in labels} != {*range(len(names))}:
-            raise UserError(_explain_class_mismatch(file, target, labels, len(names)))
-        return torch.tensor(encode_labels(file, target, names))
-
-    def _check_precision(self, file: CsvFile, columns: Sequence[int], inputs: Tensor) -> None:
-        """Raise an error if different numbers become equal, or infinite, in the network inputs."""
-        for column, values in zip(columns, inputs.T, strict=True):
-            numbers = values[~values.isnan()]
-            if len(numbers) == 0 or numbers.min() < numbers.max():
-                continue
-            if len({normalize_label(cell) for cell in {*file.cells(column)} - {*self.preprocessing.missing}}) > 1:
-                raise UserError(
-                    f"{file.path}, {file.describe_column(column)}: its numbers differ only beyond the precision of "
-                    "64-bit floats; leave it out by data.drop"
-                )
-        if unusable := find_unusable_number(inputs, self.preprocessing.prepare(inputs)):
-            row, index, reason = unusable
-            column = columns[index]
-            hint = "" if self.standardize else "set data.standardize=true, or "
-            raise UserError(
-                f"{file.locate(row, column)}: {file.rows[row][column]} {reason}; {hint}add it to data.missing if it "
-                f"means a missing number, or leave out {file.describe_column(column)} by data.drop"
-            )
-
-
-def _resolve_class_names(task: Target, classes: int | None, class_names: Sequence[str | int]) -> tuple[str, ...]:
-    names = tuple(str(name).strip() for name in class_names)
-    validate_class_names(names)
-    if task == "classification" and names and classes not in (None, len(names)):
-        raise UserError(f"data.classes: {classes}, but data.class_names has {len(names)}; leave out one of them")
-    if task == "classification" and ((2 if classes is None else classes) < 2 or len(names) == 1):
-        raise UserError("data.classes: expected at least 2")
-    return names or tuple(map(str, range(classes or 2)))
-
-
-def _explain_class_mismatch(file: CsvFile, target: int, labels: Sequence[str], expected: int) -> str:
-    """Return the message for labels other than 0 to `expected` - 1."""
-    numbers = sorted({parse_float(label) for label in labels})
-    column = f"{file.path}, {file.describe_column(target)}, has"
-    listed = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
-    message = f"data.classes: {expected} expected, but {column} {len(labels)}: {listed}"
-    hint = "; for a column of values, set data.task=regression" if len(labels) > MAX_LISTED_LABELS else ""
-    if numbers == list(range(len(numbers))):
-        return f"{message}; set data.classes={len(numbers)}{hint}"
-    return message + hint if hint else f"data.class_names: {column} {listed}; {suggest_class_names(file, target)}"
+        names = [column.name for column in self.preprocessing.inputs]
+        expected = state_dict.get("names", names)
+        if [*expected] != names:
+            message = f"data.path: '{self.source.path}' has the columns {', '.join(names)}"
+            raise UserError(f"{message}; expected {', '.join(expected)}, as in training")
+        statistics = {name: state_dict[name] for name in ("mean", "std", "known") if name in state_dict}
+        self._fitted = replace(self.preprocessing, **statistics)

@@ -24,7 +24,7 @@ class Prediction:
     """Prediction for an example.
 
     Args:
-        source: File of the example; "" for a tensor.
+        source: File of the example, or the sentence itself; "" for a tensor.
         row: Line in the file (from 1) or index in the tensor; None if the file is a single example.
         label: Predicted class; None for regression.
         probabilities: Probability of each class by name; empty for regression.
@@ -81,7 +81,7 @@ class Predictor:
         """Return the predictions for files, or for a tensor of network inputs (examples, *spec.shape).
 
         Args:
-            inputs: One or more files or directories, or a tensor.
+            inputs: One or more files or directories, or a tensor; for texts also sentences (strings).
             batch_size: Examples per forward pass. Defaults to 256.
             **options: Options of the preprocessing of files, e.g. `fit` and `invert` of images.
 
@@ -110,7 +110,7 @@ class Predictor:
         """
         preprocessing = self._configure_preprocessing(options)
         paths = [files] if isinstance(files, str | Path) else files
-        for examples in preprocessing.read(map(Path, paths), batch_size):
+        for examples in preprocessing.read_inputs(paths, batch_size):
             yield from self._predict_batch(preprocessing.prepare(examples.inputs), examples)
 
     @torch.inference_mode()

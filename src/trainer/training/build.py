@@ -54,6 +54,19 @@ def build_data(config: DictConfig) -> LightningDataModule:
     return data
 
 
+def add_inferred_settings(config: DictConfig) -> DictConfig:
+    """Return the config with the settings that its data module found in the files, so that a repetition has the same.
+
+    Args:
+        config: The whole config.
+    """
+    inferred = getattr(build_data(config), "inferred_settings", {})
+    config = deepcopy(config)
+    for name, value in inferred.items():
+        OmegaConf.update(config, f"data.{name}", value, force_add=True)
+    return config
+
+
 def build_all(config: DictConfig, group: str) -> list[Any]:
     """Return the objects of a group with named nodes, e.g. all callbacks."""
     return [build(config, f"{group}.{name}") for name in config[group] or {}]

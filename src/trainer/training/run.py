@@ -19,7 +19,14 @@ from trainer.core.spec import find_spec
 from trainer.core.warning_filters import install_warning_filters
 from trainer.data.loading.resumable_loader import install_resumable_loaders
 from trainer.task.gradient_accumulation import install_loss_scaling
-from trainer.training.build import build_all, build_callbacks, build_data, build_trainer, disable_default_callbacks
+from trainer.training.build import (
+    add_inferred_settings,
+    build_all,
+    build_callbacks,
+    build_data,
+    build_trainer,
+    disable_default_callbacks,
+)
 from trainer.training.build_module import build_module, build_parts, resolve_modes
 from trainer.training.distributed.job import process_restored
 from trainer.training.distributed.launch import execute_on_all_ranks, resolve_world
@@ -42,6 +49,7 @@ def run(config: DictConfig) -> Any:
     with interruptible(), directory.session() as result:
         install_warning_filters()
         multiplications = validate_config(config)
+        config = add_inferred_settings(config)
         world = resolve_world(config)
         with thread_limit(multiplications, world.local):
             if directory.prepare(config, hydra.overrides.task, result):

@@ -14,7 +14,7 @@ from trainer.cli.commands.replay import _print_report
 REPOSITORY = Path(__file__).resolve().parents[3]
 IN_GIT = subprocess.run(["git", "-C", REPOSITORY, "rev-parse"], capture_output=True).returncode == 0
 pytestmark = pytest.mark.skipif(not IN_GIT, reason="the code under test is in no git checkout")
-TABLE = ["data.features=2", "data.target=y", "data.task=regression", "data.batch_size=8"]
+TABLE = ["data.target=y", "data.task=regression", "data.batch_size=8"]
 
 
 @pytest.fixture

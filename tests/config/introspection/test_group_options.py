@@ -106,7 +106,11 @@ def test_compatible_pairs_are_those_that_can_be_built():
     from trainer.core.errors import MismatchError
 
     declared, built = set(), set()
-    required_values = {"table": {"path": "my.csv", "features": 3}, "image_folder": {"path": "mine", "synthetic": True}}
+    required_values = {
+        "table": {"path": "my.csv", "features": 3},
+        "image_folder": {"path": "mine", "synthetic": True},
+        "texts": {"path": "my.csv", "synthetic": True},
+    }
     data = load_choices()["data"]
     data = {name: choice for name, choice in data.items() if not choice.is_template}
     specs = {}

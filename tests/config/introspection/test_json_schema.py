@@ -19,7 +19,7 @@ INVALID = [
     ("data", "_target_: trainer.data.mnist.MNIST\nval_size: many", "val_size"),
     ("data", "_target_: trainer.data.mnist.MNIST\nval_size: 0.5", "val_size"),
     ("data", "_target_: trainer.data.mnist.MNIST\nmirrors: [1]", "mirrors"),
-    ("data", "_target_: trainer.data.table.Table\npath: a.csv", ""),  # features is missing
+    ("data", "_target_: trainer.data.table.Table\ntarget: y", ""),  # path is missing
     ("data", "val_size: 3", ""),
     ("model", NET + "{_target_: trainer.model.cnn.CNN, _partial_: true, chanels: [3]}", "net"),
     ("model", NET + "{_target_: trainer.model.cnn.CNN, _partial_: true, spec: 3}", "net"),  # passed at run time
@@ -112,7 +112,7 @@ def test_keys_have_descriptions_and_defaults(validators):
     assert digits["val_size"]["description"] == "Number of images in validation and in test."
     assert digits["val_size"]["default"] == 180
     root = validators["experiment"].schema["properties"]
-    assert root["seed"]["description"] == "of weights, order and augmentation; always set and recorded"
+    assert root["seed"]["description"] == "of weights, order and augmentation, 0 to 4294967295; always set and recorded"
 
 
 def test_user_classes_are_checked(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from trainer.core.errors import UserError
+from trainer.data import imdb
 from trainer.data.image_folder import ImageFolder
 from trainer.data.imdb import IMDB
 from trainer.data.preprocessing.images import ImagePreprocessing
@@ -83,13 +84,15 @@ def test_predictions_of_rows_and_texts_skip_hidden_files(tmp_path, caplog):
     assert part.sources == [f"{tmp_path}/1.txt"]
 
 
-def test_hidden_files_are_not_read_as_reviews(tmp_path):
+def test_hidden_files_are_not_read_as_reviews(tmp_path, monkeypatch):
     for part in ("train/neg", "train/pos", "test/neg", "test/pos"):
-        (tmp_path / part).mkdir(parents=True)
+        directory = tmp_path / imdb.FOLDER / part
+        directory.mkdir(parents=True)
         for number in range(2):
-            (tmp_path / part / f"{number}_1.txt").write_text(f"review {part} {number}")
-            (tmp_path / part / f"._{number}_1.txt").write_bytes(b"\0\5\26\7")
-    data = IMDB(dir=str(tmp_path), path=".", val_size=2)
+            (directory / f"{number}_1.txt").write_text(f"review {part} {number}")
+            (directory / f"._{number}_1.txt").write_bytes(b"\0\5\26\7")
+    monkeypatch.setattr(imdb, "REVIEWS_PER_DIRECTORY", 2)
+    data = IMDB(dir=str(tmp_path), val_size=2)
     data.setup("fit")
     assert [len(split.targets) for split in data.splits.values()] == [2, 2, 4]
 

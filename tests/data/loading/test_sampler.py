@@ -1,5 +1,6 @@
 """The order of an epoch, with similar lengths together and split among processes."""
 
+import pytest
 import torch
 
 from trainer.data.loading.counter_rng import make_generator
@@ -43,3 +44,13 @@ def test_the_rows_are_split_among_processes():
     assert shard(order, 0, 2, even=False).tolist() == [4, 0, 1]
     assert shard(order, 1, 2, even=False).tolist() == [2, 3]
     assert shard(order, 1, 2, even=True).tolist() == [2, 3, 4]  # from the start again
+
+
+def test_rows_are_drawn_in_proportion_to_their_weights():
+    weights = torch.tensor([1.0, 0.0, 3.0])
+    order = sample_epoch_indices(3, 2, torch.Generator().manual_seed(0), None, 4000, weights)
+    assert len(order) == 12_000
+    counts = torch.bincount(order, minlength=3) / len(order)
+    assert counts.tolist() == pytest.approx([0.25, 0.0, 0.75], abs=0.02)
+    again = sample_epoch_indices(3, 2, torch.Generator().manual_seed(0), None, 4000, weights)
+    assert torch.equal(order, again)

@@ -12,7 +12,7 @@ from trainer.sweep.store.job_store import Ledger
 
 TINY = ["data=xor", "callbacks=none", "logger=none", "trainer.max_epochs=1", "+trainer.limit_train_batches=2"]
 SHOWN, SWEEP = "+callbacks.o._target_=my_shown.Shown", "hydra.sweep.dir=s"
-TABLE = ["data=table", "data.path=my.csv", "data.dir=.", "data.features=2", "data.target=y", "data.task=regression"]
+TABLE = ["data=table", "data.path=my.csv", "data.dir=.", "data.target=y", "data.task=regression"]
 CODE = """
 from pytorch_lightning import Callback
 

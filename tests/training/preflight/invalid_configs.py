@@ -33,7 +33,7 @@ COMMAND_LINES = [
     ("+seed=3", "seed", "leave the plus out"),
     # choices that do not exist
     ("model=cn", "model", "did you mean 'cnn'?"),
-    ("data=minst", "data", "did you mean 'mnist'?"),
+    ("data=minst", "data", "did you mean 'mnist' or 'kmnist' or 'emnist'?"),
     ("optimizer=adm", "optimizer", "did you mean 'adam'"),
     ("scheduler=cosin", "scheduler", "did you mean 'cosine'?"),
     ("experiment=mnist_cn", "experiment", "did you mean 'mnist_cnn'?"),

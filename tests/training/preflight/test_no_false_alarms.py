@@ -19,11 +19,12 @@ SYNTHETIC = {
     "mnist",
     "stock",
     "table",
+    "texts",
 }  # data sets with files, which synthetic=true replaces
 VECTORS, IMAGES, WORDS, SERIES = (
     ["diabetes", "line", "table", "threshold", "xor"],
     ["cifar10", "digits", "image_folder", "mnist"],
-    ["imdb"],
+    ["imdb", "texts"],
     ["stock"],
 )
 PAIRS = [
@@ -55,7 +56,11 @@ def errors(*overrides):
 
 
 def data_overrides(data):
-    paths = {"table": ["data.path=my.csv", "data.features=3"], "image_folder": ["data.path=my_pictures"]}
+    paths = {
+        "table": ["data.path=my.csv", "data.features=3"],
+        "image_folder": ["data.path=my_pictures"],
+        "texts": ["data.path=my.csv"],
+    }
     return [f"data={data}", *paths.get(data, []), *(["data.synthetic=true"] if data in SYNTHETIC else [])]
 
 

@@ -5,9 +5,13 @@ trainer predict CHECKPOINT [--to FILE.pt]
 
 CHECKPOINT  a .ckpt file, or a run directory (its best checkpoint)
 FILES       images: PNG, JPEG etc., or directories of them
-            tables: CSV files with the columns of the training file; the target may be missing
-            texts: files with one text per line, directories with one text per .txt file, CSV files
-            prices: CSV files with a date and a price per line; one forecast for each day with enough preceding days
+            tables: CSV and other tables with the columns of the training file; the target may be missing. The output
+            has all columns of the file; one with the name of a column of the prediction, such as class, becomes
+            class_in_file
+            texts: files with one text per line, directories with one text per .txt file, tables with the text column
+            of the training file, or sentences: an argument is a file if it exists, ends in .txt, .csv etc., or
+            contains a path separator but no blank
+            prices: tables with a date and a price per row; one forecast for each day with enough preceding days
             none: `predict_step` of the model runs on `predict_dataloader` of the data, or else on `test_dataloader`
 --to        output file, .csv or .jsonl, without FILES also .pt (what `predict_step` returned for each batch); by
             default predictions are printed as CSV
@@ -34,7 +38,8 @@ from trainer.inference.load_checkpoint import find_checkpoint, load_checkpoint, 
 from trainer.inference.prediction_records import HINT, Record, iter_records
 from trainer.inference.predictor import DEFAULT_BATCH_SIZE, Prediction, Predictor
 
-COLUMN_PREFIXES = {"probabilities": "p", "scores": "score"}
+FILE_SUFFIX = "_in_file"  # of a column of the file with the name of a column of the output
+COLUMN_PREFIXES = {"probabilities": "p", "scores": "score", "values": "value"}
 
 
 def main(argv: list[str]) -> int:
@@ -127,7 +132,8 @@ def write_records(records: Iterable[Record], output: Path | None) -> int:
                 header = row
                 writer.writerow(header)
             if row.keys() != header.keys():
-                raise UserError(f"predict: row {count} has columns {[*row]}, row 1 {[*header]}\n  {HINT}")
+                hint = "--to=FILE.jsonl writes rows with different columns"
+                raise UserError(f"predict: row {count} has columns {[*row]}, row 1 {[*header]}\n  {hint}")
             writer.writerow("" if value is None else value for value in row.values())
     if output:
         print(f"{output}: {count:,} predictions")
@@ -135,17 +141,36 @@ def write_records(records: Iterable[Record], output: Path | None) -> int:
 
 
 def build_record(prediction: Prediction, predictor: Predictor) -> Record:
-    """Return source, row, known facts and prediction of one example."""
-    head = {"source": prediction.source, "row": prediction.row, **prediction.facts}
+    """Return source, row, known facts and prediction of one example.
+
+    A fact with the name of another column, such as `class`, is a column of the file, and becomes `class_in_file`.
+    """
+    head = {"source": prediction.source, "row": prediction.row}
+    outputs = _list_outputs(prediction, predictor)
+    names = {*head, *outputs, *dict(flatten_record(outputs))}
+    facts: Record = {}
+    for name, value in prediction.facts.items():
+        unique = name
+        while unique in names or (unique != name and unique in prediction.facts):
+            unique += FILE_SUFFIX
+        facts[unique] = value
+    return {**head, **facts, **outputs}
+
+
+def _list_outputs(prediction: Prediction, predictor: Predictor) -> Record:
+    """Return the columns of a prediction."""
     if prediction.label is None:
         values = prediction.values
-        return {**head, "value": values[0]} if len(values) == 1 else {**head, "values": [*values]}
+        if len(values) == 1:
+            return {"value": values[0]}
+        names = predictor.preprocessing.value_names if predictor.preprocessing else ()
+        return {"values": dict(zip(names, values, strict=True)) if names else [*values]}
     key = "probabilities" if predictor.has_probabilities else "scores"
-    return {**head, "class": prediction.label, key: prediction.probabilities}
+    return {"class": prediction.label, key: prediction.probabilities}
 
 
 def flatten_record(record: Record) -> Iterator[tuple[str, Any]]:
-    """Yield a record with one column for each class or value: `p_NAME`, `score_NAME`, `value_1`.
+    """Yield a record with one column for each class or value: `p_NAME`, `score_NAME`, `value_NAME`, `value_1`.
 
     Raises:
         UserError: A value has more than one dimension.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from trainer.core.errors import UserError
 from trainer.data.io.array_file import ArrayFile, make_missing_error, open_array
+from trainer.data.io.data_path import find_path
 from trainer.data.loading.split import Stage
 
 Pair = tuple[ArrayFile, ArrayFile]  # inputs, targets
@@ -16,7 +17,7 @@ def open_archives(root: Path, paths: Mapping[Stage, str | None], names: Mapping[
     The training file may contain the other splits, in arrays such as `x_test` or `test_x`.
 
     Args:
-        root: Directory to which paths are relative.
+        root: The data root, see `find_path`.
         paths: Path of each file; only that of the training is required.
         names: Names of the arrays of inputs and targets by config key.
 
@@ -27,7 +28,7 @@ def open_archives(root: Path, paths: Mapping[Stage, str | None], names: Mapping[
         raise UserError("data.path: no value given; expected an .npz file, or data.images and data.labels")
     pairs: dict[Stage, Pair] = {}
     for stage, path in paths.items():
-        file = Path(root, path or paths["train"])
+        file = find_path(path or paths["train"], root)
         arrays: dict[str, ArrayFile] = {}
         for key, name in names.items():
             candidates = [name] if path else []
@@ -47,7 +48,7 @@ def open_file_pairs(root: Path, paths: Mapping[Stage, Mapping[str, str | None]])
     """Return the arrays of .npy or IDX files, one file for the inputs and one for the targets of a split.
 
     Args:
-        root: Directory to which paths are relative.
+        root: The data root, see `find_path`.
         paths: Paths of the two files by config key, for each split.
 
     Raises:
@@ -61,7 +62,7 @@ def open_file_pairs(root: Path, paths: Mapping[Stage, Mapping[str, str | None]])
         for key, path in files.items():
             if not path:
                 raise UserError(f"{key}: no value given; expected an .npy or IDX file")
-            array = open_array(Path(root, path), [], key)
+            array = open_array(find_path(path, root), [], key)
             if array is None:
                 raise UserError(f"{key}: '{path}' is an .npz file; set data.path={path}")
             arrays.append(array)

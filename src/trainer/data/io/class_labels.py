@@ -8,14 +8,19 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from trainer.core.errors import UserError, did_you_mean
-from trainer.data.io.csv_file import CsvFile, parse_float
+from trainer.data.io.number_format import INVISIBLE_CHARACTERS, parse_plain_number
+from trainer.data.io.text_table import TextTable
 
 MAX_LISTED_LABELS = 20  # a column with more labels is probably not a class column
-INVISIBLE_CHARACTERS = str.maketrans("", "", "\u200b\u200c\u200d\u2060\ufeff")
 
 
 def encode_labels(
-    file: CsvFile, column: int, names: Sequence[str], *, any_case: bool = False, short: Mapping[str, str] | None = None
+    file: TextTable,
+    column: int,
+    names: Sequence[str],
+    *,
+    any_case: bool = False,
+    short: Mapping[str, str] | None = None,
 ) -> list[int]:
     """Return the class index of each cell of a column.
 
@@ -35,8 +40,8 @@ def encode_labels(
     cells = file.cells(column)
     index = _build_label_index(names, any_case, short or {})
     codes = {cell: index.get(cell, index.get(normalize_label(cell, any_case), -1)) for cell in {*cells}}
-    numbers = {cell: parse_float(cell) for cell in codes}
-    has_numeric_name = any(not math.isnan(parse_float(name)) for name in names)
+    numbers = {cell: parse_plain_number(cell) for cell in codes}
+    has_numeric_name = any(not math.isnan(parse_plain_number(name)) for name in names)
     if not has_numeric_name and all(number in range(len(names)) for number in numbers.values()):
         _check_zero_based(file, column, numbers, len(names))
         return [int(numbers[cell]) for cell in cells]
@@ -57,12 +62,12 @@ def validate_class_names(names: Sequence[str]) -> None:
                 raise UserError(f"data.class_names: '{name}' {reason}; expected different names")
 
 
-def suggest_class_names(file: CsvFile, column: int) -> str:
+def suggest_class_names(file: TextTable, column: int) -> str:
     """Return the override that makes all labels of a column classes, or a warning about nearly equal labels."""
     labels = sorted({*file.cells(column)}, key=label_sort_key)
     alike = find_near_duplicates(labels)
     if alike:
-        first, second = (f"'{label}' in line {file.lines[file.cells(column).index(label)]}" for label in alike)
+        first, second = (f"'{label}' in line {file.find_line(file.cells(column).index(label))}" for label in alike)
         return f"{first} and {second} are nearly the same label: make them one in the file, or list both as classes"
     return f"set {format_list_override('data.class_names', labels)}"
 
@@ -86,7 +91,7 @@ def find_near_duplicates(labels: Sequence[str]) -> tuple[str, str] | None:
 
 def label_sort_key(label: str) -> tuple[bool, float, str]:
     """Return a key that sorts numbers by value, before other labels."""
-    number = parse_float(label)
+    number = parse_plain_number(label)
     return math.isnan(number), 0.0 if math.isnan(number) else number, label
 
 
@@ -101,13 +106,13 @@ def _build_label_index(names: Sequence[str], any_case: bool, short: Mapping[str,
 
 def normalize_label(label: str, any_case: bool = False) -> str | Decimal:
     """Return a key that is equal for equivalent labels: the value of a number, or text in Unicode form NFC."""
-    if math.isfinite(parse_float(label)):
-        return Decimal(label)
+    if math.isfinite(parse_plain_number(label)):
+        return Decimal(unicodedata.normalize("NFKC", label))
     text = unicodedata.normalize("NFC", label)
     return text.casefold() if any_case else text
 
 
-def _check_zero_based(file: CsvFile, column: int, numbers: Mapping[str, float], classes: int) -> None:
+def _check_zero_based(file: TextTable, column: int, numbers: Mapping[str, float], classes: int) -> None:
     """Raise an error if no label is 0: labels counted from 1 would be shifted by one class."""
     if 0 in numbers.values():
         return
@@ -119,12 +124,12 @@ def _check_zero_based(file: CsvFile, column: int, numbers: Mapping[str, float], 
     )
 
 
-def _explain_unknown_label(file: CsvFile, row: int, column: int, names: Sequence[str]) -> str:
-    cell = file.rows[row][column]
+def _explain_unknown_label(file: TextTable, row: int, column: int, names: Sequence[str]) -> str:
+    cell = file.cell(row, column)
     if cell == "":
         return "the label is missing; remove the row from the file"
     message = f"{cell!r} is not in data.class_names{did_you_mean(cell, names)}"
-    if file.lines[row] == file.first_line:
+    if file.is_first_row(row):
         return f"{message}; if this line contains the column names, set data.header=true"
     has_many = len({*file.cells(column)}) > MAX_LISTED_LABELS
     return message if has_many else f"{message}\n  for all labels of the file: {suggest_class_names(file, column)}"

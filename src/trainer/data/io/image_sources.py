@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import get_args
@@ -16,13 +17,15 @@ from trainer.data.io.class_folders import (
     parse_split_name,
 )
 from trainer.data.io.class_labels import find_near_duplicates, format_list_override, label_sort_key
-from trainer.data.io.csv_file import CsvFile, read_csv
+from trainer.data.io.data_path import explain_missing_path, find_path
+from trainer.data.io.dialect_detection import DialectSettings, detect_dialect
 from trainer.data.io.directory_walk import log_skipped
 from trainer.data.io.image_files import IMAGE_EXTENSIONS, MAX_SAMPLED_IMAGES, iter_image_files
 from trainer.data.io.labeled_images import ImageSource, LabeledImages
+from trainer.data.io.table_file import TABLE_SUFFIXES, read_table
+from trainer.data.io.text_table import TextTable
 from trainer.data.loading.split import Stage, validate_classes
 
-TABLE_EXTENSIONS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")
 MAX_LISTED_FILES = 20
 MAX_SAMPLED_CLASSES = 100
 
@@ -73,7 +76,7 @@ class CsvSource(ImageSource):
         image_dir: Directory of the images. Defaults to that of the CSV file.
         image_column, label_column: Name or index of the columns of file names and labels.
         split_column: Name or index of the column of splits. Defaults to none.
-        delimiter: Delimiter of the cells.
+        delimiter: Delimiter of the cells. Defaults to what is found.
         classes: Labels to use; rows with other labels are left out. Defaults to all.
 
     Raises:
@@ -88,7 +91,7 @@ class CsvSource(ImageSource):
         image_column: str | int = 0,
         label_column: str | int = 1,
         split_column: str | int | None = None,
-        delimiter: str = ",",
+        delimiter: str | None = None,
         classes: Sequence[str] | None = None,
     ) -> None:
         self.root = path.parent if image_dir is None else image_dir
@@ -125,13 +128,14 @@ class CsvSource(ImageSource):
         names = self.file.cells(self.image_column)
         return [str(self.root / name) for name in names[:: -(-len(names) // MAX_SAMPLED_IMAGES)]]
 
-    def _read(self, path: Path, image_column: str | int, delimiter: str) -> CsvFile:
-        file = read_csv(path, header=False, delimiter=delimiter)
+    def _read(self, path: Path, image_column: str | int, delimiter: str | None) -> TextTable:
+        dialect = detect_dialect(path, DialectSettings(delimiter=delimiter, header=False))
+        file = read_table(path, dialect)
         if isinstance(image_column, int):
             first = file.cells(file.index("data.image_column", image_column))[0]
             if first.lower().endswith(IMAGE_EXTENSIONS) or (self.root / first).is_file():
                 return file
-        return read_csv(path, header=True, delimiter=delimiter)
+        return read_table(path, replace(dialect, header=True))
 
     def _find_labels(self, *, listed: bool) -> tuple[str, ...]:
         """Return the labels, sorted; numbers by value."""
@@ -200,18 +204,22 @@ def open_source(
     image_column: str | int,
     label_column: str | int,
     split_column: str | int | None,
-    delimiter: str,
+    delimiter: str | None,
 ) -> ImageSource:
     """Return the source of a directory or a CSV file; see `DirectorySource` and `CsvSource`.
 
     Raises:
         UserError: If the path is another file.
     """
-    file = Path(root, path)
+    file = find_path(path, root)
     if not file.is_file():
+        if not file.exists():
+            raise UserError(
+                f"{explain_missing_path(path, root, 'directory')}\n  To run without images: data.synthetic=true"
+            )
         return DirectorySource(file, classes)
-    if not file.name.lower().endswith(TABLE_EXTENSIONS):
+    if not file.name.lower().endswith((*TABLE_SUFFIXES, ".txt")):
         raise UserError(f"data.path: '{file}' is a file; expected a directory of images, or a CSV file of their labels")
     columns = {"image_column": image_column, "label_column": label_column, "split_column": split_column}
-    directory = None if image_dir is None else Path(root, image_dir)
+    directory = None if image_dir is None else find_path(image_dir, root)
     return CsvSource(file, directory, **columns, delimiter=delimiter, classes=classes)  # type: ignore[arg-type]

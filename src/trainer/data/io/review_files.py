@@ -1,40 +1,19 @@
-"""Texts with classes, read from a directory of text files or from a CSV file."""
+"""Film reviews in the directories of the published IMDB data set, and their split."""
 
-import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
 from trainer.core.errors import UserError
-from trainer.data.io.class_labels import encode_labels
-from trainer.data.io.csv_file import CsvFile
-from trainer.data.io.csv_header import check_header
 from trainer.data.io.directory_walk import list_files, list_subdirectories, log_skipped
-from trainer.data.io.tokenization import is_empty, normalize_text
+from trainer.data.io.labeled_texts import LabeledTexts, read_text
 from trainer.data.loading.counter_rng import make_generator
 
-log = logging.getLogger(__name__)
-
 CLASS_DIRECTORIES = ("neg", "pos")  # in the order of the classes
-LABEL_ALIASES = {"neg": "negative", "pos": "positive"}
 
 
-class Reviews(NamedTuple):
-    """Texts and their class indices."""
-
-    texts: list[str]
-    classes: list[int]
-
-    def select(self, rows: Iterable[int]) -> "Reviews":
-        """Return the reviews at the indices `rows`, in that order."""
-        rows = list(rows)
-        return Reviews([self.texts[row] for row in rows], [self.classes[row] for row in rows])
-
-
-def read_tree(directory: Path, count: int | None) -> Reviews:
+def read_tree(directory: Path, count: int | None) -> LabeledTexts:
     """Read `neg/*.txt` and `pos/*.txt` in the order of the numbers in the file names.
 
     Args:
@@ -44,22 +23,18 @@ def read_tree(directory: Path, count: int | None) -> Reviews:
     Raises:
         UserError: If a directory is missing or has another number of files, or a file is empty or not UTF-8 text.
     """
-    reviews = Reviews([], [])
+    reviews = LabeledTexts([], [])
     for index, name in enumerate(CLASS_DIRECTORIES):
         subdirectory = directory / name
+        remedy = (
+            f"Move {directory.parent} away and run again to unpack the published reviews; to read your own texts, set "
+            f"data=texts data.path={directory.parent}"
+        )
         if not subdirectory.is_dir():
-            raise UserError(
-                f"{subdirectory} is missing. Reviews are .txt files in train/neg, train/pos, test/neg and test/pos; "
-                "fix that, or set data.path to their directory"
-            )
+            raise UserError(f"{subdirectory} is missing. {remedy}")
         files = sorted(list_files(subdirectory, lambda file: file.suffix == ".txt"), key=_review_sort_key)
         if count and len(files) != count:
-            raise UserError(
-                f"{subdirectory}: {len(files)} reviews, expected {count}. Move {directory.parent} away and run again "
-                "to unpack the published reviews; to read these reviews, rename the directory and set data.path"
-            )
-        if not files:
-            raise UserError(f"{subdirectory}: no reviews; expected .txt files")
+            raise UserError(f"{subdirectory}: {len(files)} reviews, expected {count}. {remedy}")
         reviews.texts.extend(map(read_text, files))
         reviews.classes.extend([index] * len(files))
     others = [name for name in list_subdirectories(directory) if name not in CLASS_DIRECTORIES]
@@ -73,56 +48,7 @@ def _review_sort_key(file: Path) -> tuple[int, str]:
     return (int(number) if number.isdecimal() else 0), file.name
 
 
-def read_text(file: Path) -> str:
-    """Read the text of one review.
-
-    Raises:
-        UserError: If the file is empty, not in UTF-8, or cannot be read.
-    """
-    try:
-        text = file.read_bytes().decode()
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file}: not UTF-8 text ({error}); save it in UTF-8, or remove it") from error
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error}") from error
-    if is_empty(text):
-        raise UserError(f"{file}: an empty review; remove it")
-    return text
-
-
-def parse_reviews(
-    file: CsvFile, text_column: str | int, label_column: str | int, class_names: Sequence[str]
-) -> Reviews:
-    """Return the reviews of a CSV file.
-
-    Args:
-        file: The file.
-        text_column: Name or index of the text column.
-        label_column: Name or index of the label column.
-        class_names: Labels of the classes, in any case; `neg` and `pos` mean `negative` and `positive`. If no name is
-            a number, the column may contain the indices 0, 1, ... instead.
-
-    Raises:
-        UserError: If a column is missing, a text is empty, a label is unknown, or all labels are the same.
-    """
-    columns = {"data.label_column": [label_column], "data.text_column": [text_column]}
-    check_header(file, columns, labels=[*class_names, *LABEL_ALIASES])
-    text_index = file.index("data.text_column", text_column)
-    label_index = file.index("data.label_column", label_column)
-    if text_index == label_index:
-        raise UserError(f"data.label_column: {file.path}, {file.describe_column(label_index)} is data.text_column too")
-    classes = encode_labels(file, label_index, class_names, any_case=True, short=LABEL_ALIASES)
-    texts = file.cells(text_index)
-    for row, text in enumerate(texts):
-        if is_empty(text):
-            raise UserError(f"{file.locate(row, text_index)}: the text is empty; remove the row from the file")
-    if len(set(classes)) == 1:
-        column = f"{file.path}, {file.describe_column(label_index)}"
-        raise UserError(f"{column}: every review is {class_names[classes[0]]}; need at least two classes")
-    return Reviews(texts, classes)
-
-
-def contiguous_split(reviews: Reviews, size: int, seed: int) -> tuple[Reviews, Reviews]:
+def contiguous_split(reviews: LabeledTexts, size: int, seed: int) -> tuple[LabeledTexts, LabeledTexts]:
     """Split off a contiguous range of each class: `size` reviews in all; return them and the rest.
 
     In the official numbering, reviews of one film are neighbors, and training and test have different films. After a
@@ -151,22 +77,3 @@ def contiguous_split(reviews: Reviews, size: int, seed: int) -> tuple[Reviews, R
         selected.update(rows[start : start + count])
     rest = (row for row in range(len(reviews.texts)) if row not in selected)
     return reviews.select(sorted(selected)), reviews.select(rest)
-
-
-def drop_duplicates(reviews: Reviews, elsewhere: Sequence[str] = ()) -> Reviews:
-    """Return the first review with each text, without texts that are in `elsewhere`; log the number of dropped ones."""
-    excluded = {normalize_text(text) for text in elsewhere}
-    keys = [normalize_text(text) for text in reviews.texts]
-    first_rows: dict[str, int] = {}
-    for row, key in enumerate(keys):
-        first_rows.setdefault(key, row)
-    conflicts = sum(reviews.classes[row] != reviews.classes[first_rows[key]] for row, key in enumerate(keys))
-    if conflicts:
-        log.warning("%d reviews repeat the text of another with another label; the first label is used", conflicts)
-    unique = [row for key, row in first_rows.items() if key not in excluded]
-    repeats = len(reviews.texts) - len(first_rows)
-    leaks = len(first_rows) - len(unique)
-    if repeats or leaks:
-        suffix = f" and {leaks} that are also in the test" if elsewhere else ""
-        log.info("dropped of %d reviews: %d that repeat another%s", len(reviews.texts), repeats, suffix)
-    return reviews.select(unique)

@@ -8,9 +8,14 @@ POOL_BATCHES = 50  # batches per pool within which examples are sorted by length
 
 
 def sample_epoch_indices(
-    rows: int, batch: int, random: Generator | None, lengths: Tensor | None, repeats: int = 1
+    rows: int,
+    batch: int,
+    random: Generator | None,
+    lengths: Tensor | None,
+    repeats: int = 1,
+    weights: Tensor | None = None,
 ) -> Tensor:
-    """Return all row indices `repeats` times, one complete pass after the other.
+    """Return all row indices `repeats` times, one complete pass after the other; with weights, a sample of them.
 
     Args:
         rows: Number of rows.
@@ -19,7 +24,11 @@ def sample_epoch_indices(
         lengths: Length of each row (rows,), or None. Batches then contain rows of similar length: without shuffling,
             all rows are sorted; with shuffling, pools of `POOL_BATCHES` batches are sorted, and the batches shuffled.
         repeats: Number of passes.
+        weights: Weight of each row (rows,), or None. A pass then consists of as many rows, drawn with probabilities
+            proportional to the weights, with replacement.
     """
+    if weights is not None:
+        return torch.multinomial(weights, rows * repeats, replacement=True, generator=random)
     return torch.cat([_sample_pass(rows, batch, random, lengths) for _ in range(repeats)])
 
 

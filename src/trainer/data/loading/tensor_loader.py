@@ -27,6 +27,7 @@ class TensorLoader:
         read: Reads batches that stored inputs refer to, e.g. by file index, into memory before `prepare`.
         shuffle: Whether each epoch has its own random order.
         lengths: Length of each example (examples,), or None; batches then contain examples of similar length.
+        weights: Weight of each example (examples,), or None; examples are then drawn with these probabilities.
         repeats: Number of passes over the examples per epoch, each in its own order.
         even: Whether all processes have equally many batches, as required in training; some examples may be repeated.
         seed: Seed of the order and of the augmentation.
@@ -43,6 +44,7 @@ class TensorLoader:
     _: KW_ONLY
     shuffle: bool
     lengths: Tensor | None = None
+    weights: Tensor | None = None
     repeats: int = 1
     even: bool = False
     seed: int
@@ -104,6 +106,6 @@ class TensorLoader:
     def _epoch_indices(self) -> Tensor:
         random = make_generator("order", self.seed, self.epoch) if self.shuffle else None
         order = sample_epoch_indices(
-            len(self.targets), self.batch_size * self.world_size, random, self.lengths, self.repeats
+            len(self.targets), self.batch_size * self.world_size, random, self.lengths, self.repeats, self.weights
         )
         return shard(order, self.rank, self.world_size, even=self.even)

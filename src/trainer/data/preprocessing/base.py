@@ -54,9 +54,18 @@ class Preprocessing(ABC):
             UserError: If a file or a line is invalid.
         """
 
+    def read_inputs(self, inputs: Iterable[str | Path], batch_size: int) -> Iterator[Examples]:
+        """Read what a user has entered; each input is a path here, see `read`."""
+        return self.read(map(Path, inputs), batch_size)
+
     def to_original_units(self, outputs: Tensor, examples: Examples) -> Tensor:
         """Convert network outputs (batch, values) for these examples to the units of the files."""
         return outputs
+
+    @property
+    def value_names(self) -> tuple[str, ...]:
+        """Names of the values that `to_original_units` returns; by default they are numbered."""
+        return ()
 
     def state(self) -> dict[str, Any]:
         """Return class and fields, for `restore_preprocessing`."""

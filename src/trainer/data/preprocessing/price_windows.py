@@ -1,7 +1,7 @@
-"""Conversion of daily prices to windows, and of network outputs to prices."""
+"""Conversion of time series to windows, and of network outputs to prices."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -9,58 +9,80 @@ import torch
 from torch import Tensor
 
 from trainer.core.errors import UserError
-from trainer.data.io.csv_file import read_csv_chunks
-from trainer.data.io.price_csv import Prices, parse_prices
+from trainer.data.io.date_format import DateOrder
+from trainer.data.io.dialect_detection import DialectSettings
+from trainer.data.io.series_columns import ColumnKey, InputColumns
+from trainer.data.io.table_file import TABLE_SUFFIXES
+from trainer.data.io.time_series import SeriesSettings, TimeSeries, read_series
 from trainer.data.preprocessing.base import Examples, Preprocessing, iter_files
+from trainer.data.preprocessing.float_range import mean_and_std
 
 Quantity = Literal["prices", "returns"]
-
-CSV_EXTENSIONS = (".csv", ".csv.gz")
+Scale = tuple[float, float]  # mean and standard deviation
 
 
 @dataclass(frozen=True)
 class WindowPreprocessing(Preprocessing):
-    """Stored inputs are scaled windows (windows, window, 1).
+    """Stored inputs are scaled windows (windows, window, input columns).
 
     Args:
         window: Number of prices or returns in a window.
-        horizon: Trading days from the last day of a window to the target day.
-        quantity: Input and target of the network: `"prices"`, or log-`"returns"`, which are daily in the input and
-            over `horizon` days in the target.
-        date_column: Name, or index from 0.
-        price_column: Name, or index from 0.
-        input_scale: Mean and standard deviation of the daily quantity over the training days.
-        target_scale: Mean and standard deviation of the quantity over `horizon` days.
+        horizons: Rows from the last row of a window to each target.
+        quantity: Input and target of the network: `"prices"`, or log-`"returns"`, which are of one row in the input
+            and over the horizon in the target.
+        date_column: Name, or index from 0; None is recognized in each file.
+        price_column: Name, or index from 0; None is recognized in each file.
+        input_columns: Names or indices, `"all"`, or none for the price alone.
+        date_format: Order of year, month and day if the cells of a file fit it; else it is recognized.
+        delimiter: Delimiter of the files; None is recognized in each file.
+        encoding: Encoding of the files; None is recognized in each file.
+        header: Whether the first line contains the column names; None is recognized in each file.
+        input_scales: Scale of each input column over the training rows.
+        target_scales: Scale of the target of each horizon over the training rows.
     """
 
     window: int
-    horizon: int
+    horizons: tuple[int, ...]
     quantity: Quantity
-    date_column: int | str
-    price_column: int | str
-    input_scale: tuple[float, float] = (0.0, 1.0)
-    target_scale: tuple[float, float] = (0.0, 1.0)
+    date_column: ColumnKey | None = None
+    price_column: ColumnKey | None = None
+    input_columns: InputColumns = ()
+    date_format: DateOrder | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+    header: bool | None = None
+    input_scales: tuple[Scale, ...] = ()
+    target_scales: tuple[Scale, ...] = ()
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Return the inputs unchanged."""
         return inputs
 
     def read(self, files: Iterable[Path], batch_size: int) -> Iterator[Examples]:
-        """Yield a window for each day with enough preceding days."""
-        for path in iter_files(files, CSV_EXTENSIONS):
-            history = Prices([], torch.empty(0, dtype=torch.float64))
-            is_too_short = True
-            for chunk in read_csv_chunks(path, header=True, delimiter=",", rows=batch_size):
-                latest = history.days[-1] if history.days else None
-                new = parse_prices(chunk, self.date_column, self.price_column, positive=self.returns, after=latest)
-                prices = Prices(history.days + new.days, torch.cat([history.prices, new.prices]))
-                if len(prices.days) >= self.window_days:
-                    is_too_short = False
-                    yield self._build_examples(path, prices, chunk.lines)
-                start = max(0, len(prices.days) - self.window_days + 1)  # a window may span several chunks
-                history = Prices(prices.days[start:], prices.prices[start:])
-            if is_too_short:
-                raise UserError(f"{path}: has {len(history.days)} days, but a forecast needs {self.window_days}")
+        """Yield a window for each row with enough preceding rows, the oldest first."""
+        for path in iter_files(files, TABLE_SUFFIXES):
+            series = read_series(path, replace(self.settings, is_prediction=True))
+            if len(series) < self.window_rows:
+                raise UserError(f"{path}: has {len(series)} rows, but a forecast needs {self.window_rows}")
+            inputs = self.scale_inputs(series)
+            _check_range(series, inputs)
+            days = series.days
+            for rows in torch.split(torch.arange(self.window_rows - 1, len(series)), batch_size):
+                facts = {"last_day": [days[row] for row in rows.tolist()], "last_price": series.prices[rows].tolist()}
+                lines = [series.find_line(row) for row in rows.tolist()]
+                yield Examples([str(path)] * len(rows), [*lines], self.build_windows(inputs, rows), facts)
+
+    @property
+    def settings(self) -> SeriesSettings:
+        """Settings of the user about the files."""
+        return SeriesSettings(
+            self.date_column,
+            self.price_column,
+            self.input_columns,
+            self.date_format,
+            DialectSettings(self.delimiter, self.encoding, self.header),
+            is_positive=self.returns,
+        )
 
     @property
     def returns(self) -> bool:
@@ -68,47 +90,91 @@ class WindowPreprocessing(Preprocessing):
         return self.quantity == "returns"
 
     @property
-    def window_days(self) -> int:
-        """Number of days in a window; the first return needs the preceding day."""
+    def window_rows(self) -> int:
+        """Number of rows in a window; the first return needs the preceding row."""
         return self.window + self.returns
 
+    @property
+    def value_names(self) -> tuple[str, ...]:
+        """Names of the forecasts if there are several horizons."""
+        return tuple(f"h{horizon}" for horizon in self.horizons) if len(self.horizons) > 1 else ()
+
     def compute_quantity(self, prices: Tensor, step: int) -> Tensor:
-        """Return the unscaled quantity of each day (days,); returns of the first `step` days are NaN.
+        """Return the unscaled quantity of each row (rows,); returns of the first `step` rows are NaN.
 
         Args:
-            prices: Prices (days,).
-            step: Number of days of a return.
+            prices: Prices (rows,).
+            step: Number of rows of a return.
         """
-        if not self.returns:
-            return prices
-        logs = prices.log()
-        return torch.cat([torch.full((min(step, len(logs)),), torch.nan), logs[step:] - logs[:-step]])
+        return _subtract_previous(prices.log(), step) if self.returns else prices
 
-    def build_windows(self, prices: Tensor, last_rows: Tensor) -> Tensor:
-        """Return the scaled windows (windows, window, 1) of prices (days,) that end at `last_rows`."""
-        mean, std = self.input_scale
-        scaled = ((self.compute_quantity(prices, 1) - mean) / std).float()
-        if scaled.isinf().any():
-            price = prices[scaled.isinf()][0].item()
-            raise UserError(f"data.price_column: {price} is too far from the training prices for a 32-bit float")
-        rows = last_rows[:, None] + torch.arange(1 - self.window, 1)  # (windows, window)
-        return scaled[rows][:, :, None]
+    def compute_inputs(self, series: TimeSeries) -> Tensor:
+        """Return the unscaled inputs (rows, input columns).
+
+        With returns, an input column `x` other than the price is replaced by the changes of `sign(x) log(1 + |x|)`,
+        which are close to returns for large numbers, and defined for 0 and below.
+        """
+        columns = []
+        for values, is_price in zip(series.inputs.T, series.price_inputs, strict=True):
+            if is_price or not self.returns:
+                columns.append(self.compute_quantity(values, 1))
+            else:
+                columns.append(_subtract_previous(values.sign() * values.abs().log1p(), 1))
+        return torch.stack(columns, 1)
+
+    def fit(self, series: TimeSeries, rows: int) -> "WindowPreprocessing":
+        """Return this preprocessing with the scales of the first rows of a series, those of training."""
+        inputs = self.compute_inputs(series)[self.returns : rows]
+        targets = [
+            self.compute_quantity(series.prices, horizon)[self.returns * horizon : rows] for horizon in self.horizons
+        ]
+        return replace(
+            self,
+            input_scales=tuple(map(_compute_scale, inputs.T)),
+            target_scales=tuple(map(_compute_scale, targets)),
+        )
+
+    def scale_inputs(self, series: TimeSeries) -> Tensor:
+        """Return the scaled inputs (rows, input columns); with returns, the first row is NaN."""
+        mean, std = torch.tensor(self.input_scales, dtype=torch.float64).T
+        return ((self.compute_inputs(series) - mean) / std).float()
+
+    def scale_targets(self, prices: Tensor) -> Tensor:
+        """Return the scaled quantity (rows, horizons) of prices (rows,) at each horizon's target row."""
+        mean, std = torch.tensor(self.target_scales, dtype=torch.float64).T
+        return (torch.stack([self.compute_quantity(prices, horizon) for horizon in self.horizons], 1) - mean) / std
+
+    def build_windows(self, inputs: Tensor, last_rows: Tensor) -> Tensor:
+        """Return the windows (windows, window, input columns) of scaled inputs that end at `last_rows`."""
+        return inputs[last_rows[:, None] + torch.arange(1 - self.window, 1)]
 
     def outputs_to_prices(self, outputs: Tensor, today: Tensor) -> Tensor:
-        """Convert outputs (windows, 1) for windows whose last prices are `today` (windows,) to prices (windows,)."""
-        mean, std = self.target_scale
-        values = outputs.detach().double().cpu().flatten() * std + mean
-        return today * values.exp() if self.returns else values
+        """Convert outputs (windows, horizons) for windows whose last prices are `today` (windows,) to prices."""
+        mean, std = torch.tensor(self.target_scales, dtype=torch.float64).T
+        values = outputs.detach().double().cpu().reshape(len(today), -1) * std + mean
+        return today[:, None] * values.exp() if self.returns else values
 
     def to_original_units(self, outputs: Tensor, examples: Examples) -> Tensor:
-        """Return prices (windows, 1)."""
+        """Return prices (windows, horizons)."""
         today = torch.tensor(examples.facts["last_price"], dtype=torch.float64)
-        return self.outputs_to_prices(outputs, today)[:, None]
+        return self.outputs_to_prices(outputs, today)
 
-    def _build_examples(self, path: Path, prices: Prices, lines: list[int]) -> Examples:
-        """Return all complete windows; `lines` are the lines of the last days."""
-        last_rows = torch.arange(self.window_days - 1, len(prices.days))
-        days = prices.days[self.window_days - 1 :]
-        facts = {"last_day": [str(day) for day in days], "last_price": prices.prices[last_rows].tolist()}
-        inputs = self.build_windows(prices.prices, last_rows)
-        return Examples([str(path)] * len(days), [*lines[-len(days) :]], inputs, facts)
+
+def _compute_scale(values: Tensor) -> Scale:
+    """Return mean and standard deviation of values (rows,)."""
+    mean, std = mean_and_std(values[:, None])
+    return mean.item(), std.item()
+
+
+def _check_range(series: TimeSeries, inputs: Tensor) -> None:
+    """Raise an error if a number is too far from those of training."""
+    for row, column in inputs.isinf().nonzero().tolist():
+        key = "price_column" if series.price_inputs[column] else "input_columns"
+        value = series.inputs[row, column].item()
+        raise UserError(f"data.{key}: {value} is too far from the training prices for a 32-bit float")
+
+
+def _subtract_previous(values: Tensor, step: int) -> Tensor:
+    """Return the changes of values (rows,) over `step` rows; the first `step` ones are NaN."""
+    missing = values.new_full((min(step, len(values)),), torch.nan)
+    return torch.cat([missing, values[step:] - values[:-step]])

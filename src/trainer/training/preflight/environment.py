@@ -9,6 +9,7 @@ import torch
 
 from trainer.config.diagnostics import Diagnostic
 from trainer.core.formatting import quote_argument
+from trainer.data.io.data_path import find_path
 
 MAX_SEED = 2**32 - 1  # of NumPy
 
@@ -60,9 +61,9 @@ def _check_files(values: dict[str, Any]) -> Iterator[Diagnostic]:
     data = values["data"]
     path = data.get("path")
     if isinstance(path, str) and "://" not in path and not data.get("synthetic") and not data.get("mirrors"):
-        file = Path(str(data.get("dir", ".")), path)
+        file = find_path(path, str(data.get("dir", ".")))
         if "dir" in data and not file.exists():
-            hint = "expected a path relative to data.dir, or: data.synthetic=true"
+            hint = "expected a path relative to the working directory or to data.dir, or: data.synthetic=true"
             yield Diagnostic("data.path", f"no file or directory '{file}'", hint)
     net = values["model"].get("net")
     weights = net.get("weights") if isinstance(net, dict) else None

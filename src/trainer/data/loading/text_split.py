@@ -1,0 +1,55 @@
+"""Split of labeled texts, so that no text is in two splits."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from trainer.core.errors import UserError
+from trainer.data.io.labeled_texts import LabeledTexts, drop_duplicates
+from trainer.data.loading.split import Stage, stratified_split
+
+
+def split_texts(
+    files: Mapping[Stage, LabeledTexts], fractions: Mapping[Stage, float], class_names: Sequence[str], seed: int
+) -> dict[Stage, LabeledTexts]:
+    """Drop duplicates, and split validation and test off the training texts if they have no files.
+
+    Args:
+        files: Texts of the splits that have files.
+        fractions: Fractions of each class for validation and test if they are split off.
+        class_names: Names of the classes, for messages.
+        seed: Seed of the split.
+
+    Raises:
+        UserError: If a class has too few texts, or all training texts are also in validation or test.
+    """
+    splits = {**files}
+    test = splits["test"].texts if "test" in splits else []
+    if "val" in splits:
+        splits["val"] = drop_duplicates(splits["val"], test)
+    others = [text for stage, part in splits.items() if stage != "train" for text in part.texts]
+    train = drop_duplicates(splits["train"], others, other="validation or test")
+    if not train.texts:
+        raise UserError("data.path: all its texts are also in data.val_path or data.test_path; expected other texts")
+    splits["train"] = train
+    open_fractions = {stage: fraction for stage, fraction in fractions.items() if stage not in splits}
+    if open_fractions:
+        _check_counts(train, class_names, [*open_fractions.values()])
+        classes = torch.tensor(train.classes)
+        *parts, rest = stratified_split(classes, *open_fractions.values(), seed=seed, class_names=class_names)
+        splits |= {stage: train.select(rows.tolist()) for stage, rows in zip(open_fractions, parts, strict=True)}
+        splits["train"] = train.select(rest.tolist())
+    return {stage: splits[stage] for stage in ("train", *fractions)}
+
+
+def _check_counts(texts: LabeledTexts, class_names: Sequence[str], fractions: Sequence[float]) -> None:
+    """Raise an error if a class has too few texts for each split to have one."""
+    counts = Counter(texts.classes)
+    for index, name in enumerate(class_names):
+        split_off = sum(max(1, round(fraction * counts[index])) for fraction in fractions)
+        if 0 < counts[index] <= split_off:
+            raise UserError(
+                f"data: class '{name}' has {counts[index]} different texts, but {len(fractions) + 1} splits need at "
+                "least one each; add some, or remove that class from the file"
+            )

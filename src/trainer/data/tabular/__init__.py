@@ -1,0 +1,1 @@
+"""Inspection of the columns of users' tables, and their encoding as numbers."""
