@@ -3,7 +3,7 @@
 import pytest
 
 from trainer.core.errors import UserError
-from trainer.data.io.class_folders import find_classes, find_split_directories
+from trainer.data.io.images.class_folders import find_classes, find_split_directories
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from torch import Tensor
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, Fraction, Kind, Target
 from trainer.data.base import TensorData, count_outputs
-from trainer.data.io.array_file import ArrayFile
-from trainer.data.io.array_labels import (
+from trainer.data.io.arrays.array_file import ArrayFile
+from trainer.data.io.arrays.array_labels import (
     encode_labels,
     find_classes,
     format_class_names,
@@ -19,7 +19,7 @@ from trainer.data.io.array_labels import (
     read_labels,
     read_values,
 )
-from trainer.data.io.array_pairs import Pair, open_archives, open_file_pairs
+from trainer.data.io.arrays.array_pairs import Pair, open_archives, open_file_pairs
 from trainer.data.loading.split import Split, Stage, random_split
 from trainer.data.preprocessing.arrays import (
     ArrayPreprocessing,

@@ -11,9 +11,9 @@ from torch import Tensor
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, Fraction, PositiveInt
 from trainer.data.base import TensorData, count_outputs
-from trainer.data.io.image_files import check_header, infer_size_and_channels
-from trainer.data.io.image_sources import open_source
-from trainer.data.io.labeled_images import (
+from trainer.data.io.images.image_files import check_header, infer_size_and_channels
+from trainer.data.io.images.image_sources import open_source
+from trainer.data.io.images.labeled_images import (
     ImageSource,
     LabeledImages,
     checksum,

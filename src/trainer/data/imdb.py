@@ -7,9 +7,9 @@ from trainer.core.spec import DataSpec, PositiveInt
 from trainer.data.base import count_outputs
 from trainer.data.io.archive import fetch_directory
 from trainer.data.io.download import DataFile
-from trainer.data.io.labeled_texts import LabeledTexts, drop_duplicates
-from trainer.data.io.review_files import contiguous_split, read_tree
-from trainer.data.io.tokenization import Keep
+from trainer.data.io.texts.labeled_texts import LabeledTexts, drop_duplicates
+from trainer.data.io.texts.review_files import contiguous_split, read_tree
+from trainer.data.io.texts.tokenization import Keep
 from trainer.data.loading.split import Split, Stage
 from trainer.data.synthetic import make_texts
 from trainer.data.text_base import TextData

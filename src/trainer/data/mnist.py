@@ -11,8 +11,8 @@ from torch import Tensor
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, PositiveInt
 from trainer.data.base import TensorData, count_outputs
+from trainer.data.io.arrays.idx_file import read_idx
 from trainer.data.io.download import DataFile, fetch_file
-from trainer.data.io.idx_file import read_idx
 from trainer.data.loading.augment import random_affine
 from trainer.data.loading.counter_rng import BatchRNG
 from trainer.data.loading.split import Split, Stage, random_split

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trainer.core.spec import DataSpec
-from trainer.data.io.time_series import TimeSeries
+from trainer.data.io.series.time_series import TimeSeries
 from trainer.data.loading.counter_rng import make_generator
 from trainer.data.loading.split import Split, Stage
 

@@ -10,7 +10,7 @@ from typing import Any
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, Fraction, Target
 from trainer.data.base import TensorData, count_outputs
-from trainer.data.io.dialect_detection import DialectSettings
+from trainer.data.io.tables.dialect_detection import DialectSettings
 from trainer.data.loading.split import Split, Stage
 from trainer.data.preprocessing.tabular import TabularPreprocessing, make_passthrough
 from trainer.data.synthetic import assign_quantile_classes, make_regression

@@ -15,8 +15,8 @@ from trainer.core.errors import UserError
 from trainer.core.spec import PADDING_INDEX
 from trainer.data.base import TensorData
 from trainer.data.io.cache import Arrays, hash_strings, load_or_compute
-from trainer.data.io.labeled_texts import LabeledTexts
-from trainer.data.io.tokenization import (
+from trainer.data.io.texts.labeled_texts import LabeledTexts
+from trainer.data.io.texts.tokenization import (
     RULES,
     EncodedTexts,
     Keep,

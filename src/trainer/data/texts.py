@@ -11,15 +11,15 @@ from typing import Any, Literal
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, Fraction
 from trainer.data.base import count_outputs
-from trainer.data.io.class_labels import validate_class_names
 from trainer.data.io.data_path import explain_missing_path, fetch_path, find_path
-from trainer.data.io.dialect_detection import DialectSettings
-from trainer.data.io.html_text import contains_html, strip_html
-from trainer.data.io.labeled_texts import LabeledTexts
-from trainer.data.io.text_directories import TextDirectories
-from trainer.data.io.text_source import RawTexts, TextSource
-from trainer.data.io.text_tables import TextTables
-from trainer.data.io.tokenization import Keep, TokenKind, choose_tokens
+from trainer.data.io.tables.class_labels import validate_class_names
+from trainer.data.io.tables.dialect_detection import DialectSettings
+from trainer.data.io.texts.html_text import contains_html, strip_html
+from trainer.data.io.texts.labeled_texts import LabeledTexts
+from trainer.data.io.texts.text_directories import TextDirectories
+from trainer.data.io.texts.text_source import RawTexts, TextSource
+from trainer.data.io.texts.text_tables import TextTables
+from trainer.data.io.texts.tokenization import Keep, TokenKind, choose_tokens
 from trainer.data.loading.split import Split, Stage
 from trainer.data.loading.text_split import split_texts
 from trainer.data.synthetic import make_texts

@@ -3,9 +3,9 @@
 import pytest
 
 from trainer.core.errors import UserError
-from trainer.data.io.dialect_detection import DialectSettings, detect_dialect
-from trainer.data.io.table_file import read_table
-from trainer.data.io.time_series import SeriesSettings, read_series
+from trainer.data.io.series.time_series import SeriesSettings, read_series
+from trainer.data.io.tables.dialect_detection import DialectSettings, detect_dialect
+from trainer.data.io.tables.table_file import read_table
 
 
 @pytest.fixture

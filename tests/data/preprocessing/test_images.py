@@ -10,7 +10,7 @@ from PIL import Image
 from trainer.core.errors import UserError
 from trainer.data.cifar10 import PREPROCESSING as CIFAR10
 from trainer.data.digits import Digits
-from trainer.data.io.image_files import iter_image_files
+from trainer.data.io.images.image_files import iter_image_files
 from trainer.data.mnist import MEAN, PREPROCESSING, STD
 from trainer.data.preprocessing.base import restore_preprocessing
 from trainer.data.preprocessing.images import ImagePreprocessing

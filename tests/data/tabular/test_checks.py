@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from trainer.data.io.date_format import DateFormat
+from trainer.data.io.tables.date_format import DateFormat
 from trainer.data.preprocessing.tabular import make_preprocessing
 from trainer.data.tabular.checks import find_leak
 from trainer.data.tabular.columns import Column

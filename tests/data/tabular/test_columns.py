@@ -3,8 +3,8 @@
 import pytest
 
 from trainer.core.errors import UserError
-from trainer.data.io.date_format import DateFormat
-from trainer.data.io.number_format import NumberFormat
+from trainer.data.io.tables.date_format import DateFormat
+from trainer.data.io.tables.number_format import NumberFormat
 from trainer.data.tabular.column_statistics import ColumnStatistics
 from trainer.data.tabular.columns import (
     MAX_CATEGORIES,

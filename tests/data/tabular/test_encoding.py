@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from trainer.core.errors import UserError
-from trainer.data.io.date_format import DateFormat
-from trainer.data.io.number_format import NumberFormat
-from trainer.data.io.table_rows import Dialect
-from trainer.data.io.text_table import TextTable
+from trainer.data.io.tables.date_format import DateFormat
+from trainer.data.io.tables.number_format import NumberFormat
+from trainer.data.io.tables.table_rows import Dialect
+from trainer.data.io.tables.text_table import TextTable
 from trainer.data.tabular.columns import Column
 from trainer.data.tabular.encoding import (
     DATE_FEATURES,

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from trainer.core.errors import UserError
-from trainer.data.io import table_file
-from trainer.data.io.dialect_detection import DialectSettings
+from trainer.data.io.tables import table_file
+from trainer.data.io.tables.dialect_detection import DialectSettings
 from trainer.data.tabular.inspection import inspect_file
 from trainer.data.tabular.settings import make_settings
 
@@ -130,7 +130,7 @@ def test_a_changed_file_is_inspected_again(inspect):
 def test_statistics_are_collected_in_blocks(inspect, monkeypatch):
     lines = ["x,day,y", *make_rows(number, lambda n: f"2020-01-{1 + n % 28:02}", lambda n: n % 2)]
     expected = inspect(lines)
-    monkeypatch.setattr("trainer.data.io.arrow_blocks.BLOCK_BYTES", 64)
+    monkeypatch.setattr("trainer.data.io.tables.arrow_blocks.BLOCK_BYTES", 64)
     monkeypatch.setattr(table_file, "BLOCK_ROWS", 7)
     assert inspect([*lines, ""]) == expected
 

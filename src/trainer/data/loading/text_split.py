@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from trainer.core.errors import UserError
-from trainer.data.io.labeled_texts import LabeledTexts, drop_duplicates
+from trainer.data.io.texts.labeled_texts import LabeledTexts, drop_duplicates
 from trainer.data.loading.split import Stage, stratified_split
 
 

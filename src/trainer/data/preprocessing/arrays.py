@@ -12,7 +12,7 @@ from torch import Tensor
 
 from trainer.core.errors import UserError
 from trainer.core.spec import Kind
-from trainer.data.io.array_file import ARRAY_EXTENSIONS, ArrayFile, make_missing_error, open_array
+from trainer.data.io.arrays.array_file import ARRAY_EXTENSIONS, ArrayFile, make_missing_error, open_array
 from trainer.data.preprocessing.base import Examples, Preprocessing, iter_files
 from trainer.data.preprocessing.float_range import mean_and_std
 

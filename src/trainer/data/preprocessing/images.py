@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from trainer.core.errors import UserError
-from trainer.data.io.image_files import IMAGE_EXTENSIONS, list_image_files, open_image
+from trainer.data.io.images.image_files import IMAGE_EXTENSIONS, list_image_files, open_image
 from trainer.data.preprocessing.base import OPTION, Examples, Preprocessing, batched, iter_files
 
 Fit = Literal["none", "crop", "pad", "stretch"]

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from trainer.core.errors import UserError
-from trainer.data.io.date_format import DateOrder
-from trainer.data.io.dialect_detection import DialectSettings
-from trainer.data.io.series_columns import ColumnKey, InputColumns
-from trainer.data.io.table_file import TABLE_SUFFIXES
-from trainer.data.io.time_series import SeriesSettings, TimeSeries, read_series
+from trainer.data.io.series.series_columns import ColumnKey, InputColumns
+from trainer.data.io.series.time_series import SeriesSettings, TimeSeries, read_series
+from trainer.data.io.tables.date_format import DateOrder
+from trainer.data.io.tables.dialect_detection import DialectSettings
+from trainer.data.io.tables.table_file import TABLE_SUFFIXES
 from trainer.data.preprocessing.base import Examples, Preprocessing, iter_files
 from trainer.data.preprocessing.float_range import mean_and_std
 

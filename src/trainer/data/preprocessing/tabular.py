@@ -14,9 +14,9 @@ from torch import Tensor
 
 from trainer.core.errors import UserError, did_you_mean
 from trainer.data.io.compressed_file import regular_file
-from trainer.data.io.dialect_detection import DialectSettings, detect_dialect
-from trainer.data.io.table_file import TABLE_SUFFIXES, iter_tables, locate_header, read_names
-from trainer.data.io.text_table import TextTable
+from trainer.data.io.tables.dialect_detection import DialectSettings, detect_dialect
+from trainer.data.io.tables.table_file import TABLE_SUFFIXES, iter_tables, locate_header, read_names
+from trainer.data.io.tables.text_table import TextTable
 from trainer.data.preprocessing.base import Examples, Preprocessing, iter_files
 from trainer.data.tabular.columns import Column, list_column_fields, restore_column
 from trainer.data.tabular.encoding import count_numbers, count_slots, encode_categories, encode_numbers

@@ -15,13 +15,13 @@ from torch import Tensor
 from trainer.core.errors import UserError, did_you_mean
 from trainer.core.spec import PADDING_INDEX
 from trainer.data.io.compressed_file import COMPRESSION_SUFFIXES, open_content, regular_file
-from trainer.data.io.dialect_detection import DialectSettings
-from trainer.data.io.html_text import strip_html
-from trainer.data.io.labeled_texts import read_text
-from trainer.data.io.table_file import TABLE_SUFFIXES, iter_tables
-from trainer.data.io.text_table import TextTable
-from trainer.data.io.text_tables import detect_text_dialect
-from trainer.data.io.tokenization import RULES, Keep, TokenKind, Vocabulary, build_tokenizer, encode, is_empty
+from trainer.data.io.tables.dialect_detection import DialectSettings
+from trainer.data.io.tables.table_file import TABLE_SUFFIXES, iter_tables
+from trainer.data.io.tables.text_table import TextTable
+from trainer.data.io.texts.html_text import strip_html
+from trainer.data.io.texts.labeled_texts import read_text
+from trainer.data.io.texts.text_tables import detect_text_dialect
+from trainer.data.io.texts.tokenization import RULES, Keep, TokenKind, Vocabulary, build_tokenizer, encode, is_empty
 from trainer.data.preprocessing.base import Examples, Preprocessing, batched, iter_files
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.io.class_labels import normalize_label
-from trainer.data.io.number_format import FORMATS, NumberFormat, cast_numbers, find_number_formats, fits_format
+from trainer.data.io.tables.class_labels import normalize_label
+from trainer.data.io.tables.number_format import FORMATS, NumberFormat, cast_numbers, find_number_formats, fits_format
 
 MAX_DISTINCT = 20_000  # distinct texts that are counted; a column with more is no category
 MAX_DISTINCT_NUMBERS = 1000

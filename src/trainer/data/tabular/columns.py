@@ -8,8 +8,8 @@ from dataclasses import fields as dataclass_fields
 from typing import Any, Literal, get_args
 
 from trainer.core.errors import UserError, did_you_mean
-from trainer.data.io.date_format import DateFormat, find_date_formats
-from trainer.data.io.number_format import FORMATS, NumberFormat
+from trainer.data.io.tables.date_format import DateFormat, find_date_formats
+from trainer.data.io.tables.number_format import FORMATS, NumberFormat
 from trainer.data.tabular.column_statistics import ColumnStatistics
 
 ColumnKind = Literal["number", "boolean", "category", "date", "text", "ignored"]

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.core.errors import UserError
-from trainer.data.io.date_format import parse_dates
-from trainer.data.io.number_format import INFINITE_NUMBERS, find_number_formats, parse_numbers
-from trainer.data.io.text_table import TextTable
+from trainer.data.io.tables.date_format import parse_dates
+from trainer.data.io.tables.number_format import INFINITE_NUMBERS, find_number_formats, parse_numbers
+from trainer.data.io.tables.text_table import TextTable
 from trainer.data.tabular.columns import BOOLEANS, Column
 
 TEXT_FEATURES = 64  # numbers per text: counts of words and pairs of words, by their hash

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from trainer.core.errors import UserError
 from trainer.core.spec import Target
-from trainer.data.io.class_labels import normalize_label
-from trainer.data.io.dialect_detection import DialectSettings, detect_dialect
-from trainer.data.io.number_format import parse_plain_number
-from trainer.data.io.table_file import iter_tables, read_names, suggest_delimiter
-from trainer.data.io.table_rows import Dialect
-from trainer.data.io.text_table import describe_column, find_column
+from trainer.data.io.tables.class_labels import normalize_label
+from trainer.data.io.tables.dialect_detection import DialectSettings, detect_dialect
+from trainer.data.io.tables.number_format import parse_plain_number
+from trainer.data.io.tables.table_file import iter_tables, read_names, suggest_delimiter
+from trainer.data.io.tables.table_rows import Dialect
+from trainer.data.io.tables.text_table import describe_column, find_column
 from trainer.data.tabular.column_statistics import ColumnStatistics
 from trainer.data.tabular.columns import (
     Column,

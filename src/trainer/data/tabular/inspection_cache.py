@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from trainer.data.io.cache import load_or_compute
-from trainer.data.io.table_rows import Dialect
+from trainer.data.io.tables.table_rows import Dialect
 from trainer.data.tabular.columns import list_column_fields, restore_column
 from trainer.data.tabular.inspection import Inspection, InspectionSettings, inspect_file
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from trainer.core.errors import UserError
-from trainer.data.io.dialect_detection import detect_dialect
-from trainer.data.io.table_file import iter_tables, locate_header, read_names
-from trainer.data.io.text_table import TextTable, find_column
+from trainer.data.io.tables.dialect_detection import detect_dialect
+from trainer.data.io.tables.table_file import iter_tables, locate_header, read_names
+from trainer.data.io.tables.text_table import TextTable, find_column
 from trainer.data.preprocessing.tabular import TabularPreprocessing
 from trainer.data.tabular.columns import Column
 from trainer.data.tabular.encoding import encode_numbers

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trainer.data.io.dialect_detection import DialectSettings
+from trainer.data.io.tables.dialect_detection import DialectSettings
 from trainer.data.tabular.columns import restore_column, validate_kind
 from trainer.data.tabular.inspection import ColumnName, InspectionSettings
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trainer.core.errors import UserError
 from trainer.core.spec import Target
-from trainer.data.io.class_labels import (
+from trainer.data.io.tables.class_labels import (
     MAX_LISTED_LABELS,
     encode_labels,
     find_near_duplicates,
@@ -18,9 +18,9 @@ from trainer.data.io.class_labels import (
     normalize_label,
     validate_class_names,
 )
-from trainer.data.io.header_detection import is_missing
-from trainer.data.io.table_file import read_table
-from trainer.data.io.text_table import TextTable
+from trainer.data.io.tables.header_detection import is_missing
+from trainer.data.io.tables.table_file import read_table
+from trainer.data.io.tables.text_table import TextTable
 from trainer.data.tabular.columns import Column
 from trainer.data.tabular.encoding import encode_numbers
 from trainer.data.tabular.inspection import Inspection

@@ -1,0 +1,1 @@
+"""Reading of arrays in .npz, .npy and IDX files."""

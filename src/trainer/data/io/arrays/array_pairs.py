@@ -1,0 +1,78 @@
+"""Inputs and targets of each split in array files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from trainer.core.errors import UserError
+from trainer.data.io.arrays.array_file import ArrayFile, make_missing_error, open_array
+from trainer.data.io.data_path import find_path
+from trainer.data.loading.split import Stage
+
+Pair = tuple[ArrayFile, ArrayFile]  # inputs, targets
+
+
+def open_archives(root: Path, paths: Mapping[Stage, str | None], names: Mapping[str, str]) -> dict[Stage, Pair]:
+    """Return the arrays of .npz files.
+
+    The training file may contain the other splits, in arrays such as `x_test` or `test_x`.
+
+    Args:
+        root: The data root, see `find_path`.
+        paths: Path of each file; only that of the training is required.
+        names: Names of the arrays of inputs and targets by config key.
+
+    Raises:
+        UserError: If a file or an array is missing.
+    """
+    if not paths["train"]:
+        raise UserError("data.path: no value given; expected an .npz file, or data.images and data.labels")
+    pairs: dict[Stage, Pair] = {}
+    for stage, path in paths.items():
+        file = find_path(path or paths["train"], root)
+        arrays: dict[str, ArrayFile] = {}
+        for key, name in names.items():
+            candidates = [name] if path else []
+            candidates += [f"{name}_{stage}", f"{stage}_{name}"]
+            array = open_array(file, candidates, "data.path")
+            if array is None and (path or arrays):
+                raise make_missing_error(file, candidates, key)
+            if array is not None:
+                arrays[key] = array
+        if arrays:
+            inputs, targets = (arrays[key] for key in names)
+            pairs[stage] = _check_lengths(inputs, targets)
+    return pairs
+
+
+def open_file_pairs(root: Path, paths: Mapping[Stage, Mapping[str, str | None]]) -> dict[Stage, Pair]:
+    """Return the arrays of .npy or IDX files, one file for the inputs and one for the targets of a split.
+
+    Args:
+        root: The data root, see `find_path`.
+        paths: Paths of the two files by config key, for each split.
+
+    Raises:
+        UserError: If a file is missing, or is an .npz file.
+    """
+    pairs: dict[Stage, Pair] = {}
+    for stage, files in paths.items():
+        if stage != "train" and not any(files.values()):
+            continue
+        arrays = []
+        for key, path in files.items():
+            if not path:
+                raise UserError(f"{key}: no value given; expected an .npy or IDX file")
+            array = open_array(find_path(path, root), [], key)
+            if array is None:
+                raise UserError(f"{key}: '{path}' is an .npz file; set data.path={path}")
+            arrays.append(array)
+        inputs, targets = arrays
+        pairs[stage] = _check_lengths(inputs, targets)
+    return pairs
+
+
+def _check_lengths(inputs: ArrayFile, targets: ArrayFile) -> Pair:
+    sizes = [array.shape[0] if array.shape else 0 for array in (inputs, targets)]
+    if sizes[0] != sizes[1]:
+        raise UserError(f"data: {inputs} has {sizes[0]:,} examples, but {targets} has {sizes[1]:,}; expected as many")
+    return inputs, targets

@@ -1,0 +1,1 @@
+"""Lists of image files with classes."""

@@ -1,0 +1,225 @@
+"""Class directories and CSV files of labels as sources of images."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import get_args
+
+from trainer.core.errors import UserError
+from trainer.data.io.data_path import explain_missing_path, find_path
+from trainer.data.io.directory_walk import log_skipped
+from trainer.data.io.images.class_folders import (
+    find_classes,
+    find_images,
+    find_split_directories,
+    list_unused_directories,
+    parse_split_name,
+)
+from trainer.data.io.images.image_files import IMAGE_EXTENSIONS, MAX_SAMPLED_IMAGES, iter_image_files
+from trainer.data.io.images.labeled_images import ImageSource, LabeledImages
+from trainer.data.io.tables.class_labels import find_near_duplicates, format_list_override, label_sort_key
+from trainer.data.io.tables.dialect_detection import DialectSettings, detect_dialect
+from trainer.data.io.tables.table_file import TABLE_SUFFIXES, read_table
+from trainer.data.io.tables.text_table import TextTable
+from trainer.data.loading.split import Stage, validate_classes
+
+MAX_LISTED_FILES = 20
+MAX_SAMPLED_CLASSES = 100
+
+
+class DirectorySource(ImageSource):
+    """Images in one directory per class, optionally inside one directory per split.
+
+    Args:
+        root: Directory of the data set.
+        classes: Names of the class directories to use. Defaults to all.
+
+    Raises:
+        UserError: If the directory or a class is missing; see `find_split_directories` and `find_classes`.
+    """
+
+    def __init__(self, root: Path, classes: Sequence[str] | None = None) -> None:
+        self.root = root
+        self.directories = find_split_directories(root, classes)
+        names = find_classes(self.directories, listed=classes is not None)
+        self.classes = names if classes is None else validate_classes(classes, names)
+
+    def find_images(self) -> dict[Stage, LabeledImages]:
+        """Walk the directories; log the number of skipped files."""
+        skipped: Counter[str] = Counter()
+        images = {
+            stage: find_images(directory, self.classes, skipped, self.directories.values())
+            for stage, directory in self.directories.items()
+        }
+        skipped.update(f"directory '{name}'" for name in list_unused_directories(self.root, self.directories))
+        log_skipped(self.root, skipped)
+        return images
+
+    def sample(self) -> list[str]:
+        """Return the first images of at most `MAX_SAMPLED_CLASSES` classes."""
+        names = self.classes[:: -(-len(self.classes) // MAX_SAMPLED_CLASSES)]
+        count = MAX_SAMPLED_IMAGES // len(names)
+        directories = [self.directories["train"] / name for name in names]
+        return [file for path in directories for file in islice(iter_image_files(path, Counter()), count)]
+
+
+class CsvSource(ImageSource):
+    """Images that a CSV file lists with their labels, and optionally with their splits.
+
+    The first line contains the column names, unless it already contains the name of an image.
+
+    Args:
+        path: The CSV file.
+        image_dir: Directory of the images. Defaults to that of the CSV file.
+        image_column, label_column: Name or index of the columns of file names and labels.
+        split_column: Name or index of the column of splits. Defaults to none.
+        delimiter: Delimiter of the cells. Defaults to what is found.
+        classes: Labels to use; rows with other labels are left out. Defaults to all.
+
+    Raises:
+        UserError: If a column or a class is missing, or a cell is empty or not a split.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        image_dir: Path | None = None,
+        *,
+        image_column: str | int = 0,
+        label_column: str | int = 1,
+        split_column: str | int | None = None,
+        delimiter: str | None = None,
+        classes: Sequence[str] | None = None,
+    ) -> None:
+        self.root = path.parent if image_dir is None else image_dir
+        self.file = self._read(path, image_column, delimiter)
+        self.image_column = self.file.index("data.image_column", image_column)
+        self.label_column = self.file.index("data.label_column", label_column)
+        columns = [self.image_column, self.label_column]
+        if split_column is not None:
+            columns.append(self.file.index("data.split_column", split_column))
+        self.split_column = columns[2:]
+        if len({*columns}) < len(columns):
+            raise UserError(
+                f"data.image_column, data.label_column, data.split_column: {path}, "
+                f"{self.file.describe_column(columns[-1])} is used twice; expected different columns"
+            )
+        names = self._find_labels(listed=classes is not None)
+        self.classes = names if classes is None else validate_classes(classes, names)
+
+    def find_images(self) -> dict[Stage, LabeledImages]:
+        """Return the images in the order of the rows."""
+        names = self.file.cells(self.image_column)
+        self._check_files(names)
+        stages = self._parse_splits()
+        labels = self.file.cells(self.label_column)
+        indices = {name: index for index, name in enumerate(self.classes)}
+        images: dict[Stage, LabeledImages] = {stage: [] for stage in get_args(Stage) if stage in stages}
+        for name, label, stage in zip(names, labels, stages, strict=True):
+            if label in indices:
+                images[stage].append((str(self.root / name), indices[label]))
+        return images
+
+    def sample(self) -> list[str]:
+        """Return images from regularly spaced rows."""
+        names = self.file.cells(self.image_column)
+        return [str(self.root / name) for name in names[:: -(-len(names) // MAX_SAMPLED_IMAGES)]]
+
+    def _read(self, path: Path, image_column: str | int, delimiter: str | None) -> TextTable:
+        dialect = detect_dialect(path, DialectSettings(delimiter=delimiter, header=False))
+        file = read_table(path, dialect)
+        if isinstance(image_column, int):
+            first = file.cells(file.index("data.image_column", image_column))[0]
+            if first.lower().endswith(IMAGE_EXTENSIONS) or (self.root / first).is_file():
+                return file
+        return read_table(path, replace(dialect, header=True))
+
+    def _find_labels(self, *, listed: bool) -> tuple[str, ...]:
+        """Return the labels, sorted; numbers by value."""
+        cells = self.file.cells(self.label_column)
+        if "" in cells:
+            raise UserError(f"{self._locate_label('')}: the label is missing; add it")
+        names = sorted({*cells}, key=label_sort_key)
+        column = f"{self.file.path}, {self.file.describe_column(self.label_column)}"
+        if len(names) < 2:
+            raise UserError(f"data.label_column: {column}: every label is '{names[0]}'; expected two or more classes")
+        if len(names) == len(cells) > 2:
+            raise UserError(
+                f"data.label_column: {column}: every label is different; expected the column of the classes"
+            )
+        if not listed and (alike := find_near_duplicates(names)):
+            first, second = (f"'{label}' in {self._locate_label(label)}" for label in alike)
+            raise UserError(
+                f"{first} and {second} are nearly the same label; make them one in the file, or list both: "
+                f"{format_list_override('data.classes', names)}"
+            )
+        return tuple(names)
+
+    def _locate_label(self, label: str) -> str:
+        """Return the position of the first cell with a label."""
+        return self.file.locate(self.file.cells(self.label_column).index(label), self.label_column)
+
+    def _check_files(self, names: Sequence[str]) -> None:
+        """Raise an error if an image does not exist or is listed twice."""
+        missing = [row for row, name in enumerate(names) if not (name and (self.root / name).is_file())]
+        if missing:
+            lines = [
+                f"{self.file.locate(row, self.image_column)}: '{names[row]}'" for row in missing[:MAX_LISTED_FILES]
+            ]
+            others = f"\n  and {len(missing) - len(lines):,} more" if len(missing) > len(lines) else ""
+            raise UserError(
+                f"data.path: {self.file.path} lists {len(missing):,} files that are not in '{self.root}'; set "
+                "data.image_dir to the directory of the images\n  " + "\n  ".join(lines) + others
+            )
+        first_rows: dict[str, int] = {}
+        for row, name in enumerate(names):
+            first = first_rows.setdefault(os.path.normpath(name), row)
+            if first != row:
+                raise UserError(
+                    f"{self.file.locate(row, self.image_column)}: '{name}' is listed twice, also in "
+                    f"{self.file.locate(first, self.image_column)}; remove one of them"
+                )
+
+    def _parse_splits(self) -> list[Stage]:
+        """Return the split of each row; without a split column, all are for training."""
+        stages: list[Stage] = ["train"] * len(self.file.cells(self.image_column))
+        for column in self.split_column:
+            for row, cell in enumerate(self.file.cells(column)):
+                stage = parse_split_name(cell)
+                if stage is None:
+                    where = self.file.locate(row, column)
+                    raise UserError(f"{where}: '{cell}' is not a split; expected train, val or test")
+                stages[row] = stage
+        return stages
+
+
+def open_source(
+    root: str,
+    path: str,
+    classes: Sequence[str] | None,
+    image_dir: str | None,
+    image_column: str | int,
+    label_column: str | int,
+    split_column: str | int | None,
+    delimiter: str | None,
+) -> ImageSource:
+    """Return the source of a directory or a CSV file; see `DirectorySource` and `CsvSource`.
+
+    Raises:
+        UserError: If the path is another file.
+    """
+    file = find_path(path, root)
+    if not file.is_file():
+        if not file.exists():
+            raise UserError(
+                f"{explain_missing_path(path, root, 'directory')}\n  To run without images: data.synthetic=true"
+            )
+        return DirectorySource(file, classes)
+    if not file.name.lower().endswith((*TABLE_SUFFIXES, ".txt")):
+        raise UserError(f"data.path: '{file}' is a file; expected a directory of images, or a CSV file of their labels")
+    columns = {"image_column": image_column, "label_column": label_column, "split_column": split_column}
+    directory = None if image_dir is None else find_path(image_dir, root)
+    return CsvSource(file, directory, **columns, delimiter=delimiter, classes=classes)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""Reading of prices and other time series."""

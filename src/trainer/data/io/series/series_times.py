@@ -1,0 +1,87 @@
+"""Dates and times of the rows of a time series."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.core.errors import UserError
+from trainer.data.io.series.series_columns import SeriesColumns, is_date_name
+from trainer.data.io.series.series_numbers import is_missing_value
+from trainer.data.io.tables.date_format import DateFormat, DateOrder, find_date_formats, parse_dates
+from trainer.data.io.tables.text_table import TextTable
+
+Times = NDArray[np.datetime64]
+
+
+def format_times(times: Times) -> list[str]:
+    """Return times as text, without the parts that are 0 in all of them: time of day, or seconds."""
+    seconds = times.astype(np.int64)
+    unit: Literal["s", "m", "D"] = "s" if (seconds % 60).any() else "m" if (seconds % 86_400).any() else "D"
+    return [text.replace("T", " ") for text in np.datetime_as_string(times, unit=unit).tolist()]
+
+
+def read_times(
+    table: TextTable, columns: SeriesColumns, preferred: DateOrder | None, *, can_be_numbers: bool
+) -> tuple[Times, DateFormat]:
+    """Return the times of all rows, NaT if missing, and their format.
+
+    Args:
+        table: The file.
+        columns: Columns of the series.
+        preferred: Format of the dates if the cells fit it; else it is recognized.
+        can_be_numbers: Whether numbers may be Unix times and years, whatever the name of the column is.
+
+    Raises:
+        UserError: If a cell is no date, or day and month are ambiguous.
+    """
+    cells = table.cells(columns.date)
+    if columns.time is not None:
+        clock = table.cells(columns.time)
+        cells = [f"{day} {time}" if day else "" for day, time in zip(cells, clock, strict=True)]
+    name = table.names[columns.date] if table.names else ""
+    can_be_numbers = can_be_numbers or is_date_name(name)
+    date_format = _find_date_format(table, columns.date, cells, preferred, can_be_numbers)
+    times = parse_dates(cells, date_format)
+    for row in np.flatnonzero(np.isnat(times)).tolist():
+        if not is_missing_value(cells[row]):
+            raise UserError(f"{table.locate(row, columns.date)}: '{cells[row]}' is not a date like 2004-08-19")
+    return times, date_format
+
+
+def _find_date_format(
+    table: TextTable, column: int, cells: Sequence[str], preferred: DateOrder | None, can_be_numbers: bool
+) -> DateFormat:
+    """Return the preferred format if the cells fit it, else the one in which the rows are in order, if several fit.
+
+    Raises:
+        UserError: If several formats fit equally well.
+    """
+    if preferred:
+        times = parse_dates([cell for cell in cells if not is_missing_value(cell)], DateFormat(preferred))
+        if not np.isnat(times).any():
+            return DateFormat(preferred)
+    formats = find_date_formats(cells, numbers=can_be_numbers)
+    if len(formats) == 1:
+        return formats[0]
+    if not formats:  # the one with the fewest invalid cells, whose first one is the error
+        orders: tuple[DateOrder, ...] = ("year_first", "day_first", "month_first")
+        return min(map(DateFormat, orders), key=lambda item: int(np.isnat(parse_dates(cells, item)).sum()))
+    best, second = sorted((_measure_irregularity(parse_dates(cells, item)), item.order) for item in formats)[:2]
+    if 2 * best[0] < second[0]:
+        return DateFormat(best[1])
+    choices = " or ".join(f"data.date_format={item.order}" for item in formats)
+    raise UserError(
+        f"data.date_format: day and month are ambiguous in {table.path}, {table.describe_column(column)}, for example "
+        f"'{cells[0]}'; set {choices}"
+    )
+
+
+def _measure_irregularity(times: Times) -> float:
+    """Return the largest step divided by the median step, or infinity if the rows are in no order."""
+    steps = np.diff(times[~np.isnat(times)].astype(np.int64))
+    if not len(steps) or not ((steps > 0).all() or (steps < 0).all()):
+        return math.inf
+    return float(np.abs(steps).max() / np.median(np.abs(steps)))

@@ -1,0 +1,1 @@
+"""Reading of tables in files of many formats."""

@@ -1,0 +1,43 @@
+"""Detection of column names in the first row of a table."""
+
+import math
+from collections.abc import Sequence
+
+from trainer.data.io.tables.number_format import parse_any_number
+
+MISSING_MARKERS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-", "#n/a", "<na>", "nil"})  # lower case
+MAX_COMPARED_ROWS = 200
+
+
+def is_missing(cell: str) -> bool:
+    """Return whether a cell is one of the usual markers of a missing value."""
+    return cell.casefold() in MISSING_MARKERS
+
+
+def has_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether the first row contains the column names.
+
+    A cell looks like data if it is a number above numbers, or occurs again in its column; it looks like a name if it is
+    text above numbers. The row contains names if a cell looks like one, or if no cell looks like data.
+
+    Args:
+        rows: First rows of the table.
+    """
+    first, *others = rows
+    if not others:
+        return all(math.isnan(parse_any_number(cell)) for cell in first)
+    others = others[:MAX_COMPARED_ROWS]
+    kinds = [classify_cell(name, [row[i] for row in others if i < len(row)]) for i, name in enumerate(first)]
+    return "name" in kinds or "data" not in kinds
+
+
+def classify_cell(first: str, others: Sequence[str]) -> str:
+    """Return `"data"` or `"name"`, or `""` if the first cell of a column may be both."""
+    cells = {cell for cell in others if not is_missing(cell)}
+    if not cells or is_missing(first):
+        return ""
+    numbers = sum(not math.isnan(parse_any_number(cell)) for cell in cells)
+    is_numeric = 2 * numbers > len(cells)  # other cells may mark missing numbers
+    if first in cells or (is_numeric and not math.isnan(parse_any_number(first))):
+        return "data"
+    return "name" if is_numeric else ""
