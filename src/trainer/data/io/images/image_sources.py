@@ -24,6 +24,7 @@ from trainer.data.io.tables.class_labels import find_near_duplicates, format_lis
 from trainer.data.io.tables.dialect_detection import DialectSettings, detect_dialect
 from trainer.data.io.tables.table_file import TABLE_SUFFIXES, read_table
 from trainer.data.io.tables.text_table import TextTable
+from trainer.data.io.texts.text_columns import find_label_column
 from trainer.data.loading.split import Stage, validate_classes
 
 MAX_LISTED_FILES = 20
@@ -69,12 +70,15 @@ class DirectorySource(ImageSource):
 class CsvSource(ImageSource):
     """Images that a CSV file lists with their labels, and optionally with their splits.
 
-    The first line contains the column names, unless it already contains the name of an image.
+    The first line contains the column names, unless it already contains the name of an image. Names may lack the
+    extension, or be separated by backslashes.
 
     Args:
         path: The CSV file.
         image_dir: Directory of the images. Defaults to that of the CSV file.
-        image_column, label_column: Name or index of the columns of file names and labels.
+        image_column: Name or index of the column of file names. Defaults to the first one with names of images.
+        label_column: Name or index of the column of labels. Defaults to one with a usual name, such as `label`, or to
+            the only one with few values.
         split_column: Name or index of the column of splits. Defaults to none.
         delimiter: Delimiter of the cells. Defaults to what is found.
         classes: Labels to use; rows with other labels are left out. Defaults to all.
@@ -88,20 +92,18 @@ class CsvSource(ImageSource):
         path: Path,
         image_dir: Path | None = None,
         *,
-        image_column: str | int = 0,
-        label_column: str | int = 1,
+        image_column: str | int | None = None,
+        label_column: str | int | None = None,
         split_column: str | int | None = None,
         delimiter: str | None = None,
         classes: Sequence[str] | None = None,
     ) -> None:
         self.root = path.parent if image_dir is None else image_dir
         self.file = self._read(path, image_column, delimiter)
-        self.image_column = self.file.index("data.image_column", image_column)
-        self.label_column = self.file.index("data.label_column", label_column)
-        columns = [self.image_column, self.label_column]
-        if split_column is not None:
-            columns.append(self.file.index("data.split_column", split_column))
-        self.split_column = columns[2:]
+        self.image_column = self._find_image_column(image_column)
+        self.split_column = [] if split_column is None else [self.file.index("data.split_column", split_column)]
+        self.label_column = self._find_label_column(label_column)
+        columns = [self.image_column, self.label_column, *self.split_column]
         if len({*columns}) < len(columns):
             raise UserError(
                 f"data.image_column, data.label_column, data.split_column: {path}, "
@@ -112,8 +114,7 @@ class CsvSource(ImageSource):
 
     def find_images(self) -> dict[Stage, LabeledImages]:
         """Return the images in the order of the rows."""
-        names = self.file.cells(self.image_column)
-        self._check_files(names)
+        names = self._find_files()
         stages = self._parse_splits()
         labels = self.file.cells(self.label_column)
         indices = {name: index for index, name in enumerate(self.classes)}
@@ -126,16 +127,42 @@ class CsvSource(ImageSource):
     def sample(self) -> list[str]:
         """Return images from regularly spaced rows."""
         names = self.file.cells(self.image_column)
-        return [str(self.root / name) for name in names[:: -(-len(names) // MAX_SAMPLED_IMAGES)]]
+        sample = names[:: -(-len(names) // MAX_SAMPLED_IMAGES)]
+        return [str(self.root / (self._find_file(name) or name)) for name in sample]
 
-    def _read(self, path: Path, image_column: str | int, delimiter: str | None) -> TextTable:
+    def _read(self, path: Path, image_column: str | int | None, delimiter: str | None) -> TextTable:
         dialect = detect_dialect(path, DialectSettings(delimiter=delimiter, header=False))
         file = read_table(path, dialect)
-        if isinstance(image_column, int):
-            first = file.cells(file.index("data.image_column", image_column))[0]
-            if first.lower().endswith(IMAGE_EXTENSIONS) or (self.root / first).is_file():
+        if not isinstance(image_column, str):
+            columns = range(file.width) if image_column is None else [file.index("data.image_column", image_column)]
+            if any(self._is_image(file.cell(0, column)) for column in columns):
                 return file
         return read_table(path, replace(dialect, header=True))
+
+    def _find_image_column(self, column: str | int | None) -> int:
+        """Return the index of a column, by default of the first one with the name of an image, else of the first."""
+        if column is None:
+            column = next((index for index in range(self.file.width) if self._is_image(self.file.cell(0, index))), 0)
+        return self.file.index("data.image_column", column)
+
+    def _find_label_column(self, column: str | int | None) -> int:
+        """Return the index of a column; by default neither the row index nor a column of splits."""
+        if column is not None:
+            return self.file.index("data.label_column", column)
+        others = [index for index in range(self.file.width) if index not in (self.image_column, *self.split_column)]
+        if len(others) > 1:
+            others = [index for index in others if not all(map(parse_split_name, self.file.cells(index)))]
+        if not others:
+            raise UserError(f"data.label_column: {self.file.path}: no column besides the images; add one of the labels")
+        return others[0] if len(others) == 1 else find_label_column(self.file, others)
+
+    def _is_image(self, cell: str) -> bool:
+        return cell.lower().endswith(IMAGE_EXTENSIONS) or (cell != "" and self._find_file(cell) is not None)
+
+    def _find_file(self, name: str) -> str | None:
+        """Return the path of an image in the directory of the images, or None if there is none."""
+        names = (name, name.replace("\\", "/"), *(f"{name}{extension}" for extension in IMAGE_EXTENSIONS))
+        return next((item for item in names if name and (self.root / item).is_file()), None)
 
     def _find_labels(self, *, listed: bool) -> tuple[str, ...]:
         """Return the labels, sorted; numbers by value."""
@@ -162,26 +189,31 @@ class CsvSource(ImageSource):
         """Return the position of the first cell with a label."""
         return self.file.locate(self.file.cells(self.label_column).index(label), self.label_column)
 
-    def _check_files(self, names: Sequence[str]) -> None:
-        """Raise an error if an image does not exist or is listed twice."""
-        missing = [row for row, name in enumerate(names) if not (name and (self.root / name).is_file())]
+    def _find_files(self) -> list[str]:
+        """Return the path of the image of each row; raise an error if one does not exist or is listed twice."""
+        names = self.file.cells(self.image_column)
+        files = [*map(self._find_file, names)]
+        missing = [row for row, file in enumerate(files) if file is None]
         if missing:
-            lines = [
-                f"{self.file.locate(row, self.image_column)}: '{names[row]}'" for row in missing[:MAX_LISTED_FILES]
-            ]
+            lines = [f"{self._locate_image(row)}: '{names[row]}'" for row in missing[:MAX_LISTED_FILES]]
             others = f"\n  and {len(missing) - len(lines):,} more" if len(missing) > len(lines) else ""
             raise UserError(
                 f"data.path: {self.file.path} lists {len(missing):,} files that are not in '{self.root}'; set "
                 "data.image_dir to the directory of the images\n  " + "\n  ".join(lines) + others
             )
+        found = [file for file in files if file is not None]
         first_rows: dict[str, int] = {}
-        for row, name in enumerate(names):
-            first = first_rows.setdefault(os.path.normpath(name), row)
+        for row, file in enumerate(found):
+            first = first_rows.setdefault(os.path.normpath(file), row)
             if first != row:
                 raise UserError(
-                    f"{self.file.locate(row, self.image_column)}: '{name}' is listed twice, also in "
-                    f"{self.file.locate(first, self.image_column)}; remove one of them"
+                    f"{self._locate_image(row)}: '{names[row]}' is listed twice, also in {self._locate_image(first)}; "
+                    "remove one of them"
                 )
+        return found
+
+    def _locate_image(self, row: int) -> str:
+        return self.file.locate(row, self.image_column)
 
     def _parse_splits(self) -> list[Stage]:
         """Return the split of each row; without a split column, all are for training."""
@@ -201,8 +233,8 @@ def open_source(
     path: str,
     classes: Sequence[str] | None,
     image_dir: str | None,
-    image_column: str | int,
-    label_column: str | int,
+    image_column: str | int | None,
+    label_column: str | int | None,
     split_column: str | int | None,
     delimiter: str | None,
 ) -> ImageSource:
