@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import get_args
@@ -18,13 +17,11 @@ from trainer.data.io.images.class_folders import (
     list_unused_directories,
     parse_split_name,
 )
-from trainer.data.io.images.image_files import IMAGE_EXTENSIONS, MAX_SAMPLED_IMAGES, iter_image_files
+from trainer.data.io.images.image_files import MAX_SAMPLED_IMAGES, find_listed_image, iter_image_files
+from trainer.data.io.images.image_tables import find_image_column, find_label_column, read_image_table
 from trainer.data.io.images.labeled_images import ImageSource, LabeledImages
 from trainer.data.io.tables.class_labels import find_near_duplicates, format_list_override, label_sort_key
-from trainer.data.io.tables.dialect_detection import DialectSettings, detect_dialect
-from trainer.data.io.tables.table_file import TABLE_SUFFIXES, read_table
-from trainer.data.io.tables.text_table import TextTable
-from trainer.data.io.texts.text_columns import find_label_column
+from trainer.data.io.tables.table_file import TABLE_SUFFIXES
 from trainer.data.loading.split import Stage, validate_classes
 
 MAX_LISTED_FILES = 20
@@ -99,10 +96,10 @@ class CsvSource(ImageSource):
         classes: Sequence[str] | None = None,
     ) -> None:
         self.root = path.parent if image_dir is None else image_dir
-        self.file = self._read(path, image_column, delimiter)
-        self.image_column = self._find_image_column(image_column)
+        self.file = read_image_table(path, self.root, image_column, delimiter)
+        self.image_column = find_image_column(self.file, self.root, image_column)
         self.split_column = [] if split_column is None else [self.file.index("data.split_column", split_column)]
-        self.label_column = self._find_label_column(label_column)
+        self.label_column = find_label_column(self.file, label_column, [self.image_column, *self.split_column])
         columns = [self.image_column, self.label_column, *self.split_column]
         if len({*columns}) < len(columns):
             raise UserError(
@@ -128,41 +125,7 @@ class CsvSource(ImageSource):
         """Return images from regularly spaced rows."""
         names = self.file.cells(self.image_column)
         sample = names[:: -(-len(names) // MAX_SAMPLED_IMAGES)]
-        return [str(self.root / (self._find_file(name) or name)) for name in sample]
-
-    def _read(self, path: Path, image_column: str | int | None, delimiter: str | None) -> TextTable:
-        dialect = detect_dialect(path, DialectSettings(delimiter=delimiter, header=False))
-        file = read_table(path, dialect)
-        if not isinstance(image_column, str):
-            columns = range(file.width) if image_column is None else [file.index("data.image_column", image_column)]
-            if any(self._is_image(file.cell(0, column)) for column in columns):
-                return file
-        return read_table(path, replace(dialect, header=True))
-
-    def _find_image_column(self, column: str | int | None) -> int:
-        """Return the index of a column, by default of the first one with the name of an image, else of the first."""
-        if column is None:
-            column = next((index for index in range(self.file.width) if self._is_image(self.file.cell(0, index))), 0)
-        return self.file.index("data.image_column", column)
-
-    def _find_label_column(self, column: str | int | None) -> int:
-        """Return the index of a column; by default neither the row index nor a column of splits."""
-        if column is not None:
-            return self.file.index("data.label_column", column)
-        others = [index for index in range(self.file.width) if index not in (self.image_column, *self.split_column)]
-        if len(others) > 1:
-            others = [index for index in others if not all(map(parse_split_name, self.file.cells(index)))]
-        if not others:
-            raise UserError(f"data.label_column: {self.file.path}: no column besides the images; add one of the labels")
-        return others[0] if len(others) == 1 else find_label_column(self.file, others)
-
-    def _is_image(self, cell: str) -> bool:
-        return cell.lower().endswith(IMAGE_EXTENSIONS) or (cell != "" and self._find_file(cell) is not None)
-
-    def _find_file(self, name: str) -> str | None:
-        """Return the path of an image in the directory of the images, or None if there is none."""
-        names = (name, name.replace("\\", "/"), *(f"{name}{extension}" for extension in IMAGE_EXTENSIONS))
-        return next((item for item in names if name and (self.root / item).is_file()), None)
+        return [str(self.root / (find_listed_image(self.root, name) or name)) for name in sample]
 
     def _find_labels(self, *, listed: bool) -> tuple[str, ...]:
         """Return the labels, sorted; numbers by value."""
@@ -192,7 +155,7 @@ class CsvSource(ImageSource):
     def _find_files(self) -> list[str]:
         """Return the path of the image of each row; raise an error if one does not exist or is listed twice."""
         names = self.file.cells(self.image_column)
-        files = [*map(self._find_file, names)]
+        files = [find_listed_image(self.root, name) for name in names]
         missing = [row for row, file in enumerate(files) if file is None]
         if missing:
             lines = [f"{self._locate_image(row)}: '{names[row]}'" for row in missing[:MAX_LISTED_FILES]]
@@ -252,6 +215,12 @@ def open_source(
         return DirectorySource(file, classes)
     if not file.name.lower().endswith((*TABLE_SUFFIXES, ".txt")):
         raise UserError(f"data.path: '{file}' is a file; expected a directory of images, or a CSV file of their labels")
-    columns = {"image_column": image_column, "label_column": label_column, "split_column": split_column}
-    directory = None if image_dir is None else find_path(image_dir, root)
-    return CsvSource(file, directory, **columns, delimiter=delimiter, classes=classes)  # type: ignore[arg-type]
+    return CsvSource(
+        file,
+        None if image_dir is None else find_path(image_dir, root),
+        image_column=image_column,
+        label_column=label_column,
+        split_column=split_column,
+        delimiter=delimiter,
+        classes=classes,
+    )

@@ -75,7 +75,7 @@ def find_text_columns(table: TextTable, text: str | int | None, label: str | int
     return text_index, label_index
 
 
-def find_label_column(table: TextTable, indices: Sequence[int]) -> int:
+def choose_label_column(table: TextTable, indices: Sequence[int]) -> int:
     """Return the index of the label column among some columns: one with a usual name, or the only one with few values.
 
     Raises:
