@@ -124,3 +124,11 @@ def test_nearly_equal_labels_are_an_error_with_their_lines(tmp_path):
     message = read_error(infer_class_names, table, 0)
     assert "'Good' in line 2 and 'good' in line 4 are nearly the same label" in message
     assert message.endswith("'data.class_names=[Good,bad,good]'")
+
+
+def test_a_marker_of_missing_labels_may_be_a_class():
+    table = make_table(text=LONG, label=["none", "hate"] * 4)
+    assert read_error(infer_class_names, table, 1).endswith(
+        "every label is 'hate'; need at least two classes; if 'none' is not a missing label but a class: "
+        "'data.class_names=[none,hate]'"
+    )

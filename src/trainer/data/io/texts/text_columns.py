@@ -98,7 +98,10 @@ def infer_class_names(table: TextTable, column: int) -> tuple[str, ...]:
     labels = sorted({cell for cell in cells if not is_missing(cell)}, key=label_sort_key)
     position = f"data.label_column: {table.path}, {table.describe_column(column)}"
     if len(labels) == 1:
-        raise UserError(f"{position}: every label is '{labels[0]}'; need at least two classes")
+        markers = sorted({*cells} - {*labels, ""}, key=label_sort_key)
+        override = format_list_override("data.class_names", [*markers, *labels])
+        hint = f"; if '{markers[0]}' is not a missing label but a class: {override}" if markers else ""
+        raise UserError(f"{position}: every label is '{labels[0]}'; need at least two classes{hint}")
     if not labels or 2 * len(labels) > len(cells):
         raise UserError(
             f"{position} has {len(labels)} different labels in {len(cells)} rows; expected classes. Set "
