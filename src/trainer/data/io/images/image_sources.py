@@ -18,7 +18,12 @@ from trainer.data.io.images.class_folders import (
     parse_split_name,
 )
 from trainer.data.io.images.image_files import MAX_SAMPLED_IMAGES, find_listed_image, iter_image_files
-from trainer.data.io.images.image_tables import find_image_column, find_label_column, read_image_table
+from trainer.data.io.images.image_tables import (
+    find_image_column,
+    find_label_column,
+    find_split_columns,
+    read_image_table,
+)
 from trainer.data.io.images.labeled_images import ImageSource, LabeledImages
 from trainer.data.io.tables.class_labels import find_near_duplicates, format_list_override, label_sort_key
 from trainer.data.io.tables.table_file import TABLE_SUFFIXES
@@ -76,7 +81,7 @@ class CsvSource(ImageSource):
         image_column: Name or index of the column of file names. Defaults to the first one with names of images.
         label_column: Name or index of the column of labels. Defaults to one with a usual name, such as `label`, or to
             the only one with few values.
-        split_column: Name or index of the column of splits. Defaults to none.
+        split_column: Name or index of the column of splits. Defaults to the only one that contains nothing else.
         delimiter: Delimiter of the cells. Defaults to what is found.
         classes: Labels to use; rows with other labels are left out. Defaults to all.
 
@@ -98,7 +103,7 @@ class CsvSource(ImageSource):
         self.root = path.parent if image_dir is None else image_dir
         self.file = read_image_table(path, self.root, image_column, delimiter)
         self.image_column = find_image_column(self.file, self.root, image_column)
-        self.split_column = [] if split_column is None else [self.file.index("data.split_column", split_column)]
+        self.split_column = find_split_columns(self.file, split_column, self.image_column, label_column)
         self.label_column = find_label_column(self.file, label_column, [self.image_column, *self.split_column])
         columns = [self.image_column, self.label_column, *self.split_column]
         if len({*columns}) < len(columns):

@@ -39,8 +39,27 @@ def find_image_column(table: TextTable, directory: Path, column: str | int | Non
     return table.index("data.image_column", column)
 
 
+def find_split_columns(
+    table: TextTable, column: str | int | None, image_column: int, label_column: str | int | None
+) -> list[int]:
+    """Return the index of the column of splits, if there is one; None is the only one with names of splits alone.
+
+    Args:
+        table: The table.
+        column: Name or index.
+        image_column: Index of the column of file names.
+        label_column: Name or index of the column of labels; None if it is not set.
+    """
+    if column is not None:
+        return [table.index("data.split_column", column)]
+    used = [image_column] if label_column is None else [image_column, table.index("data.label_column", label_column)]
+    others = [index for index in range(table.width) if index not in used]
+    found = [index for index in others if all(map(parse_split_name, table.cells(index)))]
+    return found if len(found) == 1 and (label_column is not None or len(others) > 1) else []
+
+
 def find_label_column(table: TextTable, column: str | int | None, used: Sequence[int]) -> int:
-    """Return the index of a column; None is the column of labels, which is none of splits.
+    """Return the index of a column; None is the column of labels.
 
     Args:
         table: The table.
@@ -53,8 +72,6 @@ def find_label_column(table: TextTable, column: str | int | None, used: Sequence
     if column is not None:
         return table.index("data.label_column", column)
     others = [index for index in range(table.width) if index not in used]
-    if len(others) > 1:
-        others = [index for index in others if not all(map(parse_split_name, table.cells(index)))]
     if not others:
         raise UserError(f"data.label_column: {table.path}: no column besides the images; add one of the labels")
     return others[0] if len(others) == 1 else choose_label_column(table, others)
