@@ -48,20 +48,23 @@ class DialectSettings:
     sheet: str = ""
 
 
-def detect_dialect(path: Path, settings: DialectSettings = DialectSettings(), names: Sequence[str] = ()) -> Dialect:
+def detect_dialect(
+    path: Path, settings: DialectSettings = DialectSettings(), names: Sequence[str] = (), *, can_be_nested: bool = False
+) -> Dialect:
     """Return the format of a table in its file.
 
     Args:
         path: The file.
         settings: Settings of the user.
         names: Column names that the user has set: a first row with one of them contains the column names.
+        can_be_nested: See `Dialect`.
 
     Raises:
         UserError: If the file is empty or cannot be read, or a setting is invalid.
     """
     if is_arrow(path):
-        return Dialect()
-    dialect = Dialect(sheet=settings.sheet)
+        return Dialect(can_be_nested=can_be_nested)
+    dialect = Dialect(sheet=settings.sheet, can_be_nested=can_be_nested)
     if is_delimited(path):
         dialect = _detect_delimited(path, dialect, settings)
     sample = [*islice(iter_rows(path, replace(dialect, header=False)), SAMPLE_LINES)]

@@ -14,6 +14,7 @@ from trainer.data.io.compressed_file import EXCEL_SUFFIXES, open_content, strip_
 
 MAX_CELL_BYTES = 2**31 - 1
 WHITESPACE = "whitespace"  # delimiter of files whose columns are aligned by blanks
+NESTED = "\N{OBJECT REPLACEMENT CHARACTER}"  # cell of a list or object of JSON
 JSON_LINES_SUFFIXES = (".jsonl", ".ndjson", ".json")
 
 Row = tuple[int, list[str]]  # line on which a row ends, from 1, and its cells
@@ -30,6 +31,7 @@ class Dialect:
         skipped_lines: Number of lines, or rows of a sheet, above the table: titles and comments.
         header: Whether the first line of the table contains the column names.
         sheet: Name of the sheet of an Excel file; "" is the first one.
+        can_be_nested: Whether columns may contain lists and objects, if they are not read; else they are an error.
     """
 
     delimiter: str = ","
@@ -38,6 +40,7 @@ class Dialect:
     skipped_lines: int = 0
     header: bool = True
     sheet: str = ""
+    can_be_nested: bool = False
 
 
 def is_excel(path: Path) -> bool:
@@ -74,7 +77,7 @@ def iter_rows(path: Path, dialect: Dialect) -> Iterator[Row]:
     if is_excel(path):
         rows: Iterator[Row] = _iter_sheet(path, dialect.sheet, dialect.skipped_lines)
     elif is_json(path):
-        rows = _iter_json(path)
+        rows = _iter_json(path, dialect.can_be_nested)
     else:
         rows = _iter_delimited(path, dialect)
     for line, cells in rows:
@@ -139,12 +142,12 @@ def _iter_sheet(path: Path, sheet: str, skipped: int) -> Iterator[Row]:
         yield number, [format_cell(cell) for cell in row[first:]]
 
 
-def _iter_json(path: Path) -> Iterator[Row]:
+def _iter_json(path: Path, can_be_nested: bool) -> Iterator[Row]:
     """Yield the keys of all objects, and then their values in the order of the keys."""
     names: dict[str, None] = {}
     records: list[tuple[int, Mapping[str, Any]]] = []
     for line, record in _iter_objects(path):
-        _check_record(f"{path}, {find_unit(path)} {line}", record)
+        _check_record(f"{path}, {find_unit(path)} {line}", record, can_be_nested)
         names |= dict.fromkeys(record)
         records.append((line, record))
     if names:
@@ -153,12 +156,14 @@ def _iter_json(path: Path) -> Iterator[Row]:
         yield line, [format_cell(record.get(name)) for name in names]
 
 
-def _check_record(position: str, record: Any) -> None:
-    """Raise an error if a record is no object of numbers, texts, booleans and nulls."""
+def _check_record(position: str, record: Any, can_be_nested: bool) -> None:
+    """Raise an error if a record is no object of numbers, texts, booleans and nulls; also of others if allowed."""
     if not isinstance(record, dict):
         raise UserError(f'{position}: expected a JSON object like {{"name": 1}}')
     for name, value in record.items():
         if isinstance(value, dict | list):
+            if can_be_nested:
+                continue
             raise UserError(f"{position}, column '{name}': nested values cannot be read; flatten them")
         try:
             f"{name}{value}".encode()
@@ -194,6 +199,8 @@ def format_cell(value: Any) -> str:
     """Return a typed cell as text, as it would be in a CSV file."""
     if value is None:
         return ""
+    if isinstance(value, dict | list):
+        return NESTED
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
     if isinstance(value, datetime) and value.time() == time():
