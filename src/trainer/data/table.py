@@ -27,7 +27,8 @@ from trainer.data.tabular.targets import TargetSettings
 
 log = logging.getLogger(__name__)
 
-MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "?", "#N/A", "<NA>")
+MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "\\N", "None", "?", "<NA>")
+MISSING += ("#N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!")  # of Excel
 
 
 class Table(TensorData):

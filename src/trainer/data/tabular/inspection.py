@@ -126,7 +126,9 @@ def _inspect(path: Path, settings: InspectionSettings, _mtime: int, _size: int) 
     )
     names, width = read_names(path, dialect)
     if width == 1:
-        hint = "" if settings.dialect.delimiter is None else f"; is data.delimiter={dialect.delimiter!r} right?"
+        hint = f"; is data.delimiter={dialect.delimiter!r} right?"
+        if settings.dialect.delimiter is None:
+            hint = "; set data.delimiter to the character between the cells, such as '^'"
         raise UserError(f"{path}: only one column{hint}" + suggest_delimiter(1 + dialect.skipped_lines, names))
     statistics = [ColumnStatistics(settings.missing) for _ in range(width)]
     _collect(path, dialect, dict(enumerate(statistics)))

@@ -16,9 +16,11 @@ from trainer.data.io.compressed_file import open_content
 from trainer.data.io.tables.arrow_blocks import is_arrow
 from trainer.data.io.tables.header_detection import has_header
 from trainer.data.io.tables.number_format import parse_any_number
+from trainer.data.io.tables.other_formats import refuse_binary, refuse_other_format
 from trainer.data.io.tables.table_rows import (
     WHITESPACE,
     Dialect,
+    NamesMismatch,
     explain_encoding,
     get_reader_options,
     is_delimited,
@@ -26,6 +28,7 @@ from trainer.data.io.tables.table_rows import (
     is_json,
     iter_rows,
     open_text,
+    split_aligned,
 )
 from trainer.data.io.text_encoding import detect_encoding, validate_encoding
 
@@ -33,7 +36,6 @@ DELIMITERS = (";", "\t", "|", ",", WHITESPACE)  # in the order of preference if 
 SAMPLE_LINES = 1000
 MAX_COMPARED_LINES = 50
 MAX_SAMPLE_CHARACTERS = 2**20
-SPARSE_PATTERN = re.compile(r"\S+( \d+:\S+)+")  # a label, and then index and value
 EXCEL_DELIMITER_PATTERN = re.compile(r"sep=(.)[\r\n]*", re.IGNORECASE)  # a first line that sets the delimiter in Excel
 
 
@@ -76,17 +78,30 @@ def detect_dialect(path: Path, settings: DialectSettings = DialectSettings(), na
     header = settings.header
     if header is None:
         header = is_json(path) or bool({*names} & {*rows[0]}) or has_header(rows)
-    return replace(dialect, header=header)
+    mismatch = _compare_names(rows) if header and is_delimited(path) else ""
+    return replace(dialect, header=header, names_mismatch=mismatch)
+
+
+def _compare_names(rows: Sequence[Sequence[str]]) -> NamesMismatch:
+    """Return what the column names lack if all rows below them have the same number of cells, one more or less."""
+    names, *others = rows
+    widths = {len(cells) for cells in others}
+    if widths == {len(names) + 1}:
+        return "no_last" if not any(cells[-1] for cells in others) else "no_first"
+    return "extra_last" if widths == {len(names) - 1} and not names[-1] else ""
 
 
 def _detect_delimited(path: Path, dialect: Dialect, settings: DialectSettings) -> Dialect:
     encoding = settings.encoding
     if encoding is None:
         with open_content(path) as stream:
+            refuse_binary(path, stream)
+        with open_content(path) as stream:
             encoding = detect_encoding(stream)
     else:
         encoding = validate_encoding(encoding)
     lines = _read_sample(path, encoding)
+    refuse_other_format(path, lines)
     delimiter = None if settings.delimiter is None else _validate_delimiter(settings.delimiter)
     skipped = settings.skipped_lines
     if skipped is None and lines and (match := EXCEL_DELIMITER_PATTERN.fullmatch(lines[0])):
@@ -96,14 +111,8 @@ def _detect_delimited(path: Path, dialect: Dialect, settings: DialectSettings) -
         delimiter = _find_delimiter(lines[skipped or 0 :])
     if skipped is None:
         skipped = _count_title_lines(_split_lines(lines, delimiter))
-    _refuse_sparse_format(path, lines, delimiter)
     quote = _find_quote(lines[skipped:], delimiter)
     return replace(dialect, delimiter=delimiter, quote=quote, encoding=encoding, skipped_lines=skipped)
-
-
-def _refuse_sparse_format(path: Path, lines: Sequence[str], delimiter: str) -> None:
-    if delimiter == WHITESPACE and all(SPARSE_PATTERN.fullmatch(line.strip()) for line in lines if line.strip()):
-        raise UserError(f"{path}: the sparse format INDEX:VALUE of LIBSVM cannot be read; save it as CSV")
 
 
 def _validate_delimiter(delimiter: str) -> str:
@@ -133,7 +142,8 @@ def _find_delimiter(lines: Sequence[str]) -> str:
         widths = Counter(len(cells) for _, cells in _split_lines(lines, delimiter) if any(cells))
         for width, count in widths.most_common(1):
             if width > 1:
-                scores[delimiter] = count / widths.total() - (0.1 if delimiter == WHITESPACE else 0.0)
+                is_text = delimiter == WHITESPACE and count < widths.total()
+                scores[delimiter] = count / widths.total() - (0.1 if is_text else 0.0)
     best = [delimiter for delimiter, score in scores.items() if score == max(scores.values())]
     if len(best) < 2:
         return best[0] if best else ","
@@ -149,7 +159,7 @@ def _measure_numbers(lines: Sequence[str], delimiter: str) -> float:
 def _split_lines(lines: Sequence[str], delimiter: str, quote: str = '"') -> list[tuple[int, list[str]]]:
     """Return the number of lines before each row, and its cells without surrounding blanks."""
     if delimiter == WHITESPACE:
-        return [(number, line.split()) for number, line in enumerate(lines)]
+        return [(number, split_aligned(line)) for number, line in enumerate(lines)]
     reader = csv.reader(lines, **get_reader_options(delimiter, quote))
     rows = []
     start = 0
