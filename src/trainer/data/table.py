@@ -27,7 +27,7 @@ from trainer.data.tabular.targets import TargetSettings
 
 log = logging.getLogger(__name__)
 
-MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "\\N", "None", "?", "<NA>")
+MISSING: tuple[str, ...] = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "\\N", "None", "?", "<NA>")
 MISSING += ("#N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!")  # of Excel
 
 
@@ -89,10 +89,10 @@ class Table(TensorData):
         task: Target | None = None,
         class_names: Sequence[str | int] = (),
         features: int | None = None,
-        drop: Sequence[str | int] = (),
+        drop: str | int | Sequence[str | int] = (),
         group_column: str | int | None = None,
         weight_column: str | int | None = None,
-        missing: Sequence[str] = MISSING,
+        missing: str | Sequence[str] = MISSING,
         skip_missing_targets: bool = False,
         standardize: bool = True,
         standardize_target: bool = True,
@@ -106,7 +106,9 @@ class Table(TensorData):
         eval_batch_size: int = 1024,
         seed: int = 0,
     ) -> None:
-        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed, repeats=repeats or 1)
+        super().__init__(
+            batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed, repeats=1 if repeats is None else repeats
+        )
         if features is not None and features < 1:
             raise UserError("data.features: must be at least 1")
         self.source = TableSource(path, val_path, test_path, Path(dir), md5, mirrors, download, self.checksum_hint)

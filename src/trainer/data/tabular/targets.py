@@ -52,7 +52,10 @@ class TargetSettings:
     def find_task(self, inspection: Inspection | None) -> Target:
         """Return the kind of target; without a file, it is a class by default."""
         if self.task or self.class_names or inspection is None:
-            return self.task or "classification"
+            task = self.task or "classification"
+            if inspection and len(inspection.targets) > 1 and task == "classification":
+                raise UserError("data.target: several targets are values; leave out data.task and data.class_names")
+            return task
         return inspection.task
 
     def find_class_names(self, inspection: Inspection | None) -> tuple[str, ...]:
@@ -144,6 +147,8 @@ def read_values(table: TextTable, columns: Sequence[Column], indices: Sequence[i
             raise UserError(_explain_missing(table, index, row, "", ()))
         cells = table.cells(index) if len(values) > 1 and (values == values[0]).all() else []
         if len({*map(normalize_label, {*cells})}) > 1:
-            raise UserError(f"{table.path}, {table.describe_column(index)}: different numbers, but equal as 64-bit floats")
+            raise UserError(
+                f"{table.path}, {table.describe_column(index)}: different numbers, but equal as 64-bit floats"
+            )
         targets.append(values)
     return torch.from_numpy(np.stack(targets, 1))

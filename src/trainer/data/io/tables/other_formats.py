@@ -25,8 +25,8 @@ MAGIC_BYTES = {
 }
 
 
-def refuse_binary(path: Path, stream: IO[bytes]) -> None:
-    """Raise an error if the content is no text, or is UTF-16 without a byte order mark.
+def refuse_other_content(path: Path, stream: IO[bytes]) -> None:
+    """Raise an error if a content starts like a format of another name.
 
     Args:
         path: The file, for messages.
@@ -36,6 +36,11 @@ def refuse_binary(path: Path, stream: IO[bytes]) -> None:
     for magic, reason in MAGIC_BYTES.items():
         if head.startswith(magic):
             raise UserError(f"{path}: {reason}")
+
+
+def refuse_zero_bytes(path: Path, stream: IO[bytes]) -> None:
+    """Raise an error if a content is binary, or is UTF-16 without a byte order mark. See `refuse_other_content`."""
+    head = stream.read(HEAD_BYTES)
     if b"\0" in head and not head.startswith(UNICODE_MARKS):
         line = head[: head.index(b"\0")].count(b"\n") + 1
         raise UserError(
