@@ -180,7 +180,7 @@ def test_a_missing_file_is_an_error_with_its_location(tmp_path):
 
 def test_a_directory_is_an_error(tmp_path):
     (tmp_path / "some").mkdir()
-    with pytest.raises(UserError, match="data.path: '.*some' is no file; set the path of a file in it"):
+    with pytest.raises(UserError, match=r"data\.path: '.*some' is no file; set the path of a file in it"):
         Table(path="some", dir=str(tmp_path)).setup("fit")
 
 
