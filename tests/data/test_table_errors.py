@@ -160,7 +160,6 @@ def test_settings_that_do_not_match_the_file_are_an_error_with_the_correct_ones(
         ({"columns": {"a": "numbr"}}, "data.columns: unknown type 'numbr'; did you mean 'number'?"),
         ({"features": 0}, "data.features: must be at least 1"),
         ({"skipped_lines": -1}, "data.skipped_lines: must be at least 0"),
-        ({"repeats": 0}, "data.batch_size, data.eval_batch_size and data.repeats: must be at least 1"),
     ],
 )
 def test_invalid_settings_are_errors_before_a_file_is_opened(settings, message):

@@ -106,8 +106,7 @@ class Table(TensorData):
         eval_batch_size: int = 1024,
         seed: int = 0,
     ) -> None:
-        passes = 1 if repeats is None else repeats
-        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed, repeats=passes)
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed, repeats=repeats or 1)
         if features is not None and features < 1:
             raise UserError("data.features: must be at least 1")
         self.source = TableSource(path, val_path, test_path, Path(dir), md5, mirrors, download, self.checksum_hint)
