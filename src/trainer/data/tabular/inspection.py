@@ -136,6 +136,8 @@ def _inspect(path: Path, settings: InspectionSettings, _mtime: int, _size: int) 
         hint = f"; is data.delimiter={dialect.delimiter!r} right?"
         if settings.dialect.delimiter is None:
             hint = "; set data.delimiter to the character between the cells, such as '^'"
+        if is_excel(path):
+            hint = "; set data.sheet to the name of the sheet with the table"
         raise UserError(f"{path}: only one column{hint}" + suggest_delimiter(1 + dialect.skipped_lines, names))
     statistics = [ColumnStatistics(settings.missing) for _ in range(width)]
     _collect(path, dialect, dict(enumerate(statistics)))
