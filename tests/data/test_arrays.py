@@ -89,6 +89,39 @@ def test_floating_point_targets_are_values(make):
 
 
 @pytest.mark.parametrize(
+    "names", [("X", "Y"), ("images", "labels"), ("train_data", "train_target"), ("arr_0", "arr_1")]
+)
+def test_arrays_with_other_usual_names_are_found(make, names):
+    data = make(dict(zip(names, (np.ones((30, 2)), LABELS), strict=True)))
+    found = [name.removeprefix("train_") for name in names]
+    assert [data.inferred_settings[key] for key in ("x", "y")] == found
+
+
+@pytest.mark.parametrize(
+    ("targets", "advice"),
+    [(LABELS.astype(float), "data.task=classification"), (np.eye(3)[LABELS], "save y.argmax(1) of one-hot labels")],
+)
+def test_floating_point_numbers_that_may_be_classes_need_a_task(make, targets, advice):
+    with pytest.raises(UserError) as error:
+        make({"x": np.ones((30, 2)), "y": targets})
+    assert str(error.value).startswith("data.task: my.npz, array 'y' contains only whole numbers such as ")
+    assert f"if they are classes: {advice}; if they are values: data.task=regression" in str(error.value)
+    assert make({"x": np.ones((30, 2)), "y": targets}, task="regression").spec.target == "regression"
+
+
+def test_a_path_and_files_of_images_are_an_error(tmp_path):
+    np.save(tmp_path / "x.npy", BYTES)
+    np.save(tmp_path / "y.npy", LABELS)
+    files = {"images": "x.npy", "labels": "y.npy"}
+    with pytest.raises(UserError, match=r"^data.path: data.images and data.labels are set too"):
+        Arrays(dir=str(tmp_path), path="my.npz", **files)
+    with pytest.raises(
+        UserError, match=r"^data.path: '.*x.npy' contains one array; expected an .npz file, or one file"
+    ):
+        Arrays(dir=str(tmp_path), path="x.npy")
+
+
+@pytest.mark.parametrize(
     ("names", "settings"),
     [
         (["x_train", "y_train", "x_test", "y_test"], {}),

@@ -47,6 +47,17 @@ HINT = "add it to data.missing if it means a missing number, or leave out column
         ([], "some.csv: no rows: the file is empty"),
         ([NAMES], "some.csv: no rows after the header"),
         (["a", "1"], "some.csv: only one column"),
+        (["a^b", "1^2"], "some.csv: only one column; set data.delimiter to the character between the cells"),
+        ([NAMES, "1,2,a\0"], "some.csv, line 2: a zero byte, so it is no text file"),
+        ("é,é,1\n".encode() + "é,é,1\n".encode("cp1252"), "some.csv: a part of it is UTF-8, and another part is not"),
+        (
+            [NAMES, *(f"{n},1,{2**62 + n}" for n in range(9))],
+            "some.csv, column 'answer': different numbers, but equal as 64-bit floats",
+        ),
+        (
+            [NAMES, *(f"{n},1,2021-0{1 + n // 28}-{1 + n % 28}" for n in range(40))],
+            "some.csv, column 'answer': dates are neither classes nor values",
+        ),
         (b"\xff\xfe1,2", "some.csv: not utf-16 text ("),
         (
             [NAMES, "1,2,0", "3,4,0.0"],
@@ -127,6 +138,13 @@ def test_a_column_without_training_values_is_an_error(tmp_path):
             {"columns": {"z": "text"}},
             "data.columns: some.csv has no column 'z'; there are: answer, x, y",
         ),
+        ([NAMES, *ROWS], {"drop": "answer"}, "data.drop: some.csv, column 'answer' is data.target too"),
+        ([NAMES, *ROWS], {"sheet": "first"}, "data.sheet: some.csv is no Excel file; leave it out"),
+        (
+            [NAMES, *ROWS],
+            {"target": ["x", "y"], "task": "classification"},
+            "data.target: several targets are values; leave out data.task and data.class_names",
+        ),
         ([NAMES, *ROWS], {"delimiter": "::"}, "data.delimiter: '::' is not one character"),
         ([NAMES, *ROWS], {"val_fraction": 0.0}, "data: 10 examples cannot be split into parts of 0, 2 and a rest"),
     ],
@@ -141,6 +159,7 @@ def test_settings_that_do_not_match_the_file_are_an_error_with_the_correct_ones(
         ({"class_names": ["a"]}, "data.class_names: expected at least 2"),
         ({"columns": {"a": "numbr"}}, "data.columns: unknown type 'numbr'; did you mean 'number'?"),
         ({"features": 0}, "data.features: must be at least 1"),
+        ({"skipped_lines": -1}, "data.skipped_lines: must be at least 0"),
     ],
 )
 def test_invalid_settings_are_errors_before_a_file_is_opened(settings, message):
@@ -156,6 +175,12 @@ def test_a_missing_file_is_an_error_with_its_location(tmp_path):
     assert second.endswith(
         "or data.dir (or the environment variable TRAINER_DATA_DIR) to a directory that contains sub/no.csv."
     )
+
+
+def test_a_directory_is_an_error(tmp_path):
+    (tmp_path / "some").mkdir()
+    with pytest.raises(UserError, match=r"data\.path: '.*some' is no file; set the path of a file in it"):
+        Table(path="some", dir=str(tmp_path)).setup("fit")
 
 
 def test_a_corrupted_gzip_file_is_an_error(tmp_path):

@@ -87,6 +87,12 @@ def test_a_marker_of_missing_labels_may_be_a_class(tmp_path):
     assert sum(int(split.targets.sum()) for split in data.splits.values()) == 5
 
 
+def test_fractions_that_leave_no_training_texts_are_an_error(tmp_path):
+    (tmp_path / "my.csv").write_text("\n".join([HEADER, *ROWS]))
+    message = "data.val_fraction and data.test_fraction: must be below 1 together"
+    assert read_error(tmp_path, val_fraction=0.5, test_fraction=0.5) == message
+
+
 @pytest.fixture
 def directories(tmp_path):
     """Write three texts in each of two directories."""
@@ -125,6 +131,14 @@ def test_a_class_without_texts_is_an_error(directories):
         "data.path: no .txt files in 'mine/empty'; add some, or leave out the class: 'data.class_names=[bad,good]'"
     )
     assert read_error(directories, path="mine") == message
+
+
+def test_other_files_of_a_class_without_texts_are_listed(directories):
+    (directories / "mine/mails").mkdir()
+    (directories / "mine/mails/1.eml").write_text("a")
+    assert "no .txt files in 'mine/mails' (skipped: 1 .eml); add some" in read_error(directories, path="mine")
+    (directories / "mine/mails/1.eml").rename(directories / "mine/mails/52910")
+    assert Texts(dir=str(directories), path="mine").class_names == ("bad", "good", "mails")
 
 
 def test_a_directory_of_tables_is_an_error_with_a_file(tmp_path):

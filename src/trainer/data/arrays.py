@@ -19,7 +19,7 @@ from trainer.data.io.arrays.array_labels import (
     read_labels,
     read_values,
 )
-from trainer.data.io.arrays.array_pairs import Pair, open_archives, open_file_pairs
+from trainer.data.io.arrays.array_pairs import Pair, find_usual_names, open_archives, open_file_pairs
 from trainer.data.loading.split import Split, Stage, random_split
 from trainer.data.preprocessing.arrays import (
     ArrayPreprocessing,
@@ -47,9 +47,11 @@ class Arrays(TensorData):
         path, val_path, test_path: .npz files of inputs and targets, relative to `dir`, or absolute.
         images, labels, test_images, test_labels: .npy or IDX files, instead of `path`; IDX files may be packed (.gz).
         dir: Base directory.
-        x, y: Names of the arrays of inputs and targets.
+        x, y: Names of the arrays of inputs and targets. If there is no array `x` or `y`, another usual name is used,
+            such as `images` and `labels`.
         kind: Kind of the inputs. Defaults to vectors for 1 or 2 axes, images for 4 axes or 3 of bytes, else sequences.
-        task: Kind of the targets. Defaults to regression for floating-point numbers, else classification.
+        task: Kind of the targets. Defaults to regression for floating-point numbers, else classification; an error if
+            these numbers may be classes.
         standardize: Whether inputs are scaled to mean 0 and standard deviation 1 over the training examples: each
             channel of images, each feature of vectors and sequences.
         standardize_target: Whether the targets of a regression are scaled in the same way for the loss.
@@ -95,14 +97,17 @@ class Arrays(TensorData):
         self.names = {"data.x": x, "data.y": y}
         self.parts: dict[Stage, Pair] = {}
         self._spec = SYNTHETIC_SPEC
-        self._settings = {"kind": kind, "task": task}
+        self._settings = {"kind": kind, "task": task, "x": x, "y": y}
         if synthetic:
             return
         if images or labels:
             train = {"data.images": images, "data.labels": labels}
             test = {"data.test_images": test_images, "data.test_labels": test_labels}
             self.parts = open_file_pairs(Path(dir), {"train": train, "test": test})
+            if path:
+                raise UserError("data.path: data.images and data.labels are set too; remove one of them")
         else:
+            self.names = find_usual_names(Path(dir), path, self.names)
             self.parts = open_archives(Path(dir), {"train": path, "val": val_path, "test": test_path}, self.names)
         self._spec = self._infer_spec(kind, task)
 
@@ -113,9 +118,14 @@ class Arrays(TensorData):
 
     @property
     def inferred_settings(self) -> dict[str, Any]:
-        """Kind and task, unless they are set."""
-        values = {"kind": self.spec.kind, "task": self.spec.target}
-        return {name: values[name] for name, value in self._settings.items() if value is None}
+        """Kind and task, unless they are set, and other names of the arrays than in the config."""
+        values = {
+            "kind": self.spec.kind,
+            "task": self.spec.target,
+            "x": self.names["data.x"],
+            "y": self.names["data.y"],
+        }
+        return {name: values[name] for name, value in self._settings.items() if value != values[name]}
 
     def load(self) -> dict[Stage, Split]:
         """Read the arrays; take missing splits from the training examples at random."""

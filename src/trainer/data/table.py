@@ -27,7 +27,8 @@ from trainer.data.tabular.targets import TargetSettings
 
 log = logging.getLogger(__name__)
 
-MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "?", "#N/A", "<NA>")
+MISSING: tuple[str, ...] = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "\\N", "None", "?", "<NA>")
+MISSING += ("#N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!")  # of Excel
 
 
 class Table(TensorData):
@@ -88,10 +89,10 @@ class Table(TensorData):
         task: Target | None = None,
         class_names: Sequence[str | int] = (),
         features: int | None = None,
-        drop: Sequence[str | int] = (),
+        drop: str | int | Sequence[str | int] = (),
         group_column: str | int | None = None,
         weight_column: str | int | None = None,
-        missing: Sequence[str] = MISSING,
+        missing: str | Sequence[str] = MISSING,
         skip_missing_targets: bool = False,
         standardize: bool = True,
         standardize_target: bool = True,

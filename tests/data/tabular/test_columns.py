@@ -49,6 +49,9 @@ COUNT = range(60)
         ([f"${n},000" for n in COUNT], "number"),
         ([*(str(n) for n in COUNT), "many"], "number"),  # a mistake, which is reported later
         (repeat("1", "1", "?"), "number"),
+        ([*map(str, COUNT), *["-"] * 20], "number"),  # a marker of missing numbers, which is reported later
+        ([*repeat("0", "1", "2"), "3+", "3+", "3+"], "category"),
+        ([*repeat("0", "1", "2"), "-", "-", "-"], "number"),
         (repeat("yes", "no"), "boolean"),
         (repeat("TRUE", "False", ""), "boolean"),
         (repeat("y", "n"), "boolean"),

@@ -76,6 +76,9 @@ def explain_missing_path(path: str, root: str | Path, kind: str) -> str:
         root: The data root.
         kind: Expected kind of path, `"file"` or `"directory"`.
     """
+    existing = find_path(path, root)
+    if existing.exists():
+        return f"data.path: '{existing}' is no {kind}" + ("; set the path of a file in it" if existing.is_dir() else "")
     if Path(path).expanduser().is_absolute():
         return f"data.path: no {kind} '{Path(path).expanduser()}'"
     return (

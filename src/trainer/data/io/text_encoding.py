@@ -33,6 +33,9 @@ def detect_encoding(stream: IO[bytes]) -> str:
 
     Args:
         stream: Stream at its start; it is read to its end.
+
+    Raises:
+        UnicodeError: If the text has several encodings.
     """
     head = stream.read(CHUNK_BYTES)
     for mark, encoding in BYTE_ORDER_MARKS.items():
@@ -57,7 +60,19 @@ def _guess_encoding(sample: bytes) -> str:
         return CYRILLIC
     match = from_bytes(sample, cp_isolation=[*MULTIBYTE_ENCODINGS, WESTERN]).best()
     is_multibyte = match is not None and match.encoding in MULTIBYTE_ENCODINGS
-    return match.encoding if match is not None and is_multibyte and _is_eastern(str(match)) else WESTERN
+    if match is not None and is_multibyte and _is_eastern(str(match)):
+        return match.encoding
+    runs = FOREIGN_BYTES_PATTERN.findall(sample)
+    if sum(map(_is_utf8, runs)) >= max(2, len(runs) / 2):  # a few such runs may be Western: `Ü“`
+        raise UnicodeError("a part of it is UTF-8, and another part is not")
+    return WESTERN
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        return bool(content.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def _is_cyrillic(sample: bytes) -> bool:

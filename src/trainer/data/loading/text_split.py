@@ -45,6 +45,8 @@ def split_texts(
 
 def _check_counts(texts: LabeledTexts, class_names: Sequence[str], fractions: Sequence[float]) -> None:
     """Raise an error if a class has too few texts for each split to have one."""
+    if sum(fractions) >= 1:
+        raise UserError("data.val_fraction and data.test_fraction: must be below 1 together")
     counts = Counter(texts.classes)
     for index, name in enumerate(class_names):
         split_off = sum(max(1, round(fraction * counts[index])) for fraction in fractions)

@@ -27,13 +27,14 @@ def check_numbers(rows: Rows, inputs: Tensor, order: Tensor | None, preprocessin
         preprocessing: Preprocessing with the statistics of the training rows.
     """
     assert preprocessing.mean is not None
+    indices = {column.index: index for column, index in zip(preprocessing.inputs, rows.indices, strict=True)}
     for number, column in enumerate(preprocessing.number_columns):
         if column.kind not in ("number", "date"):
             continue
         values = inputs[:, number : number + 1]
         if order is not None:  # to the order of the file, so that the first row is reported
             values = torch.empty_like(values).index_copy_(0, order, values)
-        index = rows.indices[preprocessing.inputs.index(column)]
+        index = indices[column.index]
         name = rows.table.describe_column(index)
         if preprocessing.mean[number].isnan():
             raise UserError(f"{rows.table.path}, {name}: missing in every training row; leave it out by data.drop")

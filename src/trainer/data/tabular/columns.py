@@ -9,7 +9,8 @@ from typing import Any, Literal, get_args
 
 from trainer.core.errors import UserError, did_you_mean
 from trainer.data.io.tables.date_format import DateFormat, find_date_formats
-from trainer.data.io.tables.number_format import FORMATS, NumberFormat
+from trainer.data.io.tables.header_detection import is_missing
+from trainer.data.io.tables.number_format import FORMATS, NumberFormat, find_number_formats
 from trainer.data.tabular.column_statistics import ColumnStatistics
 
 ColumnKind = Literal["number", "boolean", "category", "date", "text", "ignored"]
@@ -17,6 +18,10 @@ COLUMN_KINDS: tuple[str, ...] = get_args(ColumnKind)
 
 MAX_CATEGORIES = 200  # the rarest values of a column with more share a category
 MIN_NUMBER_SHARE = 0.9  # of the cells; a column with fewer numbers, or dates, does not contain them with mistakes
+MIN_MARKED_SHARE = 0.5  # of the cells; with fewer numbers, the other cells are values too
+MAX_MARKERS = 2  # different texts that may mark missing numbers
+MAX_CODES = 20  # different values, some of them texts, that are codes such as 0, 1, 2 and 3+
+MIN_CODE_ROWS = 3  # of each text among codes; a rarer one is a mistake
 MAX_COMPARED_CELLS = 200  # of a column of dates with mistakes
 MIN_IDENTIFIER_ROWS = 20
 MIN_TEXT_WORDS = 2.5  # on average
@@ -67,7 +72,7 @@ def classify_column(index: int, name: str | None, statistics: ColumnStatistics, 
     column = Column(index, name or "", "number", number_format=number_format, has_missing=statistics.missing_rows > 0)
     if reason := _find_useless(name, statistics):
         return replace(column, kind="ignored", reason=reason)
-    if statistics.number_rows >= MIN_NUMBER_SHARE * statistics.present_rows:
+    if _has_numbers(statistics):
         has_dates = DATE_NAME_PATTERN.fullmatch(column.name) and all(
             map(COMPACT_DATE_PATTERN.fullmatch, statistics.sample)
         )
@@ -82,6 +87,20 @@ def classify_column(index: int, name: str | None, statistics: ColumnStatistics, 
             return replace(column, kind="ignored", reason="nearly unique")
         return replace(column, kind="text")
     return convert_column(column, "category", statistics)
+
+
+def _has_numbers(statistics: ColumnStatistics) -> bool:
+    """Return whether the cells are numbers, apart from mistakes and markers of missing numbers."""
+    if not statistics.text_rows or statistics.counts is None:
+        return statistics.number_rows >= MIN_NUMBER_SHARE * statistics.present_rows
+    if statistics.number_rows < MIN_MARKED_SHARE * statistics.present_rows:
+        return False
+    texts = [text for text in statistics.counts if not find_number_formats(text)]
+    is_few = len(statistics.counts) <= MAX_CODES
+    if statistics.number_rows >= MIN_NUMBER_SHARE * statistics.present_rows:
+        has_codes = all(statistics.counts[text] >= MIN_CODE_ROWS and not is_missing(text) for text in texts)
+        return not (is_few and has_codes)
+    return len(texts) <= MAX_MARKERS and not is_few
 
 
 def convert_column(column: Column, kind: ColumnKind, statistics: ColumnStatistics) -> Column:

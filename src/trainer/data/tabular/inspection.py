@@ -9,11 +9,13 @@ from pathlib import Path
 
 from trainer.core.errors import UserError
 from trainer.core.spec import Target
+from trainer.data.io.compressed_file import open_content
 from trainer.data.io.tables.class_labels import normalize_label
 from trainer.data.io.tables.dialect_detection import DialectSettings, detect_dialect
 from trainer.data.io.tables.number_format import parse_plain_number
+from trainer.data.io.tables.other_formats import refuse_zero_bytes
 from trainer.data.io.tables.table_file import iter_tables, read_names, suggest_delimiter
-from trainer.data.io.tables.table_rows import Dialect
+from trainer.data.io.tables.table_rows import Dialect, is_delimited, is_excel
 from trainer.data.io.tables.text_table import describe_column, find_column
 from trainer.data.tabular.column_statistics import ColumnStatistics
 from trainer.data.tabular.columns import (
@@ -121,12 +123,21 @@ def inspect_file(path: Path, settings: InspectionSettings) -> Inspection:
 @lru_cache(maxsize=8)
 def _inspect(path: Path, settings: InspectionSettings, _mtime: int, _size: int) -> Inspection:
     known = [*settings.targets, *settings.drop, *(name for name, _ in settings.kinds), *dict(settings.others).values()]
+    if settings.dialect.sheet and not is_excel(path):
+        raise UserError(f"data.sheet: {path} is no Excel file; leave it out")
+    if is_delimited(path) and settings.dialect.encoding is None:
+        with open_content(path) as stream:
+            refuse_zero_bytes(path, stream)
     dialect = detect_dialect(
         path, settings.dialect, [name for name in known if isinstance(name, str) and not name.isdecimal()]
     )
     names, width = read_names(path, dialect)
     if width == 1:
-        hint = "" if settings.dialect.delimiter is None else f"; is data.delimiter={dialect.delimiter!r} right?"
+        hint = f"; is data.delimiter={dialect.delimiter!r} right?"
+        if settings.dialect.delimiter is None:
+            hint = "; set data.delimiter to the character between the cells, such as '^'"
+        if is_excel(path):
+            hint = "; set data.sheet to the name of the sheet with the table"
         raise UserError(f"{path}: only one column{hint}" + suggest_delimiter(1 + dialect.skipped_lines, names))
     statistics = [ColumnStatistics(settings.missing) for _ in range(width)]
     _collect(path, dialect, dict(enumerate(statistics)))
@@ -186,6 +197,8 @@ def _classify_columns(
     ]
     for name in settings.drop:
         index = find_column(path, names, width, "data.drop", name)
+        if index in targets:
+            raise UserError(f"data.drop: {path}, {describe_column(names, index)} is data.target too")
         columns[index] = replace(columns[index], kind="ignored", reason="data.drop")
     for key, name in settings.others:
         index = find_column(path, names, width, key, name)

@@ -14,7 +14,7 @@ from trainer.data.tabular.columns import list_column_fields, restore_column
 from trainer.data.tabular.inspection import Inspection, InspectionSettings, inspect_file
 
 MIN_CACHED_BYTES = 10 * 2**20  # a smaller file is inspected in less than a second
-RULES = "1"  # change it with the rules of the inspection, so that results of older rules are not used
+RULES = "2"  # change it with the rules of the inspection, so that results of older rules are not used
 
 
 def inspect_with_cache(path: Path, settings: InspectionSettings, directory: Path) -> Inspection:

@@ -11,22 +11,22 @@ from trainer.data.tabular.inspection import ColumnName, InspectionSettings
 def make_settings(
     dialect: DialectSettings,
     target: ColumnName | Sequence[ColumnName],
-    drop: Sequence[ColumnName],
+    drop: ColumnName | Sequence[ColumnName],
     columns: Mapping[ColumnName, Any],
     group_column: ColumnName | None,
     weight_column: ColumnName | None,
-    missing: Sequence[str],
+    missing: str | Sequence[str],
 ) -> InspectionSettings:
     """Return the settings of an inspection.
 
     Args:
         dialect: Format of the file.
         target: Name or index of the target column, or several.
-        drop: Columns to leave out.
+        drop: Column to leave out, or several.
         columns: Type of each column, or all its fields.
         group_column: Column of the groups that are not split.
         weight_column: Column of the weights of the rows.
-        missing: Cells that mark a missing value.
+        missing: Cell that marks a missing value, or several.
 
     Raises:
         UserError: If a type or a field of a column is unknown.
@@ -41,10 +41,15 @@ def make_settings(
     others = {"data.group_column": group_column, "data.weight_column": weight_column}
     return InspectionSettings(
         dialect,
-        targets=(target,) if isinstance(target, str | int) else tuple(target),
-        drop=tuple(drop),
+        targets=_list(target),
+        drop=_list(drop),
         kinds=tuple(kinds),  # type: ignore[arg-type]  # validated
         columns=tuple(complete),
         others=tuple((key, name) for key, name in others.items() if name is not None),
-        missing=tuple(missing),
+        missing=_list(missing),
     )
+
+
+def _list(values: Any) -> tuple[Any, ...]:
+    """Return one value, or several ones, as a tuple."""
+    return (values,) if isinstance(values, str | int) else tuple(values)

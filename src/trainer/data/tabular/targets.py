@@ -52,7 +52,10 @@ class TargetSettings:
     def find_task(self, inspection: Inspection | None) -> Target:
         """Return the kind of target; without a file, it is a class by default."""
         if self.task or self.class_names or inspection is None:
-            return self.task or "classification"
+            task = self.task or "classification"
+            if inspection and len(inspection.targets) > 1 and task == "classification":
+                raise UserError("data.target: several targets are values; leave out data.task and data.class_names")
+            return task
         return inspection.task
 
     def find_class_names(self, inspection: Inspection | None) -> tuple[str, ...]:
@@ -72,6 +75,8 @@ def find_classes(inspection: Inspection) -> tuple[str, ...]:
     """
     [target] = inspection.targets
     column = f"{inspection.path}, {inspection.describe_column(target)}"
+    if inspection.columns[target].kind == "date" and len(inspection.labels or ()) > MAX_LISTED_LABELS:
+        raise UserError(f"{column}: dates are neither classes nor values; set another column: data.target=NAME")
     if inspection.labels is None or len(inspection.labels) > max(MAX_LISTED_LABELS, inspection.rows // 2):
         hint = "data.task=regression" if inspection.numeric_target else "another column: data.target=NAME"
         raise UserError(f"{column}: too many distinct values for classes; set {hint}")
@@ -140,5 +145,10 @@ def read_values(table: TextTable, columns: Sequence[Column], indices: Sequence[i
         values = encode_numbers(table, replace(column, kind="number"), index, missing)[:, 0]
         for row in np.flatnonzero(np.isnan(values)).tolist():
             raise UserError(_explain_missing(table, index, row, "", ()))
+        cells = table.cells(index) if len(values) > 1 and (values == values[0]).all() else []
+        if len({*map(normalize_label, {*cells})}) > 1:
+            raise UserError(
+                f"{table.path}, {table.describe_column(index)}: different numbers, but equal as 64-bit floats"
+            )
         targets.append(values)
     return torch.from_numpy(np.stack(targets, 1))

@@ -39,6 +39,7 @@ def test_images_are_found_by_class_in_subdirectories_without_other_files(make_fi
     [
         (["1.jpg"], r"^data.path: no class directories in '.*'\n  .*/cat/1.jpg .*/train/cat/1.jpg"),
         (["a/1.jpg"], r"^data.path: '.*' has only one directory, 'a'; expected one for each of two or more classes"),
+        (["data/a/1.jpg", "data/b/1.jpg"], "; if the classes are in that directory: data.path=.*/data$"),
         (["val/a/1.jpg", "test/a/1.jpg"], "^data.path: '.*' has val, test with class directories, but no train$"),
         (
             ["train/cat/1.jpg", "train/dog/1.jpg", "val/cats/1.jpg"],

@@ -38,6 +38,34 @@ def test_images_and_labels_are_read_from_a_csv_file(labels, header):
     }
 
 
+@pytest.mark.parametrize(
+    ("header", "kind"),
+    [
+        ("label,file", "{label},{number}.png"),
+        ("id,file,width,breed", "{number},{number}.png,4,{label}"),
+        ("file,part,kind", "{number}.png,train,{label}"),
+        ("id,breed", "{number},{label}"),  # without extension
+        ("file,label", "sub\\..\\{number}.png,{label}"),
+    ],
+)
+def test_columns_and_files_are_found(labels, tmp_path, header, kind):
+    (tmp_path / "sub").mkdir()
+    source = CsvSource(labels(header, *rows(kind)))
+    assert source.classes == ("a", "b")
+    assert [label for _, label in source.find_images()["train"]] == [0, 1] * 5
+
+
+def test_a_column_of_splits_is_found(labels):
+    lines = [*rows("{number}.png,Train,{label}", 8), *rows("{number}.png,test,{label}")[8:]]
+    images = CsvSource(labels("file,part,kind", *lines)).find_images()
+    assert {stage: len(files) for stage, files in images.items()} == {"train": 8, "test": 2}
+
+
+def test_one_of_several_columns_of_labels_has_to_be_set(labels):
+    with pytest.raises(UserError, match=r"^data.label_column: .*: which column contains the labels\? .* 'red'.*'blue'"):
+        CsvSource(labels("file,red,blue", *rows("{number}.png,{label},1{label}")))
+
+
 def test_columns_splits_and_the_directory_of_the_images_are_settings(labels, tmp_path):
     (tmp_path / "lists").mkdir()
     file = labels(

@@ -22,6 +22,16 @@ def test_times_of_day_are_kept(read):
     assert format_times(np.array(["2024-01-02", "2024-01-02T00:00:01"], "datetime64[s]"))[1] == "2024-01-02 00:00:01"
 
 
+def test_times_and_unix_times_are_found_without_column_names(read):
+    assert read(["2024.01.02,09:30,1", "2024.01.02,09:31,2"]).days == ["2024-01-02 09:30", "2024-01-02 09:31"]
+    assert read(["1704187800000,1", "1704187860000,2"]).days == ["2024-01-02 09:30", "2024-01-02 09:31"]
+    assert read(["timestamp,Close", "1704187800.5,1", "1704187860.25,2"]).days[1] == "2024-01-02 09:31"
+
+
+def test_dots_may_separate_hours_and_minutes(read):
+    assert read(["Date;Time;Close", "02/01/2024;18.30.00;1", "13/01/2024;19.30.00;2"]).days[0] == "2024-01-02 18:30"
+
+
 def test_rows_with_few_missing_numbers_are_dropped_and_many_are_an_error(read, read_error):
     rows = [f"2020-01-{day:02},{day}" for day in range(1, 32)]
     series = read(["Date,Close", *rows[:9], "2020-01-10,null", "2020-01-11,", "2020-01-12,.", *rows[12:]])

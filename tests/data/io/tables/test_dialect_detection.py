@@ -4,7 +4,7 @@ import pytest
 
 from trainer.core.errors import UserError
 from trainer.data.io.tables.dialect_detection import DialectSettings, detect_dialect
-from trainer.data.io.tables.table_rows import WHITESPACE, Dialect
+from trainer.data.io.tables.table_rows import WHITESPACE, Dialect, iter_rows
 
 ROWS = ["name,length,width", "a,1.5,2", "b,2.5,3", "c,3.5,4"]
 
@@ -45,6 +45,8 @@ def test_the_delimiter_is_detected(detect, delimiter, detected, line_end):
         (["1,2,p; q", "3,4,r; s"], ","),
         (["x", "1", "2"], ","),  # one column
         (["a|b", "1|x, y; z", "2|x, y; z"], "|"),
+        (['1 2.5 3\t"a b"', '4 5.5 6\t"c d"'], WHITESPACE),
+        (["yes;one text of five", "no;some text of five"], ";"),
     ],
 )
 def test_other_delimiters_inside_cells_are_ignored(detect, lines, delimiter):
@@ -150,3 +152,37 @@ def test_a_file_that_cannot_be_read_is_an_error(detect, lines, settings, message
     with pytest.raises(UserError) as error:
         detect(lines, **settings)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "mismatch", "names"),
+    [
+        (["length,width", "a,1.5,2", "b,2.5,3"], "no_first", ["", "length", "width"]),  # row names of R
+        (["length width", '"a b" 1.5 2', '"c" 2.5 3'], "no_first", ["", "length", "width"]),
+        (["length,width", "1.5,2,", "2.5,3,"], "no_last", ["length", "width", ""]),
+        (["length,width,", "1.5,2", "2.5,3"], "extra_last", ["length", "width"]),
+        (["length,width", "a,1.5,2", "a,2.5,3"], "", ["length", "width"]),  # no row names: not unique
+    ],
+)
+def test_column_names_may_be_one_more_or_less_than_cells(detect, tmp_path, lines, mismatch, names):
+    dialect = detect(lines)
+    assert dialect.names_mismatch == mismatch
+    assert next(iter_rows(tmp_path / "a.csv", dialect)) == (1, names)
+
+
+def test_titles_may_have_several_cells(detect):
+    assert detect(["Source,Bank", "", "Date,2023", *(f"{line},x" for line in ROWS)]).skipped_lines == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"a": 1}', "JSON; rename it to end in .jsonl"),
+        ("<!DOCTYPE html>\n<html>", "a web page or XML document"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0", "a pointer of Git LFS"),
+        ("PAR1abc", "a Parquet file; rename it to end in .parquet"),
+    ],
+)
+def test_another_format_is_an_error(detect, content, message):
+    with pytest.raises(UserError, match=f"a.csv: {message}"):
+        detect(content)

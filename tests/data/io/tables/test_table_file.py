@@ -151,6 +151,17 @@ def test_files_of_pyarrow_have_the_same_rows(tmp_path, suffix):
     assert [len(block) for block in iter_tables(path, Dialect(), rows=2)] == [2, 1]
 
 
+def test_nested_values_are_an_error_only_if_they_are_read(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pyarrow.table({"a": [1], "b": [[1, 2]]}), tmp_path / "a.parquet")
+    (tmp_path / "a.jsonl").write_text('{"a": 1, "b": {"c": 2}}\n')
+    for name in ("a.parquet", "a.jsonl"):
+        table = read_table(tmp_path / name, Dialect(can_be_nested=True))
+        assert table.cells(0) == ["1"]
+        with pytest.raises(UserError, match=r"1, column 'b': nested values cannot be read; flatten them$"):
+            table.cells(1)
+
+
 def test_nested_values_are_an_error(tmp_path, read_cells_error):
     parquet = pytest.importorskip("pyarrow.parquet")
     parquet.write_table(pyarrow.table({"a": [1], "b": [[1, 2]]}), tmp_path / "a.parquet")

@@ -6,7 +6,7 @@ import pyarrow
 import pytest
 
 from trainer.core.errors import UserError
-from trainer.data.io.tables.table_rows import Dialect
+from trainer.data.io.tables.table_rows import NESTED, Dialect
 from trainer.data.io.tables.text_table import TextTable
 from trainer.data.io.texts.text_columns import find_text_columns, infer_class_names
 
@@ -16,12 +16,16 @@ SHORT = [f"title {row}" for row in range(ROWS)]
 LINKS = [f"https://example.org/a/very/long/address/{row}" for row in range(ROWS)]
 NUMBERS = [f"{row}.5" for row in range(ROWS)]
 CLASSES = ["yes", "no"] * 4
+EMOJI = ["😀" * (row + 3) for row in range(ROWS)]
+NESTED_CELLS = [NESTED] * ROWS
 STARS = ["10", "2", "1", "2"] * 2
 
 
 def make_table(header=True, **columns):
     cells = [pyarrow.array(column) for column in columns.values()]
-    return TextTable(Path("my.csv"), Dialect(header=header), tuple(columns) if header else (), cells)
+    return TextTable(
+        Path("my.csv"), Dialect(header=header, can_be_nested=True), tuple(columns) if header else (), cells
+    )
 
 
 def read_error(function, *args):
@@ -38,6 +42,9 @@ def read_error(function, *args):
         ({"Text": SHORT, "notes": LONG, "Label": STARS, "kind": CLASSES}, ("Text", "Label")),  # usual names first
         ({"title": SHORT, "body": LONG, "score": NUMBERS, "kind": CLASSES}, ("body", "kind")),  # scores are no classes
         ({"title": SHORT, "rest": LONG, "c": CLASSES}, ("rest", "c")),
+        ({"text": EMOJI, "kind": CLASSES}, ("text", "kind")),
+        ({"v2": LONG, "v1": CLASSES, "": [*["", "a", "b"], *[""] * 5]}, ("v2", "v1")),  # labels are in most rows
+        ({"style": NESTED_CELLS, "rest": LONG, "label": STARS}, ("rest", "label")),
         ({"post": NUMBERS, "content": LONG, "c": CLASSES}, ("content", "c")),  # numbers are no texts
     ],
 )
@@ -117,3 +124,11 @@ def test_nearly_equal_labels_are_an_error_with_their_lines(tmp_path):
     message = read_error(infer_class_names, table, 0)
     assert "'Good' in line 2 and 'good' in line 4 are nearly the same label" in message
     assert message.endswith("'data.class_names=[Good,bad,good]'")
+
+
+def test_a_marker_of_missing_labels_may_be_a_class():
+    table = make_table(text=LONG, label=["none", "hate"] * 4)
+    assert read_error(infer_class_names, table, 1).endswith(
+        "every label is 'hate'; need at least two classes; if 'none' is not a missing label but a class: "
+        "'data.class_names=[none,hate]'"
+    )

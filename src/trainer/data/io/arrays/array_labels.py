@@ -12,16 +12,28 @@ from trainer.core.errors import UserError
 from trainer.core.spec import Target
 from trainer.data.io.arrays.array_file import ArrayFile
 
+MAX_CLASSES = 20  # more distinct whole numbers are values
+
 
 def infer_task(array: ArrayFile) -> Target:
     """Return `"regression"` for floating-point targets, else `"classification"`.
 
     Raises:
-        UserError: If the array contains neither numbers nor text.
+        UserError: If the array contains neither numbers nor text, or floating-point numbers that may be classes.
     """
     if array.dtype.kind not in "buifUS":
         raise UserError(f"data.y: {array}: expected numbers or text, found type {array.dtype}")
-    return "regression" if array.dtype.kind == "f" else "classification"
+    if array.dtype.kind != "f":
+        return "classification"
+    values = array.read()
+    distinct = np.unique(values)
+    if 1 < len(distinct) <= MAX_CLASSES and 2 * len(distinct) <= len(values) and (values == np.round(values)).all():
+        label = "save y.argmax(1) of one-hot labels" if values[0].size > 1 else "data.task=classification"
+        raise UserError(
+            f"data.task: {array} contains only whole numbers such as {distinct[-1]:g}, as floating-point numbers; if "
+            f"they are classes: {label}; if they are values: data.task=regression"
+        )
+    return "regression"
 
 
 def read_labels(array: ArrayFile) -> NDArray[Any]:

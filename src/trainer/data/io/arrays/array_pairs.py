@@ -4,11 +4,41 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trainer.core.errors import UserError
-from trainer.data.io.arrays.array_file import ArrayFile, make_missing_error, open_array
+from trainer.data.io.arrays.array_file import ArrayFile, list_arrays, make_missing_error, open_array
 from trainer.data.io.data_path import find_path
 from trainer.data.loading.split import Stage
 
 Pair = tuple[ArrayFile, ArrayFile]  # inputs, targets
+
+# other names of arrays that are called `x` or `y` in the config, in the order of preference
+USUAL_NAMES = {
+    "x": ("X", "images", "image", "data", "features", "inputs", "arr_0"),
+    "y": ("Y", "labels", "label", "targets", "target", "classes", "arr_1"),
+}
+
+
+def find_usual_names(root: Path, path: str | None, names: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of the arrays of inputs and targets in an .npz file by config key.
+
+    If there is no array `x` or `y`, an array with another usual name is used.
+
+    Args:
+        root: The data root, see `find_path`.
+        path: Path of the training file.
+        names: Names of the user, or `x` and `y`.
+    """
+    file = find_path(path, root) if path else root
+    available = list_arrays(file) if file.is_file() else []
+    found = {}
+    for key, name in names.items():
+        candidates = (name, *USUAL_NAMES.get(name, ()))
+        found[key] = next((item for item in candidates if {*list_names(item, "train")} & {*available}), name)
+    return found
+
+
+def list_names(name: str, stage: Stage) -> tuple[str, ...]:
+    """Return the possible names of the array of a split in an .npz file."""
+    return (*((name,) if stage == "train" else ()), f"{name}_{stage}", f"{stage}_{name}")
 
 
 def open_archives(root: Path, paths: Mapping[Stage, str | None], names: Mapping[str, str]) -> dict[Stage, Pair]:
@@ -31,9 +61,13 @@ def open_archives(root: Path, paths: Mapping[Stage, str | None], names: Mapping[
         file = find_path(path or paths["train"], root)
         arrays: dict[str, ArrayFile] = {}
         for key, name in names.items():
-            candidates = [name] if path else []
-            candidates += [f"{name}_{stage}", f"{stage}_{name}"]
+            candidates = [name, *list_names(name, stage)] if path else list_names(name, stage)
             array = open_array(file, candidates, "data.path")
+            if array is not None and not array.name:
+                raise UserError(
+                    f"data.{'path' if stage == 'train' else f'{stage}_path'}: '{file}' contains one array; expected an "
+                    ".npz file, or one file each: data.images=FILE data.labels=FILE"
+                )
             if array is None and (path or arrays):
                 raise make_missing_error(file, candidates, key)
             if array is not None:

@@ -90,8 +90,10 @@ def find_classes(directories: dict[Stage, Path], listed: bool = False) -> tuple[
     names = list_subdirectories(train)
     if len(names) < 2:
         only = f", '{names[0]}'" if names else ""
+        inner = names and len(list_subdirectories(train / names[0])) > 1
+        hint = f"; if the classes are in that directory: data.path={train / names[0]}" if inner else ""
         raise UserError(
-            f"data.path: '{train}' has only one directory{only}; expected one for each of two or more classes"
+            f"data.path: '{train}' has only one directory{only}; expected one for each of two or more classes{hint}"
         )
     if not listed and (alike := find_near_duplicates(names)):
         raise UserError(

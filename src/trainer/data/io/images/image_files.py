@@ -116,3 +116,14 @@ def infer_size_and_channels(files: Iterable[str]) -> tuple[int, int]:
         return MAX_INFERRED_SIZE, DEFAULT_CHANNELS
     is_gray = all(mode in GRAY_MODES or mode.startswith("I;16") for mode in modes)
     return min(MAX_INFERRED_SIZE, median_low(sides)), 1 if is_gray else DEFAULT_CHANNELS
+
+
+def find_listed_image(directory: Path, name: str) -> str | None:
+    """Return the path of an image in a directory, or None if there is none.
+
+    Args:
+        directory: Directory of the images.
+        name: Relative or absolute path, which may lack the extension, or be separated by backslashes.
+    """
+    names = (name, name.replace("\\", "/"), *(f"{name}{extension}" for extension in IMAGE_EXTENSIONS))
+    return next((item for item in names if name and (directory / item).is_file()), None)

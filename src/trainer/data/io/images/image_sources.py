@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import get_args
@@ -18,12 +17,16 @@ from trainer.data.io.images.class_folders import (
     list_unused_directories,
     parse_split_name,
 )
-from trainer.data.io.images.image_files import IMAGE_EXTENSIONS, MAX_SAMPLED_IMAGES, iter_image_files
+from trainer.data.io.images.image_files import MAX_SAMPLED_IMAGES, find_listed_image, iter_image_files
+from trainer.data.io.images.image_tables import (
+    find_image_column,
+    find_label_column,
+    find_split_columns,
+    read_image_table,
+)
 from trainer.data.io.images.labeled_images import ImageSource, LabeledImages
 from trainer.data.io.tables.class_labels import find_near_duplicates, format_list_override, label_sort_key
-from trainer.data.io.tables.dialect_detection import DialectSettings, detect_dialect
-from trainer.data.io.tables.table_file import TABLE_SUFFIXES, read_table
-from trainer.data.io.tables.text_table import TextTable
+from trainer.data.io.tables.table_file import TABLE_SUFFIXES
 from trainer.data.loading.split import Stage, validate_classes
 
 MAX_LISTED_FILES = 20
@@ -69,13 +72,16 @@ class DirectorySource(ImageSource):
 class CsvSource(ImageSource):
     """Images that a CSV file lists with their labels, and optionally with their splits.
 
-    The first line contains the column names, unless it already contains the name of an image.
+    The first line contains the column names, unless it already contains the name of an image. Names may lack the
+    extension, or be separated by backslashes.
 
     Args:
         path: The CSV file.
         image_dir: Directory of the images. Defaults to that of the CSV file.
-        image_column, label_column: Name or index of the columns of file names and labels.
-        split_column: Name or index of the column of splits. Defaults to none.
+        image_column: Name or index of the column of file names. Defaults to the first one with names of images.
+        label_column: Name or index of the column of labels. Defaults to one with a usual name, such as `label`, or to
+            the only one with few values.
+        split_column: Name or index of the column of splits. Defaults to the only one that contains nothing else.
         delimiter: Delimiter of the cells. Defaults to what is found.
         classes: Labels to use; rows with other labels are left out. Defaults to all.
 
@@ -88,20 +94,18 @@ class CsvSource(ImageSource):
         path: Path,
         image_dir: Path | None = None,
         *,
-        image_column: str | int = 0,
-        label_column: str | int = 1,
+        image_column: str | int | None = None,
+        label_column: str | int | None = None,
         split_column: str | int | None = None,
         delimiter: str | None = None,
         classes: Sequence[str] | None = None,
     ) -> None:
         self.root = path.parent if image_dir is None else image_dir
-        self.file = self._read(path, image_column, delimiter)
-        self.image_column = self.file.index("data.image_column", image_column)
-        self.label_column = self.file.index("data.label_column", label_column)
-        columns = [self.image_column, self.label_column]
-        if split_column is not None:
-            columns.append(self.file.index("data.split_column", split_column))
-        self.split_column = columns[2:]
+        self.file = read_image_table(path, self.root, image_column, delimiter)
+        self.image_column = find_image_column(self.file, self.root, image_column)
+        self.split_column = find_split_columns(self.file, split_column, self.image_column, label_column)
+        self.label_column = find_label_column(self.file, label_column, [self.image_column, *self.split_column])
+        columns = [self.image_column, self.label_column, *self.split_column]
         if len({*columns}) < len(columns):
             raise UserError(
                 f"data.image_column, data.label_column, data.split_column: {path}, "
@@ -112,8 +116,7 @@ class CsvSource(ImageSource):
 
     def find_images(self) -> dict[Stage, LabeledImages]:
         """Return the images in the order of the rows."""
-        names = self.file.cells(self.image_column)
-        self._check_files(names)
+        names = self._find_files()
         stages = self._parse_splits()
         labels = self.file.cells(self.label_column)
         indices = {name: index for index, name in enumerate(self.classes)}
@@ -126,16 +129,8 @@ class CsvSource(ImageSource):
     def sample(self) -> list[str]:
         """Return images from regularly spaced rows."""
         names = self.file.cells(self.image_column)
-        return [str(self.root / name) for name in names[:: -(-len(names) // MAX_SAMPLED_IMAGES)]]
-
-    def _read(self, path: Path, image_column: str | int, delimiter: str | None) -> TextTable:
-        dialect = detect_dialect(path, DialectSettings(delimiter=delimiter, header=False))
-        file = read_table(path, dialect)
-        if isinstance(image_column, int):
-            first = file.cells(file.index("data.image_column", image_column))[0]
-            if first.lower().endswith(IMAGE_EXTENSIONS) or (self.root / first).is_file():
-                return file
-        return read_table(path, replace(dialect, header=True))
+        sample = names[:: -(-len(names) // MAX_SAMPLED_IMAGES)]
+        return [str(self.root / (find_listed_image(self.root, name) or name)) for name in sample]
 
     def _find_labels(self, *, listed: bool) -> tuple[str, ...]:
         """Return the labels, sorted; numbers by value."""
@@ -162,26 +157,31 @@ class CsvSource(ImageSource):
         """Return the position of the first cell with a label."""
         return self.file.locate(self.file.cells(self.label_column).index(label), self.label_column)
 
-    def _check_files(self, names: Sequence[str]) -> None:
-        """Raise an error if an image does not exist or is listed twice."""
-        missing = [row for row, name in enumerate(names) if not (name and (self.root / name).is_file())]
+    def _find_files(self) -> list[str]:
+        """Return the path of the image of each row; raise an error if one does not exist or is listed twice."""
+        names = self.file.cells(self.image_column)
+        files = [find_listed_image(self.root, name) for name in names]
+        missing = [row for row, file in enumerate(files) if file is None]
         if missing:
-            lines = [
-                f"{self.file.locate(row, self.image_column)}: '{names[row]}'" for row in missing[:MAX_LISTED_FILES]
-            ]
+            lines = [f"{self._locate_image(row)}: '{names[row]}'" for row in missing[:MAX_LISTED_FILES]]
             others = f"\n  and {len(missing) - len(lines):,} more" if len(missing) > len(lines) else ""
             raise UserError(
                 f"data.path: {self.file.path} lists {len(missing):,} files that are not in '{self.root}'; set "
                 "data.image_dir to the directory of the images\n  " + "\n  ".join(lines) + others
             )
+        found = [file for file in files if file is not None]
         first_rows: dict[str, int] = {}
-        for row, name in enumerate(names):
-            first = first_rows.setdefault(os.path.normpath(name), row)
+        for row, file in enumerate(found):
+            first = first_rows.setdefault(os.path.normpath(file), row)
             if first != row:
                 raise UserError(
-                    f"{self.file.locate(row, self.image_column)}: '{name}' is listed twice, also in "
-                    f"{self.file.locate(first, self.image_column)}; remove one of them"
+                    f"{self._locate_image(row)}: '{names[row]}' is listed twice, also in {self._locate_image(first)}; "
+                    "remove one of them"
                 )
+        return found
+
+    def _locate_image(self, row: int) -> str:
+        return self.file.locate(row, self.image_column)
 
     def _parse_splits(self) -> list[Stage]:
         """Return the split of each row; without a split column, all are for training."""
@@ -201,8 +201,8 @@ def open_source(
     path: str,
     classes: Sequence[str] | None,
     image_dir: str | None,
-    image_column: str | int,
-    label_column: str | int,
+    image_column: str | int | None,
+    label_column: str | int | None,
     split_column: str | int | None,
     delimiter: str | None,
 ) -> ImageSource:
@@ -220,6 +220,12 @@ def open_source(
         return DirectorySource(file, classes)
     if not file.name.lower().endswith((*TABLE_SUFFIXES, ".txt")):
         raise UserError(f"data.path: '{file}' is a file; expected a directory of images, or a CSV file of their labels")
-    columns = {"image_column": image_column, "label_column": label_column, "split_column": split_column}
-    directory = None if image_dir is None else find_path(image_dir, root)
-    return CsvSource(file, directory, **columns, delimiter=delimiter, classes=classes)  # type: ignore[arg-type]
+    return CsvSource(
+        file,
+        None if image_dir is None else find_path(image_dir, root),
+        image_column=image_column,
+        label_column=label_column,
+        split_column=split_column,
+        delimiter=delimiter,
+        classes=classes,
+    )

@@ -18,8 +18,8 @@ InputColumns = Sequence[ColumnKey] | Literal["all"]
 DATE_NAMES = "date datetime timestamp time day month year period datum fecha 日期 时间 日付".split(" ")  # noqa: SIM905
 PRICE_NAMES = (
     ("adj close", "adjusted close", "adjclose", "adj close price"),
-    ("close", "close price", "closing price", "close last", "收盘", "收盘价", "終値", "schlusskurs"),
-    ("price", "last", "last price", "settle", "value", "价格"),
+    ("close", "close price", "closing price", "close last", "收盘", "收盘价", "終値", "schlusskurs", "schluss"),
+    ("price", "last", "last price", "settle", "value", "价格", "zuletzt", "cierre", "zamkniecie", "chiusura"),
 )
 MAX_HEADER_LINES = 3  # below the first one
 
@@ -115,19 +115,29 @@ def _find_date_column(table: TextTable) -> int:
             return names.index(name)
     by_name = (index for index, name in enumerate(table.names) if is_date_name(name))
     candidates = [*((index, True) for index in by_name), *((index, False) for index in range(table.width))]
+    if not table.names and table.width > 1:
+        candidates.append((0, True))  # files of exchanges start with a Unix time, and may have no header
     for index, numbers in candidates:
         if find_date_formats(sample_cells(table, index), numbers=numbers):
             return index
     raise UserError(f"data.date_column: {table.path} has no column of dates; set data.date_column to its name or index")
 
 
+def join_date_and_time(day: str, time: str) -> str:
+    """Return the text of a date and its time of day, also if dots separate hours and minutes: `18.30.00`."""
+    return f"{day} {time.replace('.', ':', 2) if ':' not in time else time}" if day else ""
+
+
 def _find_time_column(table: TextTable, date: int) -> int | None:
-    """Return the column of the times of day that belong to the dates."""
-    for index, name in enumerate(table.names):
-        if index == date or normalize_name(name) not in ("time", "时间"):
+    """Return the column of the times of day that belong to the dates: by its name, or after the dates without names."""
+    names = table.names or ["time" if index == date + 1 else "" for index in range(table.width)]
+    for index, name in enumerate(names):
+        if index == date or normalize_name(name) not in ("time", "uhrzeit", "时间"):
             continue
         cells = sample_cells(table, index)
-        if find_date_formats([f"20000101 {cell}" for cell in cells]) and not find_date_formats(cells):
+        if not table.names and not all(":" in cell for cell in cells):
+            continue  # a number without a name is no time of day
+        if find_date_formats([join_date_and_time("20000101", cell) for cell in cells]) and not find_date_formats(cells):
             return index
     return None
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.core.errors import UserError
-from trainer.data.io.series.series_columns import SeriesColumns, is_date_name
+from trainer.data.io.series.series_columns import SeriesColumns, is_date_name, join_date_and_time
 from trainer.data.io.series.series_numbers import is_missing_value
 from trainer.data.io.tables.date_format import DateFormat, DateOrder, find_date_formats, parse_dates
 from trainer.data.io.tables.text_table import TextTable
@@ -40,7 +40,7 @@ def read_times(
     cells = table.cells(columns.date)
     if columns.time is not None:
         clock = table.cells(columns.time)
-        cells = [f"{day} {time}" if day else "" for day, time in zip(cells, clock, strict=True)]
+        cells = [*map(join_date_and_time, cells, clock)]
     name = table.names[columns.date] if table.names else ""
     can_be_numbers = can_be_numbers or is_date_name(name)
     date_format = _find_date_format(table, columns.date, cells, preferred, can_be_numbers)

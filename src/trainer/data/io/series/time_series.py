@@ -134,7 +134,8 @@ def _read_series(path: Path, settings: SeriesSettings, _mtime: int, _size: int) 
     if settings.is_prediction and isinstance(date_column, str) and date_column not in table.names:
         date_column = None
     indices = find_series_columns(table, date_column, settings.price_column, settings.input_columns)
-    times, date_format = read_times(table, indices, settings.date_format, can_be_numbers=date_column is not None)
+    can_be_numbers = date_column is not None or not table.names
+    times, date_format = read_times(table, indices, settings.date_format, can_be_numbers=can_be_numbers)
     values = read_numbers(table, (indices.price, *indices.inputs))
     rows, dropped = _drop_missing(table, indices, times, values)
     if settings.is_positive:

@@ -14,7 +14,7 @@ import numpy as np
 
 from trainer.core.errors import UserError
 from trainer.data.io.compressed_file import open_content, strip_compression
-from trainer.data.io.tables.table_rows import Dialect
+from trainer.data.io.tables.table_rows import NESTED, Dialect
 from trainer.data.io.text_encoding import iter_utf8
 
 if TYPE_CHECKING:
@@ -132,15 +132,20 @@ def read_arrow_names(path: Path) -> list[str]:
     return [*_open_arrow(path)[0].names]
 
 
-def iter_arrow_blocks(path: Path) -> Iterator[Columns]:
+def iter_arrow_blocks(path: Path, can_be_nested: bool = False) -> Iterator[Columns]:
     """Yield the rows of a Parquet or Feather file as text cells; missing values are empty cells.
+
+    Args:
+        path: The file.
+        can_be_nested: Whether nested values and bytes are cells that cannot be read; else they are an error.
 
     Raises:
         UserError: If the file cannot be read, or a column contains lists or other nested values.
     """
     _, batches = _open_arrow(path)
     for batch in batches:
-        yield [_to_text(path, name, column) for name, column in zip(batch.schema.names, batch.columns, strict=True)]
+        columns = zip(batch.schema.names, batch.columns, strict=True)
+        yield [_to_text(path, name, column, can_be_nested) for name, column in columns]
 
 
 def _open_arrow(path: Path) -> tuple[Any, Iterator[Any]]:
@@ -161,13 +166,15 @@ def _open_arrow(path: Path) -> tuple[Any, Iterator[Any]]:
         raise UserError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def _to_text(path: Path, name: str, column: Any) -> Any:
+def _to_text(path: Path, name: str, column: Any, can_be_nested: bool) -> Any:
     import pyarrow
     from pyarrow import compute, types
 
     if types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if types.is_nested(column.type) or types.is_binary(column.type):
+        if can_be_nested:
+            return pyarrow.array([NESTED] * len(column))
         raise UserError(f"{path}, column '{name}': {column.type} values cannot be read; remove it from the file")
     if types.is_floating(column.type):  # whole numbers without ".0", as class labels have none
         column = compute.if_else(compute.is_nan(column), None, column)

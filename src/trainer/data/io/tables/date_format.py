@@ -55,7 +55,7 @@ COMPACT_TIME_PATTERN = re.compile(r"(\d{8})[T ]?(\d{2})(\d{2})(\d{2})?((?:Z|[+-]
 TIME_PATTERN = re.compile(
     r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*([ap]\.?m\.?)?\s*(Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?", re.IGNORECASE
 )
-INTEGER_PATTERN = re.compile(r"-?\d{1,19}(\.0*)?", re.ASCII)
+UNIX_PATTERN = re.compile(r"-?\d{1,19}(\.\d*)?", re.ASCII)
 YEAR_PATTERN = re.compile(r"\d{4}", re.ASCII)
 DAY_SECONDS = 86_400
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
@@ -89,7 +89,7 @@ def find_date_formats(cells: Sequence[str], *, numbers: bool = False) -> list[Da
     distinct = {cell for cell in cells if not is_missing(cell)}
     if not distinct or (not numbers and any(map(YEAR_PATTERN.fullmatch, distinct))):
         return []
-    if numbers and all(map(INTEGER_PATTERN.fullmatch, distinct)) and (unit := _find_unix_unit(distinct)):
+    if numbers and all(map(UNIX_PATTERN.fullmatch, distinct)) and (unit := _find_unix_unit(distinct)):
         return [DateFormat(unit)]
     reader = _DateReader()
     orders: set[DateOrder] = {"year_first", "day_first", "month_first"}
@@ -116,7 +116,7 @@ def _parse_seconds(cells: Sequence[str], date_format: DateFormat) -> tuple[NDArr
     reader = _DateReader()
     for cell in dict.fromkeys(cells):
         if ticks:
-            is_number = INTEGER_PATTERN.fullmatch(cell)
+            is_number = UNIX_PATTERN.fullmatch(cell)
             values[cell] = (int(cell.partition(".")[0]) // ticks if is_number else NAT_SECONDS, 0)
             continue
         days, seconds, offset = reader.read(cell)

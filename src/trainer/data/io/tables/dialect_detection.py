@@ -16,9 +16,11 @@ from trainer.data.io.compressed_file import open_content
 from trainer.data.io.tables.arrow_blocks import is_arrow
 from trainer.data.io.tables.header_detection import has_header
 from trainer.data.io.tables.number_format import parse_any_number
+from trainer.data.io.tables.other_formats import refuse_other_content, refuse_other_format
 from trainer.data.io.tables.table_rows import (
     WHITESPACE,
     Dialect,
+    NamesMismatch,
     explain_encoding,
     get_reader_options,
     is_delimited,
@@ -26,14 +28,15 @@ from trainer.data.io.tables.table_rows import (
     is_json,
     iter_rows,
     open_text,
+    split_aligned,
 )
 from trainer.data.io.text_encoding import detect_encoding, validate_encoding
 
 DELIMITERS = (";", "\t", "|", ",", WHITESPACE)  # in the order of preference if several fit equally well
 SAMPLE_LINES = 1000
 MAX_COMPARED_LINES = 50
+MIN_ALIGNED_NUMBERS = 0.5  # fraction of the cells of aligned columns; the words of texts may be aligned by chance
 MAX_SAMPLE_CHARACTERS = 2**20
-SPARSE_PATTERN = re.compile(r"\S+( \d+:\S+)+")  # a label, and then index and value
 EXCEL_DELIMITER_PATTERN = re.compile(r"sep=(.)[\r\n]*", re.IGNORECASE)  # a first line that sets the delimiter in Excel
 
 
@@ -47,21 +50,28 @@ class DialectSettings:
     skipped_lines: int | None = None
     sheet: str = ""
 
+    def __post_init__(self) -> None:
+        if (self.skipped_lines or 0) < 0:
+            raise UserError("data.skipped_lines: must be at least 0")
 
-def detect_dialect(path: Path, settings: DialectSettings = DialectSettings(), names: Sequence[str] = ()) -> Dialect:
+
+def detect_dialect(
+    path: Path, settings: DialectSettings = DialectSettings(), names: Sequence[str] = (), *, can_be_nested: bool = False
+) -> Dialect:
     """Return the format of a table in its file.
 
     Args:
         path: The file.
         settings: Settings of the user.
         names: Column names that the user has set: a first row with one of them contains the column names.
+        can_be_nested: See `Dialect`.
 
     Raises:
         UserError: If the file is empty or cannot be read, or a setting is invalid.
     """
     if is_arrow(path):
-        return Dialect()
-    dialect = Dialect(sheet=settings.sheet)
+        return Dialect(can_be_nested=can_be_nested)
+    dialect = Dialect(sheet=settings.sheet, can_be_nested=can_be_nested)
     if is_delimited(path):
         dialect = _detect_delimited(path, dialect, settings)
     sample = [*islice(iter_rows(path, replace(dialect, header=False)), SAMPLE_LINES)]
@@ -76,17 +86,31 @@ def detect_dialect(path: Path, settings: DialectSettings = DialectSettings(), na
     header = settings.header
     if header is None:
         header = is_json(path) or bool({*names} & {*rows[0]}) or has_header(rows)
-    return replace(dialect, header=header)
+    mismatch = _compare_names(rows) if header and is_delimited(path) else ""
+    return replace(dialect, header=header, names_mismatch=mismatch)
+
+
+def _compare_names(rows: Sequence[Sequence[str]]) -> NamesMismatch:
+    """Return what the column names lack if all rows below them have the same number of cells, one more or less."""
+    names, *others = rows
+    widths = {len(cells) for cells in others}
+    if widths == {len(names) + 1} and not any(cells[-1] for cells in others):
+        return "no_last"
+    if widths == {len(names) + 1} and 1 < len(others) == len({cells[0] for cells in others}):  # unique, as in R
+        return "no_first"
+    return "extra_last" if widths == {len(names) - 1} and not names[-1] else ""
 
 
 def _detect_delimited(path: Path, dialect: Dialect, settings: DialectSettings) -> Dialect:
     encoding = settings.encoding
     if encoding is None:
         with open_content(path) as stream:
-            encoding = detect_encoding(stream)
+            refuse_other_content(path, stream)
+        encoding = _detect_encoding(path)
     else:
         encoding = validate_encoding(encoding)
     lines = _read_sample(path, encoding)
+    refuse_other_format(path, lines)
     delimiter = None if settings.delimiter is None else _validate_delimiter(settings.delimiter)
     skipped = settings.skipped_lines
     if skipped is None and lines and (match := EXCEL_DELIMITER_PATTERN.fullmatch(lines[0])):
@@ -96,14 +120,16 @@ def _detect_delimited(path: Path, dialect: Dialect, settings: DialectSettings) -
         delimiter = _find_delimiter(lines[skipped or 0 :])
     if skipped is None:
         skipped = _count_title_lines(_split_lines(lines, delimiter))
-    _refuse_sparse_format(path, lines, delimiter)
     quote = _find_quote(lines[skipped:], delimiter)
     return replace(dialect, delimiter=delimiter, quote=quote, encoding=encoding, skipped_lines=skipped)
 
 
-def _refuse_sparse_format(path: Path, lines: Sequence[str], delimiter: str) -> None:
-    if delimiter == WHITESPACE and all(SPARSE_PATTERN.fullmatch(line.strip()) for line in lines if line.strip()):
-        raise UserError(f"{path}: the sparse format INDEX:VALUE of LIBSVM cannot be read; save it as CSV")
+def _detect_encoding(path: Path) -> str:
+    try:
+        with open_content(path) as stream:
+            return detect_encoding(stream)
+    except UnicodeError as error:
+        raise UserError(f"{path}: {error}; save it in UTF-8, or set data.encoding") from error
 
 
 def _validate_delimiter(delimiter: str) -> str:
@@ -128,16 +154,18 @@ def _find_delimiter(lines: Sequence[str]) -> str:
 
     If several delimiters fit equally well, the cells of the best one are most often numbers: `1,5;2,5` are two.
     """
+    compared = lines[:MAX_COMPARED_LINES]
     scores: dict[str, float] = {}
     for delimiter in DELIMITERS:
         widths = Counter(len(cells) for _, cells in _split_lines(lines, delimiter) if any(cells))
         for width, count in widths.most_common(1):
             if width > 1:
-                scores[delimiter] = count / widths.total() - (0.1 if delimiter == WHITESPACE else 0.0)
+                is_text = delimiter == WHITESPACE and _measure_numbers(compared, delimiter) < MIN_ALIGNED_NUMBERS
+                scores[delimiter] = count / widths.total() - (0.1 if is_text else 0.0)
     best = [delimiter for delimiter, score in scores.items() if score == max(scores.values())]
     if len(best) < 2:
         return best[0] if best else ","
-    return max(best, key=partial(_measure_numbers, lines[:MAX_COMPARED_LINES]))
+    return max(best, key=partial(_measure_numbers, compared))
 
 
 def _measure_numbers(lines: Sequence[str], delimiter: str) -> float:
@@ -149,7 +177,7 @@ def _measure_numbers(lines: Sequence[str], delimiter: str) -> float:
 def _split_lines(lines: Sequence[str], delimiter: str, quote: str = '"') -> list[tuple[int, list[str]]]:
     """Return the number of lines before each row, and its cells without surrounding blanks."""
     if delimiter == WHITESPACE:
-        return [(number, line.split()) for number, line in enumerate(lines)]
+        return [(number, split_aligned(line)) for number, line in enumerate(lines)]
     reader = csv.reader(lines, **get_reader_options(delimiter, quote))
     rows = []
     start = 0
@@ -174,8 +202,19 @@ def _count_title_lines(rows: Sequence[tuple[int, list[str]]]) -> int:
         filled = sum(map(bool, cells))
         is_comment = filled not in (0, usual) and cells[0].startswith("#")
         if filled and not is_comment and not (filled == 1 and usual > 2):
-            return start
+            return _find_names_below(rows, start, usual)
     return 0
+
+
+def _find_names_below(rows: Sequence[tuple[int, list[str]]], start: int, usual: int) -> int:
+    """Return the number of lines above the column names if the line at `start` has at most half of the cells.
+
+    Titles such as `Source,World Bank` have several cells.
+    """
+    full = [(line, cells) for line, cells in rows if line >= start and sum(map(bool, cells)) == usual]
+    above = [cells for line, cells in rows if start <= line < (full[0][0] if full else 0)]
+    is_title = above and all(2 * sum(map(bool, cells)) <= usual and len(cells) < len(full[0][1]) for cells in above)
+    return full[0][0] if is_title and has_header([cells for _, cells in full]) else start
 
 
 def _find_quote(lines: Sequence[str], delimiter: str) -> str:

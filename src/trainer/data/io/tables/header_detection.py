@@ -27,8 +27,13 @@ def has_header(rows: Sequence[Sequence[str]]) -> bool:
     if not others:
         return all(math.isnan(parse_any_number(cell)) for cell in first)
     others = others[:MAX_COMPARED_ROWS]
-    kinds = [classify_cell(name, [row[i] for row in others if i < len(row)]) for i, name in enumerate(first)]
-    return "name" in kinds or "data" not in kinds
+    is_data = False
+    for index, name in enumerate(first):
+        kind = classify_cell(name, [row[index] for row in others if index < len(row)])
+        if kind == "name":
+            return True
+        is_data = is_data or kind == "data"
+    return not is_data
 
 
 def classify_cell(first: str, others: Sequence[str]) -> str:

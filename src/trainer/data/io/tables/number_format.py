@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 INVISIBLE_CHARACTERS = str.maketrans("", "", "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff")
-MINUS_SIGNS = str.maketrans("\u2212\u2013\uff0d", "---")
+SIGNS = str.maketrans("\u2212\u2013\uff0d\u2019", "---'")  # minus signs, and the apostrophe of Swiss thousands
 AFFIX_PATTERN = re.compile(r"US\$|[$€£¥₹₩₽฿]|%|USD|EUR|GBP|CNY|JPY|CHF", re.IGNORECASE)
 INFINITE_NUMBERS = ("inf", "infinity")
 MAX_NUMBER_LENGTH = 400  # 1e308 written out, with separators
@@ -35,7 +35,7 @@ def normalize_number(cell: str) -> str:
     """Return a cell with ASCII digits and signs, without currency, percent sign and invisible characters."""
     if not cell.isascii() and any(c.isdigit() and not c.isdecimal() for c in cell):
         return ""  # an exponent, as in 10²
-    text = unicodedata.normalize("NFKC", cell.translate(INVISIBLE_CHARACTERS)).translate(MINUS_SIGNS)
+    text = unicodedata.normalize("NFKC", cell.translate(INVISIBLE_CHARACTERS)).translate(SIGNS)
     text = AFFIX_PATTERN.sub("", text, count=1).strip()
     if text.startswith("(") and text.endswith(")"):  # a negative number in accounting
         text = f"-{text[1:-1]}"

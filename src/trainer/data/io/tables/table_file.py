@@ -90,7 +90,7 @@ def _iter_blocks(
 ) -> Iterator[TextTable]:
     count = 0
     if is_arrow(path):
-        for columns in iter_arrow_blocks(path):
+        for columns in iter_arrow_blocks(path, dialect.can_be_nested):
             for part in _split_rows(columns, rows):
                 yield TextTable(path, dialect, names, part, count)
                 count += len(part[0])

@@ -3,18 +3,24 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from trainer.core.errors import UserError
 from trainer.data.io.compressed_file import EXCEL_SUFFIXES, open_content, strip_compression
 
 MAX_CELL_BYTES = 2**31 - 1
 WHITESPACE = "whitespace"  # delimiter of files whose columns are aligned by blanks
+NESTED = "\N{OBJECT REPLACEMENT CHARACTER}"  # cell of a list or object of JSON
 JSON_LINES_SUFFIXES = (".jsonl", ".ndjson", ".json")
+ALIGNED_CELL_PATTERN = re.compile(r'"(?:[^"]|"")*"(?!\S)|\S+')
+
+# what a row of column names lacks, or has in addition, in comparison with all rows below it
+NamesMismatch = Literal["", "no_first", "no_last", "extra_last"]
 
 Row = tuple[int, list[str]]  # line on which a row ends, from 1, and its cells
 
@@ -30,6 +36,9 @@ class Dialect:
         skipped_lines: Number of lines, or rows of a sheet, above the table: titles and comments.
         header: Whether the first line of the table contains the column names.
         sheet: Name of the sheet of an Excel file; "" is the first one.
+        can_be_nested: Whether columns may contain lists and objects, if they are not read; else they are an error.
+        names_mismatch: `"no_first"` if the row names of R have no column name; `"no_last"` and `"extra_last"` if only
+            the rows, or only the column names, end with a delimiter.
     """
 
     delimiter: str = ","
@@ -38,6 +47,8 @@ class Dialect:
     skipped_lines: int = 0
     header: bool = True
     sheet: str = ""
+    can_be_nested: bool = False
+    names_mismatch: NamesMismatch = ""
 
 
 def is_excel(path: Path) -> bool:
@@ -74,13 +85,30 @@ def iter_rows(path: Path, dialect: Dialect) -> Iterator[Row]:
     if is_excel(path):
         rows: Iterator[Row] = _iter_sheet(path, dialect.sheet, dialect.skipped_lines)
     elif is_json(path):
-        rows = _iter_json(path)
+        rows = _iter_json(path, dialect.can_be_nested)
     else:
         rows = _iter_delimited(path, dialect)
+    is_header = dialect.header
     for line, cells in rows:
         stripped = [cell.strip() for cell in cells]
         if any(stripped):
-            yield line, stripped
+            yield line, _complete_names(stripped, dialect.names_mismatch) if is_header else stripped
+            is_header = False
+
+
+def _complete_names(names: list[str], mismatch: NamesMismatch) -> list[str]:
+    """Return as many column names as a row has cells."""
+    if mismatch == "no_first":
+        return ["", *names]
+    return [*names, ""] if mismatch == "no_last" else names[:-1] if mismatch == "extra_last" else names
+
+
+def split_aligned(line: str) -> list[str]:
+    """Return the cells of a line whose columns are aligned by blanks; a cell with blanks is quoted."""
+    if '"' not in line:
+        return line.split()
+    cells = ALIGNED_CELL_PATTERN.findall(line)
+    return [cell[1:-1].replace('""', '"') if len(cell) > 1 and cell[0] == cell[-1] == '"' else cell for cell in cells]
 
 
 def open_text(stream: IO[bytes], encoding: str) -> IO[str]:
@@ -107,7 +135,7 @@ def _iter_delimited(path: Path, dialect: Dialect) -> Iterator[Row]:
                 next(text, "")
             if dialect.delimiter == WHITESPACE:
                 for line, content in enumerate(text, dialect.skipped_lines + 1):
-                    yield line, content.split()
+                    yield line, split_aligned(content)
                 return
             reader = csv.reader(text, strict=True, **get_reader_options(dialect.delimiter, dialect.quote))
             while True:
@@ -139,12 +167,12 @@ def _iter_sheet(path: Path, sheet: str, skipped: int) -> Iterator[Row]:
         yield number, [format_cell(cell) for cell in row[first:]]
 
 
-def _iter_json(path: Path) -> Iterator[Row]:
+def _iter_json(path: Path, can_be_nested: bool) -> Iterator[Row]:
     """Yield the keys of all objects, and then their values in the order of the keys."""
     names: dict[str, None] = {}
     records: list[tuple[int, Mapping[str, Any]]] = []
     for line, record in _iter_objects(path):
-        _check_record(f"{path}, {find_unit(path)} {line}", record)
+        _check_record(f"{path}, {find_unit(path)} {line}", record, can_be_nested)
         names |= dict.fromkeys(record)
         records.append((line, record))
     if names:
@@ -153,12 +181,14 @@ def _iter_json(path: Path) -> Iterator[Row]:
         yield line, [format_cell(record.get(name)) for name in names]
 
 
-def _check_record(position: str, record: Any) -> None:
-    """Raise an error if a record is no object of numbers, texts, booleans and nulls."""
+def _check_record(position: str, record: Any, can_be_nested: bool) -> None:
+    """Raise an error if a record is no object of numbers, texts, booleans and nulls; also of others if allowed."""
     if not isinstance(record, dict):
         raise UserError(f'{position}: expected a JSON object like {{"name": 1}}')
     for name, value in record.items():
         if isinstance(value, dict | list):
+            if can_be_nested:
+                continue
             raise UserError(f"{position}, column '{name}': nested values cannot be read; flatten them")
         try:
             f"{name}{value}".encode()
@@ -194,6 +224,8 @@ def format_cell(value: Any) -> str:
     """Return a typed cell as text, as it would be in a CSV file."""
     if value is None:
         return ""
+    if isinstance(value, dict | list):
+        return NESTED
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
     if isinstance(value, datetime) and value.time() == time():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.core.errors import UserError, did_you_mean
 from trainer.data.io.tables.arrow_blocks import is_arrow, iter_arrow_blocks
-from trainer.data.io.tables.table_rows import Dialect, find_unit, iter_rows
+from trainer.data.io.tables.table_rows import NESTED, Dialect, find_unit, iter_rows
 
 if TYPE_CHECKING:
     import pyarrow
@@ -70,7 +70,8 @@ class TextTable:
         number = self._number(row)
         if not is_arrow(self.path):
             return next(islice(iter_rows(self.path, self.dialect), number + self.dialect.header, None))[1][column]
-        cells = chain.from_iterable(block[column] for block in iter_arrow_blocks(self.path))
+        blocks = iter_arrow_blocks(self.path, self.dialect.can_be_nested)
+        cells = chain.from_iterable(block[column] for block in blocks)
         return str(next(islice(cells, number, None)))
 
     def is_first_row(self, row: int) -> bool:
@@ -101,8 +102,14 @@ class TextTable:
         return compute.utf8_trim_whitespace(self.columns[column])
 
     def cells(self, column: int) -> list[str]:
-        """Return the cells of a column."""
+        """Return the cells of a column.
+
+        Raises:
+            UserError: If a cell is a list or an object of JSON.
+        """
         cells: list[str] = self.column(column).to_pylist()
+        if self.dialect.can_be_nested and NESTED in cells:
+            raise UserError(f"{self.locate(cells.index(NESTED), column)}: nested values cannot be read; flatten them")
         return cells
 
     def cell(self, row: int, column: int) -> str:

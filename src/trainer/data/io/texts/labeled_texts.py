@@ -75,6 +75,8 @@ def decode_file(file: Path, encoding: str | None) -> str:
         raise UserError(
             f"{file}: not {error.encoding.upper()} text ({error}); save it in UTF-8, or remove it"
         ) from error
+    except UnicodeError as error:
+        raise UserError(f"{file}: {error}; save it in UTF-8, or remove it") from error
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error}") from error
 

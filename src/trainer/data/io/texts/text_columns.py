@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from unicodedata import category
 
 from trainer.core.errors import UserError
 from trainer.data.io.data_path import is_url
 from trainer.data.io.tables.class_labels import find_near_duplicates, format_list_override, label_sort_key
 from trainer.data.io.tables.header_detection import is_missing
+from trainer.data.io.tables.table_rows import NESTED
 from trainer.data.io.tables.text_table import TextTable
 
 TEXT_NAMES = frozenset(
@@ -26,6 +28,7 @@ LABEL_NAMES = frozenset(
 SAMPLE_ROWS = 1000  # rows whose letters are counted
 LENGTH_RATIO = 2.0  # of the longest texts to those of all other columns; less is ambiguous
 MIN_LETTERS = 3.0  # mean number of letters of a text
+MIN_FILLED = 0.5  # of the rows of a column of labels
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,10 @@ def find_text_columns(table: TextTable, text: str | int | None, label: str | int
         raise UserError(f"{table.path}: only one column; expected texts and labels. If it has more, set data.delimiter")
     text_index = None if text is None else table.index("data.text_column", text)
     label_index = None if label is None else table.index("data.label_column", label)
-    columns = [_describe(table, index) for index in range(table.width)]
+    nested = [index for index in range(table.width) if NESTED in table.column(index)[:1].to_pylist()]
+    if table.width - len(nested) < 2:
+        table.cells(nested[0])  # raises an error
+    columns = [_describe(table, index) for index in range(table.width) if index not in nested]
     if text_index is None:
         text_index = _find_text(table, [column for column in columns if column.index != label_index])
     if label_index is None:
@@ -67,6 +73,15 @@ def find_text_columns(table: TextTable, text: str | int | None, label: str | int
             f"data.label_column: {table.path}, {table.describe_column(label_index)} is data.text_column too"
         )
     return text_index, label_index
+
+
+def choose_label_column(table: TextTable, indices: Sequence[int]) -> int:
+    """Return the index of the label column among some columns: one with a usual name, or the only one with few values.
+
+    Raises:
+        UserError: If several columns are possible.
+    """
+    return _find_label(table, [_describe(table, index) for index in indices])
 
 
 def infer_class_names(table: TextTable, column: int) -> tuple[str, ...]:
@@ -83,7 +98,10 @@ def infer_class_names(table: TextTable, column: int) -> tuple[str, ...]:
     labels = sorted({cell for cell in cells if not is_missing(cell)}, key=label_sort_key)
     position = f"data.label_column: {table.path}, {table.describe_column(column)}"
     if len(labels) == 1:
-        raise UserError(f"{position}: every label is '{labels[0]}'; need at least two classes")
+        markers = sorted({*cells} - {*labels, ""}, key=label_sort_key)
+        override = format_list_override("data.class_names", [*markers, *labels])
+        hint = f"; if '{markers[0]}' is not a missing label but a class: {override}" if markers else ""
+        raise UserError(f"{position}: every label is '{labels[0]}'; need at least two classes{hint}")
     if not labels or 2 * len(labels) > len(cells):
         raise UserError(
             f"{position} has {len(labels)} different labels in {len(cells)} rows; expected classes. Set "
@@ -104,9 +122,16 @@ def _describe(table: TextTable, index: int) -> _Column:
     values = table.column(index)
     distinct = compute.count_distinct(values).as_py()
     sample = values.slice(0, SAMPLE_ROWS).to_pylist()
-    letters = fmean(sum(map(str.isalpha, cell)) if not is_url(cell) else 0 for cell in sample)
+    letters = fmean(sum(map(_is_letter, cell)) if not is_url(cell) else 0 for cell in sample)
+    is_filled = fmean(cell != "" for cell in sample) > MIN_FILLED
     name = table.names[index] if table.names else ""
-    return _Column(index, name, distinct, 1 < distinct <= len(values) // 2, letters)
+    has_few_values = is_filled and 1 < distinct <= len(values) // 2
+    return _Column(index, name, distinct, has_few_values, letters)
+
+
+def _is_letter(character: str) -> bool:
+    """Return whether a character is a letter or an emoji."""
+    return character.isalpha() or category(character) == "So"
 
 
 def _normalize_name(name: str) -> str:

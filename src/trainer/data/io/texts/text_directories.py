@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from trainer.core.errors import UserError, did_you_mean
-from trainer.data.io.directory_walk import classify_file, list_subdirectories, log_skipped, walk_files
-from trainer.data.io.images.class_folders import find_classes, find_split_directories
+from trainer.data.io.directory_walk import classify_file, format_counts, list_subdirectories, log_skipped, walk_files
+from trainer.data.io.images.class_folders import find_classes, find_split_directories, parse_split_name
 from trainer.data.io.tables.class_labels import format_list_override
 from trainer.data.io.tables.table_file import TABLE_SUFFIXES
 from trainer.data.io.texts.labeled_texts import decode_file
@@ -17,6 +17,7 @@ from trainer.data.io.texts.text_source import RawTexts, TextSource
 from trainer.data.loading.split import Stage
 
 TEXT_SUFFIX = ".txt"
+TEXT_SUFFIXES = (TEXT_SUFFIX, ".text", "")  # messages of newsgroups and mails have no suffix
 
 
 @contextmanager
@@ -63,6 +64,7 @@ class TextDirectories(TextSource):
     def _directories(self) -> dict[Stage, Path]:
         if not list_subdirectories(self.path):
             tables = sorted(file.name for file in self.path.iterdir() if file.name.lower().endswith(TABLE_SUFFIXES))
+            tables.sort(key=lambda name: parse_split_name(name.split(".")[0]) != "train")
             hint = f"\n  to read a file in it: data.path={self.path / tables[0]}" if tables else ""
             raise UserError(
                 f"data.path: no class directories in '{self.path}'; expected one directory per class: "
@@ -79,13 +81,15 @@ class TextDirectories(TextSource):
             if not (directory / name).is_dir():  # validation and test may lack a class
                 continue
             paths = sorted(map(Path, walk_files(directory / name, skipped)))
-            texts = [path for path in paths if path.suffix.lower() == TEXT_SUFFIX]
-            skipped.update(classify_file(path.name) for path in paths if path.suffix.lower() != TEXT_SUFFIX)
+            texts = [path for path in paths if path.suffix.lower() in TEXT_SUFFIXES]
+            unread = Counter(classify_file(path.name) for path in paths if path.suffix.lower() not in TEXT_SUFFIXES)
+            skipped.update(unread)
             if not texts:
+                found = f" (skipped: {format_counts(unread)})" if unread else ""
                 others = [other for other in self.class_names if other != name]
                 hint = f", or leave out the class: {format_list_override('data.class_names', others)}"
                 raise UserError(
-                    f"data.path: no {TEXT_SUFFIX} files in '{directory / name}'; add some"
+                    f"data.path: no {TEXT_SUFFIX} files in '{directory / name}'{found}; add some"
                     + (hint if len(others) > 1 else "")
                 )
             files += texts

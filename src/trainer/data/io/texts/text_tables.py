@@ -89,7 +89,7 @@ class TextTables(TextSource):
 
 
 def detect_text_dialect(path: Path, settings: DialectSettings, names: Sequence[str]) -> Dialect:
-    """Return how a table with texts is stored in its file: blanks do not delimit its columns.
+    """Return how a table with texts is stored in its file: blanks do not delimit its columns, and some may be nested.
 
     Args:
         path: The file.
@@ -99,7 +99,7 @@ def detect_text_dialect(path: Path, settings: DialectSettings, names: Sequence[s
     Raises:
         UserError: If the file is empty or cannot be read.
     """
-    dialect = detect_dialect(path, settings, names)
+    dialect = detect_dialect(path, settings, names, can_be_nested=True)
     if settings.delimiter is None and is_delimited(path) and not is_arrow(path):
         is_single = dialect.delimiter == WHITESPACE or _read_first_line(path, dialect) in names
         if is_single:
