@@ -14,6 +14,7 @@ from trainer.report.statistics import Difference, Estimate, Seed, estimate
 
 IGNORED_OVERRIDE_PREFIXES = ("seed=", "data.seed=", "hydra", "callbacks.pruning")
 SEED_KEYS = ("seed", "data.seed")
+COLUMNS_KEY = "data.columns"  # types of the columns of a table: found in its file, unless an override sets some
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,9 @@ def extract_configs(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
         for key in keys
         if key in SEED_KEYS or (key.endswith("seed") and [config.get(key) for config in configs] == seeds)
     }
-    return [{key: value for key, value in config.items() if key not in seed_keys} for config in configs]
+    has_set_columns = any(COLUMNS_KEY in override for record in records for override in record.overrides)
+    found_keys = {key for key in keys if key.startswith(f"{COLUMNS_KEY}.") and not has_set_columns}
+    return [{key: value for key, value in config.items() if key not in seed_keys | found_keys} for config in configs]
 
 
 def find_swept_keys(configs: Sequence[dict[str, Any]]) -> list[str]:
