@@ -140,7 +140,7 @@ def test_statistics_do_not_depend_on_blocks():
     for block in (1, 13, 1000):
         statistics = collect(cells, block)
         assert (statistics.rows, statistics.missing_rows, statistics.number_rows) == (len(cells), 2, 101)
-        assert (statistics.text_rows, statistics.other, statistics.is_whole) == (1, (102, "x"), False)
+        assert (statistics.text_rows, statistics.is_whole) == (1, False)
         assert statistics.counts is not None
         assert (statistics.counts["7"], statistics.counts["x"], "NA" in statistics.counts) == (2, 1, False)
         assert statistics.markers == {"NA", ""}

@@ -28,7 +28,6 @@ class ColumnStatistics:
         number_rows: Number of cells with a number.
         formats: Formats in which all numbers can be read.
         counts: Number of cells by text, without missing ones; None if there are too many.
-        other: First cell that is neither a number nor missing, with its row.
         is_whole: Whether all numbers are whole numbers.
         is_sequence: Whether each number is the previous one plus 1.
         low, high: Smallest and largest number; infinite if they are not known.
@@ -44,7 +43,6 @@ class ColumnStatistics:
         self.number_rows = 0
         self.formats: set[NumberFormat] = {*FORMATS}
         self.counts: Counter[str] | None = Counter()
-        self.other: tuple[int, str] | None = None
         self.is_whole = True
         self.is_sequence = True
         self.words = 0
@@ -82,13 +80,19 @@ class ColumnStatistics:
 
     def _add_numbers(self, cells: Any, values: NDArray[np.float64]) -> None:
         """Add a block of plain numbers and missing cells."""
+        import pyarrow
+        from pyarrow import compute
+
         present = values[~np.isnan(values)]
         self.number_rows += len(present)
         if len(present) < len(values):
             self.missing_rows += len(values) - len(present)
-            self._add_markers(cells, np.isnan(values))
-        if len(present) and any(item.decimal == "," for item in self.formats):
-            self.formats = {item for item in self.formats if item.decimal == "." or self._fits(cells, item)}
+            markers = compute.unique(compute.utf8_trim_whitespace(cells.filter(pyarrow.array(np.isnan(values)))))
+            self.markers.update(markers.to_pylist())
+        commas = {item for item in self.formats if item.decimal == ","}
+        if len(present) and commas:
+            texts = compute.utf8_trim_whitespace(cells.filter(pyarrow.array(~np.isnan(values))))
+            self.formats -= {item for item in commas if not fits_format(texts, item)}
         self.low = min(self.low, present.min(initial=np.inf))
         self.high = max(self.high, present.max(initial=-np.inf))
         is_whole = not np.any(present % 1)
@@ -97,21 +101,6 @@ class ColumnStatistics:
         limit = MAX_DISTINCT_NUMBERS if not is_whole else MAX_DISTINCT
         if self.counts is not None:
             self._count(cells, limit)
-
-    def _add_markers(self, cells: Any, is_missing: NDArray[np.bool_]) -> None:
-        import pyarrow
-        from pyarrow import compute
-
-        markers = compute.unique(compute.utf8_trim_whitespace(cells.filter(pyarrow.array(is_missing))))
-        self.markers.update(markers.to_pylist())
-
-    def _fits(self, cells: Any, number_format: NumberFormat) -> bool:
-        import pyarrow
-        from pyarrow import compute
-
-        texts = compute.utf8_trim_whitespace(cells)
-        markers = pyarrow.array([*self.missing], pyarrow.string())
-        return fits_format(texts.filter(compute.invert(compute.is_in(texts, markers))), number_format)
 
     def _update_sequence(self, values: NDArray[np.float64]) -> None:
         if self.is_sequence and len(values):
@@ -143,10 +132,9 @@ class ColumnStatistics:
 
         encoded = compute.dictionary_encode(compute.utf8_trim_whitespace(cells))
         texts = encoded.dictionary.to_pylist()
-        indices = encoded.indices.to_numpy(zero_copy_only=False)
-        counts = np.bincount(indices, minlength=len(texts)).tolist()
+        counts = np.bincount(encoded.indices.to_numpy(zero_copy_only=False), minlength=len(texts)).tolist()
         is_text = self.text_rows > self.number_rows + MAX_SAMPLE  # no longer a column of numbers
-        for index, (text, count) in enumerate(zip(texts, counts, strict=True)):
+        for text, count in zip(texts, counts, strict=True):
             if text in self.missing:
                 self.missing_rows += count
                 self.markers.add(text)
@@ -155,8 +143,6 @@ class ColumnStatistics:
             if formats & self.formats:
                 self.formats &= formats
                 self.number_rows += count
-            elif self.other is None:
-                self.other = self.rows + int((indices == index).argmax()), text
             self.words += count * len(text.split())
         self.is_whole = self.is_sequence = False
         self.low, self.high = -np.inf, np.inf  # not known

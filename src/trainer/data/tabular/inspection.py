@@ -1,6 +1,5 @@
 """Inspection of a file with a table, to find its format, the types of its columns, and its target."""
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,8 +24,6 @@ from trainer.data.tabular.columns import (
     classify_column,
     convert_column,
 )
-
-log = logging.getLogger(__name__)
 
 ColumnName = str | int
 MAX_CLASSES = 20  # a target with more distinct whole numbers is a value, not a class

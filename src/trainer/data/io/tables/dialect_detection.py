@@ -18,6 +18,7 @@ from trainer.data.io.tables.header_detection import has_header
 from trainer.data.io.tables.number_format import parse_any_number
 from trainer.data.io.tables.other_formats import refuse_other_content, refuse_other_format
 from trainer.data.io.tables.table_rows import (
+    DELIMITERS,
     WHITESPACE,
     Dialect,
     NamesMismatch,
@@ -32,7 +33,6 @@ from trainer.data.io.tables.table_rows import (
 )
 from trainer.data.io.text_encoding import detect_encoding, validate_encoding
 
-DELIMITERS = (";", "\t", "|", ",", WHITESPACE)  # in the order of preference if several fit equally well
 SAMPLE_LINES = 1000
 MAX_COMPARED_LINES = 50
 MIN_ALIGNED_NUMBERS = 0.5  # fraction of the cells of aligned columns; the words of texts may be aligned by chance
@@ -156,7 +156,7 @@ def _find_delimiter(lines: Sequence[str]) -> str:
     """
     compared = lines[:MAX_COMPARED_LINES]
     scores: dict[str, float] = {}
-    for delimiter in DELIMITERS:
+    for delimiter in (*DELIMITERS, WHITESPACE):
         widths = Counter(len(cells) for _, cells in _split_lines(lines, delimiter) if any(cells))
         for width, count in widths.most_common(1):
             if width > 1:
@@ -174,11 +174,11 @@ def _measure_numbers(lines: Sequence[str], delimiter: str) -> float:
     return sum(not math.isnan(parse_any_number(cell)) for cell in cells) / max(1, len(cells))
 
 
-def _split_lines(lines: Sequence[str], delimiter: str, quote: str = '"') -> list[tuple[int, list[str]]]:
+def _split_lines(lines: Sequence[str], delimiter: str) -> list[tuple[int, list[str]]]:
     """Return the number of lines before each row, and its cells without surrounding blanks."""
     if delimiter == WHITESPACE:
         return [(number, split_aligned(line)) for number, line in enumerate(lines)]
-    reader = csv.reader(lines, **get_reader_options(delimiter, quote))
+    reader = csv.reader(lines, **get_reader_options(delimiter))
     rows = []
     start = 0
     try:

@@ -15,7 +15,15 @@ from trainer.data.io.tables.arrow_blocks import (
     iter_csv_blocks,
     read_arrow_names,
 )
-from trainer.data.io.tables.table_rows import JSON_LINES_SUFFIXES, WHITESPACE, Dialect, Row, is_delimited, iter_rows
+from trainer.data.io.tables.table_rows import (
+    DELIMITERS,
+    JSON_LINES_SUFFIXES,
+    WHITESPACE,
+    Dialect,
+    Row,
+    is_delimited,
+    iter_rows,
+)
 from trainer.data.io.tables.text_table import TextTable
 
 BLOCK_ROWS = 10_000  # of formats that are read row by row
@@ -147,5 +155,5 @@ def suggest_delimiter(line: int, cells: Sequence[str]) -> str:
     """Return a remark for the error message if the only cell of a line contains another delimiter."""
     if len(cells) != 1:
         return ""
-    other = max((";", "\t", "|", ","), key=cells[0].count)
+    other = max(DELIMITERS, key=cells[0].count)
     return f" (line {line} has {cells[0].count(other)} of {other!r})" if other in cells[0] else ""

@@ -14,6 +14,7 @@ from trainer.core.errors import UserError
 from trainer.data.io.compressed_file import EXCEL_SUFFIXES, open_content, strip_compression
 
 MAX_CELL_BYTES = 2**31 - 1
+DELIMITERS = (";", "\t", "|", ",")  # in the order of preference if several fit equally well
 WHITESPACE = "whitespace"  # delimiter of files whose columns are aligned by blanks
 NESTED = "\N{OBJECT REPLACEMENT CHARACTER}"  # cell of a list or object of JSON
 JSON_LINES_SUFFIXES = (".jsonl", ".ndjson", ".json")
@@ -121,7 +122,7 @@ def explain_encoding(path: Path, encoding: str, error: UnicodeError) -> str:
     return f"{path}: not {encoding} text ({error}); set data.encoding, or save it in UTF-8"
 
 
-def get_reader_options(delimiter: str, quote: str) -> dict[str, Any]:
+def get_reader_options(delimiter: str, quote: str = '"') -> dict[str, Any]:
     """Return the options of `csv.reader`; cells may be quoted after blanks, as in `1, "a, b"`."""
     return {"delimiter": delimiter, "quotechar": quote, "skipinitialspace": delimiter != " "}
 
