@@ -202,3 +202,19 @@ def test_a_column_that_reveals_the_target_is_a_warning(load, caplog):
     assert caplog.messages[0].endswith(
         "column 'paid' alone determines the target; if it is not known in practice, leave it out: 'data.drop=[paid]'"
     )
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "feather", "csv"])
+def test_typed_files_give_the_same_table_as_text(tmp_path, suffix):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import csv, feather, parquet
+
+    sizes = [*range(10), None, *range(11, 30)]
+    columns = {"size": sizes, "color": ["red", "blue", "red"] * 10, "kind": ["a", "b"] * 15}
+    writers = {"parquet": parquet.write_table, "feather": feather.write_feather, "csv": csv.write_csv}
+    writers[suffix](pyarrow.table(columns), tmp_path / f"a.{suffix}")
+    data = Table(path=str(tmp_path / f"a.{suffix}"), repeats=1)
+    data.setup("fit")
+    assert (data.spec.shape, data.class_names) == ((6,), ("a", "b"))  # size, its indicator, and four codes of colors
+    rows = torch.cat([split.inputs for split in data.splits.values()])
+    assert sorted(rows[:, 0].nan_to_num(10.0).tolist()) == [*range(30)]

@@ -21,18 +21,12 @@ if TYPE_CHECKING:
     import pyarrow
 
 BLOCK_BYTES = 2**20  # larger blocks are not faster, and need more memory
-ARROW_SUFFIXES = (".parquet", ".pq", ".feather", ".arrow")
 
 Columns = list["pyarrow.Array"]  # text cells of each column
 
 
 class NeedsStrictReader(Exception):  # noqa: N818  no error: another reader is used
     """The file has to be read row by row."""
-
-
-def is_arrow(path: Path) -> bool:
-    """Return whether a path is that of a Parquet or Feather file."""
-    return strip_compression(path.name).endswith(ARROW_SUFFIXES)
 
 
 def iter_csv_blocks(path: Path, dialect: Dialect, width: int) -> Iterator[Columns]:

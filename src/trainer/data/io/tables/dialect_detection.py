@@ -13,7 +13,6 @@ from pathlib import Path
 
 from trainer.core.errors import UserError
 from trainer.data.io.compressed_file import open_content
-from trainer.data.io.tables.arrow_blocks import is_arrow
 from trainer.data.io.tables.header_detection import has_header
 from trainer.data.io.tables.number_format import parse_any_number
 from trainer.data.io.tables.other_formats import refuse_other_content, refuse_other_format
@@ -24,6 +23,7 @@ from trainer.data.io.tables.table_rows import (
     NamesMismatch,
     explain_encoding,
     get_reader_options,
+    is_arrow,
     is_delimited,
     is_excel,
     is_json,

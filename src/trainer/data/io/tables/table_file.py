@@ -7,20 +7,20 @@ from pathlib import Path
 from trainer.core.errors import UserError
 from trainer.data.io.compressed_file import COMPRESSION_SUFFIXES, EXCEL_SUFFIXES
 from trainer.data.io.tables.arrow_blocks import (
-    ARROW_SUFFIXES,
     Columns,
     NeedsStrictReader,
-    is_arrow,
     iter_arrow_blocks,
     iter_csv_blocks,
     read_arrow_names,
 )
 from trainer.data.io.tables.table_rows import (
+    ARROW_SUFFIXES,
     DELIMITERS,
     JSON_LINES_SUFFIXES,
     WHITESPACE,
     Dialect,
     Row,
+    is_arrow,
     is_delimited,
     iter_rows,
 )

@@ -18,6 +18,7 @@ DELIMITERS = (";", "\t", "|", ",")  # in the order of preference if several fit 
 WHITESPACE = "whitespace"  # delimiter of files whose columns are aligned by blanks
 NESTED = "\N{OBJECT REPLACEMENT CHARACTER}"  # cell of a list or object of JSON
 JSON_LINES_SUFFIXES = (".jsonl", ".ndjson", ".json")
+ARROW_SUFFIXES = (".parquet", ".pq", ".feather", ".arrow")
 ALIGNED_CELL_PATTERN = re.compile(r'"(?:[^"]|"")*"(?!\S)|\S+')
 
 # what a row of column names lacks, or has in addition, in comparison with all rows below it
@@ -62,9 +63,14 @@ def is_json(path: Path) -> bool:
     return strip_compression(path.name).endswith(JSON_LINES_SUFFIXES)
 
 
+def is_arrow(path: Path) -> bool:
+    """Return whether a path is that of a Parquet or Feather file."""
+    return strip_compression(path.name).endswith(ARROW_SUFFIXES)
+
+
 def find_unit(path: Path) -> str:
     """Return the unit of the positions of rows in messages: `"line"`, or `"row"` if a row is not one line."""
-    return "row" if is_excel(path) or _is_json_document(path) else "line"
+    return "row" if is_excel(path) or is_arrow(path) or _is_json_document(path) else "line"
 
 
 def _is_json_document(path: Path) -> bool:
@@ -74,7 +80,7 @@ def _is_json_document(path: Path) -> bool:
 
 def is_delimited(path: Path) -> bool:
     """Return whether a path is that of a text file with delimiters."""
-    return not (is_excel(path) or is_json(path))
+    return not (is_excel(path) or is_json(path) or is_arrow(path))
 
 
 def iter_rows(path: Path, dialect: Dialect) -> Iterator[Row]:

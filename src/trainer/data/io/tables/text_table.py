@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.core.errors import UserError, did_you_mean
-from trainer.data.io.tables.arrow_blocks import is_arrow, iter_arrow_blocks
-from trainer.data.io.tables.table_rows import NESTED, Dialect, find_unit, iter_rows
+from trainer.data.io.tables.arrow_blocks import iter_arrow_blocks
+from trainer.data.io.tables.table_rows import NESTED, Dialect, find_unit, is_arrow, iter_rows
 
 if TYPE_CHECKING:
     import pyarrow
@@ -51,8 +51,7 @@ class TextTable:
 
     def locate(self, row: int, column: int | None = None) -> str:
         """Return file, line and column of a cell, for messages."""
-        unit = "row" if is_arrow(self.path) else find_unit(self.path)
-        position = f"{self.path}, {unit} {self.find_line(row)}"
+        position = f"{self.path}, {find_unit(self.path)} {self.find_line(row)}"
         return position if column is None else f"{position}, {self.describe_column(column)}"
 
     def find_line(self, row: int) -> int:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import overload
 
 from trainer.data.io.compressed_file import open_content
-from trainer.data.io.tables.arrow_blocks import is_arrow
 from trainer.data.io.tables.class_labels import encode_labels
 from trainer.data.io.tables.dialect_detection import DialectSettings, detect_dialect
 from trainer.data.io.tables.table_file import read_table
@@ -100,7 +99,7 @@ def detect_text_dialect(path: Path, settings: DialectSettings, names: Sequence[s
         UserError: If the file is empty or cannot be read.
     """
     dialect = detect_dialect(path, settings, names, can_be_nested=True)
-    if settings.delimiter is None and is_delimited(path) and not is_arrow(path):
+    if settings.delimiter is None and is_delimited(path):
         is_single = dialect.delimiter == WHITESPACE or _read_first_line(path, dialect) in names
         if is_single:
             return detect_dialect(path, replace(settings, delimiter=SINGLE_COLUMN), names)
