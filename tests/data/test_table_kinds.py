@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from trainer.core.errors import UserError
+from trainer.data.io.tables import table_rows
 from trainer.data.preprocessing.base import restore_preprocessing
 from trainer.data.table import Table
 
@@ -218,3 +219,30 @@ def test_typed_files_give_the_same_table_as_text(tmp_path, suffix):
     assert (data.spec.shape, data.class_names) == ((6,), ("a", "b"))  # size, its indicator, and four codes of colors
     rows = torch.cat([split.inputs for split in data.splits.values()])
     assert sorted(rows[:, 0].nan_to_num(10.0).tolist()) == [*range(30)]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "key"),
+    [
+        ("a.jsonl", {"delimiter": ";"}, "delimiter"),
+        ("a.jsonl", {"encoding": "cp1252"}, "encoding"),
+        ("a.jsonl", {"header": False}, "header"),
+        ("a.jsonl", {"skipped_lines": 1}, "skipped_lines"),
+        ("a.parquet", {"delimiter": ","}, "delimiter"),
+    ],
+)
+def test_a_setting_without_effect_on_a_type_of_file_is_an_error(tmp_path, name, settings, key):
+    (tmp_path / name).write_text('{"x": 1, "y": 2}\n')
+    with pytest.raises(UserError, match=rf"^data\.{key}: .*{name} is no text with delimiters; leave it out$"):
+        Table(path=str(tmp_path / name), **settings).setup("fit")
+
+
+def test_a_file_of_json_is_parsed_once_for_each_step(tmp_path, monkeypatch):
+    rows = [f'{{"x": {n}, "kind": "{"ab"[n % 2]}"}}' for n in range(30)]
+    (tmp_path / "a.jsonl").write_text("\n".join(rows))
+    reads = []
+    iter_json = table_rows._iter_json
+    monkeypatch.setattr(table_rows, "_iter_json", lambda *args: reads.append(args) or iter_json(*args))
+    data = Table(path=str(tmp_path / "a.jsonl"))
+    data.setup("fit")
+    assert len(reads) == 3  # format, types of columns, rows

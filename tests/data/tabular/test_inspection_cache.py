@@ -22,6 +22,7 @@ def file(tmp_path, monkeypatch):
 def test_a_cached_inspection_is_equal(file, tmp_path, monkeypatch):
     expected = inspect_file(file, SETTINGS)
     assert inspect_with_cache(file, SETTINGS, tmp_path / "cache") == expected
+    inspection_cache._inspect.cache_clear()  # so that the file is read
     monkeypatch.setattr(inspection_cache, "inspect_file", None)  # not called
     assert inspect_with_cache(file, SETTINGS, tmp_path / "cache") == expected
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from trainer.core.errors import UserError, did_you_mean
 from trainer.data.io.compressed_file import regular_file
 from trainer.data.io.tables.dialect_detection import DialectSettings, detect_dialect
-from trainer.data.io.tables.table_file import TABLE_SUFFIXES, iter_tables, locate_header, read_names
+from trainer.data.io.tables.table_file import TABLE_SUFFIXES, iter_tables
 from trainer.data.io.tables.text_table import TextTable
 from trainer.data.preprocessing.base import Examples, Preprocessing, iter_files
 from trainer.data.tabular.columns import Column, list_column_fields, restore_column
@@ -162,11 +162,12 @@ class TabularPreprocessing(Preprocessing):
         if not self.names:
             settings = replace(settings, header=False)
         dialect = detect_dialect(file, settings, [column.name for column in self.inputs])
-        names, width = read_names(file, dialect)
-        indices = self.find_columns(locate_header(file, dialect), names, width)
-        self._report_unknown_columns(file, names)
+        indices: list[int] = []
         new: Counter[str] = Counter()
-        for table in iter_tables(file, dialect, rows=batch_size):
+        for number, table in enumerate(iter_tables(file, dialect, rows=batch_size)):
+            if number == 0:
+                indices = self.find_columns(table)
+                self._report_unknown_columns(file, table.names)
             inputs = self.encode(table, indices, "fix or remove the line")
             self._check_range(table, indices, inputs)
             self._count_new(inputs, new)
@@ -198,41 +199,38 @@ class TabularPreprocessing(Preprocessing):
             if count := int((is_known[column_codes] == 0).sum()):
                 new[column.name or str(column.index)] += count
 
-    def find_columns(self, header: str, names: Sequence[str], width: int) -> list[int]:
-        """Return the index of each input column in a file.
-
-        Args:
-            header: File and line of the column names, for messages.
-            names: Column names; empty if the file has none.
-            width: Number of columns.
+    def find_columns(self, table: TextTable) -> list[int]:
+        """Return the index of each input column in the first rows of a file.
 
         Raises:
             UserError: If a column is missing; the message names all missing ones.
         """
         expected = [column.name for column in self.inputs]
         if self.names and len({*expected}) == len(expected):
-            _check_names(header, names, expected)
-            return [names.index(name) for name in expected]
+            _check_names(table, expected)
+            return [table.names.index(name) for name in expected]
         # the target column is optional
-        indices = [column.index for column in self.inputs] if width == self.width else [*range(width)]
+        indices = [column.index for column in self.inputs] if table.width == self.width else [*range(table.width)]
         if len(indices) != len(expected):
             training = "" if self.width == len(expected) else f", or {self.width} as in the training file"
-            raise UserError(f"{header}: {width} columns, but the network takes {len(expected)}{training}")
-        if self.names and expected != [names[index] for index in indices]:
-            raise UserError(f"{header}: columns {', '.join(names)}; expected {', '.join(expected)}, as in training")
+            message = f"{table.locate_header()}: {table.width} columns, but the network takes {len(expected)}"
+            raise UserError(message + training)
+        if self.names and expected != [table.names[index] for index in indices]:
+            listed = f"{', '.join(table.names)}; expected {', '.join(expected)}"
+            raise UserError(f"{table.locate_header()}: columns {listed}, as in training")
         return indices
 
 
-def _check_names(header: str, names: Sequence[str], expected: Sequence[str]) -> None:
-    missing = [name for name in expected if name not in names]
+def _check_names(table: TextTable, expected: Sequence[str]) -> None:
+    missing = [name for name in expected if name not in table.names]
     if missing:
-        similar = did_you_mean(missing[0], names)
+        similar = did_you_mean(missing[0], table.names)
         others = f", of {len(missing)} that are missing: {', '.join(missing)}" if len(missing) > 1 else ""
         hint = "; the first line must contain the column names" if len(missing) == len(expected) else ""
-        raise UserError(f"{header}: no column '{missing[0]}'{others}{similar}{hint}")
+        raise UserError(f"{table.locate_header()}: no column '{missing[0]}'{others}{similar}{hint}")
     for name in expected:
-        if names.count(name) > 1:
-            raise UserError(f"{header}: several columns '{name}'; rename or remove one")
+        if table.names.count(name) > 1:
+            raise UserError(f"{table.locate_header()}: several columns '{name}'; rename or remove one")
 
 
 def _list_cells(table: TextTable) -> dict[str, list[Any]]:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 from trainer.core.errors import UserError
@@ -13,9 +12,9 @@ from trainer.data.io.tables.class_labels import normalize_label
 from trainer.data.io.tables.dialect_detection import DialectSettings, detect_dialect
 from trainer.data.io.tables.number_format import parse_plain_number
 from trainer.data.io.tables.other_formats import refuse_zero_bytes
-from trainer.data.io.tables.table_file import iter_tables, read_names, suggest_delimiter
-from trainer.data.io.tables.table_rows import Dialect, is_delimited, is_excel
-from trainer.data.io.tables.text_table import describe_column, find_column
+from trainer.data.io.tables.table_file import iter_tables, suggest_delimiter
+from trainer.data.io.tables.table_rows import Dialect, is_arrow, is_delimited, is_excel, is_json
+from trainer.data.io.tables.text_table import TextTable, describe_column, find_column
 from trainer.data.tabular.column_statistics import ColumnStatistics
 from trainer.data.tabular.columns import (
     Column,
@@ -104,7 +103,7 @@ class Inspection:
 
 
 def inspect_file(path: Path, settings: InspectionSettings) -> Inspection:
-    """Inspect a file; the result is kept until the file changes.
+    """Inspect a file.
 
     Args:
         path: The file.
@@ -113,42 +112,23 @@ def inspect_file(path: Path, settings: InspectionSettings) -> Inspection:
     Raises:
         UserError: If the file cannot be read, or a setting does not fit it.
     """
-    status = path.stat()
-    return _inspect(path, settings, status.st_mtime_ns, status.st_size)
-
-
-@lru_cache(maxsize=8)
-def _inspect(path: Path, settings: InspectionSettings, _mtime: int, _size: int) -> Inspection:
     known = [*settings.targets, *settings.drop, *(name for name, _ in settings.kinds), *dict(settings.others).values()]
-    if settings.dialect.sheet and not is_excel(path):
-        raise UserError(f"data.sheet: {path} is no Excel file; leave it out")
+    _check_settings(path, settings.dialect)
     if is_delimited(path) and settings.dialect.encoding is None:
         with open_content(path) as stream:
             refuse_zero_bytes(path, stream)
     dialect = detect_dialect(
         path, settings.dialect, [name for name in known if isinstance(name, str) and not name.isdecimal()]
     )
-    names, width = read_names(path, dialect)
-    if width == 1:
-        hint = f"; is data.delimiter={dialect.delimiter!r} right?"
-        if settings.dialect.delimiter is None:
-            hint = "; set data.delimiter to the character between the cells, such as '^'"
-        if is_excel(path):
-            hint = "; set data.sheet to the name of the sheet with the table"
-        raise UserError(f"{path}: only one column{hint}" + suggest_delimiter(1 + dialect.skipped_lines, names))
-    statistics = [ColumnStatistics(settings.missing) for _ in range(width)]
-    _collect(path, dialect, dict(enumerate(statistics)))
-    empty = _count_empty_columns(names, statistics)
-    targets = tuple(
-        find_column(path, names[: width - empty], width - empty, "data.target", name) for name in settings.targets
-    )
+    names, statistics = _collect(path, dialect, settings, settings.missing)
+    width = len(statistics) - _count_empty_columns(names, statistics)
+    targets = tuple(find_column(path, names[:width], width, "data.target", name) for name in settings.targets)
     if not targets or len({*targets}) < len(targets):
         raise UserError("data.target: expected one or several different columns")
-    if any(not math.isnan(parse_plain_number(marker)) for marker in settings.missing):
-        # a number such as -1 that marks missing inputs may be a class or a value of the target
-        texts = [marker for marker in settings.missing if math.isnan(parse_plain_number(marker))]
-        statistics = [ColumnStatistics(texts) if index in targets else item for index, item in enumerate(statistics)]
-        _collect(path, dialect, {index: statistics[index] for index in targets})
+    texts = [marker for marker in settings.missing if math.isnan(parse_plain_number(marker))]
+    if len(texts) < len(settings.missing):  # -1, which marks missing inputs, may be a class or a value of the target
+        _, collected = _collect(path, dialect, settings, texts)
+        statistics = [collected[index] if index in targets else item for index, item in enumerate(statistics)]
     columns = _classify_columns(path, names, statistics, settings, targets)
     _check_inputs(path, [column for column in columns if column.index not in targets])
     first = statistics[targets[0]]
@@ -166,11 +146,47 @@ def _inspect(path: Path, settings: InspectionSettings, _mtime: int, _size: int) 
     )
 
 
-def _collect(path: Path, dialect: Dialect, statistics: Mapping[int, ColumnStatistics]) -> None:
-    """Add all cells of some columns to their statistics."""
+def _check_settings(path: Path, settings: DialectSettings) -> None:
+    """Raise an error if a setting of the format has no effect on a file of this type."""
+    if settings.sheet and not is_excel(path):
+        raise UserError(f"data.sheet: {path} is no Excel file; leave it out")
+    unused: dict[str, object] = {}
+    if not is_delimited(path):
+        unused = {"delimiter": settings.delimiter, "encoding": settings.encoding}
+    if is_json(path) or is_arrow(path):
+        unused |= {"header": settings.header, "skipped_lines": settings.skipped_lines}
+    for name, value in unused.items():
+        if value is not None:
+            raise UserError(f"data.{name}: {path} is no text with delimiters; leave it out")
+
+
+def _collect(
+    path: Path, dialect: Dialect, settings: InspectionSettings, missing: Sequence[str]
+) -> tuple[tuple[str, ...], list[ColumnStatistics]]:
+    """Return the column names, empty if there are none, and the statistics of all columns."""
+    names: tuple[str, ...] = ()
+    statistics: list[ColumnStatistics] = []
     for table in iter_tables(path, dialect):
-        for index, item in statistics.items():
-            item.update(table.columns[index])
+        if not statistics:
+            _check_width(table, settings.dialect)
+            names = table.names
+            statistics = [ColumnStatistics(missing) for _ in range(table.width)]
+        for item, cells in zip(statistics, table.columns, strict=True):
+            item.update(cells)
+    return names, statistics
+
+
+def _check_width(table: TextTable, settings: DialectSettings) -> None:
+    """Raise an error if a file has only one column."""
+    if table.width > 1:
+        return
+    hint = f"; is data.delimiter={table.dialect.delimiter!r} right?"
+    if settings.delimiter is None:
+        hint = "; set data.delimiter to the character between the cells, such as '^'"
+    if is_excel(table.path):
+        hint = "; set data.sheet to the name of the sheet with the table"
+    remark = suggest_delimiter(1 + table.dialect.skipped_lines, table.names)
+    raise UserError(f"{table.path}: only one column{hint}{remark}")
 
 
 def _count_empty_columns(names: Sequence[str], statistics: Sequence[ColumnStatistics]) -> int:

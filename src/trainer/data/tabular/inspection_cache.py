@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,20 @@ RULES = "2"  # change it with the rules of the inspection, so that results of ol
 
 
 def inspect_with_cache(path: Path, settings: InspectionSettings, directory: Path) -> Inspection:
-    """Return the inspection of a file, from the cache if the content has been inspected before.
+    """Return the inspection of a file; it is kept until the file changes, and that of a large file also on disk.
 
     Args:
         path: The file.
         settings: Settings of the user.
         directory: Directory of the cache.
     """
-    if path.stat().st_size < MIN_CACHED_BYTES:
+    status = path.stat()
+    return _inspect(path, settings, directory, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=8)
+def _inspect(path: Path, settings: InspectionSettings, directory: Path, _mtime: int, size: int) -> Inspection:
+    if size < MIN_CACHED_BYTES:
         return inspect_file(path, settings)
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from trainer.core.errors import UserError
 from trainer.data.io.tables.dialect_detection import detect_dialect
-from trainer.data.io.tables.table_file import iter_tables, locate_header, read_names
-from trainer.data.io.tables.text_table import TextTable, find_column
+from trainer.data.io.tables.table_file import iter_tables
+from trainer.data.io.tables.text_table import TextTable
 from trainer.data.preprocessing.tabular import TabularPreprocessing
 from trainer.data.tabular.columns import Column
 from trainer.data.tabular.encoding import encode_numbers
@@ -65,18 +65,19 @@ def read_rows(
     """
     is_inspected = path == inspection.path
     dialect = inspection.dialect if is_inspected else detect_dialect(path, settings.dialect, inspection.names)
-    names, width = read_names(path, dialect)
-    indices = preprocessing.find_columns(locate_header(path, dialect), names, width)
-    targets = [_find_other(path, names, width, inspection, "data.target", target) for target in inspection.targets]
-    others = {key: find_column(path, names, width, key, name) for key, name in settings.others}
     inputs = _Buffer(preprocessing.stored_size, inspection.rows if is_inspected else 0)
-    cells: dict[int, list[Any]] = {index: [] for index in (*targets, *others.values())}
+    cells: dict[int, list[Any]] = {}
     for table in iter_tables(path, dialect):
+        if not cells:
+            indices = preprocessing.find_columns(table)
+            targets = [_find_target(table, inspection, target) for target in inspection.targets]
+            others = {key: table.index(key, name) for key, name in settings.others}
+            cells = {index: [] for index in (*targets, *others.values())}
         inputs.append(preprocessing.encode(table, indices))
         for index, parts in cells.items():
             parts.append(table.columns[index])
     stored = inputs.join()
-    file = _join_columns(TextTable(path, dialect, names, []), cells, width)
+    file = _join_columns(table, cells)
     if skip_missing_targets:
         file, present = _select_present(file, targets, {*settings.missing} - {*class_names})
         stored = stored[present]
@@ -128,20 +129,20 @@ class _Buffer:
         return torch.cat([stored, *self._others]) if self._others else stored
 
 
-def _find_other(path: Path, names: Sequence[str], width: int, inspection: Inspection, key: str, column: int) -> int:
-    """Return the index of a column of the training file in another file."""
+def _find_target(table: TextTable, inspection: Inspection, column: int) -> int:
+    """Return the index of a target column of the training file in another file."""
     name = inspection.columns[column].name
-    is_unique = names and inspection.names.count(name) == 1
-    return find_column(path, names, width, key, name if is_unique else column)
+    is_unique = table.names and inspection.names.count(name) == 1
+    return table.index("data.target", name if is_unique else column)
 
 
-def _join_columns(file: TextTable, cells: dict[int, list[Any]], width: int) -> TextTable:
+def _join_columns(block: TextTable, cells: dict[int, list[Any]]) -> TextTable:
     """Return a table of some columns of all blocks; the others are not kept in memory and repeat one of them."""
     import pyarrow
 
     columns = {index: pyarrow.concat_arrays(parts) for index, parts in cells.items()}
     first = next(iter(columns.values()))
-    return TextTable(file.path, file.dialect, file.names, [columns.get(index, first) for index in range(width)])
+    return TextTable(block.path, block.dialect, block.names, [columns.get(i, first) for i in range(block.width)])
 
 
 def _select_present(file: TextTable, targets: Sequence[int], missing: set[str]) -> tuple[TextTable, Tensor]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from trainer.core.errors import UserError
 from trainer.data.io.compressed_file import COMPRESSION_SUFFIXES, EXCEL_SUFFIXES
 from trainer.data.io.tables.arrow_blocks import (
-    Columns,
     NeedsStrictReader,
     iter_arrow_blocks,
     iter_csv_blocks,
@@ -34,26 +33,6 @@ TABLE_SUFFIXES = (
     *EXCEL_SUFFIXES,
     *ARROW_SUFFIXES,
 )
-
-
-def read_names(path: Path, dialect: Dialect) -> tuple[tuple[str, ...], int]:
-    """Return the column names of a file, empty if it has no header, and the number of columns.
-
-    Raises:
-        UserError: If the file is empty or cannot be read.
-    """
-    if is_arrow(path):
-        names = read_arrow_names(path)
-        return tuple(names), len(names)
-    _, cells = next(iter_rows(path, dialect), (0, []))
-    if not cells:
-        raise UserError(f"{path}: no rows")
-    return tuple(cells) if dialect.header else (), len(cells)
-
-
-def locate_header(path: Path, dialect: Dialect) -> str:
-    """Return file and line of the first row, which may contain the column names, for messages."""
-    return str(path) if is_arrow(path) else f"{path}, line {next(iter_rows(path, dialect), (1, []))[0]}"
 
 
 def read_table(path: Path, dialect: Dialect) -> TextTable:
@@ -83,55 +62,56 @@ def iter_tables(path: Path, dialect: Dialect, *, rows: int | None = None) -> Ite
     Raises:
         UserError: If the file has no rows, cannot be parsed, or has rows of different widths.
     """
-    names, width = read_names(path, dialect)
     count = 0
-    for table in _iter_blocks(path, dialect, names, width, rows):
+    for table in _iter_blocks(path, dialect, rows):
         count += len(table)
         if len(table):
             yield table
     if not count:
-        raise UserError(f"{path}: no rows" + (" after the header" if names else ""))
+        raise UserError(f"{path}: no rows" + (" after the header" if dialect.header else ""))
 
 
-def _iter_blocks(
-    path: Path, dialect: Dialect, names: tuple[str, ...], width: int, rows: int | None
-) -> Iterator[TextTable]:
-    count = 0
+def _iter_blocks(path: Path, dialect: Dialect, rows: int | None) -> Iterator[TextTable]:
     if is_arrow(path):
-        for columns in iter_arrow_blocks(path, dialect.can_be_nested):
-            for part in _split_rows(columns, rows):
-                yield TextTable(path, dialect, names, part, count)
-                count += len(part[0])
+        yield from _iter_arrow_tables(path, dialect, rows)
         return
+    count = 0
     try:
         if rows or not is_delimited(path) or dialect.delimiter == WHITESPACE:
             raise NeedsStrictReader
-        for columns in iter_csv_blocks(path, dialect, width):
-            start = 1 if names and not count else 0  # the header
-            yield TextTable(
-                path, dialect, names, [column.slice(start) for column in columns], max(0, count - bool(names))
-            )
+        _, names = next(iter_rows(path, dialect), (0, []))
+        for columns in iter_csv_blocks(path, dialect, len(names)):
+            is_header = dialect.header and not count
+            part = [column.slice(int(is_header)) for column in columns]
+            yield TextTable(path, dialect, _get_names(dialect, names), part, max(0, count - dialect.header))
             count += len(columns[0])
     except NeedsStrictReader:
-        done = max(0, count - bool(names))
-        yield from _iter_strict_blocks(path, dialect, names, done, rows or BLOCK_ROWS)
+        yield from _iter_strict_tables(path, dialect, max(0, count - dialect.header), rows or BLOCK_ROWS)
 
 
-def _split_rows(columns: Columns, rows: int | None) -> Iterator[Columns]:
-    size = rows or max(1, len(columns[0]))
-    for start in range(0, len(columns[0]), size):
-        yield [column.slice(start, size) for column in columns]
+def _get_names(dialect: Dialect, first_row: Sequence[str]) -> tuple[str, ...]:
+    """Return the column names, which the first row contains if the file has any."""
+    return tuple(first_row) if dialect.header else ()
 
 
-def _iter_strict_blocks(
-    path: Path, dialect: Dialect, names: tuple[str, ...], done: int, rows: int
-) -> Iterator[TextTable]:
+def _iter_arrow_tables(path: Path, dialect: Dialect, rows: int | None) -> Iterator[TextTable]:
+    names = tuple(read_arrow_names(path))
+    count = 0
+    for columns in iter_arrow_blocks(path, dialect.can_be_nested):
+        size = rows or max(1, len(columns[0]))
+        for start in range(0, len(columns[0]), size):
+            yield TextTable(path, dialect, names, [column.slice(start, size) for column in columns], count + start)
+        count += len(columns[0])
+
+
+def _iter_strict_tables(path: Path, dialect: Dialect, done: int, rows: int) -> Iterator[TextTable]:
     """Read a file row by row, after `done` rows."""
     import pyarrow
 
     remaining = iter_rows(path, dialect)
-    first = next(remaining)
-    if not names:
+    first = next(remaining, (0, []))
+    names = _get_names(dialect, first[1])
+    if not dialect.header and first[1]:
         remaining = chain([first], remaining)
     first_row = done
     remaining = islice(_check_widths(path, remaining, first), done, None)

@@ -64,6 +64,12 @@ class TextTable:
         rows = iter_rows(self.path, self.dialect)
         return next(line for line, _ in islice(rows, number + self.dialect.header, None))
 
+    def locate_header(self) -> str:
+        """Return file and line of the first row, which may contain the column names, for messages."""
+        if is_arrow(self.path):
+            return str(self.path)
+        return f"{self.path}, line {next(iter_rows(self.path, self.dialect))[0]}"
+
     def find_cell(self, row: int, column: int) -> str:
         """Return a cell of a column that may not be in memory; the file is read again."""
         number = self._number(row)
