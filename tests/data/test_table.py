@@ -24,7 +24,8 @@ def table(tmp_path):
     def load_table(text, *, name="some.csv", **settings):
         data = text if isinstance(text, bytes) else text.encode()
         (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-        dataset = Table(**{"path": name, "dir": str(tmp_path), "repeats": 1, "class_names": ["no", "yes"]} | settings)
+        classes = {} if settings.get("task") == "regression" else {"class_names": ["no", "yes"]}
+        dataset = Table(**{"path": name, "dir": str(tmp_path), "repeats": 1} | classes | settings)
         dataset.setup("fit")
         return dataset
 

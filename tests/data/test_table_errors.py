@@ -157,6 +157,8 @@ def test_settings_that_do_not_match_the_file_are_an_error_with_the_correct_ones(
     ("settings", "message"),
     [
         ({"class_names": ["a"]}, "data.class_names: expected at least 2"),
+        ({"class_names": ["a", "b"], "task": "regression"}, "data.class_names: values have no classes; leave it out"),
+        ({"repeats": 0}, "data.batch_size, data.eval_batch_size and data.repeats: must be at least 1"),
         ({"columns": {"a": "numbr"}}, "data.columns: unknown type 'numbr'; did you mean 'number'?"),
         ({"features": 0}, "data.features: must be at least 1"),
         ({"skipped_lines": -1}, "data.skipped_lines: must be at least 0"),

@@ -25,16 +25,17 @@ class TensorData(LightningDataModule, ABC):
         batch_size: Training examples per step, in each process.
         eval_batch_size: Examples per batch in validation and test. Affects speed and memory, not results.
         seed: Seed of the order of training examples and of augmentation; the run's seed in conf/data.
-        repeats: Number of passes over the training examples in an epoch, for data sets of few examples.
+        repeats: Number of passes over the training examples in an epoch, for data sets of few examples. None: `load`
+            sets it.
     """
 
     preprocessing: Preprocessing | None = None  # stored in the checkpoint; predictions read files with it
     sample_weights: Tensor | None = None  # of the training examples; they are drawn with these probabilities
     standardize_target = True  # scale regression targets to mean 0 and standard deviation 1
 
-    def __init__(self, *, batch_size: int, eval_batch_size: int = 1024, seed: int = 0, repeats: int = 1) -> None:
+    def __init__(self, *, batch_size: int, eval_batch_size: int = 1024, seed: int = 0, repeats: int | None = 1) -> None:
         super().__init__()
-        if min(batch_size, eval_batch_size, repeats) < 1:
+        if min(batch_size, eval_batch_size, 1 if repeats is None else repeats) < 1:
             raise UserError("data.batch_size, data.eval_batch_size and data.repeats: must be at least 1")
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
@@ -129,7 +130,7 @@ class TensorData(LightningDataModule, ABC):
             shuffle=shuffle,
             lengths=self.lengths(self.splits[stage].inputs),
             weights=self.sample_weights if shuffle else None,
-            repeats=self.repeats if stage == "train" else 1,
+            repeats=(self.repeats or 1) if stage == "train" else 1,
             even=stage == "train",
             seed=self.seed,
         )

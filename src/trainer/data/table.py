@@ -106,7 +106,7 @@ class Table(TensorData):
         eval_batch_size: int = 1024,
         seed: int = 0,
     ) -> None:
-        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed, repeats=repeats or 1)
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed, repeats=repeats)
         if features is not None and features < 1:
             raise UserError("data.features: must be at least 1")
         self.source = TableSource(path, val_path, test_path, Path(dir), md5, mirrors, download, self.checksum_hint)
@@ -118,7 +118,6 @@ class Table(TensorData):
         self.standardize = standardize
         self.standardize_target = standardize_target
         self.synthetic = synthetic
-        self.given_repeats = repeats
 
     @cached_property
     def inspection(self) -> Inspection | None:
@@ -203,7 +202,7 @@ class Table(TensorData):
             skip_missing_targets=self.target_settings.skip_missing,
             standardize=self.standardize,
         )
-        if self.given_repeats is None:
+        if self.repeats is None:
             self.repeats = choose_repeats(len(splits["train"].targets), self.batch_size)
         log_splits(splits, self.class_names, self.repeats)
         return splits

@@ -1,6 +1,8 @@
 """Construction of the objects that a config describes."""
 
+from collections.abc import Mapping
 from copy import deepcopy
+from pkgutil import resolve_name
 from typing import Any
 
 from hydra.utils import instantiate
@@ -60,7 +62,10 @@ def add_inferred_settings(config: DictConfig) -> DictConfig:
     Args:
         config: The whole config.
     """
-    inferred = getattr(build_data(config), "inferred_settings", {})
+    target = config.data.get("_target_", DATASETS_TARGET)
+    if not hasattr(resolve_name(target), "inferred_settings"):  # a user's data module may be expensive to build
+        return config
+    inferred: Mapping[str, Any] = build(config, "data").inferred_settings
     config = deepcopy(config)
     for name, value in inferred.items():
         OmegaConf.update(config, f"data.{name}", value, force_add=True)

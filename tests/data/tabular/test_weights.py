@@ -31,3 +31,8 @@ def test_a_negative_weight_is_an_error_with_its_line(tmp_path):
 def test_a_missing_weight_is_an_error_with_its_line(tmp_path):
     with pytest.raises(UserError, match=r"a\.csv, line 3, column 'importance' is missing; expected a weight"):
         weighted(tmp_path, [1, "", *[1] * 20])
+
+
+def test_weights_that_are_all_0_are_an_error(tmp_path):
+    with pytest.raises(UserError, match=r"^data\.weight_column: .*a\.csv: every training row has the weight 0$"):
+        weighted(tmp_path, [0] * 60)

@@ -17,7 +17,7 @@ from trainer.data.preprocessing.tabular import TabularPreprocessing
 from trainer.data.tabular.checks import check_numbers, find_leak
 from trainer.data.tabular.encoding import count_slots
 from trainer.data.tabular.inspection import Inspection, InspectionSettings
-from trainer.data.tabular.rows import read_rows
+from trainer.data.tabular.rows import Rows, read_rows
 from trainer.data.tabular.splitting import SplitSettings, cut_rows, split_rows
 
 log = logging.getLogger(__name__)
@@ -79,8 +79,16 @@ def read_splits(
             f"warning: {inspection.path}: column '{leak}' alone determines the target; if it is not known in practice, "
             f"leave it out: 'data.drop=[{leak}]'"
         )
-    weights = None if rows.weights is None else rows.weights[parts["train"]]
+    weights = _select_weights(rows, parts["train"])
     return TableSplits({stage: splits[stage] for stage in ("train", "val", "test")}, fitted, weights)
+
+
+def _select_weights(rows: Rows, part: Tensor) -> Tensor | None:
+    """Return the weights of the training rows, or None if there are none."""
+    weights = None if rows.weights is None else rows.weights[part]
+    if weights is not None and not weights.any():
+        raise UserError(f"data.weight_column: {rows.table.path}: every training row has the weight 0")
+    return weights
 
 
 def _check_file(stage: Stage, path: Path) -> Path:

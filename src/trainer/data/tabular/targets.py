@@ -36,7 +36,7 @@ class TargetSettings:
         skip_missing: Whether rows without a target are left out.
 
     Raises:
-        UserError: If a name occurs twice, or there is only one.
+        UserError: If a name occurs twice, there is only one, or the target is a value.
     """
 
     task: Target | None
@@ -48,6 +48,8 @@ class TargetSettings:
         validate_class_names(self.class_names)
         if len(self.class_names) == 1:
             raise UserError("data.class_names: expected at least 2")
+        if self.class_names and self.task == "regression":
+            raise UserError("data.class_names: values have no classes; leave it out, or set data.task=classification")
 
     def find_task(self, inspection: Inspection | None) -> Target:
         """Return the kind of target; without a file, it is a class by default."""

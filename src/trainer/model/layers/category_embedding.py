@@ -27,7 +27,7 @@ class CategoryEmbedding(nn.Module):
         self.groups = [group for group in spec.categories if group[1] >= MIN_EMBEDDED_SIZE]
         sizes = [min(MAX_EMBEDDING_SIZE, round(1.6 * size**0.56)) for _, size in self.groups]
         self.embeddings = nn.ModuleList(
-            nn.Linear(size, embedded, bias=False) for (_, size), embedded in zip(self.groups, sizes, strict=True)
+            nn.Linear(size, output_size, bias=False) for (_, size), output_size in zip(self.groups, sizes, strict=True)
         )
         for embedding in self.embeddings:
             assert isinstance(embedding, nn.Linear)
