@@ -43,7 +43,16 @@ UNTRUSTED = {
     "trainer.model.cnn.CNN.load_state_dict": "not a class of a trusted package",
     "pytorch_lightning.cli.LightningCLI": "",
     "trainer.nothing.AtAll": "cannot be imported",
-    "hydra.utils.get_class": UNDECLARED_REASON,
+    "hydra.utils.get_class": "builds any object",
+    "omegaconf.OmegaConf.load": "builds any object",
+    "trainer.__main__.X": "special name of Python",
+    "trainer.model.mlp.MLP.__init__": "special name of Python",
+    "trainer.sweep.executors.ray.RayExecutor": "not a network",
+    "trainer.config.compose.Composer": "not a network",
+    "trainer.sweep.executors.worker.Thread": "not a class of a trusted package",
+    "pytorch_lightning.loggers.csv_logs.ExperimentWriter": "not a network",
+    "pytorch_lightning.callbacks.LambdaCallback": "not a network",
+    "torchvision.datasets.MNIST": "not a network",
     "my_code.Net": UNDECLARED_REASON,
     "trainerlike.Net": UNDECLARED_REASON,
 }
@@ -83,9 +92,19 @@ def test_a_target_must_be_a_string():
     assert [reason for *_, reason in find_untrusted_targets({"_target_": ["os", "system"]})] == ["not a dotted name"]
 
 
-def test_declared_packages_are_allowed_except_the_standard_library(monkeypatch):
+def test_declared_packages_are_allowed_except_the_standard_library(tmp_path, monkeypatch):
+    (tmp_path / "my_code.py").write_text(
+        "import os, torch\nfrom torch.nn import ReLU\nclass Net: pass\ndef net(): pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
     config = {"net": {"_target_": "my_code.Net"}, "data": {"_target_": "other.Data"}, "x": {"_target_": "os.system"}}
     assert [key for key, *_ in find_untrusted_targets(config, ["my_code", "os"])] == ["data", "x"]
+    for allowed in ("my_code.net", "my_code.ReLU"):
+        assert not [*find_untrusted_targets({"_target_": allowed}, ["my_code"])]
+    for imported in ("my_code.os.system", "my_code.torch.hub.load", "my_code.torch.load"):
+        [(_, _, reason)] = find_untrusted_targets({"_target_": imported}, ["my_code"])
+        assert "which is not trusted" in reason
+    assert [*find_untrusted_targets({"_target_": "hydra.utils.get_method", "path": "os.system"}, ["hydra"])]
     monkeypatch.setenv("TRAINER_TRUST", "other, my_code")
     assert get_trusted_packages("more,one") == ("other", "my_code", "more", "one")
     with pytest.raises(UserError, match=r"^'a.ckpt' names code that is not trusted; none of it was run\n  x: os.s"):

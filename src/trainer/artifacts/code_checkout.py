@@ -1,20 +1,24 @@
 """Temporary checkout of a run's code: its commit, its uncommitted changes, and copies of files outside git."""
 
+import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import trainer
 from trainer.artifacts.code_hashes import PACKAGE, hash_file
+from trainer.artifacts.config_signature import is_code_signed
 from trainer.artifacts.provenance import CHECKOUT_HEADER
 from trainer.artifacts.run_record import RunRecord, locate_code_files
 from trainer.core.errors import UserError
+from trainer.core.git import find_checkout_root, run_git
 
+COMMIT_PATTERN = re.compile("[0-9a-f]{7,64}")
 HINT = "--current-code runs the current code"
 
 
@@ -35,19 +39,23 @@ class CodeCheckout:
 
 
 @contextmanager
-def checkout_code(record: RunRecord, trusted: Collection[str], *, is_own: bool = False) -> Iterator[CodeCheckout]:
+def checkout_code(record: RunRecord, trusted: Collection[str]) -> Iterator[CodeCheckout]:
     """Check out the code of a run into a temporary directory; the user's checkout is not changed.
 
     Args:
         record: Record of the run.
         trusted: Packages whose old code may be run.
-        is_own: Whether the user has signed the hashes of all files. Defaults to False.
 
     Raises:
         UserError: A checkout or commit does not exist, the changes cannot be applied, or code is not trusted.
     """
     start = record.code_start
-    old_cwd = Path(start.get("directory", "."))
+    diff, copies = locate_code_files(record.path, start)
+    text = diff.read_text("utf-8", errors="surrogateescape") if diff.is_file() else ""
+    is_own = is_code_signed(start, text)
+    if not is_own:
+        _require_known_checkouts(start, diff)
+    old_cwd = Path(start.get("directory", ".")) if is_own else Path.cwd()
     with TemporaryDirectory(prefix="trainer-replay-") as directory:
         worktrees: dict[Path, Path] = {}
         try:
@@ -55,17 +63,17 @@ def checkout_code(record: RunRecord, trusted: Collection[str], *, is_own: bool =
                 root = Path(checkout["root"])
                 worktrees[root] = Path(directory, str(number))
                 _add_worktree(root, str(checkout["commit"]), worktrees[root])
-            diff, copies = locate_code_files(record.path, start)
-            for root, text in _split_diffs(diff):
-                _run_git(worktrees[root], "apply", "--whitespace=nowarn", "-", stdin=text)
+            for root, changes in _split_diffs(text):
+                if root not in worktrees:
+                    raise UserError(f"replay: '{diff}' changes '{root}', which the run does not list; {HINT}")
+                _run_git(worktrees[root], "apply", "--whitespace=nowarn", "-", stdin=changes)
             restored = _restore_copies(copies, start, trusted, Path(directory, "code"), is_own=is_own)
             mapped = [_map_to_worktree(Path(path), worktrees) for path in start.get("code_folders", [])]
             cwd = _map_to_worktree(old_cwd, worktrees) or old_cwd
             yield CodeCheckout(cwd, _find_source_directory(worktrees), (*restored, *filter(None, mapped)))
         finally:
             for root, worktree in worktrees.items():
-                command = ["git", "-C", str(root), "worktree", "remove", "--force", str(worktree)]
-                subprocess.run(command, capture_output=True, timeout=60)
+                run_git(root, "worktree", "remove", "--force", str(worktree), timeout=60)
 
 
 def _restore_copies(
@@ -97,6 +105,23 @@ def _restore_copies(
     return [directory]
 
 
+def _require_known_checkouts(start: Mapping[str, Any], diff: Path) -> None:
+    """Refuse code of a run that this user has not started, except commits of the checkouts that are in use.
+
+    Raises:
+        UserError: The run has uncommitted changes, or a commit belongs to another checkout.
+    """
+    if diff.is_file():
+        raise UserError(f"replay: you have not made the uncommitted changes in '{diff}', so they are not run; {HINT}")
+    known = {find_checkout_root(Path(trainer.__file__).parent), find_checkout_root(Path.cwd())}
+    for checkout in start.get("git") or []:
+        if Path(checkout["root"]) not in known:
+            raise UserError(
+                f"replay: you have not started this run, and its checkout '{checkout['root']}' is neither that of"
+                f" trainer nor that of the working directory, so no code of it is run; {HINT}"
+            )
+
+
 def _has_hash(file: Path, digest: str | None) -> bool:
     return file.is_file() and hash_file(file) == digest
 
@@ -104,12 +129,13 @@ def _has_hash(file: Path, digest: str | None) -> bool:
 def _add_worktree(root: Path, commit: str, worktree: Path) -> None:
     if not root.is_dir():
         raise UserError(f"replay: the checkout '{root}' of the run's code does not exist; {HINT}")
+    if not COMMIT_PATTERN.fullmatch(commit):
+        raise UserError(f"replay: '{commit}' is not a commit; {HINT}")
     _run_git(root, "worktree", "add", "--detach", str(worktree), commit)
 
 
-def _split_diffs(file: Path) -> Iterator[tuple[Path, str]]:
+def _split_diffs(text: str) -> Iterator[tuple[Path, str]]:
     """Yield the root of each checkout and its uncommitted changes."""
-    text = file.read_text("utf-8", errors="replace") if file.is_file() else ""
     for part in f"\n{text}".split(f"\n{CHECKOUT_HEADER}")[1:]:
         root, _, diff = part.partition("\n")
         yield Path(root), diff.rstrip("\n") + "\n"
@@ -131,8 +157,7 @@ def _find_source_directory(worktrees: dict[Path, Path]) -> Path | None:
 
 
 def _run_git(directory: Path, *arguments: str, stdin: str | None = None) -> None:
-    command = ["git", "-C", str(directory), *arguments]
-    process = subprocess.run(command, input=stdin, capture_output=True, text=True, errors="replace", timeout=300)
+    process = run_git(directory, *arguments, stdin=stdin, timeout=300)
     if process.returncode:
         reason = next(iter(process.stderr.strip().splitlines()[-1:]), "git failed")
         raise UserError(f"replay: cannot restore the run's code ({reason}); {HINT}")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trainer.artifacts.code_hashes import ImportedFile, hash_file
+from trainer.core.git import run_git
 
 MAX_FILE_BYTES = 100_000
 MAX_FILES = 100
@@ -38,9 +39,8 @@ def _list_untracked(root: Path, files: Sequence[Path]) -> set[Path]:
     """Return the files in a checkout that git does not track; all files if git fails."""
     if not files:
         return set()
-    command = ["git", "-C", str(root), "ls-files", "-z", "--others", "--", *map(str, files)]
     try:
-        process = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        process = run_git(root, "ls-files", "-z", "--others", "--", *map(str, files))
     except (OSError, subprocess.TimeoutExpired):
         return {*files}
     if process.returncode:

@@ -1,9 +1,9 @@
-"""Signature of the code that a config names, by which the user's own runs are recognized.
+"""Signatures of config, code and commands, by which the user's own runs and sweeps are recognized.
 
 A run signs the nodes of its config that name code outside of the allow-list, their arguments, the hashes of the
-imported files and its working directory, with a key that only this user can read. A run directory or a checkpoint from
-elsewhere has no valid signature, and neither has one whose nodes or files were changed. See
-`trainer.config.target_allowlist`.
+imported files and its working directory, with a key that only this user can read. It also signs the commits and the
+uncommitted changes of its code, and a sweep its command. A run directory, a checkpoint or a sweep from elsewhere has no
+valid signature, and neither has one that was changed. See `trainer.config.target_allowlist`.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,9 @@ def sign_config(config: Any, code: Mapping[str, str]) -> str | None:
         code: Hashes of the imported files by name.
 
     Returns:
-        str | None: None if all code is allowed, or if the key cannot be created, e.g. without a home directory.
+        str | None: None if the key cannot be created, e.g. without a home directory.
     """
-    nodes = _select_nodes(config)
-    if not nodes:
-        return None
-    try:
-        key = _read_or_create_key()
-    except (OSError, RuntimeError):
-        return None
-    return _compute_signature(key, nodes, code, Path.cwd()) if len(key) == KEY_BYTES else None
+    return _sign(_list_config_content(config, code, Path.cwd()))
 
 
 def is_signed(config: Any, record: Mapping[str, Any], directory: Path) -> bool:
@@ -49,18 +42,48 @@ def is_signed(config: Any, record: Mapping[str, Any], directory: Path) -> bool:
         record: Recorded start or provenance of a checkpoint, with `code` and `signature`.
         directory: Working directory.
     """
-    signature = record.get("signature")
     code = record.get("code")
-    if not isinstance(signature, str) or not isinstance(code, Mapping):
+    if not isinstance(code, Mapping) or Path(record.get("directory", directory)).resolve() != directory.resolve():
         return False
-    if Path(record.get("directory", directory)).resolve() != directory.resolve():
-        return False
-    try:
-        key = _get_key_file().read_bytes()
-    except (OSError, RuntimeError):
-        return False
-    expected = _compute_signature(key, _select_nodes(config), code, directory)
-    return len(key) == KEY_BYTES and hmac.compare_digest(signature.encode(), expected.encode())
+    return _has_signature(_list_config_content(config, code, directory), record.get("signature"))
+
+
+def sign_code(start: Mapping[str, Any], diff: str) -> str | None:
+    """Return the signature of the code of a start: working directory, commits, uncommitted changes and file hashes.
+
+    Args:
+        start: Entry of `provenance.json`, with `directory`, `git` and `code`.
+        diff: Content of `code.diff`; "" if there is none.
+
+    Returns:
+        str | None: None if the key cannot be created.
+    """
+    return _sign(_list_code_content(start, diff))
+
+
+def is_code_signed(start: Mapping[str, Any], diff: str) -> bool:
+    """Return whether this user has run the code of a start; see `sign_code`."""
+    return _has_signature(_list_code_content(start, diff), start.get("code_signature"))
+
+
+def sign_command(overrides: Sequence[str], directory: Path) -> str | None:
+    """Return the signature of the command of a sweep in a working directory; None if the key cannot be created."""
+    return _sign(["command", [*overrides], str(directory)])
+
+
+def is_command_signed(overrides: Sequence[str], directory: Path, signature: str | None) -> bool:
+    """Return whether this user has started a sweep with a command in a working directory."""
+    return _has_signature(["command", [*overrides], str(directory)], signature)
+
+
+def _list_config_content(config: Any, code: Mapping[str, str], directory: Path) -> list[Any]:
+    return [str(directory.resolve()), _select_nodes(config), dict(code)]
+
+
+def _list_code_content(start: Mapping[str, Any], diff: str) -> list[Any]:
+    commits = [[checkout.get("root"), checkout.get("commit")] for checkout in start.get("git") or []]
+    digest = hashlib.sha256(diff.encode("utf-8", "surrogatepass")).hexdigest()
+    return ["code", start.get("directory"), commits, start.get("code"), digest]
 
 
 def _select_nodes(config: Any) -> dict[str, Any]:
@@ -68,9 +91,27 @@ def _select_nodes(config: Any) -> dict[str, Any]:
     return {key: _select(config, key) for key, *_ in find_untrusted_targets(config)}
 
 
-def _compute_signature(key: bytes, nodes: dict[str, Any], code: Mapping[str, str], directory: Path) -> str:
-    content = json.dumps([str(directory.resolve()), nodes, dict(code)], sort_keys=True, default=str)
-    return hmac.new(key, content.encode(), hashlib.sha256).hexdigest()
+def _sign(content: Any) -> str | None:
+    try:
+        key = _read_or_create_key()
+    except (OSError, RuntimeError):
+        return None
+    return _compute_signature(key, content) if len(key) == KEY_BYTES else None
+
+
+def _has_signature(content: Any, signature: Any) -> bool:
+    try:
+        key = _get_key_file().read_bytes()
+    except (OSError, RuntimeError):
+        return False
+    if not isinstance(signature, str) or len(key) != KEY_BYTES:
+        return False
+    return hmac.compare_digest(signature.encode("utf-8", "replace"), _compute_signature(key, content).encode())
+
+
+def _compute_signature(key: bytes, content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
 def _select(config: Any, key: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 import trainer
 from trainer.core.cpu import count_cpus
+from trainer.core.git import DIFF_OPTIONS, run_git
 
 MAX_UNTRACKED_FILE_BYTES = 100_000
 MAX_UNTRACKED_FILES = 100
@@ -77,12 +78,14 @@ def _read_processor_name() -> str:
 def _read_git_state(directory: Path) -> dict[str, Any] | None:
     """Return root, commit, branch, changed files and diff of the checkout around a directory; None if there is none."""
     try:
-        root = _run_git(directory, "rev-parse", "--show-toplevel").strip()
-        if not root or not _run_git(directory, "ls-files", "--", str(directory)):  # the directory must be tracked
+        root = _read_git(directory, "rev-parse", "--show-toplevel").strip()
+        if not root or not _read_git(directory, "ls-files", "--", str(directory)):  # the directory must be tracked
             return None
-        commit, _, branch = _run_git(directory, "rev-parse", "HEAD", "--abbrev-ref", "HEAD").strip().partition("\n")
-        changed = _run_git(directory, "status", "--porcelain", "--untracked-files=normal").splitlines()
-        diff = _run_git(directory, "diff", "HEAD", "--binary") + _diff_untracked(Path(root)) if changed else ""
+        commit, _, branch = _read_git(directory, "rev-parse", "HEAD", "--abbrev-ref", "HEAD").strip().partition("\n")
+        changed = _read_git(directory, "status", "--porcelain", "--untracked-files=normal").splitlines()
+        diff = ""
+        if changed:
+            diff = _read_git(directory, "diff", "HEAD", "--binary", *DIFF_OPTIONS) + _diff_untracked(Path(root))
         return {"root": root, "commit": commit or None, "branch": branch, "changed": changed, "diff": diff}
     except (OSError, subprocess.TimeoutExpired):  # git is not installed, or the checkout is too large
         return None
@@ -90,14 +93,13 @@ def _read_git_state(directory: Path) -> dict[str, Any] | None:
 
 def _diff_untracked(root: Path) -> str:
     """Return a diff that creates the untracked code files of a checkout."""
-    names = _run_git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *UNTRACKED_PATTERNS).split("\0")
+    names = _read_git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *UNTRACKED_PATTERNS).split("\0")
     files = [name for name in names if name and (root / name).is_file()]  # skips broken links
     small = [name for name in files if (root / name).stat().st_size <= MAX_UNTRACKED_FILE_BYTES]
-    arguments = ("diff", "--no-index", "--binary", "/dev/null")
-    return "".join(_run_git(root, *arguments, name) for name in small[:MAX_UNTRACKED_FILES])
+    arguments = ("diff", "--no-index", "--binary", *DIFF_OPTIONS, "/dev/null")
+    return "".join(_read_git(root, *arguments, name) for name in small[:MAX_UNTRACKED_FILES])
 
 
-def _run_git(directory: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(directory), *arguments]
-    process = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30)
+def _read_git(directory: Path, *arguments: str) -> str:
+    process = run_git(directory, *arguments)
     return process.stdout if process.returncode in (0, 1) else ""  # 1: `diff --no-index` found a difference

@@ -27,7 +27,7 @@ from trainer.artifacts.code_hashes import (
     list_import_directories,
     list_imported_files,
 )
-from trainer.artifacts.config_signature import sign_config
+from trainer.artifacts.config_signature import sign_code, sign_config
 from trainer.artifacts.fingerprint import compute_fingerprint
 from trainer.artifacts.loggers import list_event_files, truncate_logs
 from trainer.artifacts.provenance import collect_provenance
@@ -186,8 +186,13 @@ class RunDirectory:
         hashes = {item.name: item.hash for item in code}
         if self._starts[-1].get("code") != hashes:
             self._code = code
-            signature = sign_config(self.config, hashes)
-            self.record(code=hashes, code_folders=list_import_directories(code), signature=signature)
+            signed = {**self._starts[-1], "code": hashes}
+            self.record(
+                code=hashes,
+                code_folders=list_import_directories(code),
+                signature=sign_config(self.config, hashes),
+                code_signature=sign_code(signed, self._diff if self._has_new_code else ""),
+            )
             if not self.is_resumed:
                 self._copy_code()
 

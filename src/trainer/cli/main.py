@@ -40,7 +40,6 @@ def compose_and_run() -> int:
     from trainer.cli.messages import format_error, validate_overrides
     from trainer.config.schema import RESOURCE_DIR, find_shadowed_files, register_hydra_plugins
 
-    sys.path.append(os.getcwd())  # finds `_target_: my_code.Net` in the working directory
     os.environ["TRAINER_RUN_SUFFIX"] = secrets.token_hex(3)
     # waiting threads release their core early; otherwise a run is many times slower if other processes use the cores
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")

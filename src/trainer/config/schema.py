@@ -164,14 +164,22 @@ def list_config_files(directory: Path) -> list[Path]:
     return sorted(directory.glob(YAML_PATTERN if directory.name == "experiments" else f"[!.]*/{YAML_PATTERN}"))
 
 
-def find_targets(config: Any) -> list[str]:
-    """Return the values of every `_target_` in a config or a part of it; interpolations are not resolved."""
+def find_targets(config: Any, *, with_paths: bool = False) -> list[str]:
+    """Return the values of every `_target_` in a config or a part of it; interpolations are not resolved.
+
+    Args:
+        config: Config, or plain containers.
+        with_paths: Whether to return also the objects that functions such as `hydra.utils.get_method` look up by the
+            argument `path`. Defaults to False.
+    """
     if OmegaConf.is_config(config):
         config = OmegaConf.to_container(config)
-    if isinstance(config, dict):
-        target = config.get("_target_")
-        return [*([target] if isinstance(target, str) else []), *find_targets([*config.values()])]
-    return [name for child in config for name in find_targets(child)] if isinstance(config, list) else []
+    children = [*config.values()] if isinstance(config, dict) else config if isinstance(config, list) else []
+    targets = [config.get("_target_")] if isinstance(config, dict) else []
+    if with_paths and targets and str(targets[0]).startswith("hydra.utils."):
+        targets.append(config.get("path"))
+    nested = [name for child in children for name in find_targets(child, with_paths=with_paths)]
+    return [*(target for target in targets if isinstance(target, str)), *nested]
 
 
 def register_hydra_plugins() -> None:

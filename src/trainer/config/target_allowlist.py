@@ -1,30 +1,56 @@
-"""Allow-list of the code that a config from a checkpoint or a run directory may name in `_target_`.
+"""Allow-list of the code that a recorded config, from a checkpoint or a run directory, may name in `_target_`.
 
 Building a config executes the code that it names. A config on the command line is the user's own, but a checkpoint or a
-run directory may come from anywhere: it may name only classes of PyTorch, Lightning and this package, packages that the
-user has declared with `--trust my_package` or the environment variable `TRAINER_TRUST`, and the code of a run that the
-user has started in the same working directory (`trainer.artifacts.config_signature`). This is no sandbox: such a config
-still determines which files are read and, in `trainer test`, which files are written.
+run directory may come from anywhere. It may name only
+
+- networks, data modules, tasks, callbacks, optimizers, schedulers, loggers, preprocessing and strategies of PyTorch,
+  Lightning and this package;
+- code that is defined in packages that the user has declared with `--trust my_package` or the environment variable
+  `TRAINER_TRUST`;
+- the code of a run that the user has started in the same working directory (`trainer.artifacts.config_signature`).
+
+This is no sandbox: such a config still determines which files are read and, in `trainer test`, which files are written.
 """
 
 import inspect
 import os
+import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pkgutil import resolve_name
 from typing import Any
 
+from trainer.config.import_path import add_working_directory
+from trainer.config.schema import ROOT_KEYS, find_targets
 from trainer.core.errors import UserError
 from trainer.core.mappings import is_within
 
 TRUST_ENV_VAR = "TRAINER_TRUST"
 TRUSTED_PACKAGES = ("trainer", "torch.nn", "torch.optim", "torchvision", "torchmetrics", "pytorch_lightning")
+# base classes of what a config names; other classes of the trusted packages are not allowed
+ROLES = (
+    "torch.nn.Module",  # networks, losses, metrics, transforms and LightningModules
+    "torch.optim.Optimizer",
+    "torch.optim.lr_scheduler.LRScheduler",
+    "pytorch_lightning.LightningDataModule",
+    "pytorch_lightning.Callback",
+    "pytorch_lightning.Trainer",
+    "pytorch_lightning.loggers.Logger",
+    "pytorch_lightning.strategies.Strategy",
+    "trainer.data.preprocessing.base.Preprocessing",
+    "trainer.task.losses.Penalty",
+)
+ROLE_NAMES = "network, data module, task, callback, optimizer, scheduler, logger, preprocessing or strategy"
 # modules whose functions are allowed, in addition to classes
 FACTORY_MODULES = ("trainer.task.objective", "trainer.task.schedulers", "trainer.callbacks.finite_loss")
 # modules with classes that build any object that their arguments name
 BLOCKED_MODULES = ("pytorch_lightning.cli", "pytorch_lightning.callbacks.lambda_function")
+# packages with functions that build any object that their arguments name; they cannot be declared
+FACTORY_PACKAGES = ("hydra", "omegaconf", "hydra_plugins")
+TARGET_PATTERN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 INTERPOLATION_REASON = "interpolation in a recorded config"
 UNDECLARED_REASON = "package is not declared as trusted"
+NO_CLASS_REASON = "not a class of a trusted package"
 
 Violation = tuple[str, str, str]  # key, target, reason
 
@@ -63,10 +89,29 @@ def find_untrusted_targets(config: Any, trusted: Iterable[str] = (), key: str = 
         yield key, config, INTERPOLATION_REASON
 
 
+def require_trusted_config(
+    config: Mapping[str, Any], source: object, trusted: str | Iterable[str] = (), *, is_own: bool = False
+) -> None:
+    """Refuse a recorded config with other root keys than those of a config, or that names undeclared code.
+
+    Args:
+        config: Complete config of a run, as plain containers.
+        source: File that contains the config, for the message.
+        trusted: See `require_trusted_targets`.
+        is_own: See `require_trusted_targets`.
+
+    Raises:
+        UserError: Lists every such key.
+    """
+    if unknown := [str(key) for key in config if key not in ROOT_KEYS]:  # Hydra would obey `defaults` and `hydra`
+        raise UserError(f"'{source}' contains {', '.join(unknown)}, which no config of a run has; nothing was run")
+    require_trusted_targets(config, source, trusted, is_own=is_own)
+
+
 def require_trusted_targets(
     config: Any, source: object, trusted: str | Iterable[str] = (), *, is_own: bool = False
 ) -> None:
-    """Refuse a config that names undeclared code.
+    """Refuse a node of a recorded config that names undeclared code; make the declared code importable.
 
     Args:
         config: Plain containers.
@@ -77,7 +122,10 @@ def require_trusted_targets(
     Raises:
         UserError: Lists every such key with its target and the reason, and how to declare the user's own packages.
     """
-    violations = [*find_untrusted_targets(config, get_trusted_packages(trusted))]
+    packages = get_trusted_packages(trusted)
+    targets = find_targets(config, with_paths=True)
+    add_working_directory(targets if is_own else [name for name in targets if is_within(name, packages)])
+    violations = [*find_untrusted_targets(config, packages)]
     if is_own:
         violations = [violation for violation in violations if violation[2] == INTERPOLATION_REASON]
     if not violations:
@@ -93,22 +141,32 @@ def require_trusted_targets(
 
 def _get_rejection_reason(target: Any, trusted: tuple[str, ...]) -> str:
     """Return the reason why a target is not allowed, or "" if it is allowed."""
-    if not isinstance(target, str):
+    if not isinstance(target, str) or not TARGET_PATTERN.fullmatch(target):
         return "not a dotted name"
-    package = target.partition(".")[0]
-    if package in sys.stdlib_module_names or "." not in target:
+    package, *names = target.split(".")
+    if package in sys.stdlib_module_names or not names:
         return "part of the Python standard library"
-    if is_within(target, trusted):
-        return ""
-    if not is_within(target, TRUSTED_PACKAGES):
+    if package in FACTORY_PACKAGES:
+        return "builds any object that its arguments name"
+    if any(name.startswith("__") for name in names):
+        return "special name of Python"
+    if not is_within(target, (*TRUSTED_PACKAGES, *trusted)):
         subpackages = [name for name in TRUSTED_PACKAGES if is_within(name, [package])]
         return f"only {', '.join(subpackages)} of {package} are trusted" if subpackages else UNDECLARED_REASON
     try:
         member = resolve_name(target)
     except Exception as error:  # an import can raise any exception
         return f"cannot be imported ({error})"
-    module = getattr(member, "__module__", None) or ""  # of `trainer.cli.main.os.system` it is posix
-    is_allowed = inspect.isclass(member) or (inspect.isfunction(member) and is_within(module, FACTORY_MODULES))
-    if is_within(module, TRUSTED_PACKAGES) and not is_within(module, BLOCKED_MODULES) and is_allowed:
+    module = str(
+        getattr(member, "__module__", None) or type(member).__module__
+    )  # of `trainer.cli.main.os.system`: posix
+    if is_within(module, trusted):
         return ""
-    return "not a class of a trusted package"
+    if not is_within(module, TRUSTED_PACKAGES):
+        return f"defined in {module}, which is not trusted" if is_within(target, trusted) else NO_CLASS_REASON
+    if inspect.isfunction(member) and is_within(module, FACTORY_MODULES):
+        return ""
+    if not inspect.isclass(member):
+        return NO_CLASS_REASON
+    has_role = issubclass(member, tuple(map(resolve_name, ROLES))) and not is_within(module, BLOCKED_MODULES)
+    return "" if has_role else f"not a {ROLE_NAMES}"

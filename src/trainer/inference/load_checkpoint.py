@@ -9,7 +9,7 @@ from torch import nn
 
 from trainer.artifacts.change_detection import warn_if_code_changed
 from trainer.artifacts.config_signature import is_signed
-from trainer.config.target_allowlist import require_trusted_targets
+from trainer.config.target_allowlist import require_trusted_config, require_trusted_targets
 from trainer.core.checksummed_file import load
 from trainer.core.errors import UserError
 from trainer.core.formatting import quote_argument
@@ -122,7 +122,7 @@ def read_checkpoint(file: Path, trusted: str = "") -> dict[str, Any]:
     if missing := [key for key in REQUIRED_KEYS if key not in content]:
         raise UserError(f"'{file}' contains no {', '.join(missing)}; expected a checkpoint of this trainer version")
     is_own = is_signed(content["config"], content["provenance"], Path.cwd())
-    require_trusted_targets(content["config"], file, trusted, is_own=is_own)
+    require_trusted_config(content["config"], file, trusted, is_own=is_own)
     require_trusted_targets({"preprocessing": _select_targets(content["preprocessing"])}, file, trusted)
     return content
 

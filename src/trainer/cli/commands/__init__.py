@@ -54,7 +54,6 @@ def run_command(name: str, argv: list[str]) -> int:
     if {"-h", "--help"} & {*argv}:
         print(read_help(name))
         return 0
-    sys.path.append(os.getcwd())  # finds `_target_: my_code.Net` in the working directory
     with lazy_imports():
         command = import_module(f"{__name__}.{name}")
     try:

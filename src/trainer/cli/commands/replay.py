@@ -33,7 +33,7 @@ from trainer.cli.commands import parse_arguments
 from trainer.config.compose import get_override_key
 from trainer.config.schema import RESOURCE_DIR
 from trainer.config.stored_config import RECORDED_CONFIG, build_primary_config
-from trainer.config.target_allowlist import get_trusted_packages, require_trusted_targets
+from trainer.config.target_allowlist import get_trusted_packages, require_trusted_config
 from trainer.core.errors import UserError
 from trainer.core.mappings import diff_mappings
 
@@ -48,14 +48,14 @@ def main(argv: list[str]) -> int:
     if original.state != "finished":
         raise UserError(f"replay: the state of '{args.run}' is {original.state}; only finished runs can be compared")
     is_own = is_signed(original.nested_config, original.code_start, Path.cwd())
-    require_trusted_targets(original.nested_config, args.run, args.trust, is_own=is_own)
+    require_trusted_config(original.nested_config, args.run, args.trust, is_own=is_own)
     for override in args.overrides:
         if isinstance(original.nested_config.get(get_override_key(override)), dict):
             raise UserError(f"replay: '{override}': only single values can be changed, as in optimizer.lr=0.1")
     directory = Path("outputs/replays", f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{original.path.name}").absolute()
     trusted = get_trusted_packages(args.trust)
-    current = nullcontext(CodeCheckout(Path(original.provenance["directory"])))
-    with current if args.current_code else checkout_code(original, trusted, is_own=is_own) as code:
+    current = nullcontext(CodeCheckout(Path(original.provenance["directory"]) if is_own else Path.cwd()))
+    with current if args.current_code else checkout_code(original, trusted) as code:
         status = _run(original, code, args.overrides, directory)
     replay = RunRecord(directory)
     if status or replay.state != "finished":

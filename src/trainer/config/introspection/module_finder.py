@@ -8,8 +8,11 @@ from pathlib import Path
 
 
 def find_module_file(name: str) -> Path | None:
-    """Return the file of a module, which may be a compiled one, or None if there is none."""
-    spec = _find_module_spec(name, (*sys.path,))
+    """Return the file of a module, which may be a compiled one, or None if there is none.
+
+    The working directory is searched last, as in a run.
+    """
+    spec = _find_module_spec(name, (*sys.path, str(Path.cwd())))
     return Path(spec.origin) if spec and spec.origin and spec.has_location else None
 
 

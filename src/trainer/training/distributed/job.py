@@ -3,7 +3,6 @@
 import logging
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from hydra.core.utils import configure_log, setup_globals
 from omegaconf import DictConfig, OmegaConf
 
 from trainer.artifacts.run_directory import RunDirectory
+from trainer.config.import_path import add_working_directory
+from trainer.config.schema import find_targets
 from trainer.core.rank import World, count_launched_processes
 from trainer.core.warning_filters import install_warning_filters
 from trainer.data.loading.loader_classes import restore_loader_classes
@@ -64,8 +65,7 @@ class Job:
         HydraConfig.instance().set_config(cast(DictConfig, OmegaConf.merge(schema, self.hydra)))
         if self.cwd.is_dir():
             os.chdir(self.cwd)
-        if str(self.cwd) not in sys.path:
-            sys.path.append(str(self.cwd))  # as the command does
+        add_working_directory(find_targets(self.config, with_paths=True))  # as the first process does
         resolve_name(self.function)
         install_warning_filters()
 

@@ -13,6 +13,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from trainer.config.diagnostics import REQUIRED_KEY_MESSAGE, Diagnostic, raise_on_errors
+from trainer.config.import_path import add_working_directory
 from trainer.config.launchers import is_remote
 from trainer.config.schema import DATASETS_TARGET, MODULE_PARTS, ROOT_KEYS, find_targets
 from trainer.config.value_sources import Layer, find_location, load_current_run_layers
@@ -47,6 +48,7 @@ def collect_diagnostics(config: DictConfig) -> tuple[list[Diagnostic], Facts]:
     Equivalent jobs of a sweep share one dry run.
     """
     values, diagnostics = resolve_config(config)
+    add_working_directory(find_targets(values, with_paths=True))
     if missing := [Diagnostic(key, REQUIRED_KEY_MESSAGE, f"remove ~{key}") for key in ROOT_KEYS if key not in values]:
         return diagnostics + missing, {}
     if isinstance(data := values["data"], dict) and "train" in data:
