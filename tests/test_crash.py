@@ -11,7 +11,8 @@ import torch
 from filelock import FileLock
 
 from trainer.artifacts import checkpoint_io
-from trainer.artifacts.run_lock import LOCK_FILENAME, run_state
+from trainer.artifacts.run_lock import LOCK_FILENAME
+from trainer.artifacts.run_record import RunRecord
 
 pytestmark = pytest.mark.usefixtures("user_module")
 TINY = ["data=digits", "model=mlp", "model.net.hidden=[4]", "model.net.dropout=0.5", "trainer.max_epochs=3"]
@@ -45,7 +46,7 @@ def stopped(command, tmp_path, cache):
             shutil.copytree(cache / name, tmp_path / name)
         provenance = tmp_path / "run/provenance.json"
         provenance.write_text(json.dumps(json.loads(provenance.read_text()) | {"directory": str(tmp_path)}))
-    assert run_state(tmp_path / "run") == "interrupted"
+    assert RunRecord(tmp_path / "run").state == "interrupted"
     return tmp_path / "run", load_weights(tmp_path / "uninterrupted")
 
 
@@ -123,7 +124,7 @@ def test_a_second_process_is_refused(stopped, command):
         assert outcome.code == 1
         assert "is in use by another process" in outcome.err
         (run / "result.json").rename(run.parent / "aside.json")
-        assert run_state(run) == "running"
+        assert RunRecord(run).state == "running"
         (run.parent / "aside.json").rename(run / "result.json")
     new_files = sorted((file, file.stat().st_mtime) for file in run.rglob("*"))
     ignored = {LOCK_FILENAME, "run", "trainer.log", "checkpoints"}
@@ -176,7 +177,7 @@ def test_settings_that_change_the_results_are_refused(stopped, command):
     outcome = command("resume", "run", "optimizer.lr=0.5")
     assert outcome.code == 1
     assert "optimizer.lr: 0.001 saved, 0.5 now" in outcome.err
-    assert run_state(run) == "interrupted"
+    assert RunRecord(run).state == "interrupted"
     assert "did you mean 'max_epochs'" in command("resume", "run", "trainer.max_epoch=9").err
     assert "only single values" in command("resume", "run", "model=cnn").err
     assert "is not a run directory" in command("resume", "nothing").err
@@ -205,6 +206,6 @@ def test_a_read_only_directory_is_reported(stopped, command, monkeypatch):
 
 
 def test_a_killed_run_is_distinguished_from_a_running_one(tmp_path):
-    assert run_state(tmp_path) == "killed"
+    assert RunRecord(tmp_path).state == "killed"
     with FileLock(tmp_path / LOCK_FILENAME):
-        assert run_state(tmp_path) == "running"
+        assert RunRecord(tmp_path).state == "running"

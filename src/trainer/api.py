@@ -181,7 +181,7 @@ def _compose_config(name: str, overrides: tuple[str, ...]) -> DictConfig:
 def _run(config: DictConfig) -> Run:
     """Run a composed config as Hydra runs a command line."""
     with lazy_imports():
-        from trainer.artifacts.run_directory import nonfinite_to_none
+        from trainer.core.mappings import nonfinite_to_none
         from trainer.training.distributed.launch import join, leading
 
     if is_first_process():

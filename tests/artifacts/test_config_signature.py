@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from trainer.artifacts.config_signature import is_signed, sign_config
+from trainer.artifacts.config_signature import (
+    is_code_signed,
+    is_command_signed,
+    is_signed,
+    sign_code,
+    sign_command,
+    sign_config,
+)
 
 CONFIG = {
     "data": {"_target_": "my_code.Data", "files": ["a", "b"]},
@@ -82,9 +89,30 @@ def test_an_invalid_key_signs_nothing(key_directory):
     assert sign_config(CONFIG, CODE) is None
 
 
-def test_a_config_of_allowed_code_needs_no_key(key_directory):
-    assert sign_config({"optimizer": CONFIG["optimizer"]}, CODE) is None
-    assert not key_directory.exists()
+def test_the_signature_of_a_config_without_own_code_holds_for_no_own_code():
+    signed = {"code": CODE, "signature": sign_config({"optimizer": CONFIG["optimizer"]}, CODE)}
+    assert is_signed({"optimizer": CONFIG["optimizer"]}, signed, Path.cwd())
+    assert not is_signed(CONFIG, signed, Path.cwd())
+    assert not is_signed({"optimizer": {"lr": "${oc.env:TOKEN}"}}, signed, Path.cwd())
+
+
+def test_the_signature_of_code_covers_directory_commits_changes_and_files():
+    start = {"directory": "/a", "git": [{"root": "/r", "commit": "12", "branch": "main"}], "code": CODE}
+    signed = start | {"code_signature": sign_code(start, "diff")}
+    assert is_code_signed(signed, "diff")
+    assert is_code_signed(signed | {"command": "trainer"}, "diff")
+    others = [{"directory": "/b"}, {"git": []}, {"git": [{"root": "/r", "commit": "13"}]}, {"code": {}}]
+    assert not any(is_code_signed(signed | other, "diff") for other in others)
+    assert not is_code_signed(signed, "diff\n+evil")
+    assert not is_code_signed(start, "diff")
+
+
+def test_the_signature_of_a_command_covers_its_overrides_and_its_directory():
+    signature = sign_command(["a=1"], Path("/a"))
+    assert is_command_signed(["a=1"], Path("/a"), signature)
+    assert not is_command_signed(["a=1", "b=2"], Path("/a"), signature)
+    assert not is_command_signed(["a=1"], Path("/b"), signature)
+    assert not is_command_signed(["a=1"], Path("/a"), None)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root can write everywhere")

@@ -36,7 +36,9 @@ def test_an_unlocked_run_without_a_result_was_killed(make):
 
 
 def test_nonfinite_metrics_are_omitted(make):
-    assert make("a", result={"metrics": {"val/loss": None, "test/loss": 0.5}}).metrics == {"test/loss": 0.5}
+    assert make("a", result={"state": "finished", "metrics": {"val/loss": None, "test/loss": 0.5}}).metrics == {
+        "test/loss": 0.5
+    }
 
 
 def test_jobs_of_a_sweep_are_sorted_by_number(make, tmp_path):
@@ -57,13 +59,18 @@ def test_values_are_flattened_to_dotted_keys():
 
 def test_differences_are_grouped_by_category(make):
     first = make(
-        "a", seed=1, data={"dir": "x"}, result={"data_sha256": "1"}, packages={"torch": "2.11"}, machine={"cores": 2}
+        "a",
+        seed=1,
+        data={"dir": "x"},
+        result={"state": "finished", "data_sha256": "1"},
+        packages={"torch": "2.11"},
+        machine={"cores": 2},
     )
     second = make(
         "b",
         seed=2,
         data={"dir": "y"},
-        result={"data_sha256": "2"},
+        result={"state": "finished", "data_sha256": "2"},
         packages={"torch": "2.15"},
         machine={"cores": 4},
         git=[{"root": "/r", "commit": "abc"}],

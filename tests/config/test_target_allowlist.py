@@ -105,6 +105,7 @@ def test_declared_packages_are_allowed_except_the_standard_library(tmp_path, mon
         [(_, _, reason)] = find_untrusted_targets({"_target_": imported}, ["my_code"])
         assert "which is not trusted" in reason
     assert [*find_untrusted_targets({"_target_": "hydra.utils.get_method", "path": "os.system"}, ["hydra"])]
+    (tmp_path / "other.py").write_text("class Data: pass\n")
     monkeypatch.setenv("TRAINER_TRUST", "other, my_code")
     assert get_trusted_packages("more,one") == ("other", "my_code", "more", "one")
     with pytest.raises(UserError, match=r"^'a.ckpt' names code that is not trusted; none of it was run\n  x: os.s"):

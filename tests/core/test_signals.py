@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainer.artifacts.run_lock import run_state
+from trainer.artifacts.run_record import RunRecord
 
 pytestmark = pytest.mark.usefixtures("as_in_a_terminal", "user_module")
 TINY = ["data=digits", "model=mlp", "model.net.hidden=[4]", "model.net.dropout=0.5", "trainer.max_epochs=3"]
@@ -24,7 +24,7 @@ def test_signals_have_exit_statuses_and_a_second_one_stops_immediately(signals, 
     assert outcome.code == code
     last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
     assert last["global_step"] == (27 if signals == "SIGINT" else 20)  # after a second signal nothing is saved
-    assert run_state(tmp_path / "run") == "interrupted"
+    assert RunRecord(tmp_path / "run").state == "interrupted"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -36,7 +36,7 @@ def test_a_signal_stops_the_whole_sweep(command, tmp_path):
     assert [run.name for run in (tmp_path / "sweep").iterdir() if run.is_dir()] == ["0"]
     resumed = command("-m", *TINY, STOP[0], "seed=1,2,3", "hydra.sweep.dir=sweep", "resume=auto")
     assert resumed.code == 0, resumed.err
-    assert {run_state(tmp_path / f"sweep/{number}") for number in range(3)} == {"finished"}
+    assert {RunRecord(tmp_path / f"sweep/{number}").state for number in range(3)} == {"finished"}
 
 
 def test_out_of_memory_names_the_batch_size_and_a_correction(command):

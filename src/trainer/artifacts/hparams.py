@@ -9,8 +9,9 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from trainer.artifacts.fingerprint import list_ignored_keys
-from trainer.artifacts.run_record import PATH_KEYS, RunRecord, read_yaml
+from trainer.artifacts.run_record import PATH_KEYS, RunRecord, get_mapping, read_mapping
 from trainer.core.mappings import is_within
+from trainer.core.metric_direction import as_list
 
 Value = str | float | bool
 
@@ -65,9 +66,9 @@ def _parse_overrides(overrides: Sequence[str]) -> list[Override]:
 
 def _read_swept_keys(file: Path) -> set[str]:
     """Return the keys with several values, on the command line of a sweep or in the parameters of its sweeper."""
-    hydra = read_yaml(file).get("hydra") or {}
-    overrides = _parse_overrides(hydra.get("overrides", {}).get("task") or [])
-    params = (hydra.get("sweeper") or {}).get("params") or {}
+    hydra = get_mapping(read_mapping(file), "hydra")
+    overrides = _parse_overrides(as_list(get_mapping(hydra, "overrides").get("task")))
+    params = get_mapping(get_mapping(hydra, "sweeper"), "params")
     return {override.key_or_group for override in overrides if override.is_sweep_override()} | {*params}
 
 

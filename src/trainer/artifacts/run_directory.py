@@ -10,9 +10,8 @@ outputs/<experiment or data_model>/<time>_<suffix>/
 
 import json
 import logging
-import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,8 +41,9 @@ from trainer.artifacts.run_lock import run_lock
 from trainer.artifacts.run_record import RunRecord, locate_code_files
 from trainer.config.schema import find_targets
 from trainer.core.atomic_write import atomic_write_text
-from trainer.core.errors import Pruned, to_user_error
+from trainer.core.errors import Pruned, UserError, to_user_error
 from trainer.core.formatting import quote_argument
+from trainer.core.mappings import nonfinite_to_none
 
 log = logging.getLogger(__name__)
 
@@ -116,9 +116,11 @@ class RunDirectory:
         if self._is_owner:
             self._write_start_files()
             return True
+        if problem := RunRecord(self.path).problem:
+            raise UserError(f"the run in '{self.path}' is unreadable: {problem}")
         require_same_config(self.path, self.config)
         if is_fully_trained(self.path, self.config):
-            result |= json.loads((self.path / "result.json").read_text())
+            result |= RunRecord(self.path).result
             command = f"trainer resume {quote_argument(self.path)} trainer.max_epochs=N"
             log.info(f"'{self.path}' is finished; to train longer: {command}")
             return False
@@ -246,8 +248,3 @@ class RunDirectory:
             log.error(f"cannot write result.json: {error.strerror}")
         if result["state"] not in ("finished", "pruned") and (self.path / "checkpoints/last.ckpt").is_file():
             log.info(f"to resume: trainer resume {quote_argument(self.path)}")
-
-
-def nonfinite_to_none(metrics: Mapping[str, float]) -> dict[str, float | None]:
-    """Return metrics for JSON, which has no NaN: None replaces values that are not finite."""
-    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}

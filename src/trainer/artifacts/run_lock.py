@@ -1,6 +1,5 @@
-"""File lock of a run directory, and the state of a run."""
+"""File lock of a run directory, which tells whether a process executes the run."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,22 +31,16 @@ def run_lock(run: Path) -> Iterator[None]:
         lock.release()
 
 
-def run_state(run: Path) -> str:
-    """Return the state of a run from `result.json`: `finished`, `failed`, `test_failed`, `pruned` or `interrupted`.
-
-    Without this file the state is `running` or `killed`.
-    """
-    file = run / "result.json"
-    if file.is_file():
-        return str(json.loads(file.read_text())["state"])
+def is_running(run: Path) -> bool:
+    """Return whether a process holds the lock of a run directory."""
     if not (run / LOCK_FILENAME).exists():
-        return "killed"
+        return False
     lock = FileLock(run / LOCK_FILENAME)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        return "running"
+        return True
     except OSError:  # the directory is read-only, so no process is writing to it
-        return "killed"
+        return False
     lock.release()
-    return "killed"
+    return False

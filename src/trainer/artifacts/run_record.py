@@ -1,27 +1,27 @@
 """Reader of run directories."""
 
 import csv
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from trainer.artifacts.run_lock import run_state
+from trainer.artifacts.run_lock import is_running
+from trainer.artifacts.run_schema import check_config, check_provenance, check_result
+from trainer.core.data_files import InvalidFileError, read_json, read_yaml
 from trainer.core.errors import UserError
 from trainer.core.mappings import flatten
 from trainer.core.metric_name import MetricName
 
 START_ONLY_PREFIXES = ("resume=", "accept_changes=")  # overrides that affect a start and not the run
+JOB_KEYS = ("name", "num", "id", "override_dirname")  # of Hydra
 PATH_KEYS = {"dir", "dirpath", "save_dir", "outputs"}  # keys with different paths in each run
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """Files of a run, read on demand.
+    """Files of a run, read on demand and validated. All run directories are read by this class.
 
     Args:
         path: Run directory.
@@ -30,35 +30,63 @@ class RunRecord:
     path: Path
 
     @cached_property
+    def problem(self) -> str:
+        """Return why a file of the run is invalid, or "" if all are valid or missing."""
+        return next(filter(None, (problem for _, problem in (self._result, self._provenance, self._config))), "")
+
+    @property
     def result(self) -> dict[str, Any]:
-        """Return `result.json`; empty if the run is running or was killed."""
-        return _read_json(self.path / "result.json")
+        """Return `result.json`; empty if the run is running or was killed, or if the file is invalid."""
+        return self._result[0]
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Return `provenance.json`; empty if it is missing or invalid."""
+        return self._provenance[0]
+
+    @property
+    def nested_config(self) -> dict[str, Any]:
+        """Return `config.yaml`; empty if it is missing or invalid."""
+        return self._config[0]
 
     @cached_property
-    def provenance(self) -> dict[str, Any]:
-        """Return `provenance.json`; empty if it is missing."""
-        return _read_json(self.path / "provenance.json")
+    def _result(self) -> tuple[dict[str, Any], str]:
+        return _read(self.path / "result.json", check_result)
+
+    @cached_property
+    def _provenance(self) -> tuple[dict[str, Any], str]:
+        return _read(self.path / "provenance.json", check_provenance)
+
+    @cached_property
+    def _config(self) -> tuple[dict[str, Any], str]:
+        return _read(self.path / "config.yaml", check_config)
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """Return the resolved config by dotted key."""
         return flatten(self.nested_config)
 
-    @cached_property
-    def nested_config(self) -> dict[str, Any]:
-        """Return `config.yaml`; empty if it is missing."""
-        return read_yaml(self.path / "config.yaml")
+    @property
+    def choices(self) -> dict[str, Any]:
+        """Return the option of each config group; empty if Hydra has written no record, or an invalid one."""
+        return get_mapping(get_mapping(self._hydra, "runtime"), "choices")
+
+    @property
+    def job(self) -> dict[str, Any]:
+        """Return the name and the number of the job that Hydra has recorded; empty without a valid record."""
+        job = get_mapping(self._hydra, "job")
+        return {key: job[key] for key in JOB_KEYS if isinstance(job.get(key), str | int) and "${" not in str(job[key])}
 
     @cached_property
-    def choices(self) -> dict[str, Any]:
-        """Return the option of each config group; empty if Hydra has written no record."""
-        runtime = read_yaml(self.path / ".hydra/hydra.yaml").get("hydra", {}).get("runtime", {})
-        return dict(runtime.get("choices", {}))
+    def _hydra(self) -> dict[str, Any]:
+        return get_mapping(read_mapping(self.path / ".hydra/hydra.yaml"), "hydra")
 
     @property
     def state(self) -> str:
-        """Return `finished`, `failed`, `test_failed`, `pruned` or `interrupted`; or else `running` or `killed`."""
-        return str(self.result.get("state") or run_state(self.path))
+        """Return one of `STATES`; or else `running` or `killed`, or `unreadable: ...` if a file is invalid."""
+        if self.problem:
+            return f"unreadable: {self.problem}"
+        return str(self.result.get("state") or ("running" if is_running(self.path) else "killed"))
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -100,16 +128,28 @@ class RunRecord:
         return self.result.get("seconds")
 
     def read_metric_series(self) -> dict[str, list[tuple[int, float]]]:
-        """Return (step, value) of every logged value by metric; empty if `metrics.csv` is missing."""
+        """Return (step, value) of every logged value by metric; empty if `metrics.csv` is missing.
+
+        Raises:
+            UserError: The file is invalid, except for a last line that is not complete.
+        """
         series: dict[str, list[tuple[int, float]]] = {}
+        file = self.path / "metrics.csv"
         try:
-            with (self.path / "metrics.csv").open(newline="", encoding="utf-8") as file:
-                for row in csv.DictReader(file):
-                    for name, value in row.items():
-                        if value and name not in ("step", "epoch"):
-                            series.setdefault(name, []).append((int(row["step"]), float(value)))
-        except (OSError, ValueError, KeyError):
+            lines = file.read_text("utf-8").splitlines(keepends=True)
+        except FileNotFoundError:
             return {}
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"cannot read '{file}': {getattr(error, 'strerror', None) or 'no UTF-8 text'}") from None
+        if lines and not lines[-1].endswith("\n"):  # the run is writing it, or was killed
+            lines.pop()
+        try:
+            for row in csv.DictReader(lines):
+                for name, value in row.items():
+                    if value and name not in ("step", "epoch"):
+                        series.setdefault(name, []).append((int(row["step"]), float(value)))
+        except (ValueError, KeyError, TypeError, csv.Error):
+            raise UserError(f"'{file}' is invalid: expected the column step and numbers in all others") from None
         return series
 
 
@@ -132,6 +172,8 @@ def read_run(path: str) -> RunRecord:
         UserError: The path is not a run directory.
     """
     record = RunRecord(Path(path))
+    if record.problem:
+        raise UserError(f"'{path}' is unreadable: {record.problem}")
     if not record.config:
         runs = [str(run.path) for run in find_runs(record.path)][:3] if record.path.is_dir() else []
         hint = f"; runs in it: {', '.join(runs)}" if runs else ""
@@ -162,11 +204,17 @@ def format_measurement_times(metrics: Mapping[str, Any], checkpoint: str | None)
     return "; ".join(f"{stage}: {time}" for stage, time in times.items() if stage in stages)
 
 
-def read_yaml(file: Path) -> dict[str, Any]:
+def get_mapping(node: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return the mapping that another one contains; empty if the key is missing or has another type."""
+    child = node.get(key)
+    return child if isinstance(child, dict) else {}
+
+
+def read_mapping(file: Path) -> dict[str, Any]:
     """Return the mapping in a YAML file; empty if the file is missing or invalid."""
     try:
-        values = yaml.load(file.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, yaml.YAMLError):
+        values = read_yaml(file)
+    except (FileNotFoundError, InvalidFileError):
         return {}
     return values if isinstance(values, dict) else {}
 
@@ -175,9 +223,13 @@ def _sort_key(name: str) -> tuple[int, str]:
     return (int(name), "") if name.isdecimal() else (0, name)
 
 
-def _read_json(file: Path) -> dict[str, Any]:
+def _read(file: Path, check: Callable[[Any], str]) -> tuple[dict[str, Any], str]:
+    """Return the content of a file and its problem: ({}, "") if it is missing, ({}, reason) if it is invalid."""
     try:
-        values = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}
+        content = read_yaml(file) if file.suffix == ".yaml" else read_json(file)
+    except FileNotFoundError:
+        return {}, ""
+    except InvalidFileError as error:
+        return {}, str(error)
+    problem = check(content)
+    return ({}, f"{file.name}: {problem}") if problem else (content, "")

@@ -48,6 +48,8 @@ BLOCKED_MODULES = ("pytorch_lightning.cli", "pytorch_lightning.callbacks.lambda_
 # packages with functions that build any object that their arguments name; they cannot be declared
 FACTORY_PACKAGES = ("hydra", "omegaconf", "hydra_plugins")
 TARGET_PATTERN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+# references to other keys, and resolvers that read neither the environment nor other objects
+SAFE_INTERPOLATION = re.compile(r"\$\{(?:\s*(?:hydra|now|oc\.select):|oc\.env:TRAINER_\w+[,}]|[\w.\[\]]+\})")
 INTERPOLATION_REASON = "interpolation in a recorded config"
 UNDECLARED_REASON = "package is not declared as trusted"
 NO_CLASS_REASON = "not a class of a trusted package"
@@ -137,6 +139,32 @@ def require_trusted_targets(
         names = ",".join(undeclared)
         lines.append(f"if you trust this code, add --trust={names} (or set {TRUST_ENV_VAR}={names})")
     raise UserError("\n  ".join(lines))
+
+
+def require_safe_interpolations(config: Any, source: object) -> None:
+    """Refuse interpolations of a recorded config that could read environment variables or build objects.
+
+    Args:
+        config: Plain containers with unresolved interpolations.
+        source: File that contains the config, for the message.
+
+    Raises:
+        UserError: Lists every key with such an interpolation.
+    """
+    texts = _iter_texts(config)
+    unsafe = [(key, text) for key, text in texts if len(SAFE_INTERPOLATION.findall(text)) != text.count("${")]
+    if unsafe:
+        lines = "".join(f"\n  {key}: {text}" for key, text in unsafe)
+        raise UserError(f"you have not started '{source}', and its config contains unsafe interpolations:{lines}")
+
+
+def _iter_texts(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the texts of nested containers by dotted key."""
+    if isinstance(node, str):
+        yield key, node
+    pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for name, child in pairs:
+        yield from _iter_texts(child, f"{key}.{name}".lstrip("."))
 
 
 def _get_rejection_reason(target: Any, trusted: tuple[str, ...]) -> str:

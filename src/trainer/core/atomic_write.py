@@ -24,9 +24,8 @@ def atomic_path(path: Path, suffix: str = ".part") -> Iterator[Path]:
 
 
 def atomic_write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8."""
-    with atomic_path(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    """Write a text file in UTF-8 and flush it to the disk."""
+    atomic_write_bytes(path, text.encode())
 
 
 def atomic_write_bytes(path: Path, *parts: bytes | memoryview) -> None:

@@ -1,5 +1,6 @@
 """Dotted keys, nested mappings as values by dotted key, and their differences."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -23,3 +24,8 @@ def diff_mappings(first: Mapping[str, Any], second: Mapping[str, Any], absent: A
 def is_within(key: str, parents: Iterable[str]) -> bool:
     """Return whether a dotted name or a config group is one of `parents` or below one."""
     return any(key == parent or key.startswith((f"{parent}.", f"{parent}/")) for parent in parents)
+
+
+def nonfinite_to_none(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """Return metrics for JSON, which has no NaN: None replaces values that are not finite."""
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}

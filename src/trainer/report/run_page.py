@@ -42,7 +42,7 @@ def collect_warnings(record: RunRecord) -> list[str]:
     if record.accepted_changes:
         warnings.append(f"More than one version of code or data was used: {'; '.join(record.accepted_changes)}")
     if record.result.get("error"):
-        warnings.append(f"The run {record.state}: {record.result['error']}")
+        warnings.append(f"The run {record.state}: {record.result.get('error', 'no reason is recorded')}")
     elif not record.result:
         state = "is still running" if record.state == "running" else "was killed"
         warnings.append(f"The run {state}: it has no result.")

@@ -12,7 +12,7 @@ The default output is report.html in that directory, with all images embedded; i
 
 from pathlib import Path
 
-from trainer.artifacts.run_record import RunRecord
+from trainer.artifacts.run_record import read_run
 from trainer.cli.commands import parse_arguments
 from trainer.core.errors import UserError
 
@@ -40,8 +40,8 @@ def main(argv: list[str]) -> int:
     from trainer.report.run_page import build_run_page
     from trainer.report.sweep_page import build_sweep_page
 
-    record = RunRecord(directory)
-    if record.config and record.provenance:
+    if (directory / "config.yaml").is_file():
+        record = read_run(args.directory)
         unused = [f"--{name}" for name in ("metric", "baseline", "direction") if getattr(args, name)]
         if unused:
             raise UserError(f"report: '{directory}' is a single run; {', '.join(unused)}: expected a directory of runs")

@@ -9,28 +9,28 @@ resumed; `accept_changes=true` resumes it. `--trust` or TRAINER_TRUST declares p
 names, separated by commas.
 """
 
-import json
 import os
 from pathlib import Path
+from typing import Any
 
-from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import configure_log, setup_globals
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer.artifacts.config_signature import is_signed
 from trainer.artifacts.resume import DURATION_KEYS
-from trainer.artifacts.run_record import RunRecord
+from trainer.artifacts.run_record import RunRecord, read_run
 from trainer.cli.commands import parse_arguments
-from trainer.config.compose import get_override_key
+from trainer.config.compose import Composer, get_override_key
 from trainer.config.home_directory import expand_home
-from trainer.config.multirun import get_raw_overrides
+from trainer.config.multirun import escape_interpolation
 from trainer.config.override_quoting import patch_override_parser
 from trainer.config.schema import Config
-from trainer.config.target_allowlist import require_trusted_targets
+from trainer.config.target_allowlist import require_safe_interpolations, require_trusted_config
+from trainer.core.data_files import InvalidFileError, check_types, read_yaml
 from trainer.core.errors import UserError, did_you_mean
 from trainer.core.rank import dispatch_by_rank
 
@@ -44,65 +44,92 @@ def main(argv: list[str]) -> int:
 def _resume(path: str, overrides: list[str], trusted: str) -> int:
     from trainer.training.run import run  # imports Lightning
 
-    directory = Path.cwd()  # before it changes to that of the run
-    record = RunRecord(Path(path).absolute())
-    recorded = OmegaConf.to_container(compose_resumed_config(record.path, []), resolve=True)
-    is_own = any(is_signed(recorded, start, directory) for start in record.starts)
-    config = compose_resumed_config(record.path, overrides)
-    require_trusted_targets(OmegaConf.to_container(config, resolve=True), path, trusted, is_own=is_own)
+    record = read_run(str(Path(path).absolute()))
+    if not os.access(record.path, os.W_OK):
+        raise UserError(f"cannot write to '{path}'; make the run directory writable, or copy it")
+    recorded = _resolve(compose_resumed_config(record, []))
+    is_own = any(is_signed(recorded, start, Path.cwd()) for start in record.starts)
+    if not is_own:
+        require_safe_interpolations(_load_plain(record), path)
+    config = compose_resumed_config(record, overrides)
+    require_trusted_config(_resolve(config), path, trusted, is_own=is_own)
+    directory = Path(record.provenance.get("directory", "."))
+    if directory.is_dir():  # relative paths in the config refer to it
+        os.chdir(directory)
+    hydra: Any = HydraConfig.get()
+    configure_log(hydra.job_logging, hydra.verbose)
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # see trainer.cli.main
     run(config)
     return 0
 
 
-def compose_resumed_config(run: Path, overrides: list[str]) -> DictConfig:
-    """Return the config of a run, changed by overrides; set Hydra's config and log files to those of the run.
+def compose_resumed_config(record: RunRecord, overrides: list[str]) -> DictConfig:
+    """Return the config of a run, changed by overrides, and make it the target of `${hydra:...}`.
+
+    Hydra's own settings, such as logging, are those of a new run; only choices, overrides and the job's name and number
+    are recorded ones.
 
     Args:
-        run: Current path of the run directory.
+        record: Record of the run, with an absolute path.
         overrides: Overrides `key=value`.
 
     Raises:
         UserError: The directory contains no run, or an override is invalid.
     """
-    if not (run / ".hydra/hydra.yaml").is_file():
-        raise UserError(f"'{run}' is not a run directory: it contains no .hydra/hydra.yaml")
-    if not os.access(run, os.W_OK):
-        raise UserError(f"cannot write to '{run}'; make the run directory writable, or copy it")
-    config = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(run / ".hydra/config.yaml"))
-    settings = OmegaConf.structured(HydraConf, flags={"struct": False})
-    hydra = OmegaConf.merge({"hydra": settings}, OmegaConf.load(run / ".hydra/hydra.yaml"))
+    config = OmegaConf.merge(OmegaConf.structured(Config), _load_plain(record))
     assert isinstance(config, DictConfig)
-    assert isinstance(hydra, DictConfig)
-    if (run / "config.yaml").is_file():  # an earlier resumption may have extended the run
-        latest = OmegaConf.load(run / "config.yaml")
-        for key in DURATION_KEYS:
-            if OmegaConf.select(latest, key) is not None:
-                OmegaConf.update(config, key, OmegaConf.select(latest, key), force_add=True)
+    for key in DURATION_KEYS:  # an earlier resumption may have extended the run
+        if record.config.get(key) is not None:
+            OmegaConf.update(config, key, record.config[key], force_add=True)
     OmegaConf.update(config, "accept_changes", False)  # holds for one start only
     patch_override_parser()
     overrides = [_apply_override(config, override) for override in overrides]
     expand_home(config)
     OmegaConf.update(config, "resume", "auto")
-    for key, value in {"run.dir": run, "runtime.output_dir": run, "mode": "RUN"}.items():
-        OmegaConf.update(hydra, f"hydra.{key}", str(value), force_add=True)
-    earlier = RunRecord(run).overrides or get_raw_overrides(hydra.hydra.overrides.task)
     keys = {get_override_key(override) for override in overrides}
-    unchanged = [override for override in earlier if get_override_key(override) not in keys]
-    OmegaConf.update(hydra, "hydra.overrides.task", [*unchanged, *overrides])
-    _restore_cwd(run)
+    unchanged = [override for override in record.overrides if get_override_key(override) not in keys]
+    hydra = Composer().compose([]).hydra
+    with read_write(hydra), open_dict(hydra):
+        run_dir = escape_interpolation(record.path)
+        hydra.mode = "RUN"
+        hydra.run.dir = run_dir
+        hydra.runtime.update(output_dir=run_dir, choices=record.choices)
+        hydra.job.update(record.job)
+        hydra.overrides.task = [escape_interpolation(override) for override in [*unchanged, *overrides]]
     setup_globals()
     HydraConfig.instance().set_config(_merge_hydra_config(config, hydra))
-    configure_log(hydra.hydra.job_logging, hydra.hydra.verbose)
     OmegaConf.set_struct(config, True)
     return config
+
+
+def _resolve(config: DictConfig) -> dict[str, Any]:
+    """Return a config as plain containers without interpolations."""
+    try:
+        values: Any = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"resume: {str(error).splitlines()[0]}") from None
+    return values
+
+
+def _load_plain(record: RunRecord) -> dict[str, Any]:
+    """Return the config of a run with its interpolations unresolved."""
+    file = record.path / ".hydra/config.yaml"
+    try:
+        content = read_yaml(file)
+    except FileNotFoundError:
+        raise UserError(f"'{record.path}' is not a run directory: it contains no .hydra/config.yaml") from None
+    except InvalidFileError as error:
+        raise UserError(f"'{record.path}' is unreadable: .hydra/{error}") from None
+    if problem := check_types(content, {}):
+        raise UserError(f"'{record.path}' is unreadable: .hydra/config.yaml: {problem}")
+    return content
 
 
 def _merge_hydra_config(config: DictConfig, hydra: DictConfig) -> DictConfig:
     """Return the complete config in Hydra's form, which includes its own settings."""
     merged = config.copy()
     with open_dict(merged):
-        merged.hydra = hydra.hydra
+        merged.hydra = hydra
     return merged
 
 
@@ -123,11 +150,3 @@ def _apply_override(config: DictConfig, text: str) -> str:
         return str(override.input_line)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(f"resume: '{text}': {str(error).splitlines()[0]}") from None
-
-
-def _restore_cwd(run: Path) -> None:
-    """Change to the directory that relative paths in the config refer to."""
-    file = run / "provenance.json"
-    cwd = Path(json.loads(file.read_text())["directory"]) if file.is_file() else Path.cwd()
-    if cwd.is_dir():
-        os.chdir(cwd)
