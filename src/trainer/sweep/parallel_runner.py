@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+from trainer.core.signals import discard_output_to_closed_terminal, handled_signals, is_hangup
 from trainer.sweep.executors.base import Executor, JobHandle
 from trainer.sweep.job_queue import JobQueue
 from trainer.sweep.progress_display import SweepProgress
@@ -17,7 +18,6 @@ from trainer.sweep.store.job_outcome import record_outcome
 from trainer.sweep.store.job_store import Job
 
 POLL_SECONDS = 0.5  # maximum delay of the reaction to a signal
-HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass
@@ -114,9 +114,13 @@ class ParallelRunner:
         """Collect signals; at the end kill the jobs that an error has left running."""
 
         def append(number: int, frame: FrameType | None) -> None:
+            if is_hangup(number):
+                discard_output_to_closed_terminal()
+                if self.signals:
+                    return
             self.signals.append(number)
 
-        handlers = {number: signal.signal(number, append) for number in HANDLED_SIGNALS}
+        handlers = {number: signal.signal(number, append) for number in handled_signals()}
         try:
             yield
         finally:
