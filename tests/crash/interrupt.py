@@ -56,6 +56,9 @@ def interrupt(kind: str, number: int, delay: float, cwd: Path) -> str | None:
     if process.poll() is not None:
         return ""
     process.send_signal(number)
+    if is_exiting(process.pid):
+        process.wait()
+        return ""
     try:
         code = process.wait(TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
@@ -69,6 +72,12 @@ def interrupt(kind: str, number: int, delay: float, cwd: Path) -> str | None:
     if (code == 128 + number and state in ("interrupted", "finished")) or (code == -number and state == "finished"):
         return None
     return f"exit status {code}, state {state}: {log}"
+
+
+def is_exiting(pid: int) -> bool:
+    """Return whether the kernel frees the resources of a process, which takes a while; it receives no more signals."""
+    flags = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[6]
+    return bool(int(flags) & 0x4)
 
 
 def main(argv: list[str]) -> int:

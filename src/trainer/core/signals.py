@@ -120,7 +120,11 @@ class GracefulShutdown:
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Handle signals in the block, in the main thread; restore the old handlers after it."""
+        """Handle signals in the block, in the main thread; restore the old handlers after it.
+
+        Raises:
+            Interrupted: A signal was received in the block, and its exception was lost.
+        """
         handlers = {number: signal.getsignal(number) for number in handled_signals()}
         unraisable_hook = sys.unraisablehook
         sys.unraisablehook = lambda args: None if isinstance(args.exc_value, Interrupted) else unraisable_hook(args)
@@ -131,16 +135,18 @@ class GracefulShutdown:
         threading.Thread(target=self._send_again, args=(self._wakeups,), daemon=True).start()
         try:
             yield
-            self.raise_if_due()
         finally:
-            for number, handler in handlers.items():
+            for number, handler in handlers.items():  # a later signal has the effect of the old handler
                 signal.signal(number, handler or signal.SIG_DFL)
+            received = self.signal_number
             self._process_id = 0
             self._wakeups.put(False)
             sys.unraisablehook = unraisable_hook
             self.signal_number = 0
             self.is_forced = False
             self.on_signal = None
+        if received:
+            raise Interrupted(received)
 
     def handle_signal(self, number: int, frame: FrameType | None = None) -> None:
         """Store the first signal and call `on_signal`; raise an exception at the second one.
