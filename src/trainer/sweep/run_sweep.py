@@ -37,6 +37,7 @@ from trainer.sweep.progress_display import SweepProgress
 from trainer.sweep.search.pareto_front import format_best_trials
 from trainer.sweep.search.search import PRUNING_OVERRIDE, Search, plan_search
 from trainer.sweep.status_table import format_counts
+from trainer.sweep.store.dead_jobs import mark_dead_jobs
 from trainer.sweep.store.job_store import RUNNABLE_STATES, Job, Ledger
 from trainer.sweep.store.trial_store import TrialLedger
 from trainer.sweep.tracked_task import TrackedTask
@@ -132,7 +133,7 @@ def _register(
     for metric, direction in directions.items():
         if infer_direction(metric) not in (None, direction):
             log.warning(f"warning: sweep.direction: {direction} looks for the worst '{metric}'")
-    ledger.mark_dead_jobs()
+    mark_dead_jobs(ledger)
     jobs = ledger.jobs()
     if search:
         log.info(f"search {directory}: {len(jobs)} of {search.n_trials} trials started")

@@ -3,13 +3,35 @@
 import os
 import signal
 from collections.abc import Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from typing import Protocol
+from typing import Literal, Protocol
 
 from trainer.core.cpu import count_cpus
 from trainer.sweep.executors.worker import start_worker
 from trainer.sweep.store.job_store import Job, Ledger
+
+
+@dataclass(frozen=True)
+class JobExit:
+    """End of a job as the executor sees it; the job itself may have updated the ledger already.
+
+    Args:
+        code: Exit status; minus the signal number if the job was killed.
+        reason: Explanation of the executor if the job did not end by itself. Defaults to none.
+        kind: `ended` by itself, `stopped` by a user or a time limit, or `lost` with its machine.
+        machine: Machine to avoid if the job was lost on it, or did not even start there. Defaults to none.
+    """
+
+    code: int = 0
+    reason: str = ""
+    kind: Literal["ended", "stopped", "lost"] = "ended"
+    machine: str = ""
+
+
+class SubmissionRefusedError(Exception):
+    """The cluster accepts no job at the moment."""
 
 
 class JobHandle(Protocol):
@@ -18,8 +40,8 @@ class JobHandle(Protocol):
     def done(self) -> bool:
         """Return whether the job has ended."""
 
-    def exit_status(self) -> tuple[int, str]:
-        """Return the exit status, minus the signal number if killed, and the reason if the executor lost the job."""
+    def exit(self) -> JobExit:
+        """Return how the job has ended."""
 
     def stop(self) -> None:
         """Ask the job to save a checkpoint and exit."""
@@ -29,16 +51,29 @@ class JobHandle(Protocol):
 
 
 class Executor(Protocol):
-    """Interface of everything that runs jobs."""
+    """Interface of everything that runs jobs.
+
+    Attributes:
+        jobs_outlive_command: Whether jobs continue if this process ends.
+    """
+
+    jobs_outlive_command: bool
 
     def capacity(self) -> int:
         """Return the maximum number of submitted jobs that have not ended."""
 
     def submit(self, job: Job, overrides: Sequence[str]) -> JobHandle:
-        """Start a job that was claimed in the ledger, with a command line."""
+        """Start a job that was claimed in the ledger, with a command line.
+
+        Raises:
+            SubmissionRefusedError: The cluster accepts no job at the moment.
+        """
 
     def wait(self, handles: Sequence[JobHandle], seconds: float) -> None:
         """Return when one of the jobs has ended, or after a timeout."""
+
+    def avoid(self, machine: str) -> None:
+        """Run no further job on a machine, if there are others."""
 
     def close(self) -> None:
         """Release resources. Called after the last job has finished."""
@@ -51,6 +86,8 @@ class LocalExecutor(Executor):
         ledger: Ledger of the sweep.
         environments: Environment variables of each worker; there is one worker for each job that runs at a time.
     """
+
+    jobs_outlive_command = False
 
     def __init__(self, ledger: Ledger, environments: Sequence[dict[str, str]]) -> None:
         self.ledger = ledger
@@ -73,6 +110,9 @@ class LocalExecutor(Executor):
     def wait(self, handles: Sequence[JobHandle], seconds: float) -> None:
         wait([handle.process.sentinel for handle in self._handles if handle in handles], seconds)
 
+    def avoid(self, machine: str) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
@@ -85,8 +125,8 @@ class _ProcessHandle(JobHandle):
     def done(self) -> bool:
         return not self.process.is_alive()
 
-    def exit_status(self) -> tuple[int, str]:
-        return self.process.exitcode or 0, ""
+    def exit(self) -> JobExit:
+        return JobExit(self.process.exitcode or 0)
 
     def stop(self) -> None:
         self.process.terminate()
