@@ -1,6 +1,8 @@
 """File lock of a run directory, and the state of a run."""
 
+import errno
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +12,11 @@ from filelock import FileLock, Timeout
 from trainer.core.errors import UserError
 
 LOCK_FILENAME = ".lock"
+LOCK_SECONDS = 1.0  # other processes hold the lock for an instant to check whether it is free
+POLL_SECONDS = 0.02
+UNSUPPORTED_ERRNOS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of file systems without locks
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -21,15 +28,32 @@ def run_lock(run: Path) -> Iterator[None]:
     """
     lock = FileLock(run / LOCK_FILENAME)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=LOCK_SECONDS, poll_interval=POLL_SECONDS)
     except Timeout:
         raise UserError(f"run directory '{run}' is in use by another process; wait until it ends, or stop it") from None
     except OSError as error:
-        raise UserError(f"cannot write to '{run}': {error.strerror}") from error
+        if error.errno not in UNSUPPORTED_ERRNOS:
+            raise UserError(f"cannot write to '{run}': {error.strerror}") from error
+        log.warning(f"warning: the file system of '{run}' has no locks; do not use the directory in two processes")
     try:
         yield
     finally:
         lock.release()
+
+
+def is_locked(run: Path) -> bool:
+    """Return whether a process holds the lock of a run directory; False if the file system has no locks."""
+    if not (run / LOCK_FILENAME).exists():
+        return False
+    lock = FileLock(run / LOCK_FILENAME)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:  # no locks; or the directory is read-only, so no process is writing to it
+        return False
+    lock.release()
+    return False
 
 
 def run_state(run: Path) -> str:
@@ -40,14 +64,4 @@ def run_state(run: Path) -> str:
     file = run / "result.json"
     if file.is_file():
         return str(json.loads(file.read_text())["state"])
-    if not (run / LOCK_FILENAME).exists():
-        return "killed"
-    lock = FileLock(run / LOCK_FILENAME)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return "running"
-    except OSError:  # the directory is read-only, so no process is writing to it
-        return "killed"
-    lock.release()
-    return "killed"
+    return "running" if is_locked(run) else "killed"

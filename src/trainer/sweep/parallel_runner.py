@@ -14,6 +14,7 @@ from types import FrameType
 from trainer.core.signals import discard_output_to_closed_terminal, handled_signals, is_hangup
 from trainer.sweep.executors.base import Executor, JobExit, JobHandle, SubmissionRefusedError
 from trainer.sweep.job_queue import JobQueue
+from trainer.sweep.other_processes import find_awaited_jobs, format_awaited_jobs
 from trainer.sweep.progress_display import SweepProgress
 from trainer.sweep.store.dead_jobs import mark_dead_jobs, state_of_ended_process
 from trainer.sweep.store.job_outcome import record_outcome
@@ -57,6 +58,7 @@ class ParallelRunner:
         self.progress = progress
         self.running: list[RunningJob] = []
         self.signals: list[int] = []
+        self._awaited = ""  # last message about jobs of other processes
         self._refusal = ""  # last message of a cluster that accepts no job
         self._refusal_seconds = MIN_REFUSAL_SECONDS
         self._submission_time = 0.0  # time of the next submission after a refusal
@@ -87,11 +89,11 @@ class ParallelRunner:
         return self.signals[0] if self.signals else 0
 
     def _start_jobs(self) -> bool:
-        """Start jobs up to the capacity; return whether any job runs or waits for its submission."""
+        """Start jobs up to the capacity; return whether any job runs, waits for its submission, or is awaited."""
         while time.monotonic() >= self._submission_time and len(self.running) < self.executor.capacity():
             job = self._next()
             if job is None:
-                return bool(self.running)
+                return self._is_awaiting_others()
             if self.ledger.claim(job):
                 try:
                     handle = self.executor.submit(job, self.command(job))
@@ -108,6 +110,16 @@ class ParallelRunner:
                 self.queue.mark_started([job])
                 self.progress.job_started(job)
         return bool(self.running) or not self.signals
+
+    def _is_awaiting_others(self) -> bool:
+        """Return whether other processes run jobs, which this one starts again if they are interrupted."""
+        own = {running.job.number for running in self.running}
+        awaited = [] if self.signals else find_awaited_jobs(self.queue.jobs, own)
+        message = format_awaited_jobs(awaited) if awaited else ""
+        if message and message != self._awaited and not self.running:
+            self.progress.print_line(message)
+            self._awaited = message
+        return bool(awaited)
 
     def _postpone_submissions(self, message: str) -> None:
         """Wait before the next submission, longer after each refusal; the end of a running job ends the wait."""

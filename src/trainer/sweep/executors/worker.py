@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -17,10 +18,32 @@ from typing import Any
 
 from trainer.core.signals import shutdown
 from trainer.sweep.executors.forkserver import START_METHOD, safe_import_path, start_forkserver
+from trainer.sweep.store.job_store import Ledger
 from trainer.training.preflight.dry_run_cache import dry_run_results
 
 SIGNAL_DELAY_SECONDS = 1.0  # in which a process has received a signal that a cluster sends to several processes
 ENTRY_POINT = "trainer.cli.main:main"  # a string, as that module imports this package
+
+
+@dataclass
+class Attempt:
+    """Attempt of a job that was claimed for a worker process.
+
+    Args:
+        sweep: Absolute directory of the sweep.
+        number: Job number.
+        attempt: Attempt number.
+    """
+
+    sweep: Path
+    number: int
+    attempt: int
+
+    def assign_to_this_process(self) -> None:
+        """Write to the ledger that this process runs the job; exit if another process has taken it over."""
+        if not Ledger(self.sweep).assign_process(self.number, os.getpid(), self.attempt):
+            print(f"attempt {self.attempt} of job {self.number} was taken over by another process")
+            sys.exit(0)
 
 
 def start_worker(
@@ -31,6 +54,7 @@ def start_worker(
     *,
     method: str = START_METHOD,
     stop_requests: Connection | None = None,
+    attempt: Attempt | None = None,
 ) -> BaseProcess:
     """Start a job in a new process.
 
@@ -42,12 +66,14 @@ def start_worker(
         method: Start method of `multiprocessing`.
         stop_requests: Connection whose messages ask the job to save and exit. The job is killed when the other end is
             closed. Defaults to none: then only signals stop it, and it outlives this process.
+        attempt: Attempt that the process assigns to itself before it starts the job, so that the job has an owner if
+            this process ends. Defaults to none.
     """
     context: Any = get_context(method)
     if method == START_METHOD:
         start_forkserver()
     paths = (str(log_path.absolute()), str(cwd or Path.cwd()))
-    args = ([*overrides], dict(environment), *paths, stop_requests, dry_run_results)
+    args = ([*overrides], dict(environment), *paths, stop_requests, attempt, dry_run_results)
     process: BaseProcess = context.Process(target=_run_worker, args=args)
     with _hidden_main_module(), safe_import_path():
         process.start()
@@ -60,6 +86,7 @@ def _run_worker(
     log_path: str,
     cwd: str,
     stop_requests: Connection | None,
+    attempt: Attempt | None,
     dry_runs: Any,
 ) -> None:
     os.setpgid(0, 0)  # Ctrl-C in a terminal reaches the sweep, which stops its jobs
@@ -78,6 +105,8 @@ def _run_worker(
     if (torch := sys.modules.get("torch")) and (threads := environment.get("OMP_NUM_THREADS", "")).isdigit():
         torch.set_num_threads(int(threads))  # torch has read the variable at its import, before the fork
     dry_run_results.update(dry_runs)
+    if attempt:
+        attempt.assign_to_this_process()
     resolve_name(ENTRY_POINT)()
 
 

@@ -18,7 +18,7 @@ def record_outcome(ledger: Ledger, number: int, attempt: int, code: int, reason:
     """
     result = ledger.result(number) or {}
     state: JobState = "failed"
-    if code == 0 and result.get("state") in JOB_STATE_BY_RUN_STATE:
+    if result.get("state") in JOB_STATE_BY_RUN_STATE:  # also if the process failed after its result was written
         state = JOB_STATE_BY_RUN_STATE[result["state"]]
     elif stopped or (code and result.get("state") == "interrupted"):
         state = "interrupted"

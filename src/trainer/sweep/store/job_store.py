@@ -105,9 +105,7 @@ class Ledger:
 
     def job(self, number: int) -> Job:
         """Return one job."""
-        with self._connection() as database:
-            query = f"SELECT {', '.join(JOB_COLUMNS)} FROM job WHERE number = ?"
-            return _parse_row(database.execute(query, (number,)).fetchone())
+        return next(job for job in self.jobs() if job.number == number)
 
     def last_command(self) -> tuple[list[str], Path]:
         """Return the overrides of the last command of this sweep, and its working directory."""
@@ -196,6 +194,7 @@ class Ledger:
         *,
         seconds: float | None = None,
         attempt: int | None = None,
+        pid: int | None = None,
     ) -> None:
         """Write how a running job ended, with the result in its directory.
 
@@ -205,13 +204,14 @@ class Ledger:
             error: Error message of a failed job.
             seconds: Duration of the attempt. Defaults to the time since its start.
             attempt: Attempt number, if another process may have started the next attempt.
+            pid: Id of the process that ran the job, if another one may have been assigned since.
         """
         result = json.dumps(self.result(number)) if state in ("done", "pruned") else None
         now = time.time()
         self._update(
             "UPDATE job SET state = ?, result = ?, error = ?, ended = ?, seconds = seconds + COALESCE(?, ? - began, 0)"
-            " WHERE number = ? AND state = 'running' AND tries = IFNULL(?, tries)",
-            *(state, result, error, now, seconds, now, number, attempt),
+            " WHERE number = ? AND state = 'running' AND tries = IFNULL(?, tries) AND pid IS IFNULL(?, pid)",
+            *(state, result, error, now, seconds, now, number, attempt, pid),
         )
 
     def result(self, number: int) -> dict[str, Any] | None:
@@ -220,7 +220,7 @@ class Ledger:
         return dict(json.loads(file.read_text())) if file.is_file() else None
 
     def log_path(self, number: int) -> Path:
-        """Return the file for the output of a job that runs in a separate process."""
+        """Return the file for the output of a job in a separate process."""
         return self.sweep / "output" / f"{number}.log"
 
     @contextmanager
