@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from trainer.artifacts.run_lock import is_running
+from trainer.artifacts.run_lock import is_locked
 from trainer.artifacts.run_schema import check_config, check_provenance, check_result
 from trainer.core.data_files import InvalidFileError, read_json, read_yaml
 from trainer.core.errors import UserError
@@ -86,7 +86,7 @@ class RunRecord:
         """Return one of `STATES`; or else `running` or `killed`, or `unreadable: ...` if a file is invalid."""
         if self.problem:
             return f"unreadable: {self.problem}"
-        return str(self.result.get("state") or ("running" if is_running(self.path) else "killed"))
+        return str(self.result.get("state") or ("running" if is_locked(self.path) else "killed"))
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -19,7 +19,7 @@ from trainer.artifacts.resume import PREVIOUS_CHECKPOINT, relocate_checkpoint_st
 from trainer.callbacks.default_monitor import DefaultMonitorCheckpoint
 from trainer.core.errors import UserError
 from trainer.core.metric_direction import AUTO, resolve_mode
-from trainer.core.signals import Interrupted, install_signal_handlers, shutdown
+from trainer.core.signals import Interrupted, shutdown
 from trainer.training.loop import training_state
 from trainer.training.loop.safe_points import IMMEDIATELY, NEVER, SafePointKind, install_safe_points
 from trainer.training.loop.training_state import State, Weights
@@ -96,10 +96,9 @@ class Checkpoint(DefaultMonitorCheckpoint):
         # not earlier: a callback such as `LearningRateFinder` trains for some steps before the training
         self._safe_points.on_safe_point = lambda kind: self._on_safe_point(trainer, kind)
         self._schedule_next_save(trainer)
-        if not trainer.fast_dev_run and self.save_last:
-            install_signal_handlers()  # Lightning's handlers would exit without saving
-            if _is_single_device(trainer):  # several processes would have to agree on a step
-                shutdown.on_signal = self._request_safe_point
+        # several processes would have to agree on a step
+        if self.save_last and not trainer.fast_dev_run and _is_single_device(trainer):
+            shutdown.save_by(self._request_safe_point)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         super().on_train_batch_end(trainer, pl_module, *args)
@@ -139,17 +138,19 @@ class Checkpoint(DefaultMonitorCheckpoint):
         """
         if trainer.fast_dev_run:
             return
+        shutdown.raise_if_due()  # nothing is saved after a second signal, or by one of several processes
+        signal_number = shutdown.signal_number if shutdown.on_signal else 0
         fit = trainer.fit_loop
         is_final = fit.done if kind == "epoch" else fit.epoch_loop._is_training_done
-        if not self._is_final_saved and (shutdown.signal_number or is_final or self._is_last_due(trainer, kind)):
+        if not self._is_final_saved and (signal_number or is_final or self._is_last_due(trainer, kind)):
             super()._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
             self._is_final_saved = is_final
         self._save_requested(trainer, kind)
         self._validated_weights = None
         self._schedule_next_save(trainer)
-        if shutdown.signal_number:
+        if signal_number:
             self.write(trainer)
-            raise Interrupted(shutdown.signal_number)
+            raise Interrupted(signal_number)
 
     def _is_last_due(self, trainer: Trainer, kind: SafePointKind) -> bool:
         if kind == "step":

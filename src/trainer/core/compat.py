@@ -97,7 +97,7 @@ PRIVATE_ATTRIBUTES = {
     "omegaconf:DictConfig": ("_get_node",),
     "omegaconf:Node": ("_value",),
     "pytorch_lightning:LightningModule": ("_trainer", "_on_before_batch_transfer"),
-    "pytorch_lightning:Trainer": ("_checkpoint_connector", "_logger_connector"),
+    "pytorch_lightning:Trainer": ("_checkpoint_connector", "_logger_connector", "_signal_connector"),
     "pytorch_lightning.callbacks:EarlyStopping": ("_check_on_train_epoch_end",),
     "pytorch_lightning.callbacks:ModelCheckpoint": ("_every_n_train_steps", "_train_time_interval"),
     "pytorch_lightning.loggers:CometLogger": ("_kwargs",),

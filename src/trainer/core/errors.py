@@ -118,7 +118,7 @@ def to_user_error(error: Exception, config: Mapping[str, Any]) -> UserError | No
         return UserError(
             f"data.batch_size: batch norm needs two examples; {first_line(error)}\n  {SINGLE_EXAMPLE_HINT}"
         )
-    if isinstance(error, RuntimeError) and text.startswith("DataLoader worker"):
+    if is_dead_worker(error):
         return UserError(
             f"data.workers: {first_line(error)}\n  fewer workers need less memory; data.workers=0 uses none"
         )
@@ -137,6 +137,11 @@ def to_user_error(error: Exception, config: Mapping[str, Any]) -> UserError | No
 def is_disk_full(error: Exception) -> TypeGuard[OSError]:
     """Return True if a file could not be written for lack of space or permission."""
     return isinstance(error, OSError) and error.errno in DISK_WRITE_ERRNOS
+
+
+def is_dead_worker(error: Exception) -> bool:
+    """Return True if a worker process of a `DataLoader` was killed."""
+    return isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker")
 
 
 def is_out_of_memory(error: Exception) -> bool:

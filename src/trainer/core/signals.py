@@ -1,13 +1,44 @@
-"""Handling of SIGTERM and SIGINT; the first signal stops a run after it has saved, the second one immediately."""
+"""Handling of SIGINT, SIGTERM and SIGHUP; the first signal stops a run after it has saved, the second one immediately.
 
+A handler stores the signal, and the run raises `Interrupted` at its next interruption point: between two batches or
+phases, and at its end. Code that reaches none within a second, for example a download, is interrupted by the handler.
+Exceptions of a handler can be lost, for example in a `__del__` or a library's `except:`, so the stored signal counts.
+"""
+
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 from types import FrameType
+from typing import Any
 
-HANDLED_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+RETRY_SECONDS = 1.0  # until a handler interrupts code that has reached no interruption point, or has lost the exception
+FORCED_RETRY_SECONDS = 0.1  # the same after a second signal
+
+
+def handled_signals() -> list[signal.Signals]:
+    """Return the signals that stop a run: SIGINT, SIGTERM, and SIGHUP unless it is ignored, as by nohup."""
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
+    return signals
+
+
+def is_hangup(number: int) -> bool:
+    """Return whether a signal is SIGHUP; if a terminal is closed, several are sent, so it is never a second signal."""
+    return sys.platform != "win32" and number == signal.SIGHUP
+
+
+def discard_output_to_closed_terminal() -> None:
+    """Replace standard output and error by the null device if writing to them fails."""
+    for stream in (1, 2):
+        try:
+            os.write(stream, b"")
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
 @contextmanager
@@ -24,7 +55,7 @@ def block_sigint() -> Iterator[None]:
 
 
 class Interrupted(SystemExit):
-    """Exit of a run after a signal, with the exit status of a shell: 143 for SIGTERM, 130 for Ctrl-C.
+    """Exit of a run after a signal, with the exit status of a shell: 143 for SIGTERM, 130 for Ctrl-C, 129 for SIGHUP.
 
     Args:
         number: Signal number.
@@ -46,48 +77,156 @@ class GracefulShutdown:
     """Signal that this process has received, and the callback that saves the run.
 
     Attributes:
-        signal_number: Number of the first signal; 0 if there was none.
-        on_signal: Function called at the first signal; its owner raises `Interrupted` after saving. None if the run
-            cannot save: then a signal stops it immediately.
+        signal_number: Number of the signal; 0 if there was none.
+        is_forced: Whether a second signal has arrived, so that nothing is saved.
+        on_signal: Function called at the first signal; its owner raises `Interrupted` after saving. None if there is
+            nothing to save.
     """
 
     signal_number = 0
+    is_forced = False
     on_signal: Callable[[], None] | None = None
 
-    def handle_signal(self, number: int, frame: FrameType | None = None) -> None:
-        """Store the signal and call `on_signal`.
+    def __init__(self) -> None:
+        self._process_id = 0  # of the process that has installed the handlers; forked ones inherit them
+        self._wakeups: SimpleQueue[bool] = SimpleQueue()  # True after a signal, False to end the thread
+        self._is_retry = False
+
+    @property
+    def is_installed(self) -> bool:
+        """Return whether the handlers of this process are installed."""
+        return self._process_id == os.getpid()
+
+    def raise_if_due(self) -> None:
+        """Raise `Interrupted` if a signal was received, unless the owner of `on_signal` is about to save.
 
         Raises:
-            Interrupted: `on_signal` is None, or this is the second signal.
+            Interrupted: At an interruption point after a signal.
         """
-        if self.on_signal is None or self.signal_number:
+        if self.signal_number and (self.is_forced or self.on_signal is None):
+            raise Interrupted(self.signal_number)
+
+    def save_by(self, on_signal: Callable[[], None]) -> None:
+        """Set `on_signal`, and call it if a signal was received already."""
+        self.on_signal = on_signal
+        if self.signal_number:
+            on_signal()
+
+    def install_handlers(self) -> None:
+        """Install the handlers, also if a library has replaced them."""
+        if self.is_installed:
+            for number in handled_signals():
+                signal.signal(number, self.handle_signal)
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Handle signals in the block, in the main thread; restore the old handlers after it.
+
+        Raises:
+            Interrupted: A signal was received in the block, and its exception was lost.
+        """
+        handlers = {number: signal.getsignal(number) for number in handled_signals()}
+        unraisable_hook = sys.unraisablehook
+        sys.unraisablehook = lambda args: None if isinstance(args.exc_value, Interrupted) else unraisable_hook(args)
+        self._process_id = os.getpid()
+        self._wakeups = SimpleQueue()
+        self._is_retry = False
+        self.install_handlers()
+        threading.Thread(target=self._send_again, args=(self._wakeups,), daemon=True).start()
+        try:
+            yield
+        finally:
+            for number, handler in handlers.items():  # a later signal has the effect of the old handler
+                signal.signal(number, handler or signal.SIG_DFL)
+            received = self.signal_number
+            self._process_id = 0
+            self._wakeups.put(False)
+            sys.unraisablehook = unraisable_hook
+            self.signal_number = 0
+            self.is_forced = False
+            self.on_signal = None
+        if received:
+            raise Interrupted(received)
+
+    def handle_signal(self, number: int, frame: FrameType | None = None) -> None:
+        """Store the first signal and call `on_signal`; raise an exception at the second one.
+
+        Raises:
+            Interrupted: This is the second signal, or no interruption point was reached since the first one.
+        """
+        if not self.is_installed:
+            _handle_in_fork(number)
+        elif self._is_retry:
+            self._is_retry = False
+            self._raise()
+        elif not self.signal_number:
+            self._store(number)
+        elif not is_hangup(number):
+            self.signal_number = number
+            self.is_forced = True
+            self._wakeups.put(True)
             raise Interrupted(number)
+
+    def _store(self, number: int) -> None:
         self.signal_number = number
-        message = "\nstopping after this step; press Ctrl-C again to quit without saving"
-        print(message, file=sys.stderr, flush=True)
-        self.on_signal()
+        self._wakeups.put(True)
+        if is_hangup(number):
+            discard_output_to_closed_terminal()
+        if self.on_signal:
+            with suppress(OSError):  # not print, which fails if the signal has interrupted another print
+                os.write(2, b"\nstopping after this step; press Ctrl-C again to quit without saving\n")
+            self.on_signal()
+
+    def _raise(self) -> None:
+        """Raise `Interrupted` if it is due, unless it was raised already and cleanup is in progress."""
+        error: Any = sys.exception()
+        while error:
+            if isinstance(error, Interrupted):
+                return
+            error = error.__context__
+        self.raise_if_due()
+
+    def _send_again(self, wakeups: "SimpleQueue[bool]") -> None:
+        """Repeat the signal until the run has ended, as the exception of a handler can be lost."""
+        timeout: float | None = None
+        while True:
+            try:
+                if not wakeups.get(timeout=timeout):
+                    return
+                timeout = FORCED_RETRY_SECONDS if self.is_forced else RETRY_SECONDS
+            except Empty:
+                if self.is_forced or self.on_signal is None:
+                    self._is_retry = True
+                    _interrupt_main_thread(self.signal_number)
 
 
 shutdown = GracefulShutdown()
 
 
-def install_signal_handlers() -> None:
-    """Install `shutdown` as the handler of both signals; only in the main thread, as Python requires."""
-    if threading.current_thread() is threading.main_thread():
-        for number in HANDLED_SIGNALS:
-            signal.signal(number, shutdown.handle_signal)
+def _interrupt_main_thread(number: int) -> None:
+    if sys.platform == "win32":
+        import _thread
+
+        _thread.interrupt_main(number)
+    else:
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+
+
+def _handle_in_fork(number: int) -> None:
+    """Exit after SIGTERM; ignore the signals that a terminal sends to all processes, as the parent handles them."""
+    if number == signal.SIGTERM:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Make both signals raise `Interrupted` in the block; restore the old handlers after it."""
-    handlers = {number: signal.getsignal(number) for number in HANDLED_SIGNALS}
-    install_signal_handlers()
-    try:
+    """Raise `Interrupted` in the block after a signal, at the latest at its end; a nested block has no effect.
+
+    Only in the main thread, as Python requires.
+    """
+    if shutdown.is_installed or threading.current_thread() is not threading.main_thread():
         yield
-    finally:
-        shutdown.signal_number = 0
-        shutdown.on_signal = None
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+    else:
+        with shutdown.installed():
+            yield

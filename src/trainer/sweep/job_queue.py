@@ -6,6 +6,8 @@ from itertools import chain, islice
 
 from trainer.sweep.store.job_store import Job, Ledger
 
+MAX_LOSSES = 3  # of a job with its machine, until it counts as failed
+
 
 class JobQueue:
     """The runnable jobs: planned ones, interrupted ones, then failed ones up to the number of retries.
@@ -28,6 +30,7 @@ class JobQueue:
         self.jobs: list[Job] = []  # all jobs of the sweep at the last call of `next`
         self._initial_attempts = {job.number: job.tries for job in ledger.jobs()}
         self._start_counts: Counter[int] = Counter()  # attempts that this process has started
+        self._losses: Counter[int] = Counter()  # of them, those that were lost with their machine
 
     def next(self, count: int | None = None) -> list[Job]:
         """Return the next jobs.
@@ -36,7 +39,9 @@ class JobQueue:
             count: Maximum number of jobs; None for all runnable ones, or the next trial of a search.
         """
         jobs = self.jobs = self.ledger.jobs()
-        attempts = {job.number: job.tries - self._initial_attempts.get(job.number, 0) for job in jobs}
+        attempts = {
+            job.number: job.tries - self._initial_attempts.get(job.number, 0) - self._losses[job.number] for job in jobs
+        }
         failed = [job for job in jobs if job.state == "failed"]
         if self.fail_fast and any(attempts[job.number] for job in failed):
             return []
@@ -51,6 +56,14 @@ class JobQueue:
     def mark_started(self, jobs: Collection[Job]) -> None:
         """Count the start of jobs, so that a job that is interrupted repeatedly is not started forever."""
         self._start_counts.update(job.number for job in jobs)
+
+    def put_back(self, number: int) -> bool:
+        """Let a job that was lost with its machine start again; return False if that has happened too often."""
+        if self._losses[number] == MAX_LOSSES:
+            return False
+        self._losses[number] += 1
+        self._start_counts[number] -= 1
+        return True
 
     def _trials(self) -> Iterator[Job]:
         while self.next_trial and (job := self.next_trial()):

@@ -5,19 +5,24 @@ affect other jobs. Its output is stored in SWEEP/output/7.log.
 """
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from trainer.sweep.executors.base import Executor, JobHandle
+from trainer.core.signals import discard_output_to_closed_terminal, handled_signals, is_hangup
+from trainer.sweep.executors.base import Executor, JobExit, JobHandle, SubmissionRefusedError
 from trainer.sweep.job_queue import JobQueue
+from trainer.sweep.other_processes import find_awaited_jobs, format_awaited_jobs
 from trainer.sweep.progress_display import SweepProgress
+from trainer.sweep.store.dead_jobs import mark_dead_jobs, state_of_ended_process
 from trainer.sweep.store.job_outcome import record_outcome
 from trainer.sweep.store.job_store import Job
 
 POLL_SECONDS = 0.5  # maximum delay of the reaction to a signal
-HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+MIN_REFUSAL_SECONDS = 2.0  # until the next submission after a cluster has refused one
+MAX_REFUSAL_SECONDS = 60.0
 
 
 @dataclass
@@ -53,6 +58,10 @@ class ParallelRunner:
         self.progress = progress
         self.running: list[RunningJob] = []
         self.signals: list[int] = []
+        self._awaited = ""  # last message about jobs of other processes
+        self._refusal = ""  # last message of a cluster that accepts no job
+        self._refusal_seconds = MIN_REFUSAL_SECONDS
+        self._submission_time = 0.0  # time of the next submission after a refusal
 
     def run(self) -> int:
         """Run until the queue is empty or a signal arrives.
@@ -64,38 +73,97 @@ class ParallelRunner:
         n_handled = 0
         with self._signal_handlers(), self.progress:
             while self._start_jobs() or self.running:
-                self.executor.wait([running.handle for running in self.running], POLL_SECONDS)
+                if self.running:
+                    self.executor.wait([running.handle for running in self.running], POLL_SECONDS)
+                else:
+                    time.sleep(POLL_SECONDS)
                 if len(self.signals) > n_handled:
                     n_handled = len(self.signals)
+                    if n_handled > 2 and self.executor.jobs_outlive_command:
+                        self.progress.print_line(f"{len(self.running)} job(s) stay in the queue of the cluster")
+                        break
                     self._stop(kill=n_handled > 1)
                 for running in [running for running in self.running if running.handle.done()]:
                     self._finish_job(running)
-                self.progress.refresh([running.job for running in self.running])
+                self.progress.refresh(self.ledger, [running.job.number for running in self.running])
         return self.signals[0] if self.signals else 0
 
     def _start_jobs(self) -> bool:
-        """Start jobs up to the capacity; return whether any job runs."""
-        while len(self.running) < self.executor.capacity() and (job := self._next()):
+        """Start jobs up to the capacity; return whether any job runs, waits for its submission, or is awaited."""
+        while time.monotonic() >= self._submission_time and len(self.running) < self.executor.capacity():
+            job = self._next()
+            if job is None:
+                return self._is_awaiting_others()
             if self.ledger.claim(job):
-                self.running.append(RunningJob(job, self.executor.submit(job, self.command(job))))
+                try:
+                    handle = self.executor.submit(job, self.command(job))
+                except SubmissionRefusedError as error:
+                    self.ledger.release(job)
+                    self._postpone_submissions(str(error))
+                    break
+                except BaseException:
+                    self.ledger.release(job)
+                    raise
+                self._refusal = ""
+                self._refusal_seconds = MIN_REFUSAL_SECONDS
+                self.running.append(RunningJob(job, handle))
                 self.queue.mark_started([job])
                 self.progress.job_started(job)
-        return bool(self.running)
+        return bool(self.running) or not self.signals
+
+    def _is_awaiting_others(self) -> bool:
+        """Return whether other processes run jobs, which this one starts again if they are interrupted."""
+        own = {running.job.number for running in self.running}
+        awaited = [] if self.signals else find_awaited_jobs(self.queue.jobs, own)
+        message = format_awaited_jobs(awaited) if awaited else ""
+        if message and message != self._awaited and not self.running:
+            self.progress.print_line(message)
+            self._awaited = message
+        return bool(awaited)
+
+    def _postpone_submissions(self, message: str) -> None:
+        """Wait before the next submission, longer after each refusal; the end of a running job ends the wait."""
+        if message != self._refusal:
+            self.progress.print_line(f"no job is accepted at the moment, retrying: {message}")
+        self._refusal = message
+        self._submission_time = time.monotonic() + self._refusal_seconds
+        self._refusal_seconds = min(2 * self._refusal_seconds, MAX_REFUSAL_SECONDS)
 
     def _next(self) -> Job | None:
         if self.signals:
             return None
-        self.ledger.mark_dead_jobs(skip={running.job.number for running in self.running})
+        mark_dead_jobs(self.ledger, skip={running.job.number for running in self.running})
         jobs = self.queue.next(1)
         self.progress.jobs = self.queue.jobs
         return jobs[0] if jobs else None
 
     def _finish_job(self, running: RunningJob) -> None:
         self.running.remove(running)
-        code, reason = running.handle.exit_status()
-        number = running.job.number
-        record_outcome(self.ledger, number, running.job.tries + 1, code, reason, stopped=bool(self.signals))
-        self.progress.job_finished(self.ledger.job(number))
+        self._submission_time = 0.0
+        end = running.handle.exit()
+        attempt = running.job.tries + 1
+        job = self.ledger.job(running.job.number)
+        if job.state == "running" and job.tries == attempt:
+            is_waiting = job.began is None  # it has not started yet, or it was handed back after a part of its work
+            is_lost = end.kind == "lost" or (is_waiting and job.seconds == running.job.seconds)
+            is_stopped = end.kind == "stopped" or bool(self.signals)
+            if is_lost and not is_stopped and self._put_back(job, end):
+                return
+            stopped = is_stopped or (is_waiting and not is_lost)
+            record_outcome(self.ledger, job.number, attempt, end.code, end.reason, stopped=stopped)
+        self.progress.job_finished(self.ledger.job(job.number))
+
+    def _put_back(self, job: Job, end: JobExit) -> bool:
+        """Return a job that was lost with its machine to the queue; return False if it is not to be started again."""
+        if state_of_ended_process(self.ledger, job.number) != "interrupted" or not self.queue.put_back(job.number):
+            return False
+        self.ledger.finish(job.number, "interrupted", end.reason, attempt=job.tries)
+        avoided = ""
+        if end.machine:
+            self.executor.avoid(end.machine)
+            avoided = f"; no further job runs on {end.machine}"
+        self.progress.print_line(f"#{job.number} is put back into the queue: {end.reason}{avoided}")
+        return True
 
     def _stop(self, *, kill: bool) -> None:
         self.progress.print_line(
@@ -111,16 +179,20 @@ class ParallelRunner:
 
     @contextmanager
     def _signal_handlers(self) -> Iterator[None]:
-        """Collect signals; at the end kill the jobs that an error has left running."""
+        """Collect signals; at the end kill the jobs that an error has left running, unless they outlive the command."""
 
         def append(number: int, frame: FrameType | None) -> None:
+            if is_hangup(number):
+                discard_output_to_closed_terminal()
+                if self.signals:
+                    return
             self.signals.append(number)
 
-        handlers = {number: signal.signal(number, append) for number in HANDLED_SIGNALS}
+        handlers = {number: signal.signal(number, append) for number in handled_signals()}
         try:
             yield
         finally:
-            for running in self.running:
+            for running in [] if self.executor.jobs_outlive_command else self.running:
                 running.handle.kill()
             self.executor.close()
             for number, handler in handlers.items():

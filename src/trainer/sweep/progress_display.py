@@ -1,6 +1,5 @@
 """Progress of a sweep as a live table in a terminal, and as lines of text elsewhere."""
 
-import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
@@ -13,7 +12,7 @@ from rich.text import Text
 from trainer.core.formatting import format_number
 from trainer.core.metric_direction import Direction
 from trainer.sweep.status_table import estimate_seconds_left, find_best_job, format_counts, format_duration
-from trainer.sweep.store.job_store import Job
+from trainer.sweep.store.job_store import Job, Ledger
 
 
 class SweepProgress:
@@ -62,14 +61,19 @@ class SweepProgress:
         """Print a line of text."""
         self._console.print(Text(text), soft_wrap=True)
 
-    def refresh(self, running: Sequence[Job]) -> None:
-        """Update the table of the running jobs."""
+    def refresh(self, ledger: Ledger, running: Sequence[int]) -> None:
+        """Update the table of the running jobs.
+
+        Args:
+            ledger: Ledger of the sweep.
+            running: Numbers of the jobs that this process has started.
+        """
         if self._live:
+            self.jobs = ledger.jobs()
             table = Table("job", "overrides", "time", box=SIMPLE_HEAD)
-            start_times = {job.number: job.began or 0 for job in self.jobs}
-            for job in running:
-                seconds = time.time() - start_times.get(job.number, 0)
-                table.add_row(f"#{job.number}", Text(" ".join(job.words)), format_duration(min(seconds, 1e6)))
+            for job in [job for job in self.jobs if job.number in running]:
+                duration = "queued" if job.began is None else format_duration(job.elapsed_seconds())
+                table.add_row(f"#{job.number}", Text(" ".join(job.words)), duration)
             self._live.update(Group(table, Text(self._format_status())))
 
     def _format_status(self) -> str:

@@ -32,11 +32,13 @@ from trainer.sweep.jobs.grid import compose_optimized_metrics
 from trainer.sweep.jobs.identity import Identities
 from trainer.sweep.jobs.registration import jobs_by_identity, register_jobs
 from trainer.sweep.jobs.shared_settings import is_sweep_setting
+from trainer.sweep.other_processes import next_jobs, require_no_running_jobs
 from trainer.sweep.parallel_runner import ParallelRunner
 from trainer.sweep.progress_display import SweepProgress
 from trainer.sweep.search.pareto_front import format_best_trials
 from trainer.sweep.search.search import PRUNING_OVERRIDE, Search, plan_search
 from trainer.sweep.status_table import format_counts
+from trainer.sweep.store.dead_jobs import mark_dead_jobs
 from trainer.sweep.store.job_store import RUNNABLE_STATES, Job, Ledger
 from trainer.sweep.store.trial_store import TrialLedger
 from trainer.sweep.tracked_task import TrackedTask
@@ -93,6 +95,7 @@ def run_sweep(
     if signal_number:
         raise SystemExit(128 + signal_number)  # as in a shell
     _require_no_failures(ledger, attempts, is_search=search is not None)
+    require_no_running_jobs(ledger)
 
 
 def _require_single_process() -> None:
@@ -132,7 +135,7 @@ def _register(
     for metric, direction in directions.items():
         if infer_direction(metric) not in (None, direction):
             log.warning(f"warning: sweep.direction: {direction} looks for the worst '{metric}'")
-    ledger.mark_dead_jobs()
+    mark_dead_jobs(ledger)
     jobs = ledger.jobs()
     if search:
         log.info(f"search {directory}: {len(jobs)} of {search.n_trials} trials started")
@@ -155,7 +158,7 @@ def _run_with_launcher(
     context = replace(context, config_loader=CachedConfigLoader(context.config_loader, composer))
     sweep = queue.ledger.sweep.absolute()
     count = 0
-    while jobs := queue.next(batch):
+    while jobs := next_jobs(queue, batch):
         queue.mark_started(jobs)
         tracked = TrackedTask(task, sweep, {job.number: job for job in jobs}, config.sweep.fail_fast)
         launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=tracked, config=config)

@@ -1,20 +1,47 @@
 """Text lines that show the jobs of a sweep, and an estimate of the remaining time."""
 
+import platform
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
 from trainer.core.metric_direction import Direction
 from trainer.sweep.store.job_store import RUNNABLE_STATES, Job, JobState
+from trainer.sweep.store.slurm_queue import SlurmJob
 
 
-def format_job_lines(jobs: Sequence[Job]) -> Iterator[str]:
-    """Yield a line for each job: number, state, seconds, identity, overrides; after a failure also the error."""
+def format_job_lines(jobs: Sequence[Job], slurm_jobs: Mapping[int, SlurmJob] | None = None) -> Iterator[str]:
+    """Yield a line for each job: number, state, seconds, identity, overrides; then its machine or error, if any.
+
+    Args:
+        jobs: Jobs of a sweep.
+        slurm_jobs: Slurm jobs by job number. Defaults to none.
+    """
     for job in jobs:
-        seconds = f"{job.seconds:.1f} s" if job.tries else ""
-        yield f"#{job.number:<5} {job.state:11} {seconds:>9}  {job.identity}  {' '.join(job.words)}".rstrip()
+        slurm_job = (slurm_jobs or {}).get(job.number) if job.state == "running" else None
+        seconds = f"{job.elapsed_seconds():.1f} s" if job.tries else ""
+        state = "queued" if slurm_job and slurm_job.is_pending else job.state
+        yield f"#{job.number:<5} {state:11} {seconds:>9}  {job.identity}  {' '.join(job.words)}".rstrip()
+        if location := _format_location(job, slurm_job):
+            yield f"       {location}"
         if job.error:
             yield f"       {job.error.splitlines()[0]}"
+
+
+def _format_location(job: Job, slurm_job: SlurmJob | None) -> str:
+    """Return where a running job is executed, unless it is a process of this machine."""
+    if job.state != "running":
+        return ""
+    hint = "if it is gone: trainer sweep resume DIRECTORY --force"
+    if slurm_job and slurm_job.is_unreachable:
+        return f"Slurm job {slurm_job.id}, last on {job.host}; Slurm cannot be asked from this machine; {hint}"
+    if slurm_job and slurm_job.is_pending:
+        return f"Slurm job {slurm_job.id}, waits for a machine ({slurm_job.reason})"
+    if slurm_job:
+        return f"Slurm job {slurm_job.id} on {slurm_job.nodes or job.host}"
+    if job.host != platform.node():
+        return f"process {job.pid} on {job.host}, which cannot be checked from this machine; {hint}"
+    return ""
 
 
 def format_estimate(jobs: Sequence[Job], max_parallel: int) -> str:

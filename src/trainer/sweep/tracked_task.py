@@ -1,6 +1,7 @@
 """Job of a sweep that updates its row of the ledger, for jobs that a launcher of Hydra runs."""
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ class TrackedTask:
         if not ledger.claim(job):
             log.info(f"job {number} is run by another process")
             return None
+        ledger.assign_process(number, os.getpid())
         try:
             value = self.task(config)
         except Pruned:

@@ -16,11 +16,13 @@ from trainer.artifacts.change_detection import warn_if_code_changed
 from trainer.config.stored_config import adapt_to_machine
 from trainer.core.callback import has_hook, is_user_code
 from trainer.core.errors import UserError, first_line
+from trainer.core.signals import interruptible
 from trainer.core.spec import find_spec
 from trainer.core.warning_filters import install_warning_filters
 from trainer.model.pretrained import skip_weight_loading
 from trainer.training.build import build_data, build_trainer
 from trainer.training.build_module import build_module, build_parts
+from trainer.training.interruption import InterruptionPoints
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +54,14 @@ def predict_batches(content: dict[str, Any], file: Path) -> list[list[Any]]:
     _prepare_loaders(data)
     outputs: Any
     with TemporaryDirectory() as directory:
-        options = {"logger": False, "callbacks": [], "enable_checkpointing": False, "enable_progress_bar": False}
+        options = {
+            "logger": False,
+            "callbacks": [InterruptionPoints()],
+            "enable_checkpointing": False,
+            "enable_progress_bar": False,
+        }
         trainer = build_trainer(config, default_root_dir=directory, enable_model_summary=False, **options)
-        with _explaining_errors(module):
+        with interruptible(), _explaining_errors(module):
             outputs = trainer.predict(module, datamodule=data)
     return outputs if len(trainer.num_predict_batches) > 1 else [outputs]
 

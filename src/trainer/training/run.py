@@ -14,7 +14,7 @@ from trainer.artifacts.logger_lifecycle import closing_loggers
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.training_outcome import TrainingOutcome, read_training_outcome
 from trainer.core.errors import attach_result
-from trainer.core.signals import interruptible
+from trainer.core.signals import interruptible, shutdown
 from trainer.core.spec import find_spec
 from trainer.core.warning_filters import install_warning_filters
 from trainer.data.loading.resumable_loader import install_resumable_loaders
@@ -30,6 +30,7 @@ from trainer.training.build import (
 from trainer.training.build_module import build_module, build_parts, resolve_modes
 from trainer.training.distributed.job import process_restored
 from trainer.training.distributed.launch import execute_on_all_ranks, resolve_world
+from trainer.training.interruption import InterruptionPoints, attribute_to_signal
 from trainer.training.preflight.check import validate_config
 from trainer.training.stages import find_test_obstacle
 from trainer.training.thread_count import thread_limit
@@ -46,9 +47,10 @@ def run(config: DictConfig) -> Any:
     """
     hydra = HydraConfig.get()
     directory = RunDirectory(Path(hydra.runtime.output_dir))
-    with interruptible(), directory.session() as result:
+    with interruptible(), directory.session() as result, attribute_to_signal():
         install_warning_filters()
         multiplications = validate_config(config)
+        shutdown.raise_if_due()
         config = add_inferred_settings(config)
         world = resolve_world(config)
         with thread_limit(multiplications, world.local):
@@ -57,6 +59,7 @@ def run(config: DictConfig) -> Any:
                     result |= execute(config, directory)
                 else:
                     result |= execute_on_all_ranks(execute, directory, world)
+        shutdown.raise_if_due()
     print_results(result, directory.path)
     metrics = result["metrics"]
     names = config.optimized_metric
@@ -82,7 +85,7 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
     callbacks = build_callbacks(config)
     trainer = build_trainer(
         config,
-        callbacks=[*callbacks, CheckpointMetadata(directory), TrainingOutcome()],
+        callbacks=[*callbacks, CheckpointMetadata(directory), TrainingOutcome(), InterruptionPoints()],
         logger=loggers,
         default_root_dir=str(directory.path),
         **disable_default_callbacks(config, callbacks),
@@ -90,11 +93,13 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
     install_loss_scaling(trainer)
     install_resumable_loaders(trainer, config.seed)
     log_run_start(data, task, trainer, directory)
+    shutdown.raise_if_due()
 
     metrics: dict[str, float] = {}
     checkpoint = directory.checkpoint or config.ckpt_path
     if config.train:
         trainer.fit(task, data, ckpt_path=checkpoint)
+        shutdown.raise_if_due()
         checkpoint, score = find_best_checkpoint(trainer)
         metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()} | score
     result = {

@@ -42,7 +42,9 @@ from trainer.sweep.preflight import MAX_FULLY_CHECKED_JOBS, check_overrides
 from trainer.sweep.search.pareto_front import format_best_trials
 from trainer.sweep.search.search import Search, SearchPlan, plan_search
 from trainer.sweep.status_table import format_estimate, format_job_lines
+from trainer.sweep.store.dead_jobs import find_dead_jobs, mark_dead_jobs
 from trainer.sweep.store.job_store import RUNNABLE_STATES, Job, Ledger
+from trainer.sweep.store.slurm_queue import find_slurm_jobs
 from trainer.sweep.store.trial_store import TrialLedger
 
 
@@ -114,17 +116,17 @@ def _plan_search(
 
 
 def show(argv: list[str]) -> int:
-    """List the jobs of a sweep."""
+    """List the jobs of a sweep; nothing is written."""
     args = parse_arguments("sweep show", argv, "directory", json=False)
     ledger = TrialLedger(Path(args.directory))
-    ledger.mark_dead_jobs()
-    jobs = ledger.jobs()
-    best = format_best_trials(ledger)
-    print(
-        json.dumps([asdict(job) for job in jobs], indent=2)
-        if args.json
-        else "\n".join([*format_job_lines(jobs), *best])
-    )
+    dead = {job.number: job for job in find_dead_jobs(ledger)}
+    jobs = [dead.get(job.number, job) for job in ledger.jobs()]
+    slurm_jobs = find_slurm_jobs(ledger.file, [job for job in jobs if job.state == "running"])
+    if args.json:
+        slurm = {number: asdict(slurm_job) for number, slurm_job in slurm_jobs.items()}
+        print(json.dumps([asdict(job) | {"slurm": slurm.get(job.number)} for job in jobs], indent=2))
+    else:
+        print("\n".join([*format_job_lines(jobs, slurm_jobs), *format_best_trials(ledger)]))
     return 0
 
 
@@ -133,7 +135,7 @@ def resume(argv: list[str]) -> int:
     args = parse_arguments("sweep resume", argv, "directory", "overrides*", force=False)
     ledger = TrialLedger(Path(args.directory))
     if args.force:
-        ledger.mark_dead_jobs(include_remote=True)
+        mark_dead_jobs(ledger, include_remote=True)
     command, cwd = ledger.last_command()
     new = {get_override_key(override): override for override in args.overrides}
     keys = {override: get_override_key(override) for override in command}

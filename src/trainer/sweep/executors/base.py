@@ -2,14 +2,42 @@
 
 import os
 import signal
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from typing import Protocol
+from typing import Literal, Protocol
 
 from trainer.core.cpu import count_cpus
-from trainer.sweep.executors.worker import start_worker
+from trainer.sweep.executors.worker import Attempt, start_worker
 from trainer.sweep.store.job_store import Job, Ledger
+from trainer.sweep.store.process_liveness import is_process_alive
+
+FORKSERVER_KILLED = 255  # exit status of `multiprocessing` for a process whose forkserver was killed
+START_SECONDS = 5.0  # in which a process assigns its job to itself
+
+
+@dataclass(frozen=True)
+class JobExit:
+    """End of a job as the executor sees it; the job itself may have updated the ledger already.
+
+    Args:
+        code: Exit status; minus the signal number if the job was killed.
+        reason: Explanation of the executor if the job did not end by itself. Defaults to none.
+        kind: `ended` by itself, `stopped` by a user or a time limit, or `lost` with its machine.
+        machine: Machine to avoid if the job was lost on it, or did not even start there. Defaults to none.
+    """
+
+    code: int = 0
+    reason: str = ""
+    kind: Literal["ended", "stopped", "lost"] = "ended"
+    machine: str = ""
+
+
+class SubmissionRefusedError(Exception):
+    """The cluster accepts no job at the moment."""
 
 
 class JobHandle(Protocol):
@@ -18,8 +46,8 @@ class JobHandle(Protocol):
     def done(self) -> bool:
         """Return whether the job has ended."""
 
-    def exit_status(self) -> tuple[int, str]:
-        """Return the exit status, minus the signal number if killed, and the reason if the executor lost the job."""
+    def exit(self) -> JobExit:
+        """Return how the job has ended."""
 
     def stop(self) -> None:
         """Ask the job to save a checkpoint and exit."""
@@ -29,16 +57,29 @@ class JobHandle(Protocol):
 
 
 class Executor(Protocol):
-    """Interface of everything that runs jobs."""
+    """Interface of everything that runs jobs.
+
+    Attributes:
+        jobs_outlive_command: Whether jobs continue if this process ends.
+    """
+
+    jobs_outlive_command: bool
 
     def capacity(self) -> int:
         """Return the maximum number of submitted jobs that have not ended."""
 
     def submit(self, job: Job, overrides: Sequence[str]) -> JobHandle:
-        """Start a job that was claimed in the ledger, with a command line."""
+        """Start a job that was claimed in the ledger, with a command line.
+
+        Raises:
+            SubmissionRefusedError: The cluster accepts no job at the moment.
+        """
 
     def wait(self, handles: Sequence[JobHandle], seconds: float) -> None:
         """Return when one of the jobs has ended, or after a timeout."""
+
+    def avoid(self, machine: str) -> None:
+        """Run no further job on a machine, if there are others."""
 
     def close(self) -> None:
         """Release resources. Called after the last job has finished."""
@@ -52,6 +93,8 @@ class LocalExecutor(Executor):
         environments: Environment variables of each worker; there is one worker for each job that runs at a time.
     """
 
+    jobs_outlive_command = False
+
     def __init__(self, ledger: Ledger, environments: Sequence[dict[str, str]]) -> None:
         self.ledger = ledger
         self.environments = environments
@@ -64,39 +107,72 @@ class LocalExecutor(Executor):
         self._handles = [handle for handle in self._handles if not handle.done()]
         slot = min({*range(len(self.environments))} - {handle.slot for handle in self._handles})
         environment = {**os.environ, **self.environments[slot]}
-        process = start_worker(overrides, environment, self.ledger.log_path(job.number))
-        assert process.pid is not None
-        self.ledger.assign_process(job.number, process.pid)
-        self._handles.append(_ProcessHandle(process, slot))
+        attempt = Attempt(self.ledger.sweep.absolute(), job.number, job.tries + 1)
+        process: BaseProcess | None = None
+        with suppress(EOFError, OSError):  # the forkserver was killed, and the process may have been started or not
+            process = start_worker(overrides, environment, self.ledger.log_path(job.number), attempt=attempt)
+        self._handles.append(_ProcessHandle(process, slot, self.ledger, job.number))
         return self._handles[-1]
 
     def wait(self, handles: Sequence[JobHandle], seconds: float) -> None:
-        wait([handle.process.sentinel for handle in self._handles if handle in handles], seconds)
+        if sentinels := [handle.process.sentinel for handle in self._handles if handle in handles and handle.process]:
+            wait(sentinels, seconds)
+        else:
+            time.sleep(seconds)
+
+    def avoid(self, machine: str) -> None:
+        pass
 
     def close(self) -> None:
         pass
 
 
 class _ProcessHandle(JobHandle):
-    def __init__(self, process: BaseProcess, slot: int) -> None:
+    """Process of a job. If the forkserver is killed, the job continues, and the ledger contains its process.
+
+    Args:
+        process: The process; None if the forkserver was killed before it has answered.
+        slot: Index of the environment.
+        ledger: Ledger of the sweep.
+        number: Job number.
+    """
+
+    def __init__(self, process: BaseProcess | None, slot: int, ledger: Ledger, number: int) -> None:
         self.process = process
         self.slot = slot
+        self.ledger = ledger
+        self.number = number
+        self._exit_status: int | None = None
+        self._deadline = time.monotonic() + START_SECONDS
 
     def done(self) -> bool:
-        return not self.process.is_alive()
+        if self.process and (self.process.is_alive() or self.process.exitcode != FORKSERVER_KILLED):
+            self._exit_status = self.process.exitcode
+            return self._exit_status is not None
+        self.process = None
+        self._exit_status = FORKSERVER_KILLED
+        job = self.ledger.job(self.number)
+        if job.pid == os.getpid():  # no process has assigned the job to itself
+            return time.monotonic() > self._deadline
+        return not is_process_alive(job.host, job.pid, job.born, remote_default=False)
 
-    def exit_status(self) -> tuple[int, str]:
-        return self.process.exitcode or 0, ""
+    def exit(self) -> JobExit:
+        if self._exit_status == FORKSERVER_KILLED and self.ledger.result(self.number) is None:
+            return JobExit(FORKSERVER_KILLED, "the process that starts the jobs was killed", kind="lost")
+        return JobExit(self._exit_status or 0)
 
     def stop(self) -> None:
-        self.process.terminate()
+        self._send(os.kill, signal.SIGTERM)
 
     def kill(self) -> None:
-        assert self.process.pid is not None
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)  # with the processes that the job has started
-        except ProcessLookupError:  # no process group yet, or it has ended
-            self.process.kill()
+        self._send(os.killpg, signal.SIGKILL)  # with the processes that the job has started
+        self._send(os.kill, signal.SIGKILL)  # it may have no process group yet
+
+    def _send(self, send: Callable[[int, int], None], number: int) -> None:
+        pid = self.process.pid if self.process else self.ledger.job(self.number).pid
+        if pid and pid != os.getpid() and not self.done():
+            with suppress(ProcessLookupError):
+                send(pid, number)
 
 
 def build_worker_environments(

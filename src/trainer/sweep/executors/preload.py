@@ -5,6 +5,7 @@ from trainer.core.lazy_imports import lazy_imports
 with lazy_imports():
     import torch.utils.tensorboard  # noqa: F401
 
+    import trainer.sweep.executors.worker
     import trainer.training.run  # noqa: F401
     from trainer.config.compose import Composer
 

@@ -1,5 +1,6 @@
 """Executor that runs each job as a task of a Ray cluster, which assigns a machine, cores and GPUs."""
 
+import logging
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -8,10 +9,11 @@ from typing import Any
 
 from trainer.core.errors import UserError, first_line
 from trainer.core.optional_packages import format_install_command
-from trainer.sweep.executors.base import Executor, JobHandle
+from trainer.sweep.executors.base import Executor, JobExit, JobHandle
 from trainer.sweep.executors.remote_job import RemoteJob
 from trainer.sweep.store.job_store import Job, Ledger
 
+log = logging.getLogger(__name__)
 CONNECT_TIMEOUT_SECONDS = 10.0
 
 
@@ -28,8 +30,10 @@ class RayExecutor(Executor):
         remote: Further options of the task of a job, such as `resources`.
 
     Raises:
-        UserError: Ray is not installed, or the cluster is not reachable.
+        UserError: Ray is not installed, the cluster is not reachable, or no machine has the requested resources.
     """
+
+    jobs_outlive_command = False
 
     def __init__(
         self,
@@ -42,6 +46,8 @@ class RayExecutor(Executor):
         remote: Mapping[str, Any],
     ) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        if address != "local" and "RAY_AUTH_MODE" not in os.environ and _has_auth_token():
+            os.environ["RAY_AUTH_MODE"] = "token"  # read at the import; Ray uses the token only for address=auto
         try:
             import ray
         except ImportError:
@@ -51,8 +57,6 @@ class RayExecutor(Executor):
         self.max_parallel = max_parallel
         self.resources = {"CPU": num_cpus, "GPU": num_gpus}
         dashboard = {"include_dashboard": False} if address == "local" else {}
-        if address != "local" and "RAY_AUTH_MODE" not in os.environ and _has_auth_token():
-            os.environ["RAY_AUTH_MODE"] = "token"  # Ray itself uses the token only for address=auto
         try:
             if ":" in address:
                 _require_reachable(address)
@@ -62,6 +66,14 @@ class RayExecutor(Executor):
                 f"hydra.launcher.address={address}: cannot connect to a Ray cluster: {first_line(error)}\n"
                 "  start one there: ray start --head; or use this machine: hydra.launcher.address=local"
             ) from error
+        needs = self.resources | dict(remote.get("resources") or {})
+        problem = find_unmet_need([node["Resources"] for node in self.ray.nodes() if node["Alive"]], needs)
+        if problem and not max_parallel:  # which is for clusters that grow
+            ray.shutdown()
+            raise UserError(f"{problem}\n  if the cluster adds machines for waiting jobs, set sweep.workers")
+        if problem:
+            log.warning(f"warning: {problem}; the jobs wait for such a machine")
+        self._avoided: list[str] = []
         self._run = ray.remote(_run).options(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=0, **remote)
 
     def capacity(self) -> int:
@@ -78,6 +90,11 @@ class RayExecutor(Executor):
         if tasks:
             self.ray.wait(tasks, timeout=seconds)
 
+    def avoid(self, machine: str) -> None:
+        self._avoided.append(machine)
+        if any(node["Alive"] and node["NodeID"] not in self._avoided for node in self.ray.nodes()):
+            self._run = self._run.options(label_selector={"ray.io/node-id": f"!in({','.join(self._avoided)})"})
+
     def close(self) -> None:
         self.ray.shutdown()
 
@@ -90,13 +107,18 @@ class _RayHandle(JobHandle):
     def done(self) -> bool:
         return bool(self.ray.wait([self.reference], timeout=0)[0])
 
-    def exit_status(self) -> tuple[int, str]:
+    def exit(self) -> JobExit:
+        exceptions = self.ray.exceptions
         try:
-            return self.ray.get(self.reference), ""
-        except self.ray.exceptions.RayTaskError as error:  # raised by `RemoteJob`
-            return 1, first_line(error.cause)
-        except self.ray.exceptions.RayError as error:
-            return 1, f"{type(error).__name__}: {first_line(error)}"
+            code, reason, machine = self.ray.get(self.reference)
+        except exceptions.RayTaskError as error:
+            return JobExit(1, first_line(error.cause))
+        except exceptions.TaskCancelledError:
+            return JobExit(1, "cancelled", "stopped")
+        except exceptions.RayError as error:
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            return JobExit(1, reason, "ended" if isinstance(error, exceptions.OutOfMemoryError) else "lost")
+        return JobExit(code, reason, machine=machine)
 
     def stop(self) -> None:
         self.ray.cancel(self.reference)
@@ -105,8 +127,34 @@ class _RayHandle(JobHandle):
         self.ray.cancel(self.reference, force=True)
 
 
-def _run(job: RemoteJob) -> int:
-    return job()
+def _run(job: RemoteJob) -> tuple[int, str, str]:
+    """Return the exit status, the error of a machine on which the job cannot run, and the id of the machine."""
+    import ray
+
+    machine = ray.get_runtime_context().get_node_id()
+    try:
+        return job(), "", machine
+    except UserError as error:
+        return 1, first_line(error), machine
+
+
+def find_unmet_need(nodes: Sequence[Mapping[str, float]], needs: Mapping[str, float]) -> str | None:
+    """Return an error message if no machine has all resources that a job needs.
+
+    Args:
+        nodes: Resources of each machine.
+        needs: Amounts by resource.
+    """
+    if any(all(node.get(name, 0) >= need for name, need in needs.items()) for node in nodes):
+        return None
+    settings = {"CPU": "num_cpus", "GPU": "num_gpus"}
+    largest = {name: max((node.get(name, 0) for node in nodes), default=0) for name in needs}
+    unmet = [name for name, need in needs.items() if need > largest[name]]
+    names = unmet or [name for name, need in needs.items() if need]
+    values = [f"hydra.launcher.{settings.get(name, f'remote.resources.{name}')}={needs[name]:g}" for name in names]
+    available = ", ".join(f"{largest[name]:g} {name}" for name in unmet)
+    reason = f"the largest one has {available}" if unmet else "one has the first, another one the other"
+    return f"{', '.join(values)}: no machine of the Ray cluster has this: {reason}"
 
 
 def _has_auth_token() -> bool:

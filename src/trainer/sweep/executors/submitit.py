@@ -1,22 +1,25 @@
 """Executor that runs each job as a job of a Slurm cluster, or of submitit's executor for one machine."""
 
-import os
 import re
 import shlex
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from trainer.core.cpu import count_cpus
 from trainer.core.errors import UserError, first_line
 from trainer.core.signals import block_sigint
-from trainer.sweep.executors.base import Executor, JobHandle
+from trainer.sweep.executors.base import Executor, JobHandle, SubmissionRefusedError
 from trainer.sweep.executors.remote_job import RemoteJob
+from trainer.sweep.executors.submitit_handles import LocalHandle, SlurmHandle
 from trainer.sweep.store.job_store import Job, Ledger
+from trainer.sweep.store.slurm_queue import save_slurm_id, slurm_queue
+
+LEDGER_POLL_SECONDS = 0.5
+# refusals that end by themselves: limits on the number of jobs, a controller that is busy or restarted
+TEMPORARY_REFUSAL = re.compile("MaxSubmit|temporarily|timed out|contact slurm|connect", re.IGNORECASE)
 
 
 class SubmititExecutor(Executor):
@@ -32,13 +35,17 @@ class SubmititExecutor(Executor):
         UserError: Slurm is not available, or a setting is invalid.
     """
 
+    jobs_outlive_command = True
+
     def __init__(self, ledger: Ledger, max_parallel: int | None, cluster: str, settings: Mapping[str, Any]) -> None:
         import submitit
         from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
 
         self.ledger = ledger
         self.cluster = cluster
-        self.name = settings["name"]
+        self.settings = settings
+        self._excluded = [name for name in (settings.get("exclude"),) if name]
+        self._n_submitted = 0
         cores = max(1, count_cpus() // (settings["cpus_per_task"] or 1))
         self.max_parallel = max_parallel or settings.get("array_parallelism") or cores
         shared = {*BaseQueueConf.__dataclass_fields__} - {"submitit_folder"}
@@ -48,6 +55,8 @@ class SubmititExecutor(Executor):
             for name, value in settings.items()
             if name not in ("submitit_folder", "max_num_timeout")
         }
+        if cluster == "slurm":  # also if the cluster requeues only jobs that request it
+            parameters["slurm_additional_parameters"] = {"requeue": True, **settings["additional_parameters"]}
         # -P: a file random.py in the working directory must not replace the standard module
         python = {f"{cluster}_python": f"{shlex.quote(sys.executable)} -P"}
         try:
@@ -63,59 +72,57 @@ class SubmititExecutor(Executor):
     def submit(self, job: Job, overrides: Sequence[str]) -> JobHandle:
         from submitit.core.utils import FailedJobError
 
-        stop_signal = signal.SIGINT if self.cluster == "slurm" else signal.SIGTERM  # see `_SubmititHandle.stop`
-        remote_job = RemoteJob.create(self.ledger, job, overrides, start_method="spawn", stop_signal=stop_signal)
-        self.executor.update_parameters(name=f"{self.name}_{job.number}")
+        # not SIGTERM: Slurm also sends it for a preemption, after which the job is restarted
+        signals = {"stop_signal": signal.SIGINT, "restart_signal": signal.SIGTERM}
+        if self.cluster == "local":
+            signals = {"stop_signal": signal.SIGTERM}
+        remote_job = RemoteJob.create(self.ledger, job, overrides, start_method="spawn", **signals)
+        self.executor.update_parameters(name=f"{self.settings['name']}_{job.number}")
         try:
             with block_sigint():  # inherited by the new process: only this process handles Ctrl-C
-                return _SubmititHandle(self.executor.submit(remote_job), self.ledger, job.number, self.cluster)
+                submitted = self.executor.submit(remote_job)
         except FailedJobError as error:
-            self.ledger.finish(job.number, "failed", str(error), attempt=job.tries + 1)
-            raise UserError(f"job {job.number}: rejected by Slurm: {error}") from error
+            self._raise_refusal(job, str(error))
+        self._n_submitted += 1
+        if self.cluster == "local":
+            return LocalHandle(submitted, self.ledger, job.number)
+        save_slurm_id(self.ledger.file, job.number, remote_job.attempt, submitted.job_id)
+        return SlurmHandle(submitted, self.ledger, job.number, remote_job.attempt, self.settings)
+
+    def _raise_refusal(self, job: Job, message: str) -> None:
+        """Raise the error of a refused submission: a temporary one if others of the same kind were accepted."""
+        lines = re.findall(r"^sbatch: error: (.+)", message, re.MULTILINE) or message.strip().splitlines()[:1]
+        text = "; ".join(dict.fromkeys(lines))
+        if len(self._excluded) > bool(self.settings.get("exclude")):  # possibly no machine is left
+            self._exclude([])
+        elif not self._n_submitted and not TEMPORARY_REFUSAL.search(message):
+            raise UserError(f"job {job.number}: rejected by Slurm: {text}")
+        raise SubmissionRefusedError(text)
 
     def wait(self, handles: Sequence[JobHandle], seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and not any(handle.done() for handle in handles):
-            time.sleep(min(0.1, seconds))
+        while True:
+            if self.cluster == "slurm":
+                self._refresh([handle for handle in handles if isinstance(handle, SlurmHandle)])
+            if any(handle.done() for handle in handles) or time.monotonic() >= deadline:
+                return
+            time.sleep(min(LEDGER_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+
+    def _refresh(self, handles: Sequence[SlurmHandle]) -> None:
+        """Read the states of jobs from the ledger and from Slurm at once."""
+        jobs = {job.number: job for job in self.ledger.jobs()}
+        slurm_jobs = slurm_queue.jobs([handle.slurm_id for handle in handles])
+        for handle in handles:
+            handle.refresh(jobs[handle.number], slurm_jobs[handle.slurm_id])
+
+    def avoid(self, machine: str) -> None:
+        if self.cluster == "slurm":
+            self._exclude([*self._excluded, machine])
+
+    def _exclude(self, machines: list[str]) -> None:
+        always = [name for name in (self.settings.get("exclude"),) if name]
+        self._excluded = [*dict.fromkeys([*always, *machines])]
+        self.executor.update_parameters(slurm_exclude=",".join(self._excluded) or None)
 
     def close(self) -> None:
         pass
-
-
-class _SubmititHandle(JobHandle):
-    def __init__(self, job: Any, ledger: Ledger, number: int, cluster: str) -> None:
-        self.job = job
-        self.ledger = ledger
-        self.number = number
-        self.cluster = cluster
-
-    def done(self) -> bool:
-        return self.job.done()
-
-    def exit_status(self) -> tuple[int, str]:
-        from submitit.core.utils import FailedJobError
-
-        error = self.job.exception()
-        if error is None:
-            return max(self.job.results(), key=abs), ""
-        messages = re.findall(r"^[\w.]+: (.+)", str(error), re.MULTILINE)  # the last line of a traceback
-        if isinstance(error, FailedJobError) and messages:
-            return 1, messages[-1]
-        return 1, f"{self.cluster} job {self.job.job_id} was lost (state: {self.job.state})"
-
-    def stop(self) -> None:
-        if self.cluster == "local":
-            with suppress(ProcessLookupError):
-                os.kill(int(self.job.job_id), signal.SIGTERM)  # forwarded by the controller of submitit
-        else:
-            subprocess.run(["scancel", "--state=PENDING", self.job.job_id], check=False)
-            # not SIGTERM: Slurm also sends it for a preemption, after which the job is restarted
-            subprocess.run(["scancel", "--signal=INT", self.job.job_id], check=False)
-
-    def kill(self) -> None:
-        pid = self.ledger.job(self.number).pid
-        if self.cluster == "local" and pid and pid != os.getpid():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        else:
-            self.job.cancel(check=False)

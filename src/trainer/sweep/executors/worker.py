@@ -3,9 +3,12 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from pkgutil import resolve_name
@@ -13,10 +16,34 @@ from threading import Thread
 from types import ModuleType
 from typing import Any
 
+from trainer.core.signals import shutdown
 from trainer.sweep.executors.forkserver import START_METHOD, safe_import_path, start_forkserver
+from trainer.sweep.store.job_store import Ledger
 from trainer.training.preflight.dry_run_cache import dry_run_results
 
+SIGNAL_DELAY_SECONDS = 1.0  # in which a process has received a signal that a cluster sends to several processes
 ENTRY_POINT = "trainer.cli.main:main"  # a string, as that module imports this package
+
+
+@dataclass
+class Attempt:
+    """Attempt of a job that was claimed for a worker process.
+
+    Args:
+        sweep: Absolute directory of the sweep.
+        number: Job number.
+        attempt: Attempt number.
+    """
+
+    sweep: Path
+    number: int
+    attempt: int
+
+    def assign_to_this_process(self) -> None:
+        """Write to the ledger that this process runs the job; exit if another process has taken it over."""
+        if not Ledger(self.sweep).assign_process(self.number, os.getpid(), self.attempt):
+            print(f"attempt {self.attempt} of job {self.number} was taken over by another process")
+            sys.exit(0)
 
 
 def start_worker(
@@ -26,7 +53,8 @@ def start_worker(
     cwd: Path | None = None,
     *,
     method: str = START_METHOD,
-    die_with_parent: bool = False,
+    stop_requests: Connection | None = None,
+    attempt: Attempt | None = None,
 ) -> BaseProcess:
     """Start a job in a new process.
 
@@ -36,13 +64,16 @@ def start_worker(
         log_path: File that the output is appended to.
         cwd: Working directory. Defaults to that of this process.
         method: Start method of `multiprocessing`.
-        die_with_parent: Whether the job is killed when this process ends.
+        stop_requests: Connection whose messages ask the job to save and exit. The job is killed when the other end is
+            closed. Defaults to none: then only signals stop it, and it outlives this process.
+        attempt: Attempt that the process assigns to itself before it starts the job, so that the job has an owner if
+            this process ends. Defaults to none.
     """
     context: Any = get_context(method)
     if method == START_METHOD:
         start_forkserver()
     paths = (str(log_path.absolute()), str(cwd or Path.cwd()))
-    args = ([*overrides], dict(environment), *paths, die_with_parent, dry_run_results)
+    args = ([*overrides], dict(environment), *paths, stop_requests, attempt, dry_run_results)
     process: BaseProcess = context.Process(target=_run_worker, args=args)
     with _hidden_main_module(), safe_import_path():
         process.start()
@@ -50,13 +81,20 @@ def start_worker(
 
 
 def _run_worker(
-    overrides: list[str], environment: dict[str, str], log_path: str, cwd: str, die_with_parent: bool, dry_runs: Any
+    overrides: list[str],
+    environment: dict[str, str],
+    log_path: str,
+    cwd: str,
+    stop_requests: Connection | None,
+    attempt: Attempt | None,
+    dry_runs: Any,
 ) -> None:
     os.setpgid(0, 0)  # Ctrl-C in a terminal reaches the sweep, which stops its jobs
     if START_METHOD == "forkserver":  # which blocks SIGINT
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    if die_with_parent:
-        Thread(target=_die_with_parent, daemon=True).start()
+    if stop_requests:
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a request to the process that has started this one
+        Thread(target=_follow_parent, args=(stop_requests,), daemon=True).start()
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)
@@ -67,13 +105,22 @@ def _run_worker(
     if (torch := sys.modules.get("torch")) and (threads := environment.get("OMP_NUM_THREADS", "")).isdigit():
         torch.set_num_threads(int(threads))  # torch has read the variable at its import, before the fork
     dry_run_results.update(dry_runs)
+    if attempt:
+        attempt.assign_to_this_process()
     resolve_name(ENTRY_POINT)()
 
 
-def _die_with_parent() -> None:
-    if parent := parent_process():
-        parent.join()
-        os.killpg(0, signal.SIGKILL)
+def _follow_parent(stop_requests: Connection) -> None:
+    """Stop this process at the request of its parent, and kill it when the parent ends."""
+    while True:
+        try:
+            stop_requests.recv()
+        except (EOFError, OSError):
+            os.killpg(0, signal.SIGKILL)
+        # a cluster may send its signal to this process, too, and a second one would quit without saving
+        time.sleep(SIGNAL_DELAY_SECONDS)
+        if not shutdown.signal_number:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextmanager

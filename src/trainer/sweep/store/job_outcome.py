@@ -13,17 +13,17 @@ def record_outcome(ledger: Ledger, number: int, attempt: int, code: int, reason:
         number: Job number.
         attempt: Attempt number.
         code: Exit status of the process; minus the signal number if it was killed.
-        reason: Explanation of the executor if it lost the process, else empty.
-        stopped: Whether the job was asked to stop.
+        reason: Explanation of the executor, or empty.
+        stopped: Whether the job was stopped by a user or a time limit.
     """
     result = ledger.result(number) or {}
     state: JobState = "failed"
-    if code == 0 and result.get("state") in JOB_STATE_BY_RUN_STATE:
+    if result.get("state") in JOB_STATE_BY_RUN_STATE:  # also if the process failed after its result was written
         state = JOB_STATE_BY_RUN_STATE[result["state"]]
     elif stopped or (code and result.get("state") == "interrupted"):
         state = "interrupted"
-    error = (reason or _describe_failure(ledger, number, code)) if state == "failed" else None
-    ledger.finish(number, state, error, attempt=attempt)
+    error = reason or (_describe_failure(ledger, number, code) if state == "failed" else "")
+    ledger.finish(number, state, error if state in ("failed", "interrupted") and error else None, attempt=attempt)
 
 
 def _describe_failure(ledger: Ledger, number: int, code: int) -> str:

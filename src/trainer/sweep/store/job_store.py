@@ -9,7 +9,7 @@ import os
 import platform
 import sqlite3
 import time
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from trainer.artifacts.ledger_file import (
     translate_sqlite_errors,
 )
 from trainer.core.errors import UserError
-from trainer.sweep.store.process_liveness import is_process_alive, read_process_start_time
+from trainer.sweep.store.process_liveness import read_process_start_time
 
 JobState = Literal["planned", "running", "done", "failed", "pruned", "interrupted"]
 RUNNABLE_STATES: tuple[JobState, ...] = ("planned", "interrupted", "failed")
@@ -46,7 +46,7 @@ class Job:
         host: Machine of the process that runs the job, or of the last one that did.
         pid: Id of that process.
         born: Start time of that process, as returned by `read_process_start_time`.
-        began: Start time of the last attempt in seconds since 1970.
+        began: Start time of the last attempt in seconds since 1970; None while it waits for a machine.
         ended: End time of the last attempt in seconds since 1970.
     """
 
@@ -63,6 +63,10 @@ class Job:
     born: str | None = None
     began: float | None = None
     ended: float | None = None
+
+    def elapsed_seconds(self) -> float:
+        """Return the duration of all attempts until now."""
+        return self.seconds + (time.time() - self.began if self.state == "running" and self.began else 0.0)
 
     def metric(self, name: str | None) -> float | None:
         """Return the final value of a metric, or None if the result does not contain it."""
@@ -101,9 +105,7 @@ class Ledger:
 
     def job(self, number: int) -> Job:
         """Return one job."""
-        with self._connection() as database:
-            query = f"SELECT {', '.join(JOB_COLUMNS)} FROM job WHERE number = ?"
-            return _parse_row(database.execute(query, (number,)).fetchone())
+        return next(job for job in self.jobs() if job.number == number)
 
     def last_command(self) -> tuple[list[str], Path]:
         """Return the overrides of the last command of this sweep, and its working directory."""
@@ -136,25 +138,29 @@ class Ledger:
 
     def update_identity(self, number: int, identity: str) -> None:
         """Write the current identity of a job."""
-        with self._transaction() as database:
-            database.execute("UPDATE OR IGNORE job SET identity = ? WHERE number = ?", (identity, number))
+        self._update("UPDATE OR IGNORE job SET identity = ? WHERE number = ?", identity, number)
 
     def claim(self, job: Job) -> bool:
-        """Claim a job for this process, and start the next attempt.
+        """Claim the next attempt of a job for this process. It starts when a process is assigned to it.
 
         Returns:
             bool: False if another process has claimed the job since it was read, or it is not runnable.
         """
         if job.state not in RUNNABLE_STATES:
             return False
-        owner = (platform.node(), os.getpid(), read_process_start_time(os.getpid()), time.time())
-        with self._transaction() as database:
-            changed = database.execute(
-                "UPDATE job SET state = 'running', tries = tries + 1, host = ?, pid = ?, born = ?, began = ?,"
-                " ended = NULL, error = NULL WHERE number = ? AND tries = ? AND state = ?",
-                (*owner, job.number, job.tries, job.state),
-            )
-        return changed.rowcount == 1
+        return self._update(
+            "UPDATE job SET state = 'running', tries = tries + 1, host = ?, pid = ?, born = ?, began = NULL,"
+            " ended = NULL, error = NULL WHERE number = ? AND tries = ? AND state = ?",
+            *(platform.node(), os.getpid(), read_process_start_time(os.getpid())),
+            *(job.number, job.tries, job.state),
+        )
+
+    def release(self, job: Job) -> None:
+        """Undo the claim of a job that no process was started for."""
+        self._update(
+            "UPDATE job SET state = ?, tries = ?, error = ?, began = ?, ended = ? WHERE number = ? AND tries = ?",
+            *(job.state, job.tries, job.error, job.began, job.ended, job.number, job.tries + 1),
+        )
 
     def assign_process(self, number: int, pid: int, attempt: int | None = None) -> bool:
         """Assign a claimed job to a process of this machine; return False if another attempt runs, or none.
@@ -162,18 +168,23 @@ class Ledger:
         Args:
             number: Job number.
             pid: Process id.
-            attempt: Attempt number; None if no other process can have started another attempt.
+            attempt: Attempt number, which may be marked as interrupted if a cluster starts it late; None if no other
+                process can have started another attempt.
         """
-        return self.set_owner(number, attempt, (platform.node(), pid, read_process_start_time(pid)))
-
-    def set_owner(self, number: int, attempt: int | None, owner: tuple[str, int, str | None]) -> bool:
-        """Assign a running job to a process: host, process id and start time; return False if it does not run."""
-        statement = (
-            "UPDATE job SET host = ?, pid = ?, born = ?, began = ?"
-            " WHERE number = ? AND state = 'running' AND tries = IFNULL(?, tries)"
+        return self._update(
+            "UPDATE job SET state = 'running', host = ?, pid = ?, born = ?, began = ?, ended = NULL, error = NULL WHERE"
+            " number = ? AND (state = 'running' OR state = 'interrupted' AND tries = ?) AND tries = IFNULL(?, tries)",
+            *(platform.node(), pid, read_process_start_time(pid), time.time()),
+            *(number, attempt, attempt),
         )
-        with self._transaction() as database:
-            return database.execute(statement, (*owner, time.time(), number, attempt)).rowcount == 1
+
+    def hand_back(self, number: int, attempt: int, owner: tuple[str, int, str | None]) -> None:
+        """Return a job that waits for its restart to the process that has submitted it: host, id and start time."""
+        self._update(
+            "UPDATE job SET host = ?, pid = ?, born = ?, began = NULL, seconds = seconds + IFNULL(? - began, 0)"
+            " WHERE number = ? AND state = 'running' AND tries = ?",
+            *(*owner, time.time(), number, attempt),
+        )
 
     def finish(
         self,
@@ -183,6 +194,7 @@ class Ledger:
         *,
         seconds: float | None = None,
         attempt: int | None = None,
+        pid: int | None = None,
     ) -> None:
         """Write how a running job ended, with the result in its directory.
 
@@ -192,15 +204,15 @@ class Ledger:
             error: Error message of a failed job.
             seconds: Duration of the attempt. Defaults to the time since its start.
             attempt: Attempt number, if another process may have started the next attempt.
+            pid: Id of the process that ran the job, if another one may have been assigned since.
         """
         result = json.dumps(self.result(number)) if state in ("done", "pruned") else None
         now = time.time()
-        with self._transaction() as database:
-            database.execute(
-                "UPDATE job SET state = ?, result = ?, error = ?, ended = ?, seconds = seconds + IFNULL(?, ? - began)"
-                " WHERE number = ? AND state = 'running' AND tries = IFNULL(?, tries)",
-                (state, result, error, now, seconds, now, number, attempt),
-            )
+        self._update(
+            "UPDATE job SET state = ?, result = ?, error = ?, ended = ?, seconds = seconds + COALESCE(?, ? - began, 0)"
+            " WHERE number = ? AND state = 'running' AND tries = IFNULL(?, tries) AND pid IS IFNULL(?, pid)",
+            *(state, result, error, now, seconds, now, number, attempt, pid),
+        )
 
     def result(self, number: int) -> dict[str, Any] | None:
         """Return the content of a job's `result.json`, or None if the file does not exist."""
@@ -208,25 +220,8 @@ class Ledger:
         return dict(json.loads(file.read_text())) if file.is_file() else None
 
     def log_path(self, number: int) -> Path:
-        """Return the file for the output of a job that runs in a separate process."""
+        """Return the file for the output of a job in a separate process."""
         return self.sweep / "output" / f"{number}.log"
-
-    def mark_dead_jobs(self, *, include_remote: bool = False, skip: Container[int] = ()) -> None:
-        """Mark running jobs whose process has ended: as done if their result was written, else as interrupted.
-
-        Args:
-            include_remote: Whether to treat processes on other machines, which cannot be checked, as ended.
-            skip: Numbers of jobs that the caller monitors itself.
-        """
-        for job in self.jobs():
-            if job.state != "running" or job.number in skip:
-                continue
-            if is_process_alive(job.host, job.pid, job.born, remote_default=not include_remote):
-                continue
-            result = self.result(job.number) or {}
-            state = JOB_STATE_BY_RUN_STATE.get(str(result.get("state")), "interrupted")
-            seconds = result["seconds"] if state != "interrupted" else 0
-            self.finish(job.number, state, seconds=seconds, attempt=job.tries)
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -239,6 +234,10 @@ class Ledger:
             database.execute("BEGIN IMMEDIATE")  # other writers wait
             yield database
             database.execute("COMMIT")
+
+    def _update(self, statement: str, *values: Any) -> bool:
+        with self._transaction() as database:
+            return database.execute(statement, values).rowcount == 1
 
 
 JOB_COLUMNS = [*Job.__dataclass_fields__]

@@ -20,6 +20,7 @@ import trainer
 from trainer.config.schema import find_targets
 from trainer.core.errors import Pruned, UserError
 from trainer.core.rank import World
+from trainer.core.signals import shutdown
 from trainer.training.distributed import rank_process
 from trainer.training.distributed.job import Job
 from trainer.training.distributed.rendezvous import Rendezvous
@@ -123,6 +124,7 @@ def _wait_for_result(handles: Sequence[_RankHandle], world: World) -> dict[str, 
     deadline = math.inf
     while waiting := [handle for handle in handles if handle.rank not in results.keys() | disconnected.keys()]:
         wait([handle.answer for handle in waiting], POLL_SECONDS)
+        shutdown.raise_if_due()
         for handle in waiting:
             outcome = None
             if handle.answer.poll():

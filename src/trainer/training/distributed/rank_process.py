@@ -19,6 +19,12 @@ from trainer.core.signals import interruptible
 COMMUNICATION_ERRORS = ("gloo/transport", "torch.distributed.Dist", "ncclRemoteError", "ncclSystemError")
 
 
+def is_lost_connection(error: BaseException) -> bool:
+    """Return whether an error was caused by the loss of the connection to another process."""
+    text = "".join(traceback.format_exception(error))
+    return any(name in text for name in COMMUNICATION_ERRORS)
+
+
 @dataclass
 class RankArguments:
     """Arguments of a process, which it reads from its standard input.
@@ -56,11 +62,12 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
         text = "".join(traceback.format_exception(error))
+        has_lost_connection = is_lost_connection(error)
         try:
             pickle.loads(pickle.dumps(error))
         except Exception:  # user-defined exceptions may raise anything
             error = RuntimeError(f"{type(error).__name__}: {error}")
-        return cls(error, text, is_lost_connection=any(name in text for name in COMMUNICATION_ERRORS))
+        return cls(error, text, is_lost_connection=has_lost_connection)
 
 
 def main() -> None:

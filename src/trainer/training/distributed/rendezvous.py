@@ -26,6 +26,7 @@ from torch.distributed import DistError, PrefixStore, TCPStore, destroy_process_
 
 from trainer.core.errors import UserError
 from trainer.core.rank import is_first_process, is_slurm_step
+from trainer.core.signals import shutdown
 
 CONNECT_SECONDS = 600.0  # nodes may start one after another
 CONNECT_SECONDS_WITHOUT_SRUN = 30.0
@@ -126,6 +127,7 @@ class Rendezvous:
         start = time.monotonic()
         is_logged = False
         while not condition():
+            shutdown.raise_if_due()
             waited = time.monotonic() - start
             if waited > seconds:
                 return False
