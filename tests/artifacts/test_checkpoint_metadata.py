@@ -98,6 +98,15 @@ class Foreign:
     """Object of another program."""
 
 
+def compress(file):
+    """Replace a checkpoint by one that is small, but fills the memory when it is loaded."""
+    with zipfile.ZipFile(file) as archive:
+        records = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in records.items():
+            archive.writestr(name, content)
+
+
 @pytest.mark.parametrize(
     ("corrupt", "message"),
     [
@@ -143,6 +152,18 @@ class Foreign:
             lambda file: modify(file, lambda c: c["preprocessing"].update(parts=[{"_target_": "os.system"}])),
             r"none of it was run\n  preprocessing.parts\[0\]: os.system: part of the Python standard library$",
         ),
+        (compress, r"corrupted or not a checkpoint \(compressed records, which PyTorch does not write\)$"),
+        (lambda file: modify(file, lambda c: c["config"].pop("data")), "'a.ckpt' is damaged: config: no data$"),
+        (
+            lambda file: modify(file, lambda c: c["config"].update(model=3)),
+            r"'a.ckpt' is damaged: config: model: expected dict\[str, typing.Any\], found 3$",
+        ),
+        (
+            lambda file: modify(file, lambda c: c.update(provenance=[])),
+            "'a.ckpt' is damaged: provenance: expected dict",
+        ),
+        (lambda file: modify(file, lambda c: c.update(spec={1: 2})), "'a.ckpt' is damaged: spec: expected dict"),
+        (lambda file: modify(file, lambda c: c.update(metrics=[1])), "'a.ckpt' is damaged: metrics: expected dict"),
     ],
 )
 def test_an_invalid_checkpoint_is_refused_with_the_reason(corrupt, message, checkpoint, monkeypatch):

@@ -53,7 +53,7 @@ def test_a_signal_at_the_end_of_a_run_is_not_lost(train, command, tmp_path):
     (tmp_path / "stop.txt").write_text("SIGTERM")
     outcome = command(*TINY, *train, "+callbacks.stop._target_=users.StopAtEnd", "hydra.run.dir=run")
     assert (outcome.code, outcome.err) == (143, "")
-    assert run_state(tmp_path / "run") == "interrupted"
+    assert RunRecord(tmp_path / "run").state == "interrupted"
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_a_run_whose_terminal_was_closed_saves(tmp_path):
     os.close(terminal)
     _, status = os.waitpid(process, 0)
     assert os.waitstatus_to_exitcode(status) == 129
-    assert run_state(tmp_path / "run") == "interrupted"
+    assert RunRecord(tmp_path / "run").state == "interrupted"
 
 
 @pytest.mark.slow

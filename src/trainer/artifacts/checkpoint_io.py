@@ -45,7 +45,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             UserError: The file is corrupted or not a Lightning checkpoint.
         """
         if "://" in str(path):
-            return super().load_checkpoint(path, map_location, weights_only)
+            return super().load_checkpoint(path, map_location, weights_only is not False)
         content = load(Path(path), map_location=map_location, weights_only=weights_only is not False)
         if not isinstance(content, dict) or "state_dict" not in content:
             raise UserError(f"'{path}' has no state_dict; expected a Lightning checkpoint")

@@ -10,10 +10,11 @@ from trainer.core.metric_direction import Direction
 
 LEDGER_FILENAME = "sweep.sqlite"  # its presence marks the directory of a sweep
 APPLICATION_ID = 0x54524E52  # "TRNR", in the header of the file
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 LOCK_TIMEOUT_SECONDS = 60.0
 CREATE_TABLE_STATEMENTS = (
-    "CREATE TABLE command (number INTEGER PRIMARY KEY, words TEXT NOT NULL, place TEXT NOT NULL, at REAL NOT NULL)",
+    "CREATE TABLE command (number INTEGER PRIMARY KEY, words TEXT NOT NULL, place TEXT NOT NULL, at REAL NOT NULL,"
+    " signature TEXT)",
     "CREATE TABLE job (number INTEGER PRIMARY KEY, identity TEXT NOT NULL UNIQUE, words TEXT NOT NULL,"
     " state TEXT NOT NULL DEFAULT 'planned', tries INTEGER NOT NULL DEFAULT 0, seconds REAL NOT NULL DEFAULT 0,"
     " result TEXT, error TEXT, host TEXT, pid INTEGER, born TEXT, began REAL, ended REAL)",
@@ -41,6 +42,8 @@ def translate_sqlite_errors(file: Path) -> Iterator[None]:
         raise UserError(f"cannot use the ledger '{file}': {error}; its content is unchanged") from error
     except OSError as error:
         raise UserError(f"cannot write '{file}': {error.strerror}") from error
+    except ValueError as error:  # an invalid value in a row
+        raise UserError(f"the ledger '{file}' is damaged: {error}") from None
 
 
 def create_tables(file: Path) -> None:

@@ -55,6 +55,32 @@ CONFIG_TYPES = {
 }
 
 
+CHECKPOINT_TYPES = {
+    "state_dict": dict[str, Any],
+    "config": dict[str, Any],
+    "spec": dict[str, Any] | None,
+    "preprocessing": dict[str, Any] | None,
+    "metrics": dict[str, float],
+    "provenance": dict[str, Any],
+}
+REQUIRED_CONFIG_KEYS = ("data", "model", "trainer")
+
+
+def check_checkpoint(content: Any) -> str:
+    """Return the first problem of the metadata in a checkpoint, or ""."""
+    if problem := check_types(content, CHECKPOINT_TYPES):
+        return problem
+    if missing := [key for key in REQUIRED_CONFIG_KEYS if key not in content["config"]]:
+        return f"config: no {', '.join(missing)}"
+    if "run" not in content["provenance"]:
+        return "provenance: no run"
+    problems = {
+        "config": check_config(content["config"]),
+        "provenance": check_types(content["provenance"], START_TYPES),
+    }
+    return next((f"{key}: {problem}" for key, problem in problems.items() if problem), "")
+
+
 def check_result(content: Any) -> str:
     """Return the first problem of `result.json`, or ""."""
     problem = check_types(content, RESULT_TYPES)

@@ -5,7 +5,7 @@ import mmap
 import pickle
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile, is_zipfile
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, is_zipfile
 
 import torch
 
@@ -38,6 +38,10 @@ def find_corruption(path: Path) -> str | None:
     try:
         if not path.stat().st_size:
             return "empty file"
+        if is_zipfile(path):
+            with ZipFile(path) as archive:  # a small file with compressed records could fill the memory
+                if any(record.compress_type != ZIP_STORED for record in archive.infolist()):
+                    return "compressed records, which PyTorch does not write"
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             if content[-len(CHECKSUM_PREFIX) - CHECKSUM_DIGITS : -CHECKSUM_DIGITS] == CHECKSUM_PREFIX:
                 with memoryview(content) as view, view[:-CHECKSUM_DIGITS] as checked:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 import yaml
 
@@ -99,6 +99,8 @@ def _has_type(value: Any, expected: Any) -> bool:
         return True
     origin = get_origin(expected)
     arguments = get_args(expected)
+    if origin is Literal:
+        return value in arguments
     if origin in (Union, UnionType):
         return any(_has_type(value, argument) for argument in arguments)
     if origin is list:

@@ -9,6 +9,7 @@ from torch import nn
 
 from trainer.artifacts.change_detection import warn_if_code_changed
 from trainer.artifacts.config_signature import is_signed
+from trainer.artifacts.run_schema import check_checkpoint
 from trainer.config.target_allowlist import require_trusted_config, require_trusted_targets
 from trainer.core.checksummed_file import load
 from trainer.core.errors import UserError
@@ -121,6 +122,8 @@ def read_checkpoint(file: Path, trusted: str = "") -> dict[str, Any]:
         raise UserError(f"'{file}' contains no config; expected a checkpoint of this trainer")
     if missing := [key for key in REQUIRED_KEYS if key not in content]:
         raise UserError(f"'{file}' contains no {', '.join(missing)}; expected a checkpoint of this trainer version")
+    if problem := check_checkpoint(content):
+        raise UserError(f"'{file}' is damaged: {problem}")
     is_own = is_signed(content["config"], content["provenance"], Path.cwd())
     require_trusted_config(content["config"], file, trusted, is_own=is_own)
     require_trusted_targets({"preprocessing": _select_targets(content["preprocessing"])}, file, trusted)

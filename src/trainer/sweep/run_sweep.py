@@ -32,6 +32,7 @@ from trainer.sweep.jobs.grid import compose_optimized_metrics
 from trainer.sweep.jobs.identity import Identities
 from trainer.sweep.jobs.registration import jobs_by_identity, register_jobs
 from trainer.sweep.jobs.shared_settings import is_sweep_setting
+from trainer.sweep.jobs.trusted_jobs import require_trusted_jobs
 from trainer.sweep.other_processes import next_jobs, require_no_running_jobs
 from trainer.sweep.parallel_runner import ParallelRunner
 from trainer.sweep.progress_display import SweepProgress
@@ -127,6 +128,7 @@ def _register(
         if ledger.settings():
             raise UserError(f"'{directory}' contains a search; continue it with sweep.n_trials=N or use another path")
         new = jobs_by_identity(composer, identities, overrides)
+    require_trusted_jobs(ledger, composer)
     directions = plan.objective.optimized if plan else compose_optimized_metrics(composer, overrides)
     if has_remaining_jobs(ledger, new, is_search_open=bool(search and search.remaining)):
         require_unchanged_code_and_data(ledger, config)

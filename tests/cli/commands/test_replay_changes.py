@@ -49,6 +49,7 @@ def test_user_code_outside_of_git_is_rebuilt_or_reported(run, process, tmp_path)
     assert find_line(report, "environment").endswith("identical")
     assert report.splitlines()[-1] == "possible causes: code"
     another_user = {"XDG_STATE_HOME": str(tmp_path / "another user")}
+    (run / "code.diff").unlink(missing_ok=True)  # of the checkout of these tests
     code, _, error = run_replay(process, "--trust=my_code", **another_user)
     assert code == 1
     assert "copies in 'first/code' contain modules that are not trusted: my_layers.py\n" in error

@@ -47,8 +47,7 @@ def _resume(path: str, overrides: list[str], trusted: str) -> int:
     record = read_run(str(Path(path).absolute()))
     if not os.access(record.path, os.W_OK):
         raise UserError(f"cannot write to '{path}'; make the run directory writable, or copy it")
-    recorded = _resolve(compose_resumed_config(record, []))
-    is_own = any(is_signed(recorded, start, Path.cwd()) for start in record.starts)
+    is_own = _is_own(record)
     if not is_own:
         require_safe_interpolations(_load_plain(record), path)
     config = compose_resumed_config(record, overrides)
@@ -61,6 +60,15 @@ def _resume(path: str, overrides: list[str], trusted: str) -> int:
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # see trainer.cli.main
     run(config)
     return 0
+
+
+def _is_own(record: RunRecord) -> bool:
+    """Return whether this user has started a run in the current working directory."""
+    try:
+        config = OmegaConf.to_container(compose_resumed_config(record, []), resolve=True)
+    except OmegaConfBaseException:
+        return False
+    return any(is_signed(config, start, Path.cwd()) for start in record.starts)
 
 
 def compose_resumed_config(record: RunRecord, overrides: list[str]) -> DictConfig:

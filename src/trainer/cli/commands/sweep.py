@@ -2,7 +2,8 @@
 
 trainer sweep plan OVERRIDES... [--json]       list the jobs of `trainer -m OVERRIDES`; or: trainer -m OVERRIDES --plan
 trainer sweep show DIRECTORY [--json]          list the jobs of a sweep with their states
-trainer sweep resume DIRECTORY [OVERRIDES...] [--force]    run missing, failed and interrupted jobs
+trainer sweep resume DIRECTORY [OVERRIDES...] [--force] [--trust my_package]
+                                               run missing, failed and interrupted jobs
 trainer sweep report DIRECTORY [--metric NAME] [--baseline OVERRIDES] [--direction min|max] [--csv | --markdown]
                                                group runs over seeds: intervals, differences to a baseline, best.yaml
 
@@ -30,6 +31,7 @@ from trainer.cli.main import compose_and_run
 from trainer.config.compose import Composer, get_override_key
 from trainer.config.diagnostics import raise_on_errors
 from trainer.config.multirun import quote_path, resolve_sweep_directory
+from trainer.config.target_allowlist import TRUST_ENV_VAR, get_trusted_packages
 from trainer.core.compat import get_args_parser
 from trainer.core.errors import UserError, did_you_mean
 from trainer.core.rank import dispatch_by_rank
@@ -38,7 +40,8 @@ from trainer.report.formats import format_csv, format_markdown, format_table, wr
 from trainer.sweep.jobs.identity import Identities
 from trainer.sweep.jobs.registration import jobs_by_identity, require_unchanged_configs
 from trainer.sweep.jobs.shared_settings import compose_shared_config
-from trainer.sweep.preflight import MAX_FULLY_CHECKED_JOBS, check_overrides
+from trainer.sweep.jobs.trusted_jobs import is_own_sweep, require_trusted_jobs
+from trainer.sweep.preflight import MAX_FULLY_CHECKED_JOBS, check_overrides, list_jobs_to_check
 from trainer.sweep.search.pareto_front import format_best_trials
 from trainer.sweep.search.search import Search, SearchPlan, plan_search
 from trainer.sweep.status_table import format_estimate, format_job_lines
@@ -132,11 +135,20 @@ def show(argv: list[str]) -> int:
 
 def resume(argv: list[str]) -> int:
     """Run the remaining jobs of a sweep in its original working directory."""
-    args = parse_arguments("sweep resume", argv, "directory", "overrides*", force=False)
+    args = parse_arguments("sweep resume", argv, "directory", "overrides*", force=False, trust="")
     ledger = TrialLedger(Path(args.directory))
+    if not (commands := ledger.commands()):
+        raise UserError(f"'{ledger.sweep}' contains no command to resume; expected the whole command: trainer -m ...")
+    command, cwd = commands[-1].words, commands[-1].directory
+    os.environ[TRUST_ENV_VAR] = ",".join(get_trusted_packages(args.trust))  # also for the processes of the jobs
+    if not is_own_sweep(ledger):
+        if cwd.is_dir() and cwd != Path.cwd():  # its config files would be obeyed
+            raise UserError(f"you have not started the sweep in '{ledger.sweep}'; resume it in its directory: cd {cwd}")
+        composer = Composer()
+        require_trusted_jobs(ledger, composer)
+        require_trusted_jobs(ledger, composer, list_jobs_to_check(composer, command)[0])
     if args.force:
         mark_dead_jobs(ledger, include_remote=True)
-    command, cwd = ledger.last_command()
     new = {get_override_key(override): override for override in args.overrides}
     keys = {override: get_override_key(override) for override in command}
     original = [new.pop(keys[override], override) for override in command if keys[override] != "hydra.sweep.dir"]

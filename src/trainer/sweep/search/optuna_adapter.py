@@ -12,6 +12,8 @@ from typing import Any
 
 from hydra.utils import instantiate
 
+from trainer.config.import_path import add_working_directory
+from trainer.config.schema import find_targets
 from trainer.core.errors import UserError, did_you_mean, first_line
 from trainer.core.metric_direction import Direction
 from trainer.core.optional_packages import format_install_command
@@ -209,6 +211,7 @@ def _resolve_target(key: str, setting: Any, targets: Mapping[str, str]) -> dict[
 
 
 def _instantiate(key: str, node: dict[str, Any]) -> Any:
+    add_working_directory(find_targets(node))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

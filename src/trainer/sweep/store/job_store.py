@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from trainer.artifacts.config_signature import sign_command
 from trainer.artifacts.ledger_file import (
     LEDGER_FILENAME,
     connect,
@@ -22,7 +23,9 @@ from trainer.artifacts.ledger_file import (
     require_ledger,
     translate_sqlite_errors,
 )
+from trainer.artifacts.run_record import RunRecord
 from trainer.core.errors import UserError
+from trainer.sweep.store.ledger_rows import SweepCommand, parse_job, parse_words
 from trainer.sweep.store.process_liveness import read_process_start_time
 
 JobState = Literal["planned", "running", "done", "failed", "pruned", "interrupted"]
@@ -101,19 +104,17 @@ class Ledger:
         """Return all jobs in the order of their numbers."""
         with self._connection() as database:
             rows = database.execute(f"SELECT {', '.join(JOB_COLUMNS)} FROM job ORDER BY number").fetchall()
-        return [_parse_row(row) for row in rows]
+            return [parse_job(Job, row) for row in rows]
 
     def job(self, number: int) -> Job:
         """Return one job."""
         return next(job for job in self.jobs() if job.number == number)
 
-    def last_command(self) -> tuple[list[str], Path]:
-        """Return the overrides of the last command of this sweep, and its working directory."""
+    def commands(self) -> list[SweepCommand]:
+        """Return the commands of this sweep in their order."""
         with self._connection() as database:
-            row = database.execute("SELECT words, place FROM command ORDER BY number DESC").fetchone()
-        if row is None:
-            raise UserError(f"'{self.sweep}' contains no command to resume; expected the whole command: trainer -m ...")
-        return json.loads(row[0]), Path(row[1])
+            rows = database.execute("SELECT words, place, signature FROM command ORDER BY number").fetchall()
+            return [SweepCommand(parse_words(words), Path(place), signature) for words, place, signature in rows]
 
     def add_jobs(self, command: Sequence[str], jobs: Mapping[str, Sequence[str]]) -> int:
         """Write a command and its new jobs.
@@ -128,8 +129,8 @@ class Ledger:
         with self._transaction() as database:
             identities = {identity for (identity,) in database.execute("SELECT identity FROM job")}
             rows = [(identity, json.dumps([*job])) for identity, job in jobs.items() if identity not in identities]
-            values = (json.dumps([*command]), str(Path.cwd()), time.time())
-            database.execute("INSERT INTO command (words, place, at) VALUES (?, ?, ?)", values)
+            values = (json.dumps([*command]), str(Path.cwd()), time.time(), sign_command(command, Path.cwd()))
+            database.execute("INSERT INTO command (words, place, at, signature) VALUES (?, ?, ?, ?)", values)
             database.executemany(
                 "INSERT INTO job (number, identity, words) VALUES ((SELECT IFNULL(MAX(number) + 1, 0) FROM job), ?, ?)",
                 rows,
@@ -215,9 +216,8 @@ class Ledger:
         )
 
     def result(self, number: int) -> dict[str, Any] | None:
-        """Return the content of a job's `result.json`, or None if the file does not exist."""
-        file = self.sweep / str(number) / "result.json"
-        return dict(json.loads(file.read_text())) if file.is_file() else None
+        """Return the content of a job's `result.json`, or None if the file does not exist or is invalid."""
+        return RunRecord(self.sweep / str(number)).result or None
 
     def log_path(self, number: int) -> Path:
         """Return the file for the output of a job in a separate process."""
@@ -241,9 +241,3 @@ class Ledger:
 
 
 JOB_COLUMNS = [*Job.__dataclass_fields__]
-
-
-def _parse_row(row: Sequence[Any]) -> Job:
-    values = dict(zip(JOB_COLUMNS, row, strict=True))
-    result = json.loads(values["result"]) if values["result"] else None
-    return Job(**values | {"words": json.loads(values["words"]), "result": result})

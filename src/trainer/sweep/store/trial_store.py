@@ -87,10 +87,12 @@ class TrialLedger(Ledger):
         with self._connection() as database:
             rows = database.execute("SELECT number, tried, notes FROM trial ORDER BY number").fetchall()
             reports = database.execute("SELECT number, epoch, value FROM report ORDER BY number, epoch").fetchall()
+            parsed = {number: (json.loads(values), json.loads(notes)) for number, values, notes in rows}
         jobs = {job.number: job for job in self.jobs()}
-        trials = {number: Trial(jobs[number], json.loads(values), json.loads(notes)) for number, values, notes in rows}
+        trials = {number: Trial(jobs[number], *parsed[number]) for number in parsed if number in jobs}
         for number, epoch, value in reports:
-            trials[number].reports[epoch] = math.nan if value is None else value  # SQLite stores NaN as NULL
+            if number in trials:
+                trials[number].reports[epoch] = math.nan if value is None else value  # SQLite stores NaN as NULL
         return [*trials.values()]
 
     def finish(self, number: int, state: JobState, error: str | None = None, **kwargs: Any) -> None:

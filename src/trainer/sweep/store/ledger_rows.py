@@ -1,0 +1,82 @@
+"""Validated values of the rows of a ledger, which may be damaged or come from elsewhere."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from trainer.artifacts.config_signature import is_command_signed
+from trainer.artifacts.run_schema import check_result
+from trainer.core.data_files import check_types
+
+JobType = TypeVar("JobType")
+_get_type_hints = cache(get_type_hints)
+
+
+class InvalidRowError(ValueError):
+    """A row of a ledger with an invalid value."""
+
+
+@dataclass(frozen=True)
+class SweepCommand:
+    """A command that has started or extended a sweep.
+
+    Args:
+        words: Overrides and options of the command line.
+        directory: Working directory of the command.
+        signature: Signature of both by the user of the command; None without one.
+    """
+
+    words: list[str]
+    directory: Path
+    signature: str | None
+
+    @property
+    def is_own(self) -> bool:
+        """Return whether this user has typed the command."""
+        return is_command_signed(self.words, self.directory, self.signature)
+
+
+def parse_job(cls: type[JobType], row: Sequence[Any]) -> JobType:
+    """Return a row as an object of a dataclass whose fields are the columns.
+
+    Raises:
+        InvalidRowError: A value has another type than its field.
+    """
+    hints = _get_type_hints(cls)
+    values = dict(zip(hints, row, strict=True))
+    values["words"] = parse_words(values["words"])
+    values["result"] = _parse_result(values["result"])
+    if problem := check_types(values, hints):
+        raise InvalidRowError(problem)
+    return cls(**values)
+
+
+def parse_words(text: Any) -> list[str]:
+    """Return the overrides in a row.
+
+    Raises:
+        InvalidRowError: The value is no JSON list of texts.
+    """
+    words = _parse(text)
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise InvalidRowError("overrides: expected a list of texts")
+    return words
+
+
+def _parse_result(text: Any) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    result = _parse(text)
+    if problem := check_result(result):
+        raise InvalidRowError(f"result: {problem}")
+    return dict(result)
+
+
+def _parse(text: Any) -> Any:
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRowError(f"no valid JSON: {error}") from None
