@@ -113,9 +113,9 @@ def _require_known_checkouts(start: Mapping[str, Any], diff: Path) -> None:
     """
     if diff.is_file():
         raise UserError(f"replay: you have not made the uncommitted changes in '{diff}', so they are not run; {HINT}")
-    known = {find_checkout_root(Path(trainer.__file__).parent), find_checkout_root(Path.cwd())}
+    roots = {find_checkout_root(Path(trainer.__file__).parent), find_checkout_root(Path.cwd())}
     for checkout in start.get("git") or []:
-        if Path(checkout["root"]) not in known:
+        if Path(checkout["root"]) not in roots:
             raise UserError(
                 f"replay: you have not started this run, and its checkout '{checkout['root']}' is neither that of"
                 f" trainer nor that of the working directory, so no code of it is run; {HINT}"

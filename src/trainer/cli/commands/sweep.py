@@ -139,7 +139,7 @@ def resume(argv: list[str]) -> int:
     ledger = TrialLedger(Path(args.directory))
     if not (commands := ledger.commands()):
         raise UserError(f"'{ledger.sweep}' contains no command to resume; expected the whole command: trainer -m ...")
-    command, cwd = commands[-1].words, commands[-1].directory
+    command, cwd = commands[-1].overrides, commands[-1].directory
     os.environ[TRUST_ENV_VAR] = ",".join(get_trusted_packages(args.trust))  # also for the processes of the jobs
     if not is_own_sweep(ledger):
         if cwd.is_dir() and cwd != Path.cwd():  # its config files would be obeyed

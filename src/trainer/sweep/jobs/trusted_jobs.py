@@ -30,17 +30,17 @@ def require_trusted_jobs(ledger: TrialLedger, composer: Composer, planned: Seque
     if ledger.settings():
         raise UserError(f"you have not started the search in '{ledger.sweep}'; start your own in another directory")
     for command in ledger.commands():
-        _require_plain_overrides(command.words, ledger)
-    for words in [*(job.words for job in ledger.jobs()), *planned]:
-        _require_plain_overrides(words, ledger)
-        require_trusted_targets(compose_resolved(composer, words), f"{ledger.file}: {' '.join(words)}")
+        _require_plain_overrides(command.overrides, ledger)
+    for overrides in [*(job.words for job in ledger.jobs()), *planned]:
+        _require_plain_overrides(overrides, ledger)
+        require_trusted_targets(compose_resolved(composer, overrides), f"{ledger.file}: {' '.join(overrides)}")
 
 
-def _require_plain_overrides(words: Sequence[str], ledger: TrialLedger) -> None:
-    for word in words:
-        if word.startswith("-") or get_override_key(word).startswith("hydra"):
+def _require_plain_overrides(overrides: Sequence[str], ledger: TrialLedger) -> None:
+    for override in overrides:
+        if override.startswith("-") or get_override_key(override).startswith("hydra"):
             raise UserError(
-                f"you have not started the sweep in '{ledger.sweep}', and it contains '{word}', which may run any code;"
-                " start your own sweep in another directory"
+                f"you have not started the sweep in '{ledger.sweep}', and it contains '{override}', which may run any"
+                " code; start your own sweep in another directory"
             )
-    require_safe_interpolations([*words], ledger.file)
+    require_safe_interpolations([*overrides], ledger.file)

@@ -25,7 +25,7 @@ from trainer.artifacts.ledger_file import (
 )
 from trainer.artifacts.run_record import RunRecord
 from trainer.core.errors import UserError
-from trainer.sweep.store.ledger_rows import SweepCommand, parse_job, parse_words
+from trainer.sweep.store.ledger_rows import SweepCommand, parse_job, parse_overrides
 from trainer.sweep.store.process_liveness import read_process_start_time
 
 JobState = Literal["planned", "running", "done", "failed", "pruned", "interrupted"]
@@ -114,7 +114,9 @@ class Ledger:
         """Return the commands of this sweep in their order."""
         with self._connection() as database:
             rows = database.execute("SELECT words, place, signature FROM command ORDER BY number").fetchall()
-            return [SweepCommand(parse_words(words), Path(place), signature) for words, place, signature in rows]
+            return [
+                SweepCommand(parse_overrides(text), Path(directory), signature) for text, directory, signature in rows
+            ]
 
     def add_jobs(self, command: Sequence[str], jobs: Mapping[str, Sequence[str]]) -> int:
         """Write a command and its new jobs.

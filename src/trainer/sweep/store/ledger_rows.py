@@ -1,7 +1,7 @@
 """Validated values of the rows of a ledger, which may be damaged or come from elsewhere."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,7 +12,11 @@ from trainer.artifacts.run_schema import check_result
 from trainer.core.data_files import check_types
 
 JobType = TypeVar("JobType")
-_get_type_hints = cache(get_type_hints)
+
+
+@cache
+def _get_type_hints(cls: Any) -> dict[str, Any]:
+    return get_type_hints(cls)
 
 
 class InvalidRowError(ValueError):
@@ -24,22 +28,22 @@ class SweepCommand:
     """A command that has started or extended a sweep.
 
     Args:
-        words: Overrides and options of the command line.
+        overrides: Overrides and options of the command line.
         directory: Working directory of the command.
         signature: Signature of both by the user of the command; None without one.
     """
 
-    words: list[str]
+    overrides: list[str]
     directory: Path
     signature: str | None
 
     @property
     def is_own(self) -> bool:
         """Return whether this user has typed the command."""
-        return is_command_signed(self.words, self.directory, self.signature)
+        return is_command_signed(self.overrides, self.directory, self.signature)
 
 
-def parse_job(cls: type[JobType], row: Sequence[Any]) -> JobType:
+def parse_job(cls: Callable[..., JobType], row: Sequence[Any]) -> JobType:
     """Return a row as an object of a dataclass whose fields are the columns.
 
     Raises:
@@ -47,23 +51,23 @@ def parse_job(cls: type[JobType], row: Sequence[Any]) -> JobType:
     """
     hints = _get_type_hints(cls)
     values = dict(zip(hints, row, strict=True))
-    values["words"] = parse_words(values["words"])
+    values["words"] = parse_overrides(values["words"])
     values["result"] = _parse_result(values["result"])
     if problem := check_types(values, hints):
         raise InvalidRowError(problem)
     return cls(**values)
 
 
-def parse_words(text: Any) -> list[str]:
+def parse_overrides(text: Any) -> list[str]:
     """Return the overrides in a row.
 
     Raises:
         InvalidRowError: The value is no JSON list of texts.
     """
-    words = _parse(text)
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+    overrides = _parse(text)
+    if not isinstance(overrides, list) or not all(isinstance(override, str) for override in overrides):
         raise InvalidRowError("overrides: expected a list of texts")
-    return words
+    return overrides
 
 
 def _parse_result(text: Any) -> dict[str, Any] | None:
