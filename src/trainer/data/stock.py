@@ -15,7 +15,8 @@ from trainer.data.base import TensorData
 from trainer.data.io.data_path import fetch_path, find_path
 from trainer.data.io.series.series_report import describe_disorder, describe_jumps, describe_series
 from trainer.data.io.series.time_series import TimeSeries, read_series
-from trainer.data.io.tables.date_format import DateFormat, DateOrder
+from trainer.data.io.tables.date_format import DateFormat
+from trainer.data.io.tables.date_text import DateOrder
 from trainer.data.loading.split import Split, Stage
 from trainer.data.loading.window_split import split_windows
 from trainer.data.preprocessing.float_range import find_unusable_number
