@@ -41,6 +41,19 @@ def list_names(name: str, stage: Stage) -> tuple[str, ...]:
     return (*((name,) if stage == "train" else ()), f"{name}_{stage}", f"{stage}_{name}")
 
 
+def refuse_unused_settings(archives: Mapping[str, str | None], files: Mapping[str, str | None]) -> None:
+    """Raise an error if both archives and files of one array each are set, or names that belong to archives alone.
+
+    Args:
+        archives: Paths of .npz files, and names of arrays in them, by config key; None if not set.
+        files: Paths of .npy or IDX files by config key.
+    """
+    used, unused = ([key for key, value in paths.items() if value] for paths in (files, archives))
+    if used and unused:
+        verb = "is" if len(used) == 1 else "are"
+        raise UserError(f"{', '.join(unused)}: {' and '.join(used)} {verb} set too; remove one or the other")
+
+
 def open_archives(root: Path, paths: Mapping[Stage, str | None], names: Mapping[str, str]) -> dict[Stage, Pair]:
     """Return the arrays of .npz files.
 
@@ -59,14 +72,15 @@ def open_archives(root: Path, paths: Mapping[Stage, str | None], names: Mapping[
     pairs: dict[Stage, Pair] = {}
     for stage, path in paths.items():
         file = find_path(path or paths["train"], root)
+        path_key = f"data.{stage}_path" if path and stage != "train" else "data.path"
         arrays: dict[str, ArrayFile] = {}
         for key, name in names.items():
             candidates = [name, *list_names(name, stage)] if path else list_names(name, stage)
-            array = open_array(file, candidates, "data.path")
+            array = open_array(file, candidates, path_key)
             if array is not None and not array.name:
                 raise UserError(
-                    f"data.{'path' if stage == 'train' else f'{stage}_path'}: '{file}' contains one array; expected an "
-                    ".npz file, or one file each: data.images=FILE data.labels=FILE"
+                    f"{path_key}: '{file}' contains one array; expected an .npz file, or one file each: "
+                    "data.images=FILE data.labels=FILE"
                 )
             if array is None and (path or arrays):
                 raise make_missing_error(file, candidates, key)
