@@ -1,7 +1,6 @@
 """Tables of image files and their labels: the columns, and whether the first line contains their names."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from trainer.core.errors import UserError
@@ -28,7 +27,7 @@ def read_image_table(path: Path, directory: Path, image_column: str | int | None
         columns = range(table.width) if image_column is None else [table.index("data.image_column", image_column)]
         if any(_is_image(directory, table.cell(0, column)) for column in columns):
             return table
-    return read_table(path, replace(dialect, header=True))
+    return table.use_first_row_as_names()
 
 
 def find_image_column(table: TextTable, directory: Path, column: str | int | None) -> int:
