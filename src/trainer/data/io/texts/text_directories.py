@@ -1,7 +1,7 @@
 """Users' texts in directories with one directory per class."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -36,9 +36,18 @@ class TextDirectories(TextSource):
         path: The directory.
         listed: Class names in the order of the user; None for all directories.
         encoding: Encoding of the files. None detects it for each file.
+        table: Settings of tables by name, which have no effect.
+
+    Raises:
+        UserError: If a setting of tables is set.
     """
 
-    def __init__(self, path: Path, listed: Sequence[str] | None, encoding: str | None) -> None:
+    def __init__(
+        self, path: Path, listed: Sequence[str] | None, encoding: str | None, table: Mapping[str, Any]
+    ) -> None:
+        for name, value in table.items():
+            if value not in (None, ""):
+                raise UserError(f"data.{name}: '{path}' is a directory, not a table; leave it out")
         self.path = path
         self.listed = listed
         self.encoding = encoding
