@@ -56,3 +56,10 @@ def test_compressed_files_of_one_array_are_read(tmp_path, compress):
     data.setup("fit")
     assert (data.spec.kind, data.spec.shape, data.spec.output_size) == ("image", (1, 4, 5), 3)
     assert sum(len(split.targets) for split in data.splits.values()) == 30
+
+
+def test_a_suggested_path_is_quoted_for_the_shell(tmp_path):
+    np.savez(tmp_path / "my arrays, (1).npz", x=BYTES, y=LABELS)
+    with pytest.raises(UserError) as error:
+        Arrays(dir=str(tmp_path), images="my arrays, (1).npz")
+    assert str(error.value).endswith(" is an .npz file; set 'data.path=\"my arrays, (1).npz\"'")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trainer.core.errors import UserError
+from trainer.core.override_format import format_override
 from trainer.data.io.arrays.array_file import ArrayFile, list_arrays, make_missing_error, open_array
 from trainer.data.io.data_path import find_path
 from trainer.data.loading.split import Stage
@@ -112,7 +113,7 @@ def open_file_pairs(root: Path, paths: Mapping[Stage, Mapping[str, str | None]])
                 raise UserError(f"{key}: no value given; expected an .npy or IDX file")
             array = open_array(find_path(path, root), [], key)
             if array is None:
-                raise UserError(f"{key}: '{path}' is an .npz file; set data.path={path}")
+                raise UserError(f"{key}: '{path}' is an .npz file; set {format_override('data.path', path)}")
             arrays.append(array)
         inputs, targets = arrays
         pairs[stage] = _check_lengths(inputs, targets)

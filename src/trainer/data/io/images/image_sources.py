@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from trainer.core.errors import UserError
+from trainer.core.override_format import format_list_override
 from trainer.data.io.data_path import explain_missing_path, find_path
 from trainer.data.io.directory_walk import log_skipped
 from trainer.data.io.images.class_folders import (
@@ -26,7 +27,7 @@ from trainer.data.io.images.image_tables import (
     read_image_table,
 )
 from trainer.data.io.images.labeled_images import ImageSource, LabeledImages
-from trainer.data.io.tables.class_labels import find_near_duplicates, format_list_override, label_sort_key
+from trainer.data.io.tables.class_labels import find_near_duplicates, label_sort_key
 from trainer.data.io.tables.table_file import TABLE_SUFFIXES
 from trainer.data.loading.split import Stage, validate_classes
 

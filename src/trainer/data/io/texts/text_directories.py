@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from trainer.core.errors import UserError, did_you_mean
+from trainer.core.override_format import format_list_override, format_override
 from trainer.data.io.directory_walk import classify_file, format_counts, list_subdirectories, log_skipped, walk_files
 from trainer.data.io.images.class_folders import find_classes, find_split_directories, parse_split_name
-from trainer.data.io.tables.class_labels import format_list_override
 from trainer.data.io.tables.table_file import TABLE_SUFFIXES
 from trainer.data.io.texts.labeled_texts import decode_file
 from trainer.data.io.texts.text_source import RawTexts, TextSource
@@ -74,7 +74,7 @@ class TextDirectories(TextSource):
         if not list_subdirectories(self.path):
             tables = sorted(file.name for file in self.path.iterdir() if file.name.lower().endswith(TABLE_SUFFIXES))
             tables.sort(key=lambda name: parse_split_name(name.split(".")[0]) != "train")
-            hint = f"\n  to read a file in it: data.path={self.path / tables[0]}" if tables else ""
+            hint = f"\n  to read a file in it: {format_override('data.path', self.path / tables[0])}" if tables else ""
             raise UserError(
                 f"data.path: no class directories in '{self.path}'; expected one directory per class: "
                 f"{self.path}/positive/1{TEXT_SUFFIX} {self.path}/negative/1{TEXT_SUFFIX}{hint}"
