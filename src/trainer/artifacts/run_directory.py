@@ -40,6 +40,7 @@ from trainer.artifacts.resume import (
 )
 from trainer.artifacts.run_lock import run_lock
 from trainer.artifacts.run_record import RunRecord, locate_code_files
+from trainer.config.environment_values import redact, resolve_for_storage
 from trainer.config.schema import find_targets
 from trainer.core.atomic_write import atomic_write_text
 from trainer.core.errors import Pruned, to_user_error
@@ -57,7 +58,8 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.config: dict[str, Any] = {}  # resolved, of plain containers; set by `prepare`
+        self.config: dict[str, Any] = {}  # resolved, of plain containers, as it is stored; set by `prepare`
+        self.secrets: dict[str, str] = {}  # texts of environment variables, with those that are stored instead
         self.provenance: dict[str, Any] = {}  # of this start; set by `prepare`
         self.checkpoint: str | None = None  # of a resumed run; set by `prepare`
         self._starts: list[dict[str, Any]] = []  # entries of `provenance.json`, one per start; the last one is this
@@ -90,7 +92,7 @@ class RunDirectory:
                 if isinstance(error, KeyboardInterrupt | SystemExit):  # Lightning converts Ctrl-C to an exit
                     result["state"] = "interrupted"
                 user_error = to_user_error(error, self.config) if isinstance(error, Exception) else None
-                result["error"] = f"{type(error).__name__}: {user_error or error}"
+                result["error"] = redact(f"{type(error).__name__}: {user_error or error}", self.secrets)
                 if user_error:
                     raise user_error from error
                 raise
@@ -107,9 +109,7 @@ class RunDirectory:
         Raises:
             UserError: The directory contains a run with a different config or different code.
         """
-        resolved = OmegaConf.to_container(config, resolve=True)
-        assert isinstance(resolved, dict)
-        self.config = {str(key): value for key, value in resolved.items()}
+        self.config = resolve_for_storage(config)
         self.provenance, self._diff = collect_provenance()
         plain_overrides = OmegaConf.to_container(OmegaConf.create(overrides))  # without resolving `${...}`
         self._starts = [self.provenance | {"overrides": plain_overrides, "run": str(self.path.absolute())}]

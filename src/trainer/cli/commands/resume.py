@@ -26,6 +26,7 @@ from trainer.artifacts.resume import DURATION_KEYS
 from trainer.artifacts.run_record import RunRecord
 from trainer.cli.commands import parse_arguments
 from trainer.config.compose import get_override_key
+from trainer.config.environment_values import resolve_for_storage
 from trainer.config.home_directory import expand_home
 from trainer.config.multirun import get_raw_overrides
 from trainer.config.override_quoting import patch_override_parser
@@ -46,10 +47,10 @@ def _resume(path: str, overrides: list[str], trusted: str) -> int:
 
     directory = Path.cwd()  # before it changes to that of the run
     record = RunRecord(Path(path).absolute())
-    recorded = OmegaConf.to_container(compose_resumed_config(record.path, []), resolve=True)
+    recorded = resolve_for_storage(compose_resumed_config(record.path, []))
     is_own = any(is_signed(recorded, start, directory) for start in record.starts)
     config = compose_resumed_config(record.path, overrides)
-    require_trusted_targets(OmegaConf.to_container(config, resolve=True), path, trusted, is_own=is_own)
+    require_trusted_targets(resolve_for_storage(config), path, trusted, is_own=is_own)
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # see trainer.cli.main
     run(config)
     return 0
