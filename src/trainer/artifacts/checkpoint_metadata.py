@@ -168,7 +168,7 @@ class CheckpointMetadata(Callback):
         names = {"hyper_parameters", "datamodule_hyper_parameters"} & checkpoint.keys()
         checkpoint |= {name: redact(checkpoint[name], self.directory.secrets) for name in names}
         checkpoint |= {
-            "config": self.directory.config,
+            "config": self.directory.stored_config,
             "spec": asdict(spec) if spec else None,
             "preprocessing": preprocessing.state() if isinstance(preprocessing, Preprocessing) else None,
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
@@ -224,7 +224,7 @@ def summarize_provenance(directory: RunDirectory) -> dict[str, Any]:
         **{key: provenance.get(key) for key in ("command", "trainer", "python")},
         "git": git,
         "code": directory.user_code,
-        "signature": sign_config(directory.config, directory.user_code),
+        "signature": sign_config(directory.stored_config, directory.user_code),
         "packages": {name: versions[name] for name in RECORDED_PACKAGES if name in versions},
     }
 

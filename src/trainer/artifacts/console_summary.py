@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 @rank_zero_only
 def log_run_start(data: Any, task: LightningModule, trainer: Trainer, directory: RunDirectory) -> None:
     """Print data, model and run directory before a training, and log the config with all loggers."""
-    log_config(trainer, directory.config, collect_swept_values(RunRecord(directory.path)))
+    log_config(trainer, directory.stored_config, collect_swept_values(RunRecord(directory.path)))
     net = getattr(task, "net", None)
     net = net if isinstance(net, nn.Module) else task
     parameters = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)

@@ -40,7 +40,7 @@ from trainer.artifacts.resume import (
 )
 from trainer.artifacts.run_lock import run_lock
 from trainer.artifacts.run_record import RunRecord, locate_code_files
-from trainer.config.environment_values import redact, resolve_for_storage
+from trainer.config.environment_values import redact, resolve_for_storage, resolve_values
 from trainer.config.schema import find_targets
 from trainer.core.atomic_write import atomic_write_text
 from trainer.core.errors import Pruned, to_user_error
@@ -58,7 +58,8 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.config: dict[str, Any] = {}  # resolved, of plain containers, as it is stored; set by `prepare`
+        self.config: dict[str, Any] = {}  # resolved, of plain containers; set by `prepare`
+        self.stored_config: dict[str, Any] = {}  # in files: with names of environment variables; set by `prepare`
         self.secrets: dict[str, str] = {}  # texts of environment variables, with those that are stored instead
         self.provenance: dict[str, Any] = {}  # of this start; set by `prepare`
         self.checkpoint: str | None = None  # of a resumed run; set by `prepare`
@@ -109,15 +110,16 @@ class RunDirectory:
         Raises:
             UserError: The directory contains a run with a different config or different code.
         """
-        self.config = resolve_for_storage(config)
+        self.stored_config = resolve_for_storage(config)
+        self.config = resolve_values(config)
         self.provenance, self._diff = collect_provenance()
         plain_overrides = OmegaConf.to_container(OmegaConf.create(overrides))  # without resolving `${...}`
         self._starts = [self.provenance | {"overrides": plain_overrides, "run": str(self.path.absolute())}]
         if self._is_owner:
             self._write_start_files()
             return True
-        require_same_config(self.path, self.config)
-        if is_fully_trained(self.path, self.config):
+        require_same_config(self.path, self.stored_config)
+        if is_fully_trained(self.path, self.stored_config):
             result |= json.loads((self.path / "result.json").read_text())
             command = f"trainer resume {quote_argument(self.path)} trainer.max_epochs=N"
             log.info(f"'{self.path}' is finished; to train longer: {command}")
@@ -186,7 +188,7 @@ class RunDirectory:
         hashes = {item.name: item.hash for item in code}
         if self._starts[-1].get("code") != hashes:
             self._code = code
-            signature = sign_config(self.config, hashes)
+            signature = sign_config(self.stored_config, hashes)
             self.record(code=hashes, code_folders=list_import_directories(code), signature=signature)
             if not self.is_resumed:
                 self._copy_code()
@@ -207,7 +209,7 @@ class RunDirectory:
     def _write_start_files(self) -> None:
         self._write_provenance()
         # written after provenance.json: a directory with a config.yaml contains a run
-        atomic_write_text(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(self.config)))
+        atomic_write_text(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(self.stored_config)))
         if self._diff and self._has_new_code:
             atomic_write_text(locate_code_files(self.path, self._starts[-1])[0], self._diff)
 
@@ -231,7 +233,7 @@ class RunDirectory:
             return
         result["seconds"] = round(seconds, 3)
         if self.config:
-            result |= {"seed": self.config["seed"], "fingerprint": compute_fingerprint(self.config, self.path)}
+            result |= {"seed": self.config["seed"], "fingerprint": compute_fingerprint(self.stored_config, self.path)}
         if accepted := RunRecord(self.path).accepted_changes:
             result["accepted_changes"] = accepted
         try:

@@ -34,8 +34,8 @@ _ENVIRONMENT_PATTERN = re.compile(
 )
 
 
-def resolve_for_storage(config: DictConfig) -> dict[str, Any]:
-    """Return a resolved config as plain containers, in which texts from environment variables are stored by name.
+def resolve_values(config: DictConfig) -> dict[str, Any]:
+    """Return a resolved config as plain containers, with the values of environment variables.
 
     Raises:
         UserError: A variable without a default is not set.
@@ -47,7 +47,16 @@ def resolve_for_storage(config: DictConfig) -> dict[str, Any]:
             raise UserError(f"{error.full_key}: {problem}") from None
         raise
     assert isinstance(resolved, dict)
-    values = {str(name): value for name, value in resolved.items()}
+    return {str(name): value for name, value in resolved.items()}
+
+
+def resolve_for_storage(config: DictConfig) -> dict[str, Any]:
+    """Return a resolved config as plain containers, in which texts from environment variables are stored by name.
+
+    Raises:
+        UserError: A variable without a default is not set.
+    """
+    values = resolve_values(config)
     raw: Any = OmegaConf.to_container(config)
     if not any(map(_MAY_READ_PATTERN.search, _iter_texts(raw))):
         return values
