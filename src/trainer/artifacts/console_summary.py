@@ -10,7 +10,7 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from torch import nn
 
 from trainer.artifacts.hparams import collect_swept_values
@@ -19,6 +19,7 @@ from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.run_record import RunRecord, format_measurement_times
 from trainer.artifacts.tensorboard_summary import write_summary
 from trainer.core.errors import display_path
+from trainer.core.escaping import terminal_text
 from trainer.core.formatting import quote_argument
 from trainer.core.metric_name import tabulate_metrics
 from trainer.core.spec import find_spec
@@ -73,9 +74,9 @@ def build_tables(metrics: dict[str, float]) -> list[Table]:
     """Return a table of all metrics with a column per stage, and one of single classes with a column per metric."""
     tables = []
     for header, *rows in tabulate_metrics(metrics, _format_number):
-        tables.append(Table(*header))
+        tables.append(Table(*(Column(terminal_text(name)) for name in header)))
         for row in rows:
-            tables[-1].add_row(*row)
+            tables[-1].add_row(*map(terminal_text, row))
     return tables
 
 

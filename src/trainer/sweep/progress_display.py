@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from trainer.core.escaping import terminal_text
 from trainer.core.formatting import format_number
 from trainer.core.metric_direction import Direction
 from trainer.sweep.status_table import estimate_seconds_left, find_best_job, format_counts, format_duration
@@ -60,7 +61,7 @@ class SweepProgress:
 
     def print_line(self, text: str) -> None:
         """Print a line of text."""
-        self._console.print(Text(text), soft_wrap=True)
+        self._console.print(terminal_text(text), soft_wrap=True)
 
     def refresh(self, running: Sequence[Job]) -> None:
         """Update the table of the running jobs."""
@@ -69,7 +70,7 @@ class SweepProgress:
             start_times = {job.number: job.began or 0 for job in self.jobs}
             for job in running:
                 seconds = time.time() - start_times.get(job.number, 0)
-                table.add_row(f"#{job.number}", Text(" ".join(job.words)), format_duration(min(seconds, 1e6)))
+                table.add_row(f"#{job.number}", terminal_text(" ".join(job.words)), format_duration(min(seconds, 1e6)))
             self._live.update(Group(table, Text(self._format_status())))
 
     def _format_status(self) -> str:
