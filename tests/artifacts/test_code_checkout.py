@@ -1,10 +1,12 @@
 """Copies of changed user code are only run if their packages are trusted."""
 
 import json
+import subprocess
 
 import pytest
 
 from trainer.artifacts.code_checkout import checkout_code
+from trainer.artifacts.code_hashes import hash_file
 from trainer.artifacts.run_record import RunRecord
 from trainer.core.errors import UserError
 
@@ -47,3 +49,29 @@ def test_trusted_copies_are_restored(make_record):
     with checkout_code(make_record("first.py"), ("first",)) as code:
         [directory] = code.import_directories
         assert (directory / "first.py").read_text() == "a = 1\n"
+
+
+def test_files_that_git_ignores_are_copied_into_the_checkout(tmp_path):
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    (tmp_path / "a.py").write_text("import secrets_of_mine\n")
+    (tmp_path / ".gitignore").write_text("inner/ignored.py\n")
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "a"]):
+        subprocess.run([*git, *arguments], check=True)
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner/ignored.py").write_text("b = 1\n")
+    (tmp_path / "changed.py").write_text("c = 1\n")
+    names = ("a.py", "inner/ignored.py")
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    start = {
+        "directory": str(tmp_path),
+        "code": {name: hash_file(tmp_path / name) for name in names} | {"changed.py": "0"},
+        "code_folders": [str(tmp_path)],
+        "git": [{"root": str(tmp_path), "commit": commit}],
+    }
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "provenance.json").write_text(json.dumps(start))
+    with checkout_code(RunRecord(run), ()) as code:
+        [directory] = code.import_directories
+        assert (directory / "inner/ignored.py").read_text() == "b = 1\n"
+        assert not (directory / "changed.py").exists()

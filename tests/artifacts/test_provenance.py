@@ -1,6 +1,8 @@
 """The provenance contains the commit and a diff of uncommitted changes."""
 
+import importlib.util
 import subprocess
+import sys
 
 import pytest
 
@@ -25,6 +27,20 @@ def checkout(tmp_path, monkeypatch):
     return git
 
 
+@pytest.fixture
+def import_file(monkeypatch):
+    """Return a function that writes and imports a file."""
+
+    def write(file, content):
+        file.write_text(content)
+        spec = importlib.util.spec_from_file_location(file.stem, file)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, file.stem, module)
+        spec.loader.exec_module(module)
+
+    return write
+
+
 def git_state(provenance, root):
     [state] = [state for state in provenance["git"] if state["root"] == str(root)]
     return state
@@ -37,10 +53,10 @@ def test_a_clean_checkout_has_a_commit_and_no_diff(checkout, tmp_path):
     assert diff == ""
 
 
-def test_the_diff_restores_changed_and_new_code(checkout, tmp_path):
+def test_the_diff_restores_changed_and_new_code(checkout, tmp_path, import_file):
     (tmp_path / "code.py").write_text("x = 2\n")
-    (tmp_path / "new code.py").write_text("y = 3\n")
-    (tmp_path / "secret.py").write_text("password\n")
+    import_file(tmp_path / "new code.py", "y = 3\n")
+    import_file(tmp_path / "secret.py", "value = 'password'\n")
     (tmp_path / "outputs").mkdir()
     (tmp_path / "outputs/config.yaml").write_text("output of a run\n")
     provenance, diff = collect_provenance()
@@ -54,18 +70,58 @@ def test_the_diff_restores_changed_and_new_code(checkout, tmp_path):
     assert (tmp_path / "new code.py").read_text() == "y = 3\n"
 
 
-def test_untracked_code_is_in_the_diff_if_git_status_hides_it(checkout, tmp_path):
+def test_untracked_files_are_in_the_diff_only_if_they_were_imported(checkout, tmp_path, import_file):
+    (tmp_path / "unused.py").write_text("a = 'unused'\n")
+    (tmp_path / "settings.yaml").write_text("password: unused\n")
+    import_file(tmp_path / "new.py", "y = 3\n")
+    diff = collect_provenance()[1]
+    assert "+y = 3" in diff
+    assert "unused" not in diff
+
+
+@pytest.mark.parametrize("name", ["secrets.py", "Secrets.py", "credentials.py", "password.py"])
+def test_imported_files_with_secrets_are_not_in_the_diff(checkout, tmp_path, import_file, name):
+    import_file(tmp_path / name, "token = 'hidden'\n")
+    provenance, diff = collect_provenance()
+    assert git_state(provenance, tmp_path)["changed"] == [f"?? {name}"]
+    assert "hidden" not in diff
+
+
+@pytest.mark.parametrize("name", ["secrets.yaml", "conf/.env", "conf/my.pem", "id_rsa", "conf/SECRETS.toml"])
+def test_changes_of_tracked_files_with_secrets_are_not_in_the_diff(checkout, tmp_path, name):
+    (tmp_path / "conf").mkdir()
+    for content in ("first", "second"):
+        (tmp_path / name).write_text(f"token: {content}\n")
+        checkout("add", "--force", name)
+    checkout("commit", "-qm", "secret")
+    (tmp_path / name).write_text("token: hidden\n")
+    (tmp_path / "code.py").write_text("x = 2\n")
+    diff = collect_provenance()[1]
+    assert "+x = 2" in diff
+    assert "hidden" not in diff
+
+
+def test_all_changes_are_in_the_diff_in_a_subdirectory(checkout, tmp_path, monkeypatch):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner/a.py").write_text("")
+    checkout("add", ".")
+    (tmp_path / "code.py").write_text("x = 2\n")
+    monkeypatch.chdir(tmp_path / "inner")
+    assert "+x = 2" in collect_provenance()[1]
+
+
+def test_untracked_code_is_in_the_diff_if_git_status_hides_it(checkout, tmp_path, import_file):
     checkout("config", "status.showUntrackedFiles", "no")
-    (tmp_path / "new.py").write_text("y = 3\n")
+    import_file(tmp_path / "new.py", "y = 3\n")
     assert "+y = 3" in collect_provenance()[1]
 
 
-def test_a_checkout_without_a_commit_has_a_diff_of_untracked_code(tmp_path, monkeypatch):
+def test_a_checkout_without_a_commit_has_a_diff_of_untracked_code(tmp_path, monkeypatch, import_file):
     monkeypatch.chdir(tmp_path)
     subprocess.run(["git", "init", "-q"], check=True)
     (tmp_path / "new.py").write_text("y = 3\n")
     subprocess.run(["git", "add", "new.py"], check=True)
-    (tmp_path / "newer.py").write_text("z = 4\n")
+    import_file(tmp_path / "newer.py", "z = 4\n")
     provenance, diff = collect_provenance()
     assert git_state(provenance, tmp_path)["commit"] is None
     assert "+z = 4" in diff

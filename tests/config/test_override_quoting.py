@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer.config.compose import Composer
-from trainer.config.override_quoting import patch_override_parser, quote_override, quote_text
+from trainer.config.override_quoting import patch_override_parser, quote_override
+from trainer.core.override_format import quote_text
 
 patch_override_parser()
 PARSER = OverridesParser.create()

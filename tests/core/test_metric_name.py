@@ -66,3 +66,9 @@ def test_classes_have_a_table_of_their_own():
         ["class", "recall", "f1"],
         ["cat", "0.5000", "1.0000"],
     ]
+
+
+def test_classes_may_have_any_name():
+    metrics = {f"test/recall/{name}": 0.5 for name in ("n/a", "a/b/c", "[red]two", "\x1b[31mthree")}
+    assert [row[0] for row in render(metrics)[1:]] == ["n/a", "a/b/c", "[red]two", r"\x1b[31mthree"]
+    assert render({"val/[red]loss": 1.0}) == [["metric", "val"], ["[red]loss", "1.0000"]]

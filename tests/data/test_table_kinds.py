@@ -221,22 +221,6 @@ def test_typed_files_give_the_same_table_as_text(tmp_path, suffix):
     assert sorted(rows[:, 0].nan_to_num(10.0).tolist()) == [*range(30)]
 
 
-@pytest.mark.parametrize(
-    ("name", "settings", "key"),
-    [
-        ("a.jsonl", {"delimiter": ";"}, "delimiter"),
-        ("a.jsonl", {"encoding": "cp1252"}, "encoding"),
-        ("a.jsonl", {"header": False}, "header"),
-        ("a.jsonl", {"skipped_lines": 1}, "skipped_lines"),
-        ("a.parquet", {"delimiter": ","}, "delimiter"),
-    ],
-)
-def test_a_setting_without_effect_on_a_type_of_file_is_an_error(tmp_path, name, settings, key):
-    (tmp_path / name).write_text('{"x": 1, "y": 2}\n')
-    with pytest.raises(UserError, match=rf"^data\.{key}: .*{name} is no text with delimiters; leave it out$"):
-        Table(path=str(tmp_path / name), **settings).setup("fit")
-
-
 def test_a_file_of_json_is_parsed_once_for_each_step(tmp_path, monkeypatch):
     rows = [f'{{"x": {n}, "kind": "{"ab"[n % 2]}"}}' for n in range(30)]
     (tmp_path / "a.jsonl").write_text("\n".join(rows))

@@ -5,6 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
+from lightning_fabric.utilities.data import AttributeDict
 from omegaconf import OmegaConf
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import (
@@ -27,6 +28,7 @@ from trainer.artifacts.data_checksum import (
     list_loaders,
 )
 from trainer.artifacts.run_directory import RunDirectory
+from trainer.config.environment_values import redact
 from trainer.core.callback import Callback
 from trainer.core.spec import find_spec
 from trainer.data.preprocessing.base import Preprocessing
@@ -82,6 +84,9 @@ class CheckpointMetadata(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         install_checkpoint_io(trainer)
+        for module in (pl_module, trainer.datamodule):  # type: ignore[attr-defined]
+            if hasattr(module, "_hparams_initial"):  # logged by Lightning
+                module._hparams_initial = AttributeDict(redact(module._hparams_initial, self.directory.secrets))
         if trainer.is_global_zero:
             self.directory.record_code()
             if self.directory.is_resumed and stage == "fit":
@@ -160,8 +165,10 @@ class CheckpointMetadata(Callback):
             if trainer.is_global_zero:
                 self.directory.record(data_sha256=checksum)
         drop_hyperparameters(checkpoint)
+        names = {"hyper_parameters", "datamodule_hyper_parameters"} & checkpoint.keys()
+        checkpoint |= {name: redact(checkpoint[name], self.directory.secrets) for name in names}
         checkpoint |= {
-            "config": self.directory.config,
+            "config": self.directory.stored_config,
             "spec": asdict(spec) if spec else None,
             "preprocessing": preprocessing.state() if isinstance(preprocessing, Preprocessing) else None,
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
@@ -217,7 +224,7 @@ def summarize_provenance(directory: RunDirectory) -> dict[str, Any]:
         **{key: provenance.get(key) for key in ("command", "trainer", "python")},
         "git": git,
         "code": directory.user_code,
-        "signature": sign_config(directory.config, directory.user_code),
+        "signature": sign_config(directory.stored_config, directory.user_code),
         "packages": {name: versions[name] for name in RECORDED_PACKAGES if name in versions},
     }
 

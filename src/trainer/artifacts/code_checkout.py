@@ -68,12 +68,30 @@ def checkout_code(record: RunRecord, trusted: Collection[str]) -> Iterator[CodeC
                     raise UserError(f"replay: '{diff}' changes '{root}', which the run does not list; {HINT}")
                 _run_git(worktrees[root], "apply", "--whitespace=nowarn", "-", stdin=changes)
             restored = _restore_copies(copies, start, trusted, Path(directory, "code"), is_own=is_own)
-            mapped = [_map_to_worktree(Path(path), worktrees) for path in start.get("code_folders", [])]
+            folders = [Path(path) for path in start.get("code_folders", [])]
+            mapped = [_map_to_worktree(folder, worktrees) for folder in folders]
+            for folder, target in zip(folders, mapped, strict=True):
+                if target:
+                    _copy_missing_files(folder, target, start.get("code", {}))
             cwd = _map_to_worktree(old_cwd, worktrees) or old_cwd
             yield CodeCheckout(cwd, _find_source_directory(worktrees), (*restored, *filter(None, mapped)))
         finally:
             for root, worktree in worktrees.items():
                 run_git(root, "worktree", "remove", "--force", str(worktree), timeout=60)
+
+
+def _copy_missing_files(folder: Path, target: Path, code: Mapping[str, str]) -> None:
+    """Copy unchanged files of the user that git does not track, or ignores, into a worktree.
+
+    Args:
+        folder: Import directory of the run.
+        target: Its counterpart in the worktree.
+        code: Hashes of the imported files by name.
+    """
+    for name, digest in code.items():
+        if ".." not in Path(name).parts and not (target / name).exists() and _has_hash(folder / name, digest):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / name, target / name)
 
 
 def _restore_copies(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trainer.artifacts.code_hashes import ImportedFile, hash_file
+from trainer.artifacts.secret_files import is_secret_file
 from trainer.core.git import run_git
 
 MAX_FILE_BYTES = 100_000
@@ -15,14 +16,17 @@ MAX_FILES = 100
 def copy_unversioned(code: Sequence[ImportedFile], roots: Sequence[str], directory: Path) -> None:
     """Copy the user's imported files that are in no checkout, or ignored or untracked by git.
 
-    Large files, and files that have changed since their import, are skipped.
+    Large files, files whose names are those of passwords or keys, and files that have changed since their import, are
+    skipped.
 
     Args:
         code: All imported files.
         roots: Roots of the checkouts in the run's provenance.
         directory: Destination.
     """
-    unversioned = {item.file.resolve(): item for item in code if item.is_user_code}
+    unversioned = {
+        item.file.resolve(): item for item in code if item.is_user_code and not is_secret_file(item.file.name)
+    }
     for root in map(Path, roots):
         files = [file for file in unversioned if file.is_relative_to(root)]
         for file in {*files} - _list_untracked(root, files):

@@ -10,7 +10,7 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from torch import nn
 
 from trainer.artifacts.hparams import collect_swept_values
@@ -19,6 +19,7 @@ from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.run_record import RunRecord, format_measurement_times
 from trainer.artifacts.tensorboard_summary import write_summary
 from trainer.core.errors import display_path
+from trainer.core.escaping import terminal_text
 from trainer.core.formatting import quote_argument
 from trainer.core.metric_name import tabulate_metrics
 from trainer.core.spec import find_spec
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 @rank_zero_only
 def log_run_start(data: Any, task: LightningModule, trainer: Trainer, directory: RunDirectory) -> None:
     """Print data, model and run directory before a training, and log the config with all loggers."""
-    log_config(trainer, directory.config, collect_swept_values(RunRecord(directory.path)))
+    log_config(trainer, directory.stored_config, collect_swept_values(RunRecord(directory.path)))
     net = getattr(task, "net", None)
     net = net if isinstance(net, nn.Module) else task
     parameters = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
@@ -73,9 +74,9 @@ def build_tables(metrics: dict[str, float]) -> list[Table]:
     """Return a table of all metrics with a column per stage, and one of single classes with a column per metric."""
     tables = []
     for header, *rows in tabulate_metrics(metrics, _format_number):
-        tables.append(Table(*header))
+        tables.append(Table(*(Column(terminal_text(name)) for name in header)))
         for row in rows:
-            tables[-1].add_row(*row)
+            tables[-1].add_row(*map(terminal_text, row))
     return tables
 
 

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import trainer
+from trainer.artifacts.code_hashes import list_imported_files
+from trainer.artifacts.secret_files import PATHSPECS, is_secret_file
 from trainer.core.cpu import count_cpus
 from trainer.core.git import DIFF_OPTIONS, run_git
 
-MAX_UNTRACKED_FILE_BYTES = 100_000
-MAX_UNTRACKED_FILES = 100
-UNTRACKED_PATTERNS = ("*.py", "*.yaml", "*.toml", ":!:outputs", ":!:multirun")  # code, not the output of runs
 CHECKOUT_HEADER = "# checkout "  # precedes the root of each checkout in a diff; git ignores such lines
 
 
@@ -83,21 +82,22 @@ def _read_git_state(directory: Path) -> dict[str, Any] | None:
             return None
         commit, _, branch = _read_git(directory, "rev-parse", "HEAD", "--abbrev-ref", "HEAD").strip().partition("\n")
         changed = _read_git(directory, "status", "--porcelain", "--untracked-files=normal").splitlines()
-        diff = ""
-        if changed:
-            diff = _read_git(directory, "diff", "HEAD", "--binary", *DIFF_OPTIONS) + _diff_untracked(Path(root))
+        diff = _read_git(directory, "diff", "HEAD", "--binary", *DIFF_OPTIONS, "--", *PATHSPECS) if changed else ""
+        diff += _diff_untracked(Path(root)) if changed else ""
         return {"root": root, "commit": commit or None, "branch": branch, "changed": changed, "diff": diff}
     except (OSError, subprocess.TimeoutExpired):  # git is not installed, or the checkout is too large
         return None
 
 
 def _diff_untracked(root: Path) -> str:
-    """Return a diff that creates the untracked code files of a checkout."""
-    names = _read_git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *UNTRACKED_PATTERNS).split("\0")
-    files = [name for name in names if name and (root / name).is_file()]  # skips broken links
-    small = [name for name in files if (root / name).stat().st_size <= MAX_UNTRACKED_FILE_BYTES]
+    """Return a diff that creates the files of a checkout that this process has imported and git does not track."""
+    files = [item.file.resolve() for item in list_imported_files()]
+    imported = [str(file) for file in files if file.is_relative_to(root) and not is_secret_file(file.name)]
+    if not imported:
+        return ""
+    names = _read_git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *imported).split("\0")
     arguments = ("diff", "--no-index", "--binary", *DIFF_OPTIONS, "/dev/null")
-    return "".join(_read_git(root, *arguments, name) for name in small[:MAX_UNTRACKED_FILES])
+    return "".join(_read_git(root, *arguments, name) for name in filter(None, names))
 
 
 def _read_git(directory: Path, *arguments: str) -> str:

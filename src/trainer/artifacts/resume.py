@@ -77,9 +77,11 @@ def require_same_config(run: Path, config: dict[str, Any]) -> None:
     """Raise an error if a config would not produce the metrics of the run.
 
     Raises:
-        UserError: The message names each setting that differs, with both values.
+        UserError: The message names each setting that differs, with both values, or the invalid file of the run.
     """
     record = RunRecord(run)
+    if record.problem:
+        raise UserError(f"the run in '{run}' is unreadable: {record.problem}")
     path = record.provenance.get("run", run.absolute())  # of the run before it was moved
     old = flatten(drop_ignored(relative_paths(record.nested_config, path)))
     new = flatten(drop_ignored(relative_paths(config, run.absolute())))

@@ -39,9 +39,10 @@ from trainer.artifacts.resume import (
 )
 from trainer.artifacts.run_lock import run_lock
 from trainer.artifacts.run_record import RunRecord, locate_code_files
+from trainer.config.environment_values import redact, resolve_for_storage, resolve_values
 from trainer.config.schema import find_targets
 from trainer.core.atomic_write import atomic_write_text
-from trainer.core.errors import Pruned, UserError, to_user_error
+from trainer.core.errors import Pruned, to_user_error
 from trainer.core.formatting import quote_argument
 from trainer.core.mappings import nonfinite_to_none
 
@@ -58,6 +59,8 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config: dict[str, Any] = {}  # resolved, of plain containers; set by `prepare`
+        self.stored_config: dict[str, Any] = {}  # in files: with names of environment variables; set by `prepare`
+        self.secrets: dict[str, str] = {}  # texts of environment variables, with those that are stored instead
         self.provenance: dict[str, Any] = {}  # of this start; set by `prepare`
         self.checkpoint: str | None = None  # of a resumed run; set by `prepare`
         self._starts: list[dict[str, Any]] = []  # entries of `provenance.json`, one per start; the last one is this
@@ -90,7 +93,7 @@ class RunDirectory:
                 if isinstance(error, KeyboardInterrupt | SystemExit):  # Lightning converts Ctrl-C to an exit
                     result["state"] = "interrupted"
                 user_error = to_user_error(error, self.config) if isinstance(error, Exception) else None
-                result["error"] = f"{type(error).__name__}: {user_error or error}"
+                result["error"] = redact(f"{type(error).__name__}: {user_error or error}", self.secrets)
                 if user_error:
                     raise user_error from error
                 raise
@@ -107,19 +110,16 @@ class RunDirectory:
         Raises:
             UserError: The directory contains a run with a different config or different code.
         """
-        resolved = OmegaConf.to_container(config, resolve=True)
-        assert isinstance(resolved, dict)
-        self.config = {str(key): value for key, value in resolved.items()}
+        self.stored_config = resolve_for_storage(config)
+        self.config = resolve_values(config)
         self.provenance, self._diff = collect_provenance()
         plain_overrides = OmegaConf.to_container(OmegaConf.create(overrides))  # without resolving `${...}`
         self._starts = [self.provenance | {"overrides": plain_overrides, "run": str(self.path.absolute())}]
         if self._is_owner:
             self._write_start_files()
             return True
-        if problem := RunRecord(self.path).problem:
-            raise UserError(f"the run in '{self.path}' is unreadable: {problem}")
-        require_same_config(self.path, self.config)
-        if is_fully_trained(self.path, self.config):
+        require_same_config(self.path, self.stored_config)
+        if is_fully_trained(self.path, self.stored_config):
             result |= RunRecord(self.path).result
             command = f"trainer resume {quote_argument(self.path)} trainer.max_epochs=N"
             log.info(f"'{self.path}' is finished; to train longer: {command}")
@@ -192,7 +192,7 @@ class RunDirectory:
             self.record(
                 code=hashes,
                 code_folders=list_import_directories(code),
-                signature=sign_config(self.config, hashes),
+                signature=sign_config(self.stored_config, hashes),
                 code_signature=sign_code(signed, self._diff if self._has_new_code else ""),
             )
             if not self.is_resumed:
@@ -214,7 +214,7 @@ class RunDirectory:
     def _write_start_files(self) -> None:
         self._write_provenance()
         # written after provenance.json: a directory with a config.yaml contains a run
-        atomic_write_text(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(self.config)))
+        atomic_write_text(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(self.stored_config)))
         if self._diff and self._has_new_code:
             atomic_write_text(locate_code_files(self.path, self._starts[-1])[0], self._diff)
 
@@ -238,7 +238,7 @@ class RunDirectory:
             return
         result["seconds"] = round(seconds, 3)
         if self.config:
-            result |= {"seed": self.config["seed"], "fingerprint": compute_fingerprint(self.config, self.path)}
+            result |= {"seed": self.config["seed"], "fingerprint": compute_fingerprint(self.stored_config, self.path)}
         if accepted := RunRecord(self.path).accepted_changes:
             result["accepted_changes"] = accepted
         try:

@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from trainer.core.escaping import terminal_text
 from trainer.core.formatting import SPARKLINE_CHARS, format_number, format_sparkline, mean
 from trainer.core.metric_direction import infer_direction
 from trainer.core.metric_name import MetricName
@@ -104,5 +105,10 @@ def make_metrics_table(curves: list[MetricCurve]) -> Table:
     table.add_column("best", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for curve in curves:
-        table.add_row(curve.name, format_number(curve.last), format_number(curve.best), format_sparkline(curve.points))
+        table.add_row(
+            terminal_text(curve.name),
+            format_number(curve.last),
+            format_number(curve.best),
+            format_sparkline(curve.points),
+        )
     return table

@@ -6,9 +6,9 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
-from rich.text import Text
 
 from trainer.core.errors import UserError
+from trainer.core.escaping import terminal_text
 
 REQUIRED_KEY_MESSAGE = "required in every config"
 
@@ -90,7 +90,7 @@ def build_diagnostic_table(diagnostics: Iterable[Diagnostic]) -> Table:
         location = f"{row.location.text}:{row.location.line}".removesuffix(":0") if row.location else ""
         problem = row.problem if row.is_error else f"warning: {row.problem}"
         cells = [row.key, location, problem, row.suggestion, *[_format_ranges(row.jobs)] * has_jobs]
-        table.add_row(*(Text(cell, overflow="fold") for cell in cells))  # Text: brackets are no markup
+        table.add_row(*(terminal_text(cell) for cell in cells))
     return table
 
 

@@ -8,10 +8,10 @@ from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from trainer.config.diagnostics import Diagnostic, SourceLocation
 from trainer.config.introspection.group_options import LIST_GROUPS
-from trainer.config.override_quoting import quote_text
 from trainer.core.errors import suggest_names
 from trainer.core.formatting import quote_argument
 from trainer.core.optional_packages import format_install_command
+from trainer.core.override_format import quote_text
 
 # third-party launchers, and the extras that install them
 LAUNCHER_EXTRAS = {"joblib": "parallel", "submitit_slurm": "slurm", "submitit_local": "slurm"}

@@ -16,8 +16,8 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
-from trainer.config.override_quoting import quote_text
 from trainer.core.errors import UserError
+from trainer.core.override_format import escape_interpolation, quote_text
 
 GLOBAL_GROUPS = ("experiment", "hparams_search", "debug")  # their files may set any key
 SWEPT_PLACEHOLDER = "multirun"  # replaces a swept value in the path of a sweep
@@ -108,11 +108,6 @@ def find_swept_keys(config: DictConfig, overrides: Sequence[Override]) -> set[st
 def quote_path(path: object) -> str:
     """Return a path as a value in the grammar of Hydra's overrides."""
     return quote_text(escape_interpolation(path))
-
-
-def escape_interpolation(path: object) -> str:
-    """Return a path as a value of a config, in which `${` starts no interpolation."""
-    return str(path).replace("${", "\\${")
 
 
 def get_raw_overrides(overrides: Any) -> list[str]:

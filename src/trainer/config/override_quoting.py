@@ -11,6 +11,8 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
 from hydra.errors import HydraException
 
+from trainer.core.override_format import quote_text
+
 Parse = Callable[[str], Any]  # raises HydraException for a text that does not follow the grammar
 
 _TOKEN = re.compile(r"\$\{[^}]+\}|\\[\\()\[\]{}:=, \t]|.", re.DOTALL)  # interpolation, escaped character, character
@@ -32,11 +34,6 @@ def quote_override(override: str, parse: Parse) -> str:
     """
     key, equals, value = override.partition("=")
     return key + equals + ",".join(_quote_element(element, parse) for element in _split_elements(value))
-
-
-def quote_text(text: str) -> str:
-    """Return a text as a value in the grammar of overrides."""
-    return '"' + re.sub(r'(\\*)("|$)', lambda end: end[1] * 2 + end[2].replace('"', '\\"'), text) + '"'
 
 
 def patch_override_parser() -> None:

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pkgutil import resolve_name
 from typing import Any
 
+from trainer.config.environment_values import reads_only_environment
 from trainer.config.import_path import add_working_directory
 from trainer.config.schema import ROOT_KEYS, find_targets
 from trainer.core.errors import UserError
@@ -51,6 +52,8 @@ TARGET_PATTERN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 # references to other keys, and resolvers that read neither the environment nor other objects
 SAFE_INTERPOLATION = re.compile(r"\$\{(?:\s*(?:hydra|now|oc\.select):|oc\.env:TRAINER_\w+[,}]|[\w.\[\]]+\})")
 INTERPOLATION_REASON = "interpolation in a recorded config"
+# interpolations of the packaged config that are allowed in any config, by key
+PACKAGED_INTERPOLATIONS = {"logger.mlflow.tracking_uri": re.compile(r"\$\{oc\.env:MLFLOW_TRACKING_URI,'[^'$]*'\}")}
 UNDECLARED_REASON = "package is not declared as trusted"
 NO_CLASS_REASON = "not a class of a trusted package"
 
@@ -88,7 +91,9 @@ def find_untrusted_targets(config: Any, trusted: Iterable[str] = (), key: str = 
         for index, child in enumerate(config):
             yield from find_untrusted_targets(child, trusted, f"{key}[{index}]")
     elif isinstance(config, str) and "${" in config:  # a resolver may insert another target
-        yield key, config, INTERPOLATION_REASON
+        pattern = PACKAGED_INTERPOLATIONS.get(key)
+        if not (pattern and pattern.fullmatch(config)):
+            yield key, config, INTERPOLATION_REASON
 
 
 def require_trusted_config(
@@ -119,7 +124,8 @@ def require_trusted_targets(
         config: Plain containers.
         source: File that contains the config, for the message.
         trusted: Packages that the user has declared, in addition to those in `TRAINER_TRUST`. Defaults to none.
-        is_own: Whether the user has started this config; it may then name any code. Defaults to False.
+        is_own: Whether the user has started this config; it may then name any code, and read environment variables.
+            Defaults to False.
 
     Raises:
         UserError: Lists every such key with its target and the reason, and how to declare the user's own packages.
@@ -129,7 +135,11 @@ def require_trusted_targets(
     add_working_directory(targets if is_own else [name for name in targets if is_within(name, packages)])
     violations = [*find_untrusted_targets(config, packages)]
     if is_own:
-        violations = [violation for violation in violations if violation[2] == INTERPOLATION_REASON]
+        violations = [
+            (key, text, reason)
+            for key, text, reason in violations
+            if reason == INTERPOLATION_REASON and not reads_only_environment(text)
+        ]
     if not violations:
         return
     lines = [f"'{source}' names code that is not trusted; none of it was run"]
@@ -138,6 +148,11 @@ def require_trusted_targets(
     if undeclared:
         names = ",".join(undeclared)
         lines.append(f"if you trust this code, add --trust={names} (or set {TRUST_ENV_VAR}={names})")
+    if any(reason == INTERPOLATION_REASON and reads_only_environment(text) for _, text, reason in violations):
+        lines.append(
+            "environment variables are read only for your own runs; if you have started this one, type the command in "
+            "the directory in which you started it"
+        )
     raise UserError("\n  ".join(lines))
 
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from trainer.core.escaping import escape_control
+
 DISK_WRITE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 OUT_OF_MEMORY_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory")  # of CUDA and of the CPU
 SINGLE_EXAMPLE_HINT = (
@@ -20,6 +22,8 @@ MAX_MESSAGE_CHARACTERS = 200
 class UserError(Exception):
     """An error that the user can fix. The message names the problem, its location and the correction.
 
+    Control characters in it, such as those of a file name, are escaped.
+
     Args:
         message: The message. If PyTorch has raised the error of a worker process again, with the traceback of the
             worker in front of it, the traceback is removed.
@@ -28,7 +32,7 @@ class UserError(Exception):
     def __init__(self, message: str) -> None:
         if message.startswith("Caught UserError in DataLoader worker"):
             message = message.rpartition(f"{__name__}.UserError: ")[2].rstrip()
-        super().__init__(message)
+        super().__init__(escape_control(message))
 
 
 class MismatchError(UserError):

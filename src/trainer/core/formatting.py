@@ -5,6 +5,8 @@ import shlex
 from collections.abc import Sequence
 from statistics import fmean
 
+from trainer.core.escaping import escape_markdown
+
 SPARKLINE_CHARS = 32
 SPARKLINE_BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -25,8 +27,8 @@ def quote_argument(argument: object) -> str:
 
 
 def format_markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; vertical bars in cells are escaped, and line breaks become spaces."""
-    names, *cells = ([" ".join(cell.split()).replace("|", r"\|") for cell in row] for row in (header, *rows))
+    """Return a Markdown table; vertical bars and HTML in cells are escaped, and line breaks become spaces."""
+    names, *cells = ([escape_markdown(cell).replace("|", r"\|") for cell in row] for row in (header, *rows))
     lines = [names, ["---"] * len(header), *cells]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

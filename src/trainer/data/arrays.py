@@ -19,7 +19,13 @@ from trainer.data.io.arrays.array_labels import (
     read_labels,
     read_values,
 )
-from trainer.data.io.arrays.array_pairs import Pair, find_usual_names, open_archives, open_file_pairs
+from trainer.data.io.arrays.array_pairs import (
+    Pair,
+    find_usual_names,
+    open_archives,
+    open_file_pairs,
+    refuse_unused_settings,
+)
 from trainer.data.loading.split import Split, Stage, random_split
 from trainer.data.preprocessing.arrays import (
     ArrayPreprocessing,
@@ -45,7 +51,7 @@ class Arrays(TensorData):
 
     Args:
         path, val_path, test_path: .npz files of inputs and targets, relative to `dir`, or absolute.
-        images, labels, test_images, test_labels: .npy or IDX files, instead of `path`; IDX files may be packed (.gz).
+        images, labels, test_images, test_labels: .npy or IDX files, plain or compressed, instead of `path`.
         dir: Base directory.
         x, y: Names of the arrays of inputs and targets. If there is no array `x` or `y`, another usual name is used,
             such as `images` and `labels`.
@@ -100,12 +106,13 @@ class Arrays(TensorData):
         self._settings = {"kind": kind, "task": task, "x": x, "y": y}
         if synthetic:
             return
-        if images or labels:
-            train = {"data.images": images, "data.labels": labels}
-            test = {"data.test_images": test_images, "data.test_labels": test_labels}
+        train = {"data.images": images, "data.labels": labels}
+        test = {"data.test_images": test_images, "data.test_labels": test_labels}
+        if any((train | test).values()):
             self.parts = open_file_pairs(Path(dir), {"train": train, "test": test})
-            if path:
-                raise UserError("data.path: data.images and data.labels are set too; remove one of them")
+            paths = {"data.path": path, "data.val_path": val_path, "data.test_path": test_path}
+            names = {key: None if key == f"data.{name}" else name for key, name in self.names.items()}
+            refuse_unused_settings(paths | names, train | test)
         else:
             self.names = find_usual_names(Path(dir), path, self.names)
             self.parts = open_archives(Path(dir), {"train": path, "val": val_path, "test": test_path}, self.names)

@@ -104,7 +104,7 @@ class CIFAR10(TensorData):
             count_outputs(self.classes),
             self.classes,
             synthetic=self.synthetic,
-            value_range=((-MEAN / STD).min().item(), ((1 - MEAN) / STD).max().item()),
+            value_range=PREPROCESSING.value_range,
         )
 
     def load(self) -> dict[Stage, Split]:

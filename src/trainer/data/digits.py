@@ -52,7 +52,9 @@ class Digits(TensorData):
     @property
     def spec(self) -> DataSpec:
         """Grayscale images of 8x8 pixels, ten classes."""
-        return DataSpec("digits", "image", (1, 8, 8), "classification", 10, tuple("0123456789"), value_range=(0.0, 1.0))
+        classes = tuple("0123456789")
+        value_range = self.preprocessing.value_range
+        return DataSpec("digits", "image", (1, 8, 8), "classification", 10, classes, value_range=value_range)
 
     def load(self) -> dict[Stage, Split]:
         """Read the packaged table; each row has 64 pixels and the digit."""

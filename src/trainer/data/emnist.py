@@ -46,8 +46,6 @@ class EMNIST(MNIST):
     """
 
     name = "emnist"
-    mean = MEAN
-    std = STD
     preprocessing = ImagePreprocessing(SHAPE, 255 * MEAN, 255 * STD)
 
     def __init__(

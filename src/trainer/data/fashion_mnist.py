@@ -28,6 +28,4 @@ class FashionMNIST(MNIST):
         "data.verify_checksums=false",
     )
     classes = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-    mean = MEAN
-    std = STD
     preprocessing = ImagePreprocessing(SHAPE, 255 * MEAN, 255 * STD)

@@ -12,7 +12,7 @@ from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, Fraction, PositiveInt
 from trainer.data.base import TensorData, count_outputs
 from trainer.data.io.images.image_files import check_header, infer_size_and_channels
-from trainer.data.io.images.image_sources import open_source
+from trainer.data.io.images.image_sources import ImageTableSettings, open_source
 from trainer.data.io.images.labeled_images import (
     ImageSource,
     LabeledImages,
@@ -105,9 +105,9 @@ class ImageFolder(TensorData):
     ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
         self.workers = validate_workers(workers)
-        columns = (image_column, label_column, split_column, delimiter)
+        table = ImageTableSettings(image_dir, image_column, label_column, split_column, delimiter)
         listed = None if classes is None else [str(name) for name in classes]
-        self.source = None if synthetic else open_source(dir, path, listed, image_dir, *columns)
+        self.source = None if synthetic else open_source(dir, path, listed, table)
         names = listed or SYNTHETIC_CLASSES
         self.classes = self.source.classes if self.source else validate_classes(names, names)
         self._inferred = _infer_settings(self.source, {"size": size, "channels": channels})
@@ -125,17 +125,15 @@ class ImageFolder(TensorData):
     @property
     def spec(self) -> DataSpec:
         """Square images in color or grayscale, one class per directory or label."""
-        shape = self.preprocessing.shape
-        black, white = (self.preprocessing.prepare(torch.full(shape, byte, dtype=torch.uint8)) for byte in (0, 255))
         return DataSpec(
             "image_folder",
             "image",
-            shape,
+            self.preprocessing.shape,
             "classification",
             count_outputs(self.classes),
             self.classes,
             synthetic=self.source is None,
-            value_range=(black.min().item(), white.max().item()),
+            value_range=self.preprocessing.value_range,
         )
 
     @property

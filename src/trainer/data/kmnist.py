@@ -28,6 +28,4 @@ class KMNIST(MNIST):
         "data.verify_checksums=false",
     )
     classes = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
-    mean = MEAN
-    std = STD
     preprocessing = ImagePreprocessing(SHAPE, 255 * MEAN, 255 * STD)

@@ -78,8 +78,6 @@ class MNIST(TensorData):
     name = "mnist"
     files = FILES
     classes: tuple[str, ...] = tuple("0123456789")
-    mean = MEAN
-    std = STD
     preprocessing = PREPROCESSING
 
     def __init__(
@@ -120,7 +118,7 @@ class MNIST(TensorData):
             count_outputs(self.classes),
             self.classes,
             synthetic=self.synthetic,
-            value_range=(-self.mean / self.std, (1 - self.mean) / self.std),
+            value_range=self.preprocessing.value_range,
         )
 
     def load(self) -> dict[Stage, Split]:
@@ -144,7 +142,7 @@ class MNIST(TensorData):
 
     def augment(self, inputs: Tensor, random: BatchRNG) -> Tensor:
         """Rotate, shift and scale each image at random."""
-        return random_affine(inputs, random, **self.augmentation, fill=-self.mean / self.std)
+        return random_affine(inputs, random, **self.augmentation, fill=self.preprocessing.value_range[0])
 
 
 def read_examples(images: Path, labels: Path) -> Split:

@@ -15,7 +15,9 @@ from trainer.data.base import TensorData
 from trainer.data.io.data_path import fetch_path, find_path
 from trainer.data.io.series.series_report import describe_disorder, describe_jumps, describe_series
 from trainer.data.io.series.time_series import TimeSeries, read_series
-from trainer.data.io.tables.date_format import DateFormat, DateOrder
+from trainer.data.io.tables.date_format import DateFormat
+from trainer.data.io.tables.date_text import DateOrder
+from trainer.data.io.tables.dialect_detection import refuse_unused_settings
 from trainer.data.loading.split import Split, Stage
 from trainer.data.loading.window_split import split_windows
 from trainer.data.preprocessing.float_range import find_unusable_number
@@ -188,7 +190,9 @@ class Stock(TensorData):
 
     def _read(self) -> TimeSeries:
         """Return the time series; predictions find the columns by the names that are stored here."""
-        series = read_series(fetch_path(self.path, self.root, self.md5), self.preprocessing.settings)
+        path = fetch_path(self.path, self.root, self.md5)
+        refuse_unused_settings(path, self.preprocessing.settings.dialect)
+        series = read_series(path, self.preprocessing.settings)
         assert series.source is not None
         table = series.source.table
         columns = series.source.columns

@@ -212,7 +212,8 @@ class Texts(TextData):
                     raise UserError(
                         f"data.{stage}_path: data.path is a directory; put the texts in {path / stage}/CLASS"
                     )
-            return TextDirectories(path, self.listed_names or None, self.dialect.encoding)
+            table = {**self.columns, **vars(self.dialect), "encoding": None}
+            return TextDirectories(path, self.listed_names or None, self.dialect.encoding, table)
         files: dict[Stage, Path] = {"train": fetch_path(self.paths["train"], self.root, self.md5)}
         for stage in self.fractions:
             if self.paths[stage]:

@@ -10,6 +10,7 @@ from torch import nn
 from trainer.artifacts.change_detection import warn_if_code_changed
 from trainer.artifacts.config_signature import is_signed
 from trainer.artifacts.run_schema import check_checkpoint
+from trainer.config.environment_values import find_missing_variable
 from trainer.config.target_allowlist import require_trusted_config, require_trusted_targets
 from trainer.core.checksummed_file import load
 from trainer.core.errors import UserError
@@ -68,6 +69,8 @@ def load_checkpoint(path: Path, checkpoint: str = "best", trusted: str = "") -> 
             f"'{file}' cannot be loaded without its run: its {missing}\n"
             f"  to predict the examples of its data module: trainer predict {quote_argument(file)}"
         )
+    if problem := find_missing_variable(content["config"]["model"]["net"], "model.net"):
+        raise UserError(f"'{file}': {problem}")
     warn_if_code_changed(content["provenance"].get("code") or {}, f"the checkpoint '{file}'")
     try:
         spec = DataSpec(**content["spec"])

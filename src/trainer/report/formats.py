@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
-from rich.text import Text
+from rich.table import Column, Table
 
+from trainer.core.escaping import escape_csv_cell, escape_markdown, terminal_text
 from trainer.core.formatting import format_markdown_table, format_number
 from trainer.report.best_experiment import format_best_experiment
 from trainer.report.comparison import Report
@@ -64,14 +64,14 @@ def format_table(report: Report, *, searched: bool = False) -> Table:
     if shares := [f"{name} {fraction:.0%}" for name, fraction in report.importances.items() if fraction >= 0.01]:
         caption.append(f"fraction of the variance: {', '.join(shares)}")
     table = Table(
-        *([headers[0], headers[2], headers[5]] if is_compact else headers),
+        *(Column(terminal_text(name)) for name in ([headers[0], headers[2], headers[5]] if is_compact else headers)),
         box=SIMPLE_HEAD,
-        caption="\n".join(caption) or None,
+        caption=terminal_text("\n".join(caption)) if caption else None,
     )
     for row in build_rows(report)[: MAX_TERMINAL_ROWS if is_compact else None]:
         config, n, mean, std, interval, _, difference, _, seconds = map(format_cell, row.values())
         cells = [config, n, f"{mean} ± {std}" if std else mean, interval, difference, seconds]
-        table.add_row(*(Text(cell, overflow="fold") for cell in ([config, mean, seconds] if is_compact else cells)))
+        table.add_row(*(terminal_text(cell) for cell in ([config, mean, seconds] if is_compact else cells)))
     return table
 
 
@@ -81,7 +81,7 @@ def format_csv(report: Report) -> str:
     rows = build_rows(report)
     writer = csv.DictWriter(output, [*rows[0]], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: escape_csv_cell(value) for name, value in row.items()} for row in rows)
     return output.getvalue()
 
 
@@ -89,11 +89,11 @@ def format_markdown(report: Report) -> str:
     """Return the rows as a Markdown table, followed by importances and notes."""
     rows = build_rows(report)
     parts = [format_markdown_table([*rows[0]], [[format_cell(value) for value in row.values()] for row in rows])]
-    parts += report.version_conflicts
+    parts += map(escape_markdown, report.version_conflicts)
     if report.importances:
         importances = [[name, f"{fraction:.0%}"] for name, fraction in report.importances.items()]
         parts += [format_markdown_table(["parameter", "fraction of the variance"], importances), IMPORTANCE_NOTE]
-    return "\n\n".join([*parts, *report.significance_notes, *report.notes]) + "\n"
+    return "\n\n".join([*parts, *map(escape_markdown, [*report.significance_notes, *report.notes])]) + "\n"
 
 
 def format_cell(value: Any) -> str:

@@ -19,7 +19,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from trainer.artifacts.hparams import Value, collect_hparams, find_differing_overrides
 from trainer.artifacts.run_record import RunRecord, find_runs
-from trainer.core.metric_name import list_metrics
+from trainer.core.metric_name import MetricName, list_metrics
 
 MAX_NAME_BYTES = 200  # of a file name; file systems allow 255
 
@@ -54,7 +54,7 @@ class LogDirectory:
         """Write the hyperparameters and metrics of the linked runs."""
         records = [RunRecord(path) for path in self.names]
         names = dict.fromkeys(name for record in records for name in record.metrics)
-        metrics = list_metrics(names, "val", "test") or [name for name in names if name.count("/") < 2]
+        metrics = list_metrics(names, "val", "test") or [name for name in names if not MetricName.parse(name).label]
         if not metrics:  # no finished run
             return
         hparams = [collect_hparams(record) for record in records]

@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from trainer.core.escaping import terminal_text
 from trainer.core.formatting import format_number
 from trainer.core.metric_direction import Direction
 from trainer.sweep.status_table import estimate_seconds_left, find_best_job, format_counts, format_duration
@@ -59,7 +60,7 @@ class SweepProgress:
 
     def print_line(self, text: str) -> None:
         """Print a line of text."""
-        self._console.print(Text(text), soft_wrap=True)
+        self._console.print(terminal_text(text), soft_wrap=True)
 
     def refresh(self, ledger: Ledger, running: Sequence[int]) -> None:
         """Update the table of the running jobs.
@@ -73,7 +74,7 @@ class SweepProgress:
             table = Table("job", "overrides", "time", box=SIMPLE_HEAD)
             for job in [job for job in self.jobs if job.number in running]:
                 duration = "queued" if job.began is None else format_duration(job.elapsed_seconds())
-                table.add_row(f"#{job.number}", Text(" ".join(job.words)), duration)
+                table.add_row(f"#{job.number}", terminal_text(" ".join(job.words)), duration)
             self._live.update(Group(table, Text(self._format_status())))
 
     def _format_status(self) -> str:

@@ -13,6 +13,7 @@ from trainer.artifacts.data_checksum import describe_data
 from trainer.artifacts.logger_lifecycle import closing_loggers
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.training_outcome import TrainingOutcome, read_training_outcome
+from trainer.config.environment_values import list_secrets
 from trainer.core.errors import attach_result
 from trainer.core.signals import interruptible, shutdown
 from trainer.core.spec import find_spec
@@ -48,6 +49,7 @@ def run(config: DictConfig) -> Any:
     hydra = HydraConfig.get()
     directory = RunDirectory(Path(hydra.runtime.output_dir))
     with interruptible(), directory.session() as result, attribute_to_signal():
+        directory.secrets = list_secrets(config)
         install_warning_filters()
         multiplications = validate_config(config)
         shutdown.raise_if_due()

@@ -175,3 +175,11 @@ def test_restored_preprocessing_prepares_the_same_numbers(tmp_path):
     inputs = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
     assert torch.equal(restored.prepare(inputs), CIFAR10.prepare(inputs))
     assert "fit" not in CIFAR10.state()
+
+
+def test_the_value_range_is_that_of_prepared_inputs():
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in ([10.0, 20.0, 30.0], [2.0, 4.0, 5.0]))
+    preprocessing = ImagePreprocessing((3, 1, 1), mean, std, max_value=40)
+    assert preprocessing.value_range == (-6.0, 15.0)
+    assert preprocessing.prepare(torch.zeros(1, 3, 1, 1)).min() == -6
+    assert ImagePreprocessing((1, 1, 1), 0.0, 16.0, max_value=16).value_range == (0.0, 1.0)

@@ -62,7 +62,7 @@ def log_table(header: Sequence[str], rows: Sequence[Sequence[str]], tag: str, tr
 
 
 def _escape_markdown(cell: str) -> str:
-    return re.sub(r"([\\`*_<>\[\]])", r"\\\1", cell)
+    return re.sub(r"([\\`*_\[\]])", r"\\\1", cell)
 
 
 def _stamp_synthetic(image: Image.Image) -> Image.Image:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from trainer.core.errors import UserError, did_you_mean
+from trainer.core.escaping import terminal_text
 from trainer.core.lazy_imports import lazy_imports
 
 COMMANDS_DIR = Path(__file__).parent
@@ -162,15 +163,16 @@ def format_value(value: Any) -> str:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
-    """Print a table of strings and rich texts; strings contain no markup."""
+    """Print a table of strings and rich texts; strings contain no markup, and their control characters are shown."""
     from rich.box import SIMPLE_HEAD  # not needed by most commands
     from rich.console import Console
     from rich.table import Column, Table
-    from rich.text import Text
 
     table = Table(
-        *(Column(Text(name), overflow="fold") for name in columns), title=title and Text(title), box=SIMPLE_HEAD
+        *(Column(terminal_text(name), overflow="fold") for name in columns),
+        title=title and terminal_text(title),
+        box=SIMPLE_HEAD,
     )
     for row in rows:
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+        table.add_row(*(terminal_text(cell) if isinstance(cell, str) else cell for cell in row))
     Console().print(table)

@@ -10,7 +10,7 @@ from trainer.artifacts.run_diff import diff_runs
 from trainer.artifacts.run_record import read_run
 from trainer.cli.commands import parse_arguments, print_table
 from trainer.core.formatting import SPARKLINE_CHARS, format_number, format_sparkline
-from trainer.core.metric_name import list_metrics
+from trainer.core.metric_name import MetricName, list_metrics
 
 
 def main(argv: list[str]) -> int:
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
         print_table([kind, *paths], [[key, *map(str, pair)] for key, pair in pairs.items()])
     if not differences:
         print("no difference in config, code, data, packages and machine")
-    rows = [_format_metric(name, *pair) for name, pair in metrics.items() if name.count("/") < 2]  # no single classes
+    rows = [_format_metric(name, *pair) for name, pair in metrics.items() if not MetricName.parse(name).label]
     if rows:
         print_table(["metric", *paths, "difference"], rows)
     series = [first.read_metric_series(), second.read_metric_series()]

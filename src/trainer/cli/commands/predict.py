@@ -33,6 +33,7 @@ import torch
 
 from trainer.cli.commands import integer, parse_arguments
 from trainer.core.errors import UserError
+from trainer.core.escaping import escape_csv_cell
 from trainer.core.formatting import quote_argument
 from trainer.inference.load_checkpoint import find_checkpoint, load_checkpoint, read_checkpoint
 from trainer.inference.prediction_records import HINT, Record, iter_records
@@ -130,11 +131,11 @@ def write_records(records: Iterable[Record], output: Path | None) -> int:
             row = dict(flatten_record(record))
             if count == 1:
                 header = row
-                writer.writerow(header)
+                writer.writerow(map(escape_csv_cell, header))
             if row.keys() != header.keys():
                 hint = "--to=FILE.jsonl writes rows with different columns"
                 raise UserError(f"predict: row {count} has columns {[*row]}, row 1 {[*header]}\n  {hint}")
-            writer.writerow("" if value is None else value for value in row.values())
+            writer.writerow("" if value is None else escape_csv_cell(value) for value in row.values())
     if output:
         print(f"{output}: {count:,} predictions")
     return 0

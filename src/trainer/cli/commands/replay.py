@@ -91,6 +91,8 @@ def _resolve_paths(record: RunRecord) -> dict[str, Any]:
     for key, value in record.config.items():
         if not isinstance(value, str) or not value or key.startswith(("logger.", "outputs")) or "dirpath" in key:
             continue
+        if "${" in value:  # an environment variable
+            continue
         path = Path(value)
         is_path = ("/" in value or key.endswith("path")) and (cwd / path).exists() and str(path) != "."
         if is_path or key == "data.dir":

@@ -25,13 +25,14 @@ from trainer.artifacts.resume import DURATION_KEYS
 from trainer.artifacts.run_record import RunRecord, read_run
 from trainer.cli.commands import parse_arguments
 from trainer.config.compose import Composer, get_override_key
+from trainer.config.environment_values import resolve_for_storage
 from trainer.config.home_directory import expand_home
-from trainer.config.multirun import escape_interpolation
 from trainer.config.override_quoting import patch_override_parser
 from trainer.config.schema import Config
 from trainer.config.target_allowlist import require_safe_interpolations, require_trusted_config
 from trainer.core.data_files import InvalidFileError, check_types, read_yaml
 from trainer.core.errors import UserError, did_you_mean
+from trainer.core.override_format import escape_interpolation
 from trainer.core.rank import dispatch_by_rank
 
 
@@ -65,8 +66,8 @@ def _resume(path: str, overrides: list[str], trusted: str) -> int:
 def _is_own(record: RunRecord) -> bool:
     """Return whether this user has started a run in the current working directory."""
     try:
-        config = OmegaConf.to_container(compose_resumed_config(record, []), resolve=True)
-    except OmegaConfBaseException:
+        config = resolve_for_storage(compose_resumed_config(record, []))
+    except (OmegaConfBaseException, UserError):
         return False
     return any(is_signed(config, start, Path.cwd()) for start in record.starts)
 
@@ -113,10 +114,9 @@ def compose_resumed_config(record: RunRecord, overrides: list[str]) -> DictConfi
 def _resolve(config: DictConfig) -> dict[str, Any]:
     """Return a config as plain containers without interpolations."""
     try:
-        values: Any = OmegaConf.to_container(config, resolve=True)
+        return resolve_for_storage(config)
     except OmegaConfBaseException as error:
         raise UserError(f"resume: {str(error).splitlines()[0]}") from None
-    return values
 
 
 def _load_plain(record: RunRecord) -> dict[str, Any]:

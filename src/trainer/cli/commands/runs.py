@@ -23,6 +23,7 @@ from trainer.artifacts.hparams import find_differing_overrides
 from trainer.artifacts.run_record import RunRecord, find_runs
 from trainer.cli.commands import format_value, parse_arguments, print_table
 from trainer.core.errors import UserError, did_you_mean
+from trainer.core.escaping import escape_csv_cell
 from trainer.core.formatting import format_markdown_table, format_number
 
 FILTER_PATTERN = re.compile(r"([\w./-]+)(!=|=|>|<)(.*)", re.DOTALL)
@@ -49,7 +50,7 @@ def main(argv: list[str]) -> int:
     elif args.csv:
         writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: escape_csv_cell(value) for name, value in row.items()} for row in rows)
     elif args.markdown:
         print(format_markdown_table(columns, [[_format_cell(row.get(name)) for name in columns] for row in rows]))
     else:

@@ -43,6 +43,12 @@ class ImagePreprocessing(Preprocessing):
     fit: Fit = field(default="none", metadata=OPTION)
     invert: bool = field(default=False, metadata=OPTION)
 
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Smallest and largest number of prepared inputs."""
+        mean, std = (torch.as_tensor(value, dtype=torch.float64) for value in (self.mean, self.std))
+        return (-mean / std).min().item(), ((self.max_value - mean) / std).max().item()
+
     def prepare(self, inputs: Tensor) -> Tensor:
         """Convert bytes to standardized floats."""
         mean, std = (value.to(inputs.device) if isinstance(value, Tensor) else value for value in (self.mean, self.std))

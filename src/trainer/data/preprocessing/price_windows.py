@@ -11,7 +11,7 @@ from torch import Tensor
 from trainer.core.errors import UserError
 from trainer.data.io.series.series_columns import ColumnKey, InputColumns
 from trainer.data.io.series.time_series import SeriesSettings, TimeSeries, read_series
-from trainer.data.io.tables.date_format import DateOrder
+from trainer.data.io.tables.date_text import DateOrder
 from trainer.data.io.tables.dialect_detection import DialectSettings
 from trainer.data.io.tables.table_file import TABLE_SUFFIXES
 from trainer.data.preprocessing.base import Examples, Preprocessing, iter_files

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from trainer.core.errors import UserError, did_you_mean
 from trainer.data.io.tables.date_format import DateFormat, find_date_formats
 from trainer.data.io.tables.header_detection import is_missing
-from trainer.data.io.tables.number_format import FORMATS, NumberFormat, find_number_formats
+from trainer.data.io.tables.number_format import FORMATS, NumberFormat, find_number_formats, sort_formats
 from trainer.data.tabular.column_statistics import ColumnStatistics
 
 ColumnKind = Literal["number", "boolean", "category", "date", "text", "ignored"]
@@ -132,17 +132,13 @@ def _find_date_format(cells: Sequence[str], numbers: bool = False) -> DateFormat
 
 
 def choose_number_format(statistics: Iterable[ColumnStatistics]) -> list[NumberFormat]:
-    """Return the format of the numbers of each column.
-
-    A column such as `1,234` may be read in several ways. It is read as the other columns of the file: with a decimal
-    comma if any column can be read only so, else with a decimal point.
+    """Return the format of the numbers of each column, with the decimal separator of the file if several fit.
 
     Args:
         statistics: Statistics of the columns.
     """
     columns = [item.formats if item.number_rows else {*FORMATS} for item in statistics]
-    has_decimal_comma = any(formats and all(item.decimal == "," for item in formats) for formats in columns)
-    order = sorted(FORMATS, key=lambda item: (item.decimal == ",") != has_decimal_comma)
+    order = sort_formats(columns)
     return [next((item for item in order if item in formats), FORMATS[0]) for formats in columns]
 
 

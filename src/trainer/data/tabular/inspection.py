@@ -9,11 +9,11 @@ from trainer.core.errors import UserError
 from trainer.core.spec import Target
 from trainer.data.io.compressed_file import open_content
 from trainer.data.io.tables.class_labels import normalize_label
-from trainer.data.io.tables.dialect_detection import DialectSettings, detect_dialect
+from trainer.data.io.tables.dialect_detection import DialectSettings, detect_dialect, refuse_unused_settings
 from trainer.data.io.tables.number_format import parse_plain_number
 from trainer.data.io.tables.other_formats import refuse_zero_bytes
 from trainer.data.io.tables.table_file import iter_tables, suggest_delimiter
-from trainer.data.io.tables.table_rows import Dialect, is_arrow, is_delimited, is_excel, is_json
+from trainer.data.io.tables.table_rows import Dialect, is_delimited, is_excel
 from trainer.data.io.tables.text_table import TextTable, describe_column, find_column
 from trainer.data.tabular.column_statistics import ColumnStatistics
 from trainer.data.tabular.columns import (
@@ -113,7 +113,7 @@ def inspect_file(path: Path, settings: InspectionSettings) -> Inspection:
         UserError: If the file cannot be read, or a setting does not fit it.
     """
     known = [*settings.targets, *settings.drop, *(name for name, _ in settings.kinds), *dict(settings.others).values()]
-    _check_settings(path, settings.dialect)
+    refuse_unused_settings(path, settings.dialect)
     if is_delimited(path) and settings.dialect.encoding is None:
         with open_content(path) as stream:
             refuse_zero_bytes(path, stream)
@@ -144,20 +144,6 @@ def inspect_file(path: Path, settings: InspectionSettings) -> Inspection:
         whole_target=first.is_whole,
         numeric_target=all(statistics[index].number_rows >= 0.9 * statistics[index].present_rows for index in targets),
     )
-
-
-def _check_settings(path: Path, settings: DialectSettings) -> None:
-    """Raise an error if a setting of the format has no effect on a file of this type."""
-    if settings.sheet and not is_excel(path):
-        raise UserError(f"data.sheet: {path} is no Excel file; leave it out")
-    unused: dict[str, object] = {}
-    if not is_delimited(path):
-        unused = {"delimiter": settings.delimiter, "encoding": settings.encoding}
-    if is_json(path) or is_arrow(path):
-        unused |= {"header": settings.header, "skipped_lines": settings.skipped_lines}
-    for name, value in unused.items():
-        if value is not None:
-            raise UserError(f"data.{name}: {path} is no text with delimiters; leave it out")
 
 
 def _collect(

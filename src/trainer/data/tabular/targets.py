@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from trainer.core.errors import UserError
+from trainer.core.override_format import format_list_override
 from trainer.core.spec import Target
 from trainer.data.io.tables.class_labels import (
     MAX_LISTED_LABELS,
     encode_labels,
     find_near_duplicates,
-    format_list_override,
     label_sort_key,
     normalize_label,
     validate_class_names,

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from trainer.artifacts.fingerprint import drop_ignored, hash_config
 from trainer.config.compose import Composer, get_override_key
+from trainer.config.environment_values import resolve_for_storage
 
 NAME_PATTERN = re.compile(r"[\w.]+")  # keys and resolvers in an interpolation
 KeyPath = tuple[str, ...]
@@ -73,7 +74,7 @@ class _IdentityTemplate:
     def __init__(self, composer: Composer, overrides: Sequence[str], values: Sequence[str]) -> None:
         self._composer = composer
         self._config = _compose_without_hydra(composer, overrides)
-        self.relevant_config = drop_ignored(OmegaConf.to_container(self._config, resolve=True))
+        self.relevant_config = drop_ignored(resolve_for_storage(self._config))
         self._values: dict[str, Any] = {}
         strings = dict(_iterate_strings(OmegaConf.to_container(self._config), ()))
         references = {path: text for path, text in strings.items() if "${" in text}
@@ -109,7 +110,7 @@ class _IdentityTemplate:
 
 def compose_resolved(composer: Composer, overrides: Sequence[str]) -> Any:
     """Return the resolved config of a job as plain containers, for a run directory called `.`."""
-    return OmegaConf.to_container(_compose_without_hydra(composer, overrides), resolve=True)
+    return resolve_for_storage(_compose_without_hydra(composer, overrides))
 
 
 def _compose_without_hydra(composer: Composer, overrides: Sequence[str]) -> DictConfig:

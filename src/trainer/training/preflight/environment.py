@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from trainer.config.diagnostics import Diagnostic
-from trainer.core.formatting import quote_argument
+from trainer.core.override_format import format_override
 from trainer.data.io.data_path import find_path
 
 MAX_SEED = 2**32 - 1  # of NumPy
@@ -56,7 +56,7 @@ def _check_files(values: dict[str, Any]) -> Iterator[Diagnostic]:
     if checkpoint is not None and not Path(checkpoint).exists():
         yield Diagnostic("ckpt_path", f"no file '{checkpoint}'")
     elif checkpoint is not None and (Path(checkpoint) / "checkpoints").is_dir():
-        hint = f"name a file: {quote_argument(f'ckpt_path={checkpoint}/checkpoints/best.ckpt')}"
+        hint = f"name a file: {format_override('ckpt_path', f'{checkpoint}/checkpoints/best.ckpt')}"
         yield Diagnostic("ckpt_path", f"'{checkpoint}' is the directory of a run", hint)
     data = values["data"]
     path = data.get("path")

@@ -6,6 +6,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer.config.diagnostics import Diagnostic
+from trainer.config.environment_values import explain_missing_variable
 
 MISSING = "???"
 
@@ -31,6 +32,6 @@ def _resolve_value(parent: Any, name: Any, key: str, diagnostics: list[Diagnosti
         value = parent[name]
     except OmegaConfBaseException as error:
         if "MissingMandatoryValue" not in str(error):  # the missing value itself is reported
-            diagnostics.append(Diagnostic(key, str(error).splitlines()[0]))
+            diagnostics.append(Diagnostic(key, explain_missing_variable(error) or str(error).splitlines()[0]))
         return MISSING
     return _resolve_node(value, key, diagnostics) if isinstance(value, DictConfig | ListConfig) else value

@@ -5,6 +5,7 @@ from PIL import Image
 
 from trainer.core.errors import UserError
 from trainer.data.image_folder import ImageFolder
+from trainer.data.io.images import image_tables
 from trainer.data.io.images.image_sources import CsvSource
 
 NAMES = [f"{number}.png" for number in range(10)]
@@ -137,3 +138,30 @@ def test_another_file_is_an_error(labels):
     file = labels("x").rename(labels("x").with_suffix(".zip"))
     with pytest.raises(UserError, match=r"^data.path: '.*.zip' is a file; expected a directory of images, or a CSV"):
         ImageFolder(path=str(file))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("image_dir", "x"), ("image_column", 0), ("label_column", "y"), ("split_column", "s"), ("delimiter", ";")],
+)
+def test_settings_of_tables_are_errors_for_a_directory(tmp_path, name, value):
+    with pytest.raises(UserError) as error:
+        ImageFolder(path=str(tmp_path), **{name: value})
+    assert str(error.value) == f"data.{name}: '{tmp_path}' is a directory, not a table of labels; leave it out"
+
+
+@pytest.mark.parametrize("header", [["file,label"], []])
+def test_a_table_is_read_once(labels, monkeypatch, header):
+    calls = []
+    read = image_tables.read_table
+    monkeypatch.setattr(image_tables, "read_table", lambda *arguments: calls.append(arguments) or read(*arguments))
+    source = CsvSource(labels(*header, *rows()))
+    assert (len(source.file), len(calls)) == (10, 1)
+    assert source.file.locate(0) == f"{source.file.path}, line {1 + len(header)}"
+
+
+def test_a_table_of_column_names_alone_is_an_error(labels):
+    file = labels("file,label")
+    with pytest.raises(UserError) as error:
+        CsvSource(file)
+    assert str(error.value) == f"{file}: no rows after the header"

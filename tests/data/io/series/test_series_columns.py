@@ -151,7 +151,7 @@ def test_a_missing_column_is_an_error_with_the_existing_ones(read_error, columns
         (
             ["Date,A,B", "2020-01-01,1,2", "2020-01-02,1,2"],
             "data.price_column: FILE has several columns that may be the price: A, B; set one of them, for example "
-            "'data.price_column=A'",
+            "data.price_column=A",
         ),
         (
             ["Date,A", "2020-01-01,x", "2020-01-02,x"],

@@ -45,7 +45,7 @@ def test_a_warning_names_the_day_of_a_split_and_the_adjusted_column(read):
     series = read(["Date,Close,Adj Close", *rows], price_column="Close")
     assert describe_jumps(series).rpartition("/a.csv")[2] == (
         ", line 32, column 'Close': the price changes as in a stock split, or by mistake, on 2020-02-03 (1/4 times the "
-        "price before); use data.price_column='Adj Close', or fix the file"
+        "price before); use 'data.price_column=Adj Close', or fix the file"
     )
     assert describe_jumps(read(["Date,Close,Adj Close", *rows])) == ""
 

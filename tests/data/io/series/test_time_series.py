@@ -3,7 +3,10 @@
 import gzip
 
 import numpy as np
+import pyarrow
 import pytest
+from pyarrow.feather import write_feather
+from pyarrow.parquet import write_table
 
 from trainer.core.errors import UserError
 from trainer.data.io.series.time_series import SeriesSettings, format_times, read_series
@@ -26,6 +29,30 @@ def test_times_and_unix_times_are_found_without_column_names(read):
     assert read(["2024.01.02,09:30,1", "2024.01.02,09:31,2"]).days == ["2024-01-02 09:30", "2024-01-02 09:31"]
     assert read(["1704187800000,1", "1704187860000,2"]).days == ["2024-01-02 09:30", "2024-01-02 09:31"]
     assert read(["timestamp,Close", "1704187800.5,1", "1704187860.25,2"]).days[1] == "2024-01-02 09:31"
+
+
+def test_the_error_names_the_number_that_is_no_unix_time(read_error):
+    lines = ["timestamp,Close", "1704187800,1", "99999999999999999999,2", "1704187860,3"]
+    assert read_error(lines) == "FILE, line 3, column 'timestamp': '99999999999999999999' is not a date like 2004-08-19"
+
+
+@pytest.mark.parametrize("write", [lambda table, path: write_table(table, path, 100), write_feather])
+@pytest.mark.parametrize("is_prediction", [False, True])
+def test_all_blocks_of_a_file_are_read(tmp_path, write, is_prediction):
+    path = tmp_path / ("prices.parquet" if write is not write_feather else "prices.feather")
+    count = 65_536 + 10  # a block of Feather has 65,536 rows
+    write(pyarrow.table({"timestamp": range(1_704_187_800, 1_704_187_800 + count), "close": range(1, 1 + count)}), path)
+    series = read_series(path, SeriesSettings(is_prediction=is_prediction))
+    assert (len(series), series.prices[-1]) == (count, count)
+    assert series.find_line(count - 1) == count
+
+
+def test_all_lines_of_a_long_file_are_known_in_predictions(tmp_path):
+    path = tmp_path / "prices.csv"
+    rows = [f"{1_704_187_800 + index},{1 + index}\n" for index in range(10_010)]
+    path.write_text("timestamp,close\n\n" + "".join(rows))
+    series = read_series(path, SeriesSettings(is_prediction=True))
+    assert (len(series), series.find_line(0), series.find_line(10_009)) == (10_010, 3, 10_012)
 
 
 def test_dots_may_separate_hours_and_minutes(read):

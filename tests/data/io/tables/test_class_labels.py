@@ -7,7 +7,7 @@ import torch
 
 import trainer
 from trainer.core.errors import UserError
-from trainer.data.io.tables.class_labels import format_list_override
+from trainer.core.override_format import format_list_override
 from trainer.data.io.tables.dialect_detection import DialectSettings
 from trainer.data.io.texts.text_tables import TextTables
 from trainer.data.table import Table

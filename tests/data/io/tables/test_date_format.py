@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from trainer.core.errors import UserError
-from trainer.data.io.tables.date_format import DateFormat, find_date_formats, parse_dates
+from trainer.data.io.tables.date_format import DateColumn, DateFormat, find_date_formats, parse_dates
+from trainer.data.io.tables.date_text import DateReader
 
 
 def find_orders(*cells, numbers=False):
@@ -115,6 +116,23 @@ def test_unix_times_are_found_in_columns_of_times(unit, ticks):
 def test_small_numbers_are_unix_times_only_if_later_ones_are():
     assert find_orders("-252460800", "0", "1546387200", numbers=True) == ["unix_seconds"]  # from 1962
     assert find_orders("1546387", "1546388", numbers=True) == []
+
+
+def test_numbers_out_of_range_are_no_unix_times():
+    assert find_orders("1546387200", "-9999999999999999999", numbers=True) == []
+    numbers = ["1546387200", "100000000000", "9999999999999999999", "-9999999999999999999"]
+    assert parse(*numbers, order="unix_seconds") == ["2019-01-02", "NaT", "NaT", "NaT"]
+
+
+def test_each_distinct_cell_is_parsed_once(monkeypatch):
+    texts = []
+    read = DateReader.read
+    monkeypatch.setattr(DateReader, "read", lambda self, cell: texts.append(cell) or read(self, cell))
+    column = DateColumn(["01/02/2019", "03/02/2019", "01/02/2019"])
+    first, second = column.find_formats()
+    assert str(column.parse(first)[2]) == "2019-02-01T00:00:00"
+    assert str(column.parse(second)[2]) == "2019-01-02T00:00:00"
+    assert texts == ["01/02/2019", "03/02/2019"]
 
 
 def test_years_are_dates_in_columns_of_times():

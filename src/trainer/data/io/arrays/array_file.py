@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from trainer.core.errors import UserError, did_you_mean
 from trainer.data.io.arrays.idx_file import is_idx_file, read_idx, read_idx_header
+from trainer.data.io.compressed_file import COMPRESSION_SUFFIXES, open_content
 
-ARRAY_EXTENSIONS = (".npz", ".npy", "-ubyte", "-ubyte.gz", ".idx", ".idx.gz")
-NPY_MAGIC = b"\x93NUMPY"
+ARRAY_EXTENSIONS = (
+    ".npz",
+    *(name + compression for name in (".npy", "-ubyte", ".idx") for compression in ("", *COMPRESSION_SUFFIXES)),
+)
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,11 @@ class ArrayFile:
         if not self.name and is_idx_file(self.path):
             return read_idx(self.path)
         try:
-            content = np.load(self.path, allow_pickle=False)
-            if not self.name:
-                return np.asarray(content)
-            with content:
-                return np.asarray(content[self.name])
+            if self.name:
+                with np.load(self.path, allow_pickle=False) as arrays:
+                    return np.asarray(arrays[self.name])
+            with open_content(self.path) as stream:
+                return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise UserError(f"{self}: cannot be read: {error}") from error
 
@@ -86,7 +89,7 @@ def open_array(path: Path, names: Sequence[str], key: str) -> ArrayFile | None:
         elif is_idx_file(path):
             shape, dtype = read_idx_header(path)
         else:
-            with path.open("rb") as stream:
+            with open_content(path) as stream:
                 shape, dtype = _read_npy_header(stream)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{key}: {path}: expected an .npz, .npy or IDX file: {error}") from error

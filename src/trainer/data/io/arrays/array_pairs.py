@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trainer.core.errors import UserError
+from trainer.core.override_format import format_override
 from trainer.data.io.arrays.array_file import ArrayFile, list_arrays, make_missing_error, open_array
 from trainer.data.io.data_path import find_path
 from trainer.data.loading.split import Stage
@@ -41,6 +42,19 @@ def list_names(name: str, stage: Stage) -> tuple[str, ...]:
     return (*((name,) if stage == "train" else ()), f"{name}_{stage}", f"{stage}_{name}")
 
 
+def refuse_unused_settings(archives: Mapping[str, str | None], files: Mapping[str, str | None]) -> None:
+    """Raise an error if both archives and files of one array each are set, or names that belong to archives alone.
+
+    Args:
+        archives: Paths of .npz files, and names of arrays in them, by config key; None if not set.
+        files: Paths of .npy or IDX files by config key.
+    """
+    used, unused = ([key for key, value in paths.items() if value] for paths in (files, archives))
+    if used and unused:
+        verb = "is" if len(used) == 1 else "are"
+        raise UserError(f"{', '.join(unused)}: {' and '.join(used)} {verb} set too; remove one or the other")
+
+
 def open_archives(root: Path, paths: Mapping[Stage, str | None], names: Mapping[str, str]) -> dict[Stage, Pair]:
     """Return the arrays of .npz files.
 
@@ -59,14 +73,15 @@ def open_archives(root: Path, paths: Mapping[Stage, str | None], names: Mapping[
     pairs: dict[Stage, Pair] = {}
     for stage, path in paths.items():
         file = find_path(path or paths["train"], root)
+        path_key = f"data.{stage}_path" if path and stage != "train" else "data.path"
         arrays: dict[str, ArrayFile] = {}
         for key, name in names.items():
             candidates = [name, *list_names(name, stage)] if path else list_names(name, stage)
-            array = open_array(file, candidates, "data.path")
+            array = open_array(file, candidates, path_key)
             if array is not None and not array.name:
                 raise UserError(
-                    f"data.{'path' if stage == 'train' else f'{stage}_path'}: '{file}' contains one array; expected an "
-                    ".npz file, or one file each: data.images=FILE data.labels=FILE"
+                    f"{path_key}: '{file}' contains one array; expected an .npz file, or one file each: "
+                    "data.images=FILE data.labels=FILE"
                 )
             if array is None and (path or arrays):
                 raise make_missing_error(file, candidates, key)
@@ -98,7 +113,7 @@ def open_file_pairs(root: Path, paths: Mapping[Stage, Mapping[str, str | None]])
                 raise UserError(f"{key}: no value given; expected an .npy or IDX file")
             array = open_array(find_path(path, root), [], key)
             if array is None:
-                raise UserError(f"{key}: '{path}' is an .npz file; set data.path={path}")
+                raise UserError(f"{key}: '{path}' is an .npz file; set {format_override('data.path', path)}")
             arrays.append(array)
         inputs, targets = arrays
         pairs[stage] = _check_lengths(inputs, targets)

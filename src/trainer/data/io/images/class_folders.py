@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import get_args
 
 from trainer.core.errors import UserError, did_you_mean
+from trainer.core.override_format import format_list_override, format_override
 from trainer.data.io.directory_walk import classify_file, count_skipped, format_counts, list_subdirectories
 from trainer.data.io.images.image_files import IMAGE_EXTENSIONS, is_image_file, iter_image_files
-from trainer.data.io.tables.class_labels import find_near_duplicates, format_list_override
+from trainer.data.io.tables.class_labels import find_near_duplicates
 from trainer.data.loading.split import Stage
 
 STAGES_BY_NAME: dict[str, Stage] = {
@@ -91,7 +92,9 @@ def find_classes(directories: dict[Stage, Path], listed: bool = False) -> tuple[
     if len(names) < 2:
         only = f", '{names[0]}'" if names else ""
         inner = names and len(list_subdirectories(train / names[0])) > 1
-        hint = f"; if the classes are in that directory: data.path={train / names[0]}" if inner else ""
+        hint = (
+            f"; if the classes are in that directory: {format_override('data.path', train / names[0])}" if inner else ""
+        )
         raise UserError(
             f"data.path: '{train}' has only one directory{only}; expected one for each of two or more classes{hint}"
         )
@@ -191,5 +194,5 @@ def _check_unused_directories(root: Path, names: Sequence[str], directories: dic
             override = format_list_override("data.classes", list_subdirectories(root))
             raise UserError(
                 f"data.path: '{train}' may be a split or a class, as '{path}' contains images\n  if it is a class, "
-                f"list all: {override}; if not, data.path={train}"
+                f"list all: {override}; if not, {format_override('data.path', train)}"
             )

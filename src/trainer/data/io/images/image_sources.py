@@ -3,11 +3,13 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import get_args
 
 from trainer.core.errors import UserError
+from trainer.core.override_format import format_list_override
 from trainer.data.io.data_path import explain_missing_path, find_path
 from trainer.data.io.directory_walk import log_skipped
 from trainer.data.io.images.class_folders import (
@@ -25,7 +27,7 @@ from trainer.data.io.images.image_tables import (
     read_image_table,
 )
 from trainer.data.io.images.labeled_images import ImageSource, LabeledImages
-from trainer.data.io.tables.class_labels import find_near_duplicates, format_list_override, label_sort_key
+from trainer.data.io.tables.class_labels import find_near_duplicates, label_sort_key
 from trainer.data.io.tables.table_file import TABLE_SUFFIXES
 from trainer.data.loading.split import Stage, validate_classes
 
@@ -196,20 +198,28 @@ class CsvSource(ImageSource):
         return stages
 
 
-def open_source(
-    root: str,
-    path: str,
-    classes: Sequence[str] | None,
-    image_dir: str | None,
-    image_column: str | int | None,
-    label_column: str | int | None,
-    split_column: str | int | None,
-    delimiter: str | None,
-) -> ImageSource:
+@dataclass(frozen=True)
+class ImageTableSettings:
+    """Settings of the user about a CSV file of labels; None if not set. See `CsvSource`."""
+
+    image_dir: str | None
+    image_column: str | int | None
+    label_column: str | int | None
+    split_column: str | int | None
+    delimiter: str | None
+
+
+def open_source(root: str, path: str, classes: Sequence[str] | None, table: ImageTableSettings) -> ImageSource:
     """Return the source of a directory or a CSV file; see `DirectorySource` and `CsvSource`.
 
+    Args:
+        root: Base directory.
+        path: Path of the directory or the file.
+        classes: Names of the classes to use. None: all.
+        table: Settings of a CSV file.
+
     Raises:
-        UserError: If the path is another file.
+        UserError: If the path is another file, or a setting of CSV files is set for a directory.
     """
     file = find_path(path, root)
     if not file.is_file():
@@ -217,15 +227,11 @@ def open_source(
             raise UserError(
                 f"{explain_missing_path(path, root, 'directory')}\n  To run without images: data.synthetic=true"
             )
+        for name, value in vars(table).items():
+            if value is not None:
+                raise UserError(f"data.{name}: '{file}' is a directory, not a table of labels; leave it out")
         return DirectorySource(file, classes)
     if not file.name.lower().endswith((*TABLE_SUFFIXES, ".txt")):
         raise UserError(f"data.path: '{file}' is a file; expected a directory of images, or a CSV file of their labels")
-    return CsvSource(
-        file,
-        None if image_dir is None else find_path(image_dir, root),
-        image_column=image_column,
-        label_column=label_column,
-        split_column=split_column,
-        delimiter=delimiter,
-        classes=classes,
-    )
+    image_dir = None if table.image_dir is None else find_path(table.image_dir, root)
+    return CsvSource(file, **{**vars(table), "image_dir": image_dir}, classes=classes)

@@ -1,13 +1,12 @@
 """Tables of image files and their labels: the columns, and whether the first line contains their names."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from trainer.core.errors import UserError
 from trainer.data.io.images.class_folders import parse_split_name
 from trainer.data.io.images.image_files import IMAGE_EXTENSIONS, find_listed_image
-from trainer.data.io.tables.dialect_detection import DialectSettings, detect_dialect
+from trainer.data.io.tables.dialect_detection import DialectSettings, detect_dialect, refuse_unused_settings
 from trainer.data.io.tables.table_file import read_table
 from trainer.data.io.tables.text_table import TextTable
 from trainer.data.io.texts.text_columns import choose_label_column
@@ -22,13 +21,14 @@ def read_image_table(path: Path, directory: Path, image_column: str | int | None
         image_column: Name or index of the column of file names; None: any column.
         delimiter: Delimiter of the cells; None detects it.
     """
+    refuse_unused_settings(path, DialectSettings(delimiter=delimiter))
     dialect = detect_dialect(path, DialectSettings(delimiter=delimiter, header=False))
     table = read_table(path, dialect)
     if not isinstance(image_column, str):
         columns = range(table.width) if image_column is None else [table.index("data.image_column", image_column)]
         if any(_is_image(directory, table.cell(0, column)) for column in columns):
             return table
-    return read_table(path, replace(dialect, header=True))
+    return table.use_first_row_as_names()
 
 
 def find_image_column(table: TextTable, directory: Path, column: str | int | None) -> int:

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Literal
 
 from trainer.core.errors import UserError
+from trainer.core.override_format import format_override
 from trainer.data.io.series.series_numbers import is_number, sample_cells
 from trainer.data.io.tables.date_format import find_date_formats
 from trainer.data.io.tables.text_table import TextTable
@@ -160,9 +161,9 @@ def _require_one(table: TextTable, columns: Sequence[int]) -> int:
         return columns[0]
     if not columns:
         raise UserError(f"data.price_column: {table.path} has no column of numbers besides the dates")
-    keys = [str(table.name_or_index(index)) for index in islice(columns, 10)]
-    listed = ", ".join(keys) + (", ..." if len(columns) > 10 else "")
+    keys = [table.name_or_index(index) for index in islice(columns, 10)]
+    listed = ", ".join(map(str, keys)) + (", ..." if len(columns) > 10 else "")
     raise UserError(
         f"data.price_column: {table.path} has several columns that may be the price: {listed}; set one of them, for "
-        f"example 'data.price_column={keys[0]}'"
+        f"example {format_override('data.price_column', keys[0])}"
     )

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from trainer.core.errors import UserError
 from trainer.data.io.tables.header_detection import MISSING_MARKERS, is_missing
-from trainer.data.io.tables.number_format import FORMATS, NumberFormat, find_number_formats, parse_number, parse_numbers
+from trainer.data.io.tables.number_format import (
+    FORMATS,
+    NumberFormat,
+    find_number_formats,
+    parse_number,
+    parse_numbers,
+    sort_formats,
+)
 from trainer.data.io.tables.text_table import TextTable
 
 SUFFIX_PATTERN = re.compile(r"(.*\d)\s*([KMBT])", re.IGNORECASE)
@@ -39,7 +46,7 @@ def sample_cells(table: TextTable, column: int) -> list[str]:
 def read_numbers(table: TextTable, columns: Sequence[int]) -> NDArray[np.float64]:
     """Return columns of numbers (rows, columns), NaN if missing.
 
-    Numbers such as `1,234` are read with a decimal comma if a column of the file can be read only so.
+    Numbers such as `1,234` are read with the decimal separator of the file, see `sort_formats`.
 
     Args:
         table: The file.
@@ -49,29 +56,27 @@ def read_numbers(table: TextTable, columns: Sequence[int]) -> NDArray[np.float64
         UserError: If a cell is no number; the message names its line.
     """
     samples = (sample_cells(table, column)[:MAX_FORMAT_CELLS] for column in range(table.width))
-    has_decimal_comma = any(map(_has_decimal_comma, samples))
-    numbers = {column: _read_column(table, column, column == columns[0], has_decimal_comma) for column in {*columns}}
+    formats = sort_formats(map(_find_common_formats, samples))
+    numbers = {column: _read_column(table, column, column == columns[0], formats) for column in {*columns}}
     return np.stack([numbers[column] for column in columns], 1)
 
 
-def _has_decimal_comma(cells: Sequence[str]) -> bool:
-    """Return whether cells can be read as numbers only with a decimal comma."""
+def _find_common_formats(cells: Sequence[str]) -> set[NumberFormat]:
+    """Return the formats in which all cells are numbers."""
     formats = [find_number_formats(_split_suffix(cell)[0]) for cell in cells]
-    common = set.intersection(*formats) if formats else set()
-    return bool(common) and all(item.decimal == "," for item in common)
+    return set.intersection(*formats) if formats else set()
 
 
-def _read_column(table: TextTable, column: int, is_price: bool, has_decimal_comma: bool) -> NDArray[np.float64]:
-    """Return a column of numbers; equal cells are parsed once."""
+def _read_column(table: TextTable, column: int, is_price: bool, formats: Sequence[NumberFormat]) -> NDArray[np.float64]:
+    """Return a column of numbers in the format that fits best, the first of several; equal cells are parsed once."""
     from pyarrow import array, compute
 
     cells: Any = table.column(column)
     plain = parse_numbers(cells, FORMATS[0], MISSING_MARKERS)
     others = compute.unique(cells.filter(array(~np.isfinite(plain)))).to_pylist()
-    if not has_decimal_comma and all(map(is_missing_value, others)):
+    if formats[0] == FORMATS[0] and all(map(is_missing_value, others)):
         return plain
     sample = [*others[:SAMPLE_ROWS], *sample_cells(table, column)[:MAX_FORMAT_CELLS]]
-    formats = sorted(FORMATS, key=lambda item: (item.decimal == ",") != has_decimal_comma)
     number_format = max(formats, key=lambda item: sum(not math.isnan(_parse_cell(cell, item)) for cell in sample))
     encoded = cells.dictionary_encode()
     texts = encoded.dictionary.to_pylist()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from trainer.core.override_format import format_override
 from trainer.data.io.series.series_columns import normalize_name
 from trainer.data.io.series.series_times import format_times
 from trainer.data.io.series.time_series import TimeSeries
@@ -86,7 +87,9 @@ def describe_jumps(series: TimeSeries) -> str:
     column = source.columns.price
     adjusted = [name for name in table.names if normalize_name(name).startswith("adj")]
     is_used = bool(table.names) and table.names[column] in adjusted
-    hint = f"data.price_column='{adjusted[0]}'" if adjusted and not is_used else "prices that are adjusted for splits"
+    hint = "prices that are adjusted for splits"
+    if adjusted and not is_used:
+        hint = format_override("data.price_column", adjusted[0])
     return (
         f"warning: {source.locate(jumps[0][0], column)}: the price changes as in a stock split, or by mistake, on "
         f"{listed}{others}; use {hint}, or fix the file"

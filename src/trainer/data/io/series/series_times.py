@@ -1,7 +1,6 @@
 """Dates and times of the rows of a time series."""
 
 import math
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -10,7 +9,8 @@ from numpy.typing import NDArray
 from trainer.core.errors import UserError
 from trainer.data.io.series.series_columns import SeriesColumns, is_date_name, join_date_and_time
 from trainer.data.io.series.series_numbers import is_missing_value
-from trainer.data.io.tables.date_format import DateFormat, DateOrder, find_date_formats, parse_dates
+from trainer.data.io.tables.date_format import DateColumn, DateFormat
+from trainer.data.io.tables.date_text import TEXT_DATE_ORDERS, UNIX_TICKS_PER_SECOND, DateOrder
 from trainer.data.io.tables.text_table import TextTable
 
 Times = NDArray[np.datetime64]
@@ -43,39 +43,39 @@ def read_times(
         cells = [*map(join_date_and_time, cells, clock)]
     name = table.names[columns.date] if table.names else ""
     can_be_numbers = can_be_numbers or is_date_name(name)
-    date_format = _find_date_format(table, columns.date, cells, preferred, can_be_numbers)
-    times = parse_dates(cells, date_format)
-    for row in np.flatnonzero(np.isnat(times)).tolist():
-        if not is_missing_value(cells[row]):
-            raise UserError(f"{table.locate(row, columns.date)}: '{cells[row]}' is not a date like 2004-08-19")
+    dates = DateColumn(cells)
+    is_missing = np.array([*map(is_missing_value, cells)], bool)
+    date_format = DateFormat(preferred) if preferred else None
+    if date_format is None or (np.isnat(dates.parse(date_format)) & ~is_missing).any():
+        date_format = _find_date_format(table, columns.date, dates, can_be_numbers)
+    times = dates.parse(date_format)
+    for row in np.flatnonzero(np.isnat(times) & ~is_missing).tolist():
+        raise UserError(f"{table.locate(row, columns.date)}: '{cells[row]}' is not a date like 2004-08-19")
     return times, date_format
 
 
-def _find_date_format(
-    table: TextTable, column: int, cells: Sequence[str], preferred: DateOrder | None, can_be_numbers: bool
-) -> DateFormat:
-    """Return the preferred format if the cells fit it, else the one in which the rows are in order, if several fit.
+def _find_date_format(table: TextTable, column: int, dates: DateColumn, can_be_numbers: bool) -> DateFormat:
+    """Return the format that all dates fit, or the one in which the rows are in order, if several fit.
 
     Raises:
         UserError: If several formats fit equally well.
     """
-    if preferred:
-        times = parse_dates([cell for cell in cells if not is_missing_value(cell)], DateFormat(preferred))
-        if not np.isnat(times).any():
-            return DateFormat(preferred)
-    formats = find_date_formats(cells, numbers=can_be_numbers)
+    formats = dates.find_formats(numbers=can_be_numbers)
     if len(formats) == 1:
         return formats[0]
     if not formats:  # the one with the fewest invalid cells, whose first one is the error
-        orders: tuple[DateOrder, ...] = ("year_first", "day_first", "month_first")
-        return min(map(DateFormat, orders), key=lambda item: int(np.isnat(parse_dates(cells, item)).sum()))
-    best, second = sorted((_measure_irregularity(parse_dates(cells, item)), item.order) for item in formats)[:2]
+        counts = {order: int(np.isnat(dates.parse(DateFormat(order))).sum()) for order in TEXT_DATE_ORDERS}
+        if can_be_numbers:
+            units = {unit: int(np.isnat(dates.parse(DateFormat(unit))).sum()) for unit in UNIX_TICKS_PER_SECOND}
+            counts |= {unit: count for unit, count in units.items() if count}  # numbers that all fit are too small
+        return DateFormat(min(counts, key=lambda order: counts[order]))
+    best, second = sorted((_measure_irregularity(dates.parse(item)), item.order) for item in formats)[:2]
     if 2 * best[0] < second[0]:
         return DateFormat(best[1])
     choices = " or ".join(f"data.date_format={item.order}" for item in formats)
     raise UserError(
         f"data.date_format: day and month are ambiguous in {table.path}, {table.describe_column(column)}, for example "
-        f"'{cells[0]}'; set {choices}"
+        f"'{table.cell(0, column)}'; set {choices}"
     )
 
 

@@ -19,13 +19,13 @@ from trainer.data.io.series.series_columns import (
 )
 from trainer.data.io.series.series_numbers import read_numbers
 from trainer.data.io.series.series_times import Times, format_times, read_times
-from trainer.data.io.tables.date_format import DateFormat, DateOrder
+from trainer.data.io.tables.date_format import DateFormat
+from trainer.data.io.tables.date_text import DateOrder
 from trainer.data.io.tables.dialect_detection import DialectSettings, detect_dialect
-from trainer.data.io.tables.table_file import iter_tables, read_table
+from trainer.data.io.tables.table_file import read_table
 from trainer.data.io.tables.text_table import TextTable
 
 MAX_MISSING_FRACTION = 0.1
-MAX_ROWS = 2**62
 
 Rows = NDArray[np.int64]
 
@@ -128,8 +128,7 @@ def _read_series(path: Path, settings: SeriesSettings, _mtime: int, _size: int) 
     columns = (settings.date_column, settings.price_column, *settings.input_columns)
     names = [column for column in columns if isinstance(column, str)]
     dialect = detect_dialect(path, settings.dialect, names)
-    table = next(iter_tables(path, dialect, rows=MAX_ROWS)) if settings.is_prediction else read_table(path, dialect)
-    table = merge_header_lines(table)
+    table = merge_header_lines(read_table(path, dialect, with_lines=settings.is_prediction))
     date_column = settings.date_column
     if settings.is_prediction and isinstance(date_column, str) and date_column not in table.names:
         date_column = None

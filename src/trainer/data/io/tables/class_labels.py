@@ -1,13 +1,12 @@
 """Class labels in a column of a CSV file, encoded as class indices."""
 
 import math
-import re
-import shlex
 import unicodedata
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from trainer.core.errors import UserError, did_you_mean
+from trainer.core.override_format import format_list_override
 from trainer.data.io.tables.number_format import INVISIBLE_CHARACTERS, parse_plain_number
 from trainer.data.io.tables.text_table import TextTable
 
@@ -72,11 +71,6 @@ def suggest_class_names(file: TextTable, column: int) -> str:
     return f"set {format_list_override('data.class_names', labels)}"
 
 
-def format_list_override(key: str, names: Sequence[str]) -> str:
-    """Return the override that sets a key to a list of names, quoted for a shell."""
-    return shlex.quote(f"{key}=[{','.join(map(_quote, names))}]")
-
-
 def find_near_duplicates(labels: Sequence[str]) -> tuple[str, str] | None:
     """Return two labels that differ only in case, blanks, invisible characters or number format, or None."""
     labels_by_key: dict[str | Decimal, str] = {}
@@ -133,11 +127,3 @@ def _explain_unknown_label(file: TextTable, row: int, column: int, names: Sequen
         return f"{message}; if this line contains the column names, set data.header=true"
     has_many = len({*file.cells(column)}) > MAX_LISTED_LABELS
     return message if has_many else f"{message}\n  for all labels of the file: {suggest_class_names(file, column)}"
-
-
-def _quote(label: str) -> str:
-    """Return a label as an element of a list in Hydra's syntax, quoted if necessary."""
-    if re.fullmatch(r"(?!(true|false|null|nan|inf)$)[a-z_][\w.-]*|0|[1-9]\d*", label, re.IGNORECASE | re.ASCII):
-        return label
-    escaped = re.sub(r'(\\*)("|$)', lambda match: 2 * match[1] + ("\\" if match[2] else "") + match[2], label)
-    return f'"{escaped}"'.replace("${", "\\${")

@@ -7,58 +7,29 @@ cut off. Years of two digits are 1969 to 2068.
 """
 
 import re
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainer.core.errors import UserError
+from trainer.data.io.tables.date_text import (
+    DATE_ORDERS,
+    DAY_SECONDS,
+    TEXT_DATE_ORDERS,
+    UNIX_TICKS_PER_SECOND,
+    YEAR_PATTERN,
+    DateOrder,
+    DateReader,
+    Days,
+)
 from trainer.data.io.tables.header_detection import is_missing
 
-DateOrder = Literal[
-    "year_first",
-    "day_first",
-    "month_first",
-    "unix_seconds",
-    "unix_milliseconds",
-    "unix_microseconds",
-    "unix_nanoseconds",
-]
-UNIX_TICKS_PER_SECOND: dict[DateOrder, int] = {
-    "unix_seconds": 1,
-    "unix_milliseconds": 10**3,
-    "unix_microseconds": 10**6,
-    "unix_nanoseconds": 10**9,
-}
-DATE_ORDERS: tuple[DateOrder, ...] = ("year_first", "day_first", "month_first", *UNIX_TICKS_PER_SECOND)
 # range of the latest Unix time of a column, in seconds: 1973 to 5138, so that each number of digits has one unit
 MIN_UNIX_SECONDS = 10**8
 MAX_UNIX_SECONDS = 10**11
-
-MONTH_NAMES: tuple[str, ...] = ("January", "February", "March", "April", "May", "June", "July")
-MONTH_NAMES += ("August", "September", "October", "November", "December")
-MONTH_NUMBERS = {name.lower(): number for number, name in enumerate(MONTH_NAMES, 1)}
-MONTH_NUMBERS |= {name[:3]: number for name, number in MONTH_NUMBERS.items()} | {"sept": 9}
-WEEKDAY_PATTERN = re.compile(r"(mon|tues?|wed(nes)?|thu(rs)?|fri|sat(ur)?|sun)(day)?[.,]?\s+", re.IGNORECASE)
-EASTERN_UNITS = str.maketrans({"年": "-", "月": "-", "日": "", "년": "-", "월": "-", "일": ""})
-SEPARATOR = r"(?:\s*[-/]\s*|\.\s*|,?\s+)"
-THREE_PARTS_PATTERN = re.compile(rf"(\w+){SEPARATOR}(\w+){SEPARATOR}(\w+)\.?")
-MONTH_PATTERN = re.compile(r"(?P<year>\d{4})\s*[-/]\s*(?P<month>\d{1,2})-?|(?P<name>[^\W\d_]+)\.?[-/\s]+(?P<of>\d{4})")
-WEEK_PATTERN = re.compile(r"(\d{4})-?W(\d{2})(?:-?([1-7]))?", re.IGNORECASE)
-QUARTER_PATTERN = re.compile(r"(\d{4})[- ]?Q([1-4])", re.IGNORECASE)
-COMPACT_PATTERN = re.compile(r"(\d{4})(\d{2})(\d{2})")
-COMPACT_TIME_PATTERN = re.compile(r"(\d{8})[T ]?(\d{2})(\d{2})(\d{2})?((?:Z|[+-]\d{2}:?\d{2})?)", re.IGNORECASE)
-TIME_PATTERN = re.compile(
-    r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*([ap]\.?m\.?)?\s*(Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?", re.IGNORECASE
-)
 UNIX_PATTERN = re.compile(r"-?\d{1,19}(\.\d*)?", re.ASCII)
-YEAR_PATTERN = re.compile(r"\d{4}", re.ASCII)
-DAY_SECONDS = 86_400
-EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 NAT_SECONDS = np.iinfo(np.int64).min  # NaT as an integer
 
 
@@ -77,171 +48,86 @@ class DateFormat:
             raise UserError(f"data.date_format: expected one of {', '.join(DATE_ORDERS)}, not '{self.order}'")
 
 
-def find_date_formats(cells: Sequence[str], *, numbers: bool = False) -> list[DateFormat]:
-    """Return the formats in which all cells are dates, except for missing ones; empty if there is none.
-
-    `01/02/2019` has two: day first and month first.
+class DateColumn:
+    """Dates in the cells of a column; each distinct cell is parsed once.
 
     Args:
-        cells: Cells of a column.
-        numbers: Whether numbers may be Unix times and years, as in a column that is named `timestamp` or `year`.
+        cells: Cells of the column.
     """
-    distinct = {cell for cell in cells if not is_missing(cell)}
-    if not distinct or (not numbers and any(map(YEAR_PATTERN.fullmatch, distinct))):
-        return []
-    if numbers and all(map(UNIX_PATTERN.fullmatch, distinct)) and (unit := _find_unix_unit(distinct)):
-        return [DateFormat(unit)]
-    reader = _DateReader()
-    orders: set[DateOrder] = {"year_first", "day_first", "month_first"}
-    for cell in distinct:
-        orders &= reader.read(cell)[0].keys()
-        if not orders:
+
+    def __init__(self, cells: Sequence[str]) -> None:
+        indices = {cell: index for index, cell in enumerate(dict.fromkeys(cells))}
+        self._distinct = [*indices]
+        self._rows = np.array([indices[cell] for cell in cells], np.int64)
+        self._reader = DateReader()
+        self._readings: dict[str, tuple[Days, int, int]] = {}
+
+    def find_formats(self, *, numbers: bool = False) -> list[DateFormat]:
+        """Return the formats in which all cells are dates, except for missing ones; empty if there is none.
+
+        `01/02/2019` has two: day first and month first.
+
+        Args:
+            numbers: Whether numbers may be Unix times and years, as in a column that is named `timestamp` or `year`.
+        """
+        present = [cell for cell in self._distinct if not is_missing(cell)]
+        if not present or (not numbers and any(map(YEAR_PATTERN.fullmatch, present))):
             return []
-    return [DateFormat(order) for order in DATE_ORDERS if order in orders]
+        if numbers and all(map(UNIX_PATTERN.fullmatch, present)) and (unit := _find_unix_unit(present)):
+            return [DateFormat(unit)]
+        orders = {*TEXT_DATE_ORDERS}
+        for cell in present:
+            orders &= self._read(cell)[0].keys()
+            if not orders:
+                return []
+        return [DateFormat(order) for order in DATE_ORDERS if order in orders]
+
+    def parse(self, date_format: DateFormat) -> NDArray[np.datetime64]:
+        """Return the dates as `datetime64[s]`: NaT if a cell is no date. See the module for time zones."""
+        order = date_format.order
+        read = _read_unix_time if order in UNIX_TICKS_PER_SECOND else self._read_date
+        values = np.array([read(cell, order) for cell in self._distinct], np.int64).reshape(-1, 2)
+        seconds, offsets = values.T
+        is_date = seconds != NAT_SECONDS
+        if (seconds[is_date] % DAY_SECONDS).any():
+            seconds = np.where(is_date, seconds - offsets, seconds)
+        return seconds.astype("datetime64[s]")[self._rows]
+
+    def _read(self, cell: str) -> tuple[Days, int, int]:
+        """Return the days of a cell, the seconds of its time of day, and the offset of its zone in seconds."""
+        if cell not in self._readings:
+            self._readings[cell] = self._reader.read(cell)
+        return self._readings[cell]
+
+    def _read_date(self, cell: str, order: DateOrder) -> tuple[int, int]:
+        """Return the local time of a cell in seconds since 1970, and the offset of its zone in seconds."""
+        days, seconds, offset = self._read(cell)
+        day = days.get(order)
+        return NAT_SECONDS if day is None else day * DAY_SECONDS + seconds, offset
+
+
+def find_date_formats(cells: Sequence[str], *, numbers: bool = False) -> list[DateFormat]:
+    """Return the formats in which all cells are dates; see `DateColumn.find_formats`."""
+    return DateColumn(cells).find_formats(numbers=numbers)
 
 
 def parse_dates(cells: Sequence[str], date_format: DateFormat) -> NDArray[np.datetime64]:
     """Return the dates of cells as `datetime64[s]`: NaT if a cell is no date. See the module for time zones."""
-    seconds, offsets = _parse_seconds(cells, date_format)
-    is_date = seconds != NAT_SECONDS
-    if (seconds[is_date] % DAY_SECONDS).any():
-        seconds = np.where(is_date, seconds - offsets, seconds)
-    return seconds.astype("datetime64[s]")
+    return DateColumn(cells).parse(date_format)
 
 
-def _parse_seconds(cells: Sequence[str], date_format: DateFormat) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the local time of each cell in seconds since 1970, and the offset of its zone in seconds."""
-    values: dict[str, tuple[int, int]] = {}
-    ticks = UNIX_TICKS_PER_SECOND.get(date_format.order)
-    reader = _DateReader()
-    for cell in dict.fromkeys(cells):
-        if ticks:
-            is_number = UNIX_PATTERN.fullmatch(cell)
-            values[cell] = (int(cell.partition(".")[0]) // ticks if is_number else NAT_SECONDS, 0)
-            continue
-        days, seconds, offset = reader.read(cell)
-        day = days.get(date_format.order)
-        values[cell] = (NAT_SECONDS if day is None else day * DAY_SECONDS + seconds, offset)
-    table = np.array([values[cell] for cell in cells], np.int64).reshape(-1, 2)
-    return table[:, 0], table[:, 1]
+def _read_unix_time(cell: str, order: DateOrder) -> tuple[int, int]:
+    """Return the seconds since 1970 of a Unix time, and the offset 0 of its zone."""
+    ticks = UNIX_TICKS_PER_SECOND[order]
+    seconds = int(cell.partition(".")[0]) // ticks if UNIX_PATTERN.fullmatch(cell) else MAX_UNIX_SECONDS
+    return seconds if abs(seconds) < MAX_UNIX_SECONDS else NAT_SECONDS, 0
 
 
-def _find_unix_unit(cells: Iterable[str]) -> DateOrder | None:
-    latest = max(int(cell.partition(".")[0]) for cell in cells)
+def _find_unix_unit(cells: Sequence[str]) -> DateOrder | None:
+    """Return the unit of the Unix times in cells, or None if the cells are other numbers."""
+    values = [int(cell.partition(".")[0]) for cell in cells]
     for order, ticks in UNIX_TICKS_PER_SECOND.items():
-        if MIN_UNIX_SECONDS * ticks <= latest < MAX_UNIX_SECONDS * ticks:
+        latest = max(values) / ticks
+        if MIN_UNIX_SECONDS <= latest < MAX_UNIX_SECONDS and min(values) / ticks > -MAX_UNIX_SECONDS:
             return order
     return None
-
-
-Days = dict[DateOrder, int]  # days since 1970, in each order in which the text is a date
-
-
-class _DateReader:
-    """Parser of dates that parses equal days, and equal times of day, only once."""
-
-    def __init__(self) -> None:
-        self._days: dict[str, Days] = {}
-        self._times: dict[str, tuple[int, int] | None] = {"": (0, 0)}
-
-    def read(self, cell: str) -> tuple[Days, int, int]:
-        """Return the days of a cell, the seconds of its time of day, and the offset of its zone in seconds."""
-        day, time = _split_time(cell)
-        if time not in self._times:
-            self._times[time] = _parse_time(time)
-        clock = self._times[time]
-        if clock is None:
-            return {}, 0, 0
-        if day not in self._days:
-            self._days[day] = _parse_day(unicodedata.normalize("NFKC", day))
-        return self._days[day], *clock
-
-
-def _split_time(cell: str) -> tuple[str, str]:
-    """Return the texts of the day and of the time, which is empty if there is none."""
-    if match := COMPACT_TIME_PATTERN.fullmatch(cell):
-        day, hour, minute, second, zone = match.groups()
-        return day, f"{hour}:{minute}:{second or '00'}{zone}"
-    colon = cell.find(":")
-    if colon < 0:
-        return cell.strip(), ""
-    hour_start = max(0, colon - 2)
-    if not cell[hour_start].isdigit():
-        hour_start += 1
-    return cell[:hour_start].rstrip(" ,").removesuffix("T"), cell[hour_start:].strip()
-
-
-def _parse_time(text: str) -> tuple[int, int] | None:
-    """Return the seconds since midnight and the offset of the zone in seconds, or None if it is no time."""
-    match = TIME_PATTERN.fullmatch(text)
-    if match is None:
-        return None
-    hour, minute, second = (int(part or 0) for part in match.groups()[:3])
-    half = (match[4] or "").lower()[:1]
-    if half and not 1 <= hour <= 12:
-        return None
-    if half:
-        hour = hour % 12 + 12 * (half == "p")
-    seconds = 3600 * hour + 60 * minute + second
-    if minute > 59 or second > 59 or seconds > DAY_SECONDS:  # 24:00 is the end of a day
-        return None
-    zone = match[5] or ""
-    if zone[:1] not in ("+", "-"):
-        return seconds, 0
-    digits = zone[1:].replace(":", "").ljust(4, "0")
-    offset = 3600 * int(digits[:2]) + 60 * int(digits[2:])
-    return seconds, -offset if zone.startswith("-") else offset
-
-
-def _parse_day(text: str) -> Days:
-    """Return the day in each order in which a text is a day."""
-    text = WEEKDAY_PATTERN.sub("", text.strip(), count=1).translate(EASTERN_UNITS).strip()
-    if match := WEEK_PATTERN.fullmatch(text):
-        return _collect(year_first=_week_day(int(match[1]), int(match[2]), int(match[3] or 1)))
-    if match := QUARTER_PATTERN.fullmatch(text):
-        return _collect(year_first=_day(match[1], str(3 * int(match[2]) - 2), "1"))
-    if match := COMPACT_PATTERN.fullmatch(text):
-        return _collect(year_first=_day(*match.groups()))
-    if YEAR_PATTERN.fullmatch(text):
-        return _collect(year_first=_day(text, "1", "1"))
-    if match := MONTH_PATTERN.fullmatch(text):
-        if match["year"]:
-            return _collect(year_first=_day(match["year"], match["month"], "1"))
-        return _collect(month_first=_day(match["of"], match["name"], "1"))
-    if match := THREE_PARTS_PATTERN.fullmatch(text):
-        first, second, third = match.groups()
-        return _collect(
-            year_first=_day(first, second, third) if len(first) == 4 else None,
-            day_first=_day(third, second, first),
-            month_first=_day(third, first, second),
-        )
-    return {}
-
-
-def _collect(**days: int | None) -> Days:
-    return {order: days[order] for order in DATE_ORDERS if days.get(order) is not None}  # type: ignore[misc]
-
-
-def _day(year: str, month: str, day: str) -> int | None:
-    """Return the days since 1970, or None if there is no such day."""
-    number = MONTH_NUMBERS.get(month.casefold()) or (int(month) if _is_short_number(month) else None)
-    if number is None or not _is_short_number(day) or len(year) not in (2, 4) or not year.isdecimal():
-        return None
-    value = int(year)
-    if len(year) == 2:
-        value += 2000 if value < 69 else 1900  # as in POSIX
-    try:
-        return date(value, number, int(day)).toordinal() - EPOCH_ORDINAL
-    except ValueError:
-        return None
-
-
-def _is_short_number(text: str) -> bool:
-    return len(text) <= 2 and text.isdecimal()
-
-
-def _week_day(year: int, week: int, day: int) -> int | None:
-    try:
-        return date.fromisocalendar(year, week, day).toordinal() - EPOCH_ORDINAL
-    except ValueError:
-        return None

@@ -55,6 +55,23 @@ class DialectSettings:
             raise UserError("data.skipped_lines: must be at least 0")
 
 
+def refuse_unused_settings(path: Path, settings: DialectSettings) -> None:
+    """Raise an error if a setting of the format has no effect on a file of this type.
+
+    A file for predictions may be of another type than that of the training, and is not checked.
+    """
+    if settings.sheet and not is_excel(path):
+        raise UserError(f"data.sheet: {path} is no Excel file; leave it out")
+    unused: dict[str, object] = {}
+    if not is_delimited(path):
+        unused = {"delimiter": settings.delimiter, "encoding": settings.encoding}
+    if is_json(path) or is_arrow(path):
+        unused |= {"header": settings.header, "skipped_lines": settings.skipped_lines}
+    for name, value in unused.items():
+        if value is not None:
+            raise UserError(f"data.{name}: {path} is no text with delimiters; leave it out")
+
+
 def detect_dialect(
     path: Path, settings: DialectSettings = DialectSettings(), names: Sequence[str] = (), *, can_be_nested: bool = False
 ) -> Dialect:

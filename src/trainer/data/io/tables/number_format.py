@@ -3,7 +3,7 @@
 import math
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -69,6 +69,18 @@ def find_number_formats(cell: str) -> set[NumberFormat]:
         return set()
     text = normalize_number(cell)
     return {item for item in FORMATS if re.fullmatch(_grouped_pattern(item), text)}
+
+
+def sort_formats(columns: Iterable[Collection[NumberFormat]]) -> list[NumberFormat]:
+    """Return all formats in the order of preference for a file: those with its decimal separator first.
+
+    Numbers such as `1,234` have a decimal comma if a column of the file can be read only so, else a decimal point.
+
+    Args:
+        columns: Formats in which all numbers of each column can be read; empty if there is none.
+    """
+    has_decimal_comma = any(formats and all(item.decimal == "," for item in formats) for formats in columns)
+    return sorted(FORMATS, key=lambda item: (item.decimal == ",") != has_decimal_comma)
 
 
 def parse_number(cell: str, number_format: NumberFormat = FORMATS[0]) -> float:

@@ -35,20 +35,28 @@ TABLE_SUFFIXES = (
 )
 
 
-def read_table(path: Path, dialect: Dialect) -> TextTable:
+def read_table(path: Path, dialect: Dialect, *, with_lines: bool = False) -> TextTable:
     """Read a whole file.
+
+    Args:
+        path: Path of the file.
+        dialect: Format of the table.
+        with_lines: Whether the lines of all rows are needed, which are otherwise found when they are asked for.
 
     Raises:
         UserError: If the file is empty, cannot be parsed, has one column, or has rows of different widths.
     """
     import pyarrow
 
-    blocks = [*iter_tables(path, dialect)]
+    blocks = [*iter_tables(path, dialect, rows=BLOCK_ROWS if with_lines else None)]
     first = blocks[0]
     if len(blocks) == 1:
         return first
     columns = [pyarrow.concat_arrays(parts) for parts in zip(*(block.columns for block in blocks), strict=True)]
-    return TextTable(path, dialect, first.names, columns)
+    lines = None
+    if first.lines is not None:
+        lines = [block.find_line(row) for block in blocks for row in range(len(block))]
+    return TextTable(path, dialect, first.names, columns, lines=lines)
 
 
 def iter_tables(path: Path, dialect: Dialect, *, rows: int | None = None) -> Iterator[TextTable]:

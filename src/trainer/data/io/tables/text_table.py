@@ -1,7 +1,7 @@
 """Rows of a table as columns of text cells, with the position of each cell for error messages."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,6 +86,24 @@ class TextTable:
     def _number(self, row: int) -> int:
         """Return the number of a row in the file, from 0."""
         return self.first_row + row if self.numbers is None else self.numbers[row]
+
+    def use_first_row_as_names(self) -> "TextTable":
+        """Return a table whose first row contains the column names, unless the file has stored them separately.
+
+        Raises:
+            UserError: If there are no other rows.
+        """
+        if self.names:
+            return self
+        if len(self) == 1:
+            raise UserError(f"{self.path}: no rows after the header")
+        return replace(
+            self,
+            dialect=replace(self.dialect, header=True),
+            names=tuple(self.cell(0, column) for column in range(self.width)),
+            columns=[column.slice(1) for column in self.columns],
+            lines=None if self.lines is None else self.lines[1:],
+        )
 
     def index(self, key: str, column: str | int) -> int:
         """Return the index of a column from its name or index; negative indices count from the end.

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from trainer.core.errors import UserError
+from trainer.core.override_format import format_override
 from trainer.data.io.directory_walk import list_files, list_subdirectories, log_skipped
 from trainer.data.io.texts.labeled_texts import LabeledTexts, read_text
 from trainer.data.loading.counter_rng import make_generator
@@ -28,7 +29,7 @@ def read_tree(directory: Path, count: int | None) -> LabeledTexts:
         subdirectory = directory / name
         remedy = (
             f"Move {directory.parent} away and run again to unpack the published reviews; to read your own texts, set "
-            f"data=texts data.path={directory.parent}"
+            f"data=texts {format_override('data.path', directory.parent)}"
         )
         if not subdirectory.is_dir():
             raise UserError(f"{subdirectory} is missing. {remedy}")

@@ -6,8 +6,9 @@ from statistics import fmean
 from unicodedata import category
 
 from trainer.core.errors import UserError
+from trainer.core.override_format import format_list_override
 from trainer.data.io.data_path import is_url
-from trainer.data.io.tables.class_labels import find_near_duplicates, format_list_override, label_sort_key
+from trainer.data.io.tables.class_labels import find_near_duplicates, label_sort_key
 from trainer.data.io.tables.header_detection import is_missing
 from trainer.data.io.tables.table_rows import NESTED
 from trainer.data.io.tables.text_table import TextTable

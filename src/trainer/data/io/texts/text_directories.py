@@ -1,16 +1,16 @@
 """Users' texts in directories with one directory per class."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from trainer.core.errors import UserError, did_you_mean
+from trainer.core.override_format import format_list_override, format_override
 from trainer.data.io.directory_walk import classify_file, format_counts, list_subdirectories, log_skipped, walk_files
 from trainer.data.io.images.class_folders import find_classes, find_split_directories, parse_split_name
-from trainer.data.io.tables.class_labels import format_list_override
 from trainer.data.io.tables.table_file import TABLE_SUFFIXES
 from trainer.data.io.texts.labeled_texts import decode_file
 from trainer.data.io.texts.text_source import RawTexts, TextSource
@@ -36,9 +36,18 @@ class TextDirectories(TextSource):
         path: The directory.
         listed: Class names in the order of the user; None for all directories.
         encoding: Encoding of the files. None detects it for each file.
+        table: Settings of tables by name, which have no effect.
+
+    Raises:
+        UserError: If a setting of tables is set.
     """
 
-    def __init__(self, path: Path, listed: Sequence[str] | None, encoding: str | None) -> None:
+    def __init__(
+        self, path: Path, listed: Sequence[str] | None, encoding: str | None, table: Mapping[str, Any]
+    ) -> None:
+        for name, value in table.items():
+            if value not in (None, ""):
+                raise UserError(f"data.{name}: '{path}' is a directory, not a table; leave it out")
         self.path = path
         self.listed = listed
         self.encoding = encoding
@@ -65,7 +74,7 @@ class TextDirectories(TextSource):
         if not list_subdirectories(self.path):
             tables = sorted(file.name for file in self.path.iterdir() if file.name.lower().endswith(TABLE_SUFFIXES))
             tables.sort(key=lambda name: parse_split_name(name.split(".")[0]) != "train")
-            hint = f"\n  to read a file in it: data.path={self.path / tables[0]}" if tables else ""
+            hint = f"\n  to read a file in it: {format_override('data.path', self.path / tables[0])}" if tables else ""
             raise UserError(
                 f"data.path: no class directories in '{self.path}'; expected one directory per class: "
                 f"{self.path}/positive/1{TEXT_SUFFIX} {self.path}/negative/1{TEXT_SUFFIX}{hint}"

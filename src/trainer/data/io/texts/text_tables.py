@@ -8,7 +8,7 @@ from typing import overload
 
 from trainer.data.io.compressed_file import open_content
 from trainer.data.io.tables.class_labels import encode_labels
-from trainer.data.io.tables.dialect_detection import DialectSettings, detect_dialect
+from trainer.data.io.tables.dialect_detection import DialectSettings, detect_dialect, refuse_unused_settings
 from trainer.data.io.tables.table_file import read_table
 from trainer.data.io.tables.table_rows import WHITESPACE, Dialect, is_delimited, open_text
 from trainer.data.io.tables.text_table import TextTable
@@ -65,6 +65,7 @@ class TextTables(TextSource):
 
     @cached_property
     def _table(self) -> TextTable:
+        refuse_unused_settings(self.paths["train"], self.settings)
         names = [column for column in (self.text_column, self.label_column) if isinstance(column, str)]
         return self._read_file(self.paths["train"], names)
 
