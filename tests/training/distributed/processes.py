@@ -11,12 +11,12 @@ LISTENING = "0A"  # state of a socket in /proc/net/tcp
 def find_processes(root: int) -> list[int]:
     """Return the living processes of the session of a process, and its descendants, which may have other sessions."""
     parents = {}
-    for entry in Path("/proc").iterdir():
+    for entry in Path("/proc").glob("[0-9]*"):
         try:
             state, parent, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
-        except (NotADirectoryError, FileNotFoundError, ProcessLookupError):
+        except (FileNotFoundError, ProcessLookupError):
             continue
-        if entry.name.isdigit() and state not in "ZX":
+        if state not in "ZX":
             parents[int(entry.name)] = root if int(session) == root else int(parent)
     found = {root} & parents.keys()
     while new := {pid for pid, parent in parents.items() if parent in {*found, root}} - found:
