@@ -51,6 +51,14 @@ def count_launched_processes() -> int:
     return int(os.environ.get("SLURM_NTASKS", "1")) if is_slurm_step() else 1
 
 
+def is_on_one_node() -> bool:
+    """Return whether torchrun or srun has started all processes of this command on this machine."""
+    if "RANK" in os.environ:
+        return os.environ.get("LOCAL_WORLD_SIZE") == os.environ.get("WORLD_SIZE")
+    n_nodes = os.environ.get("SLURM_STEP_NUM_NODES") or os.environ.get("SLURM_NNODES")
+    return is_slurm_step() and n_nodes == "1"
+
+
 def is_single_process() -> bool:
     """Return whether this is the only process that has been started for this command."""
     return count_launched_processes() == 1 and is_first_process()

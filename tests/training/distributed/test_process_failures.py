@@ -144,3 +144,15 @@ def test_a_step_that_is_not_finite_in_one_process_is_left_out_in_all(command, tm
     last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
     assert all(value.isfinite().all() for value in last["state_dict"].values())
     assert json.loads((tmp_path / "run/result.json").read_text())["metrics"]["test/accuracy"] > 0.3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+@pytest.mark.parametrize("strategy", ["ddp_sim", "ddp"])
+def test_runs_whose_processes_are_killed_at_random_have_the_results_of_an_uninterrupted_one(strategy):
+    times = os.environ.get("TRAINER_TEST_RANK_KILLS", "3")
+    script = Path(__file__).parents[2] / "crash/kill_rank.py"
+    command = [sys.executable, script, f"strategies={strategy}", f"times={times}"]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert answer.stdout.endswith("| identical |\n")

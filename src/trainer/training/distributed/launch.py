@@ -24,7 +24,13 @@ from trainer.core.signals import interruptible
 from trainer.training.build import build_trainer
 from trainer.training.distributed.job import Job
 from trainer.training.distributed.local_launcher import execute_on_this_node
-from trainer.training.distributed.rendezvous import DISMISSAL_SECONDS, Rendezvous, cluster_environment, rendezvous
+from trainer.training.distributed.rendezvous import (
+    DISMISSAL_SECONDS,
+    LOOPBACK_ADDRESS,
+    Rendezvous,
+    cluster_environment,
+    rendezvous,
+)
 
 
 def resolve_world(config: DictConfig) -> World:
@@ -73,7 +79,7 @@ def execute_on_all_ranks(function: Callable[..., Any], directory: RunDirectory, 
         rendezvous().share(job, world.size - 1)
         return job.execute()
     if world.size == world.local:
-        return execute_on_this_node(job, 0, Rendezvous(os.environ.get("MASTER_ADDR", "127.0.0.1"), 0, is_host=True))
+        return execute_on_this_node(job, 0, Rendezvous(LOOPBACK_ADDRESS, 0, is_host=True))
     rendezvous().share(job, world.size // world.local - 1)
     return execute_on_this_node(job, 0, rendezvous())
 

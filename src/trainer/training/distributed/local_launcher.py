@@ -23,7 +23,7 @@ from trainer.core.rank import World
 from trainer.core.signals import shutdown
 from trainer.training.distributed import rank_process
 from trainer.training.distributed.job import Job
-from trainer.training.distributed.rendezvous import Rendezvous
+from trainer.training.distributed.rendezvous import Rendezvous, loopback_variables
 
 TERMINATION_SECONDS = 3.0  # between SIGTERM and SIGKILL
 CAUSE_SECONDS = 10.0  # between a lost connection and the failure of the process that caused it
@@ -80,6 +80,7 @@ def execute_on_this_node(job: Job, node: int, rendezvous: Rendezvous) -> dict[st
 def _environment_variables(world: World, node: int, local_rank: int, rendezvous: Rendezvous) -> dict[str, str | None]:
     """Return the variables that Lightning and PyTorch read; None removes one."""
     return {
+        **(loopback_variables() if world.size == world.local else {}),
         "MASTER_ADDR": rendezvous.address,
         "MASTER_PORT": str(rendezvous.port),
         "TORCHELASTIC_USE_AGENT_STORE": "True",  # PyTorch uses our store for its process group, like torchrun's

@@ -2,6 +2,9 @@
 
 Messages are sent through a store of `torch.distributed`: torchrun's, else one that the first process creates at
 MASTER_ADDR and MASTER_PORT, as Lightning does. So all processes have the same config and run directory.
+
+Stores have no authentication. If all processes are on one machine, everything listens on the loopback interface only,
+else the store listens on the address of MASTER_ADDR.
 """
 # PyTorch's type hints of stores are incomplete
 # mypy: disable-error-code="attr-defined,arg-type"
@@ -10,10 +13,13 @@ import atexit
 import logging
 import os
 import pickle
+import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
+from ipaddress import ip_address
 from typing import Any
 
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
@@ -25,7 +31,7 @@ from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from torch.distributed import DistError, PrefixStore, TCPStore, destroy_process_group, is_initialized
 
 from trainer.core.errors import UserError
-from trainer.core.rank import is_first_process, is_slurm_step
+from trainer.core.rank import is_first_process, is_on_one_node, is_slurm_step
 from trainer.core.signals import shutdown
 
 CONNECT_SECONDS = 600.0  # nodes may start one after another
@@ -34,6 +40,9 @@ DISMISSAL_SECONDS = 60.0
 JOB_SECONDS = 1800.0  # a script may take long before it trains
 LOG_DELAY_SECONDS = 10.0  # waiting time before the first log message
 POLL_SECONDS = 0.02
+LOOPBACK_ADDRESS = "127.0.0.1"
+LOOPBACK_INTERFACES = ("lo", "lo0")  # of Linux and macOS
+INTERFACE_VARIABLES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +62,12 @@ def cluster_environment() -> ClusterEnvironment:
     return LightningEnvironment()
 
 
+def loopback_variables() -> dict[str, str]:
+    """Return the environment variables of a run on one machine, except those that the user has set."""
+    names = [name for _, name in socket.if_nameindex() if name in LOOPBACK_INTERFACES]
+    return {variable: name for name in names[:1] for variable in INTERFACE_VARIABLES if variable not in os.environ}
+
+
 class Rendezvous:
     """Store through which the first process sends jobs to the others.
 
@@ -64,11 +79,13 @@ class Rendezvous:
 
     def __init__(self, address: str, port: int, *, is_host: bool) -> None:
         self.address = address
+        listener = _listen(address, port) if is_host else None
         try:
             self.store = TCPStore(
                 address,
-                port,
+                listener.getsockname()[1] if listener else port,
                 is_master=is_host,
+                master_listen_fd=listener.detach() if listener else None,
                 wait_for_workers=False,
                 multi_tenant=True,
                 timeout=timedelta(seconds=JOB_SECONDS),
@@ -151,10 +168,25 @@ def rendezvous() -> Rendezvous:
             "MASTER_ADDR, MASTER_PORT: not set; expected both in each process of a run that is started manually\n"
             "  for processes on this machine unset LOCAL_RANK and NODE_RANK: trainer starts them itself"
         )
+    if is_on_one_node():
+        os.environ.update(loopback_variables())
+        os.environ.setdefault("MASTER_ADDR", LOOPBACK_ADDRESS)
     has_store = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     is_host = is_first_process() and not has_store
     atexit.register(_destroy_process_group)
     return Rendezvous(environment.main_address, environment.main_port, is_host=is_host)
+
+
+def _listen(address: str, port: int) -> socket.socket | None:
+    """Return a listening socket of an address; None to listen on all, if the address is not one of this machine.
+
+    Also if a name means this machine only here, which is common: the other nodes would connect to another address.
+    """
+    with suppress(OSError):
+        for family, _, _, _, location in socket.getaddrinfo(address, port, type=socket.SOCK_STREAM):
+            if address == LOOPBACK_ADDRESS or not ip_address(location[0]).is_loopback:
+                return socket.create_server(location[:2], family=family)
+    return None
 
 
 def _destroy_process_group() -> None:
