@@ -11,6 +11,7 @@ import pytest
 
 from trainer.core.errors import UserError
 from trainer.sweep.store import job_store
+from trainer.sweep.store.dead_jobs import mark_dead_jobs
 from trainer.sweep.store.job_store import LEDGER_FILENAME, Ledger
 
 
@@ -55,14 +56,14 @@ def test_a_job_whose_process_was_killed_is_interrupted_or_done_if_its_result_was
     for job in ledger.jobs():
         assert ledger.claim(job)
         ledger.assign_process(job.number, dying.pid)
-    ledger.mark_dead_jobs()
+    mark_dead_jobs(ledger)
     assert [job.state for job in ledger.jobs()] == ["running", "running"]
     dying.kill()
     dying.wait()
     (ledger.sweep / "1").mkdir()
     result = {"state": "finished", "metrics": {"val/loss": 0.5}, "seconds": 3.0}
     (ledger.sweep / "1/result.json").write_text(json.dumps(result))
-    ledger.mark_dead_jobs()
+    mark_dead_jobs(ledger)
     assert [(job.state, job.result, job.seconds) for job in ledger.jobs()] == [
         ("interrupted", None, 0.0),
         ("done", result, 3.0),
@@ -74,7 +75,7 @@ def test_a_process_that_reuses_a_process_id_does_not_own_the_job(ledger):
     ledger.claim(job)
     with sqlite3.connect(ledger.file) as database:
         database.execute("UPDATE job SET born = '1'")
-    ledger.mark_dead_jobs()
+    mark_dead_jobs(ledger)
     assert ledger.job(0).state == "interrupted"
 
 
@@ -83,9 +84,9 @@ def test_a_remote_job_runs_until_it_is_marked_as_dead(ledger):
     ledger.claim(job)
     with sqlite3.connect(ledger.file) as database:
         database.execute("UPDATE job SET host = 'elsewhere'")
-    ledger.mark_dead_jobs()
+    mark_dead_jobs(ledger)
     assert ledger.job(0).state == "running"
-    ledger.mark_dead_jobs(include_remote=True)
+    mark_dead_jobs(ledger, include_remote=True)
     assert ledger.job(0).state == "interrupted"
 
 
