@@ -186,7 +186,8 @@ class SlurmCluster:
         try:
             yield
         finally:
-            subprocess.run([*namespace, "umount", "--lazy", str(directory)], check=True)
+            self.kill_node(name)
+            self.start_node(name)
 
     def stop(self) -> None:
         """Stop all daemons and all jobs."""

@@ -145,7 +145,7 @@ def test_a_job_that_slurm_starts_late_runs_although_it_was_marked_as_interrupted
 @pytest.mark.slow
 @pytest.mark.parametrize("event", ["requeue", "preemption", "time limit", "node"])
 def test_a_job_that_slurm_restarts_continues_as_the_same_attempt(event, slurm, start_sweep, jobs, pieces, process):
-    limit = ["hydra.launcher.timeout_min=1", "hydra.launcher.max_num_timeout=1"] if event == "time limit" else []
+    limit = ["hydra.launcher.timeout_min=5", "hydra.launcher.max_num_timeout=1"] if event == "time limit" else []
     sweep = start_sweep(*SLOW, "+callbacks.slow.progress=epochs", "seed=1,2", *limit)
     wait_until(lambda: has_epochs(pieces, 0) and has_epochs(pieces, 1), sweep)
     slurm_id = read_slurm_ids(pieces)[0]
@@ -258,6 +258,7 @@ def test_a_node_without_the_shared_directory_is_avoided(slurm, start_sweep, jobs
         sweep = start_sweep(*TINY, "seed=1,2,3,4")
         assert sweep.wait(200) == 0
     output = (pieces / "output.txt").read_text()
+    assert output.count("put back") < 3  # the jobs that were already in the queue avoid the node as well
     assert [job.state for job in jobs()] == ["done"] * 4
     assert {job.host for job in jobs()} == {"node1"}
     assert re.search(
