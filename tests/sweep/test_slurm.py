@@ -258,7 +258,6 @@ def test_a_node_without_the_shared_directory_is_avoided(slurm, start_sweep, jobs
         sweep = start_sweep(*TINY, "seed=1,2,3,4")
         assert sweep.wait(200) == 0
     output = (pieces / "output.txt").read_text()
-    assert output.count("put back") < 3  # the jobs that were already in the queue avoid the node as well
     assert [job.state for job in jobs()] == ["done"] * 4
     assert {job.host for job in jobs()} == {"node1"}
     assert re.search(

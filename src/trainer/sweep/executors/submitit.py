@@ -15,7 +15,7 @@ from trainer.sweep.executors.base import Executor, JobHandle, SubmissionRefusedE
 from trainer.sweep.executors.remote_job import RemoteJob
 from trainer.sweep.executors.submitit_handles import LocalHandle, SlurmHandle
 from trainer.sweep.store.job_store import Job, Ledger
-from trainer.sweep.store.slurm_queue import run_command, save_slurm_id, slurm_queue
+from trainer.sweep.store.slurm_queue import save_slurm_id, slurm_queue
 
 LEDGER_POLL_SECONDS = 0.5
 # refusals that end by themselves: limits on the number of jobs, a controller that is busy or restarted
@@ -46,7 +46,6 @@ class SubmititExecutor(Executor):
         self.settings = settings
         self._excluded = [name for name in (settings.get("exclude"),) if name]
         self._n_submitted = 0
-        self._pending: list[str] = []  # ids of Slurm jobs
         cores = max(1, count_cpus() // (settings["cpus_per_task"] or 1))
         self.max_parallel = max_parallel or settings.get("array_parallelism") or cores
         shared = {*BaseQueueConf.__dataclass_fields__} - {"submitit_folder"}
@@ -115,13 +114,10 @@ class SubmititExecutor(Executor):
         slurm_jobs = slurm_queue.jobs([handle.slurm_id for handle in handles])
         for handle in handles:
             handle.refresh(jobs[handle.number], slurm_jobs[handle.slurm_id])
-        self._pending = [job.id for job in slurm_jobs.values() if job.is_pending]
 
     def avoid(self, machine: str) -> None:
-        if self.cluster == "slurm" and machine not in self._excluded:
+        if self.cluster == "slurm":
             self._exclude([*self._excluded, machine])
-            for slurm_id in self._pending:
-                run_command(["scontrol", "update", f"JobId={slurm_id}", f"ExcNodeList={','.join(self._excluded)}"])
 
     def _exclude(self, machines: list[str]) -> None:
         always = [name for name in (self.settings.get("exclude"),) if name]
