@@ -32,8 +32,13 @@ class Wait(Callback):
             raise RuntimeError(f"requested failure: {self.fails}")
 
 class Slow(Callback):
-    """Slows the epochs down."""
+    """Slows the epochs down, and writes a dot for each to the file PROGRESS-NUMBER."""
+    def __init__(self, progress=""):
+        self.progress_file = progress
     def on_train_epoch_end(self, trainer, pl_module):
+        if self.progress_file:
+            with open(f"{self.progress_file}-{Path(trainer.default_root_dir).name}", "a") as file:
+                file.write(".")
         time.sleep(0.3)
 '''
 # two steps of XOR without checkpoints and logs
