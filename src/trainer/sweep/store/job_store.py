@@ -25,7 +25,7 @@ from trainer.artifacts.ledger_file import (
 )
 from trainer.artifacts.run_record import RunRecord
 from trainer.core.errors import UserError
-from trainer.sweep.store.ledger_rows import SweepCommand, parse_job, parse_overrides
+from trainer.sweep.store.ledger_rows import SweepCommand, parse_job
 from trainer.sweep.store.process_liveness import read_process_start_time
 
 JobState = Literal["planned", "running", "done", "failed", "pruned", "interrupted"]
@@ -114,9 +114,7 @@ class Ledger:
         """Return the commands of this sweep in their order."""
         with self._connection() as database:
             rows = database.execute("SELECT words, place, signature FROM command ORDER BY number").fetchall()
-            return [
-                SweepCommand(parse_overrides(text), Path(directory), signature) for text, directory, signature in rows
-            ]
+            return [parse_command(*row) for row in rows]
 
     def add_jobs(self, command: Sequence[str], jobs: Mapping[str, Sequence[str]]) -> int:
         """Write a command and its new jobs.

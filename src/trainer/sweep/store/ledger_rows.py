@@ -51,19 +51,25 @@ def parse_job(cls: Callable[..., JobType], row: Sequence[Any]) -> JobType:
     """
     hints = _get_type_hints(cls)
     values = dict(zip(hints, row, strict=True))
-    values["words"] = parse_overrides(values["words"])
+    values["words"] = _parse_overrides(values["words"])
     values["result"] = _parse_result(values["result"])
     if problem := check_types(values, hints):
         raise InvalidRowError(problem)
     return cls(**values)
 
 
-def parse_overrides(text: Any) -> list[str]:
-    """Return the overrides in a row.
+def parse_command(overrides: Any, directory: Any, signature: Any) -> SweepCommand:
+    """Return a command from the values of its row.
 
     Raises:
-        InvalidRowError: The value is no JSON list of texts.
+        InvalidRowError: A value has another type than its field.
     """
+    if not isinstance(directory, str) or not isinstance(signature, str | None):
+        raise InvalidRowError("command: expected texts")
+    return SweepCommand(_parse_overrides(overrides), Path(directory), signature)
+
+
+def _parse_overrides(text: Any) -> list[str]:
     overrides = _parse(text)
     if not isinstance(overrides, list) or not all(isinstance(override, str) for override in overrides):
         raise InvalidRowError("overrides: expected a list of texts")
