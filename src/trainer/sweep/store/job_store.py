@@ -25,7 +25,7 @@ from trainer.artifacts.ledger_file import (
 )
 from trainer.artifacts.run_record import RunRecord
 from trainer.core.errors import UserError
-from trainer.sweep.store.ledger_rows import SweepCommand, parse_job
+from trainer.sweep.store.ledger_rows import SweepCommand, parse_command, parse_job
 from trainer.sweep.store.process_liveness import read_process_start_time
 
 JobState = Literal["planned", "running", "done", "failed", "pruned", "interrupted"]
