@@ -101,7 +101,7 @@ class Ledger:
         """Return all jobs in the order of their numbers."""
         with self._connection() as database:
             rows = database.execute(f"SELECT {', '.join(JOB_COLUMNS)} FROM job ORDER BY number").fetchall()
-        return [_parse_row(row) for row in rows]
+            return [_parse_row(row) for row in rows]
 
     def job(self, number: int) -> Job:
         """Return one job."""
