@@ -1,9 +1,13 @@
 """SQLite file of a sweep's ledger: tables, connections and error messages."""
 
+import logging
+import math
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from trainer.core.errors import UserError
 from trainer.core.metric_direction import Direction
@@ -11,7 +15,12 @@ from trainer.core.metric_direction import Direction
 LEDGER_FILENAME = "sweep.sqlite"  # its presence marks the directory of a sweep
 APPLICATION_ID = 0x54524E52  # "TRNR", in the header of the file
 SCHEMA_VERSION = 2
-LOCK_TIMEOUT_SECONDS = 60.0
+LOCK_TIMEOUT_SECONDS = 10.0
+RETRY_SECONDS = 1.0
+# full disks are also reported as I/O errors, or prevent the creation of a journal file
+BUSY_CODES = (
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN),
+)
 CREATE_TABLE_STATEMENTS = (
     "CREATE TABLE command (number INTEGER PRIMARY KEY, words TEXT NOT NULL, place TEXT NOT NULL, at REAL NOT NULL,"
     " signature TEXT)",
@@ -21,10 +30,25 @@ CREATE_TABLE_STATEMENTS = (
 )
 
 
+Result = TypeVar("Result")
+
+log = logging.getLogger(__name__)
+
+
+class LedgerBusyError(UserError):
+    """A ledger that is locked by another process, or on a full disk; nothing was written."""
+
+
 @contextmanager
-def connect(file: Path) -> Iterator[sqlite3.Connection]:
-    """Open a database for the block; uncommitted changes are rolled back."""
-    database = sqlite3.connect(file, timeout=LOCK_TIMEOUT_SECONDS, isolation_level=None)
+def connect(file: Path, mode: str = "rw") -> Iterator[sqlite3.Connection]:
+    """Open a database for the block; uncommitted changes are rolled back.
+
+    Args:
+        file: File of the database.
+        mode: `rw` if the file must exist, `rwc` to create it. Defaults to `rw`.
+    """
+    uri = f"{file.absolute().as_uri()}?mode={mode}"
+    database = sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT_SECONDS, isolation_level=None)
     try:
         yield database
     finally:
@@ -33,22 +57,63 @@ def connect(file: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def translate_sqlite_errors(file: Path) -> Iterator[None]:
-    """Convert errors of SQLite to a `UserError`."""
+    """Convert errors of SQLite to a `UserError`.
+
+    Raises:
+        LedgerBusyError: A later attempt may succeed.
+    """
     try:
         yield
     except sqlite3.DatabaseError as error:
-        if "not a database" in str(error) or "no such table" in str(error):
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the details of an extended code
+        if code == sqlite3.SQLITE_NOTADB or "no such table" in str(error):
             raise UserError(f"'{file}' is not a ledger of this trainer; name another directory") from error
-        raise UserError(f"cannot use the ledger '{file}': {error}; its content is unchanged") from error
+        if file.parent.is_dir() and not file.exists():
+            raise UserError(f"the ledger '{file}' was removed; restore the file to continue") from error
+        if code == sqlite3.SQLITE_CORRUPT:
+            raise _corruption_error(file, error) from error
+        kind = LedgerBusyError if code in BUSY_CODES else UserError
+        raise kind(f"cannot use the ledger '{file}': {error}; its content is unchanged") from error
     except OSError as error:
         raise UserError(f"cannot write '{file}': {error.strerror}") from error
     except ValueError as error:  # an invalid value in a row
-        raise UserError(f"the ledger '{file}' is damaged: {error}") from None
+        raise _corruption_error(file, error) from error
+
+
+def _corruption_error(file: Path, reason: Exception) -> UserError:
+    return UserError(
+        f"the ledger '{file}' is corrupted: {reason}; expected a backup in its place"
+        f"\n  the results of its jobs are in '{file.parent}/NUMBER/result.json'; trainer runs lists them"
+    )
+
+
+def retry_while_busy(operation: Callable[[], Result], seconds: float = math.inf) -> Result:
+    """Return the result of an operation on a ledger; repeat it while the ledger is busy.
+
+    Args:
+        operation: The operation.
+        seconds: Maximum time. Defaults to no limit.
+
+    Raises:
+        LedgerBusyError: The time is over.
+    """
+    is_logged = False
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return operation()
+        except LedgerBusyError as error:
+            if time.monotonic() > deadline:
+                raise
+            if not is_logged:
+                log.warning(f"warning: {error}; retrying")
+            is_logged = True
+            time.sleep(RETRY_SECONDS)
 
 
 def create_tables(file: Path) -> None:
     """Create the tables in a file without tables; its directory must exist."""
-    with translate_sqlite_errors(file), connect(file) as database:
+    with translate_sqlite_errors(file), connect(file, "rwc") as database:
         database.execute("BEGIN IMMEDIATE")
         if not database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
             for statement in (

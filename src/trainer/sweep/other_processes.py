@@ -1,5 +1,6 @@
 """Jobs of a sweep that other processes run: those of another command, or of one that was killed."""
 
+import os
 import platform
 import time
 from collections.abc import Collection, Sequence
@@ -20,7 +21,11 @@ def find_awaited_jobs(jobs: Sequence[Job], own: Collection[int] = ()) -> list[Jo
         jobs: All jobs of a sweep.
         own: Numbers of jobs that this command runs. Defaults to none.
     """
-    return [job for job in jobs if job.state == "running" and job.host == platform.node() and job.number not in own]
+    return [
+        job
+        for job in jobs
+        if job.state == "running" and job.host == platform.node() and job.number not in own and job.pid != os.getpid()
+    ]
 
 
 def format_awaited_jobs(jobs: Sequence[Job]) -> str:

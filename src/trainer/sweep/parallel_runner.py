@@ -7,10 +7,12 @@ affect other jobs. Its output is stored in SWEEP/output/7.log.
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
+from trainer.artifacts.ledger_file import LedgerBusyError
+from trainer.core.errors import UserError
 from trainer.core.signals import discard_output_to_closed_terminal, handled_signals, is_hangup
 from trainer.sweep.executors.base import Executor, JobExit, JobHandle, SubmissionRefusedError
 from trainer.sweep.job_queue import JobQueue
@@ -21,6 +23,7 @@ from trainer.sweep.store.job_outcome import record_outcome
 from trainer.sweep.store.job_store import Job
 
 POLL_SECONDS = 0.5  # maximum delay of the reaction to a signal
+SAVE_SECONDS = 60.0  # for jobs that are stopped because of an error of the sweep
 MIN_REFUSAL_SECONDS = 2.0  # until the next submission after a cluster has refused one
 MAX_REFUSAL_SECONDS = 60.0
 
@@ -58,7 +61,8 @@ class ParallelRunner:
         self.progress = progress
         self.running: list[RunningJob] = []
         self.signals: list[int] = []
-        self._awaited = ""  # last message about jobs of other processes
+        self._n_handled = 0  # signals
+        self._message = ""  # last message about the reason to wait
         self._refusal = ""  # last message of a cluster that accepts no job
         self._refusal_seconds = MIN_REFUSAL_SECONDS
         self._submission_time = 0.0  # time of the next submission after a refusal
@@ -70,23 +74,36 @@ class ParallelRunner:
             int: Number of the signal, or 0.
         """
         self.ledger.log_path(0).parent.mkdir(exist_ok=True)
-        n_handled = 0
         with self._signal_handlers(), self.progress:
-            while self._start_jobs() or self.running:
-                if self.running:
-                    self.executor.wait([running.handle for running in self.running], POLL_SECONDS)
-                else:
+            is_active = True
+            while is_active:
+                try:
+                    is_active = self._run_step()
+                except LedgerBusyError as error:
+                    if len(self.signals) > 1:
+                        raise
+                    self._print_once(f"waiting: {error}")
                     time.sleep(POLL_SECONDS)
-                if len(self.signals) > n_handled:
-                    n_handled = len(self.signals)
-                    if n_handled > 2 and self.executor.jobs_outlive_command:
-                        self.progress.print_line(f"{len(self.running)} job(s) stay in the queue of the cluster")
-                        break
-                    self._stop(kill=n_handled > 1)
-                for running in [running for running in self.running if running.handle.done()]:
-                    self._finish_job(running)
-                self.progress.refresh(self.ledger, [running.job.number for running in self.running])
         return self.signals[0] if self.signals else 0
+
+    def _run_step(self) -> bool:
+        """Start jobs, wait for the end of one, and record it; return False if nothing is left to do."""
+        if len(self.signals) > self._n_handled:
+            self._n_handled = len(self.signals)
+            if self._n_handled > 2 and self.executor.jobs_outlive_command:
+                self.progress.print_line(f"{len(self.running)} job(s) stay in the queue of the cluster")
+                return False
+            self._stop(kill=self._n_handled > 1)
+        if not self._start_jobs() and not self.running:
+            return False
+        if self.running:
+            self.executor.wait([running.handle for running in self.running], POLL_SECONDS)
+        else:
+            time.sleep(POLL_SECONDS)
+        for running in [running for running in self.running if running.handle.done()]:
+            self._finish_job(running)
+        self.progress.refresh(self.ledger, [running.job.number for running in self.running])
+        return True
 
     def _start_jobs(self) -> bool:
         """Start jobs up to the capacity; return whether any job runs, waits for its submission, or is awaited."""
@@ -115,11 +132,14 @@ class ParallelRunner:
         """Return whether other processes run jobs, which this one starts again if they are interrupted."""
         own = {running.job.number for running in self.running}
         awaited = [] if self.signals else find_awaited_jobs(self.queue.jobs, own)
-        message = format_awaited_jobs(awaited) if awaited else ""
-        if message and message != self._awaited and not self.running:
-            self.progress.print_line(message)
-            self._awaited = message
+        if awaited and not self.running:
+            self._print_once(format_awaited_jobs(awaited))
         return bool(awaited)
+
+    def _print_once(self, message: str) -> None:
+        if message != self._message:
+            self.progress.print_line(message)
+        self._message = message
 
     def _postpone_submissions(self, message: str) -> None:
         """Wait before the next submission, longer after each refusal; the end of a running job ends the wait."""
@@ -138,8 +158,6 @@ class ParallelRunner:
         return jobs[0] if jobs else None
 
     def _finish_job(self, running: RunningJob) -> None:
-        self.running.remove(running)
-        self._submission_time = 0.0
         end = running.handle.exit()
         attempt = running.job.tries + 1
         job = self.ledger.job(running.job.number)
@@ -148,10 +166,13 @@ class ParallelRunner:
             is_lost = end.kind == "lost" or (is_waiting and job.seconds == running.job.seconds)
             is_stopped = end.kind == "stopped" or bool(self.signals)
             if is_lost and not is_stopped and self._put_back(job, end):
+                self.running.remove(running)
                 return
             stopped = is_stopped or (is_waiting and not is_lost)
             record_outcome(self.ledger, job.number, attempt, end.code, end.reason, stopped=stopped)
         self.progress.job_finished(self.ledger.job(job.number))
+        self.running.remove(running)  # only now: the ledger may have been busy
+        self._submission_time = 0.0
 
     def _put_back(self, job: Job, end: JobExit) -> bool:
         """Return a job that was lost with its machine to the queue; return False if it is not to be started again."""
@@ -177,9 +198,21 @@ class ParallelRunner:
             else:
                 running.handle.stop()
 
+    def _end_jobs(self) -> None:
+        """Stop the jobs that an error has left running; kill those that do not save in time."""
+        with suppress(UserError):  # such as a ledger that was removed
+            for running in self.running:
+                running.handle.stop()
+            deadline = time.monotonic() + SAVE_SECONDS
+            while time.monotonic() < deadline and not all(running.handle.done() for running in self.running):
+                time.sleep(POLL_SECONDS)
+        for running in self.running:
+            with suppress(UserError):
+                running.handle.kill()
+
     @contextmanager
     def _signal_handlers(self) -> Iterator[None]:
-        """Collect signals; at the end kill the jobs that an error has left running, unless they outlive the command."""
+        """Collect signals; at the end stop the jobs that an error has left running, unless they outlive the command."""
 
         def append(number: int, frame: FrameType | None) -> None:
             if is_hangup(number):
@@ -192,8 +225,8 @@ class ParallelRunner:
         try:
             yield
         finally:
-            for running in [] if self.executor.jobs_outlive_command else self.running:
-                running.handle.kill()
+            if not self.executor.jobs_outlive_command:
+                self._end_jobs()
             self.executor.close()
             for number, handler in handlers.items():
                 signal.signal(number, handler)

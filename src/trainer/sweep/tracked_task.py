@@ -9,6 +9,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
+from trainer.artifacts.ledger_file import retry_while_busy
 from trainer.core.errors import Pruned, UserError
 from trainer.sweep.store.job_store import Job
 from trainer.sweep.store.trial_store import TrialLedger
@@ -39,23 +40,24 @@ class TrackedTask:
             return None
         job = self.jobs[number]
         attempt = job.tries + 1
-        if not ledger.claim(job):
+        if not retry_while_busy(lambda: ledger.claim(job)):
             log.info(f"job {number} is run by another process")
             return None
-        ledger.assign_process(number, os.getpid())
+        retry_while_busy(lambda: ledger.assign_process(number, os.getpid()))
         try:
             value = self.task(config)
         except Pruned:
-            ledger.finish(number, "pruned", attempt=attempt)
+            retry_while_busy(lambda: ledger.finish(number, "pruned", attempt=attempt))
             return None
         except Exception as error:
-            log.error(f"error: {format_error(error)}")
-            ledger.finish(number, "failed", format_error(error), attempt=attempt)
+            message = format_error(error)
+            log.error(f"error: {message}")
+            retry_while_busy(lambda: ledger.finish(number, "failed", message, attempt=attempt))
             raise
         except BaseException:  # Ctrl-C or another signal
             ledger.finish(number, "interrupted", attempt=attempt)
             raise
-        ledger.finish(number, "done", attempt=attempt)
+        retry_while_busy(lambda: ledger.finish(number, "done", attempt=attempt))
         return value
 
     def _started_jobs(self, ledger: TrialLedger) -> list[Job]:

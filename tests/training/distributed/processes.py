@@ -24,12 +24,17 @@ def find_processes(root: int) -> list[int]:
     return sorted(found)
 
 
-def find_listening_addresses(pids: list[int]) -> list[str]:
-    """Return the addresses on which processes listen for TCP connections."""
+def find_listening_addresses(pids: list[int], namespace: int | str = "self") -> list[str]:
+    """Return the addresses on which processes listen for TCP connections.
+
+    Args:
+        pids: Process ids.
+        namespace: Id of a process in the same network namespace. Defaults to that of this process.
+    """
     inodes = {inode for pid in pids for inode in _list_socket_inodes(pid)}
     addresses = []
     for name in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+        for line in Path(f"/proc/{namespace}/net/{name}").read_text().splitlines()[1:]:
             fields = line.split()
             if fields[3] == LISTENING and fields[9] in inodes:
                 addresses.append(_parse_address(fields[1].partition(":")[0]))

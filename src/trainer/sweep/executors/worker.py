@@ -16,6 +16,7 @@ from threading import Thread
 from types import ModuleType
 from typing import Any
 
+from trainer.artifacts.ledger_file import retry_while_busy
 from trainer.core.signals import shutdown
 from trainer.sweep.executors.forkserver import START_METHOD, safe_import_path, start_forkserver
 from trainer.sweep.store.job_store import Ledger
@@ -41,7 +42,7 @@ class Attempt:
 
     def assign_to_this_process(self) -> None:
         """Write to the ledger that this process runs the job; exit if another process has taken it over."""
-        if not Ledger(self.sweep).assign_process(self.number, os.getpid(), self.attempt):
+        if not retry_while_busy(lambda: Ledger(self.sweep).assign_process(self.number, os.getpid(), self.attempt)):
             print(f"attempt {self.attempt} of job {self.number} was taken over by another process")
             sys.exit(0)
 

@@ -1,14 +1,17 @@
 """Pruning callback, which a search adds to its jobs."""
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer
 
-from trainer.artifacts.ledger_file import LEDGER_FILENAME
+from trainer.artifacts.ledger_file import LEDGER_FILENAME, retry_while_busy
 from trainer.core.callback import Callback
 from trainer.core.errors import Pruned
+
+MAX_REPORT_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +47,8 @@ class Pruning(Callback):
         if self._trial:
             value = trainer.callback_metrics.get(self._trial.metric)
             if value is not None:
-                is_pruned = self._trial.report(trainer.current_epoch + 1, float(value), trainer.max_epochs)
+                report = partial(self._trial.report, trainer.current_epoch + 1, float(value), trainer.max_epochs)
+                is_pruned = retry_while_busy(report, MAX_REPORT_SECONDS)
         self._pruned = trainer.strategy.broadcast(is_pruned)
         trainer.should_stop = trainer.should_stop or self._pruned
 

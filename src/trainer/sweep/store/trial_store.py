@@ -7,13 +7,12 @@ disagree with it after a `kill -9`.
 import json
 import math
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainer.core.errors import UserError
 from trainer.core.metric_direction import Direction
 from trainer.sweep.search.dimensions import Value
 from trainer.sweep.store.job_store import Job, JobState, Ledger
@@ -55,13 +54,6 @@ class TrialLedger(Ledger):
             for statement in TABLES:
                 database.execute(statement)
         return ledger
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        if not self.file.is_file():  # SQLite would create a new one
-            raise UserError(f"the ledger '{self.file}' was removed; restore the file to continue")
-        with super()._connection() as database:
-            yield database
 
     def settings(self) -> dict[str, Any] | None:
         """Return the settings of the search, or None if the sweep is not a search."""

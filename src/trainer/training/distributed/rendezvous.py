@@ -13,6 +13,7 @@ import atexit
 import logging
 import os
 import pickle
+import secrets
 import socket
 import time
 from collections.abc import Callable
@@ -71,6 +72,9 @@ def loopback_variables() -> dict[str, str]:
 class Rendezvous:
     """Store through which the first process sends jobs to the others.
 
+    torchrun may restart the processes with the same store, and numbers the restarts differently on each node. So a
+    process requests each message under a new token, and the store may contain messages to processes that have ended.
+
     Args:
         address: Host name of the first process, or of torchrun's store.
         port: Port of the store; 0 for any free port.
@@ -94,8 +98,10 @@ class Rendezvous:
             location = f"{address}:{port}"
             raise UserError(f"no rendezvous with the other processes of the run at {location}: {error}") from error
         self.port: int = self.store.port
-        self._messages = PrefixStore(f"trainer/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", self.store)
+        self._messages = PrefixStore("trainer", self.store)
         self.count = 0  # messages sent or received
+        self._n_seen = 0  # requests that the first process has read
+        self._requests: list[tuple[int, str]] = []  # those not yet answered: index of the message, token
 
     def share(self, message: Any, others: int, seconds: float = CONNECT_SECONDS) -> None:
         """Send a message to the other processes, and wait until they have received it.
@@ -108,18 +114,32 @@ class Rendezvous:
         Raises:
             UserError: A process has not received it in time.
         """
-        self._messages.set(str(self.count), pickle.dumps(message))
-        receipts = f"{self.count}/receipts"
+        session = secrets.token_hex(8)
+        receipts = f"{session}/receipts"
+        content = pickle.dumps((receipts, message))
+        index = self.count
         self.count += 1
         seconds = min(seconds, CONNECT_SECONDS_WITHOUT_SRUN) if _is_srun_missing() else seconds
-        if not self._wait_until(
-            lambda: self._messages.add(receipts, 0) >= others, seconds, "the other processes of the run"
-        ):
+
+        def are_all_answered() -> bool:
+            self._answer(index, content)
+            return bool(self._messages.add(receipts, 0) >= others)
+
+        if not self._wait_until(are_all_answered, seconds, "the other processes of the run"):
             count = 1 + self._messages.add(receipts, 0)
             hint = "started without srun? expected: srun trainer ..." if _is_srun_missing() else "start all of them"
             raise UserError(
                 f"trainer.devices: {count} of {others + 1} processes connected within {seconds:.0f} s; {hint}"
             )
+
+    def _answer(self, index: int, content: bytes) -> None:
+        """Send a message to all processes that have requested it, also to those of an earlier start of the run."""
+        while self._messages.check([f"request/{self._n_seen + 1}"]):
+            self._n_seen += 1
+            self._requests.append(pickle.loads(self._messages.get(f"request/{self._n_seen}")))
+        for request in [request for request in self._requests if request[0] == index]:
+            self._requests.remove(request)
+            self._messages.set(request[1], content)
 
     def receive(self) -> Any:
         """Return the next message of the first process.
@@ -127,14 +147,16 @@ class Rendezvous:
         Raises:
             UserError: The first process has exited, or sends no message.
         """
-        key = str(self.count)
+        token = secrets.token_hex(8)
         sender = f"the first process of the run at {self.address}:{self.port}"
+        request = pickle.dumps((self.count, token))
         self.count += 1
         try:
-            if not self._wait_until(lambda: self._messages.check([key]), JOB_SECONDS, sender):
+            self._messages.set(f"request/{self._messages.add('requests', 1)}", request)
+            if not self._wait_until(lambda: self._messages.check([token]), JOB_SECONDS, sender):
                 raise UserError(f"{sender} has sent no job within {JOB_SECONDS:.0f} s")
-            message = pickle.loads(self._messages.get(key))
-            self._messages.add(f"{key}/receipts", 1)
+            receipts, message = pickle.loads(self._messages.get(token))
+            self._messages.add(receipts, 1)
         except DistError as error:
             raise UserError(f"{sender} has exited") from error
         return message
