@@ -187,12 +187,26 @@ def test_training_from_a_checkpoint_equals_uninterrupted_training(schedule, comm
 
 
 def test_the_result_of_a_failed_run_has_its_error(command, tmp_path):
-    outcome = command("objective.loss=mse")
+    (tmp_path / "failing.py").write_text(
+        "from pytorch_lightning import Callback\n"
+        "class Fail(Callback):\n"
+        "    def on_train_epoch_end(self, trainer, module):\n"
+        "        raise ValueError('no more data')\n"
+    )
+    outcome = command("data=xor", "+callbacks.fail._target_=failing.Fail")
     assert outcome.code == 1
     [run] = outcome.runs
     result = json.loads((run / "result.json").read_text())
-    assert result["state"] == "failed"
-    assert "'mse' does not fit" in result["error"]
+    assert (result["state"], result["error"]) == ("failed", "ValueError: no more data")
+
+
+def test_a_rejected_run_leaves_no_directory(command, tmp_path):
+    for arguments in (["objective.loss=mse"], ["objective.loss=mse", "hydra.run.dir=run"]):
+        outcome = command(*arguments)
+        assert outcome.code == 1
+        assert "'mse' does not fit" in outcome.err
+        assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_result_of_an_interrupted_run_has_its_state(command, tmp_path):

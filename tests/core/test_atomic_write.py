@@ -40,3 +40,14 @@ def test_bytes_are_flushed_before_the_old_file_is_replaced(tmp_path, monkeypatch
     atomic_write_bytes(file, b"new")
     assert contents == [b"old", b"new"]  # of the file, and of the directory after it
     assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
+
+
+@pytest.mark.parametrize("link", ["a.txt", "a.txt.part"])
+def test_a_link_is_replaced_and_its_target_is_not_changed(tmp_path, link):
+    (tmp_path / "target").write_text("old")
+    (tmp_path / link).symlink_to(tmp_path / "target")
+    atomic_write_text(tmp_path / "a.txt", "new")
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert (tmp_path / "target").read_text() == "old"
+    assert not (tmp_path / "a.txt").is_symlink()
+    assert not (tmp_path / "a.txt.part").exists()

@@ -111,6 +111,20 @@ def test_the_page_of_a_killed_or_failed_run_has_a_warning(command):
     assert 'role="alert">The run failed: ValueError: no</p>' in (run / "report.html").read_text()
 
 
+@pytest.mark.parametrize(("options", "name"), [((), "report.html"), (["--markdown"], "page.md")])
+def test_a_link_in_place_of_a_report_is_replaced(command, tmp_path, options, name):
+    run = tmp_path / "r"
+    run.mkdir()
+    (run / "config.yaml").write_text("seed: 1\n")
+    (run / "provenance.json").write_text('{"overrides": []}')
+    (run / "result.json").write_text('{"state": "finished", "metrics": {}}')
+    (tmp_path / "mine").write_text("mine")
+    (run / name).symlink_to(tmp_path / "mine")
+    assert command("report", "r", *options).code == 0
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert not (run / name).is_symlink()
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

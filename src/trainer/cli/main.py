@@ -9,7 +9,6 @@ from typing import Any
 from trainer import __version__
 from trainer.cli.commands import expand_plan_option, is_command, run_command
 from trainer.core.errors import UserError, suppress_broken_pipe
-from trainer.core.escaping import escape_control
 from trainer.core.lazy_imports import lazy_imports
 from trainer.core.rank import dispatch_by_rank, is_single_process
 from trainer.core.standard_streams import open_standard_streams
@@ -55,9 +54,7 @@ def compose_and_run() -> int:
         hydra.main(config_path=str(RESOURCE_DIR / "conf"), config_name="config", version_base="1.3")(run_job)()
     except Exception as error:
         message = None if wants_traceback else format_error(error, sys.argv[1:])
-        traceback.print_exception(error) if message is None else print(
-            f"error: {escape_control(message)}", file=sys.stderr
-        )
+        traceback.print_exception(error) if message is None else print(f"error: {message}", file=sys.stderr)
         return 1
     return 0
 

@@ -9,6 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 from trainer.config.diagnostics import raise_on_errors
 from trainer.config.hydra_errors import format_hydra_error
 from trainer.core.errors import UserError, format_user_message
+from trainer.core.escaping import escape_control
 
 
 def format_error(error: BaseException, argv: Sequence[str]) -> str | None:
@@ -29,7 +30,7 @@ def format_error(error: BaseException, argv: Sequence[str]) -> str | None:
         validate_overrides(argv)
     except UserError as diagnostics:
         return str(diagnostics)
-    return format_hydra_error(error) if is_hydra_error else None
+    return escape_control(format_hydra_error(error)) if is_hydra_error else None
 
 
 def validate_overrides(argv: Sequence[str]) -> None:

@@ -10,11 +10,14 @@ from pathlib import Path
 def atomic_path(path: Path, suffix: str = ".part") -> Iterator[Path]:
     """Yield a temporary path next to `path`. The file there replaces `path` at the end, or is deleted after an error.
 
+    A link is replaced, too: the file that it points to is not changed.
+
     Args:
         path: File to write or replace.
         suffix: Suffix of the temporary file; must be unique if several processes write the file.
     """
     partial = path.with_name(path.name + suffix)
+    partial.unlink(missing_ok=True)  # may be a link
     try:
         yield partial
         partial.replace(path)

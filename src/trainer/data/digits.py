@@ -52,9 +52,8 @@ class Digits(TensorData):
     @property
     def spec(self) -> DataSpec:
         """Grayscale images of 8x8 pixels, ten classes."""
-        classes = tuple("0123456789")
-        value_range = self.preprocessing.value_range
-        return DataSpec("digits", "image", (1, 8, 8), "classification", 10, classes, value_range=value_range)
+        limits = self.preprocessing.value_range
+        return DataSpec("digits", "image", (1, 8, 8), "classification", 10, tuple("0123456789"), value_range=limits)
 
     def load(self) -> dict[Stage, Split]:
         """Read the packaged table; each row has 64 pixels and the digit."""

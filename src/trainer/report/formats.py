@@ -9,6 +9,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
+from trainer.core.atomic_write import atomic_write_text
 from trainer.core.escaping import escape_csv_cell, escape_markdown, terminal_text
 from trainer.core.formatting import format_markdown_table, format_number
 from trainer.report.best_experiment import format_best_experiment
@@ -50,7 +51,7 @@ def write_report(report: Report, directory: Path) -> list[Path]:
     else:
         (directory / "best.yaml").unlink(missing_ok=True)  # of an earlier report
     for name, text in texts.items():
-        (directory / name).write_text(text, encoding="utf-8")
+        atomic_write_text(directory / name, text)
     return [directory / name for name in texts]
 
 

@@ -11,6 +11,7 @@ from trainer.artifacts.checkpoint_metadata import CheckpointMetadata, find_best_
 from trainer.artifacts.console_summary import log_hyperparameters, log_run_start, print_results
 from trainer.artifacts.data_checksum import describe_data
 from trainer.artifacts.logger_lifecycle import closing_loggers
+from trainer.artifacts.rejected_run import removed_if_rejected
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.training_outcome import TrainingOutcome, read_training_outcome
 from trainer.config.environment_values import list_secrets
@@ -48,10 +49,16 @@ def run(config: DictConfig) -> Any:
     """
     hydra = HydraConfig.get()
     directory = RunDirectory(Path(hydra.runtime.output_dir))
-    with interruptible(), directory.session() as result, attribute_to_signal():
+    with (
+        interruptible(),
+        removed_if_rejected(directory.path) as accept,
+        directory.session() as result,
+        attribute_to_signal(),
+    ):
         directory.secrets = list_secrets(config)
         install_warning_filters()
         multiplications = validate_config(config)
+        accept()
         shutdown.raise_if_due()
         config = add_inferred_settings(config)
         world = resolve_world(config)

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from trainer.callbacks.prediction_images import make_thumbnails
+from trainer.core.atomic_write import atomic_write_text
 
 MAX_THUMBNAIL_PIXELS = 48  # side of a thumbnail; smaller images are not enlarged
 
@@ -51,13 +52,13 @@ def write_projector(clouds: Sequence[Points], directory: Path) -> None:
         np.savetxt(directory / entry.tensor_path, cloud.vectors.numpy(), "%.3g", delimiter="\t")
         lines = [cloud.header, *cloud.labels] if len(cloud.header) > 1 else cloud.labels  # one column has no header
         text = "\n".join("\t".join(" ".join(cell.split()) or "-" for cell in line) for line in lines)
-        (directory / entry.metadata_path).write_text(text + "\n", "utf-8")
+        atomic_write_text(directory / entry.metadata_path, text + "\n")
         if cloud.images is not None:
             entry.sprite.image_path = f"{cloud.name}.png"
             sprite, size = make_sprite(cloud.images)
             sprite.save(directory / entry.sprite.image_path)
             entry.sprite.single_image_dim.extend(size)
-    (directory / PROJECTOR_FILENAME).write_text(str(config), "utf-8")
+    atomic_write_text(directory / PROJECTOR_FILENAME, str(config))
 
 
 def make_sprite(images: Tensor) -> tuple[Image.Image, tuple[int, int]]:

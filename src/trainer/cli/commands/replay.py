@@ -59,7 +59,8 @@ def main(argv: list[str]) -> int:
         status = _run(original, code, args.overrides, directory)
     replay = RunRecord(directory)
     if status or replay.state != "finished":
-        raise UserError(f"replay: the run did not finish (exit status {status}); see {directory}")
+        hint = f"; see {directory}" if directory.is_dir() else ""
+        raise UserError(f"replay: the run did not finish (exit status {status}){hint}")
     return _print_report(original, replay, args.run, is_rebuilt=not args.current_code)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from trainer.artifacts.run_record import read_run
 from trainer.cli.commands import parse_arguments
+from trainer.core.atomic_write import atomic_write_text
 from trainer.core.errors import UserError
 
 
@@ -49,7 +50,7 @@ def main(argv: list[str]) -> int:
     else:
         page = build_sweep_page(directory, args.metric, args.baseline, args.direction)
     try:
-        file.write_text(render_markdown(page) if args.markdown else render_html(page), encoding="utf-8")
+        atomic_write_text(file, render_markdown(page) if args.markdown else render_html(page))
     except OSError as error:
         raise UserError(f"report: cannot write '{file}': {error.strerror}; name another file: --to FILE") from None
     print(file)

@@ -99,7 +99,7 @@ def _run_worker(
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)
-    file = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    file = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)  # minus umask
     for stream in (1, 2):
         os.dup2(file, stream)
     sys.argv = [sys.argv[0], *overrides]
