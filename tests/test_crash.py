@@ -92,8 +92,12 @@ def test_a_full_disk_stops_the_run_and_keeps_the_last_checkpoint(stopped, comman
     run, expected = stopped
     content = (run / "checkpoints/last.ckpt").read_bytes()
 
-    def full(_):
-        raise OSError(28, os.strerror(28))
+    fsync = os.fsync
+
+    def full(descriptor):
+        if ".ckpt" in os.readlink(f"/proc/self/fd/{descriptor}"):
+            raise OSError(28, os.strerror(28))
+        fsync(descriptor)
 
     with monkeypatch.context() as no_space:
         no_space.setattr(checkpoint_io.os, "fsync", full)

@@ -133,7 +133,9 @@ def test_losses_of_different_objectives_are_not_comparable(tmp_path):
 @pytest.mark.parametrize("name", ["val_loss", "valid_loss_epoch", "val/loss/dataloader_idx_0"])
 def test_runs_are_compared_by_the_validation_metric_of_user_code(name, tmp_path):
     for number in (0, 1):
-        write_run(tmp_path, number, [f"model.hidden={number}"], {"train_loss": 1, name: number}, {"model": number})
+        write_run(
+            tmp_path, number, [f"model.hidden={number}"], {"train_loss": 1, name: number}, {"model": {"hidden": number}}
+        )
     report = build_report(tmp_path)
     assert (report.metric, report.higher_is_better) == (name, False)
 

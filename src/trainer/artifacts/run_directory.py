@@ -92,7 +92,7 @@ class RunDirectory:
                 result |= getattr(error, "result", {})  # of a training whose test failed
                 if isinstance(error, KeyboardInterrupt | SystemExit):  # Lightning converts Ctrl-C to an exit
                     result["state"] = "interrupted"
-                user_error = to_user_error(error, self.config) if isinstance(error, Exception) else None
+                user_error = to_user_error(error, self.config, self.path) if isinstance(error, Exception) else None
                 result["error"] = redact(f"{type(error).__name__}: {user_error or error}", self.secrets)
                 if user_error:
                     raise user_error from error

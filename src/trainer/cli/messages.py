@@ -2,12 +2,15 @@
 
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer.config.diagnostics import raise_on_errors
 from trainer.config.hydra_errors import format_hydra_error
+from trainer.core.disk_space import explain_full_disk, is_disk_full
 from trainer.core.errors import UserError, format_user_message
 from trainer.core.escaping import escape_control
 
@@ -21,6 +24,9 @@ def format_error(error: BaseException, argv: Sequence[str]) -> str | None:
     """
     if (text := format_user_message(error)) is not None:
         return text
+    if is_disk_full(error):  # before the run, by Hydra
+        directory = HydraConfig.get().run.dir if HydraConfig.initialized() else "."
+        return explain_full_disk(error, [Path(directory)])
     is_hydra_error = isinstance(error, HydraException | OmegaConfBaseException) and not isinstance(
         error, InstantiationException
     )

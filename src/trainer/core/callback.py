@@ -12,7 +12,8 @@ import pytorch_lightning
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import distributed, nn
 
-from trainer.core.errors import UserError, display_path, first_line, is_disk_full, is_out_of_memory
+from trainer.core.disk_space import is_disk_full
+from trainer.core.errors import UserError, display_path, first_line, is_out_of_memory
 
 HOOKS = [name for name in vars(pytorch_lightning.Callback) if name.startswith("on_")]
 HOOKS += ["setup", "teardown", "state_dict", "load_state_dict"]

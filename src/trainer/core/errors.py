@@ -1,17 +1,16 @@
 """Errors that the user can fix; they are printed as one message, without a traceback."""
 
 import difflib
-import errno
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
+from trainer.core.disk_space import explain_full_disk, is_disk_full
 from trainer.core.escaping import escape_control
 
-DISK_WRITE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 OUT_OF_MEMORY_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory")  # of CUDA and of the CPU
 SINGLE_EXAMPLE_HINT = (
     "the last batch of an epoch may have one example; change data.batch_size or set model.net.batch_norm=false"
@@ -65,11 +64,11 @@ def attach_result(result: Mapping[str, Any]) -> Iterator[None]:
 
 
 @contextmanager
-def suppress_broken_pipe() -> Iterator[None]:
-    """Exit without a traceback after Ctrl-C, or if the reader of a pipe has closed it, as in `trainer list | head`.
+def exit_without_traceback() -> Iterator[None]:
+    """Exit after Ctrl-C, after a closed pipe as in `trainer list | head`, on a full disk, or in a deleted directory.
 
     Raises:
-        SystemExit: 130 after Ctrl-C, as in a shell; 0 after a closed pipe.
+        SystemExit: 130 after Ctrl-C, as in a shell; 0 after a closed pipe; else a message.
     """
     try:
         yield
@@ -78,6 +77,20 @@ def suppress_broken_pipe() -> Iterator[None]:
         raise SystemExit(0) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not _has_working_directory():
+            raise SystemExit("error: the working directory was deleted; change to another one") from None
+        if is_disk_full(error):
+            raise SystemExit(f"error: {explain_full_disk(error)}") from None
+        raise
+
+
+def _has_working_directory() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 @contextmanager
@@ -107,16 +120,19 @@ def unwrap_instantiation_error(error: BaseException) -> BaseException:
     return error
 
 
-def to_user_error(error: Exception, config: Mapping[str, Any]) -> UserError | None:
+def to_user_error(error: Exception, config: Mapping[str, Any], directory: Path | None = None) -> UserError | None:
     """Return a `UserError` for a full disk, exhausted memory, a dead worker or a batch of one example, else None.
 
     Args:
         error: Error raised in a run.
         config: Config of the run; may be empty.
+        directory: Run directory.
     """
+    if directory and not directory.is_dir() and isinstance(error, OSError | RuntimeError):
+        return UserError(f"the run directory '{directory}' was deleted during the run")
     if is_disk_full(error):
-        file = f" '{error.filename}'" if error.filename else ""
-        return UserError(f"cannot write{file}: {error.strerror}\n  free disk space, then: trainer resume RUN")
+        reason = explain_full_disk(error, [directory] if directory else [])
+        return UserError(f"{reason}\n  free disk space, then: trainer resume RUN")
     text = str(error)
     if isinstance(error, ValueError) and text.startswith("Expected more than 1 value per channel"):
         return UserError(
@@ -136,11 +152,6 @@ def to_user_error(error: Exception, config: Mapping[str, Any]) -> UserError | No
         message = first_line(error)[:MAX_MESSAGE_CHARACTERS]
         return UserError(f"out of memory with data.batch_size={batch_size}: {message}\n  {hint}")
     return None
-
-
-def is_disk_full(error: Exception) -> TypeGuard[OSError]:
-    """Return True if a file could not be written for lack of space or permission."""
-    return isinstance(error, OSError) and error.errno in DISK_WRITE_ERRNOS
 
 
 def is_dead_worker(error: Exception) -> bool:

@@ -7,8 +7,9 @@ from typing import NamedTuple
 STAGES = ("train", "val", "test")
 LOADER_SUFFIX = "/dataloader_idx_"  # added by Lightning if a stage has several data loaders
 Rows = list[list[str]]
-_OPTIMIZER_NAME = re.compile(r"(train/)?(lr|grad_norm)([-_/].+)?")
-_STAGED_NAME = re.compile(r"(train|val|valid|validation|test)[/_](.+)")
+# a class name may contain a line break
+_OPTIMIZER_NAME = re.compile(r"(train/)?(lr|grad_norm)([-_/].+)?", re.DOTALL)
+_STAGED_NAME = re.compile(r"(train|val|valid|validation|test)[/_](.+)", re.DOTALL)
 
 
 class MetricName(NamedTuple):
