@@ -1,7 +1,7 @@
 """Ends of Slurm jobs, by the state that Slurm reports and the error that submitit has written."""
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
