@@ -34,5 +34,4 @@ def _describe_failure(ledger: Ledger, number: int, code: int) -> str:
         return "\n".join(str(result["error"]).removeprefix("UserError: ").splitlines()[:3])
     file = ledger.log_path(number)
     lines = file.read_text("utf-8", "replace").strip().splitlines() if file.is_file() else []
-    start = max((number for number, line in enumerate(lines) if line.startswith("error: ")), default=len(lines) - 1)
-    return "\n".join(lines[start:][:3]).removeprefix("error: ") if lines else f"exit status {code}"
+    return lines[-1] if lines else f"exit status {code}"
