@@ -3,19 +3,15 @@
 import json
 import os
 import re
-import runpy
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-CLUSTER = runpy.run_path(str(Path(__file__).with_name("slurm_cluster.py")))
-MISSING = CLUSTER["find_missing_requirement"]()
-pytestmark = [pytest.mark.slurm, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
+pytestmark = pytest.mark.slurm
 TINY = ["data=xor", "callbacks=none", "logger=none", "trainer.max_epochs=1", "+trainer.limit_train_batches=2"]
 WAIT = "+callbacks.wait._target_=pieces.Wait"
 SWEEP = "hydra.sweep.dir=s"
@@ -24,30 +20,6 @@ SLURM = ["hydra/launcher=submitit_slurm", "hydra.launcher.partition=main"]
 N_EPOCHS = 15
 EPOCHS = ["data=xor", "logger=none", "callbacks=checkpoint", f"trainer.max_epochs={N_EPOCHS}", "test=false"]
 SLOW = [*EPOCHS, "+callbacks.checkpoint.every_n_epochs=50", "+callbacks.slow._target_=pieces.Slow"]
-
-
-@pytest.fixture(scope="module", params=["linuxproc", "cgroup"])
-def cluster(request, tmp_path_factory):
-    """Start a cluster that signals all processes of a job, or only the first one, for all tests of this module."""
-    if request.param == "cgroup" and not Path("/sys/fs/cgroup/freezer").is_dir():
-        pytest.skip("process tracking by cgroups requires the freezer of cgroup v1")
-    requeue = request.param == "linuxproc"  # else only jobs that request it
-    with CLUSTER["SlurmCluster"](tmp_path_factory.mktemp("slurm"), tracking=request.param, requeue=requeue) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def slurm(cluster, monkeypatch):
-    """Return an idle cluster that the commands of a test use."""
-    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="not installed: make install-dev")
-    for name in ("SLURM_CONF", "PATH"):
-        monkeypatch.setenv(name, cluster.environment[name])
-    yield cluster
-    cluster.run("scancel", "--user=root")
-    cluster.run("scontrol", "update", "partition=main", "state=up")
-    for name in cluster.names:
-        cluster.run("scontrol", "update", f"nodename={name}", "state=resume")
-    cluster.wait_until(lambda: "node" not in cluster.run("squeue", "--noheader", "--format=%N %i"))
 
 
 def wait_until(condition, sweep=None, seconds=120):
