@@ -115,6 +115,25 @@ def test_a_block_never_ends_normally_after_a_signal():
         signal.raise_signal(signal.SIGINT)
 
 
+def test_a_repeated_signal_does_not_reach_the_old_handlers(monkeypatch):
+    monkeypatch.setattr(signals, "RETRY_SECONDS", 0.0001)
+    received = []
+    handler = signal.signal(signal.SIGTERM, lambda *_: received.append(True))
+    try:
+        for _ in range(100):
+
+            @interruptible()
+            def run():
+                signal.raise_signal(signal.SIGTERM)
+                time.sleep(0.001)
+
+            with pytest.raises(Interrupted):
+                run()
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert received == []
+
+
 def test_cleanup_is_not_interrupted_again(quick_retries):
     finished = []
 

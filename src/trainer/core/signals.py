@@ -91,6 +91,7 @@ class GracefulShutdown:
         self._process_id = 0  # of the process that has installed the handlers; forked ones inherit them
         self._wakeups: SimpleQueue[bool] = SimpleQueue()  # True after a signal, False to end the thread
         self._is_retry = False
+        self._is_ending = False  # handlers only store a signal
 
     @property
     def is_installed(self) -> bool:
@@ -131,16 +132,20 @@ class GracefulShutdown:
         self._process_id = os.getpid()
         self._wakeups = SimpleQueue()
         self._is_retry = False
+        self._is_ending = False
         self.install_handlers()
-        threading.Thread(target=self._send_again, args=(self._wakeups,), daemon=True).start()
+        thread = threading.Thread(target=self._send_again, args=(self._wakeups,), daemon=True)
+        thread.start()
         try:
             yield
         finally:
+            self._is_ending = True
+            self._wakeups.put(False)
+            thread.join()  # before the old handlers would receive a repeated signal
             for number, handler in handlers.items():  # a later signal has the effect of the old handler
                 signal.signal(number, handler or signal.SIG_DFL)
             received = self.signal_number
             self._process_id = 0
-            self._wakeups.put(False)
             sys.unraisablehook = unraisable_hook
             self.signal_number = 0
             self.is_forced = False
@@ -156,6 +161,8 @@ class GracefulShutdown:
         """
         if not self.is_installed:
             _handle_in_fork(number)
+        elif self._is_ending:
+            self.signal_number = self.signal_number or number
         elif self._is_retry:
             self._is_retry = False
             self._raise()
