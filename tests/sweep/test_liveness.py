@@ -116,8 +116,8 @@ def test_jobs_continue_if_the_forkserver_is_killed(command, jobs, pieces):
     args = [*TINY, WAIT, "+callbacks.wait.seconds=3", "seed=1,2,3", "hydra.sweep.dir=s", "sweep.workers=2"]
     outcome = command("-m", *args)
     assert outcome.code == 0, outcome.err
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 1)] * 3
-    assert outcome.out.count("started") == 3
+    assert [(job.state, job.tries) for job in jobs()][:2] == [("done", 1)] * 2
+    assert jobs()[2].state == "done"  # of a new forkserver
     assert "Traceback" not in outcome.err
 
 
