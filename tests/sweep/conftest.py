@@ -1,5 +1,9 @@
 """Fixtures of sweep tests, and callbacks for their jobs."""
 
+import os
+import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,8 +36,13 @@ class Wait(Callback):
             raise RuntimeError(f"requested failure: {self.fails}")
 
 class Slow(Callback):
-    """Slows the epochs down."""
+    """Slows the epochs down, and writes a dot for each to the file PROGRESS-NUMBER."""
+    def __init__(self, progress=""):
+        self.progress_file = progress
     def on_train_epoch_end(self, trainer, pl_module):
+        if self.progress_file:
+            with open(f"{self.progress_file}-{Path(trainer.default_root_dir).name}", "a") as file:
+                file.write(".")
         time.sleep(0.3)
 '''
 # two steps of XOR without checkpoints and logs
@@ -56,3 +65,48 @@ def jobs(tmp_path: Path):
         return Ledger(tmp_path / "s").jobs()
 
     return read
+
+
+@pytest.fixture(scope="module")
+def ray_cluster():
+    """Start a Ray cluster of two nodes with one core each on this machine; return its address."""
+    pytest.importorskip("ray", reason="Ray is not installed: make install-dev")
+    program = (
+        "import sys; from ray.cluster_utils import Cluster\n"
+        "cluster = Cluster(initialize_head=True, head_node_args={'num_cpus': 1})\n"
+        "cluster.add_node(num_cpus=1); cluster.wait_for_nodes()\n"
+        "print(cluster.address, flush=True); sys.stdin.readline(); cluster.shutdown()\n"
+    )
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([sys.executable, "-c", program], text=True, env=environment, **pipes) as process:
+        yield process.stdout.readline().strip()
+        process.stdin.close()
+
+
+@pytest.fixture(scope="module", params=["linuxproc", "cgroup"])
+def slurm_cluster(request, tmp_path_factory):
+    """Start a cluster that signals all processes of a job, or only the first one, for all tests of this module."""
+    program = runpy.run_path(str(Path(__file__).with_name("slurm_cluster.py")))
+    if missing := program["find_missing_requirement"]():
+        pytest.skip(missing)
+    if request.param == "cgroup" and not Path("/sys/fs/cgroup/freezer").is_dir():
+        pytest.skip("process tracking by cgroups requires the freezer of cgroup v1")
+    requeue = request.param == "linuxproc"  # else only jobs that request it
+    with program["SlurmCluster"](tmp_path_factory.mktemp("slurm"), tracking=request.param, requeue=requeue) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def slurm(slurm_cluster, monkeypatch):
+    """Return an idle cluster that the commands of a test use."""
+    cluster = slurm_cluster
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="not installed: make install-dev")
+    for name in ("SLURM_CONF", "PATH"):
+        monkeypatch.setenv(name, cluster.environment[name])
+    yield cluster
+    cluster.run("scancel", "--user=root")
+    cluster.run("scontrol", "update", "partition=main", "state=up")
+    for name in cluster.names:
+        cluster.run("scontrol", "update", f"nodename={name}", "state=resume")
+    cluster.wait_until(lambda: "node" not in cluster.run("squeue", "--noheader", "--format=%N %i"))

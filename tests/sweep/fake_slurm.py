@@ -1,9 +1,10 @@
-"""Fake Slurm on this machine with sbatch, srun, sacct and scancel, as submitit calls them."""
+"""Fake Slurm on this machine with sbatch, srun, squeue and scancel; as usual, without accounting."""
 
 from pathlib import Path
 
 COMMANDS = {
     "sbatch": """
+        if [ -s "$FAKE_SLURM/refusal" ]; then cat "$FAKE_SLURM/refusal" >&2; exit 1; fi
         number=$(($(ls "$FAKE_SLURM" | grep -c script) + 1))
         cp "$1" "$FAKE_SLURM/script.$number"
         export SLURM_JOB_ID=$number SLURM_NTASKS=1 SLURM_PROCID=0 SLURM_LOCALID=0 SLURM_NODEID=0 SLURM_JOB_NUM_NODES=1
@@ -18,21 +19,31 @@ COMMANDS = {
         echo $$ > "$FAKE_SLURM/task.$SLURM_JOB_ID"
         exec "$@"
     """,
-    "sacct": """
-        echo "JobID|State|NodeList"
-        while [ $# -gt 0 ]; do
-            if [ "$1" = -j ]; then
-                kill -0 $(cat "$FAKE_SLURM/batch.$2") 2> /dev/null && state=RUNNING || state=COMPLETED
-                echo "$2|$state|here"
+    "squeue": """
+        for argument in "$@"; do
+            case "$argument" in --jobs=*) numbers=${argument#--jobs=};; esac
+        done
+        for number in ${numbers//,/ }; do
+            [ -e "$FAKE_SLURM/batch.$number" ] || continue  # unknown to Slurm
+            if kill -0 $(cat "$FAKE_SLURM/batch.$number") 2> /dev/null; then
+                state=RUNNING
+                [ -e "$FAKE_SLURM/cancelled.$number" ] && state=COMPLETING
+            else
+                state=COMPLETED
+                [ -e "$FAKE_SLURM/cancelled.$number" ] && state=CANCELLED
             fi
-            shift
+            echo "$number|$state|here|None"
         done
     """,
     "scancel": """
         case "$1" in
             --state=PENDING) ;;
             --signal=*) kill -"${1#--signal=}" $(cat "$FAKE_SLURM/task.$2");;
-            *) kill -KILL $(cat "$FAKE_SLURM/task.$1");;
+            *)
+                touch "$FAKE_SLURM/cancelled.$1"
+                kill -TERM $(cat "$FAKE_SLURM/task.$1")
+                (sleep ${FAKE_KILL_WAIT:-2}; kill -KILL $(cat "$FAKE_SLURM/task.$1")) > /dev/null 2>&1 &
+                ;;
         esac
     """,
 }

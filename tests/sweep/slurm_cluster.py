@@ -15,9 +15,14 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "slurmstepd", "sbatch", "srun", "squeue", "scontrol", "scancel", "unshare")
+PROGRAMS = (
+    *("munged", "slurmctld", "slurmd", "slurmstepd", "sbatch", "srun", "squeue", "scontrol", "scancel"),
+    *("unshare", "nsenter"),
+)
 SEARCH_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 START_SECONDS = 60.0
 CONFIG = """
@@ -172,6 +177,17 @@ class SlurmCluster:
         process = self._processes.pop(name)
         process.kill()
         process.wait()
+
+    @contextmanager
+    def hidden_directory(self, name: str, directory: Path) -> Iterator[None]:
+        """Hide a directory from a node, as if its file system was not mounted."""
+        namespace = ["nsenter", f"--target={self._processes[name].pid}", "--mount"]
+        subprocess.run([*namespace, "mount", "-t", "tmpfs", "none", str(directory)], check=True)
+        try:
+            yield
+        finally:
+            self.kill_node(name)
+            self.start_node(name)
 
     def stop(self) -> None:
         """Stop all daemons and all jobs."""

@@ -25,28 +25,11 @@ FAKE = Path(__file__).with_name("fake_slurm.py")
 LOCAL = ["hydra/launcher=submitit_local", "sweep.workers=2"]
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    """Start a Ray cluster of two nodes with one core each on this machine; return its address."""
-    pytest.importorskip("ray", reason="Ray is not installed: make install-dev")
-    program = (
-        "import sys; from ray.cluster_utils import Cluster\n"
-        "cluster = Cluster(initialize_head=True, head_node_args={'num_cpus': 1})\n"
-        "cluster.add_node(num_cpus=1); cluster.wait_for_nodes()\n"
-        "print(cluster.address, flush=True); sys.stdin.readline(); cluster.shutdown()\n"
-    )
-    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([sys.executable, "-c", program], text=True, env=environment, **pipes) as process:
-        yield process.stdout.readline().strip()
-        process.stdin.close()
-
-
 @pytest.fixture(params=["ray", "submitit", "slurm"])
 def launcher(request, tmp_path, monkeypatch):
     """Return the overrides that select an executor."""
     if request.param == "ray":
-        return ["hydra/launcher=ray", f"hydra.launcher.address={request.getfixturevalue('cluster')}"]
+        return ["hydra/launcher=ray", f"hydra.launcher.address={request.getfixturevalue('ray_cluster')}"]
     if request.param == "submitit":
         return require_submitit()
     require_submitit()
@@ -136,20 +119,6 @@ def test_a_submitit_job_outlives_its_sweep_and_updates_the_ledger(jobs, pieces, 
     assert resumed.code == 0, resumed.err
     wait_until(lambda: jobs()[0].state != "running", 30)
     assert [(job.state, job.tries) for job in jobs()] == [("done", 1)]
-
-
-@pytest.mark.slow
-def test_a_ray_job_ends_with_its_sweep_and_is_resumed_by_the_next_one(cluster, jobs, pieces, process):
-    ray = ["hydra/launcher=ray", f"hydra.launcher.address={cluster}"]
-    sweep = start_sweep(pieces, WAIT, "+callbacks.wait.fails=polite", "seed=1", *ray)
-    wait_until(lambda: (pieces / "waiting-1").exists())
-    os.kill(sweep.pid, signal.SIGKILL)
-    sweep.wait()
-    (pieces / "healed").touch()
-    time.sleep(5)
-    resumed = process("sweep", "resume", "s")
-    assert resumed.code == 0, resumed.err
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 2)]
 
 
 @pytest.mark.slow

@@ -82,7 +82,7 @@ def test_jobs_on_other_machines_are_not_awaited_but_reported(ledger, command):
     with sqlite3.connect(sweep.file) as database:
         database.execute("UPDATE job SET state = 'running', host = 'node7', pid = 12 WHERE number = 1")
     content = sweep.file.read_bytes()
-    assert find_awaited_jobs(sweep.jobs()) == []
+    assert find_awaited_jobs(sweep, sweep.jobs()) == {}
     outcome = command("sweep", "resume", "s")
     assert outcome.code == 1
     assert "1 job(s) run on other machines, which cannot be checked from this one:" in outcome.err
@@ -133,6 +133,6 @@ def test_a_sweep_waits_for_the_jobs_of_a_killed_one(command, jobs, pieces):
     threading.Timer(3, os.kill, [pids[1], signal.SIGKILL]).start()
     outcome = command("sweep", "resume", "s")
     assert outcome.code == 0, outcome.err
-    processes = f"#0 (process {pids[0]}), #1 (process {pids[1]})"
-    assert f"waiting for jobs that other processes run: {processes}; to stop them: kill" in outcome.out
+    commands = f"#0 (to stop it: kill {pids[0]}), #1 (to stop it: kill {pids[1]})"
+    assert f"waiting for jobs that other processes run: {commands}\n" in outcome.out
     assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("done", 2)]

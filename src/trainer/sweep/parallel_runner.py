@@ -131,7 +131,7 @@ class ParallelRunner:
     def _is_awaiting_others(self) -> bool:
         """Return whether other processes run jobs, which this one starts again if they are interrupted."""
         own = {running.job.number for running in self.running}
-        awaited = [] if self.signals else find_awaited_jobs(self.queue.jobs, own)
+        awaited = {} if self.signals else find_awaited_jobs(self.ledger, self.queue.jobs, own)
         if awaited and not self.running:
             self._print_once(format_awaited_jobs(awaited))
         return bool(awaited)

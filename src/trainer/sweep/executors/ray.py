@@ -74,7 +74,8 @@ class RayExecutor(Executor):
         if problem:
             log.warning(f"warning: {problem}; the jobs wait for such a machine")
         self._avoided: list[str] = []
-        self._run = ray.remote(_run).options(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=0, **remote)
+        self._task = ray.remote(_run)
+        self._options = {"num_cpus": num_cpus, "num_gpus": num_gpus, "max_retries": 0, **remote}
 
     def capacity(self) -> int:
         if self.max_parallel:
@@ -83,7 +84,8 @@ class RayExecutor(Executor):
         return max(1, min((int(total.get(name, 0) / need) for name, need in self.resources.items() if need), default=1))
 
     def submit(self, job: Job, overrides: Sequence[str]) -> JobHandle:
-        return _RayHandle(self.ray, self._run.remote(RemoteJob.create(self.ledger, job, overrides)))
+        remote_job = RemoteJob.create(self.ledger, job, overrides)
+        return _RayHandle(self.ray, self._task.options(**self._options).remote(remote_job))
 
     def wait(self, handles: Sequence[JobHandle], seconds: float) -> None:
         tasks = [handle.reference for handle in handles if isinstance(handle, _RayHandle)]
@@ -93,7 +95,8 @@ class RayExecutor(Executor):
     def avoid(self, machine: str) -> None:
         self._avoided.append(machine)
         if any(node["Alive"] and node["NodeID"] not in self._avoided for node in self.ray.nodes()):
-            self._run = self._run.options(label_selector={"ray.io/node-id": f"!in({','.join(self._avoided)})"})
+            labels = {"ray.io/node-id": f"!in({','.join(self._avoided)})"}
+            self._options["label_selector"] = {**self._options.get("label_selector", {}), **labels}
 
     def close(self) -> None:
         self.ray.shutdown()

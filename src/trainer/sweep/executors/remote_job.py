@@ -86,7 +86,7 @@ class RemoteJob:
         """
         self._signals: list[int] = []
         self._process: BaseProcess | None = None
-        for number in {self.stop_signal, self.restart_signal or self.stop_signal}:
+        for number in {signal.SIGINT, self.stop_signal, self.restart_signal or self.stop_signal}:
             signal.signal(number, self._store_signal)
         for directory in (self.cwd, self.sweep):
             if not directory.is_dir():

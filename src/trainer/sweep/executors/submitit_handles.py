@@ -34,10 +34,11 @@ class LocalHandle(JobHandle):
         return self.job.done()
 
     def exit(self) -> JobExit:
-        error = self.job.exception()
-        if error is None:
-            return JobExit(max(self.job.results(), key=abs))
-        return JobExit(1, read_error(self.job) or f"job {self.job.job_id} was lost (state: {self.job.state})")
+        if not self.job.paths.result_pickle.exists():
+            return JobExit(1, f"job {self.job.job_id} was lost (state: {self.job.state})")
+        if error := self.job.exception():
+            return JobExit(1, read_error(self.job) or str(error))
+        return JobExit(max(self.job.results(), key=abs))
 
     def stop(self) -> None:
         with suppress(ProcessLookupError):
