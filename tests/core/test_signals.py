@@ -134,6 +134,25 @@ def test_a_repeated_signal_does_not_reach_the_old_handlers(monkeypatch):
     assert received == []
 
 
+SLOW_EXIT = """
+import atexit, os, signal, sys, time
+import trainer.cli.main
+
+def cleanup():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(1)
+
+atexit.register(cleanup)
+sys.argv = ["trainer", "--version"]
+trainer.cli.main.main()
+"""
+
+
+def test_ctrl_c_in_the_cleanup_of_a_library_is_not_lost(tmp_path):
+    process = subprocess.run([sys.executable, "-c", SLOW_EXIT], capture_output=True, text=True)
+    assert (process.returncode, process.stderr) == (-signal.SIGINT, "")
+
+
 def test_cleanup_is_not_interrupted_again(quick_retries):
     finished = []
 

@@ -14,6 +14,7 @@ import pytest
 from filelock import FileLock
 
 from trainer.artifacts.run_lock import LOCK_FILENAME
+from trainer.sweep import parallel_runner
 from trainer.sweep.executors.worker import Attempt
 from trainer.sweep.other_processes import find_awaited_jobs
 from trainer.sweep.store.dead_jobs import find_dead_jobs, mark_dead_jobs
@@ -122,15 +123,23 @@ def test_jobs_continue_if_the_forkserver_is_killed(command, jobs, pieces):
 
 
 @pytest.mark.slow
-def test_a_sweep_waits_for_the_jobs_of_a_killed_one(command, jobs, pieces):
-    args = [*TINY, WAIT, "+callbacks.wait.seconds=6", "seed=1,2", "hydra.sweep.dir=s", "sweep.workers=2"]
+def test_a_sweep_waits_for_the_jobs_of_a_killed_one(command, jobs, pieces, monkeypatch):
+    args = [*TINY, WAIT, "+callbacks.wait.seconds=15", "seed=1,2", "hydra.sweep.dir=s", "sweep.workers=2"]
     process = subprocess.Popen([sys.executable, "-m", "trainer", "-m", *args], cwd=pieces)
     while not all((pieces / f"s/{number}/.lock").exists() for number in (0, 1)):
         time.sleep(0.1)
     process.kill()
     process.wait()
     pids = [job.pid for job in jobs()]
-    threading.Timer(3, os.kill, [pids[1], signal.SIGKILL]).start()
+
+    def kill_when_awaited():
+        while not (pieces / "waiting").exists():
+            time.sleep(0.05)
+        os.kill(pids[1], signal.SIGKILL)
+
+    threading.Thread(target=kill_when_awaited, daemon=True).start()
+    find = parallel_runner.find_awaited_jobs
+    monkeypatch.setattr(parallel_runner, "find_awaited_jobs", lambda *args: (pieces / "waiting").touch() or find(*args))
     outcome = command("sweep", "resume", "s")
     assert outcome.code == 0, outcome.err
     commands = f"#0 (to stop it: kill {pids[0]}), #1 (to stop it: kill {pids[1]})"

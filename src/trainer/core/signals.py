@@ -5,6 +5,7 @@ phases, and at its end. Code that reaches none within a second, for example a do
 Exceptions of a handler can be lost, for example in a `__del__` or a library's `except:`, so the stored signal counts.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -39,6 +40,18 @@ def discard_output_to_closed_terminal() -> None:
             os.write(stream, b"")
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+
+
+@contextmanager
+def exit_without_traceback() -> Iterator[None]:
+    """Let Ctrl-C end the process without a traceback if it exits after the block.
+
+    Python would print the traceback of a `KeyboardInterrupt` in the cleanup of a library, and ignore the signal.
+    """
+    try:
+        yield
+    finally:
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)  # called before the cleanup of other modules
 
 
 @contextmanager
