@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from trainer.sweep.store import slurm_queue
 from trainer.sweep.store.job_store import Job, Ledger
 
 PIECES = '''
@@ -104,6 +105,7 @@ def slurm(slurm_cluster, monkeypatch):
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="not installed: make install-dev")
     for name in ("SLURM_CONF", "PATH"):
         monkeypatch.setenv(name, cluster.environment[name])
+    monkeypatch.setattr(slurm_queue, "slurm_queue", slurm_queue.SlurmQueue())  # without ids of other clusters
     yield cluster
     cluster.run("scancel", "--user=root")
     cluster.run("scontrol", "update", "partition=main", "state=up")

@@ -22,7 +22,7 @@ from pathlib import Path
 TESTS = Path(__file__).parent
 KILL = runpy.run_path(str(TESTS / "kill.py"))
 SLURM = runpy.run_path(str(TESTS / "slurm_cluster.py"))
-JOB = ["data=xor", "logger=none", "callbacks=checkpoint", "trainer.max_epochs=20", "test=false"]
+JOB = ["data=xor", "logger=none", "callbacks=checkpoint", "trainer.max_epochs=3", "test=false"]
 KINDS = ("command", "node", "requeue", "cancel", "process")
 SUBMISSION = ["hydra/launcher=submitit_slurm", "hydra.launcher.partition=main", "sweep.retries=10"]
 

@@ -1,6 +1,7 @@
 """Sweeps that are killed, and sweeps that two processes run."""
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +65,20 @@ def test_a_job_outlives_its_killed_sweep_and_is_not_run_twice(tmp_path, pieces, 
     process.wait()
     assert command(*sweep).code == 0
     deadline = time.monotonic() + 60
-    while "running" in [job.state for job in jobs()] and time.monotonic() < deadline:
+    while " running " in command("sweep", "show", "s").out and time.monotonic() < deadline:
         time.sleep(0.5)
-        command("sweep", "show", "s")
+    assert command(*sweep).code == 0  # writes the states that `show` has printed
     assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("done", 1)]
+
+
+@pytest.mark.slow
+@pytest.mark.slurm
+def test_a_sweep_on_slurm_whose_command_nodes_and_jobs_are_killed_has_the_results_of_a_sequential_one(tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="not installed: make install-dev")
+    if missing := runpy.run_path(str(Path(__file__).with_name("slurm_cluster.py")))["find_missing_requirement"]():
+        pytest.skip(missing)
+    script = Path(__file__).with_name("kill_slurm.py")
+    command = [sys.executable, str(script), "--jobs", "4", "--kills", "3", "--directory", str(tmp_path / "k")]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert re.search(r"^4 jobs done after \d+ kills .* equal results$", answer.stdout, re.MULTILINE)

@@ -178,3 +178,11 @@ def test_cores_are_shared_between_workers(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {*range(8)})
     assert [environment["OMP_NUM_THREADS"] for environment in build_worker_environments(3, None, [])] == ["2"] * 3
     assert [environment["OMP_NUM_THREADS"] for environment in build_worker_environments(20, None, [])] == ["1"] * 20
+
+
+def test_a_job_that_was_killed_after_its_directory_was_created_is_run(command, jobs, tmp_path):
+    (tmp_path / "s/0/.hydra").mkdir(parents=True)
+    Ledger.open_or_create(tmp_path / "s")
+    outcome = command("-m", *TINY, "seed=1", *SWEEP)
+    assert outcome.code == 0, outcome.err
+    assert jobs()[0].state == "done"

@@ -144,3 +144,12 @@ def test_an_interrupted_sweep_is_resumed(command, jobs, pieces):
     (pieces / "healed").touch()
     assert command("sweep", "resume", "s").code == 0
     assert [(job.state, job.tries) for job in jobs()] == [("done", 2), ("done", 1)]
+
+
+def test_another_launcher_replaces_the_settings_of_the_first_one(command, jobs):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="not installed: make install-dev")
+    joblib = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1"]
+    assert command("-m", *TINY, "seed=1", SWEEP, *joblib).code == 0
+    outcome = command("sweep", "resume", "s", "hydra/launcher=basic", "seed=1,2")
+    assert outcome.code == 0, outcome.err
+    assert [job.state for job in jobs()] == ["done", "done"]

@@ -182,7 +182,10 @@ def _run_in_parallel(
     def command(job: Job) -> list[str]:
         run_dir = f"hydra.run.dir={quote_path(queue.ledger.sweep / str(job.number))}"
         fixed = [run_dir, "hydra.mode=RUN"]  # else an experiment that contains a sweep would start it again
-        return [*options, *job.words, *hydra_overrides, *_extra_overrides(job, search, config), *fixed]
+        extra = _extra_overrides(job, search, config)
+        if "resume=auto" not in extra and (queue.ledger.sweep / str(job.number)).exists():
+            extra.append("resume=auto")  # Hydra has created the directory of a job that was killed before its start
+        return [*options, *job.words, *hydra_overrides, *extra, *fixed]
 
     n_trials = search.n_trials if search else 0
     progress = SweepProgress(read_optimized_metrics(queue.ledger.sweep), executor.capacity(), n_trials)

@@ -139,7 +139,8 @@ def resume(argv: list[str]) -> int:
     command, cwd = ledger.last_command()
     new = {get_override_key(override): override for override in args.overrides}
     keys = {override: get_override_key(override) for override in command}
-    original = [new.pop(keys[override], override) for override in command if keys[override] != "hydra.sweep.dir"]
+    dropped = ("hydra.sweep.dir", *(("hydra.launcher.",) if "hydra/launcher" in new else ()))  # of another launcher
+    original = [new.pop(keys[override], override) for override in command if not keys[override].startswith(dropped)]
     directory = args.directory
     if cwd.is_dir() and cwd != Path.cwd():  # relative paths in the config refer to it
         directory = str(Path(directory).absolute())

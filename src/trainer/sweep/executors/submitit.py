@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from trainer.core.cpu import count_cpus
 from trainer.core.errors import UserError, first_line
@@ -89,7 +89,7 @@ class SubmititExecutor(Executor):
         save_slurm_id(self.ledger.file, job.number, remote_job.attempt, submitted.job_id)
         return SlurmHandle(submitted, self.ledger, job.number, remote_job.attempt, self.settings)
 
-    def _raise_refusal(self, job: Job, message: str) -> None:
+    def _raise_refusal(self, job: Job, message: str) -> NoReturn:
         """Raise the error of a refused submission: a temporary one if others of the same kind were accepted."""
         lines = re.findall(r"^sbatch: error: (.+)", message, re.MULTILINE) or message.strip().splitlines()[:1]
         text = "; ".join(dict.fromkeys(lines))
