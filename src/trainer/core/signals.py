@@ -16,6 +16,8 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any
 
+from trainer.core.standard_streams import discard_output_to_closed_terminal
+
 RETRY_SECONDS = 1.0  # until a handler interrupts code that has reached no interruption point, or has lost the exception
 FORCED_RETRY_SECONDS = 0.1  # the same after a second signal
 
@@ -31,15 +33,6 @@ def handled_signals() -> list[signal.Signals]:
 def is_hangup(number: int) -> bool:
     """Return whether a signal is SIGHUP; if a terminal is closed, several are sent, so it is never a second signal."""
     return sys.platform != "win32" and number == signal.SIGHUP
-
-
-def discard_output_to_closed_terminal() -> None:
-    """Replace standard output and error by the null device if writing to them fails."""
-    for stream in (1, 2):
-        try:
-            os.write(stream, b"")
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Replacement of closed standard streams (`2>&-`), which Python represents by None."""
+"""Replacement of closed standard streams (`2>&-`), which Python represents by None, and of closed terminals."""
 
 import os
 import sys
@@ -16,3 +16,12 @@ def open_standard_streams() -> None:
     for name in STREAMS:
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
+
+
+def discard_output_to_closed_terminal() -> None:
+    """Replace standard output and error by the null device if writing to them fails."""
+    for stream in (1, 2):
+        try:
+            os.write(stream, b"")
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
