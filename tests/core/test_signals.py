@@ -115,6 +115,44 @@ def test_a_block_never_ends_normally_after_a_signal():
         signal.raise_signal(signal.SIGINT)
 
 
+def test_a_repeated_signal_does_not_reach_the_old_handlers(monkeypatch):
+    monkeypatch.setattr(signals, "RETRY_SECONDS", 0.0001)
+    received = []
+    handler = signal.signal(signal.SIGTERM, lambda *_: received.append(True))
+    try:
+        for _ in range(100):
+
+            @interruptible()
+            def run():
+                signal.raise_signal(signal.SIGTERM)
+                time.sleep(0.001)
+
+            with pytest.raises(Interrupted):
+                run()
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert received == []
+
+
+SLOW_EXIT = """
+import atexit, os, signal, sys, time
+import trainer.cli.main
+
+def cleanup():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(1)
+
+atexit.register(cleanup)
+sys.argv = ["trainer", "--version"]
+trainer.cli.main.main()
+"""
+
+
+def test_ctrl_c_in_the_cleanup_of_a_library_is_not_lost(tmp_path):
+    process = subprocess.run([sys.executable, "-c", SLOW_EXIT], capture_output=True, text=True)
+    assert (process.returncode, process.stderr) == (-signal.SIGINT, "")
+
+
 def test_cleanup_is_not_interrupted_again(quick_retries):
     finished = []
 

@@ -31,6 +31,7 @@ KINDS = {
 }
 MAX_DELAY_SECONDS = {"train": 2.0, "test": 0.7, "short": 2.0}  # after the run directory is locked, or logged
 TIMEOUT_SECONDS = 60.0
+GROUP_FRACTION = 0.3  # of the signals, which are sent to all processes of the run, as by a terminal
 
 
 def write_pictures(directory: Path) -> None:
@@ -49,13 +50,16 @@ def interrupt(kind: str, number: int, delay: float, cwd: Path) -> str | None:
     log = run.with_suffix(".log")
     with log.open("w") as output:
         command = [sys.executable, "-m", "trainer", *KINDS[kind], f"hydra.run.dir={run}"]
-        process = subprocess.Popen(command, cwd=cwd, stdout=output, stderr=output)
+        process = subprocess.Popen(command, cwd=cwd, stdout=output, stderr=output, start_new_session=True)
     while process.poll() is None and not ((run / ".lock").exists() if kind == "short" else "run  " in log.read_text()):
         time.sleep(0.01)
     time.sleep(delay)
     if process.poll() is not None:
         return ""
-    process.send_signal(number)
+    if random.random() < GROUP_FRACTION:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
     if is_exiting(process.pid):
         process.wait()
         return ""

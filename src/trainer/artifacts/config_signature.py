@@ -10,13 +10,14 @@ import hashlib
 import hmac
 import json
 import os
-import re
 import secrets
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
-from trainer.config.target_allowlist import find_untrusted_targets
+from trainer.config.target_allowlist import find_untrusted_nodes
 
 KEY_BYTES = 32
 
@@ -86,9 +87,9 @@ def _list_code_content(start: Mapping[str, Any], diff: str) -> list[Any]:
     return ["code", start.get("directory"), commits, start.get("code"), digest]
 
 
-def _select_nodes(config: Any) -> dict[str, Any]:
-    """Return the nodes that name code outside of the allow-list by key."""
-    return {key: _select(config, key) for key, *_ in find_untrusted_targets(config)}
+def _select_nodes(config: Any) -> list[Any]:
+    """Return the nodes that name code outside of the allow-list, each with its path."""
+    return [[path, reduce(getitem, path, config)] for path, *_ in find_untrusted_nodes(config)]
 
 
 def _sign(content: Any) -> str | None:
@@ -112,13 +113,6 @@ def _has_signature(content: Any, signature: Any) -> bool:
 def _compute_signature(key: bytes, content: Any) -> str:
     text = json.dumps(content, sort_keys=True, default=str)
     return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
-
-
-def _select(config: Any, key: str) -> Any:
-    """Return the value of a key such as `data.train` or `callbacks[0]`."""
-    for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", key):
-        config = config[name] if name else config[int(index)]
-    return config
 
 
 def _get_key_file() -> Path:

@@ -17,6 +17,9 @@ RESULT_TYPES = {
     "data_sha256": str | None,
     "fingerprint": str,
     "accepted_changes": list[str],
+    "synthetic": bool,
+    "not_finite_epochs": dict[str, int] | None,
+    "stop_reason": str | None,
 }
 START_TYPES = {
     "command": str,

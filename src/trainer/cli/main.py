@@ -11,6 +11,7 @@ from trainer.cli.commands import expand_plan_option, is_command, run_command
 from trainer.core.errors import UserError, exit_without_traceback
 from trainer.core.lazy_imports import lazy_imports
 from trainer.core.rank import dispatch_by_rank, is_single_process
+from trainer.core.signals import default_sigint_at_exit
 from trainer.core.standard_streams import open_standard_streams
 
 
@@ -18,7 +19,7 @@ def main() -> None:
     """Run the command line; exit with 0 on success, 1 or 2 after an error, 130 after Ctrl-C."""
     open_standard_streams()
     arguments = expand_plan_option(sys.argv[1:])
-    with exit_without_traceback():
+    with default_sigint_at_exit(), exit_without_traceback():
         if "--version" in arguments:
             print(f"trainer {__version__}")
         elif {"-m", "--multirun"} & {*arguments} and {"-c", "--cfg"} & {*arguments}:

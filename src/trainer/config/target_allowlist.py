@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pkgutil import resolve_name
 from typing import Any
 
-from trainer.config.environment_values import reads_only_environment
+from trainer.config.environment_values import OWN_PREFIX, PROJECT_VARIABLES, reads_only_environment
 from trainer.config.import_path import add_working_directory
 from trainer.config.schema import ROOT_KEYS, find_targets
 from trainer.core.errors import UserError
@@ -50,13 +50,18 @@ BLOCKED_MODULES = ("pytorch_lightning.cli", "pytorch_lightning.callbacks.lambda_
 FACTORY_PACKAGES = ("hydra", "omegaconf", "hydra_plugins")
 TARGET_PATTERN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 # references to other keys, and resolvers that read neither the environment nor other objects
-SAFE_INTERPOLATION = re.compile(r"\$\{(?:\s*(?:hydra|now|oc\.select):|oc\.env:TRAINER_\w+[,}]|[\w.\[\]]+\})")
+PACKAGED_VARIABLES = "|".join([rf"{OWN_PREFIX}\w+", *PROJECT_VARIABLES, "MLFLOW_TRACKING_URI"])
+SAFE_INTERPOLATION = re.compile(
+    rf"\$\{{(?:\s*(?:hydra|now|oc\.select):|oc\.env:(?:{PACKAGED_VARIABLES})[,}}]|[\w.\[\]]+\}})"
+)
 INTERPOLATION_REASON = "interpolation in a recorded config"
 # interpolations of the packaged config that are allowed in any config, by key
-PACKAGED_INTERPOLATIONS = {"logger.mlflow.tracking_uri": re.compile(r"\$\{oc\.env:MLFLOW_TRACKING_URI,'[^'$]*'\}")}
+MLFLOW_URI_KEY = ("logger", "mlflow", "tracking_uri")
+PACKAGED_INTERPOLATIONS = {MLFLOW_URI_KEY: re.compile(r"\$\{oc\.env:MLFLOW_TRACKING_URI,'[^'$]*'\}")}
 UNDECLARED_REASON = "package is not declared as trusted"
 NO_CLASS_REASON = "not a class of a trusted package"
 
+NodePath = tuple[str | int, ...]
 Violation = tuple[str, str, str]  # key, target, reason
 
 
@@ -81,19 +86,33 @@ def find_untrusted_targets(config: Any, trusted: Iterable[str] = (), key: str = 
     Yields:
         Violation: Dotted key of the node, its target, and the reason.
     """
-    trusted = tuple(trusted)
+    for path, target, reason in find_untrusted_nodes(config, tuple(trusted)):
+        names = "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in path)
+        yield f"{key}{names}" if key else names.removeprefix("."), target, reason
+
+
+def find_untrusted_nodes(
+    config: Any, trusted: tuple[str, ...] = (), path: NodePath = ()
+) -> Iterator[tuple[NodePath, str, str]]:
+    """Yield the path of each node with a disallowed target or an interpolation, its text, and the reason.
+
+    Args:
+        config: Plain containers.
+        trusted: Packages that the user has declared. Defaults to none.
+        path: Keys and indices of the config. Defaults to the root.
+    """
     if isinstance(config, dict):
         if "_target_" in config and (reason := _get_rejection_reason(config["_target_"], trusted)):
-            yield key, str(config["_target_"]), reason
+            yield path, str(config["_target_"]), reason
         for name, child in config.items():
-            yield from find_untrusted_targets(child, trusted, f"{key}.{name}" if key else str(name))
+            yield from find_untrusted_nodes(child, trusted, (*path, str(name)))
     elif isinstance(config, list | tuple):
         for index, child in enumerate(config):
-            yield from find_untrusted_targets(child, trusted, f"{key}[{index}]")
+            yield from find_untrusted_nodes(child, trusted, (*path, index))
     elif isinstance(config, str) and "${" in config:  # a resolver may insert another target
-        pattern = PACKAGED_INTERPOLATIONS.get(key)
+        pattern = PACKAGED_INTERPOLATIONS.get(path)
         if not (pattern and pattern.fullmatch(config)):
-            yield key, config, INTERPOLATION_REASON
+            yield path, config, INTERPOLATION_REASON
 
 
 def require_trusted_config(

@@ -5,6 +5,7 @@ phases, and at its end. Code that reaches none within a second, for example a do
 Exceptions of a handler can be lost, for example in a `__del__` or a library's `except:`, so the stored signal counts.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -14,6 +15,8 @@ from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any
+
+from trainer.core.standard_streams import discard_output_to_closed_terminal
 
 RETRY_SECONDS = 1.0  # until a handler interrupts code that has reached no interruption point, or has lost the exception
 FORCED_RETRY_SECONDS = 0.1  # the same after a second signal
@@ -32,13 +35,16 @@ def is_hangup(number: int) -> bool:
     return sys.platform != "win32" and number == signal.SIGHUP
 
 
-def discard_output_to_closed_terminal() -> None:
-    """Replace standard output and error by the null device if writing to them fails."""
-    for stream in (1, 2):
-        try:
-            os.write(stream, b"")
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+@contextmanager
+def default_sigint_at_exit() -> Iterator[None]:
+    """Let Ctrl-C end the process without a traceback if it exits after the block.
+
+    Python would print the traceback of a `KeyboardInterrupt` in the cleanup of a library, and ignore the signal.
+    """
+    try:
+        yield
+    finally:
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)  # called before the cleanup of other modules
 
 
 @contextmanager
@@ -91,6 +97,7 @@ class GracefulShutdown:
         self._process_id = 0  # of the process that has installed the handlers; forked ones inherit them
         self._wakeups: SimpleQueue[bool] = SimpleQueue()  # True after a signal, False to end the thread
         self._is_retry = False
+        self._is_ending = False  # handlers only store a signal
 
     @property
     def is_installed(self) -> bool:
@@ -131,16 +138,20 @@ class GracefulShutdown:
         self._process_id = os.getpid()
         self._wakeups = SimpleQueue()
         self._is_retry = False
+        self._is_ending = False
         self.install_handlers()
-        threading.Thread(target=self._send_again, args=(self._wakeups,), daemon=True).start()
+        thread = threading.Thread(target=self._send_again, args=(self._wakeups,), daemon=True)
+        thread.start()
         try:
             yield
         finally:
+            self._is_ending = True
+            self._wakeups.put(False)
+            thread.join()  # before the old handlers would receive a repeated signal
             for number, handler in handlers.items():  # a later signal has the effect of the old handler
                 signal.signal(number, handler or signal.SIG_DFL)
             received = self.signal_number
             self._process_id = 0
-            self._wakeups.put(False)
             sys.unraisablehook = unraisable_hook
             self.signal_number = 0
             self.is_forced = False
@@ -156,6 +167,8 @@ class GracefulShutdown:
         """
         if not self.is_installed:
             _handle_in_fork(number)
+        elif self._is_ending:
+            self.signal_number = self.signal_number or number
         elif self._is_retry:
             self._is_retry = False
             self._raise()

@@ -1,4 +1,4 @@
-"""Replacement of closed standard streams (`2>&-`), which Python represents by None."""
+"""Replacement of closed standard streams (`2>&-`), which Python represents by None, and of closed terminals."""
 
 import io
 import logging
@@ -39,3 +39,12 @@ def _report_failed_handler(handler: logging.Handler, record: logging.LogRecord) 
     file = getattr(handler, "baseFilename", None) or getattr(getattr(handler, "stream", None), "name", "the log")
     with suppress(OSError, ValueError):
         print(f"warning: cannot write to '{file}': {error}; messages are missing there", file=sys.stderr, flush=True)
+
+
+def discard_output_to_closed_terminal() -> None:
+    """Replace standard output and error by the null device if writing to them fails."""
+    for stream in (1, 2):
+        try:
+            os.write(stream, b"")
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)

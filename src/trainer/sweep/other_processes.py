@@ -3,36 +3,43 @@
 import os
 import platform
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from trainer.core.errors import UserError
 from trainer.core.formatting import quote_argument
 from trainer.sweep.job_queue import JobQueue
 from trainer.sweep.store.dead_jobs import mark_dead_jobs
 from trainer.sweep.store.job_store import Job, Ledger
+from trainer.sweep.store.slurm_queue import find_slurm_jobs
 
 POLL_SECONDS = 0.5
 
 
-def find_awaited_jobs(jobs: Sequence[Job], own: Collection[int] = ()) -> list[Job]:
-    """Return the running jobs of other processes of this machine, whose end will be noticed.
+def find_awaited_jobs(ledger: Ledger, jobs: Sequence[Job], own: Collection[int] = ()) -> dict[int, str]:
+    """Return the running jobs of other processes whose end will be noticed: of this machine, or of Slurm.
 
     Args:
-        jobs: All jobs of a sweep.
+        ledger: Ledger of the sweep.
+        jobs: All jobs of the sweep.
         own: Numbers of jobs that this command runs. Defaults to none.
+
+    Returns:
+        dict: Command that stops a job, by job number.
     """
-    return [
-        job
-        for job in jobs
-        if job.state == "running" and job.host == platform.node() and job.number not in own and job.pid != os.getpid()
-    ]
+    running = [job for job in jobs if job.state == "running" and job.number not in own and job.pid != os.getpid()]
+    slurm_jobs = find_slurm_jobs(ledger.file, running) if running else {}
+    awaited = {job.number: f"kill {job.pid}" for job in running if job.host == platform.node()}
+    for number, slurm_job in slurm_jobs.items():
+        awaited.pop(number, None)
+        if not slurm_job.is_unreachable:
+            awaited[number] = f"scancel {slurm_job.id}"
+    return awaited
 
 
-def format_awaited_jobs(jobs: Sequence[Job]) -> str:
-    """Return a message about the jobs that a command waits for."""
-    processes = ", ".join(f"#{job.number} (process {job.pid})" for job in jobs)
-    pids = " ".join(str(job.pid) for job in jobs)
-    return f"waiting for jobs that other processes run: {processes}; to stop them: kill {pids}"
+def format_awaited_jobs(awaited: Mapping[int, str]) -> str:
+    """Return a message about the jobs that a command waits for, as returned by `find_awaited_jobs`."""
+    commands = ", ".join(f"#{number} (to stop it: {command})" for number, command in sorted(awaited.items()))
+    return f"waiting for jobs that other processes run: {commands}"
 
 
 def next_jobs(queue: JobQueue, count: int | None) -> list[Job]:
@@ -46,7 +53,7 @@ def next_jobs(queue: JobQueue, count: int | None) -> list[Job]:
     while True:
         mark_dead_jobs(queue.ledger)
         jobs = queue.next(count)
-        awaited = find_awaited_jobs(queue.jobs)
+        awaited = find_awaited_jobs(queue.ledger, queue.jobs)
         if jobs or not awaited:
             return jobs
         if (text := format_awaited_jobs(awaited)) != message:

@@ -13,7 +13,8 @@ from types import FrameType
 
 from trainer.artifacts.ledger_file import LedgerBusyError
 from trainer.core.errors import UserError
-from trainer.core.signals import discard_output_to_closed_terminal, handled_signals, is_hangup
+from trainer.core.signals import handled_signals, is_hangup
+from trainer.core.standard_streams import discard_output_to_closed_terminal
 from trainer.sweep.executors.base import Executor, JobExit, JobHandle, SubmissionRefusedError
 from trainer.sweep.job_queue import JobQueue
 from trainer.sweep.other_processes import find_awaited_jobs, format_awaited_jobs
@@ -131,7 +132,7 @@ class ParallelRunner:
     def _is_awaiting_others(self) -> bool:
         """Return whether other processes run jobs, which this one starts again if they are interrupted."""
         own = {running.job.number for running in self.running}
-        awaited = [] if self.signals else find_awaited_jobs(self.queue.jobs, own)
+        awaited = {} if self.signals else find_awaited_jobs(self.ledger, self.queue.jobs, own)
         if awaited and not self.running:
             self._print_once(format_awaited_jobs(awaited))
         return bool(awaited)

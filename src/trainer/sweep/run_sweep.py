@@ -46,14 +46,7 @@ from trainer.sweep.tracked_task import TrackedTask
 
 log = logging.getLogger(__name__)
 MAX_LISTED_FAILURES = 10  # failed jobs
-SWEEP_ONLY_PREFIXES = (
-    "hydra/launcher",
-    "hydra/sweeper",
-    "hydra.launcher",
-    "hydra.sweeper",
-    "hydra.sweep",
-    "hydra.mode",
-)
+LAUNCH_PREFIXES = ("hydra/launcher", "hydra/sweeper", "hydra.launcher", "hydra.sweeper", "hydra.sweep", "hydra.mode")
 
 
 def run_sweep(
@@ -178,7 +171,7 @@ def _run_in_parallel(
     hydra_overrides = [
         override
         for override in get_raw_overrides(config.hydra.overrides.hydra)
-        if not get_override_key(override).startswith(SWEEP_ONLY_PREFIXES)
+        if not get_override_key(override).startswith(LAUNCH_PREFIXES)
     ]
 
     def command(job: Job) -> list[str]:

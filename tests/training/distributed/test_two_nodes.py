@@ -95,14 +95,9 @@ def count_starts(directory):
     return 1 + len(json.loads(file.read_text()).get("resumed", [])) if file.exists() else 0
 
 
-def wait_for_checkpoint(directory, start=1):
-    """Wait until a start of the run, counted from 1, has written a checkpoint."""
-    file = directory / "run/checkpoints/last.ckpt"
+def wait_for_checkpoint(directory):
     deadline = time.monotonic() + 120
-    written_at = None
-    while not file.exists() or written_at in (None, file.stat().st_mtime):
-        if written_at is None and count_starts(directory) == start:
-            written_at = file.stat().st_mtime if file.exists() else 0
+    while not (directory / "run/checkpoints/last.ckpt").exists():
         assert time.monotonic() < deadline, (directory / "node0.txt").read_text()[-3000:]
         time.sleep(0.02)
 
@@ -116,22 +111,33 @@ def find_rank(root):
     )
 
 
-def test_a_run_continues_after_a_process_and_a_node_were_lost(nodes, expected, tmp_path):
-    first, second = nodes
+def test_a_run_continues_after_a_process_was_lost(nodes, expected, tmp_path):
     agents = [node.torchrun(*RUN) for node in nodes]
     wait_for_checkpoint(tmp_path)
     os.kill(find_rank(agents[1].pid), signal.SIGKILL)  # torchrun restarts all processes
-    wait_for_checkpoint(tmp_path, start=2)
-    for pid in find_processes(agents[1].pid):  # the whole node
+    assert [agent.wait(300) for agent in agents] == [0, 0], (tmp_path / "node0.txt").read_text()[-3000:]
+    assert_finished(tmp_path, expected)
+
+
+def test_a_run_continues_after_a_node_was_lost(nodes, expected, tmp_path, monkeypatch):
+    # torchrun 2.15 does not send the address of its shared store to a node that replaces another one
+    monkeypatch.setenv("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")
+    agents = [node.torchrun(*RUN) for node in nodes]
+    wait_for_checkpoint(tmp_path)
+    for pid in find_processes(agents[1].pid):
         os.kill(pid, signal.SIGKILL)
     agents[1].wait()
     time.sleep(HEARTBEAT_SECONDS)
-    agents[1] = second.torchrun(*RUN)
-    assert [agent.wait(300) for agent in agents] == [0, 0], (tmp_path / f"{first.interface}.txt").read_text()[-3000:]
-    assert json.loads((tmp_path / "run/result.json").read_text())["state"] == "finished"
-    assert read_results(tmp_path / "run") == expected
-    assert count_starts(tmp_path) == 3
-    assert not (tmp_path / "outputs").exists()
+    agents[1] = nodes[1].torchrun(*RUN)
+    assert [agent.wait(300) for agent in agents] == [0, 0], (tmp_path / "node0.txt").read_text()[-3000:]
+    assert_finished(tmp_path, expected)
+
+
+def assert_finished(directory, expected):
+    assert json.loads((directory / "run/result.json").read_text())["state"] == "finished"
+    assert read_results(directory / "run") == expected
+    assert count_starts(directory) == 2
+    assert not (directory / "outputs").exists()
 
 
 def test_nodes_that_are_started_manually_listen_on_the_address_of_their_network(nodes, tmp_path):

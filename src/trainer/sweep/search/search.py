@@ -16,7 +16,6 @@ from trainer.sweep.jobs.grid import validate_counts
 from trainer.sweep.jobs.identity import Identities
 from trainer.sweep.jobs.shared_settings import is_sweep_setting
 from trainer.sweep.optimized_metrics import resolve_optimized_metrics
-from trainer.sweep.search.dimensions import CategoricalDimension, Dimension, NumericDimension
 from trainer.sweep.search.optuna_adapter import (
     SearchObjective,
     should_prune,
@@ -24,6 +23,7 @@ from trainer.sweep.search.optuna_adapter import (
     validate_sampler_and_pruner,
 )
 from trainer.sweep.search.search_space import SearchSpace, parse_search_space
+from trainer.sweep.search.stored_search import load_dimension, load_search
 from trainer.sweep.store.job_store import Job
 from trainer.sweep.store.trial_store import Trial, TrialLedger
 
@@ -195,21 +195,6 @@ def require_same_search(sweep: Path, settings: Mapping[str, Any], plan: SearchPl
         raise UserError(
             f"'{sweep}' contains another search:{lines}\n  use the same settings, or choose a new directory"
         )
-
-
-def load_dimension(settings: Mapping[str, Any]) -> Dimension:
-    """Return a dimension that was stored in the ledger."""
-    if "values" in settings:
-        return CategoricalDimension(settings["key"], tuple(settings["values"]))
-    return NumericDimension(**settings)
-
-
-def load_search(settings: Mapping[str, Any]) -> tuple[SearchSpace, SearchObjective]:
-    """Return the space and the objective of the search in a ledger."""
-    goal = settings["goal"]
-    lists = {name: tuple(goal[name]) for name in ("metrics", "directions")}
-    dimensions = tuple(load_dimension(dimension) for dimension in settings["space"].values())
-    return SearchSpace(tuple(settings["fixed"]), dimensions), SearchObjective(**{**goal, **lists})
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,13 @@
 """Outcome of a job, determined by its exit status and its result file."""
 
+import re
 import signal
 
 from trainer.sweep.store.job_store import JOB_STATE_BY_RUN_STATE, JobState, Ledger
+
+MAX_LINES = 20  # at the end of the output, in which an error is searched
+ERROR_LINE = re.compile(r"error: |[\w.]*(Error|Exception|Interrupt|Exit)(:|$)|Fatal Python error: |terminate called")
+UNPRINTABLE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[^\S\n ]|[\x00-\x08\x0e-\x1f\x7f]")  # also colors of a terminal
 
 
 def record_outcome(ledger: Ledger, number: int, attempt: int, code: int, reason: str, *, stopped: bool) -> None:
@@ -27,11 +32,13 @@ def record_outcome(ledger: Ledger, number: int, attempt: int, code: int, reason:
 
 
 def _describe_failure(ledger: Ledger, number: int, code: int) -> str:
+    """Return the signal, the error in the result, or else the exit status with the error at the end of the output."""
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
     result = ledger.result(number) or {}
     if "error" in result:
         return "\n".join(str(result["error"]).removeprefix("UserError: ").splitlines()[:3])
     file = ledger.log_path(number)
-    lines = file.read_text("utf-8", "replace").strip().splitlines() if file.is_file() else []
-    return lines[-1] if lines else f"exit status {code}"
+    text = UNPRINTABLE.sub("", file.read_text("utf-8", "replace")) if file.is_file() else ""
+    error = next((line for line in reversed(text.splitlines()[-MAX_LINES:]) if ERROR_LINE.match(line)), "")
+    return f"exit status {code}: {error.removeprefix('error: ')}" if error else f"exit status {code}, see '{file}'"

@@ -16,6 +16,7 @@ from typing import Any
 from trainer.core.metric_direction import Direction
 from trainer.sweep.search.dimensions import Value
 from trainer.sweep.store.job_store import Job, JobState, Ledger
+from trainer.sweep.store.ledger_rows import InvalidRowError
 
 TABLES = (
     "CREATE TABLE IF NOT EXISTS search (number INTEGER PRIMARY KEY CHECK (number = 0), settings TEXT NOT NULL)",
@@ -59,7 +60,10 @@ class TrialLedger(Ledger):
         """Return the settings of the search, or None if the sweep is not a search."""
         with self._connection() as database, suppress(sqlite3.OperationalError):  # no such table
             row = database.execute("SELECT settings FROM search").fetchone()
-            return dict(json.loads(row[0])) if row else None
+            settings = json.loads(row[0]) if row and isinstance(row[0], str) else row
+            if not isinstance(settings, dict | None):
+                raise InvalidRowError("search: expected a mapping")
+            return settings
         return None
 
     def save_settings(self, settings: Mapping[str, Any]) -> None:
