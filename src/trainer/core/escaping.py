@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 _CONTROL_PATTERN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _FORMULA_PATTERN = re.compile(r"\s*[=+\-@\t\r].*", re.DOTALL)
 _NO_FORMULA_PATTERN = re.compile(r"[+-]+|[+-]?(\d[\d,.' ]*|\.\d+)([eE][+-]?\d+)?%?|[+-]?(inf|nan)", re.ASCII)
+_OVERRIDE_PATTERN = re.compile(r"\+{1,2}[\w./@-]+=[^(|!]*")  # +key=value, without a call
 
 _MARKDOWN_PATTERN = re.compile(r"(\\*)(<|>|\]\()")  # HTML, links and images, after backslashes
 
@@ -30,13 +31,13 @@ def terminal_text(text: str) -> "Text":
 def escape_csv_cell(value: Any) -> Any:
     """Return a value for a CSV file that people open: a spreadsheet runs a text that starts like a formula.
 
-    Such a text gets an apostrophe at its start. Numbers, also in texts, are returned unchanged.
+    Such a text gets an apostrophe at its start. Numbers, also in texts, and overrides are returned unchanged.
     """
     if not isinstance(value, str):
         return value
     text = escape_control(value)
-    is_formula = _FORMULA_PATTERN.fullmatch(value) and not _NO_FORMULA_PATTERN.fullmatch(value.strip())
-    return f"'{text}" if is_formula else text
+    is_plain = _NO_FORMULA_PATTERN.fullmatch(value.strip()) or _OVERRIDE_PATTERN.fullmatch(value)
+    return f"'{text}" if _FORMULA_PATTERN.fullmatch(value) and not is_plain else text
 
 
 def escape_markdown(text: str) -> str:
