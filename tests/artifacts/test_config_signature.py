@@ -57,6 +57,16 @@ def test_other_code_or_other_arguments_of_it_are_not_signed(config):
     assert not check(config=config)
 
 
+def test_a_node_with_dots_in_its_key_is_not_taken_for_another_one():
+    config = {"callbacks": {"a": {"b": CONFIG["data"]}}}
+    signed = {"code": CODE, "signature": sign_config(config, CODE)}
+    assert is_signed(config, signed, Path.cwd())
+    assert not is_signed({"callbacks": {"a.b": {"_target_": "os.system"}, **config["callbacks"]}}, signed, Path.cwd())
+    for key in ("", "x[0]", "[", "."):
+        unusual = {"tags": {key: {"_target_": "my_code.Data"}}}
+        assert is_signed(unusual, {"code": CODE, "signature": sign_config(unusual, CODE)}, Path.cwd())
+
+
 def test_other_files_directories_and_records_are_not_signed(tmp_path):
     assert not check(code={"my_code.py": "f" * 16})
     assert not check(directory=tmp_path / "elsewhere")

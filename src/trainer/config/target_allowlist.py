@@ -26,6 +26,7 @@ from trainer.config.schema import ROOT_KEYS, find_targets
 from trainer.core.errors import UserError
 from trainer.core.mappings import is_within
 
+NodePath = tuple[str | int, ...]
 TRUST_ENV_VAR = "TRAINER_TRUST"
 TRUSTED_PACKAGES = ("trainer", "torch.nn", "torch.optim", "torchvision", "torchmetrics", "pytorch_lightning")
 # base classes of what a config names; other classes of the trusted packages are not allowed
@@ -56,12 +57,12 @@ SAFE_INTERPOLATION = re.compile(
 )
 INTERPOLATION_REASON = "interpolation in a recorded config"
 # interpolations of the packaged config that are allowed in any config, by key
-MLFLOW_URI_KEY = ("logger", "mlflow", "tracking_uri")
-PACKAGED_INTERPOLATIONS = {MLFLOW_URI_KEY: re.compile(r"\$\{oc\.env:MLFLOW_TRACKING_URI,'[^'$]*'\}")}
+PACKAGED_INTERPOLATIONS: dict[NodePath, re.Pattern[str]] = {
+    ("logger", "mlflow", "tracking_uri"): re.compile(r"\$\{oc\.env:MLFLOW_TRACKING_URI,'[^'$]*'\}")
+}
 UNDECLARED_REASON = "package is not declared as trusted"
 NO_CLASS_REASON = "not a class of a trusted package"
 
-NodePath = tuple[str | int, ...]
 Violation = tuple[str, str, str]  # key, target, reason
 
 
