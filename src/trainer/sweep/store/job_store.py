@@ -207,7 +207,8 @@ class Ledger:
             attempt: Attempt number, if another process may have started the next attempt.
             pid: Id of the process that ran the job, if another one may have been assigned since.
         """
-        result = json.dumps(self.result(number)) if state in ("done", "pruned") else None
+        content = self.result(number) if state in ("done", "pruned") else None
+        result = json.dumps(content) if content else None
         now = time.time()
         self._update(
             "UPDATE job SET state = ?, result = ?, error = ?, ended = ?, seconds = seconds + COALESCE(?, ? - began, 0)"
