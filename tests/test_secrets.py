@@ -22,8 +22,10 @@ class Client(LightningModule):
         self.layer = torch.nn.Linear(2, 1)
         with open("used_tokens", "a") as file:
             file.write(f"{token}\\n")
-        if token.startswith("invalid"):
-            raise ValueError(f"cannot log in with {token}")
+
+    def on_train_start(self):
+        if self.hparams.token.startswith("invalid"):
+            raise ValueError(f"cannot log in with {self.hparams.token}")
 
     def compute_loss(self, batch, name):
         loss = mse_loss(self.layer(batch[0]), batch[1].float().view(-1, 1))
@@ -96,7 +98,7 @@ def test_a_variable_that_is_not_set_is_one_error(project, command):
 
 def test_an_error_message_in_a_file_contains_no_secret(project, command, monkeypatch):
     monkeypatch.setenv("TOKEN", f"invalid-{SECRET}")
-    outcome = command(*(item.replace("user:", "") for item in RUN))
+    outcome = command(*(item.replace("user:", "") for item in RUN), "preflight.step=false")
     assert "cannot log in with invalid-" in outcome.err
     result = json.loads((project / "run/result.json").read_text())
     assert "cannot log in with ${oc.env:TOKEN}" in result["error"]

@@ -7,6 +7,7 @@ import pytest
 
 from trainer.artifacts.code_checkout import checkout_code
 from trainer.artifacts.code_hashes import hash_file
+from trainer.artifacts.config_signature import sign_code
 from trainer.artifacts.run_record import RunRecord
 from trainer.core.errors import UserError
 
@@ -70,6 +71,7 @@ def test_files_that_git_ignores_are_copied_into_the_checkout(tmp_path):
     }
     run = tmp_path / "run"
     run.mkdir()
+    start["code_signature"] = sign_code(start, "")
     (run / "provenance.json").write_text(json.dumps(start))
     with checkout_code(RunRecord(run), ()) as code:
         [directory] = code.import_directories

@@ -65,7 +65,9 @@ def test_a_corrupted_ledger_is_described(tmp_path):
     with sqlite3.connect(ledger.file) as database:
         database.execute("UPDATE job SET words = '[' WHERE number = 1")
     database.close()
-    with pytest.raises(UserError, match=r"is corrupted: Expecting value.*\n  the results of its jobs are in "):
+    with pytest.raises(
+        UserError, match=r"is corrupted: no valid JSON: Expecting value.*\n  the results of its jobs are in "
+    ):
         ledger.jobs()
     content = ledger.file.read_bytes()
     ledger.file.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))

@@ -16,7 +16,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pkgutil import resolve_name
 from typing import Any
 
@@ -160,6 +160,10 @@ def require_trusted_targets(
             for key, text, reason in violations
             if reason == INTERPOLATION_REASON and not reads_only_environment(text)
         ]
+    _raise_violations(violations, source)
+
+
+def _raise_violations(violations: Sequence[Violation], source: object) -> None:
     if not violations:
         return
     lines = [f"'{source}' names code that is not trusted; none of it was run"]
@@ -188,9 +192,7 @@ def require_safe_interpolations(config: Any, source: object) -> None:
     """
     texts = _iter_texts(config)
     unsafe = [(key, text) for key, text in texts if len(SAFE_INTERPOLATION.findall(text)) != text.count("${")]
-    if unsafe:
-        lines = "".join(f"\n  {key}: {text}" for key, text in unsafe)
-        raise UserError(f"you have not started '{source}', and its config contains unsafe interpolations:{lines}")
+    _raise_violations([(key, text, INTERPOLATION_REASON) for key, text in unsafe], source)
 
 
 def _iter_texts(node: Any, key: str = "") -> Iterator[tuple[str, str]]:

@@ -55,6 +55,7 @@ def run_command(name: str, argv: list[str]) -> int:
     if {"-h", "--help"} & {*argv}:
         print(read_help(name))
         return 0
+    os.getcwd()  # raises an error if the working directory was deleted
     with lazy_imports():
         command = import_module(f"{__name__}.{name}")
     try:

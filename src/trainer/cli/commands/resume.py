@@ -67,7 +67,7 @@ def _is_own(record: RunRecord) -> bool:
     """Return whether this user has started a run in the current working directory."""
     try:
         config = resolve_for_storage(compose_resumed_config(record, []))
-    except (OmegaConfBaseException, UserError):
+    except OmegaConfBaseException:
         return False
     return any(is_signed(config, start, Path.cwd()) for start in record.starts)
 
