@@ -50,6 +50,7 @@ def test_two_processes_train_one_network_into_one_directory(finished):
     assert "trainable parameters, on 2 x cpu" in (finished / "output.txt").read_text()
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_extended_and_logs_each_step_once(finished, command, tmp_path):
     copy_run(finished, tmp_path / "run")
     outcome = command("resume", "run", "trainer.max_epochs=2")
@@ -69,6 +70,7 @@ def test_an_extended_run_has_the_results_of_an_uninterrupted_one(finished, comma
     assert read_result(tmp_path / "run")["metrics"] == read_result(tmp_path / "uninterrupted")["metrics"]
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard_trains_once_with_any_command_line(finished, tmp_path):
     script = (
         "import pathlib, trainer\n"
@@ -99,6 +101,7 @@ def test_the_api_trains_from_all_kinds_of_programs(how, finished, tmp_path):
     assert f"accuracy {read_result(finished)['metrics']['test/accuracy']}" in answer.stdout
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_tested_by_two_processes_as_in_its_run(finished, command):
     outcome = command("test", str(finished), "+trainer=ddp_sim", "hydra.run.dir=tested")
     assert outcome.code == 0, outcome.err

@@ -119,7 +119,14 @@ def test_a_declared_package_does_not_open_what_it_imports(base, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["predict", "base", "a.png"], ["test", "base"], ["report", "base"], ["resume", "base"]]
+    "arguments",
+    [
+        ["predict", "base", "a.png"],
+        ["report", "base"],
+        pytest.param(["test", "base"], marks=pytest.mark.slow),
+        pytest.param(["resume", "base"], marks=pytest.mark.slow),
+    ],
+    ids=lambda arguments: arguments[0],
 )
 def test_files_named_like_optional_packages_are_not_imported(arguments, base, tmp_path, process):
     for name in ("dill", "tensorflow", "evil", "sitecustomize", "wandb", "matplotlib"):

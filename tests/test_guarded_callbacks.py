@@ -76,6 +76,7 @@ def equal(first, second):
     return all(torch.equal(value, second[name]) for name, value in first.items())
 
 
+@pytest.mark.slow
 def test_a_display_callback_that_raises_changes_no_weight_and_does_not_stop_the_run(shown, command):
     assert command(*RUN, "hydra.run.dir=plain").code == 0
     for hook in HOOKS:

@@ -155,6 +155,7 @@ def test_only_lightnings_own_csv_logger_writes_hparams(command, tmp_path):
     assert not (tmp_path / "run/hparams.yaml").exists()
 
 
+@pytest.mark.slow
 def test_each_job_of_a_sweep_has_its_own_logger_with_swept_keys_metrics_images_and_tables(command, tmp_path):
     (tmp_path / "notes.py").write_text(NOTES)
     file = "+logger.notes.file=${hydra:runtime.output_dir}/calls"

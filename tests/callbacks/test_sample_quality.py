@@ -50,6 +50,7 @@ def test_a_classifier_of_an_earlier_run_is_used_in_the_test(command):
     assert 0 <= metrics["test/confident_fraction"] <= 1
 
 
+@pytest.mark.slow
 def test_runs_without_a_suitable_classifier_are_rejected_before_the_training(command):
     command("data=line", "model=linear", "trainer.max_epochs=1", "hydra.run.dir=other")
     command(*SMALL, "hydra.run.dir=gan")

@@ -71,6 +71,7 @@ def test_steps_do_not_wait_for_the_gpu(experiment, command, gpu):
     assert counts[0] == counts[1]
 
 
+@pytest.mark.slow
 def test_a_gpu_run_is_resumed_exactly_with_and_without_a_gpu(command, request):
     overrides = ("experiment=digits_cnn", "scheduler=constant", "test=false")
     assert command(*overrides, "trainer=cpu", "trainer.max_epochs=3", "hydra.run.dir=outputs/uninterrupted").code == 0

@@ -141,6 +141,7 @@ def test_a_direction_that_contradicts_the_checkpoint_mode_is_an_error(sweep, tmp
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.slow
 def test_a_resumed_sweep_has_the_direction_and_the_metric_of_its_last_command(sweep, tmp_path):
     assert sweep(*GRID, "optimized_metric=val/obj", "sweep.direction=max").code == 0
     assert best_x(tmp_path) == 9

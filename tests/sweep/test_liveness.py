@@ -105,6 +105,7 @@ def find_forkserver():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux uses a forkserver")
+@pytest.mark.slow
 def test_jobs_continue_if_the_forkserver_is_killed(command, jobs, pieces):
     def kill():
         while [job.pid for job in jobs()].count(None) or not all((pieces / f"s/{n}/.lock").exists() for n in (0, 1)):

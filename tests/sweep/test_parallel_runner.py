@@ -22,6 +22,7 @@ WAIT = "+callbacks.wait._target_=pieces.Wait"
 SWEEP = ["hydra.sweep.dir=s", "sweep.workers=2"]
 
 
+@pytest.mark.slow
 def test_jobs_start_without_waiting_for_a_batch(command, jobs, pieces):
     lengths = "+callbacks.wait.seconds=6,1,1.01,1.02,1.03,1.04,1.05"
     outcome = command("-m", *TINY, WAIT, lengths, *SWEEP)

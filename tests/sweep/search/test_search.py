@@ -35,6 +35,7 @@ def tried(trials):
     return [(trial.values, trial.job.result and trial.job.result["metrics"]) for trial in trials]
 
 
+@pytest.mark.slow
 def test_a_resumed_search_has_the_trials_of_an_uninterrupted_one(command, trials):
     sampler = ["sweep.sampler={_target_:optuna.samplers.TPESampler,n_startup_trials:3,seed:5}"]
     complete = command(*SEARCH[:-1], *sampler, "sweep.n_trials=7", "hydra.sweep.dir=whole")
@@ -67,6 +68,7 @@ def test_a_plan_lists_the_space_and_the_first_trials_and_runs_none(command, tria
     assert planned == [trial.job.identity for trial in trials()]
 
 
+@pytest.mark.slow
 def test_failures_and_nan_are_failed_trials_without_a_retry(command, trials, tmp_path):
     (tmp_path / "pieces.py").write_text(FAILS)
     args = [*SEARCH, "+callbacks.fails._target_=pieces.Fails", "sweep.n_trials=6"]
@@ -138,6 +140,7 @@ def test_several_metrics_have_a_pareto_front(sampler, command, trials):
     assert "val/accuracy" in lines[0]
 
 
+@pytest.mark.slow
 def test_another_space_metric_or_setting_is_an_error(command, trials):
     assert command(*SEARCH, "sweep.n_trials=2").code == 0
     for args, message in {

@@ -106,6 +106,7 @@ def torchrun(directory, *arguments, processes=2):
     return subprocess.run([*command, *arguments], cwd=directory, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_processes_of_torchrun_use_the_same_directory(tmp_path):
     answer = torchrun(tmp_path, "-m", "trainer", *DDP)
     assert answer.returncode == 0, answer.stderr
