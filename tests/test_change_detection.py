@@ -182,6 +182,7 @@ def train_with_loaders(name, command, project):
 
 
 @pytest.mark.parametrize("name", ["Constant", "Missing"])
+@pytest.mark.slow
 def test_without_a_checksum_that_depends_on_the_data_examples_are_compared(name, command, tmp_path):
     checksum = train_with_loaders(name, command, tmp_path)
     assert checksum not in (None, "f" * 64)

@@ -114,6 +114,7 @@ def test_the_rate_of_the_finder_is_used_and_its_steps_are_not_logged(command):
     assert {row["lr"] for row in rows}.isdisjoint({"", "0.001"})
 
 
+@pytest.mark.slow
 def test_a_run_with_spike_detection_can_be_tested_and_resumed(command):
     assert command(*RUN, *FEATURES["SpikeDetection"]).code == 0
     assert command("test", "run").code == 0

@@ -107,6 +107,7 @@ def test_predictions_and_exports_use_the_averaged_weights(user_callbacks, comman
     assert torch.allclose(torch.export.load("a.pt2").module()(inputs), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_average_of_an_uninterrupted_run(user_callbacks, command, tmp_path):
     assert command(*TINY, *EMA, "trainer.max_epochs=3").code == 0
     (tmp_path / "run").rename("uninterrupted")

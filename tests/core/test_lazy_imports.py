@@ -91,6 +91,7 @@ def test_torchvision_can_be_imported_later(tmp_path):
     assert last == "True"
 
 
+@pytest.mark.slow
 def test_all_metrics_of_torchmetrics_can_be_used(tmp_path):
     last = run_script(
         IMPORT,

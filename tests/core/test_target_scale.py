@@ -91,6 +91,7 @@ def test_any_units_give_the_fit_of_least_squares_and_metrics_in_these_units(offs
     assert metrics["test/mae"] < slope < 5 * metrics["test/mae"]
 
 
+@pytest.mark.slow
 def test_test_predict_export_and_resume_have_the_units_of_the_file(command, tmp_path):
     pytest.importorskip("onnxruntime")
     import onnxruntime

@@ -93,6 +93,7 @@ def test_a_killed_worker_is_an_error_with_a_hint():
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError, ConnectionRefusedError, EOFError])
+@pytest.mark.slow
 def test_a_worker_killed_while_it_returned_a_batch_is_an_error(error, monkeypatch):
     def fail(*_):
         raise error

@@ -113,6 +113,7 @@ def test_so_it_does_with_worker_processes_that_use_random_numbers(kind, fast, tm
 
 
 @pytest.mark.parametrize("kind", ["shuffled", pytest.param("two loaders", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_so_it_does_with_lightnings_own_loop(kind, tmp_path):
     reference, _, resumed = resume_after(tmp_path, 11, kind, fast=False)
     assert is_equal(reference, resumed)

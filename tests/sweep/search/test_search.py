@@ -177,6 +177,7 @@ def test_a_missing_or_foreign_ledger_is_an_error(command, tmp_path):
     assert "Traceback" not in foreign.err
 
 
+@pytest.mark.slow
 def test_a_ledger_that_is_removed_during_the_search_is_an_error(command, tmp_path):
     (tmp_path / "pieces.py").write_text(
         "from pathlib import Path\n"
