@@ -1,10 +1,11 @@
-"""Readers of JSON and YAML files that may be damaged or hostile, with a check of their types.
+"""Readers of JSON and YAML files that may be corrupted or hostile, with a check of their types.
 
 Such files are read from run directories. A file of any content is read in time and memory proportional to its size.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -73,7 +74,7 @@ def check_types(content: Any, schema: Mapping[str, Any]) -> str:
     if other := next((key for key in content if not isinstance(key, str)), None):
         return f"key {other!r}: expected a text"
     for key, expected in schema.items():
-        if key in content and not _has_type(content[key], expected):
+        if key in content and not _make_check(expected)(content[key]):
             return f"{key}: expected {_format_type(expected)}, found {_describe(content[key])}"
     return ""
 
@@ -94,24 +95,25 @@ def _read_text(file: Path) -> str:
     return text
 
 
-def _has_type(value: Any, expected: Any) -> bool:
+@cache
+def _make_check(expected: Any) -> Callable[[Any], bool]:
+    """Return a function that returns whether a value has a type."""
     if expected is Any:
-        return True
+        return lambda value: True
     origin = get_origin(expected)
     arguments = get_args(expected)
     if origin is Literal:
-        return value in arguments
-    if origin in (Union, UnionType):
-        return any(_has_type(value, argument) for argument in arguments)
+        return lambda value: value in arguments
     if origin is list:
-        return isinstance(value, list) and all(_has_type(item, arguments[0]) for item in value)
+        check = _make_check(arguments[0])
+        return lambda value: isinstance(value, list) and all(map(check, value))
     if origin is dict:
-        return isinstance(value, dict) and all(
-            isinstance(key, arguments[0]) and _has_type(item, arguments[1]) for key, item in value.items()
-        )
-    if expected in (int, float):
-        return isinstance(value, (int, float) if expected is float else int) and not isinstance(value, bool)
-    return isinstance(value, expected)
+        check_key, check = map(_make_check, arguments)
+        return lambda value: isinstance(value, dict) and all(map(check_key, value)) and all(map(check, value.values()))
+    members = arguments if origin in (Union, UnionType) else (expected,)
+    checks = [_make_check(member) for member in members if get_origin(member)]
+    types = {*members, int} if float in members else {*members}
+    return lambda value: type(value) in types or any(check(value) for check in checks)  # True is no number
 
 
 def _format_type(expected: Any) -> str:

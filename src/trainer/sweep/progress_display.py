@@ -70,9 +70,10 @@ class SweepProgress:
             running: Numbers of the jobs that this process has started.
         """
         if self._live:
-            self.jobs = ledger.jobs()
+            current = {job.number: job for job in ledger.jobs(running)}
+            self.jobs = [current.get(job.number, job) for job in self.jobs]
             table = Table("job", "overrides", "time", box=SIMPLE_HEAD)
-            for job in [job for job in self.jobs if job.number in running]:
+            for job in current.values():
                 duration = "queued" if job.began is None else format_duration(job.elapsed_seconds())
                 table.add_row(f"#{job.number}", terminal_text(" ".join(job.words)), duration)
             self._live.update(Group(table, Text(self._format_status())))

@@ -44,7 +44,8 @@ class SubmititExecutor(Executor):
         self.ledger = ledger
         self.cluster = cluster
         self.settings = settings
-        self._excluded = [name for name in (settings.get("exclude"),) if name]
+        self._always_excluded = [name for name in (settings.get("exclude"),) if name]
+        self._excluded = self._always_excluded
         self._n_submitted = 0
         cores = max(1, count_cpus() // (settings["cpus_per_task"] or 1))
         self.max_parallel = max_parallel or settings.get("array_parallelism") or cores
@@ -93,7 +94,7 @@ class SubmititExecutor(Executor):
         """Raise the error of a refused submission: a temporary one if others of the same kind were accepted."""
         lines = re.findall(r"^sbatch: error: (.+)", message, re.MULTILINE) or message.strip().splitlines()[:1]
         text = "; ".join(dict.fromkeys(lines))
-        if len(self._excluded) > bool(self.settings.get("exclude")):  # possibly no machine is left
+        if self._excluded != self._always_excluded:  # possibly no machine is left
             self._exclude([])
         elif not self._n_submitted and not TEMPORARY_REFUSAL.search(message):
             raise UserError(f"job {job.number}: rejected by Slurm: {text}")
@@ -110,7 +111,7 @@ class SubmititExecutor(Executor):
 
     def _refresh(self, handles: Sequence[SlurmHandle]) -> None:
         """Read the states of jobs from the ledger and from Slurm at once."""
-        jobs = {job.number: job for job in self.ledger.jobs()}
+        jobs = {job.number: job for job in self.ledger.jobs([handle.number for handle in handles])}
         slurm_jobs = slurm_queue.jobs([handle.slurm_id for handle in handles])
         for handle in handles:
             handle.refresh(jobs[handle.number], slurm_jobs[handle.slurm_id])
@@ -120,8 +121,7 @@ class SubmititExecutor(Executor):
             self._exclude([*self._excluded, machine])
 
     def _exclude(self, machines: list[str]) -> None:
-        always = [name for name in (self.settings.get("exclude"),) if name]
-        self._excluded = [*dict.fromkeys([*always, *machines])]
+        self._excluded = [*dict.fromkeys([*self._always_excluded, *machines])]
         self.executor.update_parameters(slurm_exclude=",".join(self._excluded) or None)
 
     def close(self) -> None:

@@ -100,15 +100,21 @@ class Ledger:
         create_tables(sweep / LEDGER_FILENAME)
         return cls(sweep)
 
-    def jobs(self) -> list[Job]:
-        """Return all jobs in the order of their numbers."""
+    def jobs(self, numbers: Sequence[int] | None = None) -> list[Job]:
+        """Return jobs in the order of their numbers.
+
+        Args:
+            numbers: Numbers of the jobs. Defaults to all.
+        """
+        condition = "" if numbers is None else f"WHERE number IN ({', '.join('?' * len(numbers))})"
+        query = f"SELECT {', '.join(JOB_COLUMNS)} FROM job {condition} ORDER BY number"
         with self._connection() as database:
-            rows = database.execute(f"SELECT {', '.join(JOB_COLUMNS)} FROM job ORDER BY number").fetchall()
+            rows = database.execute(query, [*(numbers or ())]).fetchall()
             return [parse_job(Job, row) for row in rows]
 
     def job(self, number: int) -> Job:
         """Return one job."""
-        return next(job for job in self.jobs() if job.number == number)
+        return self.jobs([number])[0]
 
     def commands(self) -> list[SweepCommand]:
         """Return the commands of this sweep in their order."""
