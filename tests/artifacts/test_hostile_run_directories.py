@@ -51,6 +51,7 @@ UNREADABLE = {
     "directory is a list": change("provenance.json", directory=["/"]),
     "git is a text": change("provenance.json", git="x"),
     "git without text": change("provenance.json", git=[{"root": 1}]),
+    "git without root": change("provenance.json", git=[{"commit": "a"}]),
     "resumed is a number": change("provenance.json", resumed=[1]),
     "code is a list": change("provenance.json", code=["a.py"]),
     "config without UTF-8": write("config.yaml", b"seed: \xff"),
@@ -73,6 +74,9 @@ READABLE = {  # incomplete or unusual, but every command can use or ignore it
     "hydra bomb": write(".hydra/hydra.yaml", BOMB),
     "choices are a list": write(".hydra/hydra.yaml", "hydra: {runtime: {choices: [a]}}\n"),
     "config is empty": write(".hydra/config.yaml", ""),
+    "config with another key": write(".hydra/config.yaml", "defaults: [a]\n"),
+    "config with an invalid interpolation": write(".hydra/config.yaml", "task_name: '${'\n"),
+    "config with an invalid type": write(".hydra/config.yaml", "seed: a\n"),
 }
 
 
@@ -138,3 +142,10 @@ def test_unusual_files_give_no_traceback(case, make_bad_run, command):
         outcome = command(*arguments, "runs/bad")
         assert "Traceback" not in outcome.err, arguments
         assert outcome.code == 0 or outcome.err.startswith("error: "), arguments
+
+
+def test_a_run_without_its_recorded_paths_is_not_replayed_into_its_own_directory(make_bad_run, command):
+    make_bad_run(READABLE["no directory"])
+    outcome = command("replay", "runs/bad", "--current-code")
+    message = "error: replay: 'runs/bad' cannot be replayed: its provenance.json has no directory, run\n"
+    assert (outcome.code, outcome.err) == (1, message)

@@ -1,7 +1,6 @@
 """Differences between two runs that can explain different metrics."""
 
 import hashlib
-from pathlib import Path
 from typing import Any
 
 from trainer.artifacts.change_detection import is_data_change
@@ -42,7 +41,7 @@ def flatten_relevant_config(record: RunRecord) -> dict[str, Any]:
 def _resolve_path(record: RunRecord, value: Any) -> Any:
     """Return the absolute path if a value names an existing file, else the value."""
     if isinstance(value, str) and value:
-        path = Path(record.provenance.get("directory", "."), value)
+        path = record.directory / value
         return str(path.resolve()) if path.exists() else value
     return value
 

@@ -94,6 +94,11 @@ class RunRecord:
         return {name: value for name, value in self.result.get("metrics", {}).items() if value is not None}
 
     @property
+    def directory(self) -> Path:
+        """Return the working directory of the first start; the current one if it is not recorded."""
+        return Path(self.provenance.get("directory", "."))
+
+    @property
     def starts(self) -> list[dict[str, Any]]:
         """Return the entries of `provenance.json`: the first start, then each resumed one."""
         return [self.provenance, *self.provenance.get("resumed", [])]

@@ -56,8 +56,6 @@ CONFIG_TYPES = {
     "trainer": dict[str, Any],
     "sweep": dict[str, Any] | None,
 }
-
-
 CHECKPOINT_TYPES = {
     "state_dict": dict[str, Any],
     "config": dict[str, Any],
@@ -98,7 +96,8 @@ def check_provenance(content: Any) -> str:
         return problem
     starts = [content, *content.get("resumed", [])]
     problems = [check_types(start, START_TYPES) for start in starts[1:]]
-    problems += [check_types(checkout, CHECKOUT_TYPES) for start in starts for checkout in start.get("git") or []]
+    for checkout in [checkout for start in starts for checkout in start.get("git") or []]:
+        problems.append("git: no root" if "root" not in checkout else check_types(checkout, CHECKOUT_TYPES))
     return next(filter(None, problems), "")
 
 

@@ -47,6 +47,8 @@ def main(argv: list[str]) -> int:
     original = read_run(args.run)
     if original.state != "finished":
         raise UserError(f"replay: the state of '{args.run}' is {original.state}; only finished runs can be compared")
+    if missing := [key for key in ("directory", "run") if key not in original.provenance]:  # its paths are relocated
+        raise UserError(f"replay: '{args.run}' cannot be replayed: its provenance.json has no {', '.join(missing)}")
     is_own = is_signed(original.nested_config, original.code_start, Path.cwd())
     require_trusted_config(original.nested_config, args.run, args.trust, is_own=is_own)
     for override in args.overrides:
@@ -54,7 +56,7 @@ def main(argv: list[str]) -> int:
             raise UserError(f"replay: '{override}': only single values can be changed, as in optimizer.lr=0.1")
     directory = Path("outputs/replays", f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{original.path.name}").absolute()
     trusted = get_trusted_packages(args.trust)
-    current = nullcontext(CodeCheckout(Path(original.provenance["directory"]) if is_own else Path.cwd()))
+    current = nullcontext(CodeCheckout(original.directory if is_own else Path.cwd()))
     with current if args.current_code else checkout_code(original, trusted) as code:
         status = _run(original, code, args.overrides, directory)
     replay = RunRecord(directory)
@@ -87,7 +89,7 @@ def _run(record: RunRecord, code: CodeCheckout, overrides: Sequence[str], run_di
 
 def _resolve_paths(record: RunRecord) -> dict[str, Any]:
     """Return the config of a record with absolute paths, for another working directory."""
-    cwd = Path(record.provenance["directory"])
+    cwd = record.directory
     config: dict[str, Any] = {**deepcopy(record.nested_config), "resume": None}
     for key, value in record.config.items():
         if not isinstance(value, str) or not value or key.startswith(("logger.", "outputs")) or "dirpath" in key:

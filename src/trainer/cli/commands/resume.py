@@ -48,31 +48,33 @@ def _resume(path: str, overrides: list[str], trusted: str) -> int:
     record = read_run(str(Path(path).absolute()))
     if not os.access(record.path, os.W_OK):
         raise UserError(f"cannot write to '{path}'; make the run directory writable, or copy it")
-    is_own = _is_own(record)
+    recorded = _load_plain(record)
+    hydra = Composer().compose([]).hydra
+    is_own = _is_own(record, compose_resumed_config(record, recorded, hydra, []))
     if not is_own:
-        require_safe_interpolations(_load_plain(record), path)
-    config = compose_resumed_config(record, overrides)
+        require_safe_interpolations(recorded, path)
+    config = compose_resumed_config(record, recorded, hydra, overrides)
     require_trusted_config(_resolve(config), path, trusted, is_own=is_own)
-    directory = Path(record.provenance.get("directory", "."))
-    if directory.is_dir():  # relative paths in the config refer to it
-        os.chdir(directory)
-    hydra: Any = HydraConfig.get()
+    if record.directory.is_dir():  # relative paths in the config refer to it
+        os.chdir(record.directory)
     configure_log(hydra.job_logging, hydra.verbose)
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # see trainer.cli.main
     run(config)
     return 0
 
 
-def _is_own(record: RunRecord) -> bool:
+def _is_own(record: RunRecord, config: DictConfig) -> bool:
     """Return whether this user has started a run in the current working directory."""
     try:
-        config = resolve_for_storage(compose_resumed_config(record, []))
+        values = resolve_for_storage(config)
     except OmegaConfBaseException:
         return False
-    return any(is_signed(config, start, Path.cwd()) for start in record.starts)
+    return any(is_signed(values, start, Path.cwd()) for start in record.starts)
 
 
-def compose_resumed_config(record: RunRecord, overrides: list[str]) -> DictConfig:
+def compose_resumed_config(
+    record: RunRecord, recorded: dict[str, Any], hydra: DictConfig, overrides: list[str]
+) -> DictConfig:
     """Return the config of a run, changed by overrides, and make it the target of `${hydra:...}`.
 
     Hydra's own settings, such as logging, are those of a new run; only choices, overrides and the job's name and number
@@ -80,12 +82,18 @@ def compose_resumed_config(record: RunRecord, overrides: list[str]) -> DictConfi
 
     Args:
         record: Record of the run, with an absolute path.
+        recorded: Config of the run with its interpolations unresolved.
+        hydra: Hydra's own settings for a new run; the recorded values are set in it.
         overrides: Overrides `key=value`.
 
     Raises:
-        UserError: The directory contains no run, or an override is invalid.
+        UserError: The recorded config or an override is invalid.
     """
-    config = OmegaConf.merge(OmegaConf.structured(Config), _load_plain(record))
+    try:
+        config = OmegaConf.merge(OmegaConf.structured(Config), recorded)
+    except OmegaConfBaseException as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"'{record.path}' is unreadable: .hydra/config.yaml: {reason}") from None
     assert isinstance(config, DictConfig)
     for key in DURATION_KEYS:  # an earlier resumption may have extended the run
         if record.config.get(key) is not None:
@@ -97,7 +105,6 @@ def compose_resumed_config(record: RunRecord, overrides: list[str]) -> DictConfi
     OmegaConf.update(config, "resume", "auto")
     keys = {get_override_key(override) for override in overrides}
     unchanged = [override for override in record.overrides if get_override_key(override) not in keys]
-    hydra = Composer().compose([]).hydra
     with read_write(hydra), open_dict(hydra):
         run_dir = escape_interpolation(record.path)
         hydra.mode = "RUN"
