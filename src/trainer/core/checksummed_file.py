@@ -38,17 +38,21 @@ def find_corruption(path: Path) -> str | None:
     try:
         if not path.stat().st_size:
             return "empty file"
-        if is_zipfile(path):
-            with ZipFile(path) as archive:  # a small file with compressed records could fill the memory
-                if any(record.compress_type != ZIP_STORED for record in archive.infolist()):
-                    return "compressed records, which PyTorch does not write"
+        is_verified = False
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             if content[-len(CHECKSUM_PREFIX) - CHECKSUM_DIGITS : -CHECKSUM_DIGITS] == CHECKSUM_PREFIX:
                 with memoryview(content) as view, view[:-CHECKSUM_DIGITS] as checked:
                     digest = hashlib.sha256(checked).hexdigest().encode()
-                return None if digest == content[-CHECKSUM_DIGITS:] else "checksum mismatch"
+                if digest != content[-CHECKSUM_DIGITS:]:
+                    return "checksum mismatch"
+                is_verified = True
         if is_zipfile(path):
-            with ZipFile(path) as archive:  # PyTorch itself does not verify the CRC
+            with ZipFile(path) as archive:
+                if any(record.compress_type != ZIP_STORED for record in archive.infolist()):
+                    return "compressed records, which PyTorch does not write"  # a small file could fill the memory
+                if is_verified:
+                    return None
+                # PyTorch itself does not verify the CRC
                 if record := archive.testzip():
                     return f"checksum mismatch in {record}"
                 return "invalid checksum trailer" if archive.comment else None  # PyTorch writes no comment
