@@ -1,5 +1,6 @@
 """Texts from environment variables, which are stored by name."""
 
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -109,9 +110,11 @@ def test_secrets_are_replaced_in_other_texts(monkeypatch):
     texts = ["a ${oc.env:TOKEN,b}", "${oc.env:NUMBER}", "${oc.env:SHORT}", "${oc.env:UNSET}"]
     secrets = list_secrets(OmegaConf.create({"inner": {"texts": texts}}))
     assert secrets == {"s3cret": "${oc.env:TOKEN}"}
-    values = {"token": "s3cret", "list": ["a s3cret b", 7], "pair": ("s3cret", None)}
+    version = sys.version_info  # a named tuple
+    values = {"token": "s3cret", "list": ["a s3cret b", 7], "pair": ("s3cret", None), "version": version}
     assert redact(values, secrets) == {
         "token": "${oc.env:TOKEN}",
         "list": ["a ${oc.env:TOKEN} b", 7],
         "pair": ("${oc.env:TOKEN}", None),
+        "version": version,
     }

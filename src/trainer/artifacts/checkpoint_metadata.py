@@ -84,7 +84,8 @@ class CheckpointMetadata(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         install_checkpoint_io(trainer)
-        for module in (pl_module, trainer.datamodule):  # type: ignore[attr-defined]
+        modules = (pl_module, trainer.datamodule) if self.directory.secrets else ()  # type: ignore[attr-defined]
+        for module in modules:
             if hasattr(module, "_hparams_initial"):  # logged by Lightning
                 module._hparams_initial = AttributeDict(redact(module._hparams_initial, self.directory.secrets))
         if trainer.is_global_zero:

@@ -113,7 +113,7 @@ def redact(value: Any, secrets: Mapping[str, str]) -> Any:
     """
     if isinstance(value, dict):
         return {name: redact(child, secrets) for name, child in value.items()}
-    if isinstance(value, list | tuple):
+    if type(value) in (list, tuple):  # not a named tuple, whose constructor takes other arguments
         return type(value)(redact(child, secrets) for child in value)
     if not isinstance(value, str):
         return value
