@@ -76,20 +76,19 @@ def get_trusted_packages(packages: str | Iterable[str] = ()) -> tuple[str, ...]:
     return tuple(filter(None, (name.strip() for name in [*os.environ.get(TRUST_ENV_VAR, "").split(","), *names])))
 
 
-def find_untrusted_targets(config: Any, trusted: Iterable[str] = (), key: str = "") -> Iterator[Violation]:
+def find_untrusted_targets(config: Any, trusted: Iterable[str] = ()) -> Iterator[Violation]:
     """Yield the disallowed targets of a config. Nothing is built, and no untrusted module is imported.
 
     Args:
         config: Plain containers.
         trusted: Packages that the user has declared. Defaults to none.
-        key: Dotted key of the config. Defaults to the root.
 
     Yields:
         Violation: Dotted key of the node, its target, and the reason.
     """
     for path, target, reason in find_untrusted_nodes(config, tuple(trusted)):
         names = "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in path)
-        yield f"{key}{names}" if key else names.removeprefix("."), target, reason
+        yield names.removeprefix("."), target, reason
 
 
 def find_untrusted_nodes(

@@ -41,7 +41,7 @@ from trainer.sweep.jobs.identity import Identities
 from trainer.sweep.jobs.registration import jobs_by_identity, require_unchanged_configs
 from trainer.sweep.jobs.shared_settings import compose_shared_config
 from trainer.sweep.jobs.trusted_jobs import is_own_sweep, require_trusted_jobs
-from trainer.sweep.preflight import MAX_FULLY_CHECKED_JOBS, check_overrides, list_jobs_to_check
+from trainer.sweep.preflight import MAX_FULLY_CHECKED_JOBS, check_overrides
 from trainer.sweep.search.pareto_front import format_best_trials
 from trainer.sweep.search.search import Search, SearchPlan, plan_search
 from trainer.sweep.status_table import format_estimate, format_job_lines
@@ -144,9 +144,7 @@ def resume(argv: list[str]) -> int:
     if not is_own_sweep(ledger):
         if cwd.is_dir() and cwd != Path.cwd():  # its config files would be obeyed
             raise UserError(f"you have not started the sweep in '{ledger.sweep}'; resume it in its directory: cd {cwd}")
-        composer = Composer()
-        require_trusted_jobs(ledger, composer)
-        require_trusted_jobs(ledger, composer, list_jobs_to_check(composer, command)[0])
+        require_trusted_jobs(ledger, Composer())
     if args.force:
         mark_dead_jobs(ledger, include_remote=True)
     new = {get_override_key(override): override for override in args.overrides}

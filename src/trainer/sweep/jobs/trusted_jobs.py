@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from trainer.config.compose import Composer, get_override_key
 from trainer.config.target_allowlist import require_safe_interpolations, require_trusted_targets
 from trainer.core.errors import UserError
+from trainer.sweep.jobs.grid import expand
 from trainer.sweep.jobs.identity import compose_resolved
 from trainer.sweep.store.trial_store import TrialLedger
 
@@ -14,13 +15,12 @@ def is_own_sweep(ledger: TrialLedger) -> bool:
     return all(command.is_own for command in ledger.commands())
 
 
-def require_trusted_jobs(ledger: TrialLedger, composer: Composer, planned: Sequence[Sequence[str]] = ()) -> None:
+def require_trusted_jobs(ledger: TrialLedger, composer: Composer) -> None:
     """Refuse a sweep of another user whose jobs name undeclared code or change Hydra's own settings.
 
     Args:
         ledger: Ledger of the sweep.
         composer: Composer of the configs.
-        planned: Overrides of further jobs, which a command of the ledger requires. Defaults to none.
 
     Raises:
         UserError: A job or a command must not be run.
@@ -29,9 +29,11 @@ def require_trusted_jobs(ledger: TrialLedger, composer: Composer, planned: Seque
         return
     if ledger.settings():
         raise UserError(f"you have not started the search in '{ledger.sweep}'; start your own in another directory")
+    jobs = [job.words for job in ledger.jobs()]
     for command in ledger.commands():
         _require_plain_overrides(command.overrides, ledger)
-    for overrides in [*(job.words for job in ledger.jobs()), *planned]:
+        jobs += expand(composer, command.overrides)
+    for overrides in jobs:
         _require_plain_overrides(overrides, ledger)
         require_trusted_targets(compose_resolved(composer, overrides), f"{ledger.file}: {' '.join(overrides)}")
 
