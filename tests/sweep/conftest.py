@@ -4,6 +4,7 @@ import os
 import runpy
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,37 @@ def jobs(tmp_path: Path):
         return Ledger(tmp_path / "s").jobs()
 
     return read
+
+
+@pytest.fixture
+def start_sweep(pieces):
+    """Return a function that starts a sweep in `s` in a new session, as in a terminal; its output is in output.txt."""
+    processes = []
+
+    def start(*args):
+        command = [sys.executable, "-m", "trainer", "-m", *args, "hydra.sweep.dir=s"]
+        with (pieces / "output.txt").open("ab") as log:
+            processes.append(subprocess.Popen(command, cwd=pieces, stdout=log, stderr=log, start_new_session=True))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def wait_until():
+    """Return a function that waits until a condition is true, while a sweep runs."""
+
+    def wait(condition, sweep=None, seconds=120):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline
+            assert sweep is None or sweep.poll() is None
+            time.sleep(0.1)
+
+    return wait
 
 
 @pytest.fixture(scope="module")

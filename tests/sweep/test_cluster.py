@@ -47,21 +47,6 @@ def require_submitit():
     return LOCAL
 
 
-def start_sweep(directory, *args):
-    """Start a sweep in a new session, as in a terminal."""
-    command = [sys.executable, "-m", "trainer", "-m", *TINY, *args, SWEEP]
-    with (directory / "output.txt").open("ab") as log:
-        return subprocess.Popen(command, cwd=directory, stdout=log, stderr=log, start_new_session=True)
-
-
-def wait_until(condition, seconds=120):
-    """Wait until a condition is true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 @pytest.mark.slow
 def test_failed_and_killed_jobs_are_retried_with_the_results_of_a_single_process(
     launcher, process, jobs, pieces, tmp_path
@@ -93,8 +78,10 @@ def test_remote_jobs_start_without_waiting_for_a_batch(launcher, process, jobs, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reaction", ["polite", "stubborn"])
-def test_ctrl_c_stops_remote_jobs_and_a_second_one_kills_them(reaction, launcher, jobs, pieces):
-    sweep = start_sweep(pieces, WAIT, f"+callbacks.wait.fails={reaction}", "seed=1,2,3", *launcher)
+def test_ctrl_c_stops_remote_jobs_and_a_second_one_kills_them(
+    reaction, launcher, jobs, pieces, start_sweep, wait_until
+):
+    sweep = start_sweep(*TINY, WAIT, f"+callbacks.wait.fails={reaction}", "seed=1,2,3", *launcher)
     wait_until(lambda: (pieces / "waiting-1").exists() and (pieces / "waiting-2").exists())
     for _ in range(1 if reaction == "polite" else 2):
         os.killpg(sweep.pid, signal.SIGINT)
@@ -110,8 +97,8 @@ def test_ctrl_c_stops_remote_jobs_and_a_second_one_kills_them(reaction, launcher
 
 
 @pytest.mark.slow
-def test_a_submitit_job_outlives_its_sweep_and_updates_the_ledger(jobs, pieces, process):
-    sweep = start_sweep(pieces, WAIT, "+callbacks.wait.seconds=8", "seed=1", *require_submitit())
+def test_a_submitit_job_outlives_its_sweep_and_updates_the_ledger(jobs, pieces, process, start_sweep, wait_until):
+    sweep = start_sweep(*TINY, WAIT, "+callbacks.wait.seconds=8", "seed=1", *require_submitit())
     wait_until(lambda: (pieces / "s/0/.hydra").exists())
     os.kill(sweep.pid, signal.SIGKILL)
     sweep.wait()
@@ -122,7 +109,7 @@ def test_a_submitit_job_outlives_its_sweep_and_updates_the_ledger(jobs, pieces, 
 
 
 @pytest.mark.slow
-def test_a_preempted_slurm_job_is_resumed_as_the_same_attempt(jobs, pieces, process):
+def test_a_preempted_slurm_job_is_resumed_as_the_same_attempt(jobs, pieces, process, wait_until):
     require_submitit()
     slow_job = ["data=xor", "logger=none", "callbacks.checkpoint.save_last=true", "trainer.max_epochs=30"]
     slow = [*slow_job, "+callbacks.slow._target_=pieces.Slow", "test=false"]

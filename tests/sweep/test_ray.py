@@ -15,25 +15,12 @@ WAIT = "+callbacks.wait._target_=pieces.Wait"
 SWEEP = "hydra.sweep.dir=s"
 
 
-def start_sweep(directory, *args):
-    """Start a sweep in a new session, as in a terminal."""
-    command = [sys.executable, "-m", "trainer", "-m", *TINY, *args, SWEEP]
-    with (directory / "output.txt").open("ab") as log:
-        return subprocess.Popen(command, cwd=directory, stdout=log, stderr=log, start_new_session=True)
-
-
-def wait_until(condition, seconds=120):
-    """Wait until a condition is true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 @pytest.mark.slow
-def test_a_ray_job_ends_with_its_sweep_and_is_resumed_by_the_next_one(ray_cluster, jobs, pieces, process):
+def test_a_ray_job_ends_with_its_sweep_and_is_resumed_by_the_next_one(
+    ray_cluster, jobs, pieces, process, start_sweep, wait_until
+):
     ray = ["hydra/launcher=ray", f"hydra.launcher.address={ray_cluster}"]
-    sweep = start_sweep(pieces, WAIT, "+callbacks.wait.fails=polite", "seed=1", *ray)
+    sweep = start_sweep(*TINY, WAIT, "+callbacks.wait.fails=polite", "seed=1", *ray)
     wait_until(lambda: (pieces / "waiting-1").exists())
     os.kill(sweep.pid, signal.SIGKILL)
     sweep.wait()
@@ -45,9 +32,11 @@ def test_a_ray_job_ends_with_its_sweep_and_is_resumed_by_the_next_one(ray_cluste
 
 
 @pytest.mark.slow
-def test_a_ray_job_whose_worker_was_killed_starts_again_without_retries(ray_cluster, jobs, pieces):
+def test_a_ray_job_whose_worker_was_killed_starts_again_without_retries(
+    ray_cluster, jobs, pieces, start_sweep, wait_until
+):
     ray = ["hydra/launcher=ray", f"hydra.launcher.address={ray_cluster}"]
-    sweep = start_sweep(pieces, WAIT, "+callbacks.wait.fails=polite", "seed=1", *ray)
+    sweep = start_sweep(*TINY, WAIT, "+callbacks.wait.fails=polite", "seed=1", *ray)
     wait_until(lambda: (pieces / "waiting-1").exists())
     (pieces / "healed").touch()
     os.kill(jobs()[0].pid, signal.SIGKILL)  # the worker of Ray

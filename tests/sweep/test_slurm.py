@@ -5,8 +5,6 @@ import os
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 
 import pytest
@@ -22,30 +20,25 @@ EPOCHS = ["data=xor", "logger=none", "callbacks=checkpoint", f"trainer.max_epoch
 SLOW = [*EPOCHS, "+callbacks.checkpoint.every_n_epochs=50", "+callbacks.slow._target_=pieces.Slow"]
 
 
-def wait_until(condition, sweep=None, seconds=120):
-    """Wait until a condition is true, while a sweep runs."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        assert sweep is None or sweep.poll() is None
-        time.sleep(0.1)
+@pytest.fixture
+def start_sweep(start_sweep):
+    """Return a function that starts a sweep of Slurm jobs."""
+    return lambda *args: start_sweep(*args, *SLURM)
 
 
 @pytest.fixture
-def start_sweep(pieces):
-    """Return a function that starts a sweep in a new session; its output is stored in output.txt."""
-    processes = []
+def kill_with_queued_job(slurm, start_sweep, wait_until, pieces):
+    """Return a function that starts a sweep while no node accepts jobs, and kills it when its job is queued."""
 
-    def start(*args):
-        command = [sys.executable, "-m", "trainer", "-m", *args, SWEEP, *SLURM]
-        with (pieces / "output.txt").open("ab") as log:
-            processes.append(subprocess.Popen(command, cwd=pieces, stdout=log, stderr=log, start_new_session=True))
-        return processes[-1]
+    def start_and_kill():
+        for name in slurm.names:
+            slurm.run("scontrol", "update", f"nodename={name}", "state=drain", "reason=test")
+        sweep = start_sweep(*TINY, "seed=1")
+        wait_until(lambda: (pieces / "s/sweep.sqlite").exists() and read_slurm_ids(pieces))
+        os.kill(sweep.pid, signal.SIGKILL)
+        sweep.wait()
 
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait()
+    return start_and_kill
 
 
 def read_slurm_ids(directory):
@@ -62,13 +55,8 @@ def has_epochs(directory, number, count=3):
     return file.exists() and len(file.read_text()) >= count
 
 
-def test_a_queued_job_is_shown_as_queued_and_is_not_changed(slurm, start_sweep, jobs, pieces, command):
-    for name in slurm.names:
-        slurm.run("scontrol", "update", f"nodename={name}", "state=drain", "reason=test")
-    sweep = start_sweep(*TINY, "seed=1")
-    wait_until(lambda: (pieces / "s/sweep.sqlite").exists() and read_slurm_ids(pieces))
-    os.kill(sweep.pid, signal.SIGKILL)
-    sweep.wait()
+def test_a_queued_job_is_shown_as_queued_and_is_not_changed(slurm, jobs, pieces, command, kill_with_queued_job):
+    kill_with_queued_job()
     before = (pieces / "s/sweep.sqlite").read_bytes()
     shown = command("sweep", "show", "s").out
     [slurm_id] = read_slurm_ids(pieces).values()
@@ -83,7 +71,9 @@ def test_a_queued_job_is_shown_as_queued_and_is_not_changed(slurm, start_sweep, 
 
 
 @pytest.mark.slow
-def test_queued_jobs_outlive_a_killed_command_and_are_not_submitted_again(slurm, start_sweep, jobs, pieces, process):
+def test_queued_jobs_outlive_a_killed_command_and_are_not_submitted_again(
+    slurm, start_sweep, jobs, pieces, process, wait_until
+):
     sweep = start_sweep(*TINY, WAIT, "+callbacks.wait.seconds=5", "seed=1,2,3,4")
     wait_until(lambda: (pieces / "s/0/.hydra").exists() and len(read_slurm_ids(pieces)) == 4)
     os.kill(sweep.pid, signal.SIGKILL)
@@ -99,13 +89,10 @@ def test_queued_jobs_outlive_a_killed_command_and_are_not_submitted_again(slurm,
 
 
 @pytest.mark.slow
-def test_a_job_that_slurm_starts_late_runs_although_it_was_marked_as_interrupted(slurm, start_sweep, jobs, pieces):
-    for name in slurm.names:
-        slurm.run("scontrol", "update", f"nodename={name}", "state=drain", "reason=test")
-    sweep = start_sweep(*TINY, "seed=1")
-    wait_until(lambda: (pieces / "s/sweep.sqlite").exists() and read_slurm_ids(pieces))
-    os.kill(sweep.pid, signal.SIGKILL)
-    sweep.wait()
+def test_a_job_that_slurm_starts_late_runs_although_it_was_marked_as_interrupted(
+    slurm, jobs, pieces, kill_with_queued_job, wait_until
+):
+    kill_with_queued_job()
     with sqlite3.connect(pieces / "s/sweep.sqlite") as database:
         database.execute("UPDATE job SET state = 'interrupted'")
     for name in slurm.names:
@@ -116,7 +103,9 @@ def test_a_job_that_slurm_starts_late_runs_although_it_was_marked_as_interrupted
 
 @pytest.mark.slow
 @pytest.mark.parametrize("event", ["requeue", "preemption", "time limit", "node"])
-def test_a_job_that_slurm_restarts_continues_as_the_same_attempt(event, slurm, start_sweep, jobs, pieces, process):
+def test_a_job_that_slurm_restarts_continues_as_the_same_attempt(
+    event, slurm, start_sweep, jobs, pieces, process, wait_until
+):
     limit = ["hydra.launcher.timeout_min=5", "hydra.launcher.max_num_timeout=1"] if event == "time limit" else []
     sweep = start_sweep(*SLOW, "+callbacks.slow.progress=epochs", "seed=1,2", *limit)
     wait_until(lambda: has_epochs(pieces, 0) and has_epochs(pieces, 1), sweep)
@@ -152,7 +141,9 @@ def check_equal_results(directory, job, process):
 
 
 @pytest.mark.slow
-def test_the_reason_is_shown_if_a_job_has_reached_its_time_limit_too_often(slurm, start_sweep, jobs, pieces):
+def test_the_reason_is_shown_if_a_job_has_reached_its_time_limit_too_often(
+    slurm, start_sweep, jobs, pieces, wait_until
+):
     sweep = start_sweep(*SLOW, "+callbacks.slow.progress=epochs", "seed=1", "hydra.launcher.timeout_min=1")
     wait_until(lambda: has_epochs(pieces, 0), sweep)
     slurm.run("scancel", "--signal=USR2", read_slurm_ids(pieces)[0])
@@ -164,7 +155,7 @@ def test_the_reason_is_shown_if_a_job_has_reached_its_time_limit_too_often(slurm
 
 @pytest.mark.slow
 def test_a_cancelled_job_is_interrupted_and_its_next_attempt_waits_for_the_end_of_the_first_one(
-    slurm, start_sweep, jobs, pieces, process
+    slurm, start_sweep, jobs, pieces, process, wait_until
 ):
     sweep = start_sweep(*SLOW, "+callbacks.slow.progress=epochs", "seed=1", "sweep.retries=1")
     wait_until(lambda: has_epochs(pieces, 0), sweep)
@@ -179,7 +170,7 @@ def test_a_cancelled_job_is_interrupted_and_its_next_attempt_waits_for_the_end_o
 
 
 @pytest.mark.slow
-def test_refused_jobs_are_submitted_later(slurm, start_sweep, jobs, pieces):
+def test_refused_jobs_are_submitted_later(slurm, start_sweep, jobs, pieces, wait_until):
     sweep = start_sweep(*TINY, WAIT, "+callbacks.wait.seconds=5", "seed=1,2,3", "sweep.workers=2")
     wait_until(lambda: (pieces / "s/0/.hydra").exists(), sweep)
     slurm.run("scontrol", "update", "partition=main", "state=inactive")
@@ -201,7 +192,7 @@ def test_invalid_settings_of_slurm_are_one_error(slurm, jobs, pieces, process):
 
 
 @pytest.mark.slow
-def test_a_sweep_survives_an_outage_of_the_controller(slurm, start_sweep, jobs, pieces):
+def test_a_sweep_survives_an_outage_of_the_controller(slurm, start_sweep, jobs, pieces, wait_until):
     sweep = start_sweep(*TINY, WAIT, "+callbacks.wait.seconds=5", "seed=1,2,3", "sweep.workers=2")
     wait_until(lambda: (pieces / "s/0/.hydra").exists(), sweep)
     slurm.stop_controller()
@@ -212,7 +203,7 @@ def test_a_sweep_survives_an_outage_of_the_controller(slurm, start_sweep, jobs, 
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_running_and_queued_jobs(slurm, start_sweep, jobs, pieces):
+def test_ctrl_c_ends_running_and_queued_jobs(slurm, start_sweep, jobs, pieces, wait_until):
     sweep = start_sweep(*SLOW, "+callbacks.slow.progress=epochs", "seed=1,2,3,4")
     wait_until(lambda: has_epochs(pieces, 0) and has_epochs(pieces, 1) and len(read_slurm_ids(pieces)) == 4, sweep)
     start_time = time.monotonic()
