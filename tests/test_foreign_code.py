@@ -220,7 +220,7 @@ def test_a_foreign_sweep_is_resumed_in_its_own_directory_only(foreign_sweep, com
     assert f"resume it in its directory: cd {tmp_path}/place\n" in outcome.err
 
 
-def test_a_damaged_ledger_is_an_error(foreign_sweep, command):
+def test_a_corrupted_ledger_is_an_error(foreign_sweep, command):
     foreign_sweep(RUN[:-1], jobs=[RUN[:-1]])
     for column, value in {"words": "[1]", "tries": "x", "state": "great", "result": "{}", "seconds": "'"}.items():
         with sqlite3.connect("sweep/sweep.sqlite") as database:

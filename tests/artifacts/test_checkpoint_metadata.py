@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import trainer
 from trainer.artifacts.checkpoint_metadata import drop_hyperparameters
+from trainer.core.checksummed_file import append_checksum
 from trainer.core.errors import UserError
 from trainer.data.base import TensorData
 from trainer.data.digits import Digits
@@ -98,13 +99,15 @@ class Foreign:
     """Object of another program."""
 
 
-def compress(file):
+def compress(file, *, with_checksum=False):
     """Replace a checkpoint by one that is small, but fills the memory when it is loaded."""
     with zipfile.ZipFile(file) as archive:
         records = {name: archive.read(name) for name in archive.namelist()}
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in records.items():
             archive.writestr(name, content)
+    if with_checksum:
+        file.write_bytes(b"".join(append_checksum(memoryview(file.read_bytes()))))
 
 
 @pytest.mark.parametrize(
@@ -153,17 +156,21 @@ def compress(file):
             r"none of it was run\n  preprocessing.parts\[0\]: os.system: part of the Python standard library$",
         ),
         (compress, r"corrupted or not a checkpoint \(compressed records, which PyTorch does not write\)$"),
-        (lambda file: modify(file, lambda c: c["config"].pop("data")), "'a.ckpt' is damaged: config: no data$"),
+        (
+            lambda file: compress(file, with_checksum=True),
+            r"corrupted or not a checkpoint \(compressed records, which PyTorch does not write\)$",
+        ),
+        (lambda file: modify(file, lambda c: c["config"].pop("data")), "'a.ckpt' is invalid: config: no data$"),
         (
             lambda file: modify(file, lambda c: c["config"].update(model=3)),
-            r"'a.ckpt' is damaged: config: model: expected dict\[str, typing.Any\], found 3$",
+            r"'a.ckpt' is invalid: config: model: expected dict\[str, typing.Any\], found 3$",
         ),
         (
             lambda file: modify(file, lambda c: c.update(provenance=[])),
-            "'a.ckpt' is damaged: provenance: expected dict",
+            "'a.ckpt' is invalid: provenance: expected dict",
         ),
-        (lambda file: modify(file, lambda c: c.update(spec={1: 2})), "'a.ckpt' is damaged: spec: expected dict"),
-        (lambda file: modify(file, lambda c: c.update(metrics=[1])), "'a.ckpt' is damaged: metrics: expected dict"),
+        (lambda file: modify(file, lambda c: c.update(spec={1: 2})), "'a.ckpt' is invalid: spec: expected dict"),
+        (lambda file: modify(file, lambda c: c.update(metrics=[1])), "'a.ckpt' is invalid: metrics: expected dict"),
     ],
 )
 def test_an_invalid_checkpoint_is_refused_with_the_reason(corrupt, message, checkpoint, monkeypatch):

@@ -126,7 +126,7 @@ def read_checkpoint(file: Path, trusted: str = "") -> dict[str, Any]:
     if missing := [key for key in REQUIRED_KEYS if key not in content]:
         raise UserError(f"'{file}' contains no {', '.join(missing)}; expected a checkpoint of this trainer version")
     if problem := check_checkpoint(content):
-        raise UserError(f"'{file}' is damaged: {problem}")
+        raise UserError(f"'{file}' is invalid: {problem}")
     is_own = is_signed(content["config"], content["provenance"], Path.cwd())
     require_trusted_config(content["config"], file, trusted, is_own=is_own)
     require_trusted_targets({"preprocessing": _select_targets(content["preprocessing"])}, file, trusted)

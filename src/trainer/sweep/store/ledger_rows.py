@@ -1,4 +1,4 @@
-"""Validated values of the rows of a ledger, which may be damaged or come from elsewhere."""
+"""Validated values of the rows of a ledger, which may be corrupted or come from elsewhere."""
 
 import json
 from collections.abc import Callable, Sequence
