@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from trainer.artifacts.checkpoint_io import AtomicCheckpointIO
 from trainer.core.checksummed_file import find_corruption, load
@@ -109,3 +110,11 @@ def test_a_changed_number_in_a_file_without_a_checksum_is_detected(tmp_path):
     file.write_bytes(file.read_bytes().replace(torch.tensor(7.0).numpy().tobytes(), b"\0\0\0\0", 1))
     with pytest.raises(UserError, match=r"checksum mismatch in .*data/0"):
         load(file)
+
+
+@pytest.mark.parametrize(("requested", "used"), [(None, True), (True, True), (False, False)])
+def test_a_checkpoint_from_a_url_is_read_without_pickled_objects_unless_requested(requested, used, monkeypatch):
+    calls = []
+    monkeypatch.setattr(TorchCheckpointIO, "load_checkpoint", lambda _, *arguments: calls.append(arguments))
+    AtomicCheckpointIO().load_checkpoint("https://example.org/a.ckpt", weights_only=requested)
+    assert calls == [("https://example.org/a.ckpt", "cpu", used)]
