@@ -22,15 +22,14 @@ from typing import TYPE_CHECKING, Any
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.utils import run_job
 from hydra.errors import HydraException
-from hydra.types import HydraContext, RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer.config.compose import Composer
 from trainer.config.diagnostics import raise_on_errors
 from trainer.config.home_directory import expand_home
+from trainer.config.hydra_job import run_hydra_job
 from trainer.config.hydra_errors import diagnose_hydra_error
 from trainer.config.schema import RESOURCE_DIR, ROOT_KEYS, register_hydra_plugins
 from trainer.config.stored_config import adapt_to_machine, build_primary_config
@@ -195,24 +194,13 @@ def _run(config: DictConfig) -> Run:
 
 
 def _run_rank_zero(config: DictConfig) -> Run:
-    from trainer.core.compat import HydraCallbacks
-
     with lazy_imports():
         from trainer.training.run import run
 
     os.environ["TRAINER_RUN_SUFFIX"] = secrets.token_hex(3)
     expand_home(config)
-    with read_write(config.hydra), open_dict(config.hydra):
-        config.hydra.mode = RunMode.RUN
-        config.hydra.output_subdir = ".hydra"  # as a command sets it; Hydra's `compose` clears it
     with _hydra_config_loader() as loader:
-        callbacks = HydraCallbacks(config)
-        try:
-            callbacks.on_run_start(config=config, config_name="config")
-        except SystemExit as error:  # the directory cannot be used; this must not end a notebook
-            raise UserError(str(error.code).removeprefix("error: ")) from None
-        context = HydraContext(config_loader=loader, callbacks=callbacks)
-        job = run_job(run, config, job_dir_key="hydra.run.dir", job_subdir_key=None, hydra_context=context)
+        job = run_hydra_job(run, config, loader)
         if isinstance(job._return_value, Exception):
             raise _as_user_error(job._return_value)
     assert job.hydra_cfg

@@ -4,7 +4,7 @@ from pytorch_lightning import LightningModule, Trainer
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
-from trainer.core.callback import Callback
+from trainer.core.callback import Callback, StepMetric
 from trainer.training.loop.optimizer_names import log_by_optimizer
 from trainer.training.loop.step_logging import is_logging_step
 
@@ -25,3 +25,6 @@ class GradientNorm(Callback):
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
         log_by_optimizer(pl_module, "grad_norm", optimizer, get_total_norm(gradients))
+
+    def step_metrics(self, trainer: Trainer) -> dict[str, StepMetric]:
+        return {"grad_norm": "gradient norm"}

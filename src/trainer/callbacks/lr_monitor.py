@@ -4,7 +4,7 @@ from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer
 
-from trainer.core.callback import Callback
+from trainer.core.callback import Callback, StepMetric
 from trainer.training.loop.optimizer_names import number_duplicates
 from trainer.training.loop.step_logging import is_logging_step
 
@@ -23,11 +23,20 @@ class LRMonitor(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         if not (trainer.loggers and is_logging_step(trainer)):
             return
-        schedules = {
-            getattr(config.scheduler, "optimizer", None): config.name for config in trainer.lr_scheduler_configs
-        }
-        names = [schedules.get(optimizer) or f"lr-{type(optimizer).__name__}" for optimizer in trainer.optimizers]
-        for name, optimizer in zip(number_duplicates(names), trainer.optimizers, strict=True):
-            groups = optimizer.param_groups
-            for number, group in enumerate(groups, start=1):
-                pl_module.log(f"{name}/pg{number}" if len(groups) > 1 else name, float(group["lr"]))
+        for name, rate in _read_rates(trainer).items():
+            pl_module.log(name, rate)
+
+    def step_metrics(self, trainer: Trainer) -> dict[str, StepMetric]:
+        return dict.fromkeys(_read_rates(trainer), "learning rate")
+
+
+def _read_rates(trainer: Trainer) -> dict[str, float]:
+    """Return the rates by the names of their metrics."""
+    schedules = {getattr(config.scheduler, "optimizer", None): config.name for config in trainer.lr_scheduler_configs}
+    names = [schedules.get(optimizer) or f"lr-{type(optimizer).__name__}" for optimizer in trainer.optimizers]
+    rates = {}
+    for name, optimizer in zip(number_duplicates(names), trainer.optimizers, strict=True):
+        groups = optimizer.param_groups
+        for number, group in enumerate(groups, start=1):
+            rates[f"{name}/pg{number}" if len(groups) > 1 else name] = float(group["lr"])
+    return rates

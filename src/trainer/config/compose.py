@@ -46,9 +46,9 @@ class Composer:
         path = create_config_search_path(str(RESOURCE_DIR / "conf"))
         if config_dir:
             path.prepend("command-line", f"file://{Path(config_dir).absolute()}", SearchPathQuery(provider="schema"))
-        self._loader = ConfigLoaderImpl(path)
-        self._loader.repository = self._repository = TolerantRepository(path)
-        self._parser = OverridesParser.create(config_loader=self._loader)
+        self.loader = ConfigLoaderImpl(path)
+        self.loader.repository = self._repository = TolerantRepository(path)
+        self._parser = OverridesParser.create(config_loader=self.loader)
         self._bases: dict[tuple[str, ...], tuple[DictConfig, list[Diagnostic]]] = {}
         self.file_diagnostics: list[Diagnostic] = []  # invalid root keys in files, left out of the last config
 
@@ -63,15 +63,15 @@ class Composer:
             HydraException, OmegaConfBaseException: Hydra's own error; `compose_tolerant` returns diagnostics instead.
         """
         parsed = self._parser.parse_overrides([*overrides])
-        self._loader.validate_sweep_overrides_legal(parsed, RunMode.RUN, from_shell=True)
+        self.loader.validate_sweep_overrides_legal(parsed, RunMode.RUN, from_shell=True)
         choices = tuple(override.input_line or "" for override in parsed if self._affects_composition(override))
         if choices not in self._bases:  # most jobs of a sweep differ only in values
             self._repository.diagnostics.clear()
-            base = self._loader.load_configuration("config", [*choices], RunMode.RUN)
+            base = self.loader.load_configuration("config", [*choices], RunMode.RUN)
             self._bases[choices] = base, [*self._repository.diagnostics.values()]
         base, self.file_diagnostics = self._bases[choices]
         config = deepcopy(base)
-        self._loader._apply_overrides_to_config(
+        self.loader._apply_overrides_to_config(
             [override for override in parsed if not self._affects_composition(override)], config
         )
         expand_home(config)
@@ -86,6 +86,17 @@ class Composer:
             config.hydra.runtime.output_dir = "outputs"
             with suppress(OmegaConfBaseException):  # reported by the check of all values
                 config.hydra.runtime.output_dir = config.hydra.run.dir
+        return config
+
+    def compose_run(self, overrides: Sequence[str]) -> DictConfig:
+        """Return the config of a run outside of a sweep, which has no job number.
+
+        Raises:
+            HydraException, OmegaConfBaseException: Hydra's own error.
+        """
+        config = self.compose(overrides)
+        with read_write(config.hydra), open_dict(config.hydra):
+            config.hydra.job.update(num="???", id="???")
         return config
 
     def compose_tolerant(
@@ -174,12 +185,12 @@ class Composer:
     def set_value(self, config: DictConfig, override: str) -> Any:
         """Set one value in a composed config; return it as plain containers, with interpolations unresolved."""
         parsed = self._parser.parse_override(f"++{override.lstrip('+')}" if override.startswith("+") else override)
-        self._loader._apply_overrides_to_config([parsed], config)
+        self.loader._apply_overrides_to_config([parsed], config)
         return select_plain(config, parsed.key_or_group)
 
     def load_layers(self, overrides: Sequence[str]) -> list[Layer]:
         """Return the layers that valid overrides are composed of; later layers take precedence."""
-        return load_layers(self._loader, overrides)
+        return load_layers(self.loader, overrides)
 
     def check_syntax(self, overrides: Sequence[str]) -> tuple[list[str], list[Diagnostic]]:
         """Return the overrides that follow Hydra's grammar, and the errors in the others."""

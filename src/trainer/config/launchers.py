@@ -1,5 +1,7 @@
 """Names of the launchers for which the package has executors of its own."""
 
+from typing import Any
+
 from omegaconf import DictConfig, OmegaConf
 
 _SUBMITIT_PREFIX = "hydra_plugins.hydra_submitit_launcher.submitit_launcher."
@@ -17,6 +19,7 @@ def is_remote(config: DictConfig) -> bool:
 def is_parallel(config: DictConfig) -> bool:
     """Return whether the jobs of a sweep run in parallel processes of this machine."""
     target = OmegaConf.select(config, "hydra.launcher._target_")
-    return target not in (RAY_LAUNCHER, SLURM_LAUNCHER, LOCAL_LAUNCHER) and any(
-        OmegaConf.select(config, f"sweep.{key}") for key in ("workers", "jobs_per_gpu")
+    sweep: Any = OmegaConf.select(config, "sweep")
+    return target not in (RAY_LAUNCHER, SLURM_LAUNCHER, LOCAL_LAUNCHER) and bool(
+        sweep.workers or sweep.jobs_per_gpu or sweep.fuse not in ("auto", False)
     )

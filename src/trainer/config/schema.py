@@ -45,6 +45,7 @@ class SweepConfig:
     grids: list[str] = field(default_factory=list)
     workers: int | None = None
     jobs_per_gpu: int | None = None
+    fuse: Any = "auto"
     n_trials: int | None = None
     sampler: Any = "tpe"
     pruner: Any = "none"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import wraps
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pytorch_lightning
 from pytorch_lightning.utilities.seed import isolate_rng
@@ -17,6 +17,8 @@ from trainer.core.errors import UserError, display_path, first_line, is_out_of_m
 
 HOOKS = [name for name in vars(pytorch_lightning.Callback) if name.startswith("on_")]
 HOOKS += ["setup", "teardown", "state_dict", "load_state_dict"]
+
+StepMetric = Literal["learning rate", "gradient norm"]
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,13 @@ class Callback(pytorch_lightning.Callback):
     def logged_metrics(self, data: Any) -> list[str]:
         """Return the names of all metrics that the callback logs for a data module; others may monitor them."""
         return []
+
+    def step_metrics(self, trainer: pytorch_lightning.Trainer) -> dict[str, StepMetric]:
+        """Return the metrics that the callback logs for steps whose loss is logged, by name.
+
+        Steps of several runs that are computed together log them without calling the callback.
+        """
+        return {}
 
     def check(self, net: nn.Module) -> None:
         """Check before the run that a network fits the settings of the callback.

@@ -95,7 +95,9 @@ class ParallelRunner:
                 self.progress.print_line(f"{len(self.running)} job(s) stay in the queue of the cluster")
                 return False
             self._stop(kill=self._n_handled > 1)
-        if not self._start_jobs() and not self.running:
+        has_jobs = self._start_jobs()
+        self.executor.start()
+        if not has_jobs and not self.running:
             return False
         if self.running:
             self.executor.wait([running.handle for running in self.running], POLL_SECONDS)

@@ -81,7 +81,7 @@ def run_sweep(
     attempts = {job.number: job.tries for job in ledger.jobs()}
     next_trial = _preserved_hydra_state()(search.next) if search else None
     queue = JobQueue(ledger, config.sweep.retries, config.sweep.fail_fast, next_trial)
-    executor = create_executor(config, ledger)
+    executor = create_executor(config, ledger, composer)
     signal_number = _run_in_parallel(queue, executor, config, options, search) if executor else 0
     if not executor:
         _run_with_launcher(queue, config, context, composer, task, search, batch)

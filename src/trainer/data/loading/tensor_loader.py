@@ -68,11 +68,7 @@ class TensorLoader:
         return -(-size // self.batch_size)  # rounded up
 
     def __iter__(self) -> Iterator[Batch]:
-        # Lightning stops after len(self) batches without exhausting the iterator, so the next epoch starts here
-        if self.position and not self._resumed:
-            self.epoch += 1
-            self.position = 0
-        self._resumed = False
+        self.start_epoch()
         order = self._epoch_indices()
         size = self.batches_per_chunk
         chunks = torch.split(order, size * self.batch_size)[self.position // size :] if len(order) else ()
@@ -88,6 +84,39 @@ class TensorLoader:
             for batch in zip(input_batches, target_batches, strict=True):
                 self.position += 1
                 yield batch
+
+    def start_epoch(self) -> None:
+        """Move to the next epoch if batches of this one were read; stay at a resumed position."""
+        # Lightning stops after len(self) batches without exhausting the iterator, so the next epoch starts here
+        if self.position and not self._resumed:
+            self.epoch += 1
+            self.position = 0
+        self._resumed = False
+
+    def take(self, count: int) -> Batch:
+        """Return the examples of the next `count` batches of this epoch in one batch, without moving the position.
+
+        Not for examples that `read` reads from files.
+        """
+        rows = self._epoch_indices()[self.position * self.batch_size :][: count * self.batch_size]
+        inputs = self.prepare(self.inputs[rows])
+        if self.augment:
+            inputs = self.augment(inputs, BatchRNG(rows, self.seed, self.epoch))
+        return inputs, self.targets[rows]
+
+    def batch_sizes(self, count: int) -> list[int]:
+        """Return the numbers of examples in the next `count` batches of this epoch."""
+        total = shard_size(len(self.targets) * self.repeats, self.rank, self.world_size, even=self.even)
+        starts = range(self.position * self.batch_size, total, self.batch_size)
+        return [min(self.batch_size, total - start) for start in starts[:count]]
+
+    def shares_examples(self, other: "TensorLoader") -> bool:
+        """Return whether another loader of the same order has equal examples; both use the same memory from then on."""
+        if self.inputs is not other.inputs or self.targets is not other.targets:
+            if not (torch.equal(self.inputs, other.inputs) and torch.equal(self.targets, other.targets)):
+                return False
+            self.inputs, self.targets = other.inputs, other.targets
+        return torch.equal(self.take(1)[0], other.take(1)[0])
 
     def state_dict(self) -> dict[str, Any]:
         """Return epoch and position; plain numbers, so that a checkpoint loads under `weights_only`."""

@@ -75,6 +75,9 @@ class Executor(Protocol):
             SubmissionRefusedError: The cluster accepts no job at the moment.
         """
 
+    def start(self) -> None:
+        """Start the submitted jobs, if `submit` has not done so. Called after all that can be submitted now."""
+
     def wait(self, handles: Sequence[JobHandle], seconds: float) -> None:
         """Return when one of the jobs has ended, or after a timeout."""
 

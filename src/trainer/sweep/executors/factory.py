@@ -4,18 +4,22 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from trainer.config.compose import Composer
 from trainer.config.launchers import LOCAL_LAUNCHER, RAY_LAUNCHER, SLURM_LAUNCHER, is_parallel
 from trainer.core.errors import UserError
 from trainer.sweep.executors.base import Executor, LocalExecutor, build_worker_environments, visible_gpus
+from trainer.sweep.executors.fused import FusedExecutor
+from trainer.sweep.jobs.fusing import Fusing
 from trainer.sweep.store.job_store import Ledger
 
 
-def create_executor(config: DictConfig, ledger: Ledger) -> Executor | None:
+def create_executor(config: DictConfig, ledger: Ledger, composer: Composer) -> Executor | None:
     """Return the executor that runs each job in a separate process, or None if a launcher of Hydra runs the jobs.
 
     Args:
         config: Config of the sweep, as Hydra composed it.
         ledger: Ledger of the sweep.
+        composer: Composer of the jobs.
 
     Raises:
         UserError: The executor is not installed or not available, or does not support a setting.
@@ -25,7 +29,11 @@ def create_executor(config: DictConfig, ledger: Ledger) -> Executor | None:
     target = launcher.pop("_target_")
     if is_parallel(config):
         gpus = visible_gpus() if settings.jobs_per_gpu else []
-        return LocalExecutor(ledger, build_worker_environments(settings.workers, settings.jobs_per_gpu, gpus))
+        environments = build_worker_environments(settings.workers, settings.jobs_per_gpu, gpus)
+        if settings.fuse is False:
+            return LocalExecutor(ledger, environments)
+        fusing = Fusing(composer, settings.fuse)
+        return FusedExecutor(ledger, environments, fusing.max_size, fusing.find_group)
     if target not in (RAY_LAUNCHER, SLURM_LAUNCHER, LOCAL_LAUNCHER):
         return None
     if settings.jobs_per_gpu:

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -70,12 +70,23 @@ def start_worker(
         attempt: Attempt that the process assigns to itself before it starts the job, so that the job has an owner if
             this process ends. Defaults to none.
     """
-    context: Any = get_context(method)
-    if method == START_METHOD:
-        start_forkserver()
     paths = (str(log_path.absolute()), str(cwd or Path.cwd()))
     args = ([*overrides], dict(environment), *paths, stop_requests, attempt, dry_run_results)
-    process: BaseProcess = context.Process(target=_run_worker, args=args)
+    return start_process(_run_worker, args, method)
+
+
+def start_process(function: Callable[..., None], args: Sequence[Any], method: str = START_METHOD) -> BaseProcess:
+    """Call a function in a new process that the forkserver forks.
+
+    Args:
+        function: Function in a module.
+        args: Arguments, which are pickled.
+        method: Start method of `multiprocessing`.
+    """
+    if method == START_METHOD:
+        start_forkserver()
+    context: Any = get_context(method)
+    process: BaseProcess = context.Process(target=function, args=args)
     with _hidden_main_module(), safe_import_path():
         process.start()
     return process
@@ -90,6 +101,25 @@ def _run_worker(
     attempt: Attempt | None,
     dry_runs: Any,
 ) -> None:
+    prepare_worker(environment, cwd, stop_requests, dry_runs)
+    file = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)  # minus umask
+    for stream in (1, 2):
+        os.dup2(file, stream)
+    sys.argv = [sys.argv[0], *overrides]
+    if attempt:
+        attempt.assign_to_this_process()
+    resolve_name(ENTRY_POINT)()
+
+
+def prepare_worker(environment: Mapping[str, str], cwd: str, stop_requests: Connection | None, dry_runs: Any) -> None:
+    """Prepare the process of one or several jobs: signals, environment, directory, threads.
+
+    Args:
+        environment: All environment variables.
+        cwd: Working directory.
+        stop_requests: See `start_worker`.
+        dry_runs: Dry runs of the process that has started this one.
+    """
     os.setpgid(0, 0)  # Ctrl-C in a terminal reaches the sweep, which stops its jobs
     if START_METHOD == "forkserver":  # which blocks SIGINT
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -99,16 +129,9 @@ def _run_worker(
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)
-    file = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)  # minus umask
-    for stream in (1, 2):
-        os.dup2(file, stream)
-    sys.argv = [sys.argv[0], *overrides]
     if (torch := sys.modules.get("torch")) and (threads := environment.get("OMP_NUM_THREADS", "")).isdigit():
         torch.set_num_threads(int(threads))  # torch has read the variable at its import, before the fork
     dry_run_results.update(dry_runs)
-    if attempt:
-        attempt.assign_to_this_process()
-    resolve_name(ENTRY_POINT)()
 
 
 def _follow_parent(stop_requests: Connection) -> None:

@@ -13,8 +13,10 @@ from typing import Any
 import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
+from torch import Tensor
 
 from trainer.core.compat import EvaluationLoop, set_sampler_epoch
+from trainer.training.fused.outputs import compute_outputs_together, use_outputs
 from trainer.training.loop.eval_mode import ModuleModes, restore_modes, set_eval_mode
 from trainer.training.loop.hook_dispatch import (
     HookDispatcher,
@@ -43,6 +45,7 @@ class FastEvaluationLoop(EvaluationLoop):
         self.name = "test" if self._trainer_fn is TrainerFn.TESTING else "validation"
         self.hooks: HookDispatcher | None = None
         self._modes: ModuleModes | None = None  # modes of all modules when the evaluation started
+        self._outputs: list[Tensor] | None = None  # of each batch, if they are computed with those of other runs
         self.accepts_batch_index = accepts_batch_index(getattr(loop.trainer.lightning_module, f"{self.name}_step"))
 
     def run(self) -> list[Any]:
@@ -54,6 +57,7 @@ class FastEvaluationLoop(EvaluationLoop):
         is_resumed = self.restarting and self._trainer_fn is TrainerFn.FITTING  # tests never resume
         if trainer.sanity_checking or is_resumed or not has_single_loader or reason_lightning_required(trainer):
             return super().run()
+        self._outputs = compute_outputs_together(self)  # outside of the inference mode, which holds for the process
         with torch.inference_mode() if self.inference_mode else torch.no_grad():
             self.hooks = HookDispatcher.reuse_or_create(
                 trainer, [f"on_{self.name}_{suffix}" for suffix in HOOK_SUFFIXES], self.hooks
@@ -114,6 +118,8 @@ class FastEvaluationLoop(EvaluationLoop):
         set_sampler_epoch(loader, trainer.fit_loop.epoch_progress.current.processed)
         in_place = is_batch_in_place(trainer, [loader])
         step = getattr(hooks.task, f"{name}_step")
+        if self._outputs is not None:
+            step = use_outputs(step, hooks.task, self._outputs)
         context = forward_context(trainer, "test_step_context" if name == "test" else "val_step_context")
         for index, batch in enumerate(islice(loader, None if max_batches == math.inf else int(max_batches))):
             if not in_place:

@@ -92,6 +92,10 @@ class StepLog:
         elif step is None:
             row.setdefault("epoch", self.trainer.current_epoch)
             step = self.trainer.fit_loop.epoch_loop._batches_that_stepped
+        self.add_row(step, row)
+
+    def add_row(self, step: int, row: Row) -> None:
+        """Write a row of values to the loggers, now or later."""
         self._rows.append((step, row))
         if time.monotonic() - self._written_at > WRITE_INTERVAL_SECONDS:
             self.write()

@@ -74,7 +74,7 @@ class TracedSteps:
         self._optimizer_step = unwrap_step(optimizer)
         self._clipping = VerifiedTrace("clipping", self._run_clipping)
         self._update = VerifiedTrace("update", self._run_update, varying="lr")
-        self._reason = _reason_pass_not_traceable(self.trainer)
+        self._reason = reason_pass_not_traceable(self.trainer)
         if self._reason:
             log.debug("steps are not traced: %s", self._reason)
         if not all(_is_library_code(callback.clip_gradients) for callback in clippers.callbacks):
@@ -217,7 +217,8 @@ def _attribute_values(part: Any) -> list[Any]:
     return [value if isinstance(value, int | float | str | tuple) else id(value) for value in values]
 
 
-def _reason_pass_not_traceable(trainer: Trainer) -> str | None:
+def reason_pass_not_traceable(trainer: Trainer) -> str | None:
+    """Return the reason why the operations of a forward and backward pass cannot be traced, or None if they can."""
     task: Any = trainer.lightning_module
     modules = list(task.net.modules())
     weights = {id(weight) for weight in task.net.parameters()}

@@ -18,6 +18,8 @@ from torch import Tensor
 
 from trainer.core.compat import DataFetcher, MaxSizeCycle, PrefetchDataFetcher
 from trainer.task.gradient_accumulation import install_loss_scaling
+from trainer.training.fused.member import current_member
+from trainer.training.fused.steps import FusedSteps
 from trainer.training.loop.evaluation_loop import FastEvaluationLoop
 from trainer.training.loop.hook_dispatch import (
     STEP_HOOKS,
@@ -99,13 +101,20 @@ class FastStep:
         )
         self.unlogged_steps = UnloggedSteps(self)
         has_backward_hooks = any(self.hooks.functions[name] for name in BACKWARD_HOOKS)
+        member = current_member()
+        self.fused_steps = FusedSteps(self, member) if member else None
         self.is_traced = self.unlogged_steps.is_allowed and not has_backward_hooks
 
     def run_until_due(self) -> None:
         """Train up to a step after which a validation, a checkpoint or the end of the epoch may be due."""
         self.loop.traced_steps.is_started = False
-        while not (self.unlogged_steps.run() or self.step()):
+        while not self._run_steps():
             self.loop._batches_that_stepped += self.stepped
+
+    def _run_steps(self) -> bool:
+        """Run one or several steps; return True if something may be due after the last one."""
+        is_due = self.fused_steps.run() if self.fused_steps else None
+        return self.unlogged_steps.run() or self.step() if is_due is None else is_due
 
     def steps_until_due(self) -> int:
         """Return the number of steps up to and including the next one after which something may be due."""
@@ -215,6 +224,12 @@ class FastStep:
         self.stepped = trainer.accumulate_grad_batches == 1 or not loop._should_accumulate()
         is_loggable = self.stepped or not self.task.automatic_optimization
         self.log.commit_step(is_loggable and is_logging_step(trainer))
+        return self.is_due(index)
+
+    def is_due(self, index: int) -> bool:
+        """Return True if something may be due after the batch with an index."""
+        loop = self.loop
+        trainer = self.trainer
         return (
             self.checks_every_step
             or loop.batch_progress.is_last_batch

@@ -25,14 +25,18 @@ class VerifiedTrace:
         name: Name in log messages.
         function: Original function, which returns tensors.
         varying: See `OpTrace.build_replay`.
+        is_slow: Whether the function is traced although its overhead may be negligible, without being timed first.
     """
 
-    def __init__(self, name: str, function: Callable[..., list[Tensor | None]], *, varying: str = "") -> None:
+    def __init__(
+        self, name: str, function: Callable[..., list[Tensor | None]], *, varying: str = "", is_slow: bool = False
+    ) -> None:
         self.name = name
         self.function = function
         self.varying = varying
         self.is_rejected = False
         self._replay: Replay | None = None
+        self._warmup_calls = 0 if is_slow else WARMUP_CALLS
         self._seconds: list[float] = []
         self._verifications = 0
 
@@ -54,7 +58,7 @@ class VerifiedTrace:
             return self._replay(*inputs, *values)
         if self.is_rejected:
             return self.function(*arguments)
-        if len(self._seconds) < WARMUP_CALLS:
+        if len(self._seconds) < self._warmup_calls:
             return self._measure(*arguments)
         return self._verify(inputs, arguments, values) if self._replay else self._trace(inputs, *arguments)
 

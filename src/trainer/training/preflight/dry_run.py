@@ -35,6 +35,7 @@ from trainer.task.custom_metrics import validate_custom_metrics
 from trainer.task.supervised import Supervised
 from trainer.training.build import build, build_data, build_trainer
 from trainer.training.build_module import build_module, build_parts, build_with_spec
+from trainer.training.fused.structure import has_convolutions, reason_not_fusable
 from trainer.training.preflight.dry_run_cache import Facts
 from trainer.training.preflight.monitored_metrics import (
     check_modes,
@@ -190,6 +191,8 @@ class DryRun:
         examples = self._count_examples()
         if isinstance(batch_size, int):
             self.facts["work"] = estimate_multiplications(weights, spec, batch_size)
+        self.facts["unfusable"] = reason_not_fusable(task)
+        self.facts["convolutions"] = has_convolutions(task.net)
         if not self.config.preflight.step:
             return
         result = run_synthetic_step(task, data, examples, lambda: self._build_module(spec))

@@ -1,0 +1,71 @@
+"""Worker process that runs a group of jobs, whose steps are computed together."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+from trainer.sweep.executors.worker import Attempt, prepare_worker
+
+ENTRY_POINT = "trainer.cli.main:run_overrides"  # a string, as that module imports this package
+
+
+@dataclass
+class GroupJob:
+    """Job of a group.
+
+    Args:
+        overrides: Command line of the job.
+        log_path: File that its output is appended to.
+        attempt: Attempt that the process assigns to itself.
+    """
+
+    overrides: list[str]
+    log_path: Path
+    attempt: Attempt
+
+
+def run_group_worker(
+    jobs: Sequence[GroupJob], environment: Mapping[str, str], cwd: str, exits: Connection, dry_runs: Any
+) -> None:
+    """Run the jobs of a group; send the number and the exit status of each job that has ended.
+
+    Args:
+        jobs: Jobs of the group.
+        environment: All environment variables.
+        cwd: Working directory.
+        exits: Connection that receives the exit statuses.
+        dry_runs: Dry runs of the process that has started this one.
+    """
+    from trainer.core.signals import interruptible
+    from trainer.training.fused.group import run_group
+
+    prepare_worker(environment, cwd, None, dry_runs)
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    run = resolve_name(ENTRY_POINT)
+    with interruptible():
+        run_group([partial(_run_job, run, job, exits) for job in jobs])
+
+
+def _run_job(run: Callable[[list[str]], int], job: GroupJob, exits: Connection) -> None:
+    """Run a job with its output in its file; its errors end nothing but the job."""
+    with job.log_path.open("a", buffering=1) as output:
+        sys.stdout = sys.stderr = output
+        sys.argv = [sys.argv[0], *job.overrides]
+        status: Any = 1
+        try:
+            job.attempt.assign_to_this_process()
+            status = run(job.overrides)
+        except SystemExit as error:
+            status = error.code
+            if isinstance(status, str):
+                print(status, file=sys.stderr)
+        except BaseException:
+            traceback.print_exc()
+        exits.send((job.attempt.number, status if isinstance(status, int) else int(status is not None)))

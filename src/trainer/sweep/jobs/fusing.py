@@ -1,0 +1,81 @@
+"""Choice of the jobs of a sweep that are trained together in one process. Imports no torch before it is used."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+
+from trainer.config.compose import Composer
+from trainer.core.errors import UserError
+from trainer.core.lazy_imports import lazy_imports
+from trainer.sweep.store.job_store import Job
+
+DEFAULT_GROUP_SIZE = 128  # jobs; more are not faster: docs/fused-sweeps.md
+# multiplications in a forward pass; above, the overhead of a step alone is negligible: docs/fused-sweeps.md
+MAX_MULTIPLICATIONS = 1_000_000
+
+
+class Fusing:
+    """Groups of jobs by what they build: jobs in one group differ only in numbers.
+
+    Args:
+        composer: Composer of the jobs.
+        setting: `sweep.fuse`: `auto`, true, or the largest number of jobs in a group.
+
+    Raises:
+        UserError: The setting is invalid.
+    """
+
+    def __init__(self, composer: Composer, setting: Any) -> None:
+        is_number = isinstance(setting, int) and not isinstance(setting, bool)
+        if not (setting in ("auto", True) or (is_number and setting > 1)):
+            raise UserError(f"sweep.fuse: {setting} is invalid; expected auto, true, false, or a number of jobs above 1")
+        self.composer = composer
+        self.is_required = setting != "auto"
+        self.max_size: int = setting if is_number else DEFAULT_GROUP_SIZE
+        self._reasons: dict[tuple[str, ...], str | None] = {}  # by group
+
+    def find_group(self, job: Job) -> tuple[str, ...] | None:
+        """Return the overrides that are equal in the group of a job; None if the job runs alone.
+
+        Raises:
+            UserError: The job cannot be trained together with others, although the setting requires it.
+        """
+        group = self._group_of(job.words)
+        if group not in self._reasons:
+            reason = self._reasons[group] = reason_to_run_alone(self.composer.compose(job.words), self.is_required)
+            if reason and self.is_required:
+                raise UserError(f"sweep.fuse: job {job.number} ({' '.join(job.words)}): {reason}")
+        return None if self._reasons[group] else group
+
+    def _group_of(self, words: Sequence[str]) -> tuple[str, ...]:
+        return tuple(
+            override.input_line or "" for override in self.composer.parse_overrides(words) if not _is_number(override)
+        )
+
+
+def reason_to_run_alone(config: DictConfig, is_required: bool) -> str | None:
+    """Return the reason why a job is not trained together with others, or None if it is.
+
+    Args:
+        config: Config of the job.
+        is_required: Whether slow networks are trained together, too.
+    """
+    trainer: Any = OmegaConf.to_container(config.trainer, resolve=True)
+    if trainer.get("accelerator", "auto") not in ("auto", "cpu") or trainer.get("devices", 1) not in (1, "1", "auto"):
+        return "trainer: runs on several devices or on an accelerator are not trained together"
+    if not config.train:
+        return "train=false: there are no steps"
+    with lazy_imports():
+        from trainer.training.preflight.check import collect_diagnostics  # imports torch
+    facts = collect_diagnostics(config)[1]
+    if reason := facts.get("unfusable", "its network is built by user code"):
+        return str(reason)
+    if not is_required and (facts.get("convolutions") or facts.get("work", 0) > MAX_MULTIPLICATIONS):
+        return "the network is large, so that it would not be trained faster"
+    return None
+
+
+def _is_number(override: Override) -> bool:
+    return isinstance(override.value(), int | float) and not isinstance(override.value(), bool)

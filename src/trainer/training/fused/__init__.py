@@ -1,0 +1,1 @@
+"""Training of many runs with small networks of equal structure at once, with stacked weights."""

@@ -1,0 +1,55 @@
+"""Outputs of a run's network in a validation or test, computed together with those of other runs."""
+# Lightning's classes have attributes that they do not declare
+# mypy: disable-error-code="attr-defined"
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from trainer.task.supervised import Supervised
+from trainer.training.fused.evaluation import EvaluationWork
+from trainer.training.fused.member import Member, Request, current_member
+from trainer.training.fused.structure import describe_structure, is_in_memory
+
+
+def compute_outputs_together(loop: Any) -> list[Tensor] | None:
+    """Return the outputs for each batch; None if there is no group, or the run must compute them itself.
+
+    Args:
+        loop: Evaluation loop that is about to start.
+    """
+    member = current_member()
+    if member is None:
+        return None
+    task = loop.trainer.lightning_module
+    [loader] = loop._combined_loader.flattened
+    [max_batches] = loop.max_batches
+    is_complete = max_batches == math.inf or max_batches >= len(loader)
+    if not (member.is_verified and type(task) is Supervised and is_in_memory(loader) and is_complete):
+        return None
+    key = (loop.name, tuple(loader.batch_sizes(len(loader))), describe_structure(task))
+    outputs: list[Tensor] | None = member.compute(Request(key, loop.trainer.global_step, EvaluationWork(task, loader)))
+    return outputs
+
+
+def use_outputs(step: Callable[..., Any], task: nn.Module, outputs: Sequence[Tensor]) -> Callable[..., Any]:
+    """Return a validation or test step in which the task returns the outputs of each batch instead of computing them.
+
+    Args:
+        step: Step of the task.
+        task: The task.
+        outputs: Outputs of each batch.
+    """
+    remaining = iter(outputs)
+
+    def step_with_outputs(*arguments: Any) -> Any:
+        output = next(remaining)
+        vars(task)["forward"] = lambda inputs: output
+        try:
+            return step(*arguments)
+        finally:
+            vars(task).pop("forward")
+
+    return step_with_outputs
