@@ -29,8 +29,8 @@ from omegaconf.errors import OmegaConfBaseException
 from trainer.config.compose import Composer
 from trainer.config.diagnostics import raise_on_errors
 from trainer.config.home_directory import expand_home
-from trainer.config.hydra_job import run_hydra_job
 from trainer.config.hydra_errors import diagnose_hydra_error
+from trainer.config.hydra_job import run_hydra_job
 from trainer.config.schema import RESOURCE_DIR, ROOT_KEYS, register_hydra_plugins
 from trainer.config.stored_config import adapt_to_machine, build_primary_config
 from trainer.core.errors import UserError, format_user_message

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from trainer.config.introspection.module_finder import find_module_file
@@ -24,6 +25,7 @@ SITE_PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.se
 # packages that a config may name; they are identified by their version
 VERSIONED_PACKAGES = ("torch", "torchvision", "torchmetrics", "pytorch_lightning", "lightning")
 
+_listed: dict[str, Any] = {}  # last result of `list_imported_files`, and its packages and modules
 _hashes: WeakKeyDictionary[ModuleType, str] = WeakKeyDictionary()  # of each file when it was first read
 
 
@@ -59,6 +61,9 @@ def list_imported_files(targets: Iterable[str] = ()) -> list[ImportedFile]:
         targets: Dotted paths in the config.
     """
     packages = {target.partition(".")[0] for target in targets} - {*VERSIONED_PACKAGES} | {PACKAGE}
+    if _listed.get("packages") == packages and _listed["modules"] == sys.modules:  # nothing was imported since
+        return [*_listed["files"]]
+    modules = {**sys.modules}
     files = []
     for name, module in _iter_modules(packages):
         file = Path(module.__dict__["__file__"])
@@ -66,7 +71,9 @@ def list_imported_files(targets: Iterable[str] = ()) -> list[ImportedFile]:
             _hashes[module] = hash_file(file)
         depth = name.count(".") + (file.name == "__init__.py")
         files.append(ImportedFile("/".join(file.parts[-depth - 1 :]), file, _hashes[module]))
-    return sorted(files, key=lambda item: item.name)
+    files.sort(key=lambda item: item.name)
+    _listed.update(packages=packages, modules=modules, files=[*files])
+    return files
 
 
 def find_changed_files(code: Mapping[str, str], directories: Sequence[str] = ()) -> list[str]:

@@ -4,6 +4,8 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
@@ -15,6 +17,7 @@ from trainer.artifacts.secret_files import PATHSPECS, is_secret_file
 from trainer.core.cpu import count_cpus
 from trainer.core.git import DIFF_OPTIONS, run_git
 
+_shared_states: dict[Path, dict[str, Any] | None] | None = None
 CHECKOUT_HEADER = "# checkout "  # precedes the root of each checkout in a diff; git ignores such lines
 
 
@@ -25,8 +28,9 @@ def collect_provenance() -> tuple[dict[str, Any], str]:
         dict: Values for JSON: command, working directory, git state of the code, package versions, machine.
         str: Diff of the uncommitted changes for `git apply`; "" if there are none.
     """
-    states = map(_read_git_state, (Path(trainer.__file__).parent, Path.cwd()))
-    checkouts = {state["root"]: state for state in states if state}
+    read = _read_git_state if _shared_states is None else _read_shared_state
+    states = [read(directory) for directory in (Path(trainer.__file__).parent, Path.cwd())]
+    checkouts = {state["root"]: {**state} for state in states if state}
     diffs = {root: state.pop("diff") for root, state in checkouts.items()}
     provenance = {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -38,6 +42,24 @@ def collect_provenance() -> tuple[dict[str, Any], str]:
         "machine": _describe_machine(),
     }
     return provenance, "".join(f"{CHECKOUT_HEADER}{root}\n{diff}" for root, diff in diffs.items() if diff)
+
+
+@contextmanager
+def shared_git_state() -> Iterator[None]:
+    """Read the state of git only once in the block, for runs that this process executes at the same time."""
+    global _shared_states
+    _shared_states = {}
+    try:
+        yield
+    finally:
+        _shared_states = None
+
+
+def _read_shared_state(directory: Path) -> dict[str, Any] | None:
+    assert _shared_states is not None
+    if directory not in _shared_states:
+        _shared_states[directory] = _read_git_state(directory)
+    return _shared_states[directory]
 
 
 @cache

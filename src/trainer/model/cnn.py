@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from trainer.core.spec import DataSpec
 from trainer.model.layers.conv_blocks import make_conv_blocks
 from trainer.model.layers.dense import Activation, Initialization, initialize_weights, make_dense
+from trainer.model.layers.memory_format import to_channels_last
 
 
 class CNN(nn.Module):
@@ -64,5 +65,5 @@ class CNN(nn.Module):
             images: (batch, channels, height, width)
             returns: (batch, output_size)
         """
-        features = self.blocks(images.contiguous(memory_format=torch.channels_last))
+        features = self.blocks(to_channels_last(images))
         return self.head(features.flatten(1))  # (batch, output_size)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from trainer.core.errors import UserError, did_you_mean
 from trainer.core.optional_packages import format_install_command
 from trainer.core.spec import DataSpec
+from trainer.model.layers.memory_format import to_channels_last
 from trainer.model.pretrained import is_weight_loading_skipped, load_weights, read_weights
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ class ResNet(nn.Module):
             images: (batch, channels, height, width)
             returns: (batch, output_size)
         """
-        images = images.contiguous(memory_format=torch.channels_last)
+        images = to_channels_last(images)
         features = self.maxpool(self.relu(self.bn1(self.conv1(images))))  # (batch, width, height / 4, width / 4)
         features = self.layer2(self.layer1(features))  # half the side after each layer but the first
         features = self.layer4(self.layer3(features))  # (batch, 8 width, ...), with bottlenecks 32 width

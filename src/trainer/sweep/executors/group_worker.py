@@ -43,13 +43,14 @@ def run_group_worker(
         exits: Connection that receives the exit statuses.
         dry_runs: Dry runs of the process that has started this one.
     """
+    from trainer.artifacts.provenance import shared_git_state
     from trainer.core.signals import interruptible
     from trainer.training.fused.group import run_group
 
     prepare_worker(environment, cwd, None, dry_runs)
     os.environ["HYDRA_FULL_ERROR"] = "1"
     run = resolve_name(ENTRY_POINT)
-    with interruptible():
+    with interruptible(), shared_git_state():
         run_group([partial(_run_job, run, job, exits) for job in jobs])
 
 

@@ -9,6 +9,7 @@ import torch
 from trainer.training.fused.evaluation import EvaluationWork, evaluate_together
 from trainer.training.fused.member import Member
 from trainer.training.fused.segment import StackedSegments
+from trainer.training.loop.eligibility import format_error
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ def run_group(functions: Sequence[Callable[[], None]]) -> None:
     Args:
         functions: Functions that execute the runs.
     """
-    members = [Member(function) for function in functions]
+    members = [Member(function, len(functions)) for function in functions]
     segments = StackedSegments()
     for member in members:
         member.proceed()
@@ -41,6 +42,7 @@ def _compute_next(waiting: Sequence[Member], segments: StackedSegments) -> dict[
             results: dict[Member, Any] = compute(works)
     except Exception as error:  # operations that PyTorch cannot batch; or memory
         log.debug("runs are not computed together", exc_info=error)
+        segments.separate()
         for member in works:
             member.reason_alone = format_error(error)
         return dict.fromkeys(works)

@@ -30,10 +30,12 @@ class Member(greenlet.greenlet):
 
     Args:
         function: Function that executes the run.
+        group_size: Number of runs in the group.
     """
 
-    def __init__(self, function: Callable[[], None]) -> None:
+    def __init__(self, function: Callable[[], None], group_size: int) -> None:
         super().__init__(function)
+        self.group_size = group_size
         self.request: Request | None = None  # what the run waits for
         self.reason_alone: str | None = None  # why its steps cannot be computed together with those of others
         self.is_verified = False  # whether steps were computed together, so that the evaluations can be, too
@@ -80,3 +82,9 @@ def current_member() -> Member | None:
     """Return the run that executes the calling code if it belongs to a group, else None."""
     current = greenlet.getcurrent()
     return current if isinstance(current, Member) else None
+
+
+def count_runs() -> int:
+    """Return the number of runs that this process trains at a time."""
+    member = current_member()
+    return member.group_size if member else 1

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from trainer.task.supervised import Supervised
 from trainer.training.fused.evaluation import EvaluationWork
-from trainer.training.fused.member import Member, Request, current_member
+from trainer.training.fused.member import Request, current_member
 from trainer.training.fused.structure import describe_structure, is_in_memory
 
 

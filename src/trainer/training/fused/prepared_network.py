@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainer.model.layers.onednn_linear import Linear
 from trainer.training.fused.linear import BatchableLinear
 
 
@@ -27,7 +28,7 @@ class PreparedNetwork:
         self._layers = find_dropout_layers(self.net)
         self._calls: dict[torch.Size, list[tuple[int, torch.Size]]] = {}  # layers and shapes by shape of the inputs
         for module in self.net.modules():
-            if type(module) is nn.Linear:
+            if type(module) in (nn.Linear, Linear):
                 vars(module)["forward"] = _make_linear(module)
 
     @property
@@ -104,7 +105,7 @@ def _make_linear(module: nn.Module) -> Callable[[Tensor], Any]:
 @contextmanager
 def _plain_linear(net: nn.Module) -> Iterator[None]:
     """Use PyTorch's linear layers in the block."""
-    replaced = {module: vars(module).pop("forward") for module in net.modules() if type(module) is nn.Linear}
+    replaced = {module: vars(module).pop("forward") for module in net.modules() if type(module) in (nn.Linear, Linear)}
     try:
         yield
     finally:

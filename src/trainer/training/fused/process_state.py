@@ -40,7 +40,8 @@ class ProcessState:
         sys.stdout, sys.stderr = self.output
         root = logging.getLogger()
         root.handlers[:] = self.handlers
-        root.setLevel(self.log_level)
+        if root.level != self.log_level:  # `setLevel` visits all loggers
+            root.setLevel(self.log_level)
         HydraConfig.instance().cfg = self.hydra
         random.setstate(self.python_random)
         np.random.set_state(self.numpy_random)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from trainer.data.loading.tensor_loader import TensorLoader
-from trainer.training.fused.prepared_network import PreparedNetwork, find_dropout_layers
 from trainer.training.fused.member import Member
+from trainer.training.fused.prepared_network import PreparedNetwork, find_dropout_layers
 from trainer.training.fused.stack import Settings, StackedNetworks, StackedOptimizer, read_settings
 from trainer.training.fused.stacked_step import StackedStep
 from trainer.training.fused.verification import require_equal_pass
@@ -94,6 +94,11 @@ class StackedSegments:
                 weight.grad = gradient[row]
         return results
 
+    def separate(self) -> None:
+        """Give all runs tensors of their own, as they are not trained together any more."""
+        self._release(self._active)
+        self._step = None
+
     def _run(
         self,
         step: StackedStep,
@@ -145,7 +150,7 @@ class StackedSegments:
         for member in members if self._step else ():
             self._step.networks.release(self._members.index(member))
             self._step.optimizer.release(self._members.index(member))
-        self._active -= members
+        self._active = self._active - members
 
 
 def _build_step(works: Sequence[SegmentWork]) -> StackedStep:

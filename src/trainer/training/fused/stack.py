@@ -83,7 +83,8 @@ class StackedOptimizer:
         for runs in self.ranges:
             group = optimizers[runs.start].param_groups[0]
             settings = {name: value for name, value in group.items() if name not in ("params", "initial_lr")}
-            part = type(optimizers[runs.start])([weight[runs.start : runs.stop] for weight in weights], **settings)
+            part = type(optimizers[runs.start])([weight[runs.start : runs.stop] for weight in weights])
+            part.param_groups[0].update(settings)
             self._stack_states(part, [optimizers[run] for run in runs])
             self.parts.append(part)
         self.share_states()
@@ -130,7 +131,7 @@ class StackedOptimizer:
         states = [[optimizer.state[weight] for weight in _updated_weights(optimizer)] for optimizer in optimizers]
         for weight, values in zip(part.param_groups[0]["params"], zip(*states, strict=True), strict=True):
             part.state[weight] = {
-                name: torch.stack([state[name] for state in values])
+                name: stack_tensors([state[name] for state in values])
                 if isinstance(value, Tensor) and value.dim()
                 else value.clone()
                 if isinstance(value, Tensor)  # number of steps, equal in all runs
@@ -153,7 +154,18 @@ def _updated_weights(optimizer: Optimizer) -> list[Any]:
 
 
 def _stack(tensors: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    return {name: torch.stack([values[name].detach() for values in tensors]) for name in tensors[0]}
+    return {name: stack_tensors([values[name].detach() for values in tensors]) for name in tensors[0]}
+
+
+def stack_tensors(tensors: Sequence[Tensor]) -> Tensor:
+    """Return equal tensors with one more axis in front; the parts have the strides of the tensors."""
+    first = torch.empty_like(tensors[0])  # PyTorch chooses convolutions by strides, also by those of axes of length 1
+    size = (len(tensors), *first.shape)
+    memory = torch.empty(len(tensors) * first.numel(), dtype=first.dtype)
+    stacked = memory.as_strided(size, (first.numel(), *first.stride()))
+    for part, tensor in zip(stacked, tensors, strict=True):
+        part.copy_(tensor)
+    return stacked
 
 
 def equal_ranges(settings: Sequence[Any]) -> Iterator[range]:

@@ -105,7 +105,9 @@ class StackedStep:
         scales = [values[part, None] for values in self.networks.scales]
         with replaced_scales([objective.target_scale], scales):
             is_whole = len(runs) == len(outputs)
-            return compute_stacked_losses(objective, *((outputs, targets) if is_whole else (outputs[part], targets[part])))
+            return compute_stacked_losses(
+                objective, *((outputs, targets) if is_whole else (outputs[part], targets[part]))
+            )
 
     def _compute_penalties(self) -> Tensor | float:
         """Return the penalty of each run, (runs,); 0 if there are none."""

@@ -12,6 +12,7 @@ from trainer.core.callback import Callback, has_hook
 from trainer.data.loading.tensor_loader import TensorLoader
 from trainer.training.fused.member import Member, Request
 from trainer.training.fused.segment import SegmentResult, SegmentWork
+from trainer.training.fused.step_schedules import StepSchedules
 from trainer.training.fused.structure import describe_structure, is_in_memory, reason_not_fusable
 from trainer.training.loop.eligibility import (
     reason_device_not_traceable,
@@ -43,62 +44,71 @@ class FusedSteps:
         self.member = member
         self.clippers = GradientClippers(self.trainer)
         member.reason_alone = member.reason_alone or self._reason_alone()
+        if member.reason_alone is None:
+            loader = self._loader
+            self._schedules = StepSchedules(self.trainer)
+            self._limits = tuple(self._list_limits())
+            self._trainable = self._list_trainable()
+            algorithms = tuple(algorithm for algorithm, _ in self._limits)
+            shapes = (loader.inputs.shape[1:], loader.targets.shape[1:])
+            optimizer = type(self.trainer.optimizers[0])
+            self._structure = (optimizer, algorithms, shapes, describe_structure(fast_step.task))
 
     def run(self) -> bool | None:
         """Run these steps; return True if something is due after the last one, None if the run must do them alone."""
         step = self.fast_step
         if self.member.reason_alone is not None or self.trainer.global_step == 0:  # the first step runs all hooks
             return None
+        if self._list_trainable() != self._trainable or len(self.trainer.optimizers[0].param_groups) != 1:
+            self.member.reason_alone = "weights are frozen or unfrozen during the training"
+            return None
         loader: TensorLoader = self._loader
         if step.fetcher.fetched == 0:
             loader.start_epoch()
         count = min(step.steps_until_due(), MAX_STEPS)
-        logged = [index for index in range(count) if self._is_logged(index)]
-        work = SegmentWork(
-            *(step.task, self.trainer.optimizers[0], loader, count, self._list_rates(count)),
-            *(tuple(self._list_limits()), frozenset(logged)),
-        )
-        algorithms = tuple(algorithm for algorithm, _ in work.limits)
-        shapes = (tuple(loader.batch_sizes(count)), loader.inputs.shape[1:], loader.targets.shape[1:])
-        structure = (type(work.optimizer), algorithms, describe_structure(step.task))
-        key = (count, work.logged, shapes, structure)
+        logged = self._list_logged(count)
+        state = self._schedules.state()
+        rates = self._schedules.advance(count)
+        work = SegmentWork(step.task, self.trainer.optimizers[0], loader, count, rates, self._limits, logged)
+        key = (count, logged, tuple(loader.batch_sizes(count)), self._structure)
         result: SegmentResult | None = self.member.compute(Request(key, self.trainer.global_step, work))
         if result is None:
+            self._schedules.restore(state, count)
             return None
         self.member.is_verified = True
-        self._log(result, work, logged)
+        self._log(result, work)
         return self._count(result, work)
 
-    def _log(self, result: SegmentResult, work: SegmentWork, logged: list[int]) -> None:
+    def _log(self, result: SegmentResult, work: SegmentWork) -> None:
         """Log the values of the steps, in the order in which hooks log them."""
         log = self.fast_step.log
-        hooks = self.fast_step.hooks.callbacks
+        logged = sorted(work.logged)
         losses = result.losses.tolist()
-        norms = dict(zip(logged, result.norms.tolist(), strict=True))
-        clipping_norms = result.clipping_norms.tolist()
-        names = [
-            name for callback in hooks["on_train_batch_start"] for name in _step_metrics(callback, self.trainer)
-        ]
-        later = [(callback, _step_metrics(callback, self.trainer)) for callback in hooks["on_before_optimizer_step"]]
-        first = self.fast_step.loop._batches_that_stepped
-        epoch = self.trainer.current_epoch
+        clipping = iter(result.clipping_norms.T.tolist())
         rates = torch.tensor(work.rates).tolist()  # rounded as logged values
-        latest: dict[str, float] = {}
-        last = work.count - 1
-        for index in [*logged, *([] if last in norms else [last])]:
-            is_logged = index in norms
-            latest |= dict.fromkeys(names, rates[index]) if is_logged else {}
-            latest["train/loss"] = losses[index]
-            clipping = iter(clipping_norms[index])
-            for callback, metrics in later:
-                if isinstance(callback, GradientClipper):
-                    latest["train/grad_norm"] = next(clipping)
-                elif is_logged:
-                    latest |= dict.fromkeys(metrics, norms[index])
-            if is_logged and self.trainer.loggers:
-                log.add_row(first + index, {**latest, "epoch": epoch})
-        for name, value in latest.items():
+        columns = {name: [rates[index] for index in logged] for name in self._metrics("on_train_batch_start")}
+        last = {"train/loss": losses[-1]}  # also if the last step is not logged
+        columns["train/loss"] = [losses[index] for index in logged]
+        for callback in self.fast_step.hooks.callbacks["on_before_optimizer_step"]:
+            if isinstance(callback, GradientClipper):
+                norms = next(clipping)
+                last["train/grad_norm"] = norms[-1]
+                columns["train/grad_norm"] = [norms[index] for index in logged]
+            else:
+                columns |= dict.fromkeys(_step_metrics(callback, self.trainer), result.norms.tolist())
+        if logged:
+            epoch = self.trainer.current_epoch
+            rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+            first = self.fast_step.loop._batches_that_stepped
+            log.add_rows((first + index, {**row, "epoch": epoch}) for index, row in zip(logged, rows, strict=True))
+            last = rows[-1] | last
+        for name, value in last.items():
             log.log(name, value, prog_bar=name == "train/loss")
+
+    def _metrics(self, hook: str) -> list[str]:
+        """Return the names of the metrics that callbacks log in a hook."""
+        callbacks = self.fast_step.hooks.callbacks[hook]
+        return [name for callback in callbacks for name in _step_metrics(callback, self.trainer)]
 
     def _count(self, result: SegmentResult, work: SegmentWork) -> bool:
         """Count the steps, and run what follows the last one; return True if something is due."""
@@ -115,32 +125,21 @@ class FusedSteps:
         optimizer_progress.step.increment_by(count)
         connector = self.trainer._logger_connector
         connector._first_loop_iter = False
-        losses = result.totals.unbind()
-        if loop.safe_points.on_losses and not bool(result.totals.isfinite().all()):
-            loop.safe_points.on_losses(losses[:-1])
+        totals = result.totals
+        if loop.safe_points.on_losses and not bool(totals.isfinite().all()):
+            loop.safe_points.on_losses(totals[:-1].unbind())
         if progress.is_last_batch:
             loop.update_lr_schedulers("epoch", update_plateau_schedulers=False)
         step.state["log"] = step.log.log
         try:
-            step.call("on_train_batch_end", {"loss": losses[-1]}, None, progress.current.ready - 1)
+            step.call("on_train_batch_end", {"loss": totals[-1]}, None, progress.current.ready - 1)
         finally:
             del step.state["log"]
         loop._batches_that_stepped += count - 1
         return bool(step.is_due(progress.current.ready - 1))
 
-    def _list_rates(self, count: int) -> tuple[float, ...]:
-        """Return the learning rate of each step, and advance the schedules that change it after each step."""
-        group = self.trainer.optimizers[0].param_groups[0]
-        schedules = [config for config in self.trainer.lr_scheduler_configs if config.interval == "step"]
-        if not schedules:
-            return (group["lr"],) * count
-        rates = []
-        for _ in range(count):
-            rates.append(group["lr"])
-            for config in schedules:
-                config.scheduler.step()
-        self.fast_step.loop.scheduler_progress.increment_by(count * len(schedules))
-        return tuple(rates)
+    def _list_trainable(self) -> list[bool]:
+        return [weight.requires_grad for weight in self.fast_step.task.net.parameters()]
 
     def _list_limits(self) -> Iterator[tuple[str, float]]:
         for callback in self.clippers.callbacks:
@@ -148,10 +147,13 @@ class FusedSteps:
         if self.clippers.clip_value:
             yield str(self.clippers.algorithm or "norm"), float(self.clippers.clip_value)
 
-    def _is_logged(self, index: int) -> bool:
+    def _list_logged(self, count: int) -> frozenset[int]:
+        """Return the indices of the steps that are written to the loggers."""
         interval = self.trainer.log_every_n_steps
-        steps = self.fast_step.loop._batches_that_stepped + index + 1
-        return bool(self.trainer.loggers and interval and steps % interval == 0)
+        if not (self.trainer.loggers and interval):
+            return frozenset()
+        steps = self.fast_step.loop._batches_that_stepped
+        return frozenset(range(interval - 1 - steps % interval, count, interval))
 
     @property
     def _loader(self) -> Any:

@@ -92,11 +92,11 @@ class StepLog:
         elif step is None:
             row.setdefault("epoch", self.trainer.current_epoch)
             step = self.trainer.fit_loop.epoch_loop._batches_that_stepped
-        self.add_row(step, row)
+        self.add_rows([(step, row)])
 
-    def add_row(self, step: int, row: Row) -> None:
-        """Write a row of values to the loggers, now or later."""
-        self._rows.append((step, row))
+    def add_rows(self, rows: Iterable[tuple[int, Row]]) -> None:
+        """Write rows of values, each with its step, to the loggers, now or later."""
+        self._rows += rows
         if time.monotonic() - self._written_at > WRITE_INTERVAL_SECONDS:
             self.write()
 

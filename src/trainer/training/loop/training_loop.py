@@ -47,6 +47,7 @@ class FastTrainingLoop(SafePointLoop):
         self.step_log = StepLog(trainer)
         self.val_loop = FastEvaluationLoop(self.val_loop)
         self.traced_steps = TracedSteps(trainer)
+        self.fused_steps: FusedSteps | None = None
         self.hooks: HookDispatcher | None = None
         self.accepts_batch_index = accepts_batch_index(trainer.lightning_module.training_step)
 
@@ -101,9 +102,17 @@ class FastStep:
         )
         self.unlogged_steps = UnloggedSteps(self)
         has_backward_hooks = any(self.hooks.functions[name] for name in BACKWARD_HOOKS)
-        member = current_member()
-        self.fused_steps = FusedSteps(self, member) if member else None
+        self.fused_steps = self._prepare_fused_steps()
         self.is_traced = self.unlogged_steps.is_allowed and not has_backward_hooks
+
+    def _prepare_fused_steps(self) -> FusedSteps | None:
+        """Return the steps of a run that belongs to a group, else None."""
+        member = current_member()
+        if member and self.loop.fused_steps is None:
+            self.loop.fused_steps = FusedSteps(self, member)
+        elif member and self.loop.fused_steps:
+            self.loop.fused_steps.fast_step = self
+        return self.loop.fused_steps
 
     def run_until_due(self) -> None:
         """Train up to a step after which a validation, a checkpoint or the end of the epoch may be due."""
