@@ -20,7 +20,7 @@ from trainer.callbacks.default_monitor import DefaultMonitorCheckpoint
 from trainer.core.errors import UserError
 from trainer.core.metric_direction import AUTO, resolve_mode
 from trainer.core.signals import Interrupted, shutdown
-from trainer.training.fused.member import count_runs
+from trainer.training.fused.current import count_runs
 from trainer.training.loop import training_state
 from trainer.training.loop.safe_points import IMMEDIATELY, NEVER, SafePointKind, install_safe_points
 from trainer.training.loop.training_state import State, Weights

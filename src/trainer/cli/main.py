@@ -64,14 +64,14 @@ def compose_and_run() -> int:
 def run_overrides(arguments: list[str]) -> int:
     """Run a config as `compose_and_run` does, in a process that runs several; return the exit status."""
     from trainer.cli.messages import format_error
-    from trainer.config.hydra_job import run_hydra_job
+    from trainer.config.hydra_job import compose_run, run_hydra_job
     from trainer.core.compat import get_args_parser
 
     options = get_args_parser().parse_args(arguments)
     composer = get_composer(options.config_dir)
     try:
         with exit_without_traceback():
-            run_hydra_job(run_job, composer.compose_run(options.overrides), composer.loader).return_value  # noqa: B018
+            run_hydra_job(run_job, compose_run(composer, options.overrides), composer.loader).return_value  # noqa: B018
     except Exception as error:
         message = format_error(error, arguments)
         traceback.print_exception(error) if message is None else print(f"error: {message}", file=sys.stderr)

@@ -93,17 +93,6 @@ class Composer:
                 config.hydra.runtime.output_dir = config.hydra.run.dir
         return config
 
-    def compose_run(self, overrides: Sequence[str]) -> DictConfig:
-        """Return the config of a run outside of a sweep, which has no job number.
-
-        Raises:
-            HydraException, OmegaConfBaseException: Hydra's own error.
-        """
-        config = self.compose(overrides)
-        with read_write(config.hydra), open_dict(config.hydra):
-            config.hydra.job.update(num="???", id="???")
-        return config
-
     def compose_tolerant(
         self, overrides: Sequence[str], job: int = 0
     ) -> tuple[DictConfig | None, list[str], list[Diagnostic]]:

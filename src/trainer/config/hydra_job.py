@@ -1,6 +1,6 @@
 """Execution of a composed config as Hydra executes a command line, without Hydra's entry point."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -8,8 +8,21 @@ from hydra.core.utils import JobReturn, run_job
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict, read_write
 
+from trainer.config.compose import Composer
 from trainer.core.compat import HydraCallbacks
 from trainer.core.errors import UserError
+
+
+def compose_run(composer: Composer, overrides: Sequence[str]) -> DictConfig:
+    """Return the config of a run outside of a sweep, which has no job number.
+
+    Raises:
+        HydraException, OmegaConfBaseException: Hydra's own error.
+    """
+    config = composer.compose(overrides)
+    with read_write(config.hydra), open_dict(config.hydra):
+        config.hydra.job.update(num="???", id="???")
+    return config
 
 
 def run_hydra_job(task: Callable[[Any], Any], config: DictConfig, loader: ConfigLoader) -> JobReturn:

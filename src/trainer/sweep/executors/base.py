@@ -77,6 +77,7 @@ class Executor(Protocol):
 
     def start(self) -> None:
         """Start the submitted jobs, if `submit` has not done so. Called after all that can be submitted now."""
+        return
 
     def wait(self, handles: Sequence[JobHandle], seconds: float) -> None:
         """Return when one of the jobs has ended, or after a timeout."""

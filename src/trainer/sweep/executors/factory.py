@@ -30,9 +30,10 @@ def create_executor(config: DictConfig, ledger: Ledger, composer: Composer) -> E
     if is_parallel(config):
         gpus = visible_gpus() if settings.jobs_per_gpu else []
         environments = build_worker_environments(settings.workers, settings.jobs_per_gpu, gpus)
-        if settings.fuse is False:
-            return LocalExecutor(ledger, environments)
         fusing = Fusing(composer, settings.fuse)
+        # a search that learns from each trial would choose many trials without a result
+        if settings.fuse is False or (settings.n_trials and not fusing.is_required):
+            return LocalExecutor(ledger, environments)
         return FusedExecutor(ledger, environments, fusing.max_size, fusing.find_group)
     if target not in (RAY_LAUNCHER, SLURM_LAUNCHER, LOCAL_LAUNCHER):
         return None

@@ -8,6 +8,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 from trainer.sweep.executors.base import FORKSERVER_KILLED, Executor, JobExit, JobHandle
 from trainer.sweep.executors.group_worker import GroupJob, run_group_worker
@@ -95,7 +96,7 @@ class _Group:
             member.group = self
 
     @property
-    def waitables(self) -> list[object]:
+    def waitables(self) -> list[Any]:
         """Objects of which one is ready after the end of a job."""
         return [self._exits, *([self.process.sentinel] if self.process else [])]
 

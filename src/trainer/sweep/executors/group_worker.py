@@ -4,6 +4,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -69,4 +70,5 @@ def _run_job(run: Callable[[list[str]], int], job: GroupJob, exits: Connection) 
                 print(status, file=sys.stderr)
         except BaseException:
             traceback.print_exc()
-        exits.send((job.attempt.number, status if isinstance(status, int) else int(status is not None)))
+        with suppress(OSError):  # the command that has started this process was killed
+            exits.send((job.attempt.number, status if isinstance(status, int) else int(status is not None)))

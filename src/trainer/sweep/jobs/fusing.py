@@ -21,7 +21,7 @@ class Fusing:
 
     Args:
         composer: Composer of the jobs.
-        setting: `sweep.fuse`: `auto`, true, or the largest number of jobs in a group.
+        setting: `sweep.fuse`: `auto`, true, false, or the largest number of jobs in a group.
 
     Raises:
         UserError: The setting is invalid.
@@ -34,7 +34,7 @@ class Fusing:
                 f"sweep.fuse: {setting} is invalid; expected auto, true, false, or a number of jobs above 1"
             )
         self.composer = composer
-        self.is_required = setting != "auto"
+        self.is_required = setting not in ("auto", False)
         self.max_size: int = setting if is_number else DEFAULT_GROUP_SIZE
         self._reasons: dict[tuple[str, ...], str | None] = {}  # by group
 

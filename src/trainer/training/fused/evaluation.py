@@ -1,29 +1,15 @@
 """Evaluation of several runs: the outputs of their networks for all batches of a validation or test."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 
-from trainer.data.loading.tensor_loader import TensorLoader
 from trainer.training.fused.member import Member
 from trainer.training.fused.stacked_step import replaced_scales
-
-
-@dataclass
-class EvaluationWork:
-    """Evaluation of one run.
-
-    Args:
-        task: Task of the run, in evaluation mode.
-        loader: Loader of the examples.
-    """
-
-    task: Any
-    loader: TensorLoader
+from trainer.training.fused.work import EvaluationWork
 
 
 def evaluate_together(works: Mapping[Member, EvaluationWork]) -> dict[Member, list[Tensor]]:

@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 
-from trainer.training.fused.evaluation import EvaluationWork, evaluate_together
+from trainer.training.fused.evaluation import evaluate_together
 from trainer.training.fused.member import Member
 from trainer.training.fused.segment import StackedSegments
+from trainer.training.fused.work import EvaluationWork
 from trainer.training.loop.eligibility import format_error
 
 log = logging.getLogger(__name__)

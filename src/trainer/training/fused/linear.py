@@ -12,7 +12,14 @@ from torch import Tensor
 
 
 class StackedLinear(torch.autograd.Function):
-    """Linear layers: outputs (runs, rows, out) of inputs (runs, rows, in), weights (runs, out, in), biases (runs, out)."""
+    """Linear layers of several runs.
+
+    Shapes:
+        inputs: (runs, rows, in_features)
+        weight: (runs, out_features, in_features)
+        bias: (runs, out_features)
+        returns: (runs, rows, out_features)
+    """
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -23,7 +30,7 @@ class StackedLinear(torch.autograd.Function):
         return torch.baddbmm(bias[:, None], inputs, weight.transpose(1, 2))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None]:
         inputs, weight = ctx.saved_tensors
         of_inputs = torch.bmm(gradient, weight) if ctx.needs_input_grad[0] else None
         of_weight = torch.bmm(gradient.transpose(1, 2), inputs)
@@ -42,7 +49,7 @@ class BatchableLinear(torch.autograd.Function):
         raise NotImplementedError("only for use in vmap")
 
     @staticmethod
-    def vmap(  # type: ignore[override]
+    def vmap(
         info: Any, in_dims: tuple[int | None, ...], inputs: Tensor, weight: Tensor, bias: Tensor | None
     ) -> tuple[Tensor, int]:
         runs = info.batch_size

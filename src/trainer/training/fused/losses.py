@@ -31,5 +31,4 @@ def compute_stacked_losses(objective: Any, outputs: Tensor, targets: Tensor) -> 
         if objective.target_scale:
             outputs, targets = map(objective.target_scale.standardize, (outputs, targets))
         return F.mse_loss(outputs, targets, reduction="none").flatten(1).mean(1)
-    losses: Tensor = vmap(objective.loss)(outputs, targets)
-    return losses
+    return vmap(objective.loss)(outputs, targets)

@@ -1,28 +1,15 @@
 """Run of a group, which waits while its steps and evaluations are computed together with those of other runs."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any
 
 import greenlet
 from torch import Tensor
 
 from trainer.core.signals import shutdown
+from trainer.training.fused import current
 from trainer.training.fused.process_state import ProcessState
-
-
-class Request:
-    """Work of a run that is computed together with equal work of other runs.
-
-    Args:
-        key: Work of two runs is computed together if their keys are equal.
-        position: Number of steps of the run so far; the group continues with the runs that are behind.
-        work: Description of the work, for the function that computes it.
-    """
-
-    def __init__(self, key: Hashable, position: int, work: Any) -> None:
-        self.key = key
-        self.position = position
-        self.work = work
+from trainer.training.fused.work import Request
 
 
 class Member(greenlet.greenlet):
@@ -52,6 +39,7 @@ class Member(greenlet.greenlet):
     def proceed(self, result: Any = None) -> None:
         """Continue the run until it waits for its next request or ends; called by the group."""
         self.request = None
+        current.member = self
         if self._state:
             self._state.restore()
             self.switch(result)
@@ -60,6 +48,7 @@ class Member(greenlet.greenlet):
             self.switch()
         if not self.dead:
             self._state = ProcessState()
+        current.member = None
         shutdown.on_signal = _wait_for_run
 
     @property
@@ -76,15 +65,3 @@ class Member(greenlet.greenlet):
 
 def _wait_for_run() -> None:
     """Do nothing at a signal between two runs: each one saves when it proceeds, after the work in progress."""
-
-
-def current_member() -> Member | None:
-    """Return the run that executes the calling code if it belongs to a group, else None."""
-    current = greenlet.getcurrent()
-    return current if isinstance(current, Member) else None
-
-
-def count_runs() -> int:
-    """Return the number of runs that this process trains at a time."""
-    member = current_member()
-    return member.group_size if member else 1

@@ -9,9 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from trainer.task.supervised import Supervised
-from trainer.training.fused.evaluation import EvaluationWork
-from trainer.training.fused.member import Request, current_member
+from trainer.training.fused.current import current_member
 from trainer.training.fused.structure import describe_structure, is_in_memory
+from trainer.training.fused.work import EvaluationWork, Request
 
 
 def compute_outputs_together(loop: Any) -> list[Tensor] | None:

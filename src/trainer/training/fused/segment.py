@@ -1,58 +1,17 @@
 """Training steps of several runs between two points at which a validation or a checkpoint may be due."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from trainer.data.loading.tensor_loader import TensorLoader
 from trainer.training.fused.member import Member
 from trainer.training.fused.prepared_network import PreparedNetwork, find_dropout_layers
 from trainer.training.fused.stack import Settings, StackedNetworks, StackedOptimizer, read_settings
 from trainer.training.fused.stacked_step import StackedStep
 from trainer.training.fused.verification import require_equal_pass
-
-
-@dataclass
-class SegmentWork:
-    """Steps of one run.
-
-    Args:
-        task: Task of the run.
-        optimizer: Its optimizer.
-        loader: Loader of the training; the steps continue at its position.
-        count: Number of steps.
-        rates: Learning rate of each step.
-        limits: Algorithm and limit of each clipping.
-        logged: Indices of the steps whose gradient norm is needed.
-    """
-
-    task: Any
-    optimizer: Any
-    loader: TensorLoader
-    count: int
-    rates: tuple[float, ...]
-    limits: tuple[tuple[str, float], ...]
-    logged: frozenset[int]
-
-
-@dataclass
-class SegmentResult:
-    """Values of the steps of one run.
-
-    Args:
-        totals: Losses with penalties, (steps,).
-        losses: Losses without penalties, (steps,).
-        norms: Norms of the gradients before clipping, (logged steps,).
-        clipping_norms: Norms before each clipping, (steps, clippings).
-    """
-
-    totals: Tensor
-    losses: Tensor
-    norms: Tensor
-    clipping_norms: Tensor
+from trainer.training.fused.work import SegmentResult, SegmentWork
 
 
 class StackedSegments:
@@ -75,9 +34,8 @@ class StackedSegments:
         rows = [works.get(member, spare) for member in self._members]
         batches = {id(work): work.loader.take(work.count) for work in works.values()}
         sizes = spare.loader.batch_sizes(spare.count)
-        inputs, targets = (
-            torch.stack(parts).split(sizes, 1) for parts in zip(*(batches[id(row)] for row in rows), strict=True)
-        )
+        parts = zip(*(batches[id(row)] for row in rows), strict=True)
+        inputs, targets = (torch.split(torch.stack(tensors), sizes, 1) for tensors in parts)
         generators = [_make_generator(member) for member in self._members] if step.prepared.needs_masks else []
         if not self._is_verified:
             require_equal_pass(step, inputs[0], targets[0], [member.torch_random for member in self._members])
@@ -147,9 +105,10 @@ class StackedSegments:
 
     def _release(self, members: set[Member]) -> None:
         """Give runs that are not trained with the others any more tensors of their own."""
-        for member in members if self._step else ():
-            self._step.networks.release(self._members.index(member))
-            self._step.optimizer.release(self._members.index(member))
+        if self._step:
+            for member in members:
+                self._step.networks.release(self._members.index(member))
+                self._step.optimizer.release(self._members.index(member))
         self._active = self._active - members
 
 

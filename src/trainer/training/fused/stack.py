@@ -82,9 +82,10 @@ class StackedOptimizer:
         weights = [weight.detach() for weight in networks.trainable]
         for runs in self.ranges:
             group = optimizers[runs.start].param_groups[0]
-            settings = {name: value for name, value in group.items() if name not in ("params", "initial_lr")}
-            part = type(optimizers[runs.start])([weight[runs.start : runs.stop] for weight in weights])
-            part.param_groups[0].update(settings)
+            optimizer_class: Any = type(optimizers[runs.start])
+            part: Optimizer = optimizer_class([weight[runs.start : runs.stop] for weight in weights])
+            names = group.keys() - {"params", "initial_lr"}
+            part.param_groups[0].update({name: group[name] for name in names})
             self._stack_states(part, [optimizers[run] for run in runs])
             self.parts.append(part)
         self.share_states()

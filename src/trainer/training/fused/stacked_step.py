@@ -101,13 +101,13 @@ class StackedStep:
             return functional_call(self.prepared.net, (weights, buffers), (inputs,))
 
     def _compute_part(self, runs: range, objective: Any, outputs: Tensor, targets: Tensor) -> Tensor:
-        part = slice(runs.start, runs.stop) if len(runs) < len(outputs) else slice(None)
-        scales = [values[part, None] for values in self.networks.scales]
+        """Return the losses of a range of runs with the same objective, (runs,)."""
+        scales = [values[:, None] for values in self.networks.scales]
+        if len(runs) < len(outputs):
+            part = slice(runs.start, runs.stop)
+            outputs, targets, *scales = (values[part] for values in (outputs, targets, *scales))
         with replaced_scales([objective.target_scale], scales):
-            is_whole = len(runs) == len(outputs)
-            return compute_stacked_losses(
-                objective, *((outputs, targets) if is_whole else (outputs[part], targets[part]))
-            )
+            return compute_stacked_losses(objective, outputs, targets)
 
     def _compute_penalties(self) -> Tensor | float:
         """Return the penalty of each run, (runs,); 0 if there are none."""

@@ -3,17 +3,16 @@
 # mypy: disable-error-code="attr-defined"
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pytorch_lightning import LightningModule
 
 from trainer.core.callback import Callback, has_hook
 from trainer.data.loading.tensor_loader import TensorLoader
-from trainer.training.fused.member import Member, Request
-from trainer.training.fused.segment import SegmentResult, SegmentWork
 from trainer.training.fused.step_schedules import StepSchedules
 from trainer.training.fused.structure import describe_structure, is_in_memory, reason_not_fusable
+from trainer.training.fused.work import Request, SegmentResult, SegmentWork
 from trainer.training.loop.eligibility import (
     reason_device_not_traceable,
     reason_hooks_required,
@@ -22,6 +21,9 @@ from trainer.training.loop.eligibility import (
 )
 from trainer.training.loop.gradient_clipping import GradientClipper, GradientClippers
 from trainer.training.loop.traced_steps import reason_pass_not_traceable
+
+if TYPE_CHECKING:
+    from trainer.training.fused.member import Member
 
 FastStep = Any  # trainer.training.loop.training_loop.FastStep; that module imports this one
 
@@ -38,7 +40,7 @@ class FusedSteps:
         member: The run in its group.
     """
 
-    def __init__(self, fast_step: FastStep, member: Member) -> None:
+    def __init__(self, fast_step: FastStep, member: "Member") -> None:
         self.fast_step = fast_step
         self.trainer = fast_step.trainer
         self.member = member

@@ -20,7 +20,8 @@ def require_equal_pass(step: StackedStep, inputs: Tensor, targets: Tensor, rando
 
     Args:
         step: Step of the stack.
-        inputs, targets: First batch of each run.
+        inputs: First batch of each run, (runs, batch, *shape).
+        targets: Its targets, (runs, batch) or (runs, batch, values).
         random: State of the random number generator of each run.
 
     Raises:

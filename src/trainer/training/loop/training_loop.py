@@ -18,7 +18,7 @@ from torch import Tensor
 
 from trainer.core.compat import DataFetcher, MaxSizeCycle, PrefetchDataFetcher
 from trainer.task.gradient_accumulation import install_loss_scaling
-from trainer.training.fused.member import current_member
+from trainer.training.fused.current import current_member
 from trainer.training.fused.steps import FusedSteps
 from trainer.training.loop.evaluation_loop import FastEvaluationLoop
 from trainer.training.loop.hook_dispatch import (

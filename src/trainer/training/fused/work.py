@@ -1,0 +1,77 @@
+"""Work of runs that is computed together with equal work of other runs."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from trainer.data.loading.tensor_loader import TensorLoader
+
+
+class Request:
+    """Work of a run that is computed together with equal work of other runs.
+
+    Args:
+        key: Work of two runs is computed together if their keys are equal.
+        position: Number of steps of the run so far; the group continues with the runs that are behind.
+        work: Description of the work, for the function that computes it.
+    """
+
+    def __init__(self, key: Hashable, position: int, work: Any) -> None:
+        self.key = key
+        self.position = position
+        self.work = work
+
+
+@dataclass
+class SegmentWork:
+    """Steps of one run.
+
+    Args:
+        task: Task of the run.
+        optimizer: Its optimizer.
+        loader: Loader of the training; the steps continue at its position.
+        count: Number of steps.
+        rates: Learning rate of each step.
+        limits: Algorithm and limit of each clipping.
+        logged: Indices of the steps whose gradient norm is needed.
+    """
+
+    task: Any
+    optimizer: Any
+    loader: TensorLoader
+    count: int
+    rates: tuple[float, ...]
+    limits: tuple[tuple[str, float], ...]
+    logged: frozenset[int]
+
+
+@dataclass
+class SegmentResult:
+    """Values of the steps of one run.
+
+    Args:
+        totals: Losses with penalties, (steps,).
+        losses: Losses without penalties, (steps,).
+        norms: Norms of the gradients before clipping, (logged steps,).
+        clipping_norms: Norms before each clipping, (steps, clippings).
+    """
+
+    totals: Tensor
+    losses: Tensor
+    norms: Tensor
+    clipping_norms: Tensor
+
+
+@dataclass
+class EvaluationWork:
+    """Evaluation of one run.
+
+    Args:
+        task: Task of the run, in evaluation mode.
+        loader: Loader of the examples.
+    """
+
+    task: Any
+    loader: TensorLoader
