@@ -17,6 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import fused_sweeps
 import processes
 import sweeps
 from harness import BENCHMARK_DIR, DATA_DIR, Harness
@@ -31,8 +32,8 @@ def measure(group: str, harness: Harness, *, quick: bool) -> Round:
         return processes.measure_startup(directory)
     if group == "sweep":
         return processes.measure_sweep(directory)
-    if group in sweeps.MEASURES:
-        return sweeps.MEASURES[group](directory, quick=quick)
+    if measure_group := {**sweeps.MEASURES, **fused_sweeps.MEASURES}.get(group):
+        return measure_group(directory, quick=quick)
     if group.startswith("memory_"):
         return processes.measure_memory(WORKLOAD_BY_GROUP[group], directory)
     if group == "test":  # it takes a second or two, so a short measurement is the same

@@ -98,6 +98,11 @@ ROWS = [
         "units",
         higher_is_better=False,
     ),
+    Row("fused_xor", "128 seeds of XOR together", "sweep.workers=2", 10, "jobs/min"),
+    Row("fused_xor", "...", "template, basic launcher", 300, "jobs/min"),
+    Row("fused_diabetes", "16 rates x 8 seeds of diabetes together", "sweep.workers=2", 8, "jobs/min"),
+    Row("fused_digits", "32 seeds of the digits CNN, sweep.fuse=auto", "sweep.workers=2", 0.95, "jobs/min"),
+    Row("fused_digits", "... trained together", "sweep.workers=2", None, "jobs/min", contestant="sweep.fuse=true"),
     Row("memory_mnist", "peak memory, MNIST CNN", "plain", 1.3, "MiB", higher_is_better=False),
     Row("memory_cifar10", "peak memory, CIFAR-10 CNN", "plain", 1.3, "MiB", higher_is_better=False),
 ]

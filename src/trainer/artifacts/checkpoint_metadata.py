@@ -78,6 +78,7 @@ class CheckpointMetadata(Callback):
         if directory.is_resumed:  # a new run needs no hook at each step
             self.on_train_batch_end = self._commit_resume  # type: ignore[assignment]
         self._provenance: dict[str, Any] = {}  # the same for all checkpoints of a run
+        self._spec: dict[str, Any] | None = None
         self._checksum: Future[str | None] | None = None
         self._is_resumed = False
         self._recorded_checksum: str | None = None  # of the resumed run
@@ -156,7 +157,8 @@ class CheckpointMetadata(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._commit_resume(trainer, pl_module)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        spec = find_spec(data)
+        if self._spec is None and (spec := find_spec(data)):
+            self._spec = asdict(spec)
         preprocessing = getattr(data, "preprocessing", None)
         if not self._provenance:
             if trainer.is_global_zero:
@@ -170,7 +172,7 @@ class CheckpointMetadata(Callback):
         checkpoint |= {name: redact(checkpoint[name], self.directory.secrets) for name in names}
         checkpoint |= {
             "config": self.directory.stored_config,
-            "spec": asdict(spec) if spec else None,
+            "spec": self._spec,
             "preprocessing": preprocessing.state() if isinstance(preprocessing, Preprocessing) else None,
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
             "provenance": self._provenance,

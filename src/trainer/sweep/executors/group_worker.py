@@ -1,5 +1,6 @@
 """Worker process that runs a group of jobs, whose steps are computed together."""
 
+import gc
 import os
 import sys
 import traceback
@@ -14,6 +15,7 @@ from typing import Any
 
 from trainer.sweep.executors.worker import Attempt, prepare_worker
 
+GC_THRESHOLDS = (100_000, 20, 20)  # many runs have many objects that live until their end
 ENTRY_POINT = "trainer.cli.main:run_overrides"  # a string, as that module imports this package
 
 
@@ -51,6 +53,8 @@ def run_group_worker(
     prepare_worker(environment, cwd, None, dry_runs)
     os.environ["HYDRA_FULL_ERROR"] = "1"
     run = resolve_name(ENTRY_POINT)
+    gc.freeze()  # objects of imported modules
+    gc.set_threshold(*GC_THRESHOLDS)
     with interruptible(), shared_git_state():
         run_group([partial(_run_job, run, job, exits) for job in jobs])
 

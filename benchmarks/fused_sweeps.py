@@ -1,0 +1,87 @@
+"""Jobs per minute of sweeps whose networks are trained together, and their time and memory by number of jobs.
+
+    python benchmarks/fused_sweeps.py [--jobs 1,8,32,128,512,2048]
+
+prints the seconds, the jobs per minute and the peak memory of one process that trains so many XOR networks together.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from processes import TRAINER, run_python
+from table import Round
+
+XOR = ["experiment=xor_tutorial"]
+DIABETES = ["data=diabetes", "model=mlp", "trainer.max_epochs=100"]
+DIGITS = ["experiment=digits_cnn", "trainer.max_epochs=10"]
+RATES = ",".join(str(round(0.0005 * 1.25**index, 6)) for index in range(16))
+
+
+def count_jobs_per_minute(arguments: list[str], n_jobs: int, directory: Path) -> float:
+    """Return the jobs per minute of a sweep, from the start of the command to its end."""
+    with tempfile.TemporaryDirectory(dir=directory) as cwd:
+        return 60 * n_jobs / run_python([*TRAINER, "-m", *arguments], Path(cwd))[0]
+
+
+def compare(overrides: list[str], seeds: int, axes: list[str], n_jobs: int, directory: Path) -> Round:
+    """Return the jobs per minute with two workers: trained together, and each alone with a quarter of the seeds."""
+    together = [*overrides, *axes, f"seed=range(0,{seeds})", "sweep.workers=2", "sweep.fuse=true"]
+    few = max(1, seeds // 4)
+    alone = [*overrides, *axes, f"seed=range(0,{few})", "sweep.workers=2", "sweep.fuse=false"]
+    return {
+        "ours": count_jobs_per_minute(together, n_jobs, directory),
+        "sweep.workers=2": count_jobs_per_minute(alone, n_jobs * few // seeds, directory),
+    }
+
+
+def measure_xor(directory: Path, *, quick: bool) -> Round:
+    """Return the jobs per minute of the XOR tutorial over seeds, also of the template with Hydra's basic launcher.
+
+    The template runs two jobs; its rate does not depend on their number.
+    """
+    seeds = 32 if quick else 128
+    job = directory / "xor.job"
+    program = f"import torch, jobs; torch.save(jobs.build_job({tuple(XOR)!r}), {str(job)!r})"
+    run_python(["-c", program], directory)
+    script = str(Path(__file__).with_name("template_sweep.py"))
+    with tempfile.TemporaryDirectory(dir=directory) as cwd:
+        seconds = run_python([script, "-m", f"job={job}", "steps=10000", "seed=1,2"], Path(cwd))[0]
+    return compare(XOR, seeds, [], seeds, directory) | {"template, basic launcher": 60 * 2 / seconds}
+
+
+def measure_diabetes(directory: Path, *, quick: bool) -> Round:
+    """Return the jobs per minute of a small MLP, 100 epochs, 16 learning rates and up to 8 seeds."""
+    seeds = 4 if quick else 8
+    return compare(DIABETES, seeds, [f"optimizer.lr={RATES}"], 16 * seeds, directory)
+
+
+def measure_digits(directory: Path, *, quick: bool) -> Round:
+    """Return the jobs per minute of a CNN with `sweep.fuse=auto`, which does not train it together, and with true."""
+    seeds = 8 if quick else 32
+    axis = f"seed=range(0,{seeds})"
+    sweep = [*DIGITS, axis, "sweep.workers=2"]
+    return {
+        "ours": count_jobs_per_minute(sweep, seeds, directory),
+        "sweep.workers=2": count_jobs_per_minute([*sweep, "sweep.fuse=false"], seeds, directory),
+        "sweep.fuse=true": count_jobs_per_minute([*sweep, "sweep.fuse=true"], seeds, directory),
+    }
+
+
+MEASURES = {"fused_xor": measure_xor, "fused_diabetes": measure_diabetes, "fused_digits": measure_digits}
+
+
+def main() -> None:
+    """Print a line for each number of jobs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", default="1,8,32,128,512,2048", help="numbers of jobs")
+    print("| jobs | seconds | jobs/min | peak memory of a process, MiB |\n| --- | --- | --- | --- |")
+    for n_jobs in map(int, parser.parse_args().jobs.split(",")):
+        with tempfile.TemporaryDirectory() as cwd:
+            sweep = [*XOR, f"seed=range(0,{n_jobs})", f"sweep.fuse={max(2, n_jobs)}", "sweep.workers=1"]
+            seconds, mebibytes = run_python([*TRAINER, "-m", *sweep], Path(cwd))
+        print(f"| {n_jobs} | {seconds:.1f} | {60 * n_jobs / seconds:.1f} | {mebibytes:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
