@@ -34,6 +34,8 @@ def create_executor(config: DictConfig, ledger: Ledger, composer: Composer) -> E
         # a search that learns from each trial would choose many trials without a result
         if settings.fuse is False or (settings.n_trials and not fusing.is_required):
             return LocalExecutor(ledger, environments)
+        if not any(fusing.find_group(job) for job in ledger.jobs()):
+            return LocalExecutor(ledger, environments)
         return FusedExecutor(ledger, environments, fusing.max_size, fusing.find_group)
     if target not in (RAY_LAUNCHER, SLURM_LAUNCHER, LOCAL_LAUNCHER):
         return None

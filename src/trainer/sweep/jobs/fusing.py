@@ -22,9 +22,6 @@ class Fusing:
     Args:
         composer: Composer of the jobs.
         setting: `sweep.fuse`: `auto`, true, false, or the largest number of jobs in a group.
-
-    Raises:
-        UserError: The setting is invalid.
     """
 
     def __init__(self, composer: Composer, setting: Any) -> None:

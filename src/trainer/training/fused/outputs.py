@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from trainer.task.supervised import Supervised
+from trainer.training.fused.batches import count_examples
 from trainer.training.fused.current import current_member
 from trainer.training.fused.structure import describe_structure, is_in_memory
 from trainer.training.fused.work import EvaluationWork, Request
@@ -29,7 +30,7 @@ def compute_outputs_together(loop: Any) -> list[Tensor] | None:
     is_complete = max_batches == math.inf or max_batches >= len(loader)
     if not (member.is_verified and type(task) is Supervised and is_in_memory(loader) and is_complete):
         return None
-    key = (loop.name, tuple(loader.batch_sizes(len(loader))), describe_structure(task))
+    key = (loop.name, tuple(count_examples(loader, len(loader))), describe_structure(task))
     outputs: list[Tensor] | None = member.compute(Request(key, loop.trainer.global_step, EvaluationWork(task, loader)))
     return outputs
 
