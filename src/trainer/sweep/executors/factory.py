@@ -31,10 +31,9 @@ def create_executor(config: DictConfig, ledger: Ledger, composer: Composer) -> E
         gpus = visible_gpus() if settings.jobs_per_gpu else []
         environments = build_worker_environments(settings.workers, settings.jobs_per_gpu, gpus)
         fusing = Fusing(composer, settings.fuse)
-        # a search that learns from each trial would choose many trials without a result
-        if settings.fuse is False or (settings.n_trials and not fusing.is_required):
-            return LocalExecutor(ledger, environments)
-        if not any(fusing.find_group(job) for job in ledger.jobs()):
+        # the next jobs of a search, and those after a failure, depend on the results of the previous ones
+        is_dependent = (settings.n_trials or settings.fail_fast) and not fusing.is_required
+        if settings.fuse is False or is_dependent or not any(fusing.find_group(job) for job in ledger.jobs()):
             return LocalExecutor(ledger, environments)
         return FusedExecutor(ledger, environments, fusing.max_size, fusing.find_group)
     if target not in (RAY_LAUNCHER, SLURM_LAUNCHER, LOCAL_LAUNCHER):
