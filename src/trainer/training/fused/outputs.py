@@ -29,6 +29,7 @@ def compute_outputs_together(loop: Any) -> list[Tensor] | None:
     is_complete = max_batches == math.inf or max_batches >= len(loader)
     if not (member.is_verified and type(task) is Supervised and is_in_memory(loader) and is_complete):
         return None
+    loader.start_epoch()  # so that the sizes are those of all batches
     key = (loop.name, tuple(loader.batch_sizes(len(loader))), describe_structure(task))
     outputs: list[Tensor] | None = member.compute(Request(key, loop.trainer.global_step, EvaluationWork(task, loader)))
     return outputs
