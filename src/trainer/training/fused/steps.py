@@ -14,6 +14,7 @@ from trainer.training.fused.step_schedules import StepSchedules
 from trainer.training.fused.structure import describe_structure, is_in_memory, reason_not_fusable
 from trainer.training.fused.work import Request, SegmentResult, SegmentWork
 from trainer.training.loop.eligibility import (
+    has_module_hooks,
     reason_device_not_traceable,
     reason_hooks_required,
     reason_optimizer_not_traceable,
@@ -63,6 +64,9 @@ class FusedSteps:
             return None
         if self._list_trainable() != self._trainable or len(self.trainer.optimizers[0].param_groups) != 1:
             self.member.reason_alone = "weights are frozen or unfrozen during the training"
+            return None
+        if has_module_hooks(step.task):
+            self.member.reason_alone = "the network has hooks"
             return None
         loader: TensorLoader = self._loader
         if step.fetcher.fetched == 0:
