@@ -62,6 +62,7 @@ SLOW_CASES = {
     "augmented images": ([*DIGITS, *MLP, "data.shift_pixels=1"], SEEDS),
     "hinge loss": ([*DIGITS, *MLP, "objective.loss=hinge"], SEEDS),
     "huber loss": ([*LINE, *MLP, "objective.loss=huber"], SEEDS),
+    "several losses": ([*LINE, *MLP], values("objective.loss", "mse", "l1", "huber", "mse")),
     "l1 loss": ([*LINE, *MLP, "objective.loss=l1"], SEEDS),
     "residual layers": ([*DIGITS, *MLP, "model.net.hidden=[8,8]", "model.net.residual=true"], SEEDS),
     "linear": (["data=diabetes", "model=linear", "trainer.max_epochs=3"], SEEDS),
