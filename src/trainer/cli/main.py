@@ -4,7 +4,6 @@ import os
 import secrets
 import sys
 import traceback
-from functools import cache
 from typing import Any
 
 from trainer import __version__
@@ -59,32 +58,6 @@ def compose_and_run() -> int:
         traceback.print_exception(error) if message is None else print(f"error: {message}", file=sys.stderr)
         return 1
     return 0
-
-
-def run_overrides(arguments: list[str]) -> int:
-    """Run a config as `compose_and_run` does, in a process that runs several; return the exit status."""
-    from trainer.cli.messages import format_error
-    from trainer.config.hydra_job import compose_run, run_hydra_job
-    from trainer.core.compat import get_args_parser
-
-    options = get_args_parser().parse_args(arguments)
-    composer = get_composer(options.config_dir)
-    try:
-        with exit_without_traceback():
-            run_hydra_job(run_job, compose_run(composer, options.overrides), composer.loader).return_value  # noqa: B018
-    except Exception as error:
-        message = format_error(error, arguments)
-        traceback.print_exception(error) if message is None else print(f"error: {message}", file=sys.stderr)
-        return 1
-    return 0
-
-
-@cache
-def get_composer(config_dir: str | None) -> Any:
-    """Return the composer of this process for a directory of configs; it composes equal choices once."""
-    from trainer.config.compose import Composer
-
-    return Composer(config_dir)
 
 
 def run_job(config: Any) -> Any:

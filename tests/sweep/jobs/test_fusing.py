@@ -63,7 +63,7 @@ def test_other_jobs_run_alone_unless_the_setting_requires_a_group():
     ("words", "reason"),
     [
         (LSTM, "PyTorch cannot batch recurrent layers: LSTM"),
-        (["data=digits", "model=gan"], "AdversarialTask is not trainer.task.supervised.Supervised"),
+        (["data=digits", "model=gan"], "Adversarial is not trainer.task.supervised.Supervised"),
         ([*XOR, "train=false"], "train=false: there are no steps"),
         ([*XOR, "trainer.devices=2"], "trainer: runs on several devices or on an accelerator are not trained together"),
     ],

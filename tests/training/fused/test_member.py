@@ -97,7 +97,7 @@ def test_a_group_with_runs_that_fail_become_nan_stop_early_and_run_alone(run_alo
 def test_each_run_has_its_own_random_numbers_output_and_logging(monkeypatch):
     states = {"a": [], "b": []}
 
-    def draw(name):
+    def draw(name, is_paused):
         member = current_member()
         random.seed(name)
         np.random.seed(ord(name))
@@ -109,16 +109,16 @@ def test_each_run_has_its_own_random_numbers_output_and_logging(monkeypatch):
             numbers = (random.random(), float(np.random.rand()), float(torch.rand(())))
             settings = (torch.are_deterministic_algorithms_enabled(), logging.getLogger().level, sys.stdout, sys.stderr)
             states[name].append((numbers, settings))
-            if name in together:
+            if is_paused:
                 member.compute(Request("key", step, None))
 
     monkeypatch.setattr(group, "_compute_next", lambda waiting, segments: dict.fromkeys(waiting))
     results = []
     before = (sys.stdout, sys.stderr, logging.getLogger().level, torch.are_deterministic_algorithms_enabled())
     try:
-        for together in ("", "ab"):
+        for is_paused in (False, True):
             states["a"], states["b"] = [], []
-            run_group([partial(draw, name) for name in states])
+            run_group([partial(draw, name, is_paused) for name in states])
             results.append({**states})
     finally:
         sys.stdout, sys.stderr = before[:2]

@@ -69,7 +69,7 @@ class TensorLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         self.start_epoch()
-        order = self._epoch_indices()
+        order = self.epoch_indices()
         size = self.batches_per_chunk
         chunks = torch.split(order, size * self.batch_size)[self.position // size :] if len(order) else ()
         stored = (self.inputs[rows.to(self.inputs.device)] for rows in chunks)
@@ -93,31 +93,6 @@ class TensorLoader:
             self.position = 0
         self._resumed = False
 
-    def take(self, count: int) -> Batch:
-        """Return the examples of the next `count` batches of this epoch in one batch, without moving the position.
-
-        Not for examples that `read` reads from files.
-        """
-        rows = self._epoch_indices()[self.position * self.batch_size :][: count * self.batch_size]
-        inputs = self.prepare(self.inputs[rows])
-        if self.augment:
-            inputs = self.augment(inputs, BatchRNG(rows, self.seed, self.epoch))
-        return inputs, self.targets[rows]
-
-    def batch_sizes(self, count: int) -> list[int]:
-        """Return the numbers of examples in the next `count` batches of this epoch."""
-        total = shard_size(len(self.targets) * self.repeats, self.rank, self.world_size, even=self.even)
-        starts = range(self.position * self.batch_size, total, self.batch_size)
-        return [min(self.batch_size, total - start) for start in starts[:count]]
-
-    def shares_examples(self, other: "TensorLoader") -> bool:
-        """Return whether another loader of the same order has equal examples; both use the same memory from then on."""
-        if self.inputs is not other.inputs or self.targets is not other.targets:
-            if not (torch.equal(self.inputs, other.inputs) and torch.equal(self.targets, other.targets)):
-                return False
-            self.inputs, self.targets = other.inputs, other.targets
-        return torch.equal(self.take(1)[0], other.take(1)[0])
-
     def state_dict(self) -> dict[str, Any]:
         """Return epoch and position; plain numbers, so that a checkpoint loads under `weights_only`."""
         return {"epoch": self.epoch, "position": self.position}
@@ -130,9 +105,10 @@ class TensorLoader:
 
     def batch_indices(self, batch: int) -> Tensor:
         """Return the example indices of a batch of this epoch."""
-        return self._epoch_indices()[batch * self.batch_size :][: self.batch_size]
+        return self.epoch_indices()[batch * self.batch_size :][: self.batch_size]
 
-    def _epoch_indices(self) -> Tensor:
+    def epoch_indices(self) -> Tensor:
+        """Return the indices of the examples of this epoch, in their order."""
         random = make_generator("order", self.seed, self.epoch) if self.shuffle else None
         order = sample_epoch_indices(
             len(self.targets), self.batch_size * self.world_size, random, self.lengths, self.repeats, self.weights

@@ -30,9 +30,11 @@ def create_executor(config: DictConfig, ledger: Ledger, composer: Composer) -> E
     if is_parallel(config):
         gpus = visible_gpus() if settings.jobs_per_gpu else []
         environments = build_worker_environments(settings.workers, settings.jobs_per_gpu, gpus)
-        fusing = Fusing(composer, settings.fuse)
+        fusing = None if settings.fuse is False else Fusing(composer, settings.fuse)
         # a search that learns from each trial would choose many trials without a result
-        if settings.fuse is False or (settings.n_trials and not fusing.is_required):
+        if fusing is None or (settings.n_trials and not fusing.is_required):
+            return LocalExecutor(ledger, environments)
+        if not any(fusing.find_group(job) for job in ledger.jobs()):
             return LocalExecutor(ledger, environments)
         return FusedExecutor(ledger, environments, fusing.max_size, fusing.find_group)
     if target not in (RAY_LAUNCHER, SLURM_LAUNCHER, LOCAL_LAUNCHER):

@@ -43,19 +43,23 @@ class FusedExecutor(Executor):
         self.find_group = find_group
         self._submitted: list[_MemberHandle] = []  # jobs that wait for a worker
         self._groups: list[_Group] = []
+        self._crashed: set[int] = set()  # jobs whose group has crashed; they run alone
 
     def capacity(self) -> int:
+        if any(handle.key is None for handle in self._submitted):  # jobs that run alone are claimed one by one
+            return 0
         return len(self.environments) * self.max_group_size
 
     def submit(self, job: Job, overrides: Sequence[str]) -> JobHandle:
+        self._remove_ended_groups()
         attempt = Attempt(self.ledger.sweep.absolute(), job.number, job.tries + 1)
         handle = _MemberHandle(GroupJob([*overrides], self.ledger.log_path(job.number).absolute(), attempt))
-        handle.key = self.find_group(job)
+        handle.key = None if job.number in self._crashed else self.find_group(job)
         self._submitted.append(handle)
         return handle
 
     def start(self) -> None:
-        self._groups = [group for group in self._groups if not group.done()]
+        self._remove_ended_groups()
         free = [*{*range(len(self.environments))} - {group.slot for group in self._groups}]
         n_workers = len(free)
         while free and self._submitted:
@@ -69,6 +73,11 @@ class FusedExecutor(Executor):
 
     def wait(self, handles: Sequence[JobHandle], seconds: float) -> None:
         wait([item for group in self._groups for item in group.waitables], seconds)
+
+    def _remove_ended_groups(self) -> None:
+        ended = [group for group in self._groups if group.done()]
+        self._groups = [group for group in self._groups if group not in ended]
+        self._crashed.update(number for group in ended if group.has_crashed for number in group.members)
 
     def avoid(self, machine: str) -> None:
         pass
@@ -84,6 +93,7 @@ class _Group:
         self.members = {member.job.attempt.number: member for member in members}
         self.slot = slot
         self.is_stopped = False
+        self.is_killed = False
         self._exits: Connection
         self._exits, sender = Pipe(duplex=False)
         jobs = [member.job for member in members]
@@ -113,6 +123,11 @@ class _Group:
                 member.code = status if member.code is None else member.code
         return ended
 
+    @property
+    def has_crashed(self) -> bool:
+        """Return whether the process was killed by a signal of others, e.g. because of its memory."""
+        return bool(self.process and (self.process.exitcode or 0) < 0 and not self.is_killed)
+
     def send(self, function: Callable[[int, int], None], number: int) -> None:
         """Send a signal to the process."""
         if self.process and self.process.pid and not self.done():
@@ -141,6 +156,8 @@ class _MemberHandle(JobHandle):
     def exit(self) -> JobExit:
         if self.code == FORKSERVER_KILLED:
             return JobExit(FORKSERVER_KILLED, "the process that starts the jobs was killed", kind="lost")
+        if self.code and self.group and self.group.has_crashed and len(self.group.members) > 1:
+            return JobExit(self.code, f"its process with {len(self.group.members)} jobs has crashed", kind="lost")
         return JobExit(self.code or 0)
 
     def stop(self) -> None:
@@ -152,6 +169,7 @@ class _MemberHandle(JobHandle):
 
     def kill(self) -> None:
         if self.group:
+            self.group.is_killed = True
             self.group.send(os.killpg, signal.SIGKILL)
             self.group.send(os.kill, signal.SIGKILL)
         elif self.code is None:

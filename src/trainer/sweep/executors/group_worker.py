@@ -16,7 +16,7 @@ from typing import Any
 from trainer.sweep.executors.worker import Attempt, prepare_worker
 
 GC_THRESHOLDS = (100_000, 20, 20)  # many runs have many objects that live until their end
-ENTRY_POINT = "trainer.cli.main:run_overrides"  # a string, as that module imports this package
+ENTRY_POINT = "trainer.cli.run_overrides:run_overrides"  # a string, as that module imports this package
 
 
 @dataclass

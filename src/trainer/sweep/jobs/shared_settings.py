@@ -49,8 +49,16 @@ def check_shared_settings(shared: DictConfig, job: DictConfig) -> Iterator[Diagn
         for name, (expected, value) in differences.items():
             problem = f"{_format_value(value)} in a job, {_format_value(expected)} in the sweep"
             yield Diagnostic(name, problem, "expected one value for all jobs, given on the command line")
+    if not is_valid_fuse(shared.sweep.fuse):
+        expected = "expected auto, true, false, or a number of jobs above 1"
+        yield Diagnostic("sweep.fuse", f"{shared.sweep.fuse} is invalid", expected)
     if select_plain(shared, "hydra.sweep.subdir") != JOB_SUBDIR:
         yield Diagnostic("hydra.sweep.subdir", "the directory of a job is named by its number", "leave it out")
+
+
+def is_valid_fuse(setting: object) -> bool:
+    """Return whether a value of `sweep.fuse` is valid."""
+    return setting == "auto" or isinstance(setting, bool) or (isinstance(setting, int) and setting > 1)
 
 
 def _format_value(value: object) -> str:

@@ -1,14 +1,11 @@
 """The run of a group that this process executes at the moment. Imports nothing that only groups need."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from trainer.training.fused.member import Member
-
-member: "Member | None" = None  # set by the group; None outside of groups
+member: Any = None  # trainer.training.fused.member.Member, set by the group; None outside of groups
 
 
-def current_member() -> "Member | None":
+def current_member() -> Any:
     """Return the run that executes the calling code if it belongs to a group, else None."""
     return member
 

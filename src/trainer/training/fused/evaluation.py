@@ -1,4 +1,4 @@
-"""Evaluation of several runs: the outputs of their networks for all batches of a validation or test."""
+"""Outputs of their networks for all batches of a validation or test."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 
+from trainer.training.fused.batches import share_examples
 from trainer.training.fused.member import Member
 from trainer.training.fused.stacked_step import replaced_scales
 from trainer.training.fused.work import EvaluationWork
@@ -21,7 +22,7 @@ def evaluate_together(works: Mapping[Member, EvaluationWork]) -> dict[Member, li
     scale = tasks[0].objective.target_scale
     scales = [task.objective.target_scale.tensors for task in tasks if scale]
     stacked_scales = [torch.stack(parts) for parts in zip(*scales, strict=True)]
-    is_shared = all(loader.shares_examples(loaders[0]) for loader in loaders[1:])
+    is_shared = all(share_examples(loader, loaders[0]) for loader in loaders[1:])
 
     def compute(weights: Any, buffers: Any, scale_values: Any, inputs: Tensor) -> Any:
         with replaced_scales([scale] if scale else [], scale_values):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from trainer.core.callback import has_hook
 from trainer.task.supervised import Supervised
+from trainer.training.fused.batches import count_examples
 from trainer.training.fused.current import current_member
 from trainer.training.fused.structure import describe_structure, is_in_memory
 from trainer.training.fused.work import EvaluationWork, Request
@@ -35,7 +36,7 @@ def compute_outputs_together(loop: Any) -> list[Tensor] | None:
     if any(_can_change_weights(callback, loop.name) for callback in loop.trainer.callbacks):
         return None
     loader.start_epoch()  # so that the sizes are those of all batches
-    key = (loop.name, tuple(loader.batch_sizes(len(loader))), describe_structure(task))
+    key = (loop.name, tuple(count_examples(loader, len(loader))), describe_structure(task))
     outputs: list[Tensor] | None = member.compute(Request(key, loop.trainer.global_step, EvaluationWork(task, loader)))
     return outputs
 

@@ -17,12 +17,12 @@ class PreparedNetwork:
 
     Args:
         net: Network of the first run.
+        scale: Target scale that is attached to the network, or None.
         rates: Dropout probability of each layer of each run, in the order of `Module.modules`.
     """
 
-    def __init__(self, net: nn.Module, rates: Sequence[Sequence[float]]) -> None:
-        self.net = deepcopy(net)
-        self.net._forward_hooks = net._forward_hooks  # of the same target scale
+    def __init__(self, net: nn.Module, scale: Any, rates: Sequence[Sequence[float]]) -> None:
+        self.net = deepcopy(net, {id(scale): scale})  # its hook refers to the same object
         self.masks: list[Tensor] = []  # of the next calls, of one run
         self._rates = [*zip(*rates, strict=True)]  # by layer and run
         self._layers = find_dropout_layers(self.net)
@@ -33,7 +33,7 @@ class PreparedNetwork:
 
     @property
     def needs_masks(self) -> bool:
-        """Whether the network has dropout layers."""
+        """Return whether the network has dropout layers."""
         return bool(self._layers)
 
     def draw_masks(self, inputs: Tensor, generators: Sequence[torch.Generator]) -> list[Tensor]:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainer.training.fused.batches import count_examples, read_batches
 from trainer.training.fused.member import Member
 from trainer.training.fused.prepared_network import PreparedNetwork, find_dropout_layers
 from trainer.training.fused.stack import Settings, StackedNetworks, StackedOptimizer, read_settings
@@ -33,8 +34,8 @@ class StackedSegments:
         step = self._prepare(works)
         spare = next(iter(works.values()))  # for runs that have ended
         rows = [works.get(member, spare) for member in self._members]
-        batches = {id(work): work.loader.take(work.count) for work in works.values()}
-        sizes = spare.loader.batch_sizes(spare.count)
+        batches = {id(work): read_batches(work.loader, work.count) for work in works.values()}
+        sizes = count_examples(spare.loader, spare.count)
         parts = zip(*(batches[id(row)] for row in rows), strict=True)
         inputs, targets = (torch.split(torch.stack(tensors), sizes, 1) for tensors in parts)
         generators = [_make_generator(member) for member in self._members] if step.prepared.needs_masks else []
@@ -120,11 +121,12 @@ def _build_step(works: Sequence[SegmentWork]) -> StackedStep:
     settings = [_read_settings(work) for work in works]
     networks = StackedNetworks([work.task for work in works])
     optimizer = StackedOptimizer(networks, [work.optimizer for work in works], settings)
+    scale = works[0].task.objective.target_scale
     rates = [[layer.p for layer in find_dropout_layers(work.task.net)] for work in works]
     limits = zip(*(work.limits for work in works), strict=True)
     clippings = [(clipping[0][0], torch.tensor([limit for _, limit in clipping])) for clipping in limits]
     objectives = [_read_objective(work.task.objective) for work in works]
-    return StackedStep(networks, optimizer, objectives, PreparedNetwork(networks.net, rates), clippings)
+    return StackedStep(networks, optimizer, objectives, PreparedNetwork(networks.net, scale, rates), clippings)
 
 
 def _read_settings(work: SegmentWork) -> Settings:

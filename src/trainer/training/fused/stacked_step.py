@@ -1,4 +1,4 @@
-"""Training step of stacked networks: losses and gradients, clipping and update, replayed from their traces."""
+"""Training step of stacked networks, whose losses, gradients, clipping and update are replayed from traces."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

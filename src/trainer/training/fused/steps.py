@@ -10,6 +10,8 @@ from pytorch_lightning import LightningModule
 
 from trainer.core.callback import Callback, has_hook
 from trainer.data.loading.tensor_loader import TensorLoader
+from trainer.training.fused.batches import count_examples
+from trainer.training.fused.current import current_member
 from trainer.training.fused.stack import copy_state, copy_weights
 from trainer.training.fused.step_schedules import StepSchedules
 from trainer.training.fused.structure import describe_structure, is_in_memory, reason_not_fusable
@@ -77,7 +79,7 @@ class FusedSteps:
         state = self._schedules.state()
         rates = self._schedules.advance(count)
         work = SegmentWork(step.task, self.trainer.optimizers[0], loader, count, rates, self._limits, logged)
-        key = (count, logged, tuple(loader.batch_sizes(count)), self._structure)
+        key = (count, logged, tuple(count_examples(loader, count)), self._structure)
         result: SegmentResult | None = self.member.compute(Request(key, self.trainer.global_step, work))
         if result is None:
             self._schedules.restore(state, count)
@@ -203,3 +205,13 @@ class FusedSteps:
 
 def _step_metrics(callback: Any, trainer: Any) -> list[str]:
     return [*callback.step_metrics(trainer)] if isinstance(callback, Callback) and trainer.loggers else []
+
+
+def prepare_fused_steps(fast_step: FastStep) -> FusedSteps | None:
+    """Return the steps of a run that belongs to a group, the same object in each epoch; else None."""
+    loop = fast_step.loop
+    if (member := current_member()) and loop.fused_steps is None:
+        loop.fused_steps = FusedSteps(fast_step, member)
+    elif loop.fused_steps:
+        loop.fused_steps.fast_step = fast_step
+    return loop.fused_steps

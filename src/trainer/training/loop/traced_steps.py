@@ -222,13 +222,12 @@ def reason_pass_not_traceable(trainer: Trainer) -> str | None:
     """Return the reason why the operations of a forward and backward pass cannot be traced, or None if they can."""
     task: Any = trainer.lightning_module
     modules = list(task.net.modules())
-    weights = {id(weight) for weight in task.net.parameters()}
     updated = {id(weight) for group in trainer.optimizers[0].param_groups for weight in group["params"]}
     code = [*(module.forward for module in modules), type(task.objective)]
     reasons = {
         "network or objective are user-defined": not all(map(_is_library_code, code)),
         "the network is compiled": any(module._compiled_call_impl for module in modules),
-        "the optimizer has weights of other modules": not updated <= weights,
+        "the optimizer has weights of other modules": not updated <= {*map(id, task.net.parameters())},
         "the network has hooks": has_module_hooks(task),
         "weights have hooks": any(map(has_gradient_hooks, task.net.parameters())),
         "anomaly detection is on": torch.is_anomaly_enabled(),

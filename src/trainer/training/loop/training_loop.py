@@ -18,8 +18,7 @@ from torch import Tensor
 
 from trainer.core.compat import DataFetcher, MaxSizeCycle, PrefetchDataFetcher
 from trainer.task.gradient_accumulation import install_loss_scaling
-from trainer.training.fused.current import current_member
-from trainer.training.fused.steps import FusedSteps
+from trainer.training.fused.steps import FusedSteps, prepare_fused_steps
 from trainer.training.loop.evaluation_loop import FastEvaluationLoop
 from trainer.training.loop.hook_dispatch import (
     STEP_HOOKS,
@@ -102,17 +101,8 @@ class FastStep:
         )
         self.unlogged_steps = UnloggedSteps(self)
         has_backward_hooks = any(self.hooks.functions[name] for name in BACKWARD_HOOKS)
-        self.fused_steps = self._prepare_fused_steps()
+        self.fused_steps = prepare_fused_steps(self)
         self.is_traced = self.unlogged_steps.is_allowed and not has_backward_hooks
-
-    def _prepare_fused_steps(self) -> FusedSteps | None:
-        """Return the steps of a run that belongs to a group, else None."""
-        member = current_member()
-        if member and self.loop.fused_steps is None:
-            self.loop.fused_steps = FusedSteps(self, member)
-        elif member and self.loop.fused_steps:
-            self.loop.fused_steps.fast_step = self
-        return self.loop.fused_steps
 
     def run_until_due(self) -> None:
         """Train up to a step after which a validation, a checkpoint or the end of the epoch may be due."""
@@ -237,8 +227,7 @@ class FastStep:
 
     def is_due(self, index: int) -> bool:
         """Return True if something may be due after the batch with an index."""
-        loop = self.loop
-        trainer = self.trainer
+        loop, trainer = self.loop, self.trainer
         return (
             self.checks_every_step
             or loop.batch_progress.is_last_batch
