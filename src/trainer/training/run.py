@@ -32,6 +32,7 @@ from trainer.training.build import (
 from trainer.training.build_module import build_module, build_parts, resolve_modes
 from trainer.training.distributed.job import process_restored
 from trainer.training.distributed.launch import execute_on_all_ranks, resolve_world
+from trainer.training.fused.current import count_runs
 from trainer.training.interruption import InterruptionPoints, attribute_to_signal
 from trainer.training.preflight.check import validate_config
 from trainer.training.stages import find_test_obstacle
@@ -56,6 +57,7 @@ def run(config: DictConfig) -> Any:
         attribute_to_signal(),
     ):
         directory.secrets = list_secrets(config)
+        directory.group_size = count_runs()
         install_warning_filters()
         multiplications = validate_config(config)
         accept()

@@ -30,10 +30,13 @@ def create_executor(config: DictConfig, ledger: Ledger, composer: Composer) -> E
     if is_parallel(config):
         gpus = visible_gpus() if settings.jobs_per_gpu else []
         environments = build_worker_environments(settings.workers, settings.jobs_per_gpu, gpus)
-        fusing = Fusing(composer, settings.fuse)
+        fusing = None if settings.fuse is False else Fusing(composer, settings.fuse)
         # the next jobs of a search, and those after a failure, depend on the results of the previous ones
-        is_dependent = (settings.n_trials or settings.fail_fast) and not fusing.is_required
-        if settings.fuse is False or is_dependent or not any(fusing.find_group(job) for job in ledger.jobs()):
+        is_dependent = settings.n_trials or settings.fail_fast
+        if fusing is None or (is_dependent and not fusing.is_required):
+            return LocalExecutor(ledger, environments)
+        # those of a search are not known yet
+        if not (settings.n_trials or any(fusing.find_group(job) for job in ledger.jobs())):
             return LocalExecutor(ledger, environments)
         return FusedExecutor(ledger, environments, fusing.max_size, fusing.find_group)
     if target not in (RAY_LAUNCHER, SLURM_LAUNCHER, LOCAL_LAUNCHER):

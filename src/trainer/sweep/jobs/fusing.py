@@ -28,12 +28,12 @@ class Fusing:
 
     def __init__(self, composer: Composer, setting: Any) -> None:
         is_number = isinstance(setting, int) and not isinstance(setting, bool)
-        if not (setting in ("auto", True) or (is_number and setting > 1)):
+        if not (setting == "auto" or setting is True or (is_number and setting > 1)):
             raise UserError(
                 f"sweep.fuse: {setting} is invalid; expected auto, true, false, or a number of jobs above 1"
             )
         self.composer = composer
-        self.is_required = setting not in ("auto", False)
+        self.is_required = setting != "auto"
         self.max_size: int = setting if is_number else DEFAULT_GROUP_SIZE
         self._reasons: dict[tuple[str, ...], str | None] = {}  # by group
 

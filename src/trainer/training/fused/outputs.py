@@ -6,13 +6,16 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pytorch_lightning import Callback
 from torch import Tensor, nn
 
+from trainer.core.callback import has_hook
 from trainer.task.supervised import Supervised
 from trainer.training.fused.batches import count_examples
 from trainer.training.fused.current import current_member
 from trainer.training.fused.structure import describe_structure, is_in_memory
 from trainer.training.fused.work import EvaluationWork, Request
+from trainer.training.loop.eligibility import has_module_hooks
 
 
 def compute_outputs_together(loop: Any) -> list[Tensor] | None:
@@ -30,13 +33,25 @@ def compute_outputs_together(loop: Any) -> list[Tensor] | None:
     is_complete = max_batches == math.inf or max_batches >= len(loader)
     if not (member.is_verified and type(task) is Supervised and is_in_memory(loader) and is_complete):
         return None
+    if any(_can_change_weights(callback, loop.name) for callback in loop.trainer.callbacks):
+        return None
+    loader.start_epoch()  # so that the sizes are those of all batches
     key = (loop.name, tuple(count_examples(loader, len(loader))), describe_structure(task))
     outputs: list[Tensor] | None = member.compute(Request(key, loop.trainer.global_step, EvaluationWork(task, loader)))
     return outputs
 
 
+def _can_change_weights(callback: Any, name: str) -> bool:
+    """Return whether a callback that is not one of this package has a hook before the batches of an evaluation."""
+    hooks = [f"on_{name}_{suffix}" for suffix in ("start", "epoch_start", "batch_start")]
+    is_own = type(callback).__module__.startswith("trainer.")
+    return not is_own and any(has_hook(callback, hook, Callback) for hook in hooks)
+
+
 def use_outputs(step: Callable[..., Any], task: nn.Module, outputs: Sequence[Tensor]) -> Callable[..., Any]:
     """Return a validation or test step in which the task returns the outputs of each batch instead of computing them.
+
+    It computes them if callbacks have added hooks to the network, such as those that collect features.
 
     Args:
         step: Step of the task.
@@ -47,6 +62,8 @@ def use_outputs(step: Callable[..., Any], task: nn.Module, outputs: Sequence[Ten
 
     def step_with_outputs(*arguments: Any) -> Any:
         output = next(remaining)
+        if has_module_hooks(task):
+            return step(*arguments)
         vars(task)["forward"] = lambda inputs: output
         try:
             return step(*arguments)

@@ -23,6 +23,7 @@ class StackedSegments:
         self._active: set[Member] = set()  # those that are still trained; the weights of others are ignored
         self._step: StackedStep | None = None
         self._is_verified = False
+        self._states: dict[Member, Any] = {}  # settings and tensors of the runs in the stack
 
     def train(self, works: Mapping[Member, SegmentWork]) -> dict[Member, SegmentResult]:
         """Train runs for one segment of equal length; return their results.
@@ -96,12 +97,14 @@ class StackedSegments:
                 {works[self._members[run]].rates for run in runs if self._members[run] in works}
                 for runs in self._step.optimizer.ranges
             ]
-            if all(len(values) <= 1 for values in rates):
+            is_changed = any(self._states[member] != _read_state(work) for member, work in works.items())
+            if not is_changed and all(len(values) <= 1 for values in rates):
                 return self._step
         settings = {member: _read_settings(work) for member, work in works.items()}
         self._members = sorted(works, key=lambda member: repr(settings[member]))
         self._active = {*works}
         self._step = _build_step([works[member] for member in self._members])
+        self._states = {member: _read_state(work) for member, work in works.items()}
         return self._step
 
     def _release(self, members: set[Member]) -> None:
@@ -129,6 +132,19 @@ def _build_step(works: Sequence[SegmentWork]) -> StackedStep:
 def _read_settings(work: SegmentWork) -> Settings:
     """Return all settings of a run that are numbers in the code of objective and optimizer."""
     return _read_objective(work.task.objective), read_settings(work.optimizer), work.rates
+
+
+def _read_state(work: SegmentWork) -> Any:
+    """Return the settings of a run, and its tensors, which callbacks may replace between two segments."""
+    [group] = work.optimizer.param_groups
+    states = [value for state in work.optimizer.state.values() for value in state.values()]
+    tensors = [*work.task.net.parameters(), *work.task.net.buffers(), *states]
+    return (
+        _read_objective(work.task.objective),
+        [(name, value) for name, value in group.items() if name not in ("params", "lr", "initial_lr")],
+        [layer.p for layer in find_dropout_layers(work.task.net)],
+        [tensor.data_ptr() for tensor in tensors if isinstance(tensor, Tensor) and tensor.dim()],
+    )
 
 
 def _read_objective(objective: Any) -> Settings:

@@ -58,10 +58,7 @@ class StackedNetworks:
 
     def release(self, index: int) -> None:
         """Give a run tensors of its own again, as it is not trained with the others any more."""
-        net = self.tasks[index].net
-        for tensor in (*net.parameters(), *net.buffers()):
-            tensor.data = tensor.data.clone()
-            tensor.grad = None if tensor.grad is None else tensor.grad.clone()
+        copy_weights(self.tasks[index].net)
 
 
 class StackedOptimizer:
@@ -125,8 +122,7 @@ class StackedOptimizer:
 
     def release(self, index: int) -> None:
         """Give a run a state of its own again."""
-        for state in self.optimizers[index].state.values():
-            state |= {name: value.clone() for name, value in state.items() if isinstance(value, Tensor)}
+        copy_state(self.optimizers[index])
 
     def _stack_states(self, part: Optimizer, optimizers: Sequence[Optimizer]) -> None:
         states = [[optimizer.state[weight] for weight in _updated_weights(optimizer)] for optimizer in optimizers]
@@ -139,6 +135,19 @@ class StackedOptimizer:
                 else value
                 for name, value in values[0].items()
             }
+
+
+def copy_weights(net: nn.Module) -> None:
+    """Replace the tensors of a network by copies, which are not parts of stacked tensors."""
+    for tensor in (*net.parameters(), *net.buffers()):
+        tensor.data = tensor.data.clone()
+        tensor.grad = None if tensor.grad is None else tensor.grad.clone()
+
+
+def copy_state(optimizer: Optimizer) -> None:
+    """Replace the state of an optimizer by a copy; several runs of a stack have the same number of steps."""
+    for state in optimizer.state.values():
+        state |= {name: value.clone() for name, value in state.items() if isinstance(value, Tensor)}
 
 
 def read_settings(optimizer: Optimizer) -> Settings:

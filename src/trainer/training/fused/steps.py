@@ -12,10 +12,12 @@ from trainer.core.callback import Callback, has_hook
 from trainer.data.loading.tensor_loader import TensorLoader
 from trainer.training.fused.batches import count_examples
 from trainer.training.fused.current import current_member
+from trainer.training.fused.stack import copy_state, copy_weights
 from trainer.training.fused.step_schedules import StepSchedules
 from trainer.training.fused.structure import describe_structure, is_in_memory, reason_not_fusable
 from trainer.training.fused.work import Request, SegmentResult, SegmentWork
 from trainer.training.loop.eligibility import (
+    has_module_hooks,
     reason_device_not_traceable,
     reason_hooks_required,
     reason_optimizer_not_traceable,
@@ -64,7 +66,10 @@ class FusedSteps:
         if self.member.reason_alone is not None or self.trainer.global_step == 0:  # the first step runs all hooks
             return None
         if self._list_trainable() != self._trainable or len(self.trainer.optimizers[0].param_groups) != 1:
-            self.member.reason_alone = "weights are frozen or unfrozen during the training"
+            self._separate("weights are frozen or unfrozen during the training")
+            return None
+        if has_module_hooks(step.task):
+            self._separate("the network has hooks")
             return None
         loader: TensorLoader = self._loader
         if step.fetcher.fetched == 0:
@@ -82,6 +87,12 @@ class FusedSteps:
         self.member.is_verified = True
         self._log(result, work)
         return self._count(result, work)
+
+    def _separate(self, reason: str) -> None:
+        """Let the run do all further steps alone, with tensors of its own."""
+        self.member.reason_alone = reason
+        copy_weights(self.fast_step.task.net)
+        copy_state(self.trainer.optimizers[0])
 
     def _log(self, result: SegmentResult, work: SegmentWork) -> None:
         """Log the values of the steps, in the order in which hooks log them."""

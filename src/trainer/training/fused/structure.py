@@ -14,7 +14,8 @@ def describe_structure(task: Any) -> str:
     objective = task.objective
     modules = [(type(module).__qualname__, *_plain_attributes(module)) for module in task.net.modules()]
     weights = [(tuple(weight.shape), weight.requires_grad) for weight in task.net.parameters()]
-    return repr([modules, weights, type(objective).__qualname__, objective.target_scale is None])
+    kind = (type(objective).__qualname__, getattr(objective, "distance", None), objective.target_scale is None)
+    return repr([modules, weights, kind])
 
 
 def reason_not_fusable(task: Any) -> str | None:

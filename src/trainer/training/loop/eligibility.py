@@ -7,6 +7,7 @@ from typing import Any
 from pytorch_lightning import Trainer
 from pytorch_lightning.plugins.precision import Precision
 from torch import Tensor
+from torch.nn.modules import module as torch_module
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim import optimizer as torch_optimizer
 
@@ -15,6 +16,8 @@ from trainer.training.loop.gradient_clipping import is_clipping_hook
 from trainer.training.loop.hook_dispatch import HookDispatcher
 
 TRACEABLE_OPTIMIZERS = (SGD, Adam, AdamW)  # optimizers whose updates can be traced
+MODULE_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+GLOBAL_HOOKS = ("_global_forward_hooks", "_global_forward_pre_hooks", "_global_backward_hooks")
 
 
 def reason_hooks_required(trainer: Trainer, hooks: HookDispatcher) -> str | None:
@@ -78,6 +81,15 @@ def has_step_hooks(optimizer: Optimizer) -> bool:
 def has_gradient_hooks(weight: Tensor) -> bool:
     """Return True if a hook is called with the gradients of a weight."""
     return bool(weight._backward_hooks or weight._post_accumulate_grad_hooks)
+
+
+def has_module_hooks(task: Any) -> bool:
+    """Return whether a call of the network of a task calls hooks, except the one of the target scale."""
+    scale = task.objective.target_scale
+    modules = task.net.modules()
+    hooks = [hook for module in modules for name in MODULE_HOOKS for hook in getattr(module, name).values()]
+    hooks = [hook for hook in hooks if not (scale and scale.is_hook(hook))]
+    return bool(hooks) or any(getattr(torch_module, name) for name in GLOBAL_HOOKS)
 
 
 def format_error(error: Exception) -> str:

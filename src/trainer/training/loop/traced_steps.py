@@ -18,7 +18,10 @@ from torch.nn.modules import module as torch_module
 from torch.optim import Optimizer
 
 from trainer.training.loop.eligibility import (
+    GLOBAL_HOOKS,
+    MODULE_HOOKS,
     has_gradient_hooks,
+    has_module_hooks,
     has_step_hooks,
     reason_device_not_traceable,
     reason_optimizer_not_traceable,
@@ -30,8 +33,6 @@ from trainer.training.loop.verified_trace import VerifiedTrace
 FastStep = Any  # trainer.training.loop.training_loop.FastStep; that module imports this one
 
 MAX_BATCH_SHAPES = 8
-MODULE_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-GLOBAL_HOOKS = ("_global_forward_hooks", "_global_forward_pre_hooks", "_global_backward_hooks")
 # keys of a parameter group that do not change an update, or are traced as inputs
 IGNORED_GROUP_KEYS = ("params", "lr", "initial_lr", "foreach", "fused", "capturable")
 
@@ -223,14 +224,11 @@ def reason_pass_not_traceable(trainer: Trainer) -> str | None:
     modules = list(task.net.modules())
     updated = {id(weight) for group in trainer.optimizers[0].param_groups for weight in group["params"]}
     code = [*(module.forward for module in modules), type(task.objective)]
-    scale = task.objective.target_scale
-    hooks = [hook for module in modules for name in MODULE_HOOKS for hook in getattr(module, name).values()]
-    hooks = [hook for hook in hooks if not (scale and scale.is_hook(hook))]
     reasons = {
         "network or objective are user-defined": not all(map(_is_library_code, code)),
         "the network is compiled": any(module._compiled_call_impl for module in modules),
         "the optimizer has weights of other modules": not updated <= {*map(id, task.net.parameters())},
-        "the network has hooks": hooks or any(getattr(torch_module, name) for name in GLOBAL_HOOKS),
+        "the network has hooks": has_module_hooks(task),
         "weights have hooks": any(map(has_gradient_hooks, task.net.parameters())),
         "anomaly detection is on": torch.is_anomaly_enabled(),
     }

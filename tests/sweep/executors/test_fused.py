@@ -1,0 +1,130 @@
+"""Sweeps whose jobs are trained together in one process."""
+
+import shutil
+
+import pytest
+
+from tests.training.fused.run_comparison import find_differences
+from trainer.sweep.store.job_store import Ledger
+from trainer.sweep.store.trial_store import TrialLedger
+
+XOR = ["data=xor", "model=mlp", "model.net.hidden=[4]", "trainer.max_epochs=1"]
+TINY = [*XOR, "callbacks=[fast_loop]", "logger=none", "+trainer.limit_train_batches=4"]
+WAIT = "+callbacks.wait._target_=pieces.Wait"
+FUSED = ["hydra.sweep.dir=s", "sweep.workers=1", "sweep.fuse=true"]
+RATE = "optimizer.lr=tag(log,interval(0.0001,1))"
+
+
+def process_ids(jobs):
+    return [job.pid for job in jobs]
+
+
+def test_states_results_and_directories_are_those_of_separate_processes(command, jobs, tmp_path):
+    args = ["-m", *XOR, "optimizer.lr=0.01,0.1", "seed=1,2"]
+    fused = command(*args, *FUSED)
+    assert fused.code == 0, fused.err
+    separate = command(*args, "hydra.sweep.dir=alone", "sweep.workers=1", "sweep.fuse=false")
+    assert separate.code == 0, separate.err
+    reference = Ledger(tmp_path / "alone").jobs()
+    assert [(job.state, job.tries, job.identity, job.words) for job in jobs()] == [
+        (job.state, job.tries, job.identity, job.words) for job in reference
+    ]
+    assert len({*process_ids(jobs())}) == 1
+    assert len({*process_ids(reference)}) == 4
+    for number in range(4):
+        assert find_differences(tmp_path / "alone" / str(number), tmp_path / "s" / str(number)) == []
+    for name in ("report.csv", "best.yaml", "output/3.log"):
+        assert (tmp_path / "s" / name).is_file()
+    output = (tmp_path / "s/output/3.log").read_text()
+    assert "s/3/result.json" in output
+    assert "s/2/result.json" not in output
+
+
+@pytest.mark.slow
+def test_more_jobs_than_the_limit_run_in_several_groups(command, jobs):
+    outcome = command("-m", *TINY, "seed=range(1,8)", "hydra.sweep.dir=s", "sweep.workers=2", "sweep.fuse=3")
+    assert outcome.code == 0, outcome.err
+    ids = process_ids(jobs())
+    assert len({*ids}) == 3
+    assert max(ids.count(number) for number in ids) == 3
+
+
+def test_failed_jobs_are_retried_and_resumed_and_do_not_affect_others(command, jobs, pieces):
+    args = ["-m", *TINY, WAIT, "+callbacks.wait.fails='',always", "seed=1,2", *FUSED, "sweep.retries=1"]
+    outcome = command(*args)
+    assert outcome.code == 1
+    assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("done", 1), ("failed", 2), ("failed", 2)]
+    assert "RuntimeError: requested failure: always" in outcome.err
+    assert "Traceback" not in outcome.err
+    (pieces / "healed").touch()
+    assert command("sweep", "resume", "s").code == 0
+    assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("done", 1), ("done", 3), ("done", 3)]
+
+
+@pytest.mark.slow
+def test_a_crash_of_the_process_fails_its_jobs_and_they_are_retried(command, jobs, pieces):
+    args = ["-m", *TINY, WAIT, "+callbacks.wait.fails=segfault", "seed=1,2", *FUSED]
+    outcome = command(*args)
+    assert outcome.code == 1
+    assert {job.state for job in jobs()} == {"failed"}
+    assert "killed by SIGSEGV" in outcome.err
+    (pieces / "healed").touch()
+    assert command("sweep", "resume", "s").code == 0
+    assert [job.state for job in jobs()] == ["done", "done"]
+
+
+@pytest.mark.slow
+def test_a_finished_sweep_is_extended_by_new_jobs(command, jobs):
+    assert command("-m", *TINY, "seed=1,3", *FUSED).code == 0
+    previous = jobs()
+    wider = command("sweep", "resume", "s", "seed=1,2,3", "optimizer.lr=0.001,0.1")
+    assert wider.code == 0, wider.err
+    assert jobs()[:2] == previous
+    assert [(job.state, job.tries) for job in jobs()] == [("done", 1)] * 6
+
+
+def test_invalid_settings_are_one_error(command, jobs):
+    for value in ("sometimes", "1", "-2"):
+        outcome = command("-m", *TINY, "seed=1,2", "hydra.sweep.dir=s", "sweep.workers=1", f"sweep.fuse={value}")
+        assert outcome.code == 1
+        assert f"sweep.fuse: {value} is invalid; expected auto, true, false, or a number of jobs above 1" in outcome.err
+        assert "Traceback" not in outcome.err
+
+
+def test_a_recurrent_network_is_one_error_that_names_the_layer(command):
+    lstm = ["data=stock", "data.synthetic=true", "model=lstm", "trainer.max_epochs=1"]
+    outcome = command("-m", *lstm, "seed=1,2", *FUSED)
+    assert outcome.code == 1
+    assert outcome.err.count("PyTorch cannot batch recurrent layers: LSTM") == 1
+    assert "Traceback" not in outcome.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("setting", "n_processes"), [("true", 1), ("auto", 4)])
+def test_a_search_is_fused_only_on_request(setting, n_processes, command, tmp_path):
+    args = ["-m", *TINY, RATE, "optimized_metric=val/loss", "sweep.n_trials=4", f"sweep.fuse={setting}"]
+    outcome = command(*args, "hydra.sweep.dir=s", "sweep.workers=1")
+    assert outcome.code == 0, outcome.err
+    trials = TrialLedger(tmp_path / "s").trials()
+    assert [trial.job.state for trial in trials] == ["done"] * 4
+    assert len({trial.values["optimizer.lr"] for trial in trials}) == 4
+    assert len({*process_ids([trial.job for trial in trials])}) == n_processes
+
+
+@pytest.mark.slow
+def test_commands_work_on_a_run_that_was_trained_with_others(command, tmp_path):
+    args = ["-m", "data=digits", "model=mlp", "model.net.hidden=[8]", "trainer.max_epochs=2", "seed=1,2"]
+    assert command(*args, *FUSED).code == 0
+    assert command(*args, "hydra.sweep.dir=alone", "sweep.workers=1", "sweep.fuse=false").code == 0
+    tested = command("test", "s/1")
+    assert tested.code == 0, tested.err
+    replayed = command("replay", "s/1")
+    assert replayed.code == 0, replayed.err + replayed.out
+    exported = command("export", "s/1", "--format", "torch")
+    assert exported.code == 0, exported.err
+    shutil.copytree(tmp_path / "s/1", tmp_path / "longer")
+    shutil.copytree(tmp_path / "alone/1", tmp_path / "longer_alone")
+    for run in ("longer", "longer_alone"):
+        resumed = command("resume", run, "trainer.max_epochs=3")
+        assert resumed.code == 0, resumed.err
+    assert find_differences(tmp_path / "longer_alone", tmp_path / "longer") == []
