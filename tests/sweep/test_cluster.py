@@ -178,6 +178,16 @@ def test_missing_slurm_is_an_error(command, monkeypatch):
     assert "to use only this machine: sweep.workers=2, or hydra/launcher=submitit_local" in outcome.err
 
 
+def test_a_time_limit_that_is_too_short_for_the_signal_is_an_error(command):
+    require_submitit()
+    outcome = command("-m", *TINY, "seed=1", SWEEP, "hydra/launcher=submitit_slurm", "hydra.launcher.timeout_min=2")
+    assert outcome.code == 1
+    assert (
+        "hydra.launcher.signal_delay_s=120: jobs would be asked to save and exit at their start, as their time limit is"
+        " 120 s; expected less, or a larger hydra.launcher.timeout_min=2" in outcome.err
+    )
+
+
 def test_a_launcher_that_is_not_installed_is_named_with_its_extra():
     missing = ConfigCompositionException("Could not find 'hydra/launcher/submitit_slurm'")
     message = diagnose_hydra_error(missing, "hydra/launcher=submitit_slurm", lambda group: ["basic", "ray"])
