@@ -31,8 +31,17 @@ def handled_signals() -> list[signal.Signals]:
 
 
 def is_hangup(number: int) -> bool:
-    """Return whether a signal is SIGHUP; if a terminal is closed, several are sent, so it is never a second signal."""
+    """Return whether a signal is SIGHUP, which means that a terminal was closed."""
     return sys.platform != "win32" and number == signal.SIGHUP
+
+
+def is_single_request(number: int) -> bool:
+    """Return whether all signals of this kind are one request, so that a second one does not ask to quit at once.
+
+    Several SIGHUP are sent if a terminal is closed. Slurm sends two SIGTERM before a preemption and at a time limit,
+    and SIGKILL to the processes that do not end.
+    """
+    return is_hangup(number) or (number == signal.SIGTERM and "SLURM_JOB_ID" in os.environ)
 
 
 @contextmanager
@@ -174,7 +183,7 @@ class GracefulShutdown:
             self._raise()
         elif not self.signal_number:
             self._store(number)
-        elif not is_hangup(number):
+        elif not is_single_request(number):
             self.signal_number = number
             self.is_forced = True
             self._wakeups.put(True)
