@@ -13,7 +13,7 @@ from types import FrameType
 
 from trainer.artifacts.ledger_file import LedgerBusyError
 from trainer.core.errors import UserError
-from trainer.core.signals import handled_signals, is_hangup, is_single_request
+from trainer.core.signal_kinds import handled_signals, is_hangup, is_single_request
 from trainer.core.standard_streams import discard_output_to_closed_terminal
 from trainer.sweep.executors.base import Executor, JobExit, JobHandle, SubmissionRefusedError
 from trainer.sweep.job_queue import JobQueue
