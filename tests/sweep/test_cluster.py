@@ -77,6 +77,18 @@ def test_remote_jobs_start_without_waiting_for_a_batch(launcher, process, jobs, 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["slurm"], indirect=True)
+def test_jobs_above_the_submission_limit_of_slurm_are_submitted_later(launcher, process, jobs, pieces, monkeypatch):
+    monkeypatch.setenv("FAKE_MAX_SUBMIT_JOBS", "2")
+    sweep = [*TINY, WAIT, "+callbacks.wait.seconds=3", "seed=range(5)", SWEEP, "sweep.workers=4"]
+    outcome = process("-m", *sweep, *launcher)
+    assert outcome.code == 0, outcome.err
+    assert [(job.state, job.tries) for job in jobs()] == [("done", 1)] * 5
+    assert outcome.out.count("no job is accepted at the moment, retrying: AssocMaxSubmitJobLimit") == 1
+    assert "sbatch: error" not in outcome.err
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("reaction", ["polite", "stubborn"])
 def test_ctrl_c_stops_remote_jobs_and_a_second_one_kills_them(
     reaction, launcher, jobs, pieces, start_sweep, wait_until

@@ -122,9 +122,10 @@ class ParallelRunner:
                 except BaseException:
                     self.ledger.release(job)
                     raise
-                self._refusal = ""
                 self._refusal_seconds = MIN_REFUSAL_SECONDS
                 self.running.append(RunningJob(job, handle))
+                if len(self.running) >= self.executor.capacity():  # else a limit of the cluster may still be reached
+                    self._refusal = ""
                 self.queue.mark_started([job])
                 self.progress.job_started(job)
         return bool(self.running) or not self.signals

@@ -6,6 +6,8 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
+from io import StringIO
 from typing import Any, NoReturn
 
 from trainer.core.cpu import count_cpus
@@ -82,7 +84,8 @@ class SubmititExecutor(Executor):
         remote_job = RemoteJob.create(self.ledger, job, overrides, start_method="spawn", **signals)
         self.executor.update_parameters(name=f"{self.settings['name']}_{job.number}")
         try:
-            with block_sigint():  # inherited by the new process: only this process handles Ctrl-C
+            # blocked SIGINT is inherited: only this process handles Ctrl-C; the errors of sbatch are part of the exception
+            with block_sigint(), redirect_stderr(StringIO()):
                 submitted = self.executor.submit(remote_job)
         except FailedJobError as error:
             self._raise_refusal(job, str(error))
