@@ -84,7 +84,7 @@ class SubmititExecutor(Executor):
         remote_job = RemoteJob.create(self.ledger, job, overrides, start_method="spawn", **signals)
         self.executor.update_parameters(name=f"{self.settings['name']}_{job.number}")
         try:
-            # blocked SIGINT is inherited: only this process handles Ctrl-C; the errors of sbatch are part of the exception
+            # blocked SIGINT is inherited: only this process handles Ctrl-C; errors of sbatch are part of the exception
             with block_sigint(), redirect_stderr(StringIO()):
                 submitted = self.executor.submit(remote_job)
         except FailedJobError as error:
