@@ -61,7 +61,6 @@ class RunDirectory:
         self.config: dict[str, Any] = {}  # resolved, of plain containers; set by `prepare`
         self.stored_config: dict[str, Any] = {}  # in files: with names of environment variables; set by `prepare`
         self.secrets: dict[str, str] = {}  # texts of environment variables, with those that are stored instead
-        self.group_size = 1  # number of runs that are trained together
         self.provenance: dict[str, Any] = {}  # of this start; set by `prepare`
         self.checkpoint: str | None = None  # of a resumed run; set by `prepare`
         self._starts: list[dict[str, Any]] = []  # entries of `provenance.json`, one per start; the last one is this
@@ -115,8 +114,7 @@ class RunDirectory:
         self.config = resolve_values(config)
         self.provenance, self._diff = collect_provenance()
         plain_overrides = OmegaConf.to_container(OmegaConf.create(overrides))  # without resolving `${...}`
-        start = {"overrides": plain_overrides, "run": str(self.path.absolute()), "trained_together": self.group_size}
-        self._starts = [self.provenance | start]
+        self._starts = [self.provenance | {"overrides": plain_overrides, "run": str(self.path.absolute())}]
         if self._is_owner:
             self._write_start_files()
             return True

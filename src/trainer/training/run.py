@@ -5,6 +5,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from trainer.artifacts.checkpoint_metadata import CheckpointMetadata, find_best_checkpoint
@@ -32,7 +33,6 @@ from trainer.training.build import (
 from trainer.training.build_module import build_module, build_parts, resolve_modes
 from trainer.training.distributed.job import process_restored
 from trainer.training.distributed.launch import execute_on_all_ranks, resolve_world
-from trainer.training.fused.current import count_runs
 from trainer.training.interruption import InterruptionPoints, attribute_to_signal
 from trainer.training.preflight.check import validate_config
 from trainer.training.stages import find_test_obstacle
@@ -57,7 +57,6 @@ def run(config: DictConfig) -> Any:
         attribute_to_signal(),
     ):
         directory.secrets = list_secrets(config)
-        directory.group_size = count_runs()
         install_warning_filters()
         multiplications = validate_config(config)
         accept()
@@ -71,7 +70,7 @@ def run(config: DictConfig) -> Any:
                 else:
                     result |= execute_on_all_ranks(execute, directory, world)
         shutdown.raise_if_due()
-    print_results(result, directory.path)
+    print_results(result, directory.path, is_sweep_job=hydra.mode == RunMode.MULTIRUN)
     metrics = result["metrics"]
     names = config.optimized_metric
     return metrics.get(names) if isinstance(names, str | None) else [metrics.get(name) for name in names]
