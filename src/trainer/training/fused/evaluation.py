@@ -11,11 +11,24 @@ from trainer.training.fused.batches import share_examples
 from trainer.training.fused.member import Member
 from trainer.training.fused.prepared_network import PreparedNetwork
 from trainer.training.fused.stacked_step import replaced_scales
+from trainer.training.fused.verification import FusionError
 from trainer.training.fused.work import EvaluationWork
+from trainer.training.loop.eligibility import format_error
 
 
 def evaluate_together(works: Mapping[Member, EvaluationWork]) -> dict[Member, list[Tensor]]:
-    """Return the outputs of each run for each batch, (batch, output_size)."""
+    """Return the outputs of each run for each batch, (batch, output_size).
+
+    Raises:
+        FusionError: PyTorch cannot batch an operation.
+    """
+    try:
+        return _evaluate(works)
+    except Exception as error:
+        raise FusionError(format_error(error)) from error
+
+
+def _evaluate(works: Mapping[Member, EvaluationWork]) -> dict[Member, list[Tensor]]:
     tasks = [work.task for work in works.values()]
     loaders = [work.loader for work in works.values()]
     scale = tasks[0].objective.target_scale
