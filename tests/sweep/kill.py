@@ -1,17 +1,21 @@
 """Kill a sweep at random moments, resume it each time, and compare it with a sweep that was never stopped.
 
 python tests/sweep/kill.py [--jobs 24] [--kills 20] [--workers 2] [--sweepers 1] [--seed 1] [--search]
-    [--directory DIR]
+    [--fuse 4] [--directory DIR]
 
 Each kill sends SIGKILL to every process of the sweep. In the end each job must be done once, with the metrics of the
 sweep that was never stopped, and the files of finished jobs must be unchanged.
 
 With --search the sweep is a search with pruning. If trials run one after another, it must choose and prune the same
 ones; if they run in parallel, where the order is random, each trial must end once.
+
+With --fuse jobs are trained together, up to that number in a process. Each kill sends SIGKILL or SIGTERM to all
+processes, the command or a worker. The results must be those of jobs that were trained alone, except for rounding.
 """
 
 import argparse
 import hashlib
+import math
 import os
 import random
 import signal
@@ -19,6 +23,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from trainer.core.errors import UserError
@@ -38,18 +44,52 @@ def start(directory: Path, sweep: str, options: argparse.Namespace) -> subproces
     workers = [f"sweep.workers={options.workers}"] if options.workers else []
     axes = [*SEARCH, f"sweep.n_trials={options.jobs}"] if options.search else [f"seed=range(0,{options.jobs})"]
     output = (directory / f"{sweep}.txt").open("ab")
-    command = [sys.executable, "-m", "trainer", *OVERRIDES, *axes, f"hydra.sweep.dir={sweep}", *workers]
+    fuse = options.fuse if sweep == "killed" and options.fuse else "false"
+    settings = [f"hydra.sweep.dir={sweep}", *workers, f"sweep.fuse={fuse}"]
+    command = [sys.executable, "-m", "trainer", *OVERRIDES, *axes, *settings]
     return subprocess.Popen(command, cwd=directory, stdout=output, stderr=output, start_new_session=True)
 
 
-def kill(session: int) -> None:
-    """Kill all processes of a session."""
+def find_processes(session: int) -> list[int]:
+    """Return the processes of a session."""
+    processes = []
     for entry in Path("/proc").iterdir():
-        try:
+        with suppress(ProcessLookupError):
             if entry.name.isdigit() and os.getsid(int(entry.name)) == session:
-                os.kill(int(entry.name), signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+                processes.append(int(entry.name))
+    return processes
+
+
+def find_workers(session: int) -> list[int]:
+    """Return the processes of a session that run jobs; each is the leader of a process group."""
+    workers = []
+    for process in find_processes(session):
+        with suppress(ProcessLookupError):
+            if os.getpgid(process) == process != session:
+                workers.append(process)
+    return workers
+
+
+def kill(processes: Sequence[int], number: int = signal.SIGKILL) -> None:
+    """Send a signal to processes."""
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
+
+
+def kill_part(session: int, rng: random.Random) -> str:
+    """Send a random signal to all processes of a session, to its command or to a worker; return a description."""
+    number = rng.choice([signal.SIGKILL, signal.SIGTERM])
+    target = rng.choice(["all", "command", "worker"])
+    workers = find_workers(session)
+    if target == "all" and number == signal.SIGKILL:
+        kill(find_processes(session))
+    elif target == "worker" and workers:
+        kill([rng.choice(workers)], number)
+    else:
+        kill([session], number)
+        target = "command"
+    return f"{number.name} to {target}"
 
 
 def read_jobs(sweep: Path) -> list[Job]:
@@ -74,7 +114,7 @@ def finished_files(sweep: Path, jobs: list[Job]) -> dict[Path, tuple[str, int]]:
 def parse_options() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser()
-    for name, default in {"jobs": 24, "kills": 20, "workers": 0, "sweepers": 1, "seed": 1}.items():
+    for name, default in {"jobs": 24, "kills": 20, "workers": 0, "sweepers": 1, "seed": 1, "fuse": 0}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--search", action="store_true")
     parser.add_argument("--directory", type=Path, default=None)
@@ -105,19 +145,25 @@ def main() -> None:
         processes = [start(directory, "killed", options) for _ in range(options.sweepers)]
         is_last = kills == options.kills
         run_seconds = 2 * options.jobs / max(1, options.kills) * job_seconds  # the last kill comes near the end
+        run_seconds /= max(1, options.fuse)
         seconds = 3600 if is_last else rng.uniform(0.5 * startup_seconds, startup_seconds + run_seconds)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and any(process.poll() is None for process in processes):
             time.sleep(0.01)
+        signals = []
         for process in processes:
-            kill(process.pid)
+            if options.fuse and not is_last:
+                signals.append(kill_part(process.pid, rng))
+            else:
+                kill(find_processes(process.pid))
         codes = [process.wait() for process in processes]
         jobs = read_jobs(sweep)
         for file, expected in fingerprints.items():
             assert fingerprint(file) == expected, file
         fingerprints = finished_files(sweep, jobs)
         n_done = sum(job.state in FINAL_STATES for job in jobs)
-        print(f"last: exit {codes}" if is_last else f"kill {kills + 1}: {n_done} of {options.jobs} done", flush=True)
+        message = f"kill {kills + 1}: {n_done} of {options.jobs} done {' '.join(signals)}".rstrip()
+        print(f"last: exit {codes}" if is_last else message, flush=True)
         if is_last:
             break
         kills += 1
@@ -126,13 +172,20 @@ def main() -> None:
             break
     assert codes == [0] * options.sweepers, (directory / "killed.txt").read_text()[-3000:]
     is_random = options.search and (options.workers > 0 or options.sweepers > 1)
-    compare(jobs, None if is_random else reference, options.jobs)
+    compare(jobs, None if is_random else reference, options.jobs, 1e-5 if options.fuse else 0)
     retries = sum(job.tries - 1 for job in jobs)
     suffix = "" if is_random else "; equal results"
     print(f"{len(jobs)} jobs done after {kills} kills, {retries} tries more than jobs{suffix}")
 
 
-def compare(jobs: list[Job], reference: dict[str, Job] | None, count: int) -> None:
+def are_equal(first: dict[str, float], second: dict[str, float], tolerance: float) -> bool:
+    """Return whether metrics are equal, except for a relative tolerance."""
+    return [*first] == [*second] and all(
+        first[name] == second[name] or math.isclose(first[name], second[name], rel_tol=tolerance) for name in first
+    )
+
+
+def compare(jobs: list[Job], reference: dict[str, Job] | None, count: int, tolerance: float) -> None:
     """Check that every job is done once, with the same metrics as in the reference."""
     assert [job.number for job in jobs] == [*range(count)]
     assert {job.state for job in jobs} <= FINAL_STATES
@@ -142,7 +195,7 @@ def compare(jobs: list[Job], reference: dict[str, Job] | None, count: int) -> No
         expected = reference[job.identity].result
         assert expected is not None
         assert job.result is not None
-        assert job.result["metrics"] == expected["metrics"], job.number
+        assert are_equal(job.result["metrics"], expected["metrics"], tolerance), job.number
         assert job.result["fingerprint"] == job.identity
 
 

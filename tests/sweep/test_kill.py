@@ -50,6 +50,11 @@ def test_twenty_kills(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_fused_sweep_whose_command_and_workers_are_killed_has_the_results_of_jobs_alone(tmp_path):
+    run_kill_script(tmp_path, "--jobs", "8", "--kills", "4", "--workers", "2", "--fuse", "3")
+
+
+@pytest.mark.slow
 def test_a_job_outlives_its_killed_sweep_and_is_not_run_twice(tmp_path, pieces, jobs, command):
     import os
     import signal

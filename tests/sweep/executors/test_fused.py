@@ -1,10 +1,13 @@
 """Sweeps whose jobs are trained together in one process."""
 
-import shutil
+import json
+import math
+import os
+import signal
 
 import pytest
 
-from tests.training.fused.run_comparison import find_differences
+from tests.training.fused.run_comparison import compare_metrics, find_differences
 from trainer.sweep.store.job_store import Ledger
 from trainer.sweep.store.trial_store import TrialLedger
 
@@ -118,13 +121,46 @@ def test_commands_work_on_a_run_that_was_trained_with_others(command, tmp_path):
     assert command(*args, "hydra.sweep.dir=alone", "sweep.workers=1", "sweep.fuse=false").code == 0
     tested = command("test", "s/1")
     assert tested.code == 0, tested.err
-    replayed = command("replay", "s/1")
-    assert replayed.code == 0, replayed.err + replayed.out
     exported = command("export", "s/1", "--format", "torch")
     assert exported.code == 0, exported.err
-    shutil.copytree(tmp_path / "s/1", tmp_path / "longer")
-    shutil.copytree(tmp_path / "alone/1", tmp_path / "longer_alone")
-    for run in ("longer", "longer_alone"):
+    runs = [tmp_path / folder / "1" for folder in ("alone", "s")]
+    for run in ("alone/1", "s/1"):
         resumed = command("resume", run, "trainer.max_epochs=3")
         assert resumed.code == 0, resumed.err
-    assert find_differences(tmp_path / "longer_alone", tmp_path / "longer") == []
+    assert json.loads((runs[1] / "result.json").read_text())["epochs"] == 3
+    assert find_differences(*runs) == []
+
+
+@pytest.mark.slow
+def test_a_replay_has_equal_metrics_except_for_rounding(command, tmp_path):
+    args = ["-m", "data=digits", "model=mlp", "model.net.hidden=[8]", "trainer.max_epochs=2", "seed=1,2"]
+    assert command(*args, *FUSED).code == 0
+    replayed = command("replay", "s/1")
+    assert "config       identical" in replayed.out
+    [replay] = (tmp_path / "outputs/replays").iterdir()
+    assert [*compare_metrics(tmp_path / "s/1", replay)] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_all_jobs_of_a_group_save_after_a_signal_and_are_resumed(number, command, jobs, start_sweep, wait_until, pieces):
+    slow = ["+callbacks.slow._target_=pieces.Slow"]
+    args = [*XOR[:3], "trainer.max_epochs=5", *slow, "seed=1,2,3"]
+    sweep = start_sweep(*args, "+callbacks.slow.progress=epochs", "sweep.workers=1", "sweep.fuse=true")
+    files = [pieces / f"epochs-{job}" for job in range(3)]
+    wait_until(lambda: all(file.exists() for file in files), sweep)
+    os.kill(sweep.pid, number)
+    assert sweep.wait(60) == 128 + number
+    assert [(job.state, job.tries) for job in jobs()] == [("interrupted", 1)] * 3
+    results = [json.loads((pieces / f"s/{job}/result.json").read_text()) for job in range(3)]
+    assert [result["state"] for result in results] == ["interrupted"] * 3
+    assert all((pieces / f"s/{job}/checkpoints/last.ckpt").is_file() for job in range(3))
+    outcome = command("sweep", "resume", "s")
+    assert outcome.code == 0, outcome.err
+    assert [(job.state, job.tries) for job in jobs()] == [("done", 2)] * 3
+    assert [len(file.read_text()) for file in files] == [5] * 3
+    alone = command("-m", *args[:-2], "+callbacks.slow={_target_: pieces.Slow}", args[-1], "hydra.sweep.dir=alone")
+    assert alone.code == 0, alone.err
+    for job, other in zip(jobs(), Ledger(pieces / "alone").jobs(), strict=True):
+        metrics, expected = (item.result["metrics"] for item in (job, other))
+        assert [*metrics] == [*expected]
+        assert all(math.isclose(metrics[name], expected[name], rel_tol=1e-5) for name in metrics), (metrics, expected)

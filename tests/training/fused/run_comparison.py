@@ -30,7 +30,7 @@ def find_differences(first: Path, second: Path, ignored_weights: Sequence[str] =
     return [
         *_compare_files(first, second),
         *_compare_records(first, second),
-        *_compare_metrics(first, second),
+        *compare_metrics(first, second),
         *_compare_scalars(first, second),
         *_compare_checkpoints(first, second, ignored_weights),
     ]
@@ -62,7 +62,8 @@ def _compare_records(first: Path, second: Path) -> Iterator[str]:
     yield from _compare_numbers("result.json", results[0].get("metrics", {}), results[1].get("metrics", {}))
 
 
-def _compare_metrics(first: Path, second: Path) -> Iterator[str]:
+def compare_metrics(first: Path, second: Path) -> Iterator[str]:
+    """Yield the differences of metrics.csv of two runs."""
     rows = [_read_rows(run / "metrics.csv") for run in (first, second)]
     if len(rows[0]) != len(rows[1]):
         yield f"metrics.csv: {len(rows[0])} and {len(rows[1])} rows"
