@@ -2,7 +2,8 @@
 
     python benchmarks/fused_sweeps.py [--jobs 1,8,32,128,512,2048]
 
-prints the seconds, the jobs per minute and the peak memory of one process that trains so many XOR networks together.
+prints the seconds, the jobs per minute and the peak memory of one process that trains so many XOR networks together,
+its start included.
 """
 
 import argparse
@@ -15,6 +16,19 @@ from table import Round
 XOR = ["experiment=xor_tutorial"]
 DIABETES = ["data=diabetes", "model=mlp", "trainer.max_epochs=100"]
 DIGITS = ["experiment=digits_cnn", "trainer.max_epochs=10"]
+GROUP = """
+import sys
+from functools import partial
+from trainer.core.lazy_imports import lazy_imports
+with lazy_imports():
+    from trainer.cli.run_overrides import run_overrides
+    from trainer.config.schema import register_hydra_plugins
+    from trainer.training.fused.group import run_group
+register_hydra_plugins()
+n_jobs, *overrides = sys.argv[1:]
+jobs = [[*overrides, f"seed={number}", f"hydra.run.dir=runs/{number}"] for number in range(int(n_jobs))]
+run_group([partial(run_overrides, job) for job in jobs])
+"""
 RATES = ",".join(str(round(0.0005 * 1.25**index, 6)) for index in range(16))
 
 
@@ -75,11 +89,10 @@ def main() -> None:
     """Print a line for each number of jobs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", default="1,8,32,128,512,2048", help="numbers of jobs")
-    print("| jobs | seconds | jobs/min | peak memory of a process, MiB |\n| --- | --- | --- | --- |")
+    print("| jobs | seconds | jobs/min | peak memory, MiB |\n| --- | --- | --- | --- |")
     for n_jobs in map(int, parser.parse_args().jobs.split(",")):
         with tempfile.TemporaryDirectory() as cwd:
-            sweep = [*XOR, f"seed=range(0,{n_jobs})", f"sweep.fuse={max(2, n_jobs)}", "sweep.workers=1"]
-            seconds, mebibytes = run_python([*TRAINER, "-m", *sweep], Path(cwd))
+            seconds, mebibytes = run_python(["-c", GROUP, str(n_jobs), *XOR], Path(cwd))
         print(f"| {n_jobs} | {seconds:.1f} | {60 * n_jobs / seconds:.1f} | {mebibytes:.0f} |", flush=True)
 
 
