@@ -46,6 +46,8 @@ def start(directory: Path, sweep: str, options: argparse.Namespace) -> subproces
     output = (directory / f"{sweep}.txt").open("ab")
     fuse = options.fuse if sweep == "killed" and options.fuse else "false"
     settings = [f"hydra.sweep.dir={sweep}", *workers, f"sweep.fuse={fuse}"]
+    # rounding errors that change the sign of an input of a ReLU grow
+    settings += ["model.net.activation=tanh"] if options.fuse else []
     command = [sys.executable, "-m", "trainer", *OVERRIDES, *axes, *settings]
     return subprocess.Popen(command, cwd=directory, stdout=output, stderr=output, start_new_session=True)
 

@@ -41,7 +41,7 @@ def work(monkeypatch):
 @pytest.fixture
 def run_alone_and_together(tmp_path, monkeypatch, work):
     """Return a function that runs members alone and in a group, and returns their exit statuses."""
-    from trainer.cli.main import run_overrides
+    from trainer.cli.run_overrides import run_overrides
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["trainer"])

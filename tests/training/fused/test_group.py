@@ -57,6 +57,7 @@ SLOW_CASES = {
         [*DIGITS, *MLP, "+trainer.gradient_clip_algorithm=value"],
         values("+trainer.gradient_clip_val", 0.001, 0.01),
     ),
+    "batch norm of one input": ([*LINE, *MLP, *SGD, "model.net.batch_norm=true", "optimizer.lr=0.001"], SEEDS),
     "convolutions": ([*CNN, *SGD], [*SEEDS, ["optimizer.lr=0.01"]]),
     "convolutions with batch norm": ([*CNN, *SGD, "model.net.batch_norm=true"], SEEDS),
     "augmented images": ([*DIGITS, *MLP, "data.shift_pixels=1"], SEEDS),
