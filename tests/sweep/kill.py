@@ -123,13 +123,8 @@ def parse_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    """Run the comparison and print the result; the exit status is 1 if a condition is violated."""
-    options = parse_options()
-    directory = options.directory or Path(tempfile.mkdtemp())
-    directory.mkdir(exist_ok=True)
-    rng = random.Random(options.seed)
-
+def run_reference(directory: Path, options: argparse.Namespace) -> tuple[dict[str, Job], float, float]:
+    """Run the sweep that is never stopped; return its jobs by identity, the seconds of a job, and those before."""
     start_time = time.monotonic()
     code = start(directory, "reference", options).wait()
     assert code == 0, (directory / "reference.txt").read_text()
@@ -139,7 +134,17 @@ def main() -> None:
     assert last_job.ended
     job_seconds = (last_job.ended - first.began) / options.jobs
     startup_seconds = time.monotonic() - start_time - options.jobs * job_seconds
+    return reference, job_seconds, startup_seconds
 
+
+def main() -> None:
+    """Run the comparison and print the result; the exit status is 1 if a condition is violated."""
+    options = parse_options()
+    directory = options.directory or Path(tempfile.mkdtemp())
+    directory.mkdir(exist_ok=True)
+    rng = random.Random(options.seed)
+
+    reference, job_seconds, startup_seconds = run_reference(directory, options)
     sweep = directory / "killed"
     fingerprints: dict[Path, tuple[str, int]] = {}
     kills = 0
