@@ -113,6 +113,12 @@ def finished_files(sweep: Path, jobs: list[Job]) -> dict[Path, tuple[str, int]]:
     return {file: fingerprint(file) for file in files if file.is_file()}
 
 
+def wait_for_jobs(sweep: Path, processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Return when jobs of a sweep run, or when its commands have ended."""
+    while not any(job.state == "running" for job in read_jobs(sweep)) and None in [item.poll() for item in processes]:
+        time.sleep(0.05)
+
+
 def parse_options() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser()
@@ -152,8 +158,10 @@ def main() -> None:
         processes = [start(directory, "killed", options) for _ in range(options.sweepers)]
         is_last = kills == options.kills
         run_seconds = 2 * options.jobs / max(1, options.kills) * job_seconds  # the last kill comes near the end
-        run_seconds /= max(1, options.fuse)
         seconds = 3600 if is_last else rng.uniform(0.5 * startup_seconds, startup_seconds + run_seconds)
+        if options.fuse and not is_last:
+            wait_for_jobs(sweep, processes)
+            seconds = rng.uniform(0, 2)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and any(process.poll() is None for process in processes):
             time.sleep(0.01)

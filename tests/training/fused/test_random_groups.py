@@ -76,6 +76,7 @@ def groups(draw):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*could not find the monitored key:UserWarning")  # if no validation is due
 def test_random_groups_are_equal_to_their_runs_alone(assert_equal_runs, work, tmp_path):
     @settings(
         max_examples=20, derandomize=True, deadline=None, phases=[Phase.generate], suppress_health_check=[*HealthCheck]
