@@ -113,9 +113,11 @@ def finished_files(sweep: Path, jobs: list[Job]) -> dict[Path, tuple[str, int]]:
     return {file: fingerprint(file) for file in files if file.is_file()}
 
 
-def wait_for_jobs(sweep: Path, processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Return when jobs of a sweep run, or when its commands have ended."""
-    while not any(job.state == "running" for job in read_jobs(sweep)) and None in [item.poll() for item in processes]:
+def wait_for_jobs(commands: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Return when a process of a command runs jobs, or when all commands have ended."""
+    while None in [command.poll() for command in commands]:
+        if any(find_workers(command.pid) for command in commands):
+            return
         time.sleep(0.05)
 
 
@@ -160,7 +162,7 @@ def main() -> None:
         run_seconds = 2 * options.jobs / max(1, options.kills) * job_seconds  # the last kill comes near the end
         seconds = 3600 if is_last else rng.uniform(0.5 * startup_seconds, startup_seconds + run_seconds)
         if options.fuse and not is_last:
-            wait_for_jobs(sweep, processes)
+            wait_for_jobs(processes)
             seconds = rng.uniform(0, 2)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and any(process.poll() is None for process in processes):
