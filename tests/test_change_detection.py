@@ -77,7 +77,11 @@ def read_provenance(run):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["resume", "run", LONGER, TRUST], [*XOR, LONGER, "resume=auto"]], ids=["resume", "auto"]
+    "arguments",
+    [
+        pytest.param(["resume", "run", LONGER, TRUST], id="resume", marks=pytest.mark.slow),
+        pytest.param([*XOR, LONGER, "resume=auto"], id="auto"),
+    ],
 )
 def test_changed_code_is_refused_unless_accepted(arguments, command, project):
     assert command(*XOR).code == 0

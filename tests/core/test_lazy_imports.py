@@ -116,6 +116,7 @@ def test_all_metrics_of_torchmetrics_can_be_used(tmp_path):
     assert last == "module module"
 
 
+@pytest.mark.slow
 def test_metrics_can_be_imported_in_any_order(tmp_path):
     last = run_script(
         IMPORT,

@@ -35,6 +35,13 @@ def test_signals_have_exit_statuses_and_a_second_one_stops_immediately(names, co
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_the_two_sigterm_of_slurm_are_one_request(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    (tmp_path / "stop.txt").write_text("SIGTERM SIGTERM")
+    assert command(*TINY, *STOP).code == 143
+    assert torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["global_step"] == 27
+
+
 def test_sighup_has_no_effect_if_it_was_ignored_at_the_start(command, tmp_path):
     (tmp_path / "stop.txt").write_text("SIGHUP")
     handler = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as by nohup

@@ -19,7 +19,7 @@ RUNS = {
     "rows": ["experiment=diabetes_mlp", "data.synthetic=true", "scheduler=plateau"],
     "xor": ["experiment=xor_tutorial", "trainer.accumulate_grad_batches=2"],
 }
-SLOW = {"attention", "resnet", "images", "stock"}
+SLOW = {"attention", "resnet", "images", "stock", "cnn", "lightning's loop"}
 
 
 def read_metrics(run):

@@ -10,7 +10,7 @@ import yaml
 from trainer.core.errors import UserError
 from trainer.report.best_experiment import format_best_experiment
 from trainer.report.comparison import build_report
-from trainer.report.formats import format_csv, format_markdown
+from trainer.report.formats import format_csv, format_markdown, print_table
 
 
 @pytest.fixture
@@ -157,3 +157,22 @@ def test_invalid_arguments_are_errors(sweep, tmp_path):
         UserError, match=r"no group has 'optimizer.lr=9'; there are: optimizer.lr=0.1; optimizer.lr=0.01"
     ):
         build_report(sweep, baseline="optimizer.lr=9")
+
+
+@pytest.mark.parametrize("columns", ["80", "90", "100"])
+def test_words_of_configs_are_not_broken_in_a_narrow_terminal(sweep, columns, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    print_table(build_report(sweep))
+    output = capsys.readouterr().out
+    assert "  optimizer.lr=0.01 " in output
+    assert "  optimizer.lr=0.1 " in output
+    assert max(map(len, output.splitlines())) <= int(columns)
+    assert "\u2026" not in output  # an ellipsis
+
+
+def test_each_config_is_one_line_in_a_pipe(sweep, capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    print_table(build_report(sweep))
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "optimizer.lr=0.01 " in line]
+    text = " ".join(line.split())
+    assert text == "optimizer.lr=0.01 4 0.8775 ± 0.0142 0.8549 to 0.9001 +0.0525 ± 0.0021: better 2"

@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 
 import pytest
+from torch.utils.tensorboard import SummaryWriter
 
 from trainer.report.tensorboard_logdir import LogDirectory
 
@@ -85,3 +87,42 @@ def test_an_invalid_argument_is_an_error(overrides, message, command):
     outcome = command("tensorboard", *overrides)
     assert outcome.code == (2 if "argument" in message else 1)
     assert message in outcome.err
+
+
+@pytest.mark.slow  # a process that imports TensorBoard and reads its files in its own time
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+@pytest.mark.parametrize("hard_limit", [150, 1000])
+def test_more_runs_than_open_files_are_allowed_are_shown_without_warnings(hard_limit, tmp_path):
+    for number in range(200):
+        run = tmp_path / f"runs/{number}"
+        run.mkdir(parents=True)
+        (run / "config.yaml").write_text(f"seed: {number}\n")
+        (run / "provenance.json").write_text(json.dumps({"overrides": [f"seed={number}"]}))
+        with SummaryWriter(str(run / "tensorboard")) as writer:
+            writer.add_scalar("val/loss", 0.5)
+    limits = f"ulimit -S -n 150; ulimit -H -n {hard_limit}; exec"
+    program = f"{limits} {sys.executable} -m trainer tensorboard runs --port=0"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(["bash", "-c", program], text=True, cwd=tmp_path, **pipes) as board:
+        try:
+            url = board.stdout.readline().split()[0]
+            deadline = time.monotonic() + 120
+            while len(shown := fetch_json(f"{url}data/plugin/scalars/tags")) < 200 and time.monotonic() < deadline:
+                time.sleep(0.5)
+        finally:
+            board.send_signal(signal.SIGINT)
+        assert board.wait(30) == 0
+        assert board.stderr.read() == ""
+    assert len(shown) == 200
+    assert all("val/loss" in tags for tags in shown.values())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_the_limit_of_open_files_is_raised():
+    program = (
+        "import resource; from trainer.cli.commands.tensorboard import raise_open_file_limit\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (150, 1000))\n"
+        "assert raise_open_file_limit() == 1000\n"
+        "assert resource.getrlimit(resource.RLIMIT_NOFILE) == (1000, 1000)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

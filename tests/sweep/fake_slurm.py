@@ -4,7 +4,14 @@ from pathlib import Path
 
 COMMANDS = {
     "sbatch": """
-        if [ -s "$FAKE_SLURM/refusal" ]; then cat "$FAKE_SLURM/refusal" >&2; exit 1; fi
+        count=0
+        for file in "$FAKE_SLURM"/batch.*; do
+            if [ -e "$file" ] && kill -0 $(cat "$file") 2> /dev/null; then count=$((count + 1)); fi
+        done
+        if [ $count -ge ${FAKE_MAX_SUBMIT_JOBS:-1000} ]; then
+            echo "sbatch: error: AssocMaxSubmitJobLimit" >&2
+            exit 1
+        fi
         number=$(($(ls "$FAKE_SLURM" | grep -c script) + 1))
         cp "$1" "$FAKE_SLURM/script.$number"
         export SLURM_JOB_ID=$number SLURM_NTASKS=1 SLURM_PROCID=0 SLURM_LOCALID=0 SLURM_NODEID=0 SLURM_JOB_NUM_NODES=1

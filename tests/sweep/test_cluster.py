@@ -77,6 +77,18 @@ def test_remote_jobs_start_without_waiting_for_a_batch(launcher, process, jobs, 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["slurm"], indirect=True)
+def test_jobs_above_the_submission_limit_of_slurm_are_submitted_later(launcher, process, jobs, pieces, monkeypatch):
+    monkeypatch.setenv("FAKE_MAX_SUBMIT_JOBS", "2")
+    sweep = [*TINY, WAIT, "+callbacks.wait.seconds=3", "seed=range(5)", SWEEP, "sweep.workers=4"]
+    outcome = process("-m", *sweep, *launcher)
+    assert outcome.code == 0, outcome.err
+    assert [(job.state, job.tries) for job in jobs()] == [("done", 1)] * 5
+    assert outcome.out.count("no job is accepted at the moment, retrying: AssocMaxSubmitJobLimit") == 1
+    assert "sbatch: error" not in outcome.err
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("reaction", ["polite", "stubborn"])
 def test_ctrl_c_stops_remote_jobs_and_a_second_one_kills_them(
     reaction, launcher, jobs, pieces, start_sweep, wait_until
@@ -176,6 +188,16 @@ def test_missing_slurm_is_an_error(command, monkeypatch):
     assert outcome.code == 1
     assert 'hydra/launcher=submitit_slurm: Could not detect "srun"' in outcome.err
     assert "to use only this machine: sweep.workers=2, or hydra/launcher=submitit_local" in outcome.err
+
+
+def test_a_time_limit_that_is_too_short_for_the_signal_is_an_error(command):
+    require_submitit()
+    outcome = command("-m", *TINY, "seed=1", SWEEP, "hydra/launcher=submitit_slurm", "hydra.launcher.timeout_min=2")
+    assert outcome.code == 1
+    assert (
+        "hydra.launcher.signal_delay_s=120: jobs would be asked to save and exit at their start, as their time limit is"
+        " 120 s; expected less, or a larger hydra.launcher.timeout_min=2" in outcome.err
+    )
 
 
 def test_a_launcher_that_is_not_installed_is_named_with_its_extra():

@@ -1,5 +1,6 @@
 """Jobs that a cluster refuses, loses, or cannot start on one of its machines."""
 
+import signal
 from collections import Counter
 
 import pytest
@@ -141,3 +142,19 @@ def test_a_cancelled_job_is_interrupted_with_its_reason_and_started_again_only_b
     assert [(job.state, job.error) for job in jobs] == [("interrupted", stopped.reason), ("done", None)]
     _, jobs = run([stopped], retries=1)
     assert [(job.state, job.error) for job in jobs] == [("done", None)] * 2
+
+
+@pytest.mark.parametrize("is_slurm_job", [False, True])
+def test_a_second_sigterm_kills_the_jobs_unless_slurm_sends_it(is_slurm_job, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    if is_slurm_job:
+        monkeypatch.setenv("SLURM_JOB_ID", "1")
+    ledger = Ledger.open_or_create(tmp_path)
+    ledger.add_jobs(["seed=1,2"], {"aaaa": ["seed=1"], "bbbb": ["seed=2"]})
+    executor = ScriptedExecutor(ledger, [])
+    executor.wait = lambda *_: [signal.raise_signal(signal.SIGTERM) for _ in range(2)]
+    queue = JobQueue(ledger, retries=0, fail_fast=False)
+    assert ParallelRunner(queue, executor, lambda job: job.words, SweepProgress({}, 2)).run() == signal.SIGTERM
+    output = capsys.readouterr().out
+    assert ("stopping: 0 running job(s) save and exit" in output) == is_slurm_job
+    assert ("killing the running jobs" in output) != is_slurm_job

@@ -58,7 +58,7 @@ def test_with_fail_fast_no_job_starts_after_a_failure(command, jobs, pieces):
 
 def test_the_results_are_those_of_jobs_in_one_process(command, jobs):
     args = ["-m", "data=xor", "trainer.max_epochs=1", "seed=1,2"]
-    assert command(*args, *SWEEP).code == 0
+    assert command(*args, *SWEEP, "sweep.fuse=false").code == 0  # networks trained together are rounded differently
     assert command(*args, "hydra.sweep.dir=alone").code == 0
     reference = Ledger(Path("alone")).jobs()
     assert [job.result["metrics"] for job in jobs()] == [job.result["metrics"] for job in reference]

@@ -1,6 +1,7 @@
 """Lines that show the jobs of a sweep."""
 
 import platform
+import re
 import time
 
 import pytest
@@ -35,3 +36,25 @@ def test_a_running_job_is_shown_with_its_machine_and_its_duration_so_far(slurm_j
     assert (number, shown_state) == ("#3", state)
     assert 30 <= float(seconds) < 40
     assert locations == ([f"       {location}"] if location else [])
+
+
+def test_the_progress_is_printed_after_each_job_in_one_process(command):
+    job = ["data=xor", "callbacks=checkpoint", "logger=none", "trainer.max_epochs=1"]
+    outcome = command("-m", *job, "seed=1,2", "optimized_metric=val/loss", "hydra.sweep.dir=s")
+    assert outcome.code == 0, outcome.err
+    loss = "val/loss [0-9.]+"
+    first, second = re.findall("^#.*", outcome.out, re.MULTILINE)
+    status = rf"\[2 jobs: 1 planned, 1 done; best {loss} \(#0\); about [0-9]+ s left\]"
+    assert re.fullmatch(rf"#0 done in [0-9.]+ s  {loss}  {status}", first)
+    assert re.fullmatch(rf"#1 done in [0-9.]+ s  {loss}  \[2 jobs: 2 done; best {loss} \(#[01]\)\]", second)
+    assert "precision" not in outcome.out  # of single classes
+
+
+def test_a_failed_job_in_one_process_is_counted(command, pieces):
+    job = ["data=xor", "callbacks=none", "logger=none", "trainer.max_epochs=1"]
+    fails = ["+callbacks.wait._target_=pieces.Wait", "+callbacks.wait.fails=always,''"]
+    outcome = command("-m", *job, *fails, "hydra.sweep.dir=s")
+    assert outcome.code == 1
+    first, second = re.findall("^#.*", outcome.out, re.MULTILINE)
+    assert "[2 jobs: 1 planned, 1 failed]" in first
+    assert "[2 jobs: 1 done, 1 failed" in second

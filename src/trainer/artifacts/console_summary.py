@@ -48,11 +48,11 @@ def _describe_data(data: Any) -> str:
     return f"{spec.title}: {spec.kind} {shape} -> {spec.target} ({spec.output_size} outputs)"
 
 
-def print_results(result: dict[str, Any], directory: Path) -> None:
-    """Print the metrics of all stages, warnings, and the command for TensorBoard."""
+def print_results(result: dict[str, Any], directory: Path, *, is_sweep_job: bool = False) -> None:
+    """Print the metrics of all stages, warnings, and the command for TensorBoard; less for one job of many."""
     metrics: dict[str, float] = result["metrics"]
     console = Console()
-    for table in build_tables(metrics):
+    for table in build_tables(metrics)[: 1 if is_sweep_job else None]:
         console.print(table)
     if result.get("synthetic"):
         log.warning("SYNTHETIC data: these metrics do not apply to the real data set")
@@ -60,12 +60,12 @@ def print_results(result: dict[str, Any], directory: Path) -> None:
         log.warning(f"{name} was not finite in {epochs} epoch(s)")
     if result.get("stop_reason"):
         log.warning(result["stop_reason"])
-    if times := format_measurement_times(metrics, result["checkpoint"]):
+    if (times := format_measurement_times(metrics, result["checkpoint"])) and not is_sweep_job:
         log.info(f"({times})")
     log.info(f"{result['steps']:,} step(s) in {result['seconds']:.1f} s")
     command = Path(shutil.which("trainer") or Path(sys.executable).with_name("trainer"))
     log.info(f"results      {display_path(directory / 'result.json')}")
-    if (directory / "tensorboard").is_dir():
+    if (directory / "tensorboard").is_dir() and not is_sweep_job:
         paths = [quote_argument(display_path(path)) for path in (command, directory)]
         log.info(f"view logs    {' tensorboard '.join(paths)}")
 

@@ -18,6 +18,7 @@ from trainer.core.cpu import count_cpus
 from trainer.core.git import DIFF_OPTIONS, run_git
 
 _shared_states: dict[Path, dict[str, Any] | None] | None = None
+_group_size = 1  # number of runs that this process executes at a time
 CHECKOUT_HEADER = "# checkout "  # precedes the root of each checkout in a diff; git ignores such lines
 
 
@@ -40,19 +41,24 @@ def collect_provenance() -> tuple[dict[str, Any], str]:
         "python": platform.python_version(),
         "packages": read_package_versions(),
         "machine": _describe_machine(),
+        "trained_together": _group_size,
     }
     return provenance, "".join(f"{CHECKOUT_HEADER}{root}\n{diff}" for root, diff in diffs.items() if diff)
 
 
 @contextmanager
-def shared_git_state() -> Iterator[None]:
-    """Read the state of git only once in the block, for runs that this process executes at the same time."""
-    global _shared_states
-    _shared_states = {}
+def group_of_runs(size: int) -> Iterator[None]:
+    """Record in the block that this process executes several runs at a time; read the state of git only once.
+
+    Args:
+        size: Number of runs.
+    """
+    global _shared_states, _group_size
+    _shared_states, _group_size = {}, size
     try:
         yield
     finally:
-        _shared_states = None
+        _shared_states, _group_size = None, 1
 
 
 def _read_shared_state(directory: Path) -> dict[str, Any] | None:

@@ -34,6 +34,7 @@ START_TYPES = {
     "code": dict[str, str],
     "code_folders": list[str],
     "code_version": int,
+    "trained_together": int,
     "signature": str | None,
     "code_signature": str | None,
     "accepted_changes": list[str],

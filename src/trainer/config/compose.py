@@ -1,8 +1,8 @@
 """Composition of the config of a run, or of each job of a sweep, with Hydra. Imports no torch."""
 
-import pickle
 from collections.abc import Sequence
 from contextlib import suppress
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -54,7 +54,7 @@ class Composer:
         self.loader = ConfigLoaderImpl(path)
         self.loader.repository = self._repository = TolerantRepository(path)
         self._parser = OverridesParser.create(config_loader=self.loader)
-        self._bases: dict[tuple[str, ...], tuple[bytes, list[Diagnostic]]] = {}  # pickled: faster than `deepcopy`
+        self._bases: dict[tuple[str, ...], tuple[DictConfig, list[Diagnostic]]] = {}
         self.file_diagnostics: list[Diagnostic] = []  # invalid root keys in files, left out of the last config
 
     def compose(self, overrides: Sequence[str], job: int = 0) -> DictConfig:
@@ -73,9 +73,9 @@ class Composer:
         if choices not in self._bases:  # most jobs of a sweep differ only in values
             self._repository.diagnostics.clear()
             base = self.loader.load_configuration("config", [*choices], RunMode.RUN)
-            self._bases[choices] = pickle.dumps(base), [*self._repository.diagnostics.values()]
-        content, self.file_diagnostics = self._bases[choices]
-        config: DictConfig = pickle.loads(content)
+            self._bases[choices] = base, [*self._repository.diagnostics.values()]
+        base, self.file_diagnostics = self._bases[choices]
+        config = deepcopy(base)
         self.loader._apply_overrides_to_config(
             [override for override in parsed if not self._affects_composition(override)], config
         )

@@ -16,23 +16,11 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any
 
+from trainer.core.signal_kinds import handled_signals, is_hangup, is_single_request
 from trainer.core.standard_streams import discard_output_to_closed_terminal
 
 RETRY_SECONDS = 1.0  # until a handler interrupts code that has reached no interruption point, or has lost the exception
 FORCED_RETRY_SECONDS = 0.1  # the same after a second signal
-
-
-def handled_signals() -> list[signal.Signals]:
-    """Return the signals that stop a run: SIGINT, SIGTERM, and SIGHUP unless it is ignored, as by nohup."""
-    signals = [signal.SIGINT, signal.SIGTERM]
-    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        signals.append(signal.SIGHUP)
-    return signals
-
-
-def is_hangup(number: int) -> bool:
-    """Return whether a signal is SIGHUP; if a terminal is closed, several are sent, so it is never a second signal."""
-    return sys.platform != "win32" and number == signal.SIGHUP
 
 
 @contextmanager
@@ -174,7 +162,7 @@ class GracefulShutdown:
             self._raise()
         elif not self.signal_number:
             self._store(number)
-        elif not is_hangup(number):
+        elif not is_single_request(number):
             self.signal_number = number
             self.is_forced = True
             self._wakeups.put(True)

@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 
 STREAMS = ("stdin", "stdout", "stderr")  # of the descriptors 0, 1 and 2
+NON_TTY_COLUMNS = 2000  # width of a file or pipe, so that each row of a table is one line, for example for grep
 
 
 def open_standard_streams() -> None:
@@ -39,6 +40,11 @@ def _report_failed_handler(handler: logging.Handler, record: logging.LogRecord) 
     file = getattr(handler, "baseFilename", None) or getattr(getattr(handler, "stream", None), "name", "the log")
     with suppress(OSError, ValueError):
         print(f"warning: cannot write to '{file}': {error}; messages are missing there", file=sys.stderr, flush=True)
+
+
+def find_output_width() -> int | None:
+    """Return the width of standard output if it is a file or a pipe; None for a terminal, which has its own width."""
+    return None if sys.stdout.isatty() or "COLUMNS" in os.environ else NON_TTY_COLUMNS
 
 
 def discard_output_to_closed_terminal() -> None:

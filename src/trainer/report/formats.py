@@ -3,21 +3,29 @@
 import csv
 import io
 import math
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 from trainer.core.atomic_write import atomic_write_text
-from trainer.core.escaping import escape_csv_cell, escape_markdown, terminal_text
+from trainer.core.escaping import escape_control, escape_csv_cell, escape_markdown, terminal_text
 from trainer.core.formatting import format_markdown_table, format_number
+from trainer.core.standard_streams import find_output_width
 from trainer.report.best_experiment import format_best_experiment
 from trainer.report.comparison import Report
 from trainer.report.grouping import Group
 from trainer.report.statistics import Estimate
 
 MAX_TERMINAL_ROWS = 10  # for a search with one run per config
+OTHER_COLUMNS_WIDTH = 52  # of a narrow table, without the configs
+MIN_CONFIG_WIDTH = 16
+CELL_PADDING = 3  # characters between two columns
 IMPORTANCE_NOTE = (
     "Fraction of the variance that a parameter explains by itself (eta squared); k values in n runs explain "
     "(k - 1) / (n - 1) by chance."
@@ -55,8 +63,20 @@ def write_report(report: Report, directory: Path) -> list[Path]:
     return [directory / name for name in texts]
 
 
-def format_table(report: Report, *, searched: bool = False) -> Table:
-    """Return a table for the terminal; of a search with one run per config, the first rows and fewer columns."""
+def print_table(report: Report, *, searched: bool = False) -> None:
+    """Print a table; of a search with one run per config, the first rows and fewer columns."""
+    console = Console(width=find_output_width())
+    console.print(format_table(report, console.width, searched=searched))
+
+
+def format_table(report: Report, width: int, *, searched: bool = False) -> Table:
+    """Return the table that `print_table` prints.
+
+    Args:
+        report: Results of a sweep.
+        width: Width of the terminal. Configs have a line for each override if the table is wider.
+        searched: Whether the sweep is a search. Defaults to False.
+    """
     is_compact = searched and all(group.estimate.count == 1 for group in report.groups)
     headers = ["config", "n", report.metric, "95 % interval", "against the baseline", "s a run"]
     caption = []
@@ -64,16 +84,30 @@ def format_table(report: Report, *, searched: bool = False) -> Table:
         caption.append(f"the {'best' if report.best else 'first'} {MAX_TERMINAL_ROWS} of {len(report.groups)}")
     if shares := [f"{name} {fraction:.0%}" for name, fraction in report.importances.items() if fraction >= 0.01]:
         caption.append(f"fraction of the variance: {', '.join(shares)}")
+    rows = []
+    for row in build_rows(report)[: MAX_TERMINAL_ROWS if is_compact else None]:
+        config, n, mean, std, interval, _, difference, _, seconds = map(format_cell, row.values())
+        rows.append([config, n, f"{mean} ± {std}" if std else mean, interval, difference, seconds])
+    shown = [0, 2, 5] if is_compact else range(len(headers))
+    header, *cells = [[row[index] for index in shown] for row in (headers, *rows)]
     table = Table(
-        *(Column(terminal_text(name)) for name in ([headers[0], headers[2], headers[5]] if is_compact else headers)),
+        *(Column(terminal_text(name), no_wrap=name == headers[0]) for name in header),
         box=SIMPLE_HEAD,
         caption=terminal_text("\n".join(caption)) if caption else None,
     )
-    for row in build_rows(report)[: MAX_TERMINAL_ROWS if is_compact else None]:
-        config, n, mean, std, interval, _, difference, _, seconds = map(format_cell, row.values())
-        cells = [config, n, f"{mean} ± {std}" if std else mean, interval, difference, seconds]
-        table.add_row(*(terminal_text(cell) for cell in ([config, mean, seconds] if is_compact else cells)))
+    config_width = _find_config_width([header, *cells], width)
+    for config, *others in cells:
+        lines = textwrap.wrap(escape_control(config), config_width, break_on_hyphens=False)
+        table.add_row(Text("\n".join(lines)), *map(terminal_text, others))
     return table
+
+
+def _find_config_width(rows: Sequence[Sequence[str]], width: int) -> int:
+    """Return the width of the first column, as rich would break its words before it wraps the texts of the others."""
+    longest, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
+    remaining = width - 1 - CELL_PADDING * len(rows[0]) - sum(others)
+    longest_word = max(len(word) for config, *_ in rows for word in config.split())
+    return max(MIN_CONFIG_WIDTH, min(longest, remaining), min(longest_word, width - OTHER_COLUMNS_WIDTH))
 
 
 def format_csv(report: Report) -> str:

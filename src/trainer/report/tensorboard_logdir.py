@@ -50,6 +50,10 @@ class LogDirectory:
         self.names |= new
         return [*new.values()]
 
+    def count_event_files(self) -> int:
+        """Return the number of event files of the linked runs."""
+        return sum(len([*(path / "tensorboard").rglob("events.out.tfevents.*")]) for path in self.names)
+
     def write_hparams(self) -> None:
         """Write the hyperparameters and metrics of the linked runs."""
         records = [RunRecord(path) for path in self.names]

@@ -13,7 +13,7 @@ from types import FrameType
 
 from trainer.artifacts.ledger_file import LedgerBusyError
 from trainer.core.errors import UserError
-from trainer.core.signals import handled_signals, is_hangup
+from trainer.core.signal_kinds import handled_signals, is_hangup, is_single_request
 from trainer.core.standard_streams import discard_output_to_closed_terminal
 from trainer.sweep.executors.base import Executor, JobExit, JobHandle, SubmissionRefusedError
 from trainer.sweep.job_queue import JobQueue
@@ -124,9 +124,10 @@ class ParallelRunner:
                 except BaseException:
                     self.ledger.release(job)
                     raise
-                self._refusal = ""
                 self._refusal_seconds = MIN_REFUSAL_SECONDS
                 self.running.append(RunningJob(job, handle))
+                if len(self.running) >= self.executor.capacity():  # else a limit of the cluster may still be reached
+                    self._refusal = ""
                 self.queue.mark_started([job])
                 self.progress.job_started(job)
         return bool(self.running) or not self.signals
@@ -220,9 +221,8 @@ class ParallelRunner:
         def append(number: int, frame: FrameType | None) -> None:
             if is_hangup(number):
                 discard_output_to_closed_terminal()
-                if self.signals:
-                    return
-            self.signals.append(number)
+            if not (self.signals and is_single_request(number)):
+                self.signals.append(number)
 
         handlers = {number: signal.signal(number, append) for number in handled_signals()}
         try:

@@ -1,6 +1,6 @@
 """Progress of a sweep as a live table in a terminal, and as lines of text elsewhere."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 
 from rich.box import SIMPLE_HEAD
@@ -51,12 +51,9 @@ class SweepProgress:
     def job_finished(self, job: Job) -> None:
         """Print how a job has ended."""
         self.jobs = [job if other.number == job.number else other for other in self.jobs]
-        values = {metric: job.metric(metric) for metric in self.optimized}
-        metrics = "".join(f"  {metric} {format_number(value)}" for metric, value in values.items() if value is not None)
-        error = f"\n       {job.error}" if job.error else ""
         if job.error or not self._live:
-            status = self._format_status()
-            self.print_line(f"#{job.number} {job.state} in {job.seconds:.1f} s{metrics}  [{status}]{error}")
+            error = f"\n       {job.error}" if job.error else ""
+            self.print_line(f"{format_end(job, self.optimized)}  [{self._format_status()}]{error}")
 
     def print_line(self, text: str) -> None:
         """Print a line of text."""
@@ -79,11 +76,30 @@ class SweepProgress:
             self._live.update(Group(table, Text(self._format_status())))
 
     def _format_status(self) -> str:
-        parts = [format_counts(self.jobs)]
-        for metric, direction in self.optimized.items() if len(self.optimized) == 1 else ():
-            if best := find_best_job(self.jobs, metric, direction):
-                parts.append(f"best {metric} {format_number(best.metric(metric))} (#{best.number})")
-        seconds = estimate_seconds_left(self.jobs, self.max_parallel, self.n_trials)
-        if seconds:
-            parts.append(f"about {format_duration(seconds)} left")
-        return "; ".join(parts)
+        return format_status(self.jobs, self.optimized, self.max_parallel, self.n_trials)
+
+
+def format_end(job: Job, optimized: Iterable[str]) -> str:
+    """Return the state, duration and optimized metrics of a job that has ended."""
+    values = {metric: job.metric(metric) for metric in optimized}
+    metrics = "".join(f"  {metric} {format_number(value)}" for metric, value in values.items() if value is not None)
+    return f"#{job.number} {job.state} in {job.seconds:.1f} s{metrics}"
+
+
+def format_status(jobs: Sequence[Job], optimized: Mapping[str, Direction], max_parallel: int, n_trials: int = 0) -> str:
+    """Return the number of jobs in each state, the best value of a single optimized metric, and the remaining time.
+
+    Args:
+        jobs: All jobs of the sweep.
+        optimized: Optimized metrics, each with its direction.
+        max_parallel: Maximum number of jobs that run at a time.
+        n_trials: Number of trials of a search. Defaults to 0.
+    """
+    parts = [format_counts(jobs)]
+    for metric, direction in optimized.items() if len(optimized) == 1 else ():
+        if best := find_best_job(jobs, metric, direction):
+            parts.append(f"best {metric} {format_number(best.metric(metric))} (#{best.number})")
+    seconds = estimate_seconds_left(jobs, max_parallel, n_trials)
+    if seconds:
+        parts.append(f"about {format_duration(seconds)} left")
+    return "; ".join(parts)

@@ -12,7 +12,6 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobRuntime
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
 from trainer.artifacts.ledger_file import read_optimized_metrics
 from trainer.config.compose import Composer, get_override_key
@@ -22,7 +21,7 @@ from trainer.core.formatting import quote_argument
 from trainer.core.metric_direction import infer_direction
 from trainer.core.rank import count_launched_processes
 from trainer.report.comparison import build_report
-from trainer.report.formats import format_table, write_report
+from trainer.report.formats import print_table, write_report
 from trainer.sweep.cached_config_loader import CachedConfigLoader
 from trainer.sweep.executors.base import Executor
 from trainer.sweep.executors.factory import create_executor
@@ -155,7 +154,9 @@ def _run_with_launcher(
     count = 0
     while jobs := next_jobs(queue, batch):
         queue.mark_started(jobs)
-        tracked = TrackedTask(task, sweep, {job.number: job for job in jobs}, config.sweep.fail_fast)
+        tracked = TrackedTask(
+            task, sweep, {job.number: job for job in jobs}, config.sweep.fail_fast, search.n_trials if search else 0
+        )
         launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=tracked, config=config)
         overrides = [
             [*job.words, *_extra_overrides(job, search, config), f"hydra.sweep.subdir={job.number}"] for job in jobs
@@ -198,7 +199,7 @@ def _print_summary(ledger: TrialLedger) -> None:
             log.info(f"no report: {error}")
         else:
             write_report(report, ledger.sweep)
-            Console().print(format_table(report, searched=bool(lines)))
+            print_table(report, searched=bool(lines))
             for line in report.version_conflicts:
                 log.warning(f"warning: {line}")
             lines = [*report.significance_notes, *report.notes, *lines]

@@ -9,9 +9,10 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from trainer.artifacts.ledger_file import retry_while_busy
+from trainer.artifacts.ledger_file import read_optimized_metrics, retry_while_busy
 from trainer.core.errors import Pruned, UserError
-from trainer.sweep.store.job_store import Job
+from trainer.sweep.progress_display import format_end, format_status
+from trainer.sweep.store.job_store import Job, JobState
 from trainer.sweep.store.trial_store import TrialLedger
 
 log = logging.getLogger(__name__)
@@ -26,12 +27,14 @@ class TrackedTask:
         sweep: Absolute directory of the sweep, shared by all machines.
         jobs: State of the jobs at the launch, by number. The first process that claims a job runs it.
         fail_fast: Whether to start no further job after a failure.
+        n_trials: Number of trials of a search. Defaults to 0.
     """
 
     task: Callable[[Any], Any]
     sweep: Path
     jobs: Mapping[int, Job]
     fail_fast: bool
+    n_trials: int = 0
 
     def __call__(self, config: Any) -> Any:
         number = int(HydraConfig.get().sweep.subdir)
@@ -47,18 +50,27 @@ class TrackedTask:
         try:
             value = self.task(config)
         except Pruned:
-            retry_while_busy(lambda: ledger.finish(number, "pruned", attempt=attempt))
+            self._finish(ledger, number, "pruned", attempt)
             return None
         except Exception as error:
             message = format_error(error)
             log.error(f"error: {message}")
-            retry_while_busy(lambda: ledger.finish(number, "failed", message, attempt=attempt))
+            self._finish(ledger, number, "failed", attempt, message)
             raise
         except BaseException:  # Ctrl-C or another signal
             ledger.finish(number, "interrupted", attempt=attempt)
             raise
-        retry_while_busy(lambda: ledger.finish(number, "done", attempt=attempt))
+        self._finish(ledger, number, "done", attempt)
         return value
+
+    def _finish(self, ledger: TrialLedger, number: int, state: JobState, attempt: int, error: str = "") -> None:
+        """Write the end of a job to the ledger, and print it with the progress of the sweep."""
+        retry_while_busy(lambda: ledger.finish(number, state, error, attempt=attempt))
+        jobs = retry_while_busy(ledger.jobs)
+        optimized = read_optimized_metrics(self.sweep)
+        max_parallel = 1 + sum(job.state == "running" for job in jobs)  # a launcher such as joblib runs several
+        end = format_end(next(job for job in jobs if job.number == number), optimized)
+        print(f"{end}  [{format_status(jobs, optimized, max_parallel, self.n_trials)}]", flush=True)
 
     def _started_jobs(self, ledger: TrialLedger) -> list[Job]:
         return [job for job in ledger.jobs() if job.number in self.jobs and job.tries > self.jobs[job.number].tries]

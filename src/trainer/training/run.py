@@ -5,6 +5,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from trainer.artifacts.checkpoint_metadata import CheckpointMetadata, find_best_checkpoint
@@ -69,7 +70,7 @@ def run(config: DictConfig) -> Any:
                 else:
                     result |= execute_on_all_ranks(execute, directory, world)
         shutdown.raise_if_due()
-    print_results(result, directory.path)
+    print_results(result, directory.path, is_sweep_job=hydra.mode == RunMode.MULTIRUN)
     metrics = result["metrics"]
     names = config.optimized_metric
     return metrics.get(names) if isinstance(names, str | None) else [metrics.get(name) for name in names]

@@ -119,6 +119,7 @@ def test_so_it_does_with_lightnings_own_loop(kind, tmp_path):
     assert is_equal(reference, resumed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [8, 16, 12])
 def test_so_it_does_with_loaders_that_are_reloaded_in_each_epoch(step, tmp_path):
     reference, _, resumed = resume_after(tmp_path, step, "shuffled", reload_dataloaders_every_n_epochs=1)

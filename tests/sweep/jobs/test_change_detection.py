@@ -82,6 +82,7 @@ def rows(first):
     return "a,b,y\n" + "\n".join(f"{first + i},{i * i % 7},{i % 5}" for i in range(60)) + "\n"
 
 
+@pytest.mark.slow
 def test_changed_data_are_an_error_or_marked_in_the_report_if_accepted(command, tmp_path, jobs):
     (tmp_path / "my.csv").write_text(rows(0))
     args = ["-m", *TABLE, *TINY[1:4], SWEEP]

@@ -33,7 +33,7 @@ SEARCH = [
 @pytest.mark.parametrize(
     "workers",
     [
-        pytest.param([], id="in one process"),
+        pytest.param([], id="in one process", marks=pytest.mark.slow),
         pytest.param(["sweep.workers=2"], id="side by side", marks=pytest.mark.slow),
     ],
 )

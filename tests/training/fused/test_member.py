@@ -110,7 +110,7 @@ def test_each_run_has_its_own_random_numbers_output_and_logging(monkeypatch):
             settings = (torch.are_deterministic_algorithms_enabled(), logging.getLogger().level, sys.stdout, sys.stderr)
             states[name].append((numbers, settings))
             if is_paused:
-                member.compute(Request("key", step, None))
+                member.compute(Request("key", None, step, None))
 
     monkeypatch.setattr(group, "_compute_next", lambda waiting, segments: dict.fromkeys(waiting))
     results = []

@@ -137,6 +137,7 @@ OTHER_RUNS = {
 }
 SLOW = {"adamw", "sgd", "a rate for each epoch", "every step logged", "augmented", "two classes", "values"}
 SLOW |= {"validation within the epoch", "a hook on a weight", "a limit of the trainer", "an activation"}
+SLOW |= {"values clipped by a callback", "clipped by the trainer", "a rate for each step", "standardized values"}
 
 
 def marked(names):

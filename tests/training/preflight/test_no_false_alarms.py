@@ -70,6 +70,7 @@ def test_every_experiment_is_valid(experiment):
     assert errors(f"experiment={experiment}", *needed) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", CHOICES["hparams_search"])
 def test_every_search_is_valid_with_the_experiment_of_its_name(search):
     needed = {

@@ -77,7 +77,12 @@ def mine(tmp_path):
     ("task", "override", "reason"),
     [
         ("OwnOptimizer", "optimizer.lr=0.1", "mine.OwnOptimizer configures its own optimizer, or none"),
-        ("OwnOptimizer", "scheduler=cosine", "mine.OwnOptimizer configures its own scheduler, or none"),
+        pytest.param(
+            "OwnOptimizer",
+            "scheduler=cosine",
+            "mine.OwnOptimizer configures its own scheduler, or none",
+            marks=pytest.mark.slow,
+        ),
         ("OwnSchedule", "scheduler=cosine", "mine.OwnSchedule configures its own scheduler, or none"),
         ("NoPenalty", "objective.penalty.l2=0.1", "mine.NoPenalty does not add the penalty to its loss"),
         ("Own", "optimizer=sgd", "mine.Own configures its own optimizer, or none"),

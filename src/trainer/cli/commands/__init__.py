@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from trainer.core.errors import UserError, did_you_mean
 from trainer.core.escaping import terminal_text
 from trainer.core.lazy_imports import lazy_imports
+from trainer.core.standard_streams import find_output_width
 
 COMMANDS_DIR = Path(__file__).parent
 OUTPUT_FORMATS = ("csv", "markdown", "json")  # flags, of which a command accepts one at a time
@@ -176,4 +177,4 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
     )
     for row in rows:
         table.add_row(*(terminal_text(cell) if isinstance(cell, str) else cell for cell in row))
-    Console().print(table)
+    Console(width=find_output_width()).print(table)

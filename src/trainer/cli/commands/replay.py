@@ -132,7 +132,9 @@ def _print_report(original: RunRecord, replay: RunRecord, name: str, *, is_rebui
                 note += "; not restored: the run has kept no copy of it"
         print(f"  {kind:12} {note}")
     if not is_identical:
-        print(f"possible causes: {_format_causes(differences, notes['data'])}")
+        others = original.provenance.get("trained_together", 1) - 1
+        rounding = f"rounding: the run was trained together with {others} others, "
+        print(f"possible causes: {rounding if others else ''}{_format_causes(differences, notes['data'])}")
     return 0 if is_identical else 1
 
 

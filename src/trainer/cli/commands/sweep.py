@@ -23,8 +23,6 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rich.console import Console
-
 from trainer.artifacts.ledger_file import LEDGER_FILENAME
 from trainer.cli.commands import parse_arguments
 from trainer.cli.main import compose_and_run
@@ -36,7 +34,7 @@ from trainer.core.compat import get_args_parser
 from trainer.core.errors import UserError, did_you_mean
 from trainer.core.rank import dispatch_by_rank
 from trainer.report.comparison import build_report
-from trainer.report.formats import format_csv, format_markdown, format_table, write_report
+from trainer.report.formats import format_csv, format_markdown, print_table, write_report
 from trainer.sweep.jobs.identity import Identities
 from trainer.sweep.jobs.registration import jobs_by_identity, require_unchanged_configs
 from trainer.sweep.jobs.shared_settings import compose_shared_config
@@ -169,7 +167,7 @@ def report(argv: list[str]) -> int:
         print((format_csv if args.csv else format_markdown)(result), end="")
         return 0
     best = [*format_best_trials(TrialLedger(directory))] if (directory / LEDGER_FILENAME).is_file() else []
-    Console().print(format_table(result, searched=bool(best)))
+    print_table(result, searched=bool(best))
     warnings = [f"warning: {line}" for line in result.version_conflicts]
     print("".join(f"{line}\n" for line in [*warnings, *result.significance_notes, *result.notes, *best]), end="")
     print("written: " + ", ".join(map(str, write_report(result, directory))))

@@ -20,6 +20,8 @@ from trainer.cli.commands import integer, parse_arguments
 from trainer.core.errors import UserError
 
 POLL_SECONDS = 10  # between searches for new runs
+MAX_OPEN_FILES = 10_240  # if the limit may be raised without end, which macOS does not accept
+RESERVED_FILES = 100  # open files of TensorBoard that are no event files
 
 
 def main(argv: list[str]) -> int:
@@ -41,7 +43,8 @@ def main(argv: list[str]) -> int:
         runs.write_hparams()
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the links are deleted
         try:
-            url = start_tensorboard(Path(links), args.port, args.host)
+            is_fast = raise_open_file_limit() >= runs.count_event_files() + RESERVED_FILES
+            url = start_tensorboard(Path(links), args.port, args.host, is_fast=is_fast)
             print(f"{url}  {len(runs.names)} run(s) in {directory}; press Ctrl-C to stop", flush=True)
             while True:
                 time.sleep(POLL_SECONDS)
@@ -51,8 +54,28 @@ def main(argv: list[str]) -> int:
             return 0
 
 
-def start_tensorboard(logdir: Path, port: int | None, host: str) -> str:
+def raise_open_file_limit() -> float:
+    """Raise the limit of open files of this process as far as possible, and return it."""
+    if sys.platform == "win32":
+        return float("inf")
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return float("inf")
+    limit = max(soft, MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return limit
+
+
+def start_tensorboard(logdir: Path, port: int | None, host: str, *, is_fast: bool) -> str:
     """Start TensorBoard in a thread of this process and return its URL.
+
+    Args:
+        logdir: Log directory.
+        port: Port. Defaults to 6006 or the next free one.
+        host: Address that can be reached.
+        is_fast: Whether to use the data server, which keeps every event file open.
 
     Raises:
         UserError: The port or host is not available.
@@ -62,8 +85,9 @@ def start_tensorboard(logdir: Path, port: int | None, host: str) -> str:
     from tensorboard.program import TensorBoard, TensorBoardServerException
 
     program = TensorBoard(default.get_plugins())
-    port_options = [] if port is None else ["--port", str(port)]
-    program.configure(["tensorboard", "--logdir", str(logdir), "--host", host, "--reload_interval", "5", *port_options])
+    options = ["--reload_interval", "5", *([] if port is None else ["--port", str(port)])]
+    options += [] if is_fast else ["--load_fast", "false"]
+    program.configure(["tensorboard", "--logdir", str(logdir), "--host", host, *options])
     try:
         with redirect_stderr(StringIO()):  # hides the notice about its data server
             return str(program.launch())

@@ -1,9 +1,7 @@
 """Terminal output of `trainer list` and `trainer describe`."""
 
 import json
-import os
 import re
-import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
@@ -13,12 +11,12 @@ from rich.text import Text
 
 from trainer.config.introspection.group_options import Choice
 from trainer.core.errors import display_path
+from trainer.core.standard_streams import find_output_width
 
 if TYPE_CHECKING:  # these take 0.2 s to import, and `trainer list` does not need them
     from trainer.config.introspection.experiments import Setting
     from trainer.config.introspection.fields import ConfigNode, Field
 
-NON_TTY_COLUMNS = 2000  # width in a file or pipe, so that each text is on one line for grep
 MAX_DOC_CHARACTERS = 240
 
 MISSING_SUMMARY = "no description: the file does not start with a comment"
@@ -26,8 +24,7 @@ MISSING_SUMMARY = "no description: the file does not start with a comment"
 
 def print_renderables(*renderables: RenderableType) -> None:
     """Print in color, with the width of the terminal."""
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else NON_TTY_COLUMNS
-    console = Console(width=width, highlight=False)
+    console = Console(width=find_output_width(), highlight=False)
     with console.capture() as output:
         console.print(*renderables, sep="\n")
     print("\n".join(line.rstrip() for line in output.get().splitlines()))

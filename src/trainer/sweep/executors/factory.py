@@ -31,10 +31,12 @@ def create_executor(config: DictConfig, ledger: Ledger, composer: Composer) -> E
         gpus = visible_gpus() if settings.jobs_per_gpu else []
         environments = build_worker_environments(settings.workers, settings.jobs_per_gpu, gpus)
         fusing = None if settings.fuse is False else Fusing(composer, settings.fuse)
-        # a search that learns from each trial would choose many trials without a result
-        if fusing is None or (settings.n_trials and not fusing.is_required):
+        # the next jobs of a search, and those after a failure, depend on the results of the previous ones
+        is_dependent = settings.n_trials or settings.fail_fast
+        if fusing is None or (is_dependent and not fusing.is_required):
             return LocalExecutor(ledger, environments)
-        if not any(fusing.find_group(job) for job in ledger.jobs()):
+        # those of a search are not known yet
+        if not (settings.n_trials or any(fusing.find_group(job) for job in ledger.jobs())):
             return LocalExecutor(ledger, environments)
         return FusedExecutor(ledger, environments, fusing.max_size, fusing.find_group)
     if target not in (RAY_LAUNCHER, SLURM_LAUNCHER, LOCAL_LAUNCHER):

@@ -46,7 +46,7 @@ def run_group_worker(
         exits: Connection that receives the exit statuses.
         dry_runs: Dry runs of the process that has started this one.
     """
-    from trainer.artifacts.provenance import shared_git_state
+    from trainer.artifacts.provenance import group_of_runs
     from trainer.core.signals import interruptible
     from trainer.training.fused.group import run_group
 
@@ -55,7 +55,7 @@ def run_group_worker(
     run = resolve_name(ENTRY_POINT)
     gc.freeze()  # objects of imported modules
     gc.set_threshold(*GC_THRESHOLDS)
-    with interruptible(), shared_git_state():
+    with interruptible(), group_of_runs(len(jobs)):
         run_group([partial(_run_job, run, job, exits) for job in jobs])
 
 

@@ -6,6 +6,8 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
+from io import StringIO
 from typing import Any, NoReturn
 
 from trainer.core.cpu import count_cpus
@@ -44,6 +46,8 @@ class SubmititExecutor(Executor):
         self.ledger = ledger
         self.cluster = cluster
         self.settings = settings
+        if cluster == "slurm":
+            _require_time_before_signal(settings["timeout_min"], settings["signal_delay_s"])
         self._always_excluded = [name for name in (settings.get("exclude"),) if name]
         self._excluded = self._always_excluded
         self._n_submitted = 0
@@ -80,7 +84,8 @@ class SubmititExecutor(Executor):
         remote_job = RemoteJob.create(self.ledger, job, overrides, start_method="spawn", **signals)
         self.executor.update_parameters(name=f"{self.settings['name']}_{job.number}")
         try:
-            with block_sigint():  # inherited by the new process: only this process handles Ctrl-C
+            # blocked SIGINT is inherited: only this process handles Ctrl-C; errors of sbatch are part of the exception
+            with block_sigint(), redirect_stderr(StringIO()):
                 submitted = self.executor.submit(remote_job)
         except FailedJobError as error:
             self._raise_refusal(job, str(error))
@@ -126,3 +131,13 @@ class SubmititExecutor(Executor):
 
     def close(self) -> None:
         pass
+
+
+def _require_time_before_signal(timeout_min: float, signal_delay_s: float) -> None:
+    """Raise if Slurm would ask each job to save and exit as soon as it starts, or before it can handle the signal."""
+    if timeout_min * 60 <= signal_delay_s:
+        raise UserError(
+            f"hydra.launcher.signal_delay_s={signal_delay_s}: jobs would be asked to save and exit at their start, as"
+            f" their time limit is {timeout_min * 60:g} s; expected less, or a larger"
+            f" hydra.launcher.timeout_min={timeout_min}"
+        )

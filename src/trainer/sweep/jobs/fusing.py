@@ -7,10 +7,12 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from trainer.config.compose import Composer
+from trainer.config.schema import find_targets
 from trainer.core.errors import UserError
 from trainer.core.lazy_imports import lazy_imports
 from trainer.sweep.store.job_store import Job
 
+KNOWN_PACKAGES = ("trainer.", "torch.", "pytorch_lightning.", "torchmetrics.", "hydra.", "hydra_plugins.")
 DEFAULT_GROUP_SIZE = 128  # jobs; more are not faster: docs/fused-sweeps.md
 # multiplications in a forward pass; above, the overhead of a step alone is negligible: docs/fused-sweeps.md
 MAX_MULTIPLICATIONS = 1_000_000
@@ -71,6 +73,8 @@ def reason_to_run_alone(config: DictConfig, is_required: bool) -> str | None:
     facts = collect_diagnostics(config)[1]
     if reason := facts.get("unfusable", "its network is built by user code"):
         return str(reason)
+    if not is_required and any(not target.startswith(KNOWN_PACKAGES) for target in find_targets(config)):
+        return "the config names user code, which may expect a process of its own"
     if not is_required and (facts.get("convolutions") or facts.get("work", 0) > MAX_MULTIPLICATIONS):
         return "the network is large, so that it would not be trained faster"
     return None

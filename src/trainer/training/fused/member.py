@@ -25,16 +25,24 @@ class Member(greenlet.greenlet):
         self.group_size = group_size
         self.request: Request | None = None  # what the run waits for
         self.reason_alone: str | None = None  # why its steps cannot be computed together with those of others
+        self.structure: Any = None  # everything that is equal in runs that are trained together
         self.is_verified = False  # whether steps were computed together, so that the evaluations can be, too
         self._state: ProcessState | None = None
 
     def compute(self, request: Request) -> Any:
-        """Wait until the group has computed a request; return the result, or None if this run must do it alone."""
+        """Wait until the group has computed a request; return the result, or None if this run must do it alone.
+
+        Raises:
+            Exception: The group could not compute it.
+        """
         if self.reason_alone is not None:
             return None
         assert self.parent is not None
         self.request = request
-        return self.parent.switch()
+        result = self.parent.switch()
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     def proceed(self, result: Any = None) -> None:
         """Continue the run until it waits for its next request or ends; called by the group."""

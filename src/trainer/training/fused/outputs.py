@@ -13,7 +13,7 @@ from trainer.core.callback import has_hook
 from trainer.task.supervised import Supervised
 from trainer.training.fused.batches import count_examples
 from trainer.training.fused.current import current_member
-from trainer.training.fused.structure import describe_structure, is_in_memory
+from trainer.training.fused.structure import is_in_memory
 from trainer.training.fused.work import EvaluationWork, Request
 from trainer.training.loop.eligibility import has_module_hooks
 
@@ -36,8 +36,9 @@ def compute_outputs_together(loop: Any) -> list[Tensor] | None:
     if any(_can_change_weights(callback, loop.name) for callback in loop.trainer.callbacks):
         return None
     loader.start_epoch()  # so that the sizes are those of all batches
-    key = (loop.name, tuple(count_examples(loader, len(loader))), describe_structure(task))
-    outputs: list[Tensor] | None = member.compute(Request(key, loop.trainer.global_step, EvaluationWork(task, loader)))
+    key = (loop.name, tuple(count_examples(loader, len(loader))))
+    request = Request(key, member.structure, loop.trainer.global_step, EvaluationWork(task, loader))
+    outputs: list[Tensor] | None = member.compute(request)
     return outputs
 
 

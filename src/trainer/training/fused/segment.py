@@ -11,12 +11,13 @@ from trainer.training.fused.member import Member
 from trainer.training.fused.prepared_network import PreparedNetwork, find_dropout_layers
 from trainer.training.fused.stack import Settings, StackedNetworks, StackedOptimizer, read_settings
 from trainer.training.fused.stacked_step import StackedStep
-from trainer.training.fused.verification import require_equal_pass
+from trainer.training.fused.verification import FusionError, require_equal_pass
 from trainer.training.fused.work import SegmentResult, SegmentWork
+from trainer.training.loop.eligibility import format_error
 
 
 class StackedSegments:
-    """Trains the runs of a group; keeps their stacked weights from one segment to the next."""
+    """Trains runs of equal structure; keeps their stacked weights from one segment to the next."""
 
     def __init__(self) -> None:
         self._members: list[Member] = []  # runs in the stack, in its order
@@ -29,7 +30,7 @@ class StackedSegments:
         """Train runs for one segment of equal length; return their results.
 
         Raises:
-            FusionError: Losses or gradients differ from those of a run alone.
+            FusionError: PyTorch cannot batch an operation, or losses or gradients differ from those of a run alone.
         """
         step = self._prepare(works)
         spare = next(iter(works.values()))  # for runs that have ended
@@ -40,8 +41,7 @@ class StackedSegments:
         inputs, targets = (torch.split(torch.stack(tensors), sizes, 1) for tensors in parts)
         generators = [_make_generator(member) for member in self._members] if step.prepared.needs_masks else []
         if not self._is_verified:
-            require_equal_pass(step, inputs[0], targets[0], [member.torch_random for member in self._members])
-            self._is_verified = True
+            self._verify(step, inputs[0], targets[0])
         values = self._run(step, inputs, targets, generators, rows)
         results = {}
         for row, member in enumerate(self._members):
@@ -54,10 +54,15 @@ class StackedSegments:
                 weight.grad = gradient[row]
         return results
 
-    def separate(self) -> None:
-        """Give all runs tensors of their own, as they are not trained together any more."""
-        self._release(self._active)
-        self._step = None
+    def _verify(self, step: StackedStep, inputs: Tensor, targets: Tensor) -> None:
+        """Compare the first pass with those of runs alone; if it is different, give all runs tensors of their own."""
+        try:
+            require_equal_pass(step, inputs, targets, [member.torch_random for member in self._members])
+        except Exception as error:
+            self._release(self._active)
+            self._step = None
+            raise FusionError(format_error(error)) from error
+        self._is_verified = True
 
     def _run(
         self,

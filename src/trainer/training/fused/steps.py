@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 FastStep = Any  # trainer.training.loop.training_loop.FastStep; that module imports this one
 
 MAX_STEPS = 500  # of a segment, so that a signal or a time limit is noticed
+MAX_BYTES = 2**28  # of the examples of a segment, for all runs
 
 
 class FusedSteps:
@@ -54,11 +55,14 @@ class FusedSteps:
             loader = self._loader
             self._schedules = StepSchedules(self.trainer)
             self._limits = tuple(self._list_limits())
+            batch_bytes = 4 * loader.batch_size * loader.inputs[0].numel() * member.group_size
+            self._max_steps = min(MAX_STEPS, max(1, MAX_BYTES // batch_bytes))
             self._trainable = self._list_trainable()
             algorithms = tuple(algorithm for algorithm, _ in self._limits)
             shapes = (loader.inputs.shape[1:], loader.targets.shape[1:])
             optimizer = type(self.trainer.optimizers[0])
-            self._structure = (optimizer, algorithms, shapes, describe_structure(fast_step.task))
+            sizes = (loader.batch_size, len(loader.targets) * loader.repeats)
+            member.structure = (optimizer, algorithms, shapes, sizes, describe_structure(fast_step.task))
 
     def run(self) -> bool | None:
         """Run these steps; return True if something is due after the last one, None if the run must do them alone."""
@@ -74,13 +78,14 @@ class FusedSteps:
         loader: TensorLoader = self._loader
         if step.fetcher.fetched == 0:
             loader.start_epoch()
-        count = min(step.steps_until_due(), MAX_STEPS)
+        count = min(step.steps_until_due(), self._max_steps)
         logged = self._list_logged(count)
         state = self._schedules.state()
         rates = self._schedules.advance(count)
         work = SegmentWork(step.task, self.trainer.optimizers[0], loader, count, rates, self._limits, logged)
-        key = (count, logged, tuple(count_examples(loader, count)), self._structure)
-        result: SegmentResult | None = self.member.compute(Request(key, self.trainer.global_step, work))
+        key = (count, logged, tuple(count_examples(loader, count)))
+        request = Request(key, self.member.structure, self.trainer.global_step, work)
+        result: SegmentResult | None = self.member.compute(request)
         if result is None:
             self._schedules.restore(state, count)
             return None

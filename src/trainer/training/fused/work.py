@@ -14,12 +14,14 @@ class Request:
 
     Args:
         key: Work of two runs is computed together if their keys are equal.
+        structure: Structure of the run, which determines the stack that it belongs to.
         position: Number of steps of the run so far; the group continues with the runs that are behind.
         work: Description of the work, for the function that computes it.
     """
 
-    def __init__(self, key: Hashable, position: int, work: Any) -> None:
-        self.key = key
+    def __init__(self, key: Hashable, structure: Hashable, position: int, work: Any) -> None:
+        self.key = (key, structure)
+        self.structure = structure
         self.position = position
         self.work = work
 
