@@ -46,6 +46,8 @@ def start(directory: Path, sweep: str, options: argparse.Namespace) -> subproces
     output = (directory / f"{sweep}.txt").open("ab")
     fuse = options.fuse if sweep == "killed" and options.fuse else "false"
     settings = [f"hydra.sweep.dir={sweep}", *workers, f"sweep.fuse={fuse}"]
+    # rounding errors that change the sign of an input of a ReLU grow
+    settings += ["model.net.activation=tanh"] if options.fuse else []
     command = [sys.executable, "-m", "trainer", *OVERRIDES, *axes, *settings]
     return subprocess.Popen(command, cwd=directory, stdout=output, stderr=output, start_new_session=True)
 
@@ -111,6 +113,14 @@ def finished_files(sweep: Path, jobs: list[Job]) -> dict[Path, tuple[str, int]]:
     return {file: fingerprint(file) for file in files if file.is_file()}
 
 
+def wait_for_jobs(commands: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Return when a process of a command runs jobs, or when all commands have ended."""
+    while None in [command.poll() for command in commands]:
+        if any(find_workers(command.pid) for command in commands):
+            return
+        time.sleep(0.05)
+
+
 def parse_options() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser()
@@ -121,13 +131,8 @@ def parse_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    """Run the comparison and print the result; the exit status is 1 if a condition is violated."""
-    options = parse_options()
-    directory = options.directory or Path(tempfile.mkdtemp())
-    directory.mkdir(exist_ok=True)
-    rng = random.Random(options.seed)
-
+def run_reference(directory: Path, options: argparse.Namespace) -> tuple[dict[str, Job], float, float]:
+    """Run the sweep that is never stopped; return its jobs by identity, the seconds of a job, and those before."""
     start_time = time.monotonic()
     code = start(directory, "reference", options).wait()
     assert code == 0, (directory / "reference.txt").read_text()
@@ -137,7 +142,17 @@ def main() -> None:
     assert last_job.ended
     job_seconds = (last_job.ended - first.began) / options.jobs
     startup_seconds = time.monotonic() - start_time - options.jobs * job_seconds
+    return reference, job_seconds, startup_seconds
 
+
+def main() -> None:
+    """Run the comparison and print the result; the exit status is 1 if a condition is violated."""
+    options = parse_options()
+    directory = options.directory or Path(tempfile.mkdtemp())
+    directory.mkdir(exist_ok=True)
+    rng = random.Random(options.seed)
+
+    reference, job_seconds, startup_seconds = run_reference(directory, options)
     sweep = directory / "killed"
     fingerprints: dict[Path, tuple[str, int]] = {}
     kills = 0
@@ -145,8 +160,10 @@ def main() -> None:
         processes = [start(directory, "killed", options) for _ in range(options.sweepers)]
         is_last = kills == options.kills
         run_seconds = 2 * options.jobs / max(1, options.kills) * job_seconds  # the last kill comes near the end
-        run_seconds /= max(1, options.fuse)
         seconds = 3600 if is_last else rng.uniform(0.5 * startup_seconds, startup_seconds + run_seconds)
+        if options.fuse and not is_last:
+            wait_for_jobs(processes)
+            seconds = rng.uniform(0, 2)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and any(process.poll() is None for process in processes):
             time.sleep(0.01)

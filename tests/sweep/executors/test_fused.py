@@ -141,10 +141,9 @@ def test_a_replay_has_equal_metrics_except_for_rounding(command, tmp_path):
     assert [*compare_metrics(tmp_path / "s/1", replay)] == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
-def test_all_jobs_of_a_group_save_after_a_signal_and_are_resumed(
-    number, command, jobs, start_sweep, wait_until, pieces
-):
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_jobs_of_a_group_save_after_a_signal_and_are_resumed(number, command, jobs, start_sweep, wait_until, pieces):
     slow = ["+callbacks.slow._target_=pieces.Slow"]
     args = [*XOR[:3], "trainer.max_epochs=5", *slow, "seed=1,2,3"]
     sweep = start_sweep(*args, "+callbacks.slow.progress=epochs", "sweep.workers=1", "sweep.fuse=true")

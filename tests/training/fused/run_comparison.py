@@ -16,7 +16,7 @@ ABSOLUTE_TOLERANCE = 2e-7  # of logged values; a unit in the last place of 1, wh
 STATE_TOLERANCE = 1e-4  # of the averages of optimizers, relative to the norm
 # values that differ between two executions of one run
 VOLATILE = ("provenance", "timer", "path", "save_dir", "seconds", "hydra", "saved_at", "best_k_models", "events")
-UNEQUAL_FILES = ("events.out", "previous.ckpt")
+UNEQUAL_FILES = {"code.diff"}  # of the working tree, which may change in the meantime
 
 
 def find_differences(first: Path, second: Path, ignored_weights: Sequence[str] = ()) -> list[str]:
@@ -41,8 +41,9 @@ def _compare_files(first: Path, second: Path) -> Iterator[str]:
         sorted("events.out" if "events.out" in path.name else str(path.relative_to(run)) for path in run.rglob("*"))
         for run in (first, second)
     ]
-    if names[0] != names[1]:
-        yield f"files: {sorted({*names[0]} ^ {*names[1]})}"
+    different = ({*names[0]} ^ {*names[1]}) - UNEQUAL_FILES
+    if different:
+        yield f"files: {sorted(different)}"
 
 
 def _compare_records(first: Path, second: Path) -> Iterator[str]:

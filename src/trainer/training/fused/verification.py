@@ -9,6 +9,7 @@ from torch import Tensor
 from trainer.training.fused.stacked_step import StackedStep
 
 MAX_RELATIVE_DIFFERENCE = 1e-4
+MAX_RELATIVE_NOISE = 1e-6  # of loss and all gradients
 
 
 class FusionError(Exception):
@@ -36,9 +37,13 @@ def require_equal_pass(step: StackedStep, inputs: Tensor, targets: Tensor, rando
     for run in {0, len(random) - 1}:
         _restore(step, buffers)
         alone = _run_alone(step, run, inputs[run], targets[run], random[run])
+        # gradients that are 0 in theory, as those of biases before batch norm, are rounding errors of the others
+        noise = MAX_RELATIVE_NOISE * torch.stack([tensor.norm() for tensor in alone]).norm()
+        if not noise.isfinite():
+            continue
         for first, second in zip(stacked, alone, strict=True):
             error = (first[run] - second).norm()
-            if not error <= MAX_RELATIVE_DIFFERENCE * second.norm() + 1e-8 and bool(second.isfinite().all()):
+            if not error <= MAX_RELATIVE_DIFFERENCE * second.norm() + noise:
                 raise FusionError("its loss or gradients differ from those of a run alone")
     _restore(step, buffers)
 
