@@ -4,7 +4,8 @@ import pytest
 
 SEEDS = [["seed=1"], ["seed=2"]]
 XOR = ["data=xor", "model.net.hidden=[4]", "trainer.max_epochs=2"]
-DIABETES = ["data=diabetes", "model.net.hidden=[8]", "trainer.max_epochs=3", "trainer.log_every_n_steps=4"]
+DIABETES = ["data=diabetes", "data.synthetic=true", "model.net.hidden=[8]", "trainer.max_epochs=3"]
+DIABETES += ["trainer.log_every_n_steps=4"]
 DIGITS = ["data=digits", "model.net.hidden=[8]", "trainer.max_epochs=2", "trainer.log_every_n_steps=4"]
 CNN = ["data=digits", "model=cnn", "model.net.channels=[4,8]", "model.net.hidden=[8]", "trainer.max_epochs=2"]
 LINE = ["data=line", "model.net.hidden=[8]", "trainer.max_epochs=2", "trainer.log_every_n_steps=4"]
@@ -65,7 +66,7 @@ SLOW_CASES = {
     "several losses": ([*LINE, *MLP], values("objective.loss", "mse", "l1", "huber", "mse")),
     "l1 loss": ([*LINE, *MLP, "objective.loss=l1"], SEEDS),
     "residual layers": ([*DIGITS, *MLP, "model.net.hidden=[8,8]", "model.net.residual=true"], SEEDS),
-    "linear": (["data=diabetes", "model=linear", "trainer.max_epochs=3"], SEEDS),
+    "linear": (["data=diabetes", "data.synthetic=true", "model=linear", "trainer.max_epochs=3"], SEEDS),
     "validation within the epoch": ([*DIGITS, *MLP, "+trainer.val_check_interval=7"], SEEDS),
     "validation by steps": (
         [*DIGITS, *MLP, "+trainer.val_check_interval=7", "trainer.check_val_every_n_epoch=null"],
@@ -96,7 +97,11 @@ SLOW_CASES = {
 }
 # biases before batch norm and of keys have a gradient of 0, of which Adam amplifies the rounding errors
 NOISY_CASES = {
-    "attention": (["data=stock", "model=attention", "trainer.max_epochs=1"], SEEDS, ("in_proj",)),
+    "attention": (
+        ["data=stock", "data.synthetic=true", "model=attention", "trainer.max_epochs=1"],
+        SEEDS,
+        ("in_proj",),
+    ),
     "adam with batch norm": ([*CNN, "model.net.batch_norm=true"], SEEDS, ("optimizer_states", "blocks")),
 }
 
