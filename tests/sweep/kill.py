@@ -94,6 +94,16 @@ def kill_part(session: int, rng: random.Random) -> str:
     return f"{number.name} to {target}"
 
 
+def kill_until_stopped(command: "subprocess.Popen[bytes]", rng: random.Random) -> list[str]:
+    """Kill workers of a command until a signal is sent to the command, or it has ended; describe the signals."""
+    signals = [kill_part(command.pid, rng)]
+    while signals[-1].endswith("worker") and command.poll() is None:
+        wait_for_jobs([command])
+        time.sleep(rng.uniform(0, 2))
+        signals.append(kill_part(command.pid, rng))
+    return signals
+
+
 def read_jobs(sweep: Path) -> list[Job]:
     """Return the jobs in the ledger; none if there is no ledger yet."""
     try:
@@ -158,7 +168,7 @@ def main() -> None:
     kills = 0
     while True:
         processes = [start(directory, "killed", options) for _ in range(options.sweepers)]
-        is_last = kills == options.kills
+        is_last = kills >= options.kills
         run_seconds = 2 * options.jobs / max(1, options.kills) * job_seconds  # the last kill comes near the end
         seconds = 3600 if is_last else rng.uniform(0.5 * startup_seconds, startup_seconds + run_seconds)
         if options.fuse and not is_last:
@@ -170,7 +180,7 @@ def main() -> None:
         signals = []
         for process in processes:
             if options.fuse and not is_last:
-                signals.append(kill_part(process.pid, rng))
+                signals += kill_until_stopped(process, rng)
             else:
                 kill(find_processes(process.pid))
         codes = [process.wait() for process in processes]
@@ -179,11 +189,11 @@ def main() -> None:
             assert fingerprint(file) == expected, file
         fingerprints = finished_files(sweep, jobs)
         n_done = sum(job.state in FINAL_STATES for job in jobs)
-        message = f"kill {kills + 1}: {n_done} of {options.jobs} done {' '.join(signals)}".rstrip()
+        message = f"kill {kills + 1}: {n_done} of {options.jobs} done {', '.join(signals)}".rstrip()
         print(f"last: exit {codes}" if is_last else message, flush=True)
         if is_last:
             break
-        kills += 1
+        kills += max(1, len(signals))
         if n_done == options.jobs and all(code == 0 for code in codes):
             print(f"all done after {kills} kills")
             break
