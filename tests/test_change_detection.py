@@ -76,13 +76,10 @@ def read_provenance(run):
     return json.loads((run / "provenance.json").read_text())
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        pytest.param(["resume", "run", LONGER, TRUST], id="resume", marks=pytest.mark.slow),
-        pytest.param([*XOR, LONGER, "resume=auto"], id="auto"),
-    ],
-)
+RESUME = pytest.param(["resume", "run", LONGER, TRUST], id="resume", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("arguments", [RESUME, pytest.param([*XOR, LONGER, "resume=auto"], id="auto")])
 def test_changed_code_is_refused_unless_accepted(arguments, command, project):
     assert command(*XOR).code == 0
     contents = read_files(project / "run")

@@ -120,7 +120,7 @@ def test_more_runs_than_open_files_are_allowed_are_shown_without_warnings(hard_l
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
 def test_the_limit_of_open_files_is_raised():
     program = (
-        "import resource; from trainer.cli.commands.tensorboard import raise_open_file_limit\n"
+        "import resource; from trainer.core.open_files import raise_open_file_limit\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (150, 1000))\n"
         "assert raise_open_file_limit() == 1000\n"
         "assert resource.getrlimit(resource.RLIMIT_NOFILE) == (1000, 1000)\n"

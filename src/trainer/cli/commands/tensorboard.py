@@ -18,9 +18,9 @@ from tempfile import TemporaryDirectory
 
 from trainer.cli.commands import integer, parse_arguments
 from trainer.core.errors import UserError
+from trainer.core.open_files import raise_open_file_limit
 
 POLL_SECONDS = 10  # between searches for new runs
-MAX_OPEN_FILES = 10_240  # if the limit may be raised without end, which macOS does not accept
 RESERVED_FILES = 100  # open files of TensorBoard that are no event files
 
 
@@ -52,20 +52,6 @@ def main(argv: list[str]) -> int:
                     print(f"new: {name}", flush=True)
         except KeyboardInterrupt:
             return 0
-
-
-def raise_open_file_limit() -> float:
-    """Raise the limit of open files of this process as far as possible, and return it."""
-    if sys.platform == "win32":
-        return float("inf")
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return float("inf")
-    limit = max(soft, MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-    return limit
 
 
 def start_tensorboard(logdir: Path, port: int | None, host: str, *, is_fast: bool) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
+from trainer.core.open_files import raise_open_file_limit
 from trainer.sweep.executors.worker import Attempt, prepare_worker
 
 GC_THRESHOLDS = (100_000, 20, 20)  # many runs have many objects that live until their end
@@ -53,6 +54,7 @@ def run_group_worker(
     prepare_worker(environment, cwd, None, dry_runs)
     os.environ["HYDRA_FULL_ERROR"] = "1"
     run = resolve_name(ENTRY_POINT)
+    raise_open_file_limit()  # each run has its logs and its lock open
     gc.freeze()  # objects of imported modules
     gc.set_threshold(*GC_THRESHOLDS)
     with interruptible(), group_of_runs(len(jobs)):
