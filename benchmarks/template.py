@@ -98,7 +98,9 @@ class RepeatedDataset(Dataset):
         return self.examples[0][index], self.examples[1][index]
 
 
-def train(job: Job, directory: Path, steps: int = 0, *, long_epochs: bool = False) -> tuple[int, float]:
+def train(
+    job: Job, directory: Path, steps: int = 0, *, long_epochs: bool = False, patience: int = 100
+) -> tuple[int, float]:
     """Train for about `steps` steps (0 for the number of the job); return steps and seconds.
 
     A data set of a single batch has epochs of one step, each with a validation. `long_epochs` repeats it
@@ -114,7 +116,7 @@ def train(job: Job, directory: Path, steps: int = 0, *, long_epochs: bool = Fals
             save_last=True,
             auto_insert_metric_name=False,
         ),
-        EarlyStopping(monitor="val/acc", patience=100, mode=mode),
+        EarlyStopping(monitor="val/acc", patience=patience, mode=mode),
         RichModelSummary(max_depth=-1),
         RichProgressBar(),
         Stopwatch(),

@@ -17,7 +17,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from template import train
 
-ConfigStore.instance().store("benchmark", {"job": "???", "steps": "???", "seed": 1})
+ConfigStore.instance().store("benchmark", {"job": "???", "steps": "???", "seed": 1, "patience": 100})
 
 
 @hydra.main(config_path=None, config_name="benchmark", version_base="1.3")
@@ -25,7 +25,7 @@ def main(config):
     """Run one job."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
     job = torch.load(config.job, weights_only=False)
-    train(deepcopy(job), Path(HydraConfig.get().runtime.output_dir), config.steps)
+    train(deepcopy(job), Path(HydraConfig.get().runtime.output_dir), config.steps, patience=config.patience)
 
 
 if __name__ == "__main__":
