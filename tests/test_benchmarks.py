@@ -61,11 +61,12 @@ def test_a_contestant_that_was_not_measured_has_no_row():
 
 
 def test_every_group_has_a_workload():
-    from sweeps import MEASURES
+    import fused_sweeps
+    import sweeps
     from table import GROUPS
     from workloads import WORKLOAD_BY_GROUP, WORKLOADS
 
-    assert {*GROUPS} == {*WORKLOADS, *WORKLOAD_BY_GROUP, *MEASURES, "start", "sweep"}
+    assert {*GROUPS} == {*WORKLOADS, *WORKLOAD_BY_GROUP, *sweeps.MEASURES, *fused_sweeps.MEASURES, "start", "sweep"}
     assert {*WORKLOAD_BY_GROUP.values()} <= {*WORKLOADS}
 
 

@@ -38,6 +38,9 @@ class ScriptedExecutor:
     def capacity(self):
         return 2
 
+    def start(self):
+        pass
+
     def submit(self, job, overrides):
         result = self.script.pop(0) if self.script else "done"
         if isinstance(result, Exception):

@@ -1,5 +1,7 @@
 """Groups in which some runs fail, stop early or must run alone."""
 
+import contextlib
+import io
 import json
 import logging
 import random
@@ -11,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils import deterministic
 
 from tests.training.fused.conftest import compare
 from trainer.training.fused import group
@@ -126,3 +129,23 @@ def test_each_run_has_its_own_random_numbers_output_and_logging(monkeypatch):
         torch.use_deterministic_algorithms(before[3])
     assert results[0] == results[1]
     assert len({str(values) for values in results[1].values()}) == 2
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_a_group_restores_the_state_of_the_process(error):
+    def change():
+        sys.stdout = io.StringIO()
+        logging.getLogger().handlers = []
+        deterministic.fill_uninitialized_memory = False
+        torch.rand(1)
+        if error:
+            raise error
+
+    handlers = [*logging.getLogger().handlers]
+    stdout, random_state = sys.stdout, torch.get_rng_state()
+    with pytest.raises(error) if error else contextlib.nullcontext():
+        run_group([change, change])
+    assert sys.stdout is stdout
+    assert logging.getLogger().handlers == handlers
+    assert deterministic.fill_uninitialized_memory
+    assert torch.equal(torch.get_rng_state(), random_state)

@@ -9,6 +9,7 @@ import torch
 
 from trainer.training.fused.evaluation import evaluate_together
 from trainer.training.fused.member import Member
+from trainer.training.fused.process_state import ProcessState
 from trainer.training.fused.segment import StackedSegments
 from trainer.training.fused.verification import FusionError
 from trainer.training.fused.work import EvaluationWork, Request
@@ -26,11 +27,15 @@ def run_group(functions: Sequence[Callable[[], None]]) -> None:
     """
     members = [Member(function, len(functions)) for function in functions]
     stacks: defaultdict[Hashable, StackedSegments] = defaultdict(StackedSegments)  # by structure
-    for member in members:
-        member.proceed()
-    while waiting := {member: member.request for member in members if member.request}:
-        for member, result in _compute_next(waiting, stacks).items():
-            member.proceed(result)
+    state = ProcessState()
+    try:
+        for member in members:
+            member.proceed()
+        while waiting := {member: member.request for member in members if member.request}:
+            for member, result in _compute_next(waiting, stacks).items():
+                member.proceed(result)
+    finally:
+        state.restore()
 
 
 def _compute_next(waiting: Mapping[Member, Request], stacks: Mapping[Hashable, StackedSegments]) -> dict[Member, Any]:
