@@ -8,6 +8,7 @@ import signal
 import pytest
 
 from tests.training.fused.run_comparison import compare_metrics, find_differences
+from trainer.sweep.executors.fused import FusedExecutor
 from trainer.sweep.store.job_store import Ledger
 from trainer.sweep.store.trial_store import TrialLedger
 
@@ -165,3 +166,24 @@ def test_jobs_of_a_group_save_after_a_signal_and_are_resumed(number, command, jo
         metrics, expected = (item.result["metrics"] for item in (job, other))
         assert [*metrics] == [*expected]
         assert all(math.isclose(metrics[name], expected[name], rel_tol=1e-5) for name in metrics), (metrics, expected)
+
+
+def test_a_job_that_is_stopped_before_its_start_is_not_started(tmp_path):
+    ledger = Ledger.open_or_create(tmp_path)
+    ledger.add_jobs([], {"a": ["seed=1"], "b": ["seed=2"]})
+    executor = FusedExecutor(ledger, [{}], 2, lambda job: ())
+    handles = [executor.submit(job, job.words) for job in ledger.jobs()]
+    for handle in handles:
+        handle.stop()
+    executor.start()
+    assert executor.capacity() == 2
+    assert all(handle.done() for handle in handles)
+    assert {handle.exit().code for handle in handles} == {128 + signal.SIGTERM}
+    assert all(handle.group is None for handle in handles)
+
+
+def test_a_cluster_trains_no_jobs_together(command):
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="not installed: make install-dev")
+    outcome = command("-m", *TINY, "seed=1,2", "hydra/launcher=submitit_local", "sweep.fuse=true", "hydra.sweep.dir=s")
+    assert outcome.code == 1
+    assert "sweep.fuse: True is supported only for jobs of this machine; expected auto or false" in outcome.err

@@ -41,6 +41,10 @@ def create_executor(config: DictConfig, ledger: Ledger, composer: Composer) -> E
         return FusedExecutor(ledger, environments, fusing.max_size, fusing.find_group)
     if target not in (RAY_LAUNCHER, SLURM_LAUNCHER, LOCAL_LAUNCHER):
         return None
+    if settings.fuse not in ("auto", False):
+        raise UserError(
+            f"sweep.fuse: {settings.fuse} is supported only for jobs of this machine; expected auto or false"
+        )
     if settings.jobs_per_gpu:
         is_ray = target == RAY_LAUNCHER
         hint = "to share a GPU between two jobs: hydra.launcher.num_gpus=0.5" if is_ray else "the cluster assigns GPUs"

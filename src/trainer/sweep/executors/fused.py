@@ -60,6 +60,7 @@ class FusedExecutor(Executor):
 
     def start(self) -> None:
         self._remove_ended_groups()
+        self._submitted = [handle for handle in self._submitted if handle.code is None]  # not stopped
         free = [*{*range(len(self.environments))} - {group.slot for group in self._groups}]
         n_workers = len(free)
         while free and self._submitted:
