@@ -186,4 +186,4 @@ def test_a_cluster_trains_no_jobs_together(command):
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="not installed: make install-dev")
     outcome = command("-m", *TINY, "seed=1,2", "hydra/launcher=submitit_local", "sweep.fuse=true", "hydra.sweep.dir=s")
     assert outcome.code == 1
-    assert "sweep.fuse: True is supported only for jobs of this machine; expected auto or false" in outcome.err
+    assert "sweep.fuse: true is supported only for jobs of this machine; expected auto or false" in outcome.err
