@@ -176,3 +176,13 @@ def test_each_config_is_one_line_in_a_pipe(sweep, capsys, monkeypatch):
     [line] = [line for line in capsys.readouterr().out.splitlines() if "optimizer.lr=0.01 " in line]
     text = " ".join(line.split())
     assert text == "optimizer.lr=0.01 4 0.8775 ± 0.0142 0.8549 to 0.9001 +0.0525 ± 0.0021: better 2"
+
+
+def test_a_list_of_seeds_of_a_foreign_data_module_is_compared(sweep):
+    for file in sweep.glob("*/config.yaml"):
+        config = yaml.safe_load(file.read_text())
+        config["data"]["seed"] = [1, {"test": 2}]
+        file.write_text(yaml.safe_dump(config))
+    report = build_report(sweep)
+    assert [group.estimate.count for group in report.groups] == [4, 4]
+    assert report.groups[0].comparison.verdict(True) == "better"

@@ -116,6 +116,8 @@ def _average_by_seed(records: Sequence[RunRecord], metric: str) -> dict[Seed, fl
     for index, record in enumerate(records):
         seed = record.config.get("seed", index)
         data_seed = record.config.get("data.seed", seed)
+        if isinstance(data_seed, list | dict):  # of a data module of the user
+            data_seed = str(data_seed)
         values.setdefault((seed, data_seed) if data_seed != seed else seed, []).append(record.metrics[metric])
     return {seed: fmean(group) for seed, group in values.items()}
 

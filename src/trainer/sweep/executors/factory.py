@@ -42,9 +42,8 @@ def create_executor(config: DictConfig, ledger: Ledger, composer: Composer) -> E
     if target not in (RAY_LAUNCHER, SLURM_LAUNCHER, LOCAL_LAUNCHER):
         return None
     if settings.fuse not in ("auto", False):
-        raise UserError(
-            f"sweep.fuse: {settings.fuse} is supported only for jobs of this machine; expected auto or false"
-        )
+        setting = str(settings.fuse).lower()
+        raise UserError(f"sweep.fuse: {setting} is supported only for jobs of this machine; expected auto or false")
     if settings.jobs_per_gpu:
         is_ray = target == RAY_LAUNCHER
         hint = "to share a GPU between two jobs: hydra.launcher.num_gpus=0.5" if is_ray else "the cluster assigns GPUs"
