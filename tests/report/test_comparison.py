@@ -183,6 +183,8 @@ def test_a_list_of_seeds_of_a_foreign_data_module_is_compared(sweep):
         config = yaml.safe_load(file.read_text())
         config["data"]["seed"] = [1, {"test": 2}]
         file.write_text(yaml.safe_dump(config))
+        result = file.with_name("result.json")
+        result.write_text(json.dumps(json.loads(result.read_text()) | {"data_sha256": "a"}))
     report = build_report(sweep)
     assert [group.estimate.count for group in report.groups] == [4, 4]
     assert report.groups[0].comparison.verdict(True) == "better"

@@ -39,7 +39,7 @@ def describe_version_conflicts(runs: Sequence[RunRecord]) -> Iterator[str]:
         yield f"not the same code ({_join_truncated([*files])}): {versions}"
     for group in _group_by_data_settings(runs):
         by_checksum = _group_pairs((run.result["data_sha256"], run) for run in group)
-        by_seed = _group_pairs((run.config.get(DATA_SEED_KEY), run.result["data_sha256"]) for run in group)
+        by_seed = _group_pairs((str(run.config.get(DATA_SEED_KEY)), run.result["data_sha256"]) for run in group)
         is_mixed = any(len({*checksums}) > 1 for checksums in by_seed.values())
         if is_mixed or 1 < len(by_checksum) < len(by_seed):  # different data for each seed are no conflict
             yield f"not the same data: {' | '.join(map(_format_run_names, by_checksum.values()))}"
