@@ -37,9 +37,9 @@ class Checkpoint(DefaultMonitorCheckpoint):
     contains the validated ones.) The last state is saved at the end of an epoch, every `every_minutes` within one,
     if the run is interrupted, and at the end. The previous file is kept as `previous.ckpt`.
 
-    A state stays in memory until a second after its file was last written, or longer, so that writing the last states
-    of all runs of this process takes at most a twentieth of the time. Best states are never written later than the last
-    one.
+    A best state stays in memory until a second after its file was last written. The last state is written at most once
+    a second, and takes at most a twentieth of the time. Best states are never written later than the last one. If the
+    process trains several runs at a time, these limits apply to all of them together.
 
     Args:
         every_minutes: Time between two writes of the last state within a long epoch; greater than 0.
@@ -157,12 +157,9 @@ class Checkpoint(DefaultMonitorCheckpoint):
     def _is_last_due(self, trainer: Trainer, kind: SafePointKind) -> bool:
         if kind == "step":
             return _is_single_device(trainer) and time.monotonic() >= self._next_save_at()
-        return not trainer.strategy.broadcast(self._seconds_since_write(self.last_model_path) < self._pause())
-
-    def _pause(self) -> float:
-        """Return the least number of seconds between two writes; a process may train several runs at a time."""
-        seconds = count_runs() * self._last_write_seconds
-        return max(SECONDS_BETWEEN_WRITES, seconds / MAX_WRITE_TIME_FRACTION)
+        write_seconds = count_runs() * self._last_write_seconds
+        pause = max(SECONDS_BETWEEN_WRITES, write_seconds / MAX_WRITE_TIME_FRACTION)
+        return not trainer.strategy.broadcast(self._seconds_since_write(self.last_model_path) < pause)
 
     def _seconds_since_write(self, path: str) -> float:
         return time.monotonic() - self._written_at.get(path, float("-inf"))
@@ -190,7 +187,7 @@ class Checkpoint(DefaultMonitorCheckpoint):
             if path == last:
                 continue
             content = checkpoint if weights is None else {**checkpoint, "state_dict": weights}
-            if _is_single_device(trainer) and self._seconds_since_write(path) < self._pause():
+            if _is_single_device(trainer) and self._seconds_since_write(path) < count_runs() * SECONDS_BETWEEN_WRITES:
                 self._unwritten[path] = training_state.copy_checkpoint(content)
             else:
                 self._unwritten.pop(path, None)

@@ -75,15 +75,18 @@ class TensorLoader:
         stored = (self.inputs[rows.to(self.inputs.device)] for rows in chunks)
         for chunk, inputs in zip(chunks, self.read([*stored]) if self.read else stored, strict=True):
             rows = chunk.to(self.device)
-            prepared = self.prepare(inputs.to(self.device, non_blocking=True))
-            if self.augment:
-                prepared = self.augment(prepared, BatchRNG(rows, self.seed, self.epoch))
+            prepared = self.transform(inputs.to(self.device, non_blocking=True), rows)
             start = self.position % size
             input_batches = torch.split(prepared, self.batch_size)[start:]
             target_batches = torch.split(self.targets[rows], self.batch_size)[start:]
             for batch in zip(input_batches, target_batches, strict=True):
                 self.position += 1
                 yield batch
+
+    def transform(self, inputs: Tensor, rows: Tensor) -> Tensor:
+        """Return the network inputs of the stored examples with the indices `rows`, augmented in this epoch."""
+        prepared = self.prepare(inputs)
+        return self.augment(prepared, BatchRNG(rows, self.seed, self.epoch)) if self.augment else prepared
 
     def start_epoch(self) -> None:
         """Move to the next epoch if batches of this one were read; stay at a resumed position."""

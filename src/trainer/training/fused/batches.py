@@ -3,7 +3,6 @@
 import torch
 
 from trainer.core.spec import Batch
-from trainer.data.loading.counter_rng import BatchRNG
 from trainer.data.loading.tensor_loader import TensorLoader
 
 
@@ -15,10 +14,7 @@ def read_batches(loader: TensorLoader, count: int) -> Batch:
         count: Number of batches.
     """
     rows = loader.epoch_indices()[loader.position * loader.batch_size :][: count * loader.batch_size]
-    inputs = loader.prepare(loader.inputs[rows])
-    if loader.augment:
-        inputs = loader.augment(inputs, BatchRNG(rows, loader.seed, loader.epoch))
-    return inputs, loader.targets[rows]
+    return loader.transform(loader.inputs[rows], rows), loader.targets[rows]
 
 
 def count_examples(loader: TensorLoader, count: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Outputs of their networks for all batches of a validation or test."""
+"""Outputs of the networks of several runs, for all batches of a validation or test."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,8 +11,7 @@ from trainer.training.fused.batches import share_examples
 from trainer.training.fused.member import Member
 from trainer.training.fused.prepared_network import PreparedNetwork
 from trainer.training.fused.stacked_step import replaced_scales
-from trainer.training.fused.verification import FusionError
-from trainer.training.fused.work import EvaluationWork
+from trainer.training.fused.work import EvaluationWork, FusionError
 from trainer.training.loop.eligibility import format_error
 
 

@@ -11,21 +11,21 @@ from trainer.training.fused.evaluation import evaluate_together
 from trainer.training.fused.member import Member
 from trainer.training.fused.process_state import ProcessState
 from trainer.training.fused.segment import StackedSegments
-from trainer.training.fused.verification import FusionError
 from trainer.training.fused.work import EvaluationWork, Request
 
 log = logging.getLogger(__name__)
 
 
-def run_group(functions: Sequence[Callable[[], None]]) -> None:
+def run_group(functions: Sequence[Callable[[], None]], *, is_required: bool = False) -> None:
     """Execute runs, and compute together what is equal in several of them.
 
     A run that is alone, or ends early, does not affect the others. The functions handle the exceptions of their runs.
 
     Args:
         functions: Functions that execute the runs.
+        is_required: Whether a run fails if its steps cannot be computed together with those of others.
     """
-    members = [Member(function, len(functions)) for function in functions]
+    members = [Member(function, len(functions), is_required=is_required) for function in functions]
     stacks: defaultdict[Hashable, StackedSegments] = defaultdict(StackedSegments)  # by structure
     state = ProcessState()
     try:
@@ -39,18 +39,15 @@ def run_group(functions: Sequence[Callable[[], None]]) -> None:
 
 
 def _compute_next(waiting: Mapping[Member, Request], stacks: Mapping[Hashable, StackedSegments]) -> dict[Member, Any]:
-    """Compute the equal requests of the runs that are behind; return the result of each of these runs."""
+    """Compute the equal requests of the runs that are behind; return the result of each of these runs, or an error."""
     first = min(waiting.values(), key=lambda request: request.position)
-    works = {member: request.work for member, request in waiting.items() if request.key == first.key}
+    equal = (first.key, first.structure)
+    works = {member: request.work for member, request in waiting.items() if (request.key, request.structure) == equal}
     try:
         with torch.no_grad():
             if isinstance(first.work, EvaluationWork):
                 return {**evaluate_together(works)}
             return {**stacks[first.structure].train(works)}
-    except FusionError as error:
+    except Exception as error:
         log.debug("runs are not computed together", exc_info=error)
-        for member in works:
-            member.reason_alone = str(error)
-        return dict.fromkeys(works)
-    except Exception as error:  # the weights may have changed, so the runs cannot continue alone
         return dict.fromkeys(works, error)

@@ -18,25 +18,26 @@ class Member(greenlet.greenlet):
     Args:
         function: Function that executes the run.
         group_size: Number of runs in the group.
+        is_required: Whether the run fails if its steps cannot be computed together with those of others.
     """
 
-    def __init__(self, function: Callable[[], None], group_size: int) -> None:
+    def __init__(self, function: Callable[[], None], group_size: int, *, is_required: bool = False) -> None:
         super().__init__(function)
         self.group_size = group_size
+        self.is_required = is_required
         self.request: Request | None = None  # what the run waits for
         self.reason_alone: str | None = None  # why its steps cannot be computed together with those of others
         self.structure: Any = None  # everything that is equal in runs that are trained together
-        self.is_verified = False  # whether steps were computed together, so that the evaluations can be, too
+        self.evaluates_together = False  # after its first steps that were computed together
         self._state: ProcessState | None = None
 
     def compute(self, request: Request) -> Any:
-        """Wait until the group has computed a request; return the result, or None if this run must do it alone.
+        """Wait until the group has computed a request; return the result.
 
         Raises:
-            Exception: The group could not compute it.
+            FusionError: The run must do it alone.
+            Exception: Another error of the group; the weights may have changed.
         """
-        if self.reason_alone is not None:
-            return None
         assert self.parent is not None
         self.request = request
         result = self.parent.switch()

@@ -14,7 +14,7 @@ from trainer.task.supervised import Supervised
 from trainer.training.fused.batches import count_examples
 from trainer.training.fused.current import current_member
 from trainer.training.fused.structure import is_in_memory
-from trainer.training.fused.work import EvaluationWork, Request
+from trainer.training.fused.work import EvaluationWork, FusionError, Request
 from trainer.training.loop.eligibility import has_module_hooks
 
 
@@ -31,14 +31,19 @@ def compute_outputs_together(loop: Any) -> list[Tensor] | None:
     [loader] = loop._combined_loader.flattened
     [max_batches] = loop.max_batches
     is_complete = max_batches == math.inf or max_batches >= len(loader)
-    if not (member.is_verified and type(task) is Supervised and is_in_memory(loader) and is_complete):
+    is_supported = type(task) is Supervised and is_in_memory(loader) and is_complete
+    if not (member.evaluates_together and is_supported):
         return None
     if any(_can_change_weights(callback, loop.name) for callback in loop.trainer.callbacks):
         return None
     loader.start_epoch()  # so that the sizes are those of all batches
     key = (loop.name, tuple(count_examples(loader, len(loader))))
     request = Request(key, member.structure, loop.trainer.global_step, EvaluationWork(task, loader))
-    outputs: list[Tensor] | None = member.compute(request)
+    try:
+        outputs: list[Tensor] = member.compute(request)
+    except FusionError:
+        member.evaluates_together = False
+        return None
     return outputs
 
 

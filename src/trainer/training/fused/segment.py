@@ -11,8 +11,8 @@ from trainer.training.fused.member import Member
 from trainer.training.fused.prepared_network import PreparedNetwork, find_dropout_layers
 from trainer.training.fused.stack import Settings, StackedNetworks, StackedOptimizer, read_settings
 from trainer.training.fused.stacked_step import StackedStep
-from trainer.training.fused.verification import FusionError, require_equal_pass
-from trainer.training.fused.work import SegmentResult, SegmentWork
+from trainer.training.fused.verification import require_equal_pass
+from trainer.training.fused.work import FusionError, SegmentResult, SegmentWork
 from trainer.training.loop.eligibility import format_error
 
 

@@ -41,20 +41,12 @@ class StackedNetworks:
         scales = [task.objective.target_scale for task in tasks]
         # mean and standard deviation (runs, outputs); empty without scales
         self.scales = [torch.stack(parts) for parts in zip(*(scale.tensors for scale in scales if scale), strict=True)]
-
-    @property
-    def trainable(self) -> list[Tensor]:
-        """Stacked weights that have gradients."""
-        return [weight for weight in self.weights.values() if weight.requires_grad]
+        self.trainable = [weight for weight in self.weights.values() if weight.requires_grad]
+        self.tensors = [*self.weights.values(), *self.buffers.values(), *self.scales]  # all that a pass uses
 
     def trainable_of(self, index: int) -> list[nn.Parameter]:
         """Return the weights of one run that have gradients, in the same order."""
         return [weight for weight in self.tasks[index].net.parameters() if weight.requires_grad]
-
-    @property
-    def tensors(self) -> list[Tensor]:
-        """All stacked tensors that a pass uses."""
-        return [*self.weights.values(), *self.buffers.values(), *self.scales]
 
     def release(self, index: int) -> None:
         """Give a run tensors of its own again, as it is not trained with the others any more."""
@@ -85,15 +77,11 @@ class StackedOptimizer:
             part.param_groups[0].update({name: group[name] for name in names})
             self._stack_states(part, [optimizers[run] for run in runs])
             self.parts.append(part)
-        self.share_states()
-
-    @property
-    def tensors(self) -> list[Tensor]:
-        """Weights and states that an update changes."""
-        parts = [part.param_groups[0]["params"] for part in self.parts]
-        states = [values for part in self.parts for values in part.state.values()]
-        tensors = [value for values in states for value in values.values() if isinstance(value, Tensor)]
-        return [*(weight for weights in parts for weight in weights), *tensors]
+        self._share_states()
+        states = [value for part in self.parts for state in part.state.values() for value in state.values()]
+        # weights and states that an update changes
+        self.tensors: list[Tensor] = [weight for part in self.parts for weight in part.param_groups[0]["params"]]
+        self.tensors += [value for value in states if isinstance(value, Tensor)]
 
     def set_rates(self, rates: Sequence[float]) -> None:
         """Set the learning rate of each part."""
@@ -108,7 +96,7 @@ class StackedOptimizer:
                 weight.grad = gradient if is_whole else gradient[runs.start : runs.stop]
             unwrap_step(part)()
 
-    def share_states(self) -> None:
+    def _share_states(self) -> None:
         """Make the state of each run's optimizer a view of the stacked one."""
         for runs, part in zip(self.ranges, self.parts, strict=True):
             stacked = [*part.state.values()]

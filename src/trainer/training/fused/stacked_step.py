@@ -12,6 +12,7 @@ from trainer.task.losses import NO_PENALTY
 from trainer.training.fused.losses import compute_stacked_losses
 from trainer.training.fused.prepared_network import PreparedNetwork
 from trainer.training.fused.stack import Settings, StackedNetworks, StackedOptimizer, equal_ranges
+from trainer.training.loop.eligibility import is_fused
 from trainer.training.loop.traced_steps import match_layout
 from trainer.training.loop.verified_trace import VerifiedTrace
 
@@ -44,8 +45,10 @@ class StackedStep:
         self.gradients: list[Tensor] = []  # of the last step (runs, *shape)
         self._objectives = [(runs, networks.tasks[runs.start].objective) for runs in equal_ranges(objectives)]
         self._passes: dict[Any, VerifiedTrace] = {}  # by shape of the batches
-        self._clip = VerifiedTrace("clipping of stacked gradients", self._run_clipping, is_slow=True)
-        self._update = VerifiedTrace("stacked update", self._run_update, varying="lr", is_slow=True)
+        self._clip = VerifiedTrace("clipping of stacked gradients", self._run_clipping, is_timed=False)
+        self._update = VerifiedTrace("stacked update", self._run_update, varying="lr", is_timed=False)
+        if not all(map(is_fused, optimizer.parts)):
+            self._update.reject("the optimizer is not fused")
 
     def compute_losses(self, inputs: Tensor, targets: Tensor, masks: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Compute the gradients of a batch of each run, within `torch.no_grad`.
@@ -60,7 +63,7 @@ class StackedStep:
         """
         key = (inputs.shape, inputs.stride(), targets.shape, targets.stride())
         if key not in self._passes:
-            self._passes[key] = VerifiedTrace(f"pass with inputs {[*inputs.shape]}", self._run_pass, is_slow=True)
+            self._passes[key] = VerifiedTrace(f"pass with inputs {[*inputs.shape]}", self._run_pass, is_timed=False)
         tensors = [*self.networks.tensors, inputs, targets, *masks]
         totals, losses, *self.gradients = self._passes[key](tensors, inputs, targets, masks)
         return totals, losses
@@ -71,8 +74,6 @@ class StackedStep:
 
     def clip(self) -> list[Tensor]:
         """Clip the last gradients; return their norms before each clipping, (runs,)."""
-        if not self.clippings:
-            return []
         return self._clip([*self.gradients, *(limits for _, limits in self.clippings)])
 
     def update(self, rates: Sequence[float]) -> None:
@@ -82,8 +83,7 @@ class StackedStep:
 
     def _run_pass(self, inputs: Tensor, targets: Tensor, masks: Sequence[Tensor]) -> list[Tensor | None]:
         networks = self.networks
-        scale = networks.tasks[0].objective.target_scale
-        with torch.enable_grad(), self.prepared.masks_in_use(), replaced_scales([scale], networks.scales):
+        with torch.enable_grad(), self.prepared.masks_in_use():
             outputs = vmap(self._compute_outputs, randomness="error")(
                 networks.weights, networks.buffers, networks.scales, inputs, [*masks]
             )

@@ -2,20 +2,22 @@
 # Lightning's classes have attributes that they do not declare
 # mypy: disable-error-code="attr-defined"
 
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
 from pytorch_lightning import LightningModule
 
-from trainer.core.callback import Callback, has_hook
+from trainer.core.callback import Callback, StepMetric, has_hook, is_user_code
+from trainer.core.errors import UserError
 from trainer.data.loading.tensor_loader import TensorLoader
 from trainer.training.fused.batches import count_examples
 from trainer.training.fused.current import current_member
 from trainer.training.fused.stack import copy_state, copy_weights
 from trainer.training.fused.step_schedules import StepSchedules
 from trainer.training.fused.structure import describe_structure, is_in_memory, reason_not_fusable
-from trainer.training.fused.work import Request, SegmentResult, SegmentWork
+from trainer.training.fused.work import FusionError, Request, SegmentResult, SegmentWork
 from trainer.training.loop.eligibility import (
     has_module_hooks,
     reason_device_not_traceable,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from trainer.training.fused.member import Member
 
 FastStep = Any  # trainer.training.loop.training_loop.FastStep; that module imports this one
+
+log = logging.getLogger(__name__)
 
 MAX_STEPS = 500  # of a segment, so that a signal or a time limit is noticed
 MAX_BYTES = 2**28  # of the examples of a segment, for all runs
@@ -49,31 +53,36 @@ class FusedSteps:
         self.fast_step = fast_step
         self.trainer = fast_step.trainer
         self.member = member
-        self.clippers = GradientClippers(self.trainer)
-        member.reason_alone = member.reason_alone or self._reason_alone()
-        if member.reason_alone is None:
-            loader = self._loader
-            self._schedules = StepSchedules(self.trainer)
-            self._limits = tuple(self._list_limits())
-            batch_bytes = 4 * loader.batch_size * loader.inputs[0].numel() * member.group_size
-            self._max_steps = min(MAX_STEPS, max(1, MAX_BYTES // batch_bytes))
-            self._trainable = self._list_trainable()
-            algorithms = tuple(algorithm for algorithm, _ in self._limits)
-            shapes = (loader.inputs.shape[1:], loader.targets.shape[1:])
-            optimizer = type(self.trainer.optimizers[0])
-            sizes = (loader.batch_size, len(loader.targets) * loader.repeats)
-            member.structure = (optimizer, algorithms, shapes, sizes, describe_structure(fast_step.task))
+        if reason := self._reason_alone():
+            self._train_alone(reason)
+            return
+        self._is_verified = False  # whether the group has compared a pass with one alone
+        loader = self._loader
+        self._schedules = StepSchedules(self.trainer)
+        self._limits = tuple(self._list_limits())
+        batch_bytes = 4 * loader.batch_size * loader.inputs[0].numel() * member.group_size
+        self._max_steps = min(MAX_STEPS, max(1, MAX_BYTES // batch_bytes))
+        self._trainable = self._list_trainable()
+        algorithms = tuple(algorithm for algorithm, _ in self._limits)
+        shapes = (loader.inputs.shape[1:], loader.targets.shape[1:])
+        optimizer = type(self.trainer.optimizers[0])
+        sizes = (loader.batch_size, len(loader.targets) * loader.repeats)
+        member.structure = (optimizer, algorithms, shapes, sizes, describe_structure(fast_step.task))
 
     def run(self) -> bool | None:
-        """Run these steps; return True if something is due after the last one, None if the run must do them alone."""
+        """Run these steps; return True if something is due after the last one, None if the run must do them alone.
+
+        Raises:
+            UserError: The run must do them alone, although the sweep requires that they are computed together.
+        """
         step = self.fast_step
         if self.member.reason_alone is not None or self.trainer.global_step == 0:  # the first step runs all hooks
             return None
         if self._list_trainable() != self._trainable or len(self.trainer.optimizers[0].param_groups) != 1:
-            self._separate("weights are frozen or unfrozen during the training")
+            self._leave_stack("weights are frozen or unfrozen during the training")
             return None
         if has_module_hooks(step.task):
-            self._separate("the network has hooks")
+            self._leave_stack("the network has hooks")
             return None
         loader: TensorLoader = self._loader
         if step.fetcher.fetched == 0:
@@ -85,50 +94,67 @@ class FusedSteps:
         work = SegmentWork(step.task, self.trainer.optimizers[0], loader, count, rates, self._limits, logged)
         key = (count, logged, tuple(count_examples(loader, count)))
         request = Request(key, self.member.structure, self.trainer.global_step, work)
-        result: SegmentResult | None = self.member.compute(request)
-        if result is None:
+        try:
+            result: SegmentResult = self.member.compute(request)
+        except FusionError as error:
             self._schedules.restore(state, count)
+            self._train_alone(str(error))
             return None
-        self.member.is_verified = True
+        if not self._is_verified:
+            self._is_verified = self.member.evaluates_together = True
         self._log(result, work)
         return self._count(result, work)
 
-    def _separate(self, reason: str) -> None:
-        """Let the run do all further steps alone, with tensors of its own."""
+    def _train_alone(self, reason: str) -> None:
+        """Let the run do all further steps alone.
+
+        Raises:
+            UserError: The sweep requires that they are computed together.
+        """
+        if self.member.is_required:
+            raise UserError(f"sweep.fuse: {reason}; expected auto or false")
+        log.info(f"steps  not computed together with those of other jobs: {reason}")
         self.member.reason_alone = reason
+        self.member.evaluates_together = False
+
+    def _leave_stack(self, reason: str) -> None:
+        """Let the run do all further steps alone, with copies of its tensors, which are parts of stacked ones."""
+        self._train_alone(reason)
         copy_weights(self.fast_step.task.net)
         copy_state(self.trainer.optimizers[0])
 
     def _log(self, result: SegmentResult, work: SegmentWork) -> None:
         """Log the values of the steps, in the order in which hooks log them."""
-        log = self.fast_step.log
+        step_log = self.fast_step.log
         logged = sorted(work.logged)
+        hooks = self.fast_step.hooks.callbacks
         losses = result.losses.tolist()
         clipping = iter(result.clipping_norms.T.tolist())
         rates = torch.tensor(work.rates).tolist()  # rounded as logged values
-        columns = {name: [rates[index] for index in logged] for name in self._metrics("on_train_batch_start")}
+        values = {"learning rate": [rates[index] for index in logged], "gradient norm": result.norms.tolist()}
+        columns: dict[str, list[float]] = {}
+        for callback in hooks["on_train_batch_start"]:
+            columns |= {name: values[kind] for name, kind in self._step_metrics(callback).items()}
         last = {"train/loss": losses[-1]}  # also if the last step is not logged
         columns["train/loss"] = [losses[index] for index in logged]
-        for callback in self.fast_step.hooks.callbacks["on_before_optimizer_step"]:
+        for callback in hooks["on_before_optimizer_step"]:
             if isinstance(callback, GradientClipper):
                 norms = next(clipping)
                 last["train/grad_norm"] = norms[-1]
                 columns["train/grad_norm"] = [norms[index] for index in logged]
             else:
-                columns |= dict.fromkeys(_step_metrics(callback, self.trainer), result.norms.tolist())
+                columns |= {name: values[kind] for name, kind in self._step_metrics(callback).items()}
         if logged:
             epoch = self.trainer.current_epoch
-            rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+            rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
             first = self.fast_step.loop._batches_that_stepped
-            log.add_rows((first + index, {**row, "epoch": epoch}) for index, row in zip(logged, rows, strict=True))
+            step_log.add_rows((first + index, {**row, "epoch": epoch}) for index, row in zip(logged, rows, strict=True))
             last = rows[-1] | last
         for name, value in last.items():
-            log.log(name, value, prog_bar=name == "train/loss")
+            step_log.log(name, value, prog_bar=name == "train/loss")
 
-    def _metrics(self, hook: str) -> list[str]:
-        """Return the names of the metrics that callbacks log in a hook."""
-        callbacks = self.fast_step.hooks.callbacks[hook]
-        return [name for callback in callbacks for name in _step_metrics(callback, self.trainer)]
+    def _step_metrics(self, callback: Any) -> dict[str, StepMetric]:
+        return callback.step_metrics(self.trainer) if isinstance(callback, Callback) and self.trainer.loggers else {}
 
     def _count(self, result: SegmentResult, work: SegmentWork) -> bool:
         """Count the steps, and run what follows the last one; return True if something is due."""
@@ -143,8 +169,7 @@ class FusedSteps:
         optimizer_progress = loop.automatic_optimization.optim_progress.optimizer
         optimizer_progress.zero_grad.increment_by(count)
         optimizer_progress.step.increment_by(count)
-        connector = self.trainer._logger_connector
-        connector._first_loop_iter = False
+        self.trainer._logger_connector._first_loop_iter = False
         totals = result.totals
         if loop.safe_points.on_losses and not bool(totals.isfinite().all()):
             loop.safe_points.on_losses(totals[:-1].unbind())
@@ -162,10 +187,11 @@ class FusedSteps:
         return [weight.requires_grad for weight in self.fast_step.task.net.parameters()]
 
     def _list_limits(self) -> Iterator[tuple[str, float]]:
-        for callback in self.clippers.callbacks:
+        clippers: Any = GradientClippers(self.trainer)
+        for callback in clippers.callbacks:
             yield callback.algorithm, callback.value
-        if self.clippers.clip_value:
-            yield str(self.clippers.algorithm or "norm"), float(self.clippers.clip_value)
+        if clippers.clip_value:
+            yield str(clippers.algorithm or "norm"), float(clippers.clip_value)
 
     def _list_logged(self, count: int) -> frozenset[int]:
         """Return the indices of the steps that are written to the loggers."""
@@ -198,8 +224,8 @@ class FusedSteps:
                 config.interval == "step" and (config.frequency != 1 or config.reduce_on_plateau)
                 for config in trainer.lr_scheduler_configs
             ),
-            "a callback clips gradients in its own way": not all(
-                hasattr(callback, "algorithm") and hasattr(callback, "value") for callback in self.clippers.callbacks
+            "a callback of the user has hooks in a step": any(
+                is_user_code(callback) for callbacks in step.hooks.callbacks.values() for callback in callbacks
             ),
             "batches are not read by the training loop": step.cycle is None or not step.in_place,
         }
@@ -208,14 +234,11 @@ class FusedSteps:
         )
 
 
-def _step_metrics(callback: Any, trainer: Any) -> list[str]:
-    return [*callback.step_metrics(trainer)] if isinstance(callback, Callback) and trainer.loggers else []
-
-
 def prepare_fused_steps(fast_step: FastStep) -> FusedSteps | None:
     """Return the steps of a run that belongs to a group, the same object in each epoch; else None."""
     loop = fast_step.loop
-    if (member := current_member()) and loop.fused_steps is None:
+    member = current_member()
+    if member and member.group_size > 1 and loop.fused_steps is None:
         loop.fused_steps = FusedSteps(fast_step, member)
     elif loop.fused_steps:
         loop.fused_steps.fast_step = fast_step

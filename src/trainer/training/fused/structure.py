@@ -28,7 +28,7 @@ def reason_not_fusable(task: Any) -> str | None:
 
 def has_convolutions(net: nn.Module) -> bool:
     """Return whether a network has convolutions; on a CPU, several are slower together than alone."""
-    return any(type(module).__name__.startswith("Conv") for module in net.modules())
+    return any(isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) for module in net.modules())
 
 
 def is_in_memory(loader: Any) -> bool:

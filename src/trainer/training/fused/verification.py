@@ -7,13 +7,10 @@ import torch
 from torch import Tensor
 
 from trainer.training.fused.stacked_step import StackedStep
+from trainer.training.fused.work import FusionError
 
 MAX_RELATIVE_DIFFERENCE = 1e-4
 MAX_RELATIVE_NOISE = 1e-6  # of loss and all gradients
-
-
-class FusionError(Exception):
-    """Runs cannot be trained together; the message is the reason."""
 
 
 def require_equal_pass(step: StackedStep, inputs: Tensor, targets: Tensor, random: Sequence[Tensor]) -> None:

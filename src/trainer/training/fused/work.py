@@ -9,21 +9,25 @@ from torch import Tensor
 from trainer.data.loading.tensor_loader import TensorLoader
 
 
+class FusionError(Exception):
+    """Runs cannot be trained together; the message is the reason. Nothing was changed."""
+
+
+@dataclass(frozen=True)
 class Request:
     """Work of a run that is computed together with equal work of other runs.
 
     Args:
-        key: Work of two runs is computed together if their keys are equal.
+        key: Work of two runs is computed together if their keys and structures are equal.
         structure: Structure of the run, which determines the stack that it belongs to.
         position: Number of steps of the run so far; the group continues with the runs that are behind.
         work: Description of the work, for the function that computes it.
     """
 
-    def __init__(self, key: Hashable, structure: Hashable, position: int, work: Any) -> None:
-        self.key = (key, structure)
-        self.structure = structure
-        self.position = position
-        self.work = work
+    key: Hashable
+    structure: Hashable
+    position: int
+    work: Any
 
 
 @dataclass

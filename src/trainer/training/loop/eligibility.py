@@ -69,6 +69,11 @@ def reason_optimizer_not_traceable(optimizer: Optimizer) -> str | None:
     return "the optimizer has hooks" if has_step_hooks(optimizer) else None
 
 
+def is_fused(optimizer: Optimizer) -> bool:
+    """Return True if an update is one operation that receives the learning rate, so that its trace has no constant."""
+    return all(group.get("fused") for group in optimizer.param_groups)
+
+
 def has_step_hooks(optimizer: Optimizer) -> bool:
     """Return True if a hook is called before or after the steps of the optimizer or of all optimizers."""
     hooks: list[Any] = [

@@ -23,6 +23,7 @@ from trainer.training.loop.eligibility import (
     has_gradient_hooks,
     has_module_hooks,
     has_step_hooks,
+    is_fused,
     reason_device_not_traceable,
     reason_optimizer_not_traceable,
     reason_rates_not_traceable,
@@ -243,6 +244,6 @@ def _is_library_code(code: Any) -> bool:
 
 def _reason_update_not_traceable(trainer: Trainer) -> str | None:
     [optimizer] = trainer.optimizers
-    if not all(group.get("fused") for group in optimizer.param_groups):
+    if not is_fused(optimizer):
         return "the optimizer is not fused"
     return reason_rates_not_traceable(trainer) or reason_optimizer_not_traceable(optimizer)

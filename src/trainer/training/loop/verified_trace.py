@@ -25,18 +25,18 @@ class VerifiedTrace:
         name: Name in log messages.
         function: Original function, which returns tensors.
         varying: See `OpTrace.build_replay`.
-        is_slow: Whether the function is traced although its overhead may be negligible, without being timed first.
+        is_timed: Whether the first calls are timed, and a slow function, whose overhead is negligible, is not traced.
     """
 
     def __init__(
-        self, name: str, function: Callable[..., list[Tensor | None]], *, varying: str = "", is_slow: bool = False
+        self, name: str, function: Callable[..., list[Tensor | None]], *, varying: str = "", is_timed: bool = True
     ) -> None:
         self.name = name
         self.function = function
         self.varying = varying
         self.is_rejected = False
         self._replay: Replay | None = None
-        self._warmup_calls = 0 if is_slow else WARMUP_CALLS
+        self._warmup_calls = WARMUP_CALLS if is_timed else 0
         self._seconds: list[float] = []
         self._verifications = 0
 
