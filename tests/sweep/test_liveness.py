@@ -106,6 +106,24 @@ def find_forkserver():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux uses a forkserver")
 @pytest.mark.slow
+def test_jobs_of_a_group_continue_if_the_forkserver_is_killed(command, jobs, pieces):
+    def kill():
+        while not (pieces / "PROGRESS-1").exists():
+            time.sleep(0.05)
+        os.kill(find_forkserver(), signal.SIGKILL)
+
+    threading.Thread(target=kill, daemon=True).start()
+    slow = ["+callbacks.slow._target_=pieces.Slow", "+callbacks.slow.progress=PROGRESS", "trainer.max_epochs=8"]
+    args = ["data=xor", "callbacks=[fast_loop]", "logger=none", *slow, "seed=1,2", "hydra.sweep.dir=s"]
+    outcome = command("-m", *args, "sweep.workers=1", "sweep.fuse=true")
+    assert outcome.code == 0, outcome.err
+    assert [(job.state, job.tries) for job in jobs()] == [("done", 1)] * 2
+    assert [(pieces / f"PROGRESS-{number}").read_text() for number in (0, 1)] == ["." * 8] * 2
+    assert "Traceback" not in outcome.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux uses a forkserver")
+@pytest.mark.slow
 def test_jobs_continue_if_the_forkserver_is_killed(command, jobs, pieces):
     def kill():
         while [job.pid for job in jobs()].count(None) or not all((pieces / f"s/{n}/.lock").exists() for n in (0, 1)):

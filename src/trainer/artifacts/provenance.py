@@ -17,7 +17,7 @@ from trainer.artifacts.secret_files import PATHSPECS, is_secret_file
 from trainer.core.cpu import count_cpus
 from trainer.core.git import DIFF_OPTIONS, run_git
 
-_shared_states: dict[Path, dict[str, Any] | None] | None = None
+_shared_states: dict[Path, dict[str, Any] | None] | None = None  # of git, by directory; None outside of groups
 _group_size = 1  # number of runs that this process executes at a time
 CHECKOUT_HEADER = "# checkout "  # precedes the root of each checkout in a diff; git ignores such lines
 

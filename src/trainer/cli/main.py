@@ -38,7 +38,7 @@ def compose_and_run() -> int:
     """Run the config or the sweep of `sys.argv`; print errors and return the exit status."""
     import hydra
 
-    from trainer.cli.messages import format_error, validate_overrides
+    from trainer.cli.messages import print_error, validate_overrides
     from trainer.config.schema import RESOURCE_DIR, find_shadowed_files, register_hydra_plugins
 
     os.environ["TRAINER_RUN_SUFFIX"] = secrets.token_hex(3)
@@ -54,8 +54,7 @@ def compose_and_run() -> int:
             validate_overrides(sys.argv[1:])
         hydra.main(config_path=str(RESOURCE_DIR / "conf"), config_name="config", version_base="1.3")(run_job)()
     except Exception as error:
-        message = None if wants_traceback else format_error(error, sys.argv[1:])
-        traceback.print_exception(error) if message is None else print(f"error: {message}", file=sys.stderr)
+        traceback.print_exception(error) if wants_traceback else print_error(error, sys.argv[1:])
         return 1
     return 0
 

@@ -1,5 +1,6 @@
 """Error messages that replace tracebacks. Imports torch only to check a command line."""
 
+import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,17 @@ from trainer.config.hydra_errors import format_hydra_error
 from trainer.core.disk_space import explain_full_disk, is_disk_full
 from trainer.core.errors import UserError, format_user_message
 from trainer.core.escaping import escape_control
+
+
+def print_error(error: Exception, argv: Sequence[str]) -> None:
+    """Print an error without its traceback, unless it is one in code.
+
+    Args:
+        error: Exception that ended the command.
+        argv: Command line.
+    """
+    message = format_error(error, argv)
+    traceback.print_exception(error) if message is None else print(f"error: {message}", file=sys.stderr)
 
 
 def format_error(error: BaseException, argv: Sequence[str]) -> str | None:

@@ -1,11 +1,9 @@
 """Run of a command line in a process that runs several, such as the worker process of a fused sweep."""
 
-import sys
-import traceback
 from functools import cache
 
 from trainer.cli.main import run_job
-from trainer.cli.messages import format_error
+from trainer.cli.messages import print_error
 from trainer.config.compose import Composer
 from trainer.config.hydra_job import compose_run, run_hydra_job
 from trainer.core.compat import get_args_parser
@@ -28,8 +26,7 @@ def run_overrides(arguments: list[str]) -> int:
             job = run_hydra_job(run_job, compose_run(composer, options.overrides), composer.loader)
             _ = job.return_value  # raises the exception of a failed run
     except Exception as error:
-        message = format_error(error, arguments)
-        traceback.print_exception(error) if message is None else print(f"error: {message}", file=sys.stderr)
+        print_error(error, arguments)
         return 1
     return 0
 

@@ -28,12 +28,8 @@ from trainer.config.value_sources import Layer, load_layers
 from trainer.core.compat import ConfigLoaderImpl, create_config_search_path, get_overrides_dirname
 
 GLOBAL_GROUP_PREFIXES = tuple(f"{group}=" for group in GLOBAL_GROUPS)
-HYDRA_JOB_KEYS = (
-    "hydra.mode",
-    "hydra.run.dir",
-    "hydra.sweep.dir",
-    "hydra.sweep.subdir",
-)  # Hydra keys that do not affect composition
+# Hydra keys that do not affect composition
+HYDRA_JOB_KEYS = ("hydra.mode", "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 
 
 class Composer:

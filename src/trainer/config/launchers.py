@@ -21,5 +21,10 @@ def is_parallel(config: DictConfig) -> bool:
     target = OmegaConf.select(config, "hydra.launcher._target_")
     sweep: Any = OmegaConf.select(config, "sweep")
     return target not in (RAY_LAUNCHER, SLURM_LAUNCHER, LOCAL_LAUNCHER) and bool(
-        sweep.workers or sweep.jobs_per_gpu or sweep.fuse not in ("auto", False)
+        sweep.workers or sweep.jobs_per_gpu or requires_fusing(sweep.fuse)
     )
+
+
+def requires_fusing(setting: Any) -> bool:
+    """Return whether `sweep.fuse` has a value with which all jobs must be trained together."""
+    return setting != "auto" and setting is not False

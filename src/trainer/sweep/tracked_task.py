@@ -63,7 +63,9 @@ class TrackedTask:
         self._finish(ledger, number, "done", attempt)
         return value
 
-    def _finish(self, ledger: TrialLedger, number: int, state: JobState, attempt: int, error: str = "") -> None:
+    def _finish(
+        self, ledger: TrialLedger, number: int, state: JobState, attempt: int, error: str | None = None
+    ) -> None:
         """Write the end of a job to the ledger, and print it with the progress of the sweep."""
         retry_while_busy(lambda: ledger.finish(number, state, error, attempt=attempt))
         jobs = retry_while_busy(ledger.jobs)

@@ -4,6 +4,8 @@ import json
 import math
 import os
 import signal
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -95,6 +97,21 @@ def test_invalid_settings_are_one_error(command, jobs):
         assert "Traceback" not in outcome.err
 
 
+@pytest.mark.parametrize("setting", ["true", "auto"])
+def test_a_job_that_only_its_run_recognizes_as_not_fusable_is_an_error_or_says_so(setting, command, jobs):
+    accumulation = "trainer.accumulate_grad_batches=2"
+    outcome = command("-m", *TINY, accumulation, "seed=1,2", *FUSED, f"sweep.fuse={setting}")
+    reason = f"{accumulation.partition('=')[0]} is not 1"
+    if setting == "true":
+        assert outcome.code == 1
+        assert [job.error for job in jobs()] == [f"sweep.fuse: {reason}; expected auto or false"] * 2
+    else:
+        assert outcome.code == 0, outcome.err
+        for number in (0, 1):
+            output = Path(f"s/output/{number}.log").read_text()
+            assert f"steps  not computed together with those of other jobs: {reason}" in output
+
+
 def test_a_recurrent_network_is_one_error_that_names_the_layer(command):
     lstm = ["data=stock", "data.synthetic=true", "model=lstm", "trainer.max_epochs=1"]
     outcome = command("-m", *lstm, "seed=1,2", *FUSED)
@@ -171,7 +188,7 @@ def test_jobs_of_a_group_save_after_a_signal_and_are_resumed(number, command, jo
 def test_a_job_that_is_stopped_before_its_start_is_not_started(tmp_path):
     ledger = Ledger.open_or_create(tmp_path)
     ledger.add_jobs([], {"a": ["seed=1"], "b": ["seed=2"]})
-    executor = FusedExecutor(ledger, [{}], 2, lambda job: ())
+    executor = FusedExecutor(ledger, [{}], SimpleNamespace(max_size=2, is_required=False, find_group=lambda job: ()))
     handles = [executor.submit(job, job.words) for job in ledger.jobs()]
     for handle in handles:
         handle.stop()

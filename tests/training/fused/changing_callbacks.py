@@ -3,6 +3,8 @@
 import torch
 from pytorch_lightning import Callback
 
+import trainer.core.callback
+
 
 class ChangesSettings(Callback):
     """Changes a setting at the end of the first epoch of the runs with an odd seed."""
@@ -63,3 +65,13 @@ class HalvesWeightsInValidation(Callback):
     def _scale(self, task, factor):
         for weight in task.net.parameters():
             weight.data.mul_(factor)
+
+
+class LogsSteps(trainer.core.callback.Callback):
+    """Logs a value in a hook of the steps that are logged; the fast loop may skip the others."""
+
+    skips_steps = True
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if (trainer.global_step + 1) % trainer.log_every_n_steps == 0:
+            pl_module.log("twice_the_step", 2.0 * trainer.global_step)

@@ -41,6 +41,10 @@ SLOW_CASES = {
     "adamw and weight decay": ([*DIABETES, *MLP, "optimizer=adamw"], values("optimizer.weight_decay", 0.5, 0, 0.01)),
     "betas": ([*DIABETES, *MLP], values("optimizer.betas", "[0.9,0.999]", "[0.5,0.9]")),
     "nesterov": ([*DIABETES, *MLP, *SGD, "optimizer.momentum=0.9", "optimizer.nesterov=true"], SEEDS),
+    "updates that are not fused": (
+        [*DIABETES, *MLP, "optimizer.fused=false", "scheduler=step", "scheduler.every_n_epochs=1"],
+        SEEDS,
+    ),
     "constant": ([*DIABETES, *MLP, "scheduler=constant"], SEEDS),
     "cosine": ([*DIABETES, *MLP, "scheduler=cosine"], values("scheduler.warmup_steps", 0, 5, 9)),
     "step": ([*DIABETES, *MLP, "scheduler=step"], values("scheduler.every_n_epochs", 1, 2)),

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.training.fused.conftest import compare
+from trainer.training.fused import evaluation
+
 CALLBACKS = Path(__file__).with_name("changing_callbacks.py")
 COMMON = [
     *("data=digits", "data.val_size=50", "data.test_size=50", "model=mlp", "model.net.hidden=[8]", "logger=csv"),
@@ -32,3 +35,25 @@ def test_a_callback_that_changes_a_run_between_epochs_has_the_effect_that_it_has
 def test_a_callback_that_validates_with_other_weights_has_the_effect_that_it_has_alone(assert_equal_runs):
     callback = ["+callbacks.other._target_=changing_callbacks.HalvesWeightsInValidation"]
     assert_equal_runs([*COMMON[:-2], *callback], [["seed=1"], ["seed=2"]])
+
+
+def test_a_callback_of_the_user_that_logs_in_steps_is_called(run_alone_and_together, work, tmp_path):
+    callback = ["+callbacks.other._target_=changing_callbacks.LogsSteps"]
+    codes = run_alone_and_together([*COMMON[:-2], *callback], [["seed=1"], ["seed=2"]])
+    assert codes == [[0], [0]]
+    assert "twice_the_step" in (tmp_path / "group/0/metrics.csv").read_text()
+    assert compare(tmp_path, range(2)) == {}
+
+
+def test_runs_whose_evaluations_cannot_be_computed_together_are_still_trained_together(
+    run_alone_and_together, work, tmp_path, monkeypatch
+):
+    def fail(works):
+        raise RuntimeError("requested failure")
+
+    monkeypatch.setattr(evaluation, "_evaluate", fail)
+    codes = run_alone_and_together(COMMON[:-2], [["seed=1"], ["seed=2"]])
+    assert codes == [[0], [0]]
+    assert work["alone"] == 2  # the first evaluation
+    assert work["segments"] == 2 * 3  # of each epoch
+    assert compare(tmp_path, range(2)) == {}

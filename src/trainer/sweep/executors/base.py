@@ -155,10 +155,7 @@ class _ProcessHandle(JobHandle):
             return self._exit_status is not None
         self.process = None
         self._exit_status = FORKSERVER_KILLED
-        job = self.ledger.job(self.number)
-        if job.pid == os.getpid():  # no process has assigned the job to itself
-            return time.monotonic() > self._deadline
-        return not is_process_alive(job.host, job.pid, job.born, remote_default=False)
+        return has_process_ended(self.ledger.job(self.number), self._deadline)
 
     def exit(self) -> JobExit:
         if self._exit_status == FORKSERVER_KILLED and self.ledger.result(self.number) is None:
@@ -177,6 +174,18 @@ class _ProcessHandle(JobHandle):
         if pid and pid != os.getpid() and not self.done():
             with suppress(ProcessLookupError):
                 send(pid, number)
+
+
+def has_process_ended(job: Job, deadline: float) -> bool:
+    """Return whether the process of a running job has ended, after the forkserver that started it was killed.
+
+    Args:
+        job: The job.
+        deadline: Time of `time.monotonic` until which the process may assign the job to itself.
+    """
+    if job.pid == os.getpid():  # no process has done so
+        return time.monotonic() > deadline
+    return not is_process_alive(job.host, job.pid, job.born, remote_default=False)
 
 
 def build_worker_environments(

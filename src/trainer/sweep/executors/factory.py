@@ -5,12 +5,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from trainer.config.compose import Composer
-from trainer.config.launchers import LOCAL_LAUNCHER, RAY_LAUNCHER, SLURM_LAUNCHER, is_parallel
+from trainer.config.launchers import LOCAL_LAUNCHER, RAY_LAUNCHER, SLURM_LAUNCHER, is_parallel, requires_fusing
 from trainer.core.errors import UserError
 from trainer.sweep.executors.base import Executor, LocalExecutor, build_worker_environments, visible_gpus
 from trainer.sweep.executors.fused import FusedExecutor
 from trainer.sweep.jobs.fusing import Fusing
-from trainer.sweep.store.job_store import Ledger
+from trainer.sweep.store.job_store import RUNNABLE_STATES, Ledger
 
 
 def create_executor(config: DictConfig, ledger: Ledger, composer: Composer) -> Executor | None:
@@ -35,13 +35,13 @@ def create_executor(config: DictConfig, ledger: Ledger, composer: Composer) -> E
         is_dependent = settings.n_trials or settings.fail_fast
         if fusing is None or (is_dependent and not fusing.is_required):
             return LocalExecutor(ledger, environments)
-        # those of a search are not known yet
-        if not (settings.n_trials or any(fusing.find_group(job) for job in ledger.jobs())):
+        groups = [fusing.find_group(job) for job in ledger.jobs() if job.state in RUNNABLE_STATES]
+        if not (settings.n_trials or any(groups)):  # the jobs of a search are not known yet
             return LocalExecutor(ledger, environments)
-        return FusedExecutor(ledger, environments, fusing.max_size, fusing.find_group)
+        return FusedExecutor(ledger, environments, fusing)
     if target not in (RAY_LAUNCHER, SLURM_LAUNCHER, LOCAL_LAUNCHER):
         return None
-    if settings.fuse not in ("auto", False):
+    if requires_fusing(settings.fuse):
         setting = str(settings.fuse).lower()
         raise UserError(f"sweep.fuse: {setting} is supported only for jobs of this machine; expected auto or false")
     if settings.jobs_per_gpu:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing import Pipe
@@ -10,9 +11,17 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from trainer.sweep.executors.base import FORKSERVER_KILLED, Executor, JobExit, JobHandle
+from trainer.sweep.executors.base import (
+    FORKSERVER_KILLED,
+    START_SECONDS,
+    Executor,
+    JobExit,
+    JobHandle,
+    has_process_ended,
+)
 from trainer.sweep.executors.group_worker import GroupJob, run_group_worker
 from trainer.sweep.executors.worker import Attempt, start_process
+from trainer.sweep.jobs.fusing import Fusing
 from trainer.sweep.store.job_store import Job, Ledger
 from trainer.training.preflight.dry_run_cache import dry_run_results
 
@@ -23,24 +32,15 @@ class FusedExecutor(Executor):
     Args:
         ledger: Ledger of the sweep.
         environments: Environment variables of each worker; there is one worker for each group that runs at a time.
-        max_group_size: Largest number of jobs in a group.
-        find_group: Function that returns the same value for jobs that can run in one group; None for a job that runs
-            alone.
+        fusing: Choice of the jobs that can run in one group.
     """
 
     jobs_outlive_command = False
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        environments: Sequence[Mapping[str, str]],
-        max_group_size: int,
-        find_group: Callable[[Job], Hashable],
-    ) -> None:
+    def __init__(self, ledger: Ledger, environments: Sequence[Mapping[str, str]], fusing: Fusing) -> None:
         self.ledger = ledger
         self.environments = environments
-        self.max_group_size = max_group_size
-        self.find_group = find_group
+        self.fusing = fusing
         self._submitted: list[_MemberHandle] = []  # jobs that wait for a worker
         self._groups: list[_Group] = []
         self._crashed: set[int] = set()  # jobs whose group has crashed; they run alone
@@ -48,13 +48,13 @@ class FusedExecutor(Executor):
     def capacity(self) -> int:
         if any(handle.key is None for handle in self._submitted):  # jobs that run alone are claimed one by one
             return 0
-        return len(self.environments) * self.max_group_size
+        return len(self.environments) * self.fusing.max_size
 
     def submit(self, job: Job, overrides: Sequence[str]) -> JobHandle:
         self._remove_ended_groups()
         attempt = Attempt(self.ledger.sweep.absolute(), job.number, job.tries + 1)
-        handle = _MemberHandle(GroupJob([*overrides], self.ledger.log_path(job.number).absolute(), attempt))
-        handle.key = None if job.number in self._crashed else self.find_group(job)
+        key = None if job.number in self._crashed else self.fusing.find_group(job)
+        handle = _MemberHandle(GroupJob([*overrides], self.ledger.log_path(job.number).absolute(), attempt), key)
         self._submitted.append(handle)
         return handle
 
@@ -66,11 +66,14 @@ class FusedExecutor(Executor):
         while free and self._submitted:
             first = self._submitted[0]
             equal = [handle for handle in self._submitted if handle.key == first.key and first.key is not None]
-            size = min(self.max_group_size, -(-len(equal) // n_workers))  # a share for each worker
+            size = min(self.fusing.max_size, -(-len(equal) // n_workers))  # a share for each worker
             members = equal[:size] or [first]
             self._submitted = [handle for handle in self._submitted if handle not in members]
             slot = free.pop(0)
-            self._groups.append(_Group(members, {**os.environ, **self.environments[slot]}, slot))
+            environment = {**os.environ, **self.environments[slot]}
+            group = _Group(self.ledger, members, slot)
+            group.start(environment, is_required=self.fusing.is_required)
+            self._groups.append(group)
 
     def wait(self, handles: Sequence[JobHandle], seconds: float) -> None:
         wait([item for group in self._groups for item in group.waitables], seconds)
@@ -88,41 +91,58 @@ class FusedExecutor(Executor):
 
 
 class _Group:
-    """Process of a group."""
+    """Process of a group. If the forkserver is killed, the process continues, and the ledger contains it.
 
-    def __init__(self, members: "Sequence[_MemberHandle]", environment: Mapping[str, str], slot: int) -> None:
+    Args:
+        ledger: Ledger of the sweep.
+        members: Jobs of the group.
+        slot: Index of the environment.
+    """
+
+    def __init__(self, ledger: Ledger, members: "Sequence[_MemberHandle]", slot: int) -> None:
+        self.ledger = ledger
         self.members = {member.job.attempt.number: member for member in members}
         self.slot = slot
         self.is_stopped = False
         self.is_killed = False
-        self._exits: Connection
-        self._exits, sender = Pipe(duplex=False)
-        jobs = [member.job for member in members]
-        arguments = (jobs, dict(environment), str(Path.cwd()), sender, dry_run_results)
         self.process: BaseProcess | None = None
-        with suppress(EOFError, OSError):  # the forkserver was killed
-            self.process = start_process(run_group_worker, arguments)
-        sender.close()
         for member in members:
             member.group = self
+
+    def start(self, environment: Mapping[str, str], *, is_required: bool) -> None:
+        """Start the process."""
+        self._exits: Connection
+        self._exits, sender = Pipe(duplex=False)
+        jobs = [member.job for member in self.members.values()]
+        settings = (dict(environment), str(Path.cwd()), dry_run_results)
+        self._deadline = time.monotonic() + START_SECONDS
+        with suppress(EOFError, OSError):  # the forkserver was killed, and the process may have been started or not
+            self.process = start_process(run_group_worker, (jobs, *settings, sender, is_required))
+        sender.close()
 
     @property
     def waitables(self) -> list[Any]:
         """Objects of which one is ready after the end of a job."""
-        return [self._exits, *([self.process.sentinel] if self.process else [])]
+        return [self._exits, *([self.process.sentinel] if self.process and not self._is_forkserver_killed else [])]
 
     def done(self) -> bool:
         """Record the jobs that have ended; return whether the process has ended."""
-        ended = self.process is None or not self.process.is_alive()
+        is_forkserver_killed = self._is_forkserver_killed
+        ended = not is_forkserver_killed and self.process is not None and not self.process.is_alive()
         with suppress(EOFError, OSError):
             while self._exits.poll():
                 number, code = self._exits.recv()
                 self.members[number].code = code
-        if ended:
-            status = self.process.exitcode if self.process else FORKSERVER_KILLED
-            for member in self.members.values():
-                member.code = status if member.code is None else member.code
+        remaining = {number: member for number, member in self.members.items() if member.code is None}
+        if is_forkserver_killed:
+            ended = all(has_process_ended(self.ledger.job(number), self._deadline) for number in remaining)
+        for member in remaining.values() if ended else ():
+            member.code = self.process.exitcode if self.process else FORKSERVER_KILLED
         return ended
+
+    @property
+    def _is_forkserver_killed(self) -> bool:
+        return self.process is None or self.process.exitcode == FORKSERVER_KILLED
 
     @property
     def has_crashed(self) -> bool:
@@ -131,9 +151,11 @@ class _Group:
 
     def send(self, function: Callable[[int, int], None], number: int) -> None:
         """Send a signal to the process."""
-        if self.process and self.process.pid and not self.done():
+        started = {self.ledger.job(job).pid for job in self.members} - {os.getpid(), None}
+        pid = self.process.pid if self.process else next(iter(started), None)
+        if pid and not self.done():
             with suppress(ProcessLookupError):
-                function(self.process.pid, number)
+                function(pid, number)
 
 
 class _MemberHandle(JobHandle):
@@ -141,11 +163,12 @@ class _MemberHandle(JobHandle):
 
     Args:
         job: Description for the worker process.
+        key: Group that it belongs to; None if it runs alone.
     """
 
-    def __init__(self, job: GroupJob) -> None:
+    def __init__(self, job: GroupJob, key: Hashable) -> None:
         self.job = job
-        self.key: Hashable = None
+        self.key = key
         self.group: _Group | None = None  # None while it waits for a worker
         self.code: int | None = None
 
@@ -155,7 +178,7 @@ class _MemberHandle(JobHandle):
         return self.code is not None
 
     def exit(self) -> JobExit:
-        if self.code == FORKSERVER_KILLED:
+        if self.code == FORKSERVER_KILLED and self.group and self.group.ledger.result(self.job.attempt.number) is None:
             return JobExit(FORKSERVER_KILLED, "the process that starts the jobs was killed", kind="lost")
         if self.code and self.group and self.group.has_crashed and len(self.group.members) > 1:
             return JobExit(self.code, f"its process with {len(self.group.members)} jobs has crashed", kind="lost")

@@ -36,7 +36,12 @@ class GroupJob:
 
 
 def run_group_worker(
-    jobs: Sequence[GroupJob], environment: Mapping[str, str], cwd: str, exits: Connection, dry_runs: Any
+    jobs: Sequence[GroupJob],
+    environment: Mapping[str, str],
+    cwd: str,
+    dry_runs: Any,
+    exits: Connection,
+    is_required: bool,
 ) -> None:
     """Run the jobs of a group; send the number and the exit status of each job that has ended.
 
@@ -44,8 +49,9 @@ def run_group_worker(
         jobs: Jobs of the group.
         environment: All environment variables.
         cwd: Working directory.
-        exits: Connection that receives the exit statuses.
         dry_runs: Dry runs of the process that has started this one.
+        exits: Connection that receives the exit statuses.
+        is_required: Whether a job fails if it cannot be trained together with others.
     """
     from trainer.artifacts.provenance import group_of_runs
     from trainer.core.signals import interruptible
@@ -58,7 +64,7 @@ def run_group_worker(
     gc.freeze()  # objects of imported modules
     gc.set_threshold(*GC_THRESHOLDS)
     with interruptible(), group_of_runs(len(jobs)):
-        run_group([partial(_run_job, run, job, exits) for job in jobs])
+        run_group([partial(_run_job, run, job, exits) for job in jobs], is_required=is_required)
 
 
 def _run_job(run: Callable[[list[str]], int], job: GroupJob, exits: Connection) -> None:

@@ -7,9 +7,11 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from trainer.config.compose import Composer
+from trainer.config.launchers import requires_fusing
 from trainer.config.schema import find_targets
 from trainer.core.errors import UserError
 from trainer.core.lazy_imports import lazy_imports
+from trainer.sweep.jobs.shared_settings import VALID_FUSE, is_valid_fuse
 from trainer.sweep.store.job_store import Job
 
 KNOWN_PACKAGES = ("trainer.", "torch.", "pytorch_lightning.", "torchmetrics.", "hydra.", "hydra_plugins.")
@@ -23,18 +25,18 @@ class Fusing:
 
     Args:
         composer: Composer of the jobs.
-        setting: `sweep.fuse`: `auto`, true, false, or the largest number of jobs in a group.
+        setting: `sweep.fuse`: `auto`, true, or the largest number of jobs in a group.
+
+    Raises:
+        UserError: The setting is invalid.
     """
 
     def __init__(self, composer: Composer, setting: Any) -> None:
-        is_number = isinstance(setting, int) and not isinstance(setting, bool)
-        if not (setting == "auto" or setting is True or (is_number and setting > 1)):
-            raise UserError(
-                f"sweep.fuse: {setting} is invalid; expected auto, true, false, or a number of jobs above 1"
-            )
+        if not is_valid_fuse(setting):
+            raise UserError(f"sweep.fuse: {setting} is invalid; {VALID_FUSE}")
         self.composer = composer
-        self.is_required = setting != "auto"
-        self.max_size: int = setting if is_number else DEFAULT_GROUP_SIZE
+        self.is_required = requires_fusing(setting)
+        self.max_size: int = DEFAULT_GROUP_SIZE if setting in ("auto", True) else setting
         self._reasons: dict[tuple[str, ...], str | None] = {}  # by group
 
     def find_group(self, job: Job) -> tuple[str, ...] | None:
@@ -63,13 +65,18 @@ def reason_to_run_alone(config: DictConfig, is_required: bool) -> str | None:
         config: Config of the job.
         is_required: Whether slow networks are trained together, too.
     """
-    trainer: Any = OmegaConf.to_container(config.trainer, resolve=True)
-    if trainer.get("accelerator", "auto") not in ("auto", "cpu") or trainer.get("devices", 1) not in (1, "1", "auto"):
-        return "trainer: runs on several devices or on an accelerator are not trained together"
     if not config.train:
         return "train=false: there are no steps"
     with lazy_imports():
-        from trainer.training.preflight.check import collect_diagnostics  # imports torch
+        import torch
+
+        from trainer.training.preflight.check import collect_diagnostics
+
+    trainer: Any = OmegaConf.to_container(config.trainer, resolve=True)
+    accelerator = trainer.get("accelerator", "auto")
+    is_on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
+    if not is_on_cpu or trainer.get("devices", 1) not in (1, "1", "auto"):
+        return "trainer: runs on several devices or on an accelerator are not trained together"
     facts = collect_diagnostics(config)[1]
     if reason := facts.get("unfusable", "its network is built by user code"):
         return str(reason)

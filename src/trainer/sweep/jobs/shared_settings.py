@@ -9,6 +9,7 @@ from trainer.config.diagnostics import Diagnostic
 from trainer.core.mappings import diff_mappings, flatten, is_within
 
 SHARED_KEYS = ("sweep", "hydra.sweep", "hydra.sweeper", "hydra.launcher")
+VALID_FUSE = "expected auto, true, false, or a number of jobs above 1"
 JOB_SUBDIR = "${hydra.job.num}"  # the directory of a job is found by its number
 
 
@@ -50,8 +51,7 @@ def check_shared_settings(shared: DictConfig, job: DictConfig) -> Iterator[Diagn
             problem = f"{_format_value(value)} in a job, {_format_value(expected)} in the sweep"
             yield Diagnostic(name, problem, "expected one value for all jobs, given on the command line")
     if not is_valid_fuse(shared.sweep.fuse):
-        expected = "expected auto, true, false, or a number of jobs above 1"
-        yield Diagnostic("sweep.fuse", f"{shared.sweep.fuse} is invalid", expected)
+        yield Diagnostic("sweep.fuse", f"{shared.sweep.fuse} is invalid", VALID_FUSE)
     if select_plain(shared, "hydra.sweep.subdir") != JOB_SUBDIR:
         yield Diagnostic("hydra.sweep.subdir", "the directory of a job is named by its number", "leave it out")
 
