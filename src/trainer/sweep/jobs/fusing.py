@@ -16,8 +16,8 @@ from trainer.sweep.store.job_store import Job
 
 KNOWN_PACKAGES = ("trainer.", "torch.", "pytorch_lightning.", "torchmetrics.", "hydra.", "hydra_plugins.")
 DEFAULT_GROUP_SIZE = 128  # jobs; more are not faster: docs/fused-sweeps.md
-# multiplications in a forward pass; above, the overhead of a step alone is negligible: docs/fused-sweeps.md
-MAX_MULTIPLICATIONS = 1_000_000
+# multiplications in a forward pass; larger networks are hardly faster together: docs/fused-sweeps.md
+MAX_MULTIPLICATIONS = 5_000_000
 
 
 class Fusing:
