@@ -173,6 +173,22 @@ def test_unsupported_settings_of_ray_are_errors(args, message, command, monkeypa
     assert "Traceback" not in outcome.err
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("sweep.workers=2", "sweep.workers: 2 has no effect on hydra.launcher (JoblibLauncher)"),
+        ("sweep.fuse=true", "sweep.fuse: true has no effect on hydra.launcher (JoblibLauncher)"),
+    ],
+)
+def test_other_launchers_do_not_ignore_settings_of_parallel_jobs(setting, message, command):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="not installed: make install-dev")
+    outcome = command("-m", *TINY, "seed=1,2", SWEEP, "hydra/launcher=joblib", setting)
+    assert outcome.code == 1
+    assert message in outcome.err
+    assert "to run the jobs without that launcher: hydra/launcher=basic" in outcome.err
+    assert not Path("s/0").exists()
+
+
 def test_an_unreachable_cluster_is_an_error_without_delay(command):
     pytest.importorskip("ray", reason="Ray is not installed: make install-dev")
     outcome = command("-m", *TINY, "seed=1", SWEEP, "hydra/launcher=ray", "hydra.launcher.address=127.0.0.1:1")

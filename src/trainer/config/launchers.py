@@ -8,6 +8,7 @@ _SUBMITIT_PREFIX = "hydra_plugins.hydra_submitit_launcher.submitit_launcher."
 RAY_LAUNCHER = "trainer.sweep.executors.ray.RayExecutor"
 SLURM_LAUNCHER = f"{_SUBMITIT_PREFIX}SlurmLauncher"
 LOCAL_LAUNCHER = f"{_SUBMITIT_PREFIX}LocalLauncher"
+BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
 def is_remote(config: DictConfig) -> bool:

@@ -5,7 +5,14 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from trainer.config.compose import Composer
-from trainer.config.launchers import LOCAL_LAUNCHER, RAY_LAUNCHER, SLURM_LAUNCHER, is_parallel, requires_fusing
+from trainer.config.launchers import (
+    BASIC_LAUNCHER,
+    LOCAL_LAUNCHER,
+    RAY_LAUNCHER,
+    SLURM_LAUNCHER,
+    is_parallel,
+    requires_fusing,
+)
 from trainer.core.errors import UserError
 from trainer.sweep.executors.base import Executor, LocalExecutor, build_worker_environments, visible_gpus
 from trainer.sweep.executors.fused import FusedExecutor
@@ -28,6 +35,7 @@ def create_executor(config: DictConfig, ledger: Ledger, composer: Composer) -> E
     launcher: dict[str, Any] = OmegaConf.to_container(config.hydra.launcher, resolve=True)  # type: ignore[assignment]
     target = launcher.pop("_target_")
     if is_parallel(config):
+        _require_basic_launcher(target, settings)
         gpus = visible_gpus() if settings.jobs_per_gpu else []
         environments = build_worker_environments(settings.workers, settings.jobs_per_gpu, gpus)
         fusing = None if settings.fuse is False else Fusing(composer, settings.fuse)
@@ -55,3 +63,15 @@ def create_executor(config: DictConfig, ledger: Ledger, composer: Composer) -> E
     from trainer.sweep.executors.submitit import SubmititExecutor
 
     return SubmititExecutor(ledger, settings.workers, "slurm" if target == SLURM_LAUNCHER else "local", launcher)
+
+
+def _require_basic_launcher(target: str, settings: Any) -> None:
+    if target == BASIC_LAUNCHER:
+        return
+    name = next((name for name in ("workers", "jobs_per_gpu") if settings[name]), "fuse")
+    expected = "auto or false" if name == "fuse" else "null"
+    launcher = target.rpartition(".")[2]
+    raise UserError(
+        f"sweep.{name}: {str(settings[name]).lower()} has no effect on hydra.launcher ({launcher}), which has its own"
+        f" settings; expected {expected}\n  to run the jobs without that launcher: hydra/launcher=basic"
+    )
