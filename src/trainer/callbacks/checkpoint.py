@@ -64,7 +64,7 @@ class Checkpoint(DefaultMonitorCheckpoint):
         self._requested: dict[str, Weights | None] = {}
         self._validated_weights: Weights | None = None  # if they may change before the next safe point
         self._written_at: dict[str, float] = {}  # time of the last write, by path
-        self._last_write_seconds = 0.0  # duration of the last write of the last state
+        self._last_write_seconds = 0.0  # duration of the last write of the last state, and of best states with it
         self._is_final_saved = False  # the final state of the training is saved
         self._resume_state: State | None = None
 
@@ -181,6 +181,7 @@ class Checkpoint(DefaultMonitorCheckpoint):
         requested, self._requested = self._requested, {}
         if not requested:
             return
+        started_at = time.monotonic()
         last = self.last_model_path if self.last_model_path in requested else None
         checkpoint = self._dump_checkpoint(trainer, kind, with_logs=last is not None)
         for path, weights in requested.items():
@@ -195,7 +196,6 @@ class Checkpoint(DefaultMonitorCheckpoint):
                 self._written_at[path] = time.monotonic()
         if last:
             self.write(trainer)
-            started_at = time.monotonic()
             if trainer.is_global_zero and Path(last).is_file():
                 link_or_move(Path(last), Path(last).with_name(PREVIOUS_CHECKPOINT))
             trainer.strategy.save_checkpoint(checkpoint, last)

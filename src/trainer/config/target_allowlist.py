@@ -17,6 +17,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pkgutil import resolve_name
 from typing import Any
 
@@ -232,5 +233,10 @@ def _get_rejection_reason(target: Any, trusted: tuple[str, ...]) -> str:
         return ""
     if not inspect.isclass(member):
         return NO_CLASS_REASON
-    has_role = issubclass(member, tuple(map(resolve_name, ROLES))) and not is_within(module, BLOCKED_MODULES)
+    has_role = issubclass(member, _import_roles()) and not is_within(module, BLOCKED_MODULES)
     return "" if has_role else f"not a {ROLE_NAMES}"
+
+
+@cache
+def _import_roles() -> tuple[type, ...]:
+    return tuple(map(resolve_name, ROLES))

@@ -8,12 +8,14 @@ from omegaconf import DictConfig
 
 from trainer.config.compose import Composer
 from trainer.config.diagnostics import Diagnostic
+from trainer.config.launchers import requires_fusing
 from trainer.config.value_sources import find_location
 from trainer.core.compat import get_args_parser
 from trainer.core.errors import UserError
 from trainer.core.lazy_imports import lazy_imports
 from trainer.core.warning_filters import install_warning_filters
 from trainer.sweep.executors.forkserver import warm_up_forkserver
+from trainer.sweep.jobs.fusing import reason_to_run_alone
 from trainer.sweep.jobs.grid import expand
 from trainer.sweep.jobs.shared_settings import check_shared_settings, compose_shared_config, is_sweep_setting
 from trainer.sweep.search.search import plan_search
@@ -134,4 +136,9 @@ def _check_job(
     if job_diagnostics or unused:
         layers = composer.load_layers(valid)
         diagnostics += [*add_locations(job_diagnostics, layers), *check_unused_settings(unused, layers)]
+    is_fusing_required = shared is not None and requires_fusing(config.sweep.fuse)
+    has_errors = any(item.is_error for item in diagnostics)
+    if is_fusing_required and not has_errors and (reason := reason_to_run_alone(config, facts, is_required=True)):
+        location = find_location(composer.load_layers(valid), "sweep.fuse")
+        diagnostics.append(Diagnostic("sweep.fuse", reason, "expected auto or false", location))
     return diagnostics, facts

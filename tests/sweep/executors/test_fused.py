@@ -112,12 +112,17 @@ def test_a_job_that_only_its_run_recognizes_as_not_fusable_is_an_error_or_says_s
             assert f"steps  not computed together with those of other jobs: {reason}" in output
 
 
-def test_a_recurrent_network_is_one_error_that_names_the_layer(command):
+@pytest.mark.parametrize("arguments", [["-m"], ["-m", "--plan"]])
+def test_a_recurrent_network_is_one_error_that_names_the_layer_before_the_first_job(arguments, command):
     lstm = ["data=stock", "data.synthetic=true", "model=lstm", "trainer.max_epochs=1"]
-    outcome = command("-m", *lstm, "seed=1,2", *FUSED)
+    outcome = command(*arguments, *lstm, "seed=1,2", *FUSED)
     assert outcome.code == 1
-    assert outcome.err.count("PyTorch cannot batch recurrent layers: LSTM") == 1
+    assert (
+        "sweep.fuse: PyTorch cannot batch recurrent layers: LSTM; expected auto or false"
+        "  (command line: sweep.fuse=true)  (job 0-1)"
+    ) in outcome.err
     assert "Traceback" not in outcome.err
+    assert not Path("s").exists()
 
 
 @pytest.mark.slow

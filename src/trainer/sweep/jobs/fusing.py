@@ -1,6 +1,6 @@
 """Choice of the jobs of a sweep that are trained together in one process. Imports no torch before it is used."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.types import Override
@@ -47,7 +47,8 @@ class Fusing:
         """
         group = self._group_of(job.words)
         if group not in self._reasons:
-            reason = self._reasons[group] = reason_to_run_alone(self.composer.compose(job.words), self.is_required)
+            config = self.composer.compose(job.words)
+            reason = self._reasons[group] = reason_to_run_alone(config, _collect_facts(config), self.is_required)
             if reason and self.is_required:
                 raise UserError(f"sweep.fuse: job {job.number} ({' '.join(job.words)}): {reason}")
         return None if self._reasons[group] else group
@@ -58,11 +59,12 @@ class Fusing:
         )
 
 
-def reason_to_run_alone(config: DictConfig, is_required: bool) -> str | None:
+def reason_to_run_alone(config: DictConfig, facts: Mapping[str, Any], is_required: bool) -> str | None:
     """Return the reason why a job is not trained together with others, or None if it is.
 
     Args:
         config: Config of the job.
+        facts: Facts about its network from the dry run.
         is_required: Whether slow networks are trained together, too.
     """
     if not config.train:
@@ -70,14 +72,11 @@ def reason_to_run_alone(config: DictConfig, is_required: bool) -> str | None:
     with lazy_imports():
         import torch
 
-        from trainer.training.preflight.check import collect_diagnostics
-
     trainer: Any = OmegaConf.to_container(config.trainer, resolve=True)
     accelerator = trainer.get("accelerator", "auto")
     is_on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
     if not is_on_cpu or trainer.get("devices", 1) not in (1, "1", "auto"):
         return "trainer: runs on several devices or on an accelerator are not trained together"
-    facts = collect_diagnostics(config)[1]
     if reason := facts.get("unfusable", "its network is built by user code"):
         return str(reason)
     if not is_required and any(not target.startswith(KNOWN_PACKAGES) for target in find_targets(config)):
@@ -85,6 +84,13 @@ def reason_to_run_alone(config: DictConfig, is_required: bool) -> str | None:
     if not is_required and (facts.get("convolutions") or facts.get("work", 0) > MAX_MULTIPLICATIONS):
         return "the network is large, so that it would not be trained faster"
     return None
+
+
+def _collect_facts(config: DictConfig) -> Mapping[str, Any]:
+    with lazy_imports():
+        from trainer.training.preflight.check import collect_diagnostics
+
+    return collect_diagnostics(config)[1]
 
 
 def _is_number(override: Override) -> bool:

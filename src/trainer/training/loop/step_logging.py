@@ -10,7 +10,10 @@ from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.utilities.data import extract_batch_size
 from torch import Tensor
 
-WRITE_INTERVAL_SECONDS = 1.0
+from trainer.training.fused.current import count_runs
+
+WRITE_INTERVAL_SECONDS = 1.0  # of each run of a process
+MAX_WRITE_INTERVAL_SECONDS = 10.0
 # further arguments of `LightningModule.log`; `sync_dist` has no effect, as there is one process
 DEFAULT_LOG_ARGUMENTS = {
     "logger": None,
@@ -40,7 +43,8 @@ class StepLog:
     """Replacement of `LightningModule.log` within a training step, and of the trainer's `log_metrics`.
 
     Metrics, callbacks and loggers get the same values as from Lightning, for the same steps. Loggers get them up to
-    `WRITE_INTERVAL_SECONDS` later, many at a time: one flush of a file, and on a GPU no wait at every step.
+    `WRITE_INTERVAL_SECONDS` later, many at a time: one flush of a file, and on a GPU no wait at every step. The
+    interval is longer in a process that trains several runs, so that only a few of them write in each second.
     """
 
     def __init__(self, trainer: Trainer) -> None:
@@ -97,7 +101,8 @@ class StepLog:
     def add_rows(self, rows: Iterable[tuple[int, Row]]) -> None:
         """Write rows of values, each with its step, to the loggers, now or later."""
         self._rows += rows
-        if time.monotonic() - self._written_at > WRITE_INTERVAL_SECONDS:
+        interval = min(count_runs() * WRITE_INTERVAL_SECONDS, MAX_WRITE_INTERVAL_SECONDS)
+        if time.monotonic() - self._written_at > interval:
             self.write()
 
     def write(self) -> None:
