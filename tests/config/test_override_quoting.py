@@ -101,9 +101,12 @@ def test_stored_overrides_follow_the_grammar():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("digits_cnn", "expected key=value"),
+        ("digits_cnn", "did you mean experiment=digits_cnn or hparams_search=digits_cnn?"),
         ("数据=3", "数据: not a valid key; expected key=value, with a key of the config"),
-        ("task_name=a(1)", """Unknown function 'a'; if the value is a text, quote it: 'task_name="a(1)"'"""),
+        (
+            "task_name=a(1)",
+            """not a valid call of 'a'; if the value is a text, quote it: 'task_name="a(1)"'""",
+        ),
         ("task_name=été, hiver", """or quotes for a text, 'task_name="été, hiver"'"""),
     ],
 )

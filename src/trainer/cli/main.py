@@ -7,7 +7,7 @@ import traceback
 from typing import Any
 
 from trainer import __version__
-from trainer.cli.commands import expand_plan_option, is_command, run_command
+from trainer.cli.commands import expand_plan_option, explain_unknown_command, is_command, run_command
 from trainer.core.errors import UserError, exit_without_traceback
 from trainer.core.lazy_imports import lazy_imports
 from trainer.core.rank import dispatch_by_rank, is_single_process
@@ -26,6 +26,8 @@ def main() -> None:
             sys.exit("error: --cfg prints the config of a single job; leave out --multirun and all values but one")
         elif arguments and is_command(arguments[0]):
             sys.exit(run_command(arguments[0], arguments[1:]))
+        elif arguments and (problem := explain_unknown_command(arguments[0])):
+            sys.exit(f"error: {problem}")
         elif "-h" in arguments or "--help" in arguments:
             from trainer.cli.help import format_help
 
@@ -39,6 +41,7 @@ def compose_and_run() -> int:
     import hydra
 
     from trainer.cli.messages import print_error, validate_overrides
+    from trainer.config.command_line import sort_arguments
     from trainer.config.schema import RESOURCE_DIR, find_shadowed_files, register_hydra_plugins
 
     os.environ["TRAINER_RUN_SUFFIX"] = secrets.token_hex(3)
@@ -50,6 +53,7 @@ def compose_and_run() -> int:
     for file in find_shadowed_files():
         print(f"warning: {file} is ignored because trainer has a file of that name; rename it", file=sys.stderr)
     try:
+        sys.argv[1:] = sort_arguments(sys.argv[1:])
         if {"-m", "--multirun"} & {*sys.argv}:  # no job starts if another one is invalid
             validate_overrides(sys.argv[1:])
         hydra.main(config_path=str(RESOURCE_DIR / "conf"), config_name="config", version_base="1.3")(run_job)()

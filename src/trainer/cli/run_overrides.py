@@ -4,9 +4,9 @@ from functools import cache
 
 from trainer.cli.main import run_job
 from trainer.cli.messages import print_error
+from trainer.config.command_line import parse_command_line
 from trainer.config.compose import Composer
 from trainer.config.hydra_job import compose_run, run_hydra_job
-from trainer.core.compat import get_args_parser
 from trainer.core.errors import exit_without_traceback
 
 
@@ -19,7 +19,7 @@ def run_overrides(arguments: list[str]) -> int:
     Raises:
         SystemExit: The run has ended with an error of the user, or was interrupted.
     """
-    options = get_args_parser().parse_args(arguments)
+    options = parse_command_line(arguments)
     composer = get_composer(options.config_dir)
     try:
         with exit_without_traceback():

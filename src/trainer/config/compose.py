@@ -23,6 +23,7 @@ from trainer.config.home_directory import expand_home
 from trainer.config.hydra_errors import diagnose_hydra_error, diagnose_syntax_error
 from trainer.config.multirun import GLOBAL_GROUPS, shared_overrides
 from trainer.config.schema import RESOURCE_DIR, ROOT_KEYS, register_hydra_plugins
+from trainer.config.stray_arguments import diagnose_stray_arguments
 from trainer.config.tolerant_repository import TolerantRepository
 from trainer.config.value_sources import Layer, load_layers
 from trainer.core.compat import ConfigLoaderImpl, create_config_search_path, get_overrides_dirname
@@ -185,13 +186,13 @@ class Composer:
     def check_syntax(self, overrides: Sequence[str]) -> tuple[list[str], list[Diagnostic]]:
         """Return the overrides that follow Hydra's grammar, and the errors in the others."""
         valid = []
-        diagnostics = []
-        for override in overrides:
+        candidates, diagnostics = diagnose_stray_arguments(overrides)
+        for override in candidates:
             try:
                 self._parser.parse_override(override)
                 valid.append(override)
-            except HydraException as error:
-                diagnostics.append(diagnose_syntax_error(error, override))
+            except HydraException:
+                diagnostics.append(diagnose_syntax_error(override))
         return valid, diagnostics
 
     def _find_invalid_override(self, overrides: Sequence[str], error: Exception) -> str | None:

@@ -8,6 +8,8 @@ from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from trainer.config.diagnostics import Diagnostic, SourceLocation
 from trainer.config.introspection.group_options import LIST_GROUPS
+from trainer.config.key_suggestions import suggest_overrides
+from trainer.config.stray_arguments import describe_invalid_value
 from trainer.core.errors import suggest_names
 from trainer.core.formatting import quote_argument
 from trainer.core.optional_packages import format_install_command
@@ -42,6 +44,8 @@ def diagnose_hydra_error(error: Exception, override: str | None, options: Callab
     if (siblings := _find_sibling_keys(cause)) is not None:
         group = str(cause.full_key).removesuffix("._target_")
         names = suggest_names(str(cause.key), siblings)
+        if override and (similar := suggest_overrides(override, group.rpartition(".")[0], cause.parent_node)):
+            return Diagnostic(group, "no such key", f"did you mean {' or '.join(similar)}?", location)
         hint = f"its entries have names: +{group}.NAME._target_=..." if group in LIST_GROUPS else names
         can_add = "_target_" in siblings or (not siblings and group not in LIST_GROUPS)
         if can_add and override and not override.startswith(("+", "~")):
@@ -54,19 +58,11 @@ def diagnose_hydra_error(error: Exception, override: str | None, options: Callab
     return Diagnostic(key, format_hydra_error(error).replace("\n", " "), location=location)
 
 
-def diagnose_syntax_error(error: Exception, override: str) -> Diagnostic:
-    """Return the diagnostic of an override that does not follow Hydra's grammar.
-
-    Args:
-        error: Hydra's error.
-        override: Override that causes it.
-    """
-    key, equals, value = override.partition("=")
-    reason = re.sub(r"^\w+ while evaluating '.*': ", "", str(error).splitlines()[0])
-    problem = f"not a valid override: {reason}"
-    if not equals:
-        hint = "expected key=value"
-    elif re.search(r"[^\w./@$+~-]", key, re.ASCII):
+def diagnose_syntax_error(override: str) -> Diagnostic:
+    """Return the diagnostic of an override that does not follow Hydra's grammar."""
+    key, _, value = override.partition("=")
+    problem = describe_invalid_value(value)
+    if re.search(r"[^\w./@$+~-]", key, re.ASCII):
         problem = "not a valid key"
         hint = "expected key=value, with a key of the config as in optimizer.lr=0.1"
     else:

@@ -174,7 +174,8 @@ def did_you_mean(name: str, names: Sequence[str]) -> str:
 
 def suggest_names(name: str, names: Sequence[str], max_listed: int = 40) -> str:
     """Return names similar to a misspelled one, or else all names if there are at most `max_listed`, or else ""."""
-    matches = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    matches = [other for other in names if other.lower() == name.lower()]
+    matches = matches or difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if matches:
         return "did you mean " + " or ".join(f"'{match}'" for match in matches) + "?"
     return f"there are: {', '.join(sorted(names))}" if 0 < len(names) <= max_listed else ""

@@ -6,11 +6,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from trainer.config.command_line import parse_command_line
 from trainer.config.compose import Composer
 from trainer.config.diagnostics import Diagnostic
 from trainer.config.launchers import requires_fusing
 from trainer.config.value_sources import find_location
-from trainer.core.compat import get_args_parser
 from trainer.core.errors import UserError
 from trainer.core.lazy_imports import lazy_imports
 from trainer.core.warning_filters import install_warning_filters
@@ -53,10 +53,10 @@ def check_overrides(argv: Sequence[str], *, to_run: bool = False) -> ValidationR
         argv: Arguments of `trainer`: overrides, `--multirun`, `--config-dir`.
         to_run: Whether the jobs run next, so that the forkserver is started during the check.
     """
-    options = get_args_parser().parse_args([*argv])
+    options = parse_command_line(argv)
     composer = Composer(options.config_dir)
     report = ValidationReport()
-    overrides: list[str] = options.overrides
+    overrides, syntax_errors = composer.check_syntax(options.overrides)
     is_sweep: bool = options.multirun
     is_numbered = False
     try:
@@ -70,7 +70,7 @@ def check_overrides(argv: Sequence[str], *, to_run: bool = False) -> ValidationR
     except Exception:  # any error of Hydra or OmegaConf; the check of each job explains it
         jobs = [overrides]
         if is_sweep:
-            jobs, is_numbered = list_jobs_to_check(composer, composer.check_syntax(overrides)[0])
+            jobs, is_numbered = list_jobs_to_check(composer, overrides)
     else:
         if to_run and is_sweep and not composer.file_diagnostics:
             warm_up_forkserver(config)
@@ -84,7 +84,8 @@ def check_overrides(argv: Sequence[str], *, to_run: bool = False) -> ValidationR
         )
         for diagnostic in diagnostics:
             numbers.setdefault(diagnostic, []).append(number)
-    report.diagnostics = [replace(key, jobs=tuple(value) if is_numbered else ()) for key, value in numbers.items()]
+    report.diagnostics = syntax_errors
+    report.diagnostics += [replace(key, jobs=tuple(value) if is_numbered else ()) for key, value in numbers.items()]
     return report
 
 

@@ -166,8 +166,8 @@ COMMAND_LINES = [
     ("data=stock model=lstm data.path=no.csv", "data.path", "no file"),
     ("trainer=cpu trainer.precision=16-mixed", "trainer.precision", "requires a GPU"),
     # overrides that Hydra cannot parse
-    ("model.net.hidden=[1", "model.net.hidden", "not a valid override"),
-    ("seed={1", "seed", "not a valid override"),
+    ("model.net.hidden=[1", "model.net.hidden", "[ without ]"),
+    ("seed={1", "seed", "{ without }"),
 ]
 
 # (file, content, command line, key, line, part of the message)

@@ -11,6 +11,7 @@ import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +22,8 @@ from trainer.core.lazy_imports import lazy_imports
 from trainer.core.standard_streams import find_output_width
 
 COMMANDS_DIR = Path(__file__).parent
+TRAINING_COMMANDS = ("train", "fit", "run")  # commands of other tools
+MIN_SIMILARITY = 0.75  # of a misspelled command
 OUTPUT_FORMATS = ("csv", "markdown", "json")  # flags, of which a command accepts one at a time
 
 
@@ -38,6 +41,16 @@ def read_help(name: str) -> str:
 def is_command(name: str) -> bool:
     """Return whether the first argument of a command line is a command instead of an override."""
     return name.isidentifier() and not name.startswith("_") and (COMMANDS_DIR / f"{name}.py").is_file()
+
+
+def explain_unknown_command(name: str) -> str:
+    """Return the error about a first argument that is no command but resembles one; "" for all other arguments."""
+    if name == "help":
+        return "help: not a command; expected trainer --help"
+    if name in TRAINING_COMMANDS:
+        return f"{name}: not a command; leave it out: 'trainer OVERRIDES' trains"
+    similar = get_close_matches(name, list_commands(), n=1, cutoff=MIN_SIMILARITY) if name.isidentifier() else []
+    return f"{name}: not a command; did you mean '{similar[0]}'?" if similar else ""
 
 
 def expand_plan_option(argv: list[str]) -> list[str]:

@@ -26,11 +26,11 @@ from tempfile import TemporaryDirectory
 from trainer.artifacts.ledger_file import LEDGER_FILENAME
 from trainer.cli.commands import parse_arguments
 from trainer.cli.main import compose_and_run
+from trainer.config.command_line import parse_command_line
 from trainer.config.compose import Composer, get_override_key
 from trainer.config.diagnostics import raise_on_errors
 from trainer.config.multirun import quote_path, resolve_sweep_directory
 from trainer.config.target_allowlist import TRUST_ENV_VAR, get_trusted_packages
-from trainer.core.compat import get_args_parser
 from trainer.core.errors import UserError, did_you_mean
 from trainer.core.rank import dispatch_by_rank
 from trainer.report.comparison import build_report
@@ -62,8 +62,9 @@ def plan(argv: list[str]) -> int:
     """List the jobs of a command line, with their states if the sweep exists; nothing is run or written."""
     as_json = "--json" in argv
     argv = [arg for arg in argv if arg != "--json"]
-    options = get_args_parser().parse_args(argv)
+    options = parse_command_line(argv)
     composer = Composer(options.config_dir)
+    raise_on_errors(composer.check_syntax(options.overrides)[1])
     identities = Identities(composer)
     shared = compose_shared_config(composer, options.overrides)
     directory = Path(resolve_sweep_directory(shared, composer.parse_overrides(options.overrides))) if shared else Path()
