@@ -131,6 +131,7 @@ PRIVATE_ATTRIBUTES = {
         *("_global_optimizer_post_hooks", "_global_optimizer_pre_hooks"),
         *("_optimizer_step_post_hooks", "_optimizer_step_pre_hooks"),
     ),
+    "torch.optim.lr_scheduler": ("_schedulers",),
     "torch.optim.adam": ("_step_supports_amp_scaling",),
     "torch:Tensor": ("_backward_hooks", "_post_accumulate_grad_hooks"),
     "torch.ops:mkldnn": ("_linear_pointwise",),

@@ -8,6 +8,7 @@ import inspect
 import math
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pytorch_lightning import Trainer
@@ -20,29 +21,32 @@ from trainer.core.metric_direction import AUTO, resolve_mode
 INFINITE_EPOCHS = sys.maxsize
 SchedulerConfig = dict[str, Any]  # Lightning's lr_scheduler_config
 SchedulerFactory = Callable[..., LRScheduler | SchedulerConfig]
-OPTIONS_ATTRIBUTE = "lightning_options"  # of a scheduler: the other entries of its `SchedulerConfig`
+OPTIONS_ATTRIBUTE = "lightning_options"  # of a scheduler or its factory: the other entries of its `SchedulerConfig`
+LENGTHS = ("total_steps", "T_max")  # parameters of schedules that are the length of the training
 
 
 def make_scheduler_config(factory: SchedulerFactory, optimizer: Optimizer, trainer: Trainer) -> SchedulerConfig:
     """Create a schedule, and return how Lightning should step it.
 
     Args:
-        factory: One of the functions below, or a class of `torch.optim.lr_scheduler`; receives the optimizer, and
-            `total_steps` if it has this parameter.
+        factory: One of the functions below, or a class of `torch.optim.lr_scheduler`; receives the optimizer, and the
+            length of the training as `total_steps` or `T_max` if it has this parameter and no value for it. An
+            attribute `lightning_options` replaces entries of the result.
         optimizer: Optimizer of the schedule.
         trainer: Trainer that estimates the number of steps.
 
     Raises:
-        UserError: The length matters and is unknown, or a plateau schedule has no validation at the end of epochs.
+        UserError: The length matters and is unknown, the interval is invalid, or a plateau schedule has no validation
+            at the end of epochs.
     """
-    takes_length = "total_steps" in inspect.signature(factory).parameters
-    steps = trainer.estimated_stepping_batches if takes_length else 0
-    if steps == float("inf"):
-        raise UserError("scheduler: the length of the training is unknown; set trainer.max_epochs")
-    schedule = factory(optimizer, **({"total_steps": int(steps)} if takes_length else {}))
+    options = getattr(factory, OPTIONS_ATTRIBUTE, {})
+    default = "step" if "total_steps" in inspect.signature(factory).parameters else "epoch"
+    interval = options.get("interval", default)
+    if interval not in ("step", "epoch"):
+        raise UserError(f"scheduler.interval: {interval!r} is invalid; expected step or epoch")
+    schedule = _create_schedule(factory, optimizer, lambda: _count(trainer, interval))
     if not isinstance(schedule, dict):
-        default = {"interval": "step" if takes_length else "epoch"}
-        schedule = {"scheduler": schedule, **getattr(schedule, OPTIONS_ATTRIBUTE, default)}
+        schedule = {"scheduler": schedule, **getattr(schedule, OPTIONS_ATTRIBUTE, {"interval": interval}), **options}
     if isinstance(schedule["scheduler"], ReduceLROnPlateau):  # its metric only exists after a validation
         epochs = trainer.check_val_every_n_epoch
         schedule = {"monitor": "val/loss", "interval": "epoch", "frequency": epochs or 1, **schedule}
@@ -52,6 +56,50 @@ def make_scheduler_config(factory: SchedulerFactory, optimizer: Optimizer, train
                 " scheduler requires; expected a number of epochs"
             )
     return {"name": "lr", **schedule}
+
+
+def _create_schedule(factory: SchedulerFactory, optimizer: Optimizer, count: Callable[[], int]) -> Any:
+    """Return the result of a factory with the length of the training, and with the schedules that it combines.
+
+    Args:
+        factory: Factory of a schedule; a partial one may have an argument `schedulers` with other factories.
+        optimizer: Optimizer of the schedule.
+        count: Function that returns the length.
+
+    Raises:
+        UserError: The schedule would replace the rates of parameter groups by one.
+    """
+    keywords: dict[str, Any] = getattr(factory, "keywords", {})
+    parameters = inspect.signature(factory).parameters
+    rates = {float(group["lr"]) for group in optimizer.param_groups}
+    if len(rates) > 1 and isinstance(keywords.get("max_lr"), int | float):
+        problem = f"one rate for parameter groups with {len(rates)} rates"
+        raise UserError(f"scheduler.max_lr: {problem}; expected a list, or scheduler=onecycle")
+    arguments: dict[str, Any] = {name: count() for name in LENGTHS if name in parameters and name not in keywords}
+    if keywords.get("steps_per_epoch"):  # `OneCycleLR` multiplies it by `epochs`
+        arguments.pop("total_steps", None)
+    if "schedulers" in keywords:
+        starts = [0, *keywords.get("milestones", [0] * (len(keywords["schedulers"]) - 1))]
+        ends = [*starts[1:], None] if "milestones" in keywords else [None] * len(starts)
+        arguments["schedulers"] = [
+            _create_schedule(part, optimizer, partial(_count_between, start, end, count))
+            for part, start, end in zip(
+                keywords["schedulers"], starts, ends, strict=False
+            )  # the class compares lengths
+        ]
+    return factory(optimizer=optimizer, **arguments) if "optimizer" in parameters else factory(optimizer, **arguments)
+
+
+def _count_between(start: int, end: int | None, count: Callable[[], int]) -> int:
+    return max(1, (count() if end is None else end) - start)  # a short trial may end before
+
+
+def _count(trainer: Trainer, interval: str) -> int:
+    """Return the length of a training in steps or epochs."""
+    length: Any = trainer.estimated_stepping_batches if interval == "step" else trainer.max_epochs
+    if length in (None, -1, float("inf")):
+        raise UserError("scheduler: the length of the training is unknown; set trainer.max_epochs")
+    return int(length)
 
 
 def _set_options(scheduler: LRScheduler, **options: Any) -> LRScheduler:
@@ -141,6 +189,39 @@ def onecycle(
         if done < warmup_steps:
             return _anneal_cosine(start_factor, 1.0, done / warmup_steps)
         return _anneal_cosine(1.0, final_factor, (done - warmup_steps) / max(1, total_steps - 1 - warmup_steps))
+
+    return _set_options(LambdaLR(optimizer, factor), interval="step")
+
+
+def wsd(
+    optimizer: Optimizer,
+    total_steps: int,
+    *,
+    warmup_fraction: float = 0.05,
+    decay_fraction: float = 0.2,
+    final_factor: float = 0.0,
+) -> LRScheduler:
+    """Rise linearly to the rate (warm-up), keep it (stable), then fall linearly to `final_factor` of it (decay).
+
+    The rise takes `warmup_fraction` of all steps, and the fall `decay_fraction`; the last step has the final rate.
+
+    Raises:
+        UserError: A fraction is negative, or both together are greater than 1.
+
+    Source:
+        Hu et al. 2024, MiniCPM, section 4.3 (WSD); Hägele et al. 2024, Scaling laws and compute-optimal training beyond
+        fixed training durations, section 3 (a fall over 20 % of the steps).
+    """
+    if min(warmup_fraction, decay_fraction) < 0 or warmup_fraction + decay_fraction > 1:
+        fractions = f"{warmup_fraction} and {decay_fraction}"
+        raise UserError(f"scheduler.warmup_fraction, scheduler.decay_fraction: {fractions} are not parts of 1")
+    warmup_steps = round(warmup_fraction * total_steps)
+    decay_steps = round(decay_fraction * total_steps)
+
+    def factor(done: int) -> float:
+        rise = min(1.0, (done + 1) / max(1, warmup_steps))
+        remaining = min(1.0, max(0, total_steps - 1 - done) / max(1, decay_steps)) if decay_steps else 1.0
+        return min(rise, final_factor + (1 - final_factor) * remaining)
 
     return _set_options(LambdaLR(optimizer, factor), interval="step")
 
