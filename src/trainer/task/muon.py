@@ -1,7 +1,7 @@
 """Muon for the matrices of hidden layers, with AdamW for all other parameters."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ class MuonAdamW(Optimizer):
 
     Embeddings and the output layer, which is the last matrix, are trained by AdamW; so are biases, norms and the
     kernels of convolutions, as PyTorch's Muon accepts nothing but matrices. A parameter group decides otherwise with
-    its option `use_muon`.
+    its option `algorithm`.
 
     Both are the optimizers of `torch.optim`, with shared parameter groups and states. So schedules, checkpoints and
     gradient clipping treat them as one optimizer.
@@ -35,7 +35,7 @@ class MuonAdamW(Optimizer):
         betas: Coefficients of AdamW's running averages.
         eps: Term of AdamW that is added to the denominator.
         fused: Whether AdamW runs as one kernel.
-        use_muon: Whether Muon trains the parameters. Defaults to the matrices.
+        algorithm: `muon` or `adamw`. Defaults to `muon` for matrices and `adamw` for other parameters.
 
     Raises:
         UserError: Muon would train a parameter that is no matrix.
@@ -58,7 +58,7 @@ class MuonAdamW(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         fused: bool = True,
-        use_muon: bool | None = None,
+        algorithm: Literal["muon", "adamw"] | None = None,
     ) -> None:
         shared = {"lr": lr, "weight_decay": weight_decay}
         muon: dict[str, Any] = {"momentum": momentum, "nesterov": nesterov, "ns_steps": ns_steps}
@@ -67,13 +67,12 @@ class MuonAdamW(Optimizer):
         adamw |= shared if adamw_lr is None else {**shared, "lr": adamw_lr}
         # both check their options, and add those that are not listed here
         matrix = [nn.Parameter(torch.zeros(1, 1))]
-        self._muon = Muon(matrix, **muon)
-        self._adamw = AdamW(matrix, **adamw)
-        super().__init__(params, {"use_muon": use_muon})
+        self._optimizers: dict[str, Optimizer] = {"muon": Muon(matrix, **muon), "adamw": AdamW(matrix, **adamw)}
+        super().__init__(params, {"algorithm": algorithm})
 
     @staticmethod
-    def group_by_kind(net: nn.Module, parameters: Sequence[nn.Parameter]) -> Mapping[int, tuple[str, dict[str, Any]]]:
-        """Return name and options of the group of each parameter by its id.
+    def choose_algorithms(net: nn.Module, parameters: Sequence[nn.Parameter]) -> Mapping[int, str]:
+        """Return the algorithm of each parameter of a network by its id.
 
         Raises:
             UserError: Muon would train no parameter.
@@ -85,25 +84,22 @@ class MuonAdamW(Optimizer):
         hidden = {*matrices[:-1]} - embeddings
         if not hidden:
             raise UserError("optimizer: the network has no matrix of a hidden layer for Muon; use optimizer=adamw")
-        return {
-            key: ("muon", {"use_muon": True}) if key in hidden else ("adamw", {"use_muon": False})
-            for key in map(id, parameters)
-        }
+        return {key: "muon" if key in hidden else "adamw" for key in map(id, parameters)}
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group; one without `use_muon` is split into matrices and other parameters."""
-        use_muon = param_group.get("use_muon", self.defaults["use_muon"])
+        """Add a group; one without `algorithm` is split into matrices and other parameters."""
+        algorithm = param_group.get("algorithm", self.defaults["algorithm"])
         parameters = param_group["params"]
-        parameters = [parameters] if isinstance(parameters, Tensor) else [*parameters]
-        for is_muon in (True, False):
-            part = [
-                item for item in parameters if use_muon is is_muon or (use_muon is None and is_muon == (item.ndim == 2))
-            ]
-            if is_muon and (other := next((item for item in part if item.ndim != 2), None)) is not None:
-                raise UserError(f"optimizer: Muon trains matrices only, and a parameter has the shape {[*other.shape]}")
+        parts: dict[str, list[Tensor]] = {"muon": [], "adamw": []}
+        for parameter in [parameters] if isinstance(parameters, Tensor) else parameters:
+            if algorithm == "muon" and parameter.ndim != 2:
+                shape = [*parameter.shape]
+                raise UserError(f"optimizer: Muon trains matrices only, and a parameter has the shape {shape}")
+            parts[algorithm or ("muon" if parameter.ndim == 2 else "adamw")].append(parameter)
+        for name, part in parts.items():
             if part:
-                defaults = (self._muon if is_muon else self._adamw).defaults
-                super().add_param_group({**defaults, **param_group, "params": part, "use_muon": is_muon})
+                defaults = self._optimizers[name].defaults
+                super().add_param_group({**defaults, **param_group, "params": part, "algorithm": name})
         self._share()
 
     @torch.no_grad()
@@ -120,8 +116,8 @@ class MuonAdamW(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        self._muon.step()  # type: ignore[no-untyped-call]
-        self._adamw.step()
+        for optimizer in self._optimizers.values():
+            optimizer.step()
         return loss
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -130,6 +126,6 @@ class MuonAdamW(Optimizer):
 
     def _share(self) -> None:
         """Let both optimizers use the groups and the state of this one, which a checkpoint may have replaced."""
-        for part, is_muon in ((self._muon, True), (self._adamw, False)):
-            part.param_groups = [group for group in self.param_groups if group["use_muon"] is is_muon]
-            part.state = self.state
+        for name, optimizer in self._optimizers.items():
+            optimizer.param_groups = [group for group in self.param_groups if group["algorithm"] == name]
+            optimizer.state = self.state

@@ -75,19 +75,19 @@ class ParameterGroups:
             with attribute_errors_to(f"optimizer.groups.{name}"):
                 self.factory([nn.Parameter(torch.zeros(1, 1))], **_class_options(group))
         layers = self._number_layers(get_network(module), parameters) if self.layer_decay != 1 else {}
-        by_kind = _group_by_kind(self.factory, get_network(module), parameters)
+        algorithms = _choose_algorithms(self.factory, get_network(module), parameters)
 
         groups: dict[str, Options] = {}
         factors: dict[str, float] = {}
         for parameter in parameters:
             label = members.get(id(parameter))
-            kind, options = by_kind.get(id(parameter), ("", {}))
             group = self.groups.get(label or "", {})
-            options = options | _class_options(group)
+            options = algorithms.get(id(parameter), {}) | _class_options(group)
             is_excluded = not self.decay_biases_and_norms and parameter.ndim < 2 and "weight_decay" not in group
             options |= {"weight_decay": 0.0} if is_excluded else {}
             layer = None if "lr" in group else layers.get(id(parameter))
-            labels = (label, kind, None if layer is None else f"layer{layer}", "no_decay" if is_excluded else None)
+            algorithm = options.get("algorithm")
+            labels = (label, algorithm, None if layer is None else f"layer{layer}", "no_decay" if is_excluded else None)
             name = "_".join(filter(None, labels)) or OTHER_PARAMETERS
             groups.setdefault(name, {"params": [], "name": name, **options})["params"].append(parameter)
             factors[name] = group.get("lr_factor", 1.0)
@@ -159,17 +159,19 @@ def _list_layers(module: nn.Module) -> Iterator[nn.Module]:
             yield child
 
 
-def _group_by_kind(
+def _choose_algorithms(
     factory: OptimizerFactory, net: nn.Module, parameters: Sequence[nn.Parameter]
-) -> Mapping[int, tuple[str, Options]]:
-    """Return names and options by the ids of parameters if the class treats kinds of parameters differently."""
-    group_by_kind = getattr(_get_class(factory), "group_by_kind", None)
-    return group_by_kind(net, parameters) if group_by_kind else {}
+) -> Mapping[int, Options]:
+    """Return the option `algorithm` by the ids of parameters if the optimizer has several."""
+    if not has_algorithms(factory):
+        return {}
+    algorithms = _get_class(factory).choose_algorithms(net, parameters)
+    return {key: {"algorithm": algorithm} for key, algorithm in algorithms.items()}
 
 
-def treats_kinds_differently(factory: OptimizerFactory) -> bool:
-    """Return whether an optimizer chooses options by the kind of a parameter, so that it needs the network."""
-    return hasattr(_get_class(factory), "group_by_kind")
+def has_algorithms(factory: OptimizerFactory) -> bool:
+    """Return whether an optimizer has several algorithms, which it chooses by the layers of the network."""
+    return hasattr(_get_class(factory), "choose_algorithms")
 
 
 def _get_class(factory: OptimizerFactory) -> Any:

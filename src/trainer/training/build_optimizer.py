@@ -16,7 +16,7 @@ from trainer.task.parameter_groups import (
     GROUP_SETTINGS,
     OptimizerFactory,
     ParameterGroups,
-    treats_kinds_differently,
+    has_algorithms,
 )
 from trainer.task.schedulers import OPTIONS_ATTRIBUTE, SchedulerFactory
 from trainer.training.build import build
@@ -45,7 +45,7 @@ def build_optimizer(config: DictConfig) -> OptimizerFactory:
     """
     factory, settings = _build_without_settings(config, "optimizer")
     is_grouped = any(settings.get(name, default) not in (default, {}) for name, default in GROUP_SETTINGS.items())
-    return ParameterGroups(factory, **settings) if is_grouped or treats_kinds_differently(factory) else factory
+    return ParameterGroups(factory, **settings) if is_grouped or has_algorithms(factory) else factory
 
 
 def build_optimizer_of_no_network(config: DictConfig) -> Optimizer:
