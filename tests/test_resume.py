@@ -71,7 +71,7 @@ SETTINGS = {
     "averaged weights": ["+callbacks.ema._target_=pytorch_lightning.callbacks.EMAWeightAveraging", *DROPOUT],
     "mean of the epochs": ["callbacks=[default,swa]", "callbacks.swa.start_epoch=1", "model.net.batch_norm=true"],
     "lookahead": ["callbacks=[default,lookahead]", "callbacks.lookahead.every_n_steps=3", *DROPOUT],
-    "parameter groups": ["optimizer.groups={last: {pattern: layers.4, lr: 0.01}}", "scheduler=wsd", *DROPOUT],
+    "parameter groups": ["optimizer.groups={last: {pattern: layers.3, lr: 0.01}}", "scheduler=wsd", *DROPOUT],
     "two optimizers": ["optimizer=muon", "model.net.hidden=[4,4]", "scheduler=wsd", *DROPOUT],
     "one cycle of PyTorch": [
         *["scheduler._target_=torch.optim.lr_scheduler.OneCycleLR", "+scheduler.max_lr=0.1", *DROPOUT],
