@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from trainer.config.diagnostics import REQUIRED_KEY_MESSAGE, Diagnostic, raise_on_errors
 from trainer.config.import_path import add_working_directory
 from trainer.config.launchers import is_remote
-from trainer.config.schema import DATASETS_TARGET, MODULE_PARTS, ROOT_KEYS, find_targets
+from trainer.config.schema import DATASETS_TARGET, GROUPS_TARGET, MODULE_PARTS, ROOT_KEYS, find_targets
 from trainer.config.value_sources import Layer, find_location, load_current_run_layers
 from trainer.core.errors import suggest_names
 from trainer.core.metric_direction import Direction
@@ -36,7 +36,6 @@ from trainer.training.preflight.unused_settings import check_unused_settings
 
 log = logging.getLogger(__name__)
 
-GROUPS_TARGET = "trainer.task.parameter_groups.ParameterGroups"
 # keys, at the top ("") or in a group, that do not change a dry run; jobs that differ only in them share one
 IGNORED_KEYS = {
     "": {"seed", "tags", "task_name", "outputs", "sweep"},

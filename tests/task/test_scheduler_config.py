@@ -10,7 +10,8 @@ from torch.optim import lr_scheduler as torch_schedulers
 
 import trainer
 from trainer.core.errors import UserError
-from trainer.task.schedulers import make_scheduler_config, wsd
+from trainer.task.scheduler_config import make_scheduler_config
+from trainer.task.schedulers import wsd
 from trainer.training.build_optimizer import build_scheduler
 
 EPOCHS = 4
