@@ -164,3 +164,13 @@ def test_a_cycle_of_the_momentum_within_a_sequence_is_trained_as_lightning_does(
         assert outcome.code == 0, outcome.err
         weights.append(torch.load(f"{name}/checkpoints/last.ckpt", weights_only=True)["state_dict"])
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+@pytest.mark.slow
+def test_a_training_that_is_longer_than_its_schedule_is_one_error(command):
+    settings = ("scheduler._target_=torch.optim.lr_scheduler.OneCycleLR", "+scheduler.max_lr=0.01", "logger=none")
+    assert command("data=digits", *settings, "trainer.max_epochs=1", "hydra.run.dir=run").code == 0
+    outcome = command("resume", "run", "trainer.max_epochs=2")
+    assert outcome.code == 1
+    assert "error: scheduler: the training is longer than its schedule; Tried to step 21 times" in outcome.err
+    assert "Traceback" not in outcome.err

@@ -48,7 +48,7 @@ def test_a_second_pass_has_all_examples_and_changes_no_later_epoch():
             assert read(expected) == read(actual)
             state = actual.state_dict()
             batches = read(iter_second_pass(actual))
-            assert sorted(sum(batches, [])) == VALUES.tolist()
+            assert sorted(value for batch in batches for value in batch) == VALUES.tolist()
             assert actual.state_dict() == state
             if hasattr(actual, "get_epoch"):
                 for loader in (expected, actual):
