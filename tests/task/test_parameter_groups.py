@@ -1,6 +1,8 @@
 """Parameter groups against hand-written ones of `torch.optim`, and the messages of invalid settings."""
 
 import csv
+import pickle
+from copy import deepcopy
 from functools import partial
 from weakref import ref
 
@@ -14,6 +16,7 @@ from trainer.core.spec import DataSpec
 from trainer.model.attention import SelfAttention
 from trainer.model.resnet import ResNet
 from trainer.task.parameter_groups import ParameterGroups, number_layers
+from trainer.training.preflight.unused_settings import UsageTracker
 
 RUN = ("data=digits", "model=cnn", "trainer.max_epochs=1")
 
@@ -160,6 +163,14 @@ def test_groups_of_a_module_and_of_the_config_exclude_each_other():
     groups = ParameterGroups(SGD, layer_decay=0.5)
     with pytest.raises(UserError, match="optimizer: the module chooses its own parameter groups"):
         groups([{"params": [nn.Parameter(torch.zeros(1))]}])
+
+
+def test_a_factory_can_be_a_hyperparameter_of_a_module():
+    groups = ParameterGroups(partial(SGD, lr=0.8), layer_decay=0.5)
+    groups.module = ref(Network())
+    watched = UsageTracker().watch("optimizer", groups)
+    for restored in (pickle.loads(pickle.dumps(groups)), pickle.loads(pickle.dumps(watched)), deepcopy(groups)):
+        assert (restored.layer_decay, restored.factory.keywords, restored.module) == (0.5, {"lr": 0.8}, None)
 
 
 def read_rates(directory, name):

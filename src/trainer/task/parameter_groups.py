@@ -98,6 +98,10 @@ class ParameterGroups:
             options["lr"] *= factors[options["name"]]
         return optimizer
 
+    def __reduce__(self) -> tuple[Any, ...]:  # Lightning removes hyperparameters without pickle support
+        settings = {name: getattr(self, name) for name in GROUP_SETTINGS}
+        return partial(ParameterGroups, **settings), (self.factory,)
+
     def _match_patterns(self, parameters: Mapping[str, nn.Parameter]) -> dict[int, str]:
         """Return the names of the groups by the ids of their parameters."""
         members: dict[int, str] = {}
