@@ -153,9 +153,18 @@ def test_settings_out_of_range_are_refused(average, arguments, message):
         average(**arguments)
 
 
-def test_an_average_of_no_epoch_is_refused():
-    with pytest.raises(UserError, match=r"start_epoch: 5 is not below trainer.max_epochs=5"):
-        fit(SWA(start_epoch=5))
+def test_an_average_of_no_epoch_is_a_warning(command):
+    outcome = command("check", *TINY, "callbacks=[default,swa]", "callbacks.swa.start_epoch=4")
+    assert (
+        "callbacks.swa.start_epoch: in 4 epochs no weights are averaged; expected below 4" in outcome.out + outcome.err
+    )
+    _, recorder, final = fit(SWA(start_epoch=5), epochs=2)
+    assert_equal(read_weights(final), read_weights(recorder.stepped[-1]))
+
+
+def test_a_fraction_of_a_training_of_unknown_length_is_refused():
+    with pytest.raises(UserError, match=r"callbacks.swa.start_epoch: a fraction needs trainer.max_epochs"):
+        fit(SWA(), epochs=-1)
 
 
 def test_batch_norms_that_forward_does_not_use_are_refused():

@@ -33,8 +33,7 @@ class SWA(WeightAveraging):
             0.75.
 
     Raises:
-        UserError: The start is out of range. When training starts: no epoch would be averaged. In the training: the
-            statistics cannot be computed.
+        UserError: The start is out of range. In the training: the statistics cannot be computed.
 
     Source:
         Izmailov et al. 2018, Averaging weights leads to wider optima and better generalization, algorithm 1.
@@ -56,15 +55,12 @@ class SWA(WeightAveraging):
         super().setup(trainer, pl_module, stage)
         if stage != "fit":
             return
-        epochs = None if trainer.max_epochs == -1 else trainer.max_epochs
-        if epochs is None and isinstance(self.start_epoch, float):
-            raise UserError(
-                f"{CONFIG_KEY}.start_epoch: a fraction needs trainer.max_epochs; expected a number of epochs"
-            )
-        is_fraction = isinstance(self.start_epoch, float)
-        self._first_epoch = int(self.start_epoch * (epochs or 1)) if is_fraction else int(self.start_epoch)
-        if epochs is not None and self._first_epoch >= epochs:
-            raise UserError(f"{CONFIG_KEY}.start_epoch: {self.start_epoch} is not below trainer.max_epochs={epochs}")
+        self._first_epoch = int(self.start_epoch)
+        if isinstance(self.start_epoch, float):
+            if trainer.max_epochs in (None, -1):
+                problem = "a fraction needs trainer.max_epochs"
+                raise UserError(f"{CONFIG_KEY}.start_epoch: {problem}; expected a number of epochs")
+            self._first_epoch = int(self.start_epoch * trainer.max_epochs)
         if trainer.world_size > 1 and _list_batch_norms(pl_module):
             raise UserError(f"{CONFIG_KEY}: batch norms only work in a single process; set trainer.devices=1")
 
@@ -102,7 +98,8 @@ class SWA(WeightAveraging):
     def _update_batch_norms(self, trainer: Trainer, module: Any) -> None:
         """Compute the statistics of the batch norms of a module."""
         loader: Any = trainer.train_dataloader
-        batches = islice(iter_second_pass(loader), int(trainer.num_training_batches))
+        limit = trainer.num_training_batches
+        batches = islice(iter_second_pass(loader), None if limit == float("inf") else int(limit))
         with isolate_rng(), trainer.precision_plugin.forward_context():
             update_bn((transfer_batch(batch, trainer) for batch in batches), module)
         for part in _list_batch_norms(module):
