@@ -155,9 +155,7 @@ def test_settings_out_of_range_are_refused(average, arguments, message):
 
 def test_an_average_of_no_epoch_is_a_warning(command):
     outcome = command("check", *TINY, "callbacks=[default,swa]", "callbacks.swa.start_epoch=4")
-    assert (
-        "callbacks.swa.start_epoch: in 4 epochs no weights are averaged; expected below 4" in outcome.out + outcome.err
-    )
+    assert "in 4 epochs no weights are averaged; expected below 4" in " ".join(outcome.out.split())
     _, recorder, final = fit(SWA(start_epoch=5), epochs=2)
     assert_equal(read_weights(final), read_weights(recorder.stepped[-1]))
 
