@@ -1,4 +1,4 @@
-"""Equal average of the weights after the last epochs."""
+"""Mean of the weights after the last epochs."""
 # Lightning objects have attributes that are not declared
 # mypy: disable-error-code="attr-defined"
 

@@ -1,4 +1,4 @@
-"""Schedules of a training: their lengths, and the events after which they change the rate."""
+"""Lengths of schedules, and the events after which they change the learning rate."""
 
 import inspect
 from collections.abc import Callable
