@@ -46,6 +46,8 @@ class LogsMaximum(LogsEpochMeans):
         return loss
 '''
 
+WARM_UP = "{_target_: torch.optim.lr_scheduler.LinearLR, _partial_: true, total_iters: 15}"
+RESTARTS = "{_target_: torch.optim.lr_scheduler.CosineAnnealingWarmRestarts, _partial_: true, T_0: 9}"
 GAN = ["model=gan", "model.net.generator=[8]", "model.net.discriminator=[8]"]
 QUICK = ("dropout and augmentation", "a GAN that accumulates")
 GANS = ("a GAN", "a GAN that accumulates")
@@ -67,6 +69,17 @@ SETTINGS = {
     "Lightning's own loop": ["~callbacks.fast_loop", "+trainer.val_check_interval=6", *DROPOUT],
     "Lightning's own loop, means over the epoch": ["~callbacks.fast_loop", "model._target_=users.LogsMaximum"],
     "averaged weights": ["+callbacks.ema._target_=pytorch_lightning.callbacks.EMAWeightAveraging", *DROPOUT],
+    "mean of the epochs": ["callbacks=[default,swa]", "callbacks.swa.start_epoch=1", "model.net.batch_norm=true"],
+    "lookahead": ["callbacks=[default,lookahead]", "callbacks.lookahead.every_n_steps=3", *DROPOUT],
+    "parameter groups": ["optimizer.groups={last: {pattern: layers.3, lr: 0.01}}", "scheduler=wsd", *DROPOUT],
+    "two optimizers": ["optimizer=muon", "model.net.hidden=[4,4]", "scheduler=wsd", *DROPOUT],
+    "one cycle of PyTorch": [
+        *["scheduler._target_=torch.optim.lr_scheduler.OneCycleLR", "+scheduler.max_lr=0.1", *DROPOUT],
+    ],
+    "a sequence of schedules": [
+        *["scheduler._target_=torch.optim.lr_scheduler.SequentialLR", "+scheduler.interval=step", *DROPOUT],
+        *["+scheduler.milestones=[15]", f"+scheduler.schedulers=[{WARM_UP},{RESTARTS}]"],
+    ],
     "several best checkpoints": ["callbacks.checkpoint.save_top_k=3", "callbacks.checkpoint.filename='{epoch}-{step}'"],
     "a GAN": GAN,
     "a GAN that accumulates": [

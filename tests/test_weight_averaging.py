@@ -125,4 +125,4 @@ def test_an_average_that_is_not_in_the_checkpoint_is_refused(command):
     average = ("+callbacks.swa._target_=pytorch_lightning.callbacks.StochasticWeightAveraging",)
     outcome = command(*TINY, *average, "+callbacks.swa.swa_lrs=0.01")
     assert "callbacks.swa: the averaged weights are neither validated nor saved" in outcome.err
-    assert "pytorch_lightning.callbacks.WeightAveraging" in outcome.err
+    assert "callbacks=[default,swa]" in outcome.err

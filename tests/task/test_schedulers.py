@@ -9,7 +9,8 @@ import torch
 from torch.optim import SGD, Adam
 from torch.optim.lr_scheduler import LRScheduler
 
-from trainer.task.schedulers import constant, cosine, make_scheduler_config, onecycle, plateau, step, warmup
+from trainer.task.scheduler_config import make_scheduler_config
+from trainer.task.schedulers import constant, cosine, onecycle, plateau, step, warmup
 
 
 def make_sgd(rate=1.0):

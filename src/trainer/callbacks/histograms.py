@@ -10,8 +10,8 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from trainer.callbacks.plots.media import get_writers
-from trainer.callbacks.unfreezing import get_network
 from trainer.core.callback import Callback
+from trainer.task.parameter_groups import get_network
 
 MAX_HISTOGRAM_VALUES = 20_000  # of a tensor, evenly spread over it
 

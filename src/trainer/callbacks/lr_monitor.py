@@ -13,8 +13,9 @@ class LRMonitor(Callback):
     """Log the rate of each optimizer for the steps whose loss is logged, in the same row.
 
     The metric has the name of the schedule, usually `lr`, or else of the optimizer: `lr-Adam`, and `lr-Adam-1` for a
-    second one. If an optimizer has several parameter groups, there is one metric for each: `lr/pg1`, `lr/pg2`.
-    (Lightning's `LearningRateMonitor` uses the same names, but writes separate rows.)
+    second one. If an optimizer has several parameter groups, there is one metric for each: `lr/head` by the name of the
+    group, or else `lr/pg1` by its number. (Lightning's `LearningRateMonitor` uses the same names, but writes separate
+    rows.)
     """
 
     affects_training = False
@@ -37,6 +38,7 @@ def _read_rates(trainer: Trainer) -> dict[str, float]:
     rates = {}
     for name, optimizer in zip(number_duplicates(names), trainer.optimizers, strict=True):
         groups = optimizer.param_groups
-        for number, group in enumerate(groups, start=1):
-            rates[f"{name}/pg{number}" if len(groups) > 1 else name] = float(group["lr"])
+        labels = number_duplicates([group.get("name", f"pg{number}") for number, group in enumerate(groups, start=1)])
+        for label, group in zip(labels, groups, strict=True):
+            rates[f"{name}/{label}" if len(groups) > 1 else name] = float(group["lr"])
     return rates

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer
 from torch import nn
@@ -10,6 +9,7 @@ from torch.optim import Optimizer
 
 from trainer.core.callback import Callback
 from trainer.core.errors import UserError, did_you_mean
+from trainer.task.parameter_groups import get_network
 
 log = logging.getLogger(__name__)
 
@@ -81,17 +81,20 @@ class Unfreezing(Callback):
             raise UserError(f"{CONFIG_KEY}.stages: no parameter is trainable in epoch {epoch}; add a stage 0")
 
     def _with_reduced_lr(self, factory: Callable[..., Optimizer], net: nn.Module) -> Callable[..., Optimizer]:
-        """Return an optimizer factory that puts the named parts into a parameter group with the reduced rate."""
+        """Return an optimizer factory that puts the named parts into parameter groups with the reduced rate."""
         reduced_ids = {id(weight) for name in self._part_names() for weight in net.get_submodule(name).parameters()}
 
         def make_optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
-            weights = [*parameters]
-            groups: list[dict[str, Any]] = [
-                {"params": [weight for weight in weights if (id(weight) in reduced_ids) == is_reduced]}
-                for is_reduced in (False, True)
-            ]
-            optimizer = factory([group for group in groups if group["params"]])
-            optimizer.param_groups[-1]["lr"] *= self.lr_factor  # before a schedule reads the initial rate
+            optimizer = factory(parameters)
+            for group in [*optimizer.param_groups]:
+                reduced = [weight for weight in group["params"] if id(weight) in reduced_ids]
+                rate = group["lr"] * self.lr_factor  # before a schedule reads the initial rate
+                if len(reduced) == len(group["params"]):
+                    group["lr"] = rate
+                elif reduced:
+                    group["params"] = [weight for weight in group["params"] if id(weight) not in reduced_ids]
+                    name = {"name": f"{group['name']}_unfrozen"} if "name" in group else {}
+                    optimizer.add_param_group({**group, "params": reduced, "lr": rate, **name})
             return optimizer
 
         return make_optimizer
@@ -114,10 +117,3 @@ class Unfreezing(Callback):
             for other in names[:index] + names[index + 1 :]:
                 if f"{name}.".startswith(f"{other}."):
                     raise UserError(f"{CONFIG_KEY}.stages: '{name}' is equal to '{other}' or part of it; list it once")
-
-
-def get_network(pl_module: LightningModule) -> nn.Module:
-    """Return the network of a task, or the task itself if it has no `net`."""
-    net = getattr(pl_module, "net", pl_module)
-    assert isinstance(net, nn.Module)
-    return net

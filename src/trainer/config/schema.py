@@ -30,6 +30,7 @@ MODULE_PARTS = {
     "spec": "Sizes of the data.",
 }
 DATASETS_TARGET = "trainer.data.datasets.Datasets"  # of a node `data` without `_target_`
+GROUPS_TARGET = "trainer.task.parameter_groups.ParameterGroups"  # its arguments are keys of `optimizer`
 MONITOR_KEY = "monitor"  # key of `model` that is no argument of the LightningModule
 MONITOR_DESCRIPTION = "The metric that determines the best epoch; null: keep the last one."
 

@@ -101,6 +101,9 @@ PRIVATE_ATTRIBUTES = {
     "pytorch_lightning:Trainer": ("_checkpoint_connector", "_logger_connector", "_signal_connector"),
     "pytorch_lightning.callbacks:EarlyStopping": ("_check_on_train_epoch_end",),
     "pytorch_lightning.callbacks:ModelCheckpoint": ("_every_n_train_steps", "_train_time_interval"),
+    "pytorch_lightning.callbacks:WeightAveraging": (
+        *("_average_model", "_copy_average_to_current", "_latest_update_step"),
+    ),
     "pytorch_lightning.loggers:CometLogger": ("_kwargs",),
     "pytorch_lightning.loops.evaluation_loop:_EvaluationLoop": (
         *("_combined_loader", "_print_results", "_results", "_seen_batches_per_dataloader", "_stage", "_trainer_fn"),
@@ -131,6 +134,7 @@ PRIVATE_ATTRIBUTES = {
         *("_global_optimizer_post_hooks", "_global_optimizer_pre_hooks"),
         *("_optimizer_step_post_hooks", "_optimizer_step_pre_hooks"),
     ),
+    "torch.optim.lr_scheduler": ("_schedulers",),
     "torch.optim.adam": ("_step_supports_amp_scaling",),
     "torch:Tensor": ("_backward_hooks", "_post_accumulate_grad_hooks"),
     "torch.ops:mkldnn": ("_linear_pointwise",),

@@ -121,7 +121,7 @@ def unwrap_instantiation_error(error: BaseException) -> BaseException:
 
 
 def to_user_error(error: Exception, config: Mapping[str, Any], directory: Path | None = None) -> UserError | None:
-    """Return a `UserError` for a full disk, exhausted memory, a dead worker or a batch of one example, else None.
+    """Return a `UserError` for errors of other libraries that the user can fix, such as exhausted memory, else None.
 
     Args:
         error: Error raised in a run.
@@ -138,6 +138,9 @@ def to_user_error(error: Exception, config: Mapping[str, Any], directory: Path |
         return UserError(
             f"data.batch_size: batch norm needs two examples; {first_line(error)}\n  {SINGLE_EXAMPLE_HINT}"
         )
+    if isinstance(error, ValueError) and text.startswith("Tried to step"):
+        hint = "a schedule such as scheduler=onecycle can be extended"
+        return UserError(f"scheduler: the training is longer than its schedule; {first_line(error)}\n  {hint}")
     if is_dead_worker(error):
         return UserError(
             f"data.workers: {first_line(error)}\n  fewer workers need less memory; data.workers=0 uses none"

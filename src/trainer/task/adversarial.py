@@ -16,7 +16,8 @@ from trainer.core.spec import Batch
 from trainer.task.gradient_accumulation import count_batches_in_step, scale_gradients
 from trainer.task.losses import NO_PENALTY
 from trainer.task.objective import ClassificationObjective, Objective, make_objective
-from trainer.task.schedulers import SchedulerFactory, make_scheduler_config
+from trainer.task.scheduler_config import make_scheduler_config
+from trainer.task.schedulers import SchedulerFactory
 
 OptimizerFactory = Callable[..., Optimizer]
 NETWORKS = ("generator", "discriminator")

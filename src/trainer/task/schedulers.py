@@ -4,13 +4,11 @@ Each is a function of the optimizer, and of `total_steps` if the length matters 
 scheduler of PyTorch. Any scheduler of `torch.optim.lr_scheduler` can be named by `_target_` as well.
 """
 
-import inspect
 import math
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from pytorch_lightning import Trainer
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau, StepLR
 
@@ -20,38 +18,7 @@ from trainer.core.metric_direction import AUTO, resolve_mode
 INFINITE_EPOCHS = sys.maxsize
 SchedulerConfig = dict[str, Any]  # Lightning's lr_scheduler_config
 SchedulerFactory = Callable[..., LRScheduler | SchedulerConfig]
-OPTIONS_ATTRIBUTE = "lightning_options"  # of a scheduler: the other entries of its `SchedulerConfig`
-
-
-def make_scheduler_config(factory: SchedulerFactory, optimizer: Optimizer, trainer: Trainer) -> SchedulerConfig:
-    """Create a schedule, and return how Lightning should step it.
-
-    Args:
-        factory: One of the functions below, or a class of `torch.optim.lr_scheduler`; receives the optimizer, and
-            `total_steps` if it has this parameter.
-        optimizer: Optimizer of the schedule.
-        trainer: Trainer that estimates the number of steps.
-
-    Raises:
-        UserError: The length matters and is unknown, or a plateau schedule has no validation at the end of epochs.
-    """
-    takes_length = "total_steps" in inspect.signature(factory).parameters
-    steps = trainer.estimated_stepping_batches if takes_length else 0
-    if steps == float("inf"):
-        raise UserError("scheduler: the length of the training is unknown; set trainer.max_epochs")
-    schedule = factory(optimizer, **({"total_steps": int(steps)} if takes_length else {}))
-    if not isinstance(schedule, dict):
-        default = {"interval": "step" if takes_length else "epoch"}
-        schedule = {"scheduler": schedule, **getattr(schedule, OPTIONS_ATTRIBUTE, default)}
-    if isinstance(schedule["scheduler"], ReduceLROnPlateau):  # its metric only exists after a validation
-        epochs = trainer.check_val_every_n_epoch
-        schedule = {"monitor": "val/loss", "interval": "epoch", "frequency": epochs or 1, **schedule}
-        if epochs is None and schedule["interval"] == "epoch" and not schedule["monitor"].startswith("train/"):
-            raise UserError(
-                f"trainer.check_val_every_n_epoch: with null, an epoch may end without {schedule['monitor']}, which the"
-                " scheduler requires; expected a number of epochs"
-            )
-    return {"name": "lr", **schedule}
+OPTIONS_ATTRIBUTE = "lightning_options"  # of a scheduler or its factory: the other entries of its `SchedulerConfig`
 
 
 def _set_options(scheduler: LRScheduler, **options: Any) -> LRScheduler:
@@ -141,6 +108,39 @@ def onecycle(
         if done < warmup_steps:
             return _anneal_cosine(start_factor, 1.0, done / warmup_steps)
         return _anneal_cosine(1.0, final_factor, (done - warmup_steps) / max(1, total_steps - 1 - warmup_steps))
+
+    return _set_options(LambdaLR(optimizer, factor), interval="step")
+
+
+def wsd(
+    optimizer: Optimizer,
+    total_steps: int,
+    *,
+    warmup_fraction: float = 0.05,
+    decay_fraction: float = 0.2,
+    final_factor: float = 0.0,
+) -> LRScheduler:
+    """Rise linearly to the rate (warm-up), keep it (stable), then fall linearly to `final_factor` of it (decay).
+
+    The rise takes `warmup_fraction` of all steps, and the fall `decay_fraction`; the last step has the final rate.
+
+    Raises:
+        UserError: A fraction is negative, or both together are greater than 1.
+
+    Source:
+        Hu et al. 2024, MiniCPM, section 4.3 (WSD); Hägele et al. 2024, Scaling laws and compute-optimal training beyond
+        fixed training durations, section 3 (a fall over 20 % of the steps).
+    """
+    if min(warmup_fraction, decay_fraction) < 0 or warmup_fraction + decay_fraction > 1:
+        fractions = f"{warmup_fraction} and {decay_fraction}"
+        raise UserError(f"scheduler.warmup_fraction, scheduler.decay_fraction: {fractions} are not parts of 1")
+    warmup_steps = round(warmup_fraction * total_steps)
+    decay_steps = round(decay_fraction * total_steps)
+
+    def factor(done: int) -> float:
+        rise = min(1.0, (done + 1) / max(1, warmup_steps))
+        remaining = min(1.0, max(0, total_steps - 1 - done) / max(1, decay_steps)) if decay_steps else 1.0
+        return min(rise, final_factor + (1 - final_factor) * remaining)
 
     return _set_options(LambdaLR(optimizer, factor), interval="step")
 

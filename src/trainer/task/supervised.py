@@ -16,7 +16,8 @@ from trainer.core.target_scale import TargetScale
 from trainer.task.losses import NO_PENALTY
 from trainer.task.metric_accumulator import MetricAccumulator
 from trainer.task.objective import Objective
-from trainer.task.schedulers import SchedulerFactory, make_scheduler_config
+from trainer.task.scheduler_config import make_scheduler_config
+from trainer.task.schedulers import SchedulerFactory
 
 OptimizerFactory = Callable[..., Optimizer]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pkgutil import resolve_name
 from typing import Any
+from weakref import ref
 
 import torch
 from hydra.utils import instantiate
@@ -18,7 +19,10 @@ from trainer.config.schema import MODULE_PARTS, MONITOR_KEY, RESOURCE_DIR, find_
 from trainer.core.errors import MismatchError, UserError, attribute_errors_to
 from trainer.core.metric_direction import collect_metric_directions
 from trainer.core.spec import DataSpec
+from trainer.task.parameter_groups import ParameterGroups
+from trainer.task.schedulers import OPTIONS_ATTRIBUTE
 from trainer.training.build import build
+from trainer.training.build_optimizer import build_optimizer, build_scheduler
 
 Parts = dict[str, Any]  # arguments of the LightningModule that the run builds, by name
 
@@ -76,7 +80,9 @@ def build_parts(config: DictConfig, spec: DataSpec | None) -> Parts:
         parts["net"] = build_net(config, spec)
     if "objective" in names and "objective" not in config.model:
         parts["objective"] = build_with_spec(config, "objective", spec)
-    parts |= {key: build(config, key) for key in ("optimizer", "scheduler") if key in names and key not in config.model}
+    for key, build_part in (("optimizer", build_optimizer), ("scheduler", build_scheduler)):
+        if key in names and key not in config.model:
+            parts[key] = build_part(config)
     if "spec" in names and "spec" not in config.model:
         parts["spec"] = _require_spec(config, "model", spec)
     return parts
@@ -102,6 +108,11 @@ def build_module(config: DictConfig, parts: Mapping[str, Any]) -> LightningModul
     if not isinstance(module, LightningModule):
         hint = f"to train a network: model=custom model._target_=trainer.Supervised +model.net._target_={target}"
         raise UserError(f"model: {target} is no LightningModule of pytorch_lightning\n  {hint}")
+    if isinstance(parts.get("optimizer"), ParameterGroups):
+        parts["optimizer"].module = ref(module)
+    for name in vars(parts.get("scheduler", module)).get(OPTIONS_ATTRIBUTE, ()):
+        if not hasattr(module, "make_scheduler"):
+            raise UserError(f"scheduler.{name}: has no effect: {target} configures when its schedule changes")
     return module
 
 

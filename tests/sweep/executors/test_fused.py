@@ -112,6 +112,22 @@ def test_a_job_that_only_its_run_recognizes_as_not_fusable_is_an_error_or_says_s
             assert f"steps  not computed together with those of other jobs: {reason}" in output
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        (["optimizer.layer_decay=0.5"], "the optimizer has several parameter groups"),
+        (["optimizer=muon", "model.net.hidden=[4,4]"], "the optimizer is not SGD, Adam or AdamW"),
+        (["callbacks=[fast_loop,swa]", "callbacks.swa.start_epoch=0"], "a callback averages the weights"),
+        (["callbacks=[fast_loop,lookahead]"], "Lookahead is called at every step"),
+    ],
+)
+def test_several_groups_optimizers_and_averages_are_not_fusable(overrides, reason, command, jobs):
+    outcome = command("-m", *TINY, *overrides, "seed=1,2", *FUSED)
+    assert outcome.code == 1
+    assert [job.error for job in jobs()] == [f"sweep.fuse: {reason}; expected auto or false"] * 2
+
+
 @pytest.mark.parametrize("arguments", [["-m"], ["-m", "--plan"]])
 def test_a_recurrent_network_is_one_error_that_names_the_layer_before_the_first_job(arguments, command):
     lstm = ["data=stock", "data.synthetic=true", "model=lstm", "trainer.max_epochs=1"]

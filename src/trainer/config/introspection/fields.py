@@ -9,7 +9,7 @@ from typing import Any
 from trainer.config.introspection.group_options import Choice, get_group, parse_comments
 from trainer.config.introspection.signatures import Parameter, Signature, signature
 from trainer.config.introspection.type_schema import build_type_schema, format_type, list_allowed_values
-from trainer.config.schema import MODULE_PARTS
+from trainer.config.schema import GROUPS_TARGET, MODULE_PARTS
 from trainer.core.errors import UserError
 
 HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
@@ -135,6 +135,7 @@ def describe_node(target: str, key: str, node: dict[str, Any], comments: dict[st
         source = None
     parameters = {parameter.name: parameter for parameter in source.parameters} if source else {}
     runtime = find_runtime_arguments(target, [*parameters.values()], node, is_module=key == "model")
+    parameters |= {parameter.name: parameter for parameter in find_group_settings() if key == "optimizer"}
     ours = target.startswith("trainer.")
     fields = [
         describe_field(join_keys(key, name), parameters.get(name), value, comments[name], ours=ours)
@@ -158,6 +159,13 @@ def describe_target(target: str) -> ConfigNode:
     source = signature(target)
     fields = [describe_field(parameter.name, parameter, parse_default(parameter)) for parameter in source.parameters]
     return ConfigNode("", target, source.summary, source.file, source.line, (), tuple(fields))
+
+
+def find_group_settings() -> Iterator[Parameter]:
+    """Yield the settings of parameter groups, which any node `optimizer` accepts."""
+    for parameter in signature(GROUPS_TARGET).parameters:
+        if parameter.name != "factory":
+            yield parameter
 
 
 def find_runtime_arguments(

@@ -11,12 +11,12 @@ from trainer.config.introspection.fields import has_target, load_content
 from trainer.config.introspection.group_options import EXPERIMENT_GROUP, LIST_GROUPS, Choice, Group, load_choices
 from trainer.config.introspection.signatures import signature
 from trainer.config.introspection.target_schema import (
-    MONITOR_PROPERTY,
     NODE_REF,
     allow_interpolation,
     build_closed_object,
     build_definitions,
     build_override_schema,
+    build_setting_schemas,
     collect_targets,
 )
 from trainer.config.introspection.type_schema import Schema, build_type_schema
@@ -89,12 +89,13 @@ def _build_experiment_schema(groups: dict[str, Group], defaults: dict[str, Any])
         elif group in properties:
             # if a rule below always applies, an editor should not offer the key twice
             properties[group] = group in defaults or {"type": "object", "description": f"Changes the chosen {group}."}
-            extra = MONITOR_PROPERTY if group == "model" else {}
             for name, choice in choices.items():
                 conditions = [_build_choice_condition(group, name)]
                 if defaults.get(group) == name:
                     conditions.append({"not": _build_choice_condition(group)})
-                overrides = build_override_schema(load_content(choice)[0], extra)
+                content = load_content(choice)[0]
+                settings = build_setting_schemas(group, str(content.get("_target_")))
+                overrides = build_override_schema(content, settings)
                 rules.append({"if": {"anyOf": conditions}, "then": {"properties": {group: overrides}}})
     properties |= {"defaults": _build_defaults_schema(groups), "hydra": {"type": "object"}}
     return build_closed_object(properties) | {"allOf": rules}

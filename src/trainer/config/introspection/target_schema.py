@@ -3,9 +3,15 @@
 from collections.abc import Iterable
 from typing import Any
 
-from trainer.config.introspection.fields import HYDRA_KEYS, find_runtime_arguments, has_target, parse_default
+from trainer.config.introspection.fields import (
+    HYDRA_KEYS,
+    find_group_settings,
+    find_runtime_arguments,
+    has_target,
+    parse_default,
+)
 from trainer.config.introspection.group_options import Choice
-from trainer.config.introspection.signatures import Signature, signature
+from trainer.config.introspection.signatures import Parameter, Signature, signature
 from trainer.config.introspection.type_schema import TARGET_OBJECT, Schema, build_type_schema
 from trainer.config.schema import MODULE_PARTS, MONITOR_DESCRIPTION, MONITOR_KEY
 from trainer.core.errors import UserError
@@ -13,6 +19,10 @@ from trainer.core.errors import UserError
 INTERPOLATION_REF: Schema = {"$ref": "#/definitions/reference"}
 NODE_REF: Schema = {"$ref": "#/definitions/node"}
 MONITOR_PROPERTY: Schema = {MONITOR_KEY: {"type": ["string", "null"], "description": MONITOR_DESCRIPTION}}
+SCHEDULE_PROPERTIES: Schema = {
+    "interval": {"enum": ["step", "epoch"], "description": "The event after which the schedule changes the rate."},
+    "monitor": {"type": "string", "description": "The metric of `ReduceLROnPlateau`.", "default": "val/loss"},
+}
 TARGET_REQUIRED: Schema = {"type": "object", "required": ["_target_"]}
 HYDRA_PROPERTIES: Schema = {
     "_target_": {"type": "string", "description": "Dotted path of the class or function that is called."},
@@ -57,8 +67,8 @@ def build_definitions(choices: list[Choice], extra: Schema | None = None) -> Sch
     cases = [{"if": _build_target_condition(name), "then": {"$ref": f"#/definitions/{name}"}} for name in targets]
     target = HYDRA_PROPERTIES["_target_"] | {"anyOf": [{"enum": [*targets]}, {"type": "string"}]}
     node = {"title": "_target_: ...", **TARGET_REQUIRED, "properties": {"_target_": target}, "allOf": cases}
-    modules = {str(choice.content.get("_target_")) for choice in choices if choice.group == "model"}
-    calls = {name: _build_call_schema(call, extra or {}, is_module=name in modules) for name, call in targets.items()}
+    groups = {str(choice.content.get("_target_")): choice.group for choice in choices}
+    calls = {name: _build_call_schema(call, extra or {}, groups.get(name, "")) for name, call in targets.items()}
     return {"definitions": {"reference": reference, "node": node, **calls}}
 
 
@@ -82,16 +92,30 @@ def collect_targets(choices: Iterable[Choice]) -> dict[str, dict[str, Any]]:
     return targets
 
 
-def _build_call_schema(node: dict[str, Any], extra: Schema, *, is_module: bool) -> Schema:
+def build_setting_schemas(group: str, target: str) -> Schema:
+    """Return the schemas of the keys of a group's node that are settings of the run instead of arguments.
+
+    Args:
+        group: Group of the node.
+        target: Dotted path of the class or function.
+    """
+    if group == "optimizer":
+        return _build_parameter_schemas(find_group_settings(), {})
+    if group == "scheduler" and not target.startswith("trainer."):
+        return SCHEDULE_PROPERTIES
+    return MONITOR_PROPERTY if group == "model" else {}
+
+
+def _build_call_schema(node: dict[str, Any], extra: Schema, group: str) -> Schema:
     """Return the schema of a node with the same `_target_`; the run completes the one of a LightningModule."""
     target = _find_signature(node)
     assert target
     arguments = _build_argument_schemas(target, node)
-    properties = arguments | HYDRA_PROPERTIES | extra | (MONITOR_PROPERTY if is_module else {})
+    properties = build_setting_schemas(group, target.target) | arguments | HYDRA_PROPERTIES | extra
     schema: Schema = {"description": target.summary, "type": "object", "properties": properties}
     if not target.accepts_kwargs:
         schema["additionalProperties"] = False
-    provided = {*MODULE_PARTS} - {"net"} if is_module else ()
+    provided = {*MODULE_PARTS} - {"net"} if group == "model" else ()
     required = [
         parameter.name
         for parameter in target.parameters
@@ -104,16 +128,19 @@ def _build_call_schema(node: dict[str, Any], extra: Schema, *, is_module: bool) 
 
 
 def _build_argument_schemas(target: Signature, node: dict[str, Any]) -> Schema:
-    properties: Schema = {}
     runtime = find_runtime_arguments(target.target, [*target.parameters], node)
-    for parameter in target.parameters:
+    return _build_parameter_schemas((item for item in target.parameters if item.name not in runtime), node)
+
+
+def _build_parameter_schemas(parameters: Iterable[Parameter], node: dict[str, Any]) -> Schema:
+    properties: Schema = {}
+    for parameter in parameters:
         name = parameter.name
-        if name not in runtime:
-            properties[name] = dict(allow_interpolation(build_type_schema(parameter.annotation)))
-            if parameter.doc:
-                properties[name]["description"] = parameter.doc
-            if name in node or not parameter.required:
-                properties[name]["default"] = node.get(name, parse_default(parameter))
+        properties[name] = dict(allow_interpolation(build_type_schema(parameter.annotation)))
+        if parameter.doc:
+            properties[name]["description"] = parameter.doc
+        if name in node or not parameter.required:
+            properties[name]["default"] = node.get(name, parse_default(parameter))
     return properties
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from pytorch_lightning import LightningModule
+from pytorch_lightning.callbacks import WeightAveraging
 
 from trainer.core.callback import Callback, StepMetric, has_hook, is_user_code
 from trainer.core.errors import UserError
@@ -217,6 +218,7 @@ class FusedSteps:
         if reason := reason_optimizer_not_traceable(trainer.optimizers[0]):
             return reason
         reasons = {
+            "a callback averages the weights": any(isinstance(part, WeightAveraging) for part in trainer.callbacks),
             "the optimizer has several parameter groups": len(trainer.optimizers[0].param_groups) != 1,
             "the data are not tensors in memory": len(loaders) != 1 or not is_in_memory(loaders[0]),
             "the task overrides lr_scheduler_step": has_hook(step.task, "lr_scheduler_step", LightningModule),

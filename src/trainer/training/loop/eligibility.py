@@ -2,6 +2,7 @@
 # Lightning's classes have attributes that they do not declare
 # mypy: disable-error-code="attr-defined"
 
+from collections.abc import Iterator
 from typing import Any
 
 from pytorch_lightning import Trainer
@@ -55,11 +56,19 @@ def reason_device_not_traceable(trainer: Trainer) -> str | None:
 
 def reason_rates_not_traceable(trainer: Trainer) -> str | None:
     """Return the reason why a setting that changes between steps prevents tracing of updates, or None."""
-    if any(getattr(config.scheduler, "cycle_momentum", False) for config in trainer.lr_scheduler_configs):
+    schedules = [part for config in trainer.lr_scheduler_configs for part in _list_schedules(config.scheduler)]
+    if any(getattr(schedule, "cycle_momentum", False) for schedule in schedules):
         return "the scheduler changes more than the learning rate"
     if any(isinstance(group["lr"], Tensor) for optimizer in trainer.optimizers for group in optimizer.param_groups):
         return "the learning rate is a tensor"
     return None
+
+
+def _list_schedules(schedule: Any) -> Iterator[Any]:
+    """Yield a schedule, and those that it combines."""
+    yield schedule
+    for part in getattr(schedule, "_schedulers", ()):
+        yield from _list_schedules(part)
 
 
 def reason_optimizer_not_traceable(optimizer: Optimizer) -> str | None:

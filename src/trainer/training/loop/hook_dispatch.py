@@ -130,7 +130,8 @@ def reason_lightning_required(trainer: Trainer) -> str | None:
         "profiler": not isinstance(trainer.profiler, PassThroughProfiler),
         "task": any(has_hook(task, name, LightningModule) for name in BYPASSED_HOOKS),
         "optimizer": not all(
-            type(optimizer).__module__.startswith("torch.optim") and not isinstance(optimizer, torch.optim.LBFGS)
+            type(optimizer).__module__.startswith(("torch.optim", "trainer.task"))
+            and not isinstance(optimizer, torch.optim.LBFGS)
             for optimizer in trainer.optimizers
         ),
     }

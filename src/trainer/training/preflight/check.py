@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -15,12 +16,14 @@ from omegaconf import DictConfig
 from trainer.config.diagnostics import REQUIRED_KEY_MESSAGE, Diagnostic, raise_on_errors
 from trainer.config.import_path import add_working_directory
 from trainer.config.launchers import is_remote
-from trainer.config.schema import DATASETS_TARGET, MODULE_PARTS, ROOT_KEYS, find_targets
+from trainer.config.schema import DATASETS_TARGET, GROUPS_TARGET, MODULE_PARTS, ROOT_KEYS, find_targets
 from trainer.config.value_sources import Layer, find_location, load_current_run_layers
 from trainer.core.errors import suggest_names
 from trainer.core.metric_direction import Direction
 from trainer.core.warning_filters import install_warning_filters
+from trainer.task.parameter_groups import GROUP_SETTINGS, PATTERN_KEYS
 from trainer.training.build_module import find_ignored_keys
+from trainer.training.build_optimizer import find_own_settings
 from trainer.training.preflight.call_signatures import check_calls
 from trainer.training.preflight.consistency import check_consistency
 from trainer.training.preflight.dry_run import KNOWN_PACKAGES, run_dry_run
@@ -153,14 +156,30 @@ def _check_unknown_keys(values: dict[str, Any]) -> Iterator[Diagnostic]:
 
 
 def _check_all_calls(values: dict[str, Any]) -> Iterator[Diagnostic]:
-    """Yield the errors of `check_calls` in a config, of which a run completes the node `model`."""
+    """Yield the errors of `check_calls` in a config, of which a run completes the nodes of module and optimizer."""
     for key, node in values.items():
-        if key != "model" or not (isinstance(node, dict) and "_target_" in node):
+        if key not in ("model", "optimizer", "scheduler") or not (isinstance(node, dict) and "_target_" in node):
             yield from check_calls(key, node)
             continue
         try:
-            ignored = find_ignored_keys(node["_target_"])
+            find = find_ignored_keys if key == "model" else partial(find_own_settings, key)
+            ignored = find(node["_target_"])
         except Exception:  # the check of the call reports it
             ignored = set()
         arguments = {name: value for name, value in node.items() if name not in ignored}
-        yield from check_calls(key, arguments, provided={*MODULE_PARTS} - {"net"})
+        yield from check_calls(key, arguments, provided={*MODULE_PARTS} - {"net"} if key == "model" else ())
+        if key == "optimizer":
+            yield from _check_parameter_groups(node)
+
+
+def _check_parameter_groups(node: dict[str, Any]) -> Iterator[Diagnostic]:
+    """Yield the errors in the settings of parameter groups, and in the options of each group."""
+    settings = {name: value for name, value in node.items() if name in GROUP_SETTINGS}
+    yield from check_calls("optimizer", {"_target_": GROUPS_TARGET, "_partial_": True, **settings})
+    groups = settings.get("groups")
+    for name, group in groups.items() if isinstance(groups, dict) else ():
+        if isinstance(group, dict):
+            options = {option: value for option, value in group.items() if option not in PATTERN_KEYS}
+            yield from check_calls(
+                f"optimizer.groups.{name}", {"_target_": node["_target_"], "_partial_": True, **options}
+            )

@@ -104,10 +104,12 @@ def _check_schedule_lengths(
     if type(epochs) is not int or epochs < 1 or trainer.get("fast_dev_run"):
         return
     patience = (callbacks.get("early_stopping") or {}).get("patience")
+    swa_start = (callbacks.get("swa") or {}).get("start_epoch")
     for key, delay, effect in (
         ("scheduler.every_n_epochs", scheduler.get("every_n_epochs"), "the learning rate never changes"),
         ("scheduler.patience", scheduler.get("patience"), "the learning rate never changes"),
         ("callbacks.early_stopping.patience", patience, "the training never stops early"),
+        ("callbacks.swa.start_epoch", swa_start, "no weights are averaged"),
     ):
         if epochs <= _as_number(delay):
             yield _warning(key, f"in {epochs} epochs {effect}", f"expected below {epochs}")

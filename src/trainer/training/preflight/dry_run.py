@@ -35,6 +35,7 @@ from trainer.task.custom_metrics import validate_custom_metrics
 from trainer.task.supervised import Supervised
 from trainer.training.build import build, build_data, build_trainer
 from trainer.training.build_module import build_module, build_parts, build_with_spec
+from trainer.training.build_optimizer import build_optimizer_of_no_network
 from trainer.training.fused.structure import has_convolutions, reason_not_fusable
 from trainer.training.preflight.dry_run_cache import Facts
 from trainer.training.preflight.monitored_metrics import (
@@ -101,7 +102,7 @@ class DryRun:
         self.diagnostics += check_weight_averaging(callbacks)
         self._attempt("trainer", lambda: build_trainer(config, logger=False, callbacks=[], enable_checkpointing=False))
         if data is None:
-            self._attempt("optimizer", lambda: build(config, "optimizer", [nn.Parameter(torch.zeros(1))]))
+            self._attempt("optimizer", lambda: build_optimizer_of_no_network(config))
             return
         spec = find_spec(data)
         if spec:
@@ -218,7 +219,7 @@ def _configure_optimizers(task: Any, config: DictConfig) -> tuple[Any, bool]:
         estimated_stepping_batches=ESTIMATED_STEPS,
         check_val_every_n_epoch=config.trainer.get("check_val_every_n_epoch", 1),
         strategy=SimpleNamespace(),
-        max_epochs=1,
+        max_epochs=config.trainer.get("max_epochs") or 1,
     )
     result = None
     finished = False

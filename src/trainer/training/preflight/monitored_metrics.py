@@ -117,5 +117,5 @@ def check_weight_averaging(callbacks: dict[str, Any]) -> Iterator[Diagnostic]:
     for name, callback in callbacks.items():
         if isinstance(callback, StochasticWeightAveraging):
             problem = "the averaged weights are neither validated nor saved"
-            hint = "pytorch_lightning.callbacks.WeightAveraging averages weights that are validated and saved"
+            hint = "'callbacks=[default,swa]' averages weights that are validated and saved"
             yield Diagnostic(f"callbacks.{name}", problem, hint)
