@@ -20,7 +20,7 @@ from trainer.artifacts.run_record import RunRecord, format_measurement_times
 from trainer.artifacts.tensorboard_summary import write_summary
 from trainer.core.errors import display_path
 from trainer.core.escaping import terminal_text
-from trainer.core.formatting import quote_argument
+from trainer.core.formatting import format_number, quote_argument
 from trainer.core.metric_name import tabulate_metrics
 from trainer.core.spec import find_spec
 
@@ -62,6 +62,8 @@ def print_results(result: dict[str, Any], directory: Path, *, is_sweep_job: bool
         log.warning(result["stop_reason"])
     if (times := format_measurement_times(metrics, result["checkpoint"])) and not is_sweep_job:
         log.info(f"({times})")
+    if result.get("threshold") is not None and not is_sweep_job:
+        log.info(f"threshold    {format_number(result['threshold'])}, chosen on validation")
     log.info(f"{result['steps']:,} step(s) in {result['seconds']:.1f} s")
     command = Path(shutil.which("trainer") or Path(sys.executable).with_name("trainer"))
     log.info(f"results      {display_path(directory / 'result.json')}")

@@ -72,6 +72,7 @@ def describe_run(record: RunRecord) -> DescriptionList:
         ),
         ("machine", ", ".join(str(machine[key]) for key in ("host", "processor", "system") if machine.get(key))),
         ("computed on", f"{gpus}{machine.get('threads')} of {machine.get('cores')} cores"),
+        ("threshold", _format_threshold(record.result)),
         ("steps", record.result.get("steps")),
         ("training", record.result.get("stop_reason")),
     ]
@@ -120,6 +121,11 @@ def _build_result_tables(metrics: dict[str, float], checkpoint: str | None) -> l
     captions = {"metric": format_measurement_times(metrics, checkpoint), "class": "test"}
     tables = tabulate_metrics(metrics, format_number)
     return [Table(header, rows, captions[header[0]]) for header, *rows in tables]
+
+
+def _format_threshold(result: dict[str, Any]) -> str | None:
+    threshold = result.get("threshold")
+    return None if threshold is None else f"{format_number(threshold)}, chosen on validation"
 
 
 def _format_checksum(result: dict[str, Any]) -> str | None:

@@ -22,6 +22,7 @@ from trainer.core.spec import find_spec
 from trainer.core.warning_filters import install_warning_filters
 from trainer.data.loading.resumable_loader import install_resumable_loaders
 from trainer.task.gradient_accumulation import install_loss_scaling
+from trainer.task.objective_lookup import describe_threshold
 from trainer.training.build import (
     add_inferred_settings,
     build_all,
@@ -124,4 +125,4 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
             trainer.test(task, data, ckpt_path=checkpoint, verbose=False)
         metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
     log_hyperparameters(trainer, directory.path, metrics)
-    return result | describe_data(data)
+    return result | describe_data(data) | describe_threshold(task)
