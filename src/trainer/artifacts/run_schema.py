@@ -21,6 +21,7 @@ RESULT_TYPES = {
     "not_finite_epochs": dict[str, int] | None,
     "stop_reason": str | None,
     "threshold": float | None,
+    "intervals": dict[str, dict[str, Any]],
 }
 START_TYPES = {
     "command": str,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.artifacts.hparams import collect_hparams
+from trainer.artifacts.intervals import describe_methods, format_intervals
 from trainer.artifacts.run_record import RunRecord, format_measurement_times, locate_code_files
 from trainer.core.formatting import format_number, quote_argument
 from trainer.core.metric_name import STAGES, MetricName, tabulate_metrics
@@ -21,7 +22,7 @@ def build_run_page(record: RunRecord) -> Page:
     """Return the page of a run."""
     duration = f" after {record.seconds:.1f} s" if record.seconds is not None else ""
     sections = [
-        Section("Results", _build_result_tables(record.metrics, record.result.get("checkpoint"))),
+        Section("Results", _build_result_tables(record)),
         Section("Curves", build_curves(record)),
         Section("Images", read_images(record.path)),
         Section("Details", [describe_run(record)]),
@@ -117,9 +118,10 @@ def build_curves(record: RunRecord) -> list[Block]:
     return [draw_chart(metric, sorted(lines, key=lambda line: line.color or 0)) for metric, lines in ordered]
 
 
-def _build_result_tables(metrics: dict[str, float], checkpoint: str | None) -> list[Block]:
-    captions = {"metric": format_measurement_times(metrics, checkpoint), "class": "test"}
-    tables = tabulate_metrics(metrics, format_number)
+def _build_result_tables(record: RunRecord) -> list[Block]:
+    times = format_measurement_times(record.metrics, record.result.get("checkpoint"))
+    captions = {"metric": "; ".join(filter(None, [times, describe_methods(record.result)])), "class": "test"}
+    tables = tabulate_metrics(record.metrics, format_number, format_intervals(record.result))
     return [Table(header, rows, captions[header[0]]) for header, *rows in tables]
 
 

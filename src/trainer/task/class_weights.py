@@ -10,7 +10,7 @@ from torch import Tensor
 from trainer.core.errors import UserError, did_you_mean
 from trainer.core.spec import DataSpec
 
-ClassWeights = Literal["balanced"] | Sequence[float] | Mapping[str, float] | None
+ClassWeights = Literal["balanced"] | Sequence[float] | Mapping[str | int, float] | None
 BALANCED = "balanced"
 KEY = "objective.class_weights"
 

@@ -92,7 +92,7 @@ def focal_losses(outputs: Tensor, targets: Tensor, gamma: float) -> Tensor:
         Lin, Goyal, Girshick, He, Dollar 2017, Focal loss for dense object detection.
     """
     log_p = F.log_softmax(outputs, 1).gather(1, targets[:, None]).squeeze(1)
-    difficulty = (-torch.expm1(log_p)).clamp(min=1e-12)  # 1 - p; at 0, gradients are not finite for gamma < 1
+    difficulty = (1 - log_p.exp()).clamp(min=1e-12)  # at 0, gradients are not finite for gamma < 1
     return -(difficulty**gamma) * log_p
 
 

@@ -115,6 +115,8 @@ SETTINGS = {
     "momentum for each step": ["scheduler=onecycle", "scheduler._target_=users.cycling"],
     "a rate for each epoch": ["scheduler=cosine"],
     "smoothing and a penalty": ["objective.label_smoothing=0.1", "objective.penalty.l1=0.001"],
+    "class weights": ["objective.class_weights=balanced"],
+    "focal loss": ["objective.loss=focal", "objective.class_weights={0: 5}"],
     "every step logged": ["trainer.log_every_n_steps=1"],
     "clipped by a callback": [CLIPPED, "callbacks.gradient_clipping.value=0.1"],
     "values clipped by a callback": [
@@ -136,7 +138,7 @@ OTHER_RUNS = {
     "gru": [*SERIES, "model.net.cell=gru"],
 }
 SLOW = {"adamw", "sgd", "a rate for each epoch", "augmented", "two classes", "values", "values clipped by a callback"}
-SLOW |= {"validation within the epoch", "a hook on a weight", "an activation", "clipped by the trainer"}
+SLOW |= {"focal loss", "validation within the epoch", "a hook on a weight", "an activation", "clipped by the trainer"}
 
 
 def marked(names):
