@@ -63,7 +63,7 @@ def read_predictions(directory: Path) -> tuple[Predictions, str] | None:
     """
     file = directory / FILENAME
     try:
-        with np.load(file, allow_pickle=False) as content:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
             tensors: dict[str, Any] = {name: torch.from_numpy(content[name]) for name in ARRAYS}
             checksum = str(content["checksum"])
     except FileNotFoundError:
