@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from torch import nn
 
 from trainer.artifacts.hparams import collect_swept_values
-from trainer.artifacts.intervals import describe_methods, format_intervals
+from trainer.artifacts.intervals import describe_missing, format_intervals
 from trainer.artifacts.logger_lifecycle import log_best_metrics, log_config
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.run_record import RunRecord, format_measurement_times
@@ -63,8 +63,8 @@ def print_results(result: dict[str, Any], directory: Path, *, is_sweep_job: bool
         log.warning(result["stop_reason"])
     if (times := format_measurement_times(metrics, result["checkpoint"])) and not is_sweep_job:
         log.info(f"({times})")
-        if methods := describe_methods(result):
-            log.info(f"({methods})")
+        if missing := describe_missing(result):
+            log.info(f"({missing})")
     if result.get("threshold") is not None and not is_sweep_job:
         log.info(f"threshold    {format_number(result['threshold'])}, chosen on validation")
     log.info(f"{result['steps']:,} step(s) in {result['seconds']:.1f} s")

@@ -19,10 +19,21 @@ def format_intervals(result: Mapping[str, Any]) -> dict[str, str]:
 
 
 def describe_methods(result: Mapping[str, Any]) -> str:
-    """Return the methods of the intervals, e.g. `95 % intervals: Wilson (accuracy), bootstrap (loss, f1)`; else ""."""
-    names: dict[str, list[str]] = {}
-    for name, value in result.get("intervals", {}).items():
-        method = value.get("method") or f"none, as {value.get('reason')}"
-        names.setdefault(str(method), []).append(name.removeprefix("test/"))
-    parts = [f"{method} ({', '.join(metrics)})" for method, metrics in names.items()]
+    """Return the methods of the intervals, e.g. `95 % intervals: accuracy by Wilson; loss, f1 by bootstrap`; else ""."""
+    parts = [f"{', '.join(names)} by {method}" for method, names in _group_metrics(result, "method").items()]
     return f"95 % intervals: {'; '.join(parts)}" if parts else ""
+
+
+def describe_missing(result: Mapping[str, Any]) -> str:
+    """Return the reasons why test metrics have no interval, or ""."""
+    parts = [f"{', '.join(names)}: {reason}" for reason, names in _group_metrics(result, "reason").items()]
+    return f"no 95 % interval: {'; '.join(parts)}" if parts else ""
+
+
+def _group_metrics(result: Mapping[str, Any], key: str) -> dict[str, list[str]]:
+    """Return the names of the test metrics with each value of an entry of their intervals."""
+    names: dict[str, list[str]] = {}
+    for name, interval in result.get("intervals", {}).items():
+        if key in interval:
+            names.setdefault(str(interval[key]), []).append(name.removeprefix("test/"))
+    return names

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.artifacts.hparams import collect_hparams
-from trainer.artifacts.intervals import describe_methods, format_intervals
+from trainer.artifacts.intervals import describe_methods, describe_missing, format_intervals
 from trainer.artifacts.run_record import RunRecord, format_measurement_times, locate_code_files
 from trainer.core.formatting import format_number, quote_argument
 from trainer.core.metric_name import STAGES, MetricName, tabulate_metrics
@@ -120,7 +120,10 @@ def build_curves(record: RunRecord) -> list[Block]:
 
 def _build_result_tables(record: RunRecord) -> list[Block]:
     times = format_measurement_times(record.metrics, record.result.get("checkpoint"))
-    captions = {"metric": "; ".join(filter(None, [times, describe_methods(record.result)])), "class": "test"}
+    captions = {
+        "metric": "; ".join(filter(None, [times, describe_methods(record.result), describe_missing(record.result)])),
+        "class": "test",
+    }
     tables = tabulate_metrics(record.metrics, format_number, format_intervals(record.result))
     return [Table(header, rows, captions[header[0]]) for header, *rows in tables]
 
