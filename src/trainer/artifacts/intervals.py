@@ -19,7 +19,7 @@ def format_intervals(result: Mapping[str, Any]) -> dict[str, str]:
 
 
 def describe_methods(result: Mapping[str, Any]) -> str:
-    """Return the methods of the intervals, e.g. `95 % intervals: accuracy by Wilson; loss, f1 by bootstrap`; else ""."""
+    """Return the methods of the intervals, e.g. `95 % intervals: accuracy by Wilson; f1 by bootstrap`, or ""."""
     parts = [f"{', '.join(names)} by {method}" for method, names in _group_metrics(result, "method").items()]
     return f"95 % intervals: {'; '.join(parts)}" if parts else ""
 

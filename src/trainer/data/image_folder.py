@@ -112,10 +112,9 @@ class ImageFolder(TensorData):
         self.source = None if synthetic else open_source(dir, path, listed, table)
         names = listed or SYNTHETIC_CLASSES
         self.classes = self.source.classes if self.source else validate_classes(names, names)
-        self._inferred = _infer_settings(self.source, {"size": size, "channels": channels})
-        self.preprocessing: ImagePreprocessing = make_photo_preprocessing(
-            fit, mean, std, **({"size": size, "channels": channels} | self._inferred)
-        )
+        sizes = {"size": size, "channels": channels}
+        self._inferred = _infer_settings(self.source, sizes)
+        self.preprocessing: ImagePreprocessing = make_photo_preprocessing(fit, mean, std, **(sizes | self._inferred))
         self.broken = broken
         self.cache = cache
         self.augmentation = {"degrees": degrees, "shift_pixels": shift_pixels, "scale": scale}

@@ -108,17 +108,14 @@ class Table(TensorData):
         eval_batch_size: int = 1024,
         seed: int = 0,
     ) -> None:
-        super().__init__(
-            sampling=sampling, batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed, repeats=repeats
-        )
-        if features is not None and features < 1:
-            raise UserError("data.features: must be at least 1")
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed, repeats=repeats)
+        self.sampling = sampling
         self.source = TableSource(path, val_path, test_path, Path(dir), md5, mirrors, download, self.checksum_hint)
         dialect = DialectSettings(delimiter, encoding, header, skipped_lines, sheet)
         self.settings = make_settings(dialect, target, drop, columns or {}, group_column, weight_column, missing)
         self.target_settings = TargetSettings(task, tuple(map(str, class_names)), skip_missing_targets)
         self.split = SplitSettings({"val": val_fraction, "test": test_fraction}, data_seed, stratify)
-        self.features = features
+        self.features = _validate_features(features)
         self.standardize = standardize
         self.standardize_target = standardize_target
         self.synthetic = synthetic
@@ -234,3 +231,10 @@ class Table(TensorData):
             raise UserError(f"{message}; expected {', '.join(expected)}, as in training")
         statistics = {name: state_dict[name] for name in ("mean", "std", "known") if name in state_dict}
         self._fitted = replace(self.preprocessing, **statistics)
+
+
+def _validate_features(features: int | None) -> int | None:
+    """Return a number of network inputs; raise a `UserError` if it is below 1."""
+    if features is not None and features < 1:
+        raise UserError("data.features: must be at least 1")
+    return features

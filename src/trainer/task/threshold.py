@@ -59,8 +59,8 @@ def make_threshold(spec: DataSpec, threshold: float | ThresholdCriterion) -> Thr
         UserError: The value is invalid, or the data do not have two classes.
     """
     if threshold != DEFAULT_THRESHOLD and (spec.target == "regression" or len(spec.class_names) != 2):
-        found = "values" if spec.target == "regression" else f"{len(spec.class_names)} classes"
-        raise UserError(f"{KEY}: only for two classes, but data '{spec.name}' has {found}; expected 0.5")
+        target = "values" if spec.target == "regression" else f"{len(spec.class_names)} classes"
+        raise UserError(f"{KEY}: only for two classes, but data '{spec.name}' has {target}; expected 0.5")
     if isinstance(threshold, str):
         if threshold not in CRITERIA:
             expected = f"expected a number between 0 and 1, or one of {', '.join(CRITERIA)}"

@@ -114,10 +114,8 @@ SETTINGS = {
     "a rate for each step": ["scheduler=onecycle"],
     "momentum for each step": ["scheduler=onecycle", "scheduler._target_=users.cycling"],
     "a rate for each epoch": ["scheduler=cosine"],
-    "smoothing and a penalty": ["objective.label_smoothing=0.1", "objective.penalty.l1=0.001"],
-    "class weights": ["objective.class_weights=balanced"],
-    "focal loss": ["objective.loss=focal", "objective.class_weights={0: 5}"],
-    "every step logged": ["trainer.log_every_n_steps=1"],
+    "class weights": ["objective.class_weights=balanced", "objective.label_smoothing=0.1", "objective.penalty.l1=0.1"],
+    "every step of a focal loss logged": ["trainer.log_every_n_steps=1", "objective.loss=focal"],
     "clipped by a callback": [CLIPPED, "callbacks.gradient_clipping.value=0.1"],
     "values clipped by a callback": [
         *[CLIPPED, "callbacks.gradient_clipping.value=0.01", "callbacks.gradient_clipping.algorithm=value"],
@@ -138,7 +136,7 @@ OTHER_RUNS = {
     "gru": [*SERIES, "model.net.cell=gru"],
 }
 SLOW = {"adamw", "sgd", "a rate for each epoch", "augmented", "two classes", "values", "values clipped by a callback"}
-SLOW |= {"focal loss", "validation within the epoch", "a hook on a weight", "an activation", "clipped by the trainer"}
+SLOW |= {"validation within the epoch", "a hook on a weight", "an activation", "clipped by the trainer"}
 
 
 def marked(names):
