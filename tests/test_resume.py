@@ -60,6 +60,10 @@ SETTINGS = {
     "rare validation": ["trainer.check_val_every_n_epoch=2", *DROPOUT],
     "fewer batches": ["+trainer.limit_train_batches=13", "+trainer.limit_val_batches=2", "data.eval_batch_size=50"],
     "fixed number of steps": ["+trainer.max_steps=50", "trainer.max_epochs=-1", *DROPOUT],
+    "imbalanced classes": [
+        *["data=diabetes", "data.synthetic=true", "objective.threshold=f1", "objective.metrics=[f1,brier]"],
+        *["data.sampling=balanced", "objective.class_weights=[1,2]", "+trainer.val_check_interval=6"],
+    ],
     "early stopping": [
         *["callbacks=[default,early_stopping]", "callbacks.early_stopping.patience=1", *DROPOUT],
         *["callbacks.early_stopping.min_delta=9", "trainer.max_epochs=9", "+trainer.val_check_interval=6"],
@@ -103,6 +107,7 @@ def read_results(run):
         "schedules": str(last["lr_schedulers"]),
         "counters": last["loops"],
         "random": str(last["resume"]["random"]),
+        "objective": last["objective"],
         "rows": rows,
         "scalars": read_scalars(run),
     }

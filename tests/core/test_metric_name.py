@@ -38,7 +38,7 @@ def test_the_metrics_of_stages_are_without_those_of_single_classes():
 
 def render(metrics):
     console = Console(width=80, file=StringIO())
-    for table in build_tables(metrics):
+    for table in build_tables(metrics, {}):
         console.print(table)
     lines = console.file.getvalue().splitlines()
     rows = [[cell.strip() for cell in line.strip("│┃").replace("┃", "│").split("│")] for line in lines]
@@ -71,6 +71,6 @@ def test_classes_have_a_table_of_their_own():
 def test_classes_may_have_any_name():
     metrics = {f"test/recall/{name}": 0.5 for name in ("n/a", "a/b/c", "[red]two", "\x1b[31mthree")}
     assert [row[0] for row in render(metrics)[1:]] == ["n/a", "a/b/c", "[red]two", r"\x1b[31mthree"]
-    [table] = build_tables({"test/recall/a\nb": 0.5})
+    [table] = build_tables({"test/recall/a\nb": 0.5}, {})
     assert (table.columns[0].header.plain, [cell.plain for cell in table.columns[0].cells]) == ("class", ["a\nb"])
     assert render({"val/[red]loss": 1.0}) == [["metric", "val"], ["[red]loss", "1.0000"]]

@@ -14,7 +14,7 @@ from trainer.task.objective import make_objective
 TWO = DataSpec("two", "vector", (2,), "classification", output_size=1, class_names=("no", "yes"))
 THREE = DataSpec("three", "vector", (2,), "classification", output_size=3, class_names=("a", "b", "c"))
 VALUES = DataSpec("values", "vector", (2,), "regression", output_size=1)
-ALL = ["accuracy", "precision", "recall", "f1", "auroc"]
+ALL = ["accuracy", "balanced_accuracy", "precision", "recall", "f1", "mcc", "auroc", "brier", "ece"]
 
 
 def compute(spec, outputs, targets, batch=4):
@@ -38,6 +38,12 @@ def test_metrics_of_two_classes_are_those_of_the_second():
     numbers = compute(TWO, outputs, torch.tensor([1, 0, 1, 1, 0, 1]))
     # pairs (1, 0): 3 > 2, 3 > -2, 1 > -2, -1 > -2 of 4 * 2
     expected = {"accuracy": 3 / 6, "precision": 2 / 3, "recall": 2 / 4, "f1": 4 / 7, "auroc": 4 / 8}
+    # recalls 2/4 and 1/2; true positives 2, false positives 1, false negatives 2, true negatives 1
+    expected |= {"balanced_accuracy": 1 / 2, "mcc": (2 * 1 - 1 * 2) / math.sqrt(3 * 4 * 2 * 3)}
+    p = [1 / (1 + math.exp(-output)) for output in (3, 2, 1, -1, -2, -3)]
+    expected["brier"] = sum((score - true) ** 2 for score, true in zip(p, (1, 0, 1, 1, 0, 1), strict=True)) / 6
+    # each score has a bin of width 1/15 of its own, except 0.95 and 0.05, which are in the last and the first one
+    expected["ece"] = sum(abs(score - true) for score, true in zip(p, (1, 0, 1, 1, 0, 1), strict=True)) / 6
     assert numbers == pytest.approx(expected)
 
 
@@ -47,6 +53,14 @@ def test_metrics_of_several_classes_are_the_mean_over_the_classes():
     numbers = compute(THREE, outputs, torch.tensor([0, 1, 1, 2]))
     # auroc: class 0 wins 2 of its 3 pairs and ties one; class 1 wins 2 of 4 and ties two; class 2 wins all
     expected = {"accuracy": 3 / 4, "precision": 5 / 6, "recall": 5 / 6, "f1": 7 / 9, "auroc": (5 / 6 + 3 / 4 + 1) / 3}
+    expected["balanced_accuracy"] = 5 / 6
+    # 3 of 4 correct; predicted 2 1 1, true 1 2 1 per class: (3 * 4 - 5) / sqrt((16 - 6) * (16 - 6))
+    expected["mcc"] = 7 / 10
+    p = math.exp(9) / (math.exp(9) + 2)
+    rest = (1 - p) / 2
+    right = (1 - p) ** 2 + 2 * rest**2
+    expected["brier"] = (3 * right + p**2 + (1 - rest) ** 2 + rest**2) / 4
+    expected["ece"] = p - 3 / 4  # all confidences are p
     assert numbers == pytest.approx(expected)
 
 
@@ -65,8 +79,12 @@ def test_classification_metrics_equal_those_of_scikit_learn(spec):
         "recall": sklearn.recall_score(true, predicted, average=average),
         "f1": sklearn.f1_score(true, predicted, average=average),
         "auroc": sklearn.roc_auc_score(true, scores.astype(np.float64), multi_class="ovr"),
+        "balanced_accuracy": sklearn.balanced_accuracy_score(true, predicted),
+        "mcc": sklearn.matthews_corrcoef(true, predicted),
+        "brier": sklearn.brier_score_loss(true, scores),
     }
-    assert compute(spec, outputs, targets, batch=30) == pytest.approx(expected, abs=1e-6)
+    actual = compute(spec, outputs, targets, batch=30)
+    assert {name: actual[name] for name in expected} == pytest.approx(expected, abs=1e-6)
 
 
 def test_auroc_is_the_fraction_of_ordered_pairs_and_ties_count_half():
@@ -152,7 +170,7 @@ def test_names_of_metrics_are_resolved_without_duplicates():
         (
             TWO,
             ["rmse"],
-            "objective.metrics: 'rmse' does not fit data 'two'; use auto, accuracy, precision, recall, f1, auroc",
+            f"objective.metrics: 'rmse' does not fit data 'two'; use auto, {', '.join(ALL)}",
         ),
     ],
 )

@@ -14,13 +14,14 @@ from rich.table import Column, Table
 from torch import nn
 
 from trainer.artifacts.hparams import collect_swept_values
+from trainer.artifacts.intervals import describe_missing, format_intervals
 from trainer.artifacts.logger_lifecycle import log_best_metrics, log_config
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.run_record import RunRecord, format_measurement_times
 from trainer.artifacts.tensorboard_summary import write_summary
 from trainer.core.errors import display_path
 from trainer.core.escaping import terminal_text
-from trainer.core.formatting import quote_argument
+from trainer.core.formatting import format_number, quote_argument
 from trainer.core.metric_name import tabulate_metrics
 from trainer.core.spec import find_spec
 
@@ -52,7 +53,7 @@ def print_results(result: dict[str, Any], directory: Path, *, is_sweep_job: bool
     """Print the metrics of all stages, warnings, and the command for TensorBoard; less for one job of many."""
     metrics: dict[str, float] = result["metrics"]
     console = Console()
-    for table in build_tables(metrics)[: 1 if is_sweep_job else None]:
+    for table in build_tables(metrics, format_intervals(result))[: 1 if is_sweep_job else None]:
         console.print(table)
     if result.get("synthetic"):
         log.warning("SYNTHETIC data: these metrics do not apply to the real data set")
@@ -62,6 +63,10 @@ def print_results(result: dict[str, Any], directory: Path, *, is_sweep_job: bool
         log.warning(result["stop_reason"])
     if (times := format_measurement_times(metrics, result["checkpoint"])) and not is_sweep_job:
         log.info(f"({times})")
+        if missing := describe_missing(result):
+            log.info(f"({missing})")
+    if result.get("threshold") is not None and not is_sweep_job:
+        log.info(f"threshold    {format_number(result['threshold'])}, chosen on validation")
     log.info(f"{result['steps']:,} step(s) in {result['seconds']:.1f} s")
     command = Path(shutil.which("trainer") or Path(sys.executable).with_name("trainer"))
     log.info(f"results      {display_path(directory / 'result.json')}")
@@ -70,10 +75,10 @@ def print_results(result: dict[str, Any], directory: Path, *, is_sweep_job: bool
         log.info(f"view logs    {' tensorboard '.join(paths)}")
 
 
-def build_tables(metrics: dict[str, float]) -> list[Table]:
+def build_tables(metrics: dict[str, float], intervals: dict[str, str]) -> list[Table]:
     """Return a table of all metrics with a column per stage, and one of single classes with a column per metric."""
     tables = []
-    for header, *rows in tabulate_metrics(metrics, _format_number):
+    for header, *rows in tabulate_metrics(metrics, _format_number, intervals):
         tables.append(Table(*(Column(terminal_text(name)) for name in header)))
         for row in rows:
             tables[-1].add_row(*map(terminal_text, row))

@@ -20,6 +20,8 @@ RESULT_TYPES = {
     "synthetic": bool,
     "not_finite_epochs": dict[str, int] | None,
     "stop_reason": str | None,
+    "threshold": float | None,
+    "intervals": dict[str, dict[str, Any]],
 }
 START_TYPES = {
     "command": str,
@@ -64,6 +66,7 @@ CHECKPOINT_TYPES = {
     "preprocessing": dict[str, Any] | None,
     "metrics": dict[str, float],
     "provenance": dict[str, Any],
+    "objective": dict[str, Any] | None,
 }
 REQUIRED_CONFIG_KEYS = ("data", "model", "trainer")
 

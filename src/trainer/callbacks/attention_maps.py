@@ -20,7 +20,8 @@ from trainer.callbacks.plots.media import log_image
 from trainer.callbacks.prediction_images import GREEN, RED
 from trainer.core.callback import Callback
 from trainer.core.spec import PADDING_INDEX, Batch, DataSpec
-from trainer.task.objective import Objective, find_objective
+from trainer.task.objective import Objective
+from trainer.task.objective_lookup import find_objective
 
 TEXT_WIDTH_PIXELS = 900
 

@@ -16,7 +16,8 @@ from trainer.callbacks.plots.media import get_writers, log_image, log_table
 from trainer.core.callback import Callback
 from trainer.core.formatting import format_number
 from trainer.core.spec import Batch, DataSpec, find_spec
-from trainer.task.objective import Objective, find_objective
+from trainer.task.objective import Objective
+from trainer.task.objective_lookup import find_objective
 
 BLUE = (31, 90, 160)
 CELL_PIXELS = 46  # side of a cell of the confusion matrix

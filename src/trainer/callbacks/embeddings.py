@@ -14,7 +14,8 @@ from trainer.callbacks.plots.media import get_writers
 from trainer.callbacks.plots.projector import Points, write_projector
 from trainer.core.callback import Callback
 from trainer.core.spec import PADDING_INDEX, Batch, DataSpec
-from trainer.task.objective import Objective, find_objective
+from trainer.task.objective import Objective
+from trainer.task.objective_lookup import find_objective
 
 MAX_LABEL_CHARS = 60
 

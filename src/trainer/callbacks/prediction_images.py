@@ -16,7 +16,8 @@ from trainer.callbacks.plots.line_chart import Color
 from trainer.callbacks.plots.media import log_image
 from trainer.core.callback import Callback
 from trainer.core.spec import Batch
-from trainer.task.objective import Objective, find_objective
+from trainer.task.objective import Objective
+from trainer.task.objective_lookup import find_objective
 
 GREEN = (0, 130, 0)
 RED = (200, 0, 0)

@@ -13,7 +13,7 @@ from trainer.callbacks.plots.line_chart import BLACK, ORANGE, SILVER, WHITE, Lin
 from trainer.callbacks.plots.media import log_image
 from trainer.core.callback import Callback
 from trainer.core.spec import Batch
-from trainer.task.objective import find_objective
+from trainer.task.objective_lookup import find_objective
 
 CHART_WIDTH_PIXELS = 960
 CHART_HEIGHT_PIXELS = 320  # of each of the two charts

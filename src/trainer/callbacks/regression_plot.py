@@ -11,7 +11,7 @@ from trainer.callbacks.plots.line_chart import BLACK, ORANGE, SILVER, Line, draw
 from trainer.callbacks.plots.media import log_image
 from trainer.core.callback import Callback
 from trainer.core.spec import Batch
-from trainer.task.objective import find_objective
+from trainer.task.objective_lookup import find_objective
 
 PLOT_SIZE_PIXELS = (640, 420)
 

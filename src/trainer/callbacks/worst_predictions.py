@@ -12,7 +12,8 @@ from trainer.callbacks.prediction_images import get_target_scores
 from trainer.core.callback import Callback
 from trainer.core.formatting import format_number
 from trainer.core.spec import Batch
-from trainer.task.objective import Objective, find_objective
+from trainer.task.objective import Objective
+from trainer.task.objective_lookup import find_objective
 
 
 class WorstPredictions(Callback):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 STAGES = ("train", "val", "test")
 LOADER_SUFFIX = "/dataloader_idx_"  # added by Lightning if a stage has several data loaders
+INTERVAL_COLUMN = "test, 95 %"
 Rows = list[list[str]]
 # a class name may contain a line break
 _OPTIMIZER_NAME = re.compile(r"(train/)?(lr|grad_norm)([-_/].+)?", re.DOTALL)
@@ -42,7 +43,9 @@ def list_metrics(names: Iterable[str], *stages: str) -> list[str]:
     return [name for name, parts in parsed.items() if parts.stage in stages and not parts.label]
 
 
-def tabulate_metrics(metrics: Mapping[str, float], format_value: Callable[[float | None], str]) -> Iterator[Rows]:
+def tabulate_metrics(
+    metrics: Mapping[str, float], format_value: Callable[[float | None], str], intervals: Mapping[str, str]
+) -> Iterator[Rows]:
     """Yield the tables of a run's metrics, each with its header: all metrics by stage, and single classes by metric.
 
     Metrics of optimizers are left out. The stage of a name that contains none is `value`.
@@ -50,6 +53,7 @@ def tabulate_metrics(metrics: Mapping[str, float], format_value: Callable[[float
     Args:
         metrics: Values by name.
         format_value: Function that formats a value, or None if it is missing.
+        intervals: Intervals of test metrics by name, as text; they are a further column.
     """
     by_stage: dict[str, dict[str, float]] = {}
     by_class: dict[str, dict[str, float]] = {}
@@ -63,5 +67,9 @@ def tabulate_metrics(metrics: Mapping[str, float], format_value: Callable[[float
         names = dict.fromkeys(name for row in values.values() for name in row)
         columns = sorted(names, key=lambda name: STAGES.index(name) if name in STAGES else len(STAGES))
         rows = [[label, *(format_value(row.get(column)) for column in columns)] for label, row in values.items()]
+        table = [[title, *columns], *rows]
+        if title == "metric" and intervals:
+            cells = [INTERVAL_COLUMN, *(intervals.get(f"test/{name}", "") for name in values)]
+            table = [[*row, cell] for row, cell in zip(table, cells, strict=True)]
         if rows:
-            yield [[title, *columns], *rows]
+            yield table

@@ -26,6 +26,7 @@ from trainer.data.io.arrays.array_pairs import (
     open_file_pairs,
     refuse_unused_settings,
 )
+from trainer.data.loading.class_balance import Sampling
 from trainer.data.loading.split import Split, Stage, random_split
 from trainer.data.preprocessing.arrays import (
     ArrayPreprocessing,
@@ -64,7 +65,7 @@ class Arrays(TensorData):
         synthetic: Whether synthetic images of 28x28 pixels in ten classes replace the files.
         val_fraction, test_fraction: Fractions of the training examples, if the split has no arrays.
         data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
-        batch_size, eval_batch_size, seed: See `TensorData`.
+        sampling, batch_size, eval_batch_size, seed: See `TensorData`.
 
     Raises:
         UserError: If a file or an array is missing, or is not of the kind or task.
@@ -91,11 +92,12 @@ class Arrays(TensorData):
         val_fraction: Fraction = 0.2,
         test_fraction: Fraction = 0.2,
         data_seed: int = 0,
+        sampling: Sampling = None,
         batch_size: int = 64,
         eval_batch_size: int = 1024,
         seed: int = 0,
     ) -> None:
-        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
+        super().__init__(sampling=sampling, batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
         self.fractions: dict[Stage, float] = {"val": val_fraction, "test": test_fraction}
         self.data_seed = data_seed
         self.standardize = standardize

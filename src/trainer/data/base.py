@@ -11,6 +11,7 @@ from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
 from trainer.core.target_scale import TargetScale
 from trainer.data import spec_check
+from trainer.data.loading.class_balance import Sampling, balance_weights, require_classes
 from trainer.data.loading.counter_rng import BatchRNG
 from trainer.data.loading.device_placement import make_loader
 from trainer.data.loading.split import Split, Stage
@@ -22,6 +23,9 @@ class TensorData(LightningDataModule, ABC):
     """A data set of tensors. Subclasses define `spec` and `load`, and optionally `read`, `prepare` and `augment`.
 
     Args:
+        sampling: `"balanced"` draws the training examples of an epoch with replacement, each class with the same
+            probability; within a class in proportion to `sample_weights`, if there are any. Defaults to None: each
+            example once.
         batch_size: Training examples per step, in each process.
         eval_batch_size: Examples per batch in validation and test. Affects speed and memory, not results.
         seed: Seed of the order of training examples and of augmentation; the run's seed in conf/data.
@@ -33,7 +37,15 @@ class TensorData(LightningDataModule, ABC):
     sample_weights: Tensor | None = None  # of the training examples; they are drawn with these probabilities
     standardize_target = True  # scale regression targets to mean 0 and standard deviation 1
 
-    def __init__(self, *, batch_size: int, eval_batch_size: int = 1024, seed: int = 0, repeats: int | None = 1) -> None:
+    def __init__(
+        self,
+        *,
+        batch_size: int,
+        eval_batch_size: int = 1024,
+        seed: int = 0,
+        repeats: int | None = 1,
+        sampling: Sampling = None,
+    ) -> None:
         super().__init__()
         if min(batch_size, eval_batch_size, 1 if repeats is None else repeats) < 1:
             raise UserError("data.batch_size, data.eval_batch_size and data.repeats: must be at least 1")
@@ -41,6 +53,7 @@ class TensorData(LightningDataModule, ABC):
         self.eval_batch_size = eval_batch_size
         self.seed = seed
         self.repeats = repeats
+        self.sampling: Sampling = sampling
         self.splits: Mapping[Stage, Split] = {}
         self._train_loader: TensorLoader | None = None
         self._checksum = ""  # computed at the first call of `checksum`
@@ -81,6 +94,7 @@ class TensorData(LightningDataModule, ABC):
 
     def setup(self, stage: str) -> None:
         if not self.splits:
+            require_classes(self.spec, self.sampling)
             splits = self.load()
             for name, split in splits.items():
                 first_input = next(iter(self.read([split.inputs[:1]])))
@@ -92,6 +106,13 @@ class TensorData(LightningDataModule, ABC):
         """Mean and standard deviation of the training targets, available after `setup`; None if not standardized."""
         is_scaled = self.spec.target == "regression" and self.standardize_target
         return TargetScale.of(self.splits["train"].targets) if is_scaled else None
+
+    @property
+    def class_counts(self) -> Tensor | None:
+        """Number of training examples of each class (classes,), available after `setup`; None for regression."""
+        if self.spec.target == "regression":
+            return None
+        return self.splits["train"].targets.bincount(minlength=len(self.spec.class_names))
 
     def checksum(self) -> str:
         """Return the SHA-256 over the examples of all splits in order; equal if two runs read the same data."""
@@ -129,10 +150,16 @@ class TensorData(LightningDataModule, ABC):
             read=self.read if type(self).read is not TensorData.read else None,
             shuffle=shuffle,
             lengths=self.lengths(self.splits[stage].inputs),
-            weights=self.sample_weights if shuffle else None,
+            weights=self._train_weights() if shuffle else None,
             repeats=(self.repeats or 1) if stage == "train" else 1,
             even=stage == "train",
             seed=self.seed,
+        )
+
+    def _train_weights(self) -> Tensor | None:
+        """Return the sampling weights of the training examples (examples,), or None if each one is used once."""
+        return (
+            balance_weights(self.splits["train"].targets, self.sample_weights) if self.sampling else self.sample_weights
         )
 
 

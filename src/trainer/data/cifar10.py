@@ -14,6 +14,7 @@ from trainer.data.base import TensorData, count_outputs
 from trainer.data.io.archive import fetch_files
 from trainer.data.io.download import DataFile
 from trainer.data.loading.augment import random_crop, random_horizontal_flip
+from trainer.data.loading.class_balance import Sampling
 from trainer.data.loading.counter_rng import BatchRNG
 from trainer.data.loading.split import Split, Stage, random_split, select_classes, take_per_class, validate_classes
 from trainer.data.preprocessing.images import ImagePreprocessing
@@ -55,7 +56,7 @@ class CIFAR10(TensorData):
         shift_pixels: Maximum random shift of training photographs along each axis, in whole pixels.
         synthetic: Whether synthetic images replace the photographs; no file is read then.
         data_seed: Seed of the split and of the `train_size` subset; separate from the run's seed.
-        batch_size, eval_batch_size, seed: See `TensorData`.
+        sampling, batch_size, eval_batch_size, seed: See `TensorData`.
 
     Raises:
         UserError: If `classes` has an unknown name, a duplicate or fewer than two names.
@@ -79,11 +80,12 @@ class CIFAR10(TensorData):
         shift_pixels: int = 0,
         synthetic: bool = False,
         data_seed: int = 0,
+        sampling: Sampling = None,
         batch_size: int = 64,
         eval_batch_size: int = 128,
         seed: int = 0,
     ) -> None:
-        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
+        super().__init__(sampling=sampling, batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
         self.fetch_options = (Path(dir), tuple(mirrors), download)
         self.classes = CLASSES if classes is None else validate_classes(classes, CLASSES)
         self.val_size = val_size

@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from PIL import Image
 from pytorch_lightning import LightningDataModule
-from torch.utils.data import DataLoader, IterableDataset, default_collate
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, WeightedRandomSampler, default_collate
 
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
+from trainer.data.loading.class_balance import Sampling, balance_weights, find_targets
 
 
 class Datasets(LightningDataModule):
@@ -27,6 +29,8 @@ class Datasets(LightningDataModule):
         batch_size: Examples per training step, in each process.
         eval_batch_size: Examples per batch in validation, test and prediction. Defaults to `batch_size`.
         shuffle: Whether training examples are shuffled.
+        sampling: `"balanced"` draws the training examples with replacement, each class with the same probability. The
+            data set needs an attribute `targets` or `labels`. Defaults to None: each example once.
         num_workers: Worker processes of each loader. Defaults to 0, which loads in the main process.
         collate_fn: Function that combines examples to a batch. Defaults to PyTorch's, after a conversion of Pillow
             images to floats in [0, 1].
@@ -45,6 +49,7 @@ class Datasets(LightningDataModule):
         batch_size: int = 32,
         eval_batch_size: int | None = None,
         shuffle: bool = True,
+        sampling: Sampling = None,
         num_workers: int = 0,
         collate_fn: Callable[[list[Any]], Any] | None = None,
         drop_last: bool = False,
@@ -57,6 +62,9 @@ class Datasets(LightningDataModule):
         self.spec = spec
         self.train = train
         self.shuffle = shuffle
+        self.sampling: Sampling = sampling
+        if sampling:
+            require_targets(train)
         self.drop_last = drop_last
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or batch_size
@@ -73,11 +81,35 @@ class Datasets(LightningDataModule):
     def _make_train_loader(self) -> Any:
         if not _is_dataset(self.train):
             return self.train
-        shuffle = None if isinstance(self.train, IterableDataset) else self.shuffle
-        return self._make(self.train, batch_size=self.batch_size, shuffle=shuffle, drop_last=self.drop_last)
+        make = partial(self._make, self.train, batch_size=self.batch_size, drop_last=self.drop_last)
+        if self.sampling:
+            weights = balance_weights(require_targets(self.train)).tolist()
+            return make(sampler=WeightedRandomSampler(weights, len(weights)))
+        return make(shuffle=None if isinstance(self.train, IterableDataset) else self.shuffle)
+
+    @property
+    def class_counts(self) -> Tensor | None:
+        """Number of training examples of each class (classes,); None if the data set does not state its classes."""
+        targets = find_targets(self.train)
+        classes = len(self.spec.class_names) if self.spec else 0
+        return None if targets is None else targets.bincount(minlength=classes)
 
     def _make_loader(self, part: Any) -> Any:
         return self._make(part, batch_size=self.eval_batch_size) if _is_dataset(part) else part
+
+
+def require_targets(dataset: Any) -> Tensor:
+    """Return the classes (examples,) of a data set.
+
+    Raises:
+        UserError: The data set does not state them.
+    """
+    targets = find_targets(dataset)
+    if targets is None:
+        name = type(dataset).__name__
+        hint = "add an attribute targets with the class of each example"
+        raise UserError(f"data.sampling: balanced needs the classes of data.train, but {name} has none\n  {hint}")
+    return targets
 
 
 def collate(examples: list[Any]) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from trainer.core.spec import DataSpec, Fraction
+from trainer.data.loading.class_balance import Sampling
 from trainer.data.table import Table
 
 
@@ -19,7 +20,7 @@ class Diabetes(Table):
         mirrors: URLs of http or https directories with the file, tried in turn if it is missing.
         download: Whether a missing file may be downloaded.
         standardize, synthetic, val_fraction, test_fraction, data_seed: See `Table`.
-        batch_size, eval_batch_size, seed: See `TensorData`.
+        sampling, batch_size, eval_batch_size, seed: See `TensorData`.
 
     Source:
         Smith, Everhart, Dickson, Knowler, Johannes 1988, Using the ADAP learning algorithm to forecast the onset of
@@ -39,6 +40,7 @@ class Diabetes(Table):
         val_fraction: Fraction = 0.2,
         test_fraction: Fraction = 0.2,
         data_seed: int = 0,
+        sampling: Sampling = None,
         batch_size: int = 32,
         eval_batch_size: int = 1024,
         seed: int = 0,
@@ -63,6 +65,7 @@ class Diabetes(Table):
             val_fraction=val_fraction,
             test_fraction=test_fraction,
             data_seed=data_seed,
+            sampling=sampling,
             batch_size=batch_size,
             eval_batch_size=eval_batch_size,
             seed=seed,

@@ -10,6 +10,7 @@ from torch import Tensor
 from trainer.core.spec import DataSpec, PositiveInt
 from trainer.data.base import TensorData
 from trainer.data.loading.augment import random_affine
+from trainer.data.loading.class_balance import Sampling
 from trainer.data.loading.counter_rng import BatchRNG
 from trainer.data.loading.split import Split, Stage, random_split
 from trainer.data.preprocessing.images import ImagePreprocessing
@@ -22,7 +23,7 @@ class Digits(TensorData):
         val_size, test_size: Number of images in validation and in test.
         shift_pixels: Maximum random shift of training images along each axis.
         data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
-        batch_size, eval_batch_size, seed: See `TensorData`.
+        sampling, batch_size, eval_batch_size, seed: See `TensorData`.
 
     Source:
         E. Alpaydin and C. Kaynak 1998, Optical Recognition of Handwritten Digits, UCI Machine Learning
@@ -39,11 +40,12 @@ class Digits(TensorData):
         test_size: PositiveInt = 360,
         shift_pixels: float = 0.0,
         data_seed: int = 0,
+        sampling: Sampling = None,
         batch_size: int = 64,
         eval_batch_size: int = 1024,
         seed: int = 0,
     ) -> None:
-        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
+        super().__init__(sampling=sampling, batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
         self.val_size = val_size
         self.test_size = test_size
         self.shift_pixels = shift_pixels

@@ -8,6 +8,7 @@ from trainer.core.errors import UserError
 from trainer.core.spec import PositiveInt
 from trainer.data.io.download import DataFile, fetch_file
 from trainer.data.io.zip_archive import unpack_gzip_members
+from trainer.data.loading.class_balance import Sampling
 from trainer.data.loading.split import Split, Stage
 from trainer.data.mnist import MNIST, SHAPE, read_examples
 from trainer.data.preprocessing.images import ImagePreprocessing
@@ -39,7 +40,7 @@ class EMNIST(MNIST):
         split: Characters: `"balanced"` has 47 classes of equal size, `"byclass"` all 62 digits and letters,
             `"bymerge"` the 47 classes with all images, `"letters"` 26 without case, `"digits"` and `"mnist"` 10.
         dir, mirrors, download, val_size, degrees, shift_pixels, scale, synthetic, data_seed: See `MNIST`.
-        batch_size, eval_batch_size, seed: See `TensorData`.
+        sampling, batch_size, eval_batch_size, seed: See `TensorData`.
 
     Source:
         G. Cohen, S. Afshar, J. Tapson, A. van Schaik 2017, EMNIST: an extension of MNIST to handwritten letters.
@@ -61,6 +62,7 @@ class EMNIST(MNIST):
         scale: float = 0.0,
         synthetic: bool = False,
         data_seed: int = 0,
+        sampling: Sampling = None,
         batch_size: int = 64,
         eval_batch_size: int = 128,
         seed: int = 0,
@@ -75,6 +77,7 @@ class EMNIST(MNIST):
             scale=scale,
             synthetic=synthetic,
             data_seed=data_seed,
+            sampling=sampling,
             batch_size=batch_size,
             eval_batch_size=eval_batch_size,
             seed=seed,

@@ -21,6 +21,7 @@ from trainer.data.io.images.labeled_images import (
     require_training_images,
 )
 from trainer.data.loading.augment import random_affine, random_horizontal_flip
+from trainer.data.loading.class_balance import Sampling
 from trainer.data.loading.counter_rng import BatchRNG
 from trainer.data.loading.image_cache import Cache, ImageCache, make_image_cache
 from trainer.data.loading.prefetch import Workers, prefetch_batches, resolve_num_workers, validate_workers
@@ -63,7 +64,7 @@ class ImageFolder(TensorData):
         synthetic: Whether synthetic images replace the files, which are not read then.
         val_fraction, test_fraction: Fractions of the training images, if the split has no directory.
         data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
-        batch_size, eval_batch_size, seed: See `TensorData`.
+        sampling, batch_size, eval_batch_size, seed: See `TensorData`.
 
     Raises:
         UserError: If the directory or a class is missing.
@@ -99,21 +100,21 @@ class ImageFolder(TensorData):
         val_fraction: Fraction = 0.2,
         test_fraction: Fraction = 0.2,
         data_seed: int = 0,
+        sampling: Sampling = None,
         batch_size: int = 64,
         eval_batch_size: int = 64,
         seed: int = 0,
     ) -> None:
-        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
+        super().__init__(sampling=sampling, batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
         self.workers = validate_workers(workers)
         table = ImageTableSettings(image_dir, image_column, label_column, split_column, delimiter)
         listed = None if classes is None else [str(name) for name in classes]
         self.source = None if synthetic else open_source(dir, path, listed, table)
         names = listed or SYNTHETIC_CLASSES
         self.classes = self.source.classes if self.source else validate_classes(names, names)
-        self._inferred = _infer_settings(self.source, {"size": size, "channels": channels})
-        self.preprocessing: ImagePreprocessing = make_photo_preprocessing(
-            fit, mean, std, **({"size": size, "channels": channels} | self._inferred)
-        )
+        sizes = {"size": size, "channels": channels}
+        self._inferred = _infer_settings(self.source, sizes)
+        self.preprocessing: ImagePreprocessing = make_photo_preprocessing(fit, mean, std, **(sizes | self._inferred))
         self.broken = broken
         self.cache = cache
         self.augmentation = {"degrees": degrees, "shift_pixels": shift_pixels, "scale": scale}

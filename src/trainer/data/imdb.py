@@ -10,6 +10,7 @@ from trainer.data.io.download import DataFile
 from trainer.data.io.texts.labeled_texts import LabeledTexts, drop_duplicates
 from trainer.data.io.texts.review_files import contiguous_split, read_tree
 from trainer.data.io.texts.tokenization import Keep
+from trainer.data.loading.class_balance import Sampling
 from trainer.data.loading.split import Split, Stage
 from trainer.data.synthetic import make_texts
 from trainer.data.text_base import TextData
@@ -39,7 +40,7 @@ class IMDB(TextData):
         val_size: Number of training reviews used for validation.
         synthetic: Whether synthetic reviews replace the real ones; no file is read then.
         data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
-        batch_size, eval_batch_size, seed: See `TensorData`.
+        sampling, batch_size, eval_batch_size, seed: See `TensorData`.
 
     Source:
         Maas, Daly, Pham, Huang, Ng, Potts 2011, Learning Word Vectors for Sentiment Analysis.
@@ -57,6 +58,7 @@ class IMDB(TextData):
         synthetic: bool = False,
         val_size: PositiveInt = 2500,
         data_seed: int = 0,
+        sampling: Sampling = None,
         batch_size: int = 64,
         eval_batch_size: int = 64,
         seed: int = 0,
@@ -68,6 +70,7 @@ class IMDB(TextData):
             max_length=max_length,
             keep=keep,
             synthetic=synthetic,
+            sampling=sampling,
             batch_size=batch_size,
             eval_batch_size=eval_batch_size,
             seed=seed,

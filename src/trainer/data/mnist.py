@@ -14,6 +14,7 @@ from trainer.data.base import TensorData, count_outputs
 from trainer.data.io.arrays.idx_file import read_idx
 from trainer.data.io.download import DataFile, fetch_file
 from trainer.data.loading.augment import random_affine
+from trainer.data.loading.class_balance import Sampling
 from trainer.data.loading.counter_rng import BatchRNG
 from trainer.data.loading.split import Split, Stage, random_split
 from trainer.data.preprocessing.images import ImagePreprocessing
@@ -69,7 +70,7 @@ class MNIST(TensorData):
         scale: Maximum random relative change of size, e.g. 0.1.
         synthetic: Whether synthetic images replace the real ones; no file is read then.
         data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
-        batch_size, eval_batch_size, seed: See `TensorData`.
+        sampling, batch_size, eval_batch_size, seed: See `TensorData`.
 
     Source:
         Y. LeCun, C. Cortes, C. J. C. Burges, The MNIST database of handwritten digits.
@@ -93,11 +94,12 @@ class MNIST(TensorData):
         scale: float = 0.0,
         synthetic: bool = False,
         data_seed: int = 0,
+        sampling: Sampling = None,
         batch_size: int = 64,
         eval_batch_size: int = 128,
         seed: int = 0,
     ) -> None:
-        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
+        super().__init__(sampling=sampling, batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
         self.root = Path(dir)
         self.mirrors = tuple(mirrors)
         self.download = download

@@ -11,6 +11,7 @@ from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, Fraction, Target
 from trainer.data.base import TensorData, count_outputs
 from trainer.data.io.tables.dialect_detection import DialectSettings
+from trainer.data.loading.class_balance import Sampling
 from trainer.data.loading.split import Split, Stage
 from trainer.data.preprocessing.tabular import TabularPreprocessing, make_passthrough
 from trainer.data.synthetic import assign_quantile_classes, make_regression
@@ -63,7 +64,7 @@ class Table(TensorData):
         synthetic: Whether synthetic rows replace the file.
         val_fraction, test_fraction, data_seed: Fractions of the rows for validation and test, and seed of the split.
         repeats: Number of passes over the training rows in an epoch. None: so many that an epoch has about 50 steps.
-        batch_size, eval_batch_size, seed: See `TensorData`.
+        sampling, batch_size, eval_batch_size, seed: See `TensorData`.
     """
 
     checksum_hint = "data.md5=''"  # the setting that reads a file with another checksum
@@ -102,19 +103,19 @@ class Table(TensorData):
         test_fraction: Fraction = 0.2,
         data_seed: int = 0,
         repeats: int | None = None,
+        sampling: Sampling = None,
         batch_size: int = 32,
         eval_batch_size: int = 1024,
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed, repeats=repeats)
-        if features is not None and features < 1:
-            raise UserError("data.features: must be at least 1")
+        self.sampling = sampling
         self.source = TableSource(path, val_path, test_path, Path(dir), md5, mirrors, download, self.checksum_hint)
         dialect = DialectSettings(delimiter, encoding, header, skipped_lines, sheet)
         self.settings = make_settings(dialect, target, drop, columns or {}, group_column, weight_column, missing)
         self.target_settings = TargetSettings(task, tuple(map(str, class_names)), skip_missing_targets)
         self.split = SplitSettings({"val": val_fraction, "test": test_fraction}, data_seed, stratify)
-        self.features = features
+        self.features = _validate_features(features)
         self.standardize = standardize
         self.standardize_target = standardize_target
         self.synthetic = synthetic
@@ -230,3 +231,10 @@ class Table(TensorData):
             raise UserError(f"{message}; expected {', '.join(expected)}, as in training")
         statistics = {name: state_dict[name] for name in ("mean", "std", "known") if name in state_dict}
         self._fitted = replace(self.preprocessing, **statistics)
+
+
+def _validate_features(features: int | None) -> int | None:
+    """Return a number of network inputs; raise a `UserError` if it is below 1."""
+    if features is not None and features < 1:
+        raise UserError("data.features: must be at least 1")
+    return features

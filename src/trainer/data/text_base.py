@@ -26,6 +26,7 @@ from trainer.data.io.texts.tokenization import (
     build_vocabulary,
     encode,
 )
+from trainer.data.loading.class_balance import Sampling
 from trainer.data.loading.split import Split, Stage
 from trainer.data.preprocessing.text import TextPreprocessing
 
@@ -45,7 +46,7 @@ class TextData(TensorData):
         max_length: Maximum number of tokens per text.
         keep: Whether the `"start"` or the `"end"` of a longer text is used.
         synthetic: Whether synthetic texts replace the real ones; no file is read then.
-        batch_size, eval_batch_size, seed: See `TensorData`.
+        sampling, batch_size, eval_batch_size, seed: See `TensorData`.
     """
 
     def __init__(
@@ -57,11 +58,12 @@ class TextData(TensorData):
         max_length: int,
         keep: Keep,
         synthetic: bool,
+        sampling: Sampling,
         batch_size: int,
         eval_batch_size: int,
         seed: int,
     ) -> None:
-        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
+        super().__init__(sampling=sampling, batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
         if vocabulary_size < 3:
             raise UserError("data.vocabulary_size: must be at least 3: padding, the unknown token, and one token")
         if max_length < 1:

@@ -20,6 +20,7 @@ from trainer.data.io.texts.text_directories import TextDirectories
 from trainer.data.io.texts.text_source import RawTexts, TextSource
 from trainer.data.io.texts.text_tables import TextTables
 from trainer.data.io.texts.tokenization import Keep, TokenKind, choose_tokens
+from trainer.data.loading.class_balance import Sampling
 from trainer.data.loading.split import Split, Stage
 from trainer.data.loading.text_split import split_texts
 from trainer.data.synthetic import make_texts
@@ -57,13 +58,10 @@ class Texts(TextData):
         html: Whether tags and entities of HTML are replaced; `"auto"` if at least 1 % of the training texts have some.
         tokens: Kind of the tokens: `"words"`, `"characters"`, `"subwords"` (byte-pair encoding); `"auto"` is characters
             if most letters of the training texts are Chinese, Japanese, Thai, Lao, Burmese or Khmer, else words.
-        vocabulary_size: Maximum number of distinct tokens, including padding and the unknown token.
-        max_length: Maximum number of tokens per text.
-        keep: Whether the `"start"` or the `"end"` of a longer text is used.
-        synthetic: Whether synthetic texts replace the real ones; no file is read then.
+        vocabulary_size, max_length, keep, synthetic: See `TextData`.
         val_fraction, test_fraction: Fractions of each class for validation and test, if they have no files.
         data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
-        batch_size, eval_batch_size, seed: See `TensorData`.
+        sampling, batch_size, eval_batch_size, seed: See `TensorData`.
     """
 
     def __init__(
@@ -91,20 +89,21 @@ class Texts(TextData):
         val_fraction: Fraction = 0.2,
         test_fraction: Fraction = 0.2,
         data_seed: int = 0,
+        sampling: Sampling = None,
         batch_size: int = 64,
         eval_batch_size: int = 64,
         seed: int = 0,
     ) -> None:
+        loading = {"batch_size": batch_size, "eval_batch_size": eval_batch_size, "seed": seed}
         super().__init__(
+            sampling=sampling,
             dir=dir,
             tokens="words" if tokens == "auto" else tokens,
             vocabulary_size=vocabulary_size,
             max_length=max_length,
             keep=keep,
             synthetic=synthetic,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            seed=seed,
+            **loading,
         )
         self.paths: dict[Stage, str] = {"train": path, "val": val_path or "", "test": test_path or ""}
         self.md5 = md5

@@ -197,13 +197,14 @@ def build_metadata(predictor: Predictor, names: list[str]) -> dict[str, Any]:
         meaning = "values in the units of the targets; standardized by preprocessing.target_scale if there is one"
     elif spec.output_size > 1:
         meaning = "a logit for each class: softmax of them gives probabilities"
+    threshold = {"threshold": predictor.objective.threshold.value} if len(spec.class_names) == 2 else {}
     state = preprocessing.state() if preprocessing else {}
     plain = {name: value.tolist() if isinstance(value, Tensor) else value for name, value in state.items()}
     return {
         "data": spec.title,
         "inputs": {"names": names, "kind": spec.kind, "shape": [*spec.shape], "padding": PADDING_INDEX},
         "preprocessing": plain and {"what": inspect.getdoc(type(preprocessing))} | plain,
-        "outputs": {"meaning": meaning, "target": spec.target, "class_names": [*spec.class_names]},
+        "outputs": {"meaning": meaning, "target": spec.target, "class_names": [*spec.class_names]} | threshold,
         "metrics": predictor.metrics,
         "provenance": predictor.provenance,
     }

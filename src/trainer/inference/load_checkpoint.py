@@ -1,6 +1,6 @@
 """Loading of a trained network and its metadata from a checkpoint."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class LoadedCheckpoint:
         metrics: Last values logged before the checkpoint was saved.
         provenance: Command, commit, versions, run directory, checksum of the data.
         target_scale: Scale attached to the network to return outputs in the units of the targets; None if it has none.
+        objective: State of the objective, such as a decision threshold chosen on validation.
     """
 
     file: Path
@@ -46,6 +47,7 @@ class LoadedCheckpoint:
     metrics: dict[str, float]
     provenance: dict[str, Any]
     target_scale: TargetScale | None = None
+    objective: dict[str, Any] = field(default_factory=dict)
 
 
 def load_checkpoint(path: Path, checkpoint: str = "best", trusted: str = "") -> LoadedCheckpoint:
@@ -90,7 +92,8 @@ def load_checkpoint(path: Path, checkpoint: str = "best", trusted: str = "") -> 
         reason = "\n  ".join(line.strip() for line in str(cause).splitlines()[:3])
         raise UserError(f"'{file}' is incompatible with the current code:\n  {reason}") from error
     config, metrics, provenance = (content[name] for name in ("config", "metrics", "provenance"))
-    return LoadedCheckpoint(file, net.eval(), spec, preprocessing, config, metrics, provenance, scale)
+    state = content.get("objective") or {}
+    return LoadedCheckpoint(file, net.eval(), spec, preprocessing, config, metrics, provenance, scale, state)
 
 
 def _has_net(config: dict[str, Any]) -> bool:

@@ -74,6 +74,8 @@ class Predictor:
         self.preprocessing = checkpoint.preprocessing
         self.target_scale = checkpoint.target_scale
         self.objective: Objective = instantiate(self.config["objective"], _convert_="all")(self.spec)
+        if isinstance(self.objective, Objective):
+            self.objective.restore(checkpoint.objective)
 
     def predict(
         self, inputs: Tensor | Files, *, batch_size: int = DEFAULT_BATCH_SIZE, **options: Any

@@ -24,7 +24,11 @@ from trainer.report.grouping import (
 from trainer.report.statistics import compare_pairs, compute_importances, correct_p_values
 
 DATASET_KEYS = ("data._target_", "data.path")
-NON_LOSS_KEYS = ("objective.metrics", "objective.penalty")  # they do not affect the validation loss
+NON_LOSS_KEYS = (
+    "objective.metrics",
+    "objective.penalty",
+    "objective.threshold",
+)  # they do not affect the validation loss
 
 
 @dataclass(frozen=True)

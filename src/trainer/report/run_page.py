@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.artifacts.hparams import collect_hparams
+from trainer.artifacts.intervals import describe_methods, describe_missing, format_intervals
 from trainer.artifacts.run_record import RunRecord, format_measurement_times, locate_code_files
 from trainer.core.formatting import format_number, quote_argument
 from trainer.core.metric_name import STAGES, MetricName, tabulate_metrics
@@ -21,7 +22,7 @@ def build_run_page(record: RunRecord) -> Page:
     """Return the page of a run."""
     duration = f" after {record.seconds:.1f} s" if record.seconds is not None else ""
     sections = [
-        Section("Results", _build_result_tables(record.metrics, record.result.get("checkpoint"))),
+        Section("Results", _build_result_tables(record)),
         Section("Curves", build_curves(record)),
         Section("Images", read_images(record.path)),
         Section("Details", [describe_run(record)]),
@@ -72,6 +73,7 @@ def describe_run(record: RunRecord) -> DescriptionList:
         ),
         ("machine", ", ".join(str(machine[key]) for key in ("host", "processor", "system") if machine.get(key))),
         ("computed on", f"{gpus}{machine.get('threads')} of {machine.get('cores')} cores"),
+        ("threshold", _format_threshold(record.result)),
         ("steps", record.result.get("steps")),
         ("training", record.result.get("stop_reason")),
     ]
@@ -116,10 +118,19 @@ def build_curves(record: RunRecord) -> list[Block]:
     return [draw_chart(metric, sorted(lines, key=lambda line: line.color or 0)) for metric, lines in ordered]
 
 
-def _build_result_tables(metrics: dict[str, float], checkpoint: str | None) -> list[Block]:
-    captions = {"metric": format_measurement_times(metrics, checkpoint), "class": "test"}
-    tables = tabulate_metrics(metrics, format_number)
+def _build_result_tables(record: RunRecord) -> list[Block]:
+    times = format_measurement_times(record.metrics, record.result.get("checkpoint"))
+    captions = {
+        "metric": "; ".join(filter(None, [times, describe_methods(record.result), describe_missing(record.result)])),
+        "class": "test",
+    }
+    tables = tabulate_metrics(record.metrics, format_number, format_intervals(record.result))
     return [Table(header, rows, captions[header[0]]) for header, *rows in tables]
+
+
+def _format_threshold(result: dict[str, Any]) -> str | None:
+    threshold = result.get("threshold")
+    return None if threshold is None else f"{format_number(threshold)}, chosen on validation"
 
 
 def _format_checksum(result: dict[str, Any]) -> str | None:

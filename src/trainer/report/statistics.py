@@ -4,7 +4,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, stdev
+from statistics import NormalDist, fmean, stdev
 
 Seed = Hashable
 SIGNIFICANCE = 0.05
@@ -43,6 +43,35 @@ def estimate(values: Sequence[float]) -> Estimate:
         return Estimate(len(values), fmean(values), math.nan, math.inf)
     std = stdev(values)
     return Estimate(len(values), fmean(values), std, t_quantile(len(values) - 1) * std / math.sqrt(len(values)))
+
+
+def wilson_interval(successes: int, count: int) -> tuple[float, float]:
+    """Return the 95 % interval of a proportion.
+
+    Source:
+        Wilson 1927, Probable inference, the law of succession, and statistical inference.
+    """
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    mean = successes / count
+    center = (mean + z**2 / (2 * count)) / (1 + z**2 / count)
+    half_width = z / (1 + z**2 / count) * math.sqrt(mean * (1 - mean) / count + z**2 / (4 * count**2))
+    return max(0.0, center - half_width), min(1.0, center + half_width)
+
+
+def compute_mcnemar_p(first_only: int, second_only: int) -> float:
+    """Return the exact two-sided p value for equal accuracies of two classifiers on the same examples.
+
+    Args:
+        first_only: Examples that only the first one classifies correctly.
+        second_only: Examples that only the second one classifies correctly.
+
+    Source:
+        McNemar 1947, Note on the sampling error of the difference between correlated proportions; the binomial test.
+    """
+    from scipy.special import bdtr  # importing `scipy.stats` takes half a second
+
+    count = first_only + second_only
+    return min(1.0, 2 * float(bdtr(min(first_only, second_only), count, 0.5)))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,8 @@ from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
-LossName = Literal["auto", "bce", "cross_entropy", "hinge", "mse", "l1", "huber"]
+LossName = Literal["auto", "bce", "cross_entropy", "focal", "hinge", "mse", "l1", "huber"]
+DEFAULT_FOCAL_GAMMA = 2.0
 
 
 def resolve_loss(spec: DataSpec, loss: LossName, label_smoothing: float = 0.0) -> LossName:
@@ -23,21 +24,38 @@ def resolve_loss(spec: DataSpec, loss: LossName, label_smoothing: float = 0.0) -
     """
     is_class = spec.target == "classification"
     default: LossName = ("bce" if spec.output_size == 1 else "cross_entropy") if is_class else "mse"
-    choices: list[LossName] = [default, "hinge"] if is_class else ["mse", "l1", "huber"]
+    choices: list[LossName] = [default, "focal", "hinge"] if is_class else ["mse", "l1", "huber"]
     if loss not in ("auto", *choices):
         raise UserError(f"objective.loss: '{loss}' does not fit data '{spec.name}'; use auto, {', '.join(choices)}")
     if not 0 <= label_smoothing < 1:
         raise UserError(f"objective.label_smoothing: {label_smoothing} is not in [0, 1)")
-    if label_smoothing and (loss == "hinge" or not is_class):
-        reason = "the hinge loss does not support it" if is_class else f"data '{spec.name}' has values, not classes"
+    if label_smoothing and (loss in ("focal", "hinge") or not is_class):
+        reason = f"the {loss} loss does not support it" if is_class else f"data '{spec.name}' has values, not classes"
         raise UserError(f"objective.label_smoothing: {reason}; set it to 0")
     return default if loss == "auto" else loss
 
 
-def validate_label_smoothing(label_smoothing: float, distance: LossFunction | None) -> None:
-    """Raise a `UserError` if the loss does not support label smoothing."""
-    if label_smoothing and distance is not None:
-        raise UserError("objective.label_smoothing: no effect on a distance; set it to 0")
+def resolve_focal_gamma(loss: LossName, gamma: float | None) -> float | None:
+    """Return the exponent of the focal loss, or None for another loss.
+
+    Raises:
+        UserError: The exponent is negative, or the loss has none.
+    """
+    if loss != "focal":
+        if gamma is not None:
+            raise UserError("objective.focal_gamma: no effect without objective.loss=focal; set it to null")
+        return None
+    if gamma is not None and gamma < 0:
+        raise UserError(f"objective.focal_gamma: {gamma} is invalid; expected at least 0")
+    return DEFAULT_FOCAL_GAMMA if gamma is None else gamma
+
+
+def validate_loss_options(distance: LossFunction | None, **options: Any) -> None:
+    """Raise a `UserError` for each option of cross-entropy that is set although another loss replaces it."""
+    for name, value in options.items():
+        if value and distance is not None:
+            unset = "0" if isinstance(value, float) else "null"
+            raise UserError(f"objective.{name}: no effect on a distance; set it to {unset}")
 
 
 def hinge_loss(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -58,6 +76,24 @@ def hinge_loss(outputs: Tensor, targets: Tensor) -> Tensor:
         return (1 - (2 * targets - 1) * outputs.squeeze(1)).clamp(min=0).mean()
     wrong = 1 - F.one_hot(targets, outputs.shape[1])  # (batch, classes)
     return ((outputs + wrong).amax(1) - outputs.gather(1, targets[:, None]).squeeze(1)).mean()
+
+
+def focal_losses(outputs: Tensor, targets: Tensor, gamma: float) -> Tensor:
+    """Return -(1 - p)^gamma log p for each example, where p is the probability of its class.
+
+    Easy examples, with p close to 1, then have a small weight in the mean.
+
+    Shapes:
+        outputs: (batch, classes) logits
+        targets: (batch,) classes
+        returns: (batch,)
+
+    Source:
+        Lin, Goyal, Girshick, He, Dollar 2017, Focal loss for dense object detection.
+    """
+    log_p = F.log_softmax(outputs, 1).gather(1, targets[:, None]).squeeze(1)
+    difficulty = (1 - log_p.exp()).clamp(min=1e-12)  # at 0, gradients are not finite for gamma < 1
+    return -(difficulty**gamma) * log_p
 
 
 LOSS_FUNCTIONS: dict[LossName, LossFunction] = {

@@ -10,67 +10,42 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import (
     BinaryAccuracy,
+    BinaryCalibrationError,
     BinaryF1Score,
     BinaryPrecision,
     BinaryRecall,
     MulticlassAccuracy,
+    MulticlassCalibrationError,
     MulticlassF1Score,
+    MulticlassMatthewsCorrCoef,
     MulticlassPrecision,
     MulticlassRecall,
 )
 from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
-from torchmetrics.utilities import dim_zero_cat
 
 from trainer.core.errors import UserError, did_you_mean
 from trainer.core.spec import DataSpec
+from trainer.task.classification_metrics import AUROC, BalancedAccuracy, BrierScore
 from trainer.task.custom_metrics import CustomMetric
 
 MetricSelection = str | Metric | Sequence[str | Metric] | Mapping[str, str | Metric]
 MetricFactory = Callable[[], Metric]
 RegressionSums = tuple[Tensor, Tensor, Tensor, Tensor]
 
-CLASSIFICATION_METRICS = ("accuracy", "precision", "recall", "f1", "auroc")
+CLASSIFICATION_METRICS = (
+    "accuracy",
+    "balanced_accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "mcc",
+    "auroc",
+    "brier",
+    "ece",
+)
+PROBABILITY_METRICS = ("brier", "ece")
+CALIBRATION_BINS = 15
 REGRESSION_METRICS = ("mae", "rmse", "r2")
-
-
-class AUROC(Metric):
-    """Area under the ROC curve: probability that a positive example scores above a negative one; ties count half.
-
-    For several classes, the mean over one class against the rest; classes without positive or negative examples are
-    ignored (torchmetrics counts them as 0), and the result is NaN if there are no others.
-
-    Source:
-        Hanley and McNeil 1982; Mann and Whitney 1947 for counting pairs.
-    """
-
-    higher_is_better = True
-    scores: list[Tensor]
-    target: list[Tensor]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("scores", [], dist_reduce_fx="cat")
-        self.add_state("target", [], dist_reduce_fx="cat")
-
-    def update(self, scores: Tensor, target: Tensor) -> None:
-        """Add scores (batch,) of the second of two classes, or (batch, classes), and classes (batch,)."""
-        self.scores.append(scores)
-        self.target.append(target)
-
-    def compute(self) -> Tensor:
-        scores = dim_zero_cat(self.scores)
-        target = dim_zero_cat(self.target)
-        if scores.dim() == 1:
-            return _compute_auc(scores, target == 1)
-        return torch.stack([_compute_auc(column, target == index) for index, column in enumerate(scores.T)]).nanmean()
-
-
-def _compute_auc(scores: Tensor, is_positive: Tensor) -> Tensor:
-    """Return the fraction of pairs that are in order; NaN (0 / 0) if all examples are of one kind."""
-    positive = scores[is_positive]
-    negative = scores[~is_positive].sort().values
-    doubled = torch.searchsorted(negative, positive) + torch.searchsorted(negative, positive, right=True)
-    return doubled.sum().double() / 2 / (len(positive) * len(negative))
 
 
 class R2(Metric):
@@ -126,22 +101,29 @@ def _merge_sums(first: RegressionSums, second: RegressionSums) -> RegressionSums
     return count, first[1] + difference * fraction, deviations, first[3] + second[3]
 
 
-def select_metrics(spec: DataSpec, metrics: MetricSelection) -> dict[str, str | Metric]:
+def select_metrics(
+    spec: DataSpec, metrics: MetricSelection, *, has_probabilities: bool = True
+) -> dict[str, str | Metric]:
     """Return the selected metrics by the name that they are logged under.
 
     Args:
         spec: Specification of the data set.
         metrics: Name, metric, list of both, or mapping from the name to be logged to a name or a metric. A metric
             without a name is logged under the name of its class.
+        has_probabilities: Whether scores are probabilities.
 
     Raises:
-        UserError: An entry is neither a name nor a metric, does not fit the data, or has the name of another one.
+        UserError: An entry is neither a name nor a metric, does not fit the data or the loss, or has the name of
+            another one.
     """
     if isinstance(metrics, Mapping | MetricCollection):
         pairs = [(str(name), _resolve_metric(spec, str(name), metric)) for name, metric in metrics.items()]
     else:
         entries = metrics if isinstance(metrics, Sequence) and not isinstance(metrics, str) else [metrics]
         pairs = [pair for entry in entries for pair in _name_metrics(spec, entry)]
+    for _, metric in pairs:
+        if not has_probabilities and isinstance(metric, str) and metric in PROBABILITY_METRICS:
+            raise UserError(f"objective.metrics: '{metric}' needs probabilities, which the hinge loss does not train")
     counts = Counter(name for name, _ in dict.fromkeys(pairs))  # a repeated name counts once
     for name, count in counts.items():
         if count > 1:
@@ -200,30 +182,36 @@ def resolve_metric_names(spec: DataSpec, names: str | Sequence[str]) -> list[str
 def make_metrics(spec: DataSpec, names: MetricSelection) -> MetricCollection:
     """Return new metrics, which are updated with preds, scores and target by keyword.
 
-    For two classes with one logit, precision, recall and f1 are those of the second class; otherwise the unweighted
-    mean over the classes (macro).
+    For two classes with one logit, precision, recall, f1 and ece are those of the second class. Otherwise they are the
+    unweighted mean over the classes (macro), and ece is that of the predicted class.
 
     Raises:
         UserError: See `select_metrics`.
     """
     count = spec.output_size  # the loss has checked all targets, so metrics need not validate them
+    classes = max(count, 2)
     multiclass: dict[str, MetricFactory] = {
         "accuracy": lambda: MulticlassAccuracy(count, average="micro", validate_args=False),
         "precision": lambda: MulticlassPrecision(count, average="macro", validate_args=False),
         "recall": lambda: MulticlassRecall(count, average="macro", validate_args=False),
         "f1": lambda: MulticlassF1Score(count, average="macro", validate_args=False),
+        "ece": lambda: CustomMetric(MulticlassCalibrationError(count, CALIBRATION_BINS, validate_args=False)),
     }
     binary: dict[str, MetricFactory] = {
         "accuracy": lambda: BinaryAccuracy(validate_args=False),
         "precision": lambda: BinaryPrecision(validate_args=False),
         "recall": lambda: BinaryRecall(validate_args=False),
         "f1": lambda: BinaryF1Score(validate_args=False),
+        "ece": lambda: CustomMetric(BinaryCalibrationError(CALIBRATION_BINS, validate_args=False)),
     }
     factories: dict[str, MetricFactory] = {
         "mae": MeanAbsoluteError,
         "rmse": lambda: MeanSquaredError(squared=False),
         "r2": lambda: R2(count),
         "auroc": AUROC,
+        "balanced_accuracy": lambda: BalancedAccuracy(classes, validate_args=False),
+        "brier": BrierScore,
+        "mcc": lambda: MulticlassMatthewsCorrCoef(classes, validate_args=False),
         **(binary if count == 1 else multiclass),
     }
     selected = select_metrics(spec, names).items()

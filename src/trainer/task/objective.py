@@ -3,23 +3,28 @@
 from abc import ABC, abstractmethod
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import MetricCollection
 
 from trainer.core.errors import UserError
-from trainer.core.spec import DataSpec, is_pair
+from trainer.core.spec import DataSpec
 from trainer.core.target_scale import TargetScale
+from trainer.task.class_weights import ClassWeighting, ClassWeights, balance, make_class_weighting
 from trainer.task.losses import (
     LOSS_FUNCTIONS,
     NO_PENALTY,
     LossFunction,
     LossName,
     Penalty,
+    focal_losses,
+    resolve_focal_gamma,
     resolve_loss,
-    validate_label_smoothing,
+    validate_loss_options,
 )
 from trainer.task.metrics import MetricSelection, make_metrics, select_metrics
+from trainer.task.threshold import Threshold, ThresholdCriterion, make_threshold, select_second_class
 
 
 class Objective(ABC):
@@ -29,6 +34,29 @@ class Objective(ABC):
     metric_selection: MetricSelection = "auto"
     penalty = NO_PENALTY  # on the weights; added to the training loss
     target_scale: TargetScale | None = None  # standardizes outputs and targets, for the loss only
+    threshold = Threshold()  # for two classes
+
+    requires_class_counts = False  # True before `balance_classes` if the loss depends on the frequencies of the classes
+
+    def balance_classes(self, counts: Tensor | None) -> None:  # noqa: B027  most objectives do not need it
+        """Set what depends on the number of training examples of each class (classes,), None if it is not known."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what validation and training examples have determined, as plain values for checkpoints."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:  # noqa: B027  most objectives have no state
+        """Set the values of a checkpoint; other ones stay as they are."""
+
+    @property
+    def loss_settings(self) -> tuple[Any, ...]:
+        """Return the numbers that the loss depends on, except the target scale."""
+        return ()
+
+    @property
+    def loss_tensors(self) -> list[Tensor]:
+        """Return the tensors on the CPU that the loss reads besides outputs, targets and the target scale."""
+        return []
 
     @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -71,19 +99,62 @@ class ClassificationObjective(Objective):
         spec: Specification of the data set.
         label_smoothing: Fraction of each target, in [0, 1), that is spread evenly over all classes. Defaults to 0.
         distance: Loss to use instead, e.g. hinge; then scores are not probabilities. Defaults to cross-entropy.
+        focal_gamma: Exponent of the focal loss. Defaults to none: cross-entropy.
+        class_weights: Weights of the classes; losses are then weighted means. Defaults to equal weights.
+        threshold: Threshold of the scores of the second of two classes, or the metric by which it is chosen on
+            validation.
     """
 
-    def __init__(self, spec: DataSpec, label_smoothing: float = 0.0, distance: LossFunction | None = None) -> None:
-        validate_label_smoothing(label_smoothing, distance)
+    def __init__(
+        self,
+        spec: DataSpec,
+        label_smoothing: float = 0.0,
+        distance: LossFunction | None = None,
+        focal_gamma: float | None = None,
+        class_weights: ClassWeights = None,
+        threshold: float | ThresholdCriterion = 0.5,
+    ) -> None:
+        validate_loss_options(distance, label_smoothing=label_smoothing, class_weights=class_weights)
         self.spec = spec
         self.binary = spec.output_size == 1
         self.label_smoothing = label_smoothing
         self.distance = distance
+        self.focal_gamma = focal_gamma
+        self.class_weighting = make_class_weighting(spec, class_weights)
+        self.threshold = make_threshold(spec, threshold)
+
+    @property
+    def requires_class_counts(self) -> bool:  # type: ignore[override]  # read-only
+        return self.class_weighting.is_balanced and self.class_weighting.values is None
+
+    def balance_classes(self, counts: Tensor | None) -> None:
+        self.class_weighting = balance(self.spec, counts)
+
+    def state(self) -> dict[str, Any]:
+        weights = self.class_weighting.values if self.class_weighting.is_balanced else None
+        return {"threshold": self.threshold.state(), "class_weights": weights and [*weights]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.threshold.restore(state.get("threshold"))
+        if self.class_weighting.is_balanced and (weights := state.get("class_weights")):
+            self.class_weighting = ClassWeighting(tuple(weights), is_balanced=True)
+
+    @property
+    def loss_settings(self) -> tuple[Any, ...]:
+        return self.label_smoothing, self.focal_gamma, self.class_weighting.values
+
+    @property
+    def loss_tensors(self) -> list[Tensor]:
+        weights = self.class_weighting.tensor_for(torch.zeros(0))
+        return [] if weights is None else [weights]
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         self.require_shape(outputs, len(targets))  # PyTorch accepts more outputs than classes
         if self.distance is not None:
             return self.distance(outputs, targets)
+        if self.class_weighting.values or self.focal_gamma is not None:
+            losses, weights = self.weighted_losses(outputs, targets)
+            return losses.sum() / weights.sum()
         if self.binary:
             labels = targets.to(outputs.dtype)
             if self.label_smoothing:
@@ -91,7 +162,23 @@ class ClassificationObjective(Objective):
             return F.binary_cross_entropy_with_logits(outputs.squeeze(1), labels)
         return F.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing)
 
+    def weighted_losses(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the weighted loss (batch,) and the weight (batch,) of each example; their sums have the mean as ratio.
+
+        Not for a `distance`.
+        """
+        logits = torch.cat([torch.zeros_like(outputs), outputs], 1) if self.binary else outputs  # (batch, classes)
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        weights = self.class_weighting.tensor_for(logits)
+        example_weights = torch.ones_like(logits[:, 0]) if weights is None else weights[targets]
+        if self.focal_gamma is None:
+            losses = F.cross_entropy(logits, targets, weights, reduction="none", label_smoothing=self.label_smoothing)
+            return losses, example_weights
+        return focal_losses(logits, targets, self.focal_gamma) * example_weights, example_weights
+
     def predictions(self, outputs: Tensor) -> Tensor:
+        if not self.threshold.is_default:
+            return (select_second_class(self.scores(outputs)) > self.threshold.value).long()
         return (outputs.squeeze(1) > 0).long() if self.binary else outputs.argmax(1)
 
     def scores(self, outputs: Tensor) -> Tensor:
@@ -121,24 +208,14 @@ class RegressionObjective(Objective):
         return outputs
 
 
-def find_objective(task: Any, outputs: Any, batch: Any) -> Objective | None:
-    """Return the objective of a task whose step has returned the outputs of a batch of inputs and targets, else None.
-
-    Args:
-        task: Task, which need not have an objective.
-        outputs: Return value of its validation or test step.
-        batch: Argument of the step.
-    """
-    objective = getattr(task, "objective", None)
-    is_supported = isinstance(objective, Objective) and isinstance(outputs, Tensor) and is_pair(batch)
-    return objective if is_supported else None
-
-
 def make_objective(
     spec: DataSpec,
     *,
     loss: LossName = "auto",
     label_smoothing: float = 0,
+    focal_gamma: float | None = None,
+    class_weights: ClassWeights = None,
+    threshold: float | ThresholdCriterion = 0.5,
     metrics: MetricSelection = "auto",
     penalty: Penalty = NO_PENALTY,
 ) -> Objective:
@@ -147,18 +224,27 @@ def make_objective(
     Args:
         spec: Specification of the data set.
         loss: Name of the loss. `"auto"` is bce for two classes, cross_entropy for more, mse for values.
-        label_smoothing: See `ClassificationObjective`; not for hinge and values.
+        label_smoothing: See `ClassificationObjective`; not for focal, hinge and values.
+        focal_gamma: Exponent of the focal loss. None: 2.
+        class_weights: Weights of the classes in the loss: `"balanced"` (inversely proportional to their frequencies in
+            the training examples), a list, or a mapping from class names. Defaults to none.
+        threshold: Score in (0, 1) above which the second of two classes is predicted, or the metric that it maximizes
+            on the validation examples: accuracy, balanced_accuracy, f1 or mcc.
         metrics: Names, metrics of torchmetrics, or `"auto"`: accuracy for classes; mae, rmse and r2 for values.
         penalty: Penalty on large weights. Defaults to none.
 
     Raises:
-        UserError: Loss, smoothing or a metric does not fit the data.
+        UserError: Loss, smoothing, class weights, threshold or a metric do not fit the data.
     """
-    distance = LOSS_FUNCTIONS.get(resolve_loss(spec, loss, label_smoothing))  # None for both cross-entropies
-    is_class = spec.target == "classification"
-    objective = (
-        ClassificationObjective(spec, label_smoothing, distance) if is_class else RegressionObjective(spec, distance)
-    )
-    objective.metric_selection = select_metrics(spec, metrics)
+    distance = LOSS_FUNCTIONS.get(resolve_loss(spec, loss, label_smoothing))  # None for cross-entropies
+    gamma = resolve_focal_gamma(loss, focal_gamma)
+    objective: Objective
+    if spec.target == "classification":
+        objective = ClassificationObjective(spec, label_smoothing, distance, gamma, class_weights, threshold)
+    else:
+        make_class_weighting(spec, class_weights)  # rejects weights
+        make_threshold(spec, threshold)
+        objective = RegressionObjective(spec, distance)
+    objective.metric_selection = select_metrics(spec, metrics, has_probabilities=loss != "hinge")
     objective.penalty = penalty
     return objective

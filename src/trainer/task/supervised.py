@@ -33,6 +33,9 @@ class Supervised(LightningModule):
     Logs `train/loss` every `trainer.log_every_n_steps` steps, and the loss and all metrics of the objective as `val/`
     and `test/` after each epoch, over all its examples.
 
+    Balanced class weights are those of the data module's `class_counts`. Checkpoints contain them, and the decision
+    threshold that the last validation has chosen.
+
     If the data module has a `target_scale`, the network learns standardized values, and its outputs are in the units of
     the targets. Checkpoints contain the scale; after loading one, its scale is used.
 
@@ -51,7 +54,10 @@ class Supervised(LightningModule):
         self.objective = objective
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
-        self.accumulators = {"val": MetricAccumulator(objective), "test": MetricAccumulator(objective)}
+        self.accumulators = {
+            "val": MetricAccumulator(objective, chooses_threshold=True),
+            "test": MetricAccumulator(objective),
+        }
         self.accumulator_modules = nn.ModuleList(self.accumulators.values())  # moves them to the device
         self._scale_handle: RemovableHandle | None = None
         self._is_scale_known = False
@@ -88,17 +94,29 @@ class Supervised(LightningModule):
             self._set_scale(getattr(getattr(self.trainer, "datamodule", None), "target_scale", None))
 
     def on_fit_start(self) -> None:
+        if self.objective.threshold.criterion and not self.trainer.enable_validation:
+            raise UserError("objective.threshold: there are no validation examples to choose it on; expected a number")
+        self._set_class_counts()
         scale = self.objective.target_scale
         if scale and self.trainer.is_global_zero:
             log.info(f"loss   of standardized targets ({scale}); metrics are in their original units")
 
+    def on_test_start(self) -> None:
+        threshold = self.objective.threshold
+        if threshold.criterion and not threshold.is_chosen:
+            problem = f"{threshold.criterion}: no validation has chosen a threshold for these weights"
+            raise UserError(f"objective.threshold: {problem}; expected a number")
+        self._set_class_counts()
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         scale = self.objective.target_scale
         checkpoint["target_scale"] = scale.state() if scale else None
+        checkpoint["objective"] = self.objective.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         state = checkpoint.get("target_scale")
         self._set_scale(TargetScale.from_state(state) if state else None)
+        self.objective.restore(checkpoint.get("objective") or {})
 
     def configure_optimizers(self) -> Any:
         with attribute_errors_to("optimizer"):
@@ -116,6 +134,11 @@ class Supervised(LightningModule):
         self._scale_handle = scale.attach(self.net) if scale else None
         self.objective.target_scale = scale
         self._is_scale_known = True
+
+    def _set_class_counts(self) -> None:
+        """Set balanced class weights, unless a checkpoint contains them."""
+        if self.objective.requires_class_counts:
+            self.objective.balance_classes(getattr(getattr(self.trainer, "datamodule", None), "class_counts", None))
 
     def _evaluate(self, stage: str, batch: Batch) -> Tensor:
         """Log the loss of a batch, update the metrics, and return the outputs for callbacks."""

@@ -22,6 +22,7 @@ from trainer.core.spec import find_spec
 from trainer.core.warning_filters import install_warning_filters
 from trainer.data.loading.resumable_loader import install_resumable_loaders
 from trainer.task.gradient_accumulation import install_loss_scaling
+from trainer.task.objective_lookup import describe_threshold
 from trainer.training.build import (
     add_inferred_settings,
     build_all,
@@ -36,7 +37,9 @@ from trainer.training.distributed.launch import execute_on_all_ranks, resolve_wo
 from trainer.training.interruption import InterruptionPoints, attribute_to_signal
 from trainer.training.preflight.check import validate_config
 from trainer.training.stages import find_test_obstacle
+from trainer.training.test_outputs import TestOutputs
 from trainer.training.thread_count import thread_limit
+from trainer.training.uncertainty import record_test
 
 
 def run(config: DictConfig) -> Any:
@@ -93,9 +96,10 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
     config = resolve_modes(config, parts)
     task = build_module(config, parts)
     callbacks = build_callbacks(config)
+    outputs = TestOutputs()
     trainer = build_trainer(
         config,
-        callbacks=[*callbacks, CheckpointMetadata(directory), TrainingOutcome(), InterruptionPoints()],
+        callbacks=[*callbacks, CheckpointMetadata(directory), TrainingOutcome(), InterruptionPoints(), outputs],
         logger=loggers,
         default_root_dir=str(directory.path),
         **disable_default_callbacks(config, callbacks),
@@ -123,5 +127,6 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
         with attach_result(result | {"state": "test_failed" if config.train else "failed"}):
             trainer.test(task, data, ckpt_path=checkpoint, verbose=False)
         metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+        result |= record_test(outputs, metrics, directory)
     log_hyperparameters(trainer, directory.path, metrics)
-    return result | describe_data(data)
+    return result | describe_data(data) | describe_threshold(task)

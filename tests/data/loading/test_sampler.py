@@ -54,3 +54,12 @@ def test_rows_are_drawn_in_proportion_to_their_weights():
     assert counts.tolist() == pytest.approx([0.25, 0.0, 0.75], abs=0.02)
     again = sample_epoch_indices(3, 2, torch.Generator().manual_seed(0), None, 4000, weights)
     assert torch.equal(order, again)
+
+
+def test_drawn_rows_of_similar_length_are_read_together():
+    weights = torch.ones(1003)
+    plain = sample_epoch_indices(1003, 10, make_generator("order", 1), None, 1, weights)
+    grouped = sample_epoch_indices(1003, 10, make_generator("order", 1), LENGTHS, 1, weights)
+    assert torch.equal(plain.sort().values, grouped.sort().values)
+    spread = [(LENGTHS[rows].max() - LENGTHS[rows].min()).item() for rows in torch.split(grouped, 10)]
+    assert sum(spread[:-1]) / 100 < 40

@@ -57,10 +57,14 @@ def _compare_records(first: Path, second: Path) -> Iterator[str]:
     results = [json.loads((run / "result.json").read_text()) for run in (first, second)]
     if [*results[0]] != [*results[1]]:
         yield f"keys of result.json: {[*results[0]]}, {[*results[1]]}"
-    for key in results[0].keys() & results[1].keys() - {"seconds", "checkpoint", "metrics"}:
+    for key in results[0].keys() & results[1].keys() - {"seconds", "checkpoint", "metrics", "intervals"}:
         if results[0][key] != results[1][key]:
             yield f"result.json: {key}: {results[0][key]}, {results[1][key]}"
     yield from _compare_numbers("result.json", results[0].get("metrics", {}), results[1].get("metrics", {}))
+    bounds = [_flatten(result.get("intervals", {})) for result in results]
+    for key in bounds[0].keys() | bounds[1].keys():
+        if not _are_equal(key, *(values.get(key) for values in bounds)):
+            yield f"result.json: intervals: {key}: {bounds[0].get(key)}, {bounds[1].get(key)}"
 
 
 def compare_metrics(first: Path, second: Path) -> Iterator[str]:

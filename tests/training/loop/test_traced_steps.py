@@ -114,8 +114,8 @@ SETTINGS = {
     "a rate for each step": ["scheduler=onecycle"],
     "momentum for each step": ["scheduler=onecycle", "scheduler._target_=users.cycling"],
     "a rate for each epoch": ["scheduler=cosine"],
-    "smoothing and a penalty": ["objective.label_smoothing=0.1", "objective.penalty.l1=0.001"],
-    "every step logged": ["trainer.log_every_n_steps=1"],
+    "class weights": ["objective.class_weights=balanced", "objective.label_smoothing=0.1", "objective.penalty.l1=0.1"],
+    "every step of a focal loss logged": ["trainer.log_every_n_steps=1", "objective.loss=focal"],
     "clipped by a callback": [CLIPPED, "callbacks.gradient_clipping.value=0.1"],
     "values clipped by a callback": [
         *[CLIPPED, "callbacks.gradient_clipping.value=0.01", "callbacks.gradient_clipping.algorithm=value"],

@@ -28,7 +28,8 @@ def sample_epoch_indices(
             proportional to the weights, with replacement.
     """
     if weights is not None:
-        return torch.multinomial(weights, rows * repeats, replacement=True, generator=random)
+        sample = torch.multinomial(weights, rows * repeats, replacement=True, generator=random)
+        return sample if lengths is None or random is None else _group_by_length(sample, batch, random, lengths)
     return torch.cat([_sample_pass(rows, batch, random, lengths) for _ in range(repeats)])
 
 
@@ -45,9 +46,14 @@ def _sample_pass(rows: int, batch: int, random: Generator | None, lengths: Tenso
         return order
     if random is None:
         return lengths.argsort(stable=True)
+    return _group_by_length(order, batch, random, lengths)
+
+
+def _group_by_length(order: Tensor, batch: int, random: Generator, lengths: Tensor) -> Tensor:
+    """Sort pools of batches by length, and shuffle the batches."""
     pools = torch.split(order, POOL_BATCHES * batch)
     ordered = torch.cat([pool[lengths[pool].argsort(stable=True)] for pool in pools])
-    full_batches = rows // batch  # a smaller last batch stays the last
+    full_batches = len(order) // batch  # a smaller last batch stays the last
     shuffled = torch.randperm(full_batches, generator=random)
     size = full_batches * batch
     return torch.cat([ordered[:size].view(full_batches, batch)[shuffled].flatten(), ordered[size:]])

@@ -19,6 +19,10 @@ def compute_stacked_losses(objective: Any, outputs: Tensor, targets: Tensor) -> 
     """
     smoothing = getattr(objective, "label_smoothing", 0.0)
     if type(objective) is ClassificationObjective and objective.distance is None:
+        if objective.class_weighting.values or objective.focal_gamma is not None:
+            pairs = objective.weighted_losses(outputs.flatten(0, 1), targets.flatten())
+            sums = [values.view(targets.shape).sum(1) for values in pairs]
+            return sums[0] / sums[1]
         if objective.binary:
             labels = targets.to(outputs.dtype)
             labels = labels * (1 - smoothing) + smoothing / 2 if smoothing else labels

@@ -155,7 +155,7 @@ def _read_state(work: SegmentWork) -> Any:
 def _read_objective(objective: Any) -> Settings:
     """Return the settings of an objective that its loss depends on, except the target scale."""
     penalty = objective.penalty
-    return type(objective).__name__, getattr(objective, "label_smoothing", 0.0), (penalty.l1, penalty.l2)
+    return type(objective).__name__, objective.loss_settings, (penalty.l1, penalty.l2)
 
 
 def _make_generator(member: Member) -> torch.Generator:

@@ -69,7 +69,8 @@ class TracedSteps:
         self.clippers = clippers
         self._trainable = [weight for weight in task.net.parameters() if weight.requires_grad]
         scale = task.objective.target_scale
-        self._model_tensors = [*task.net.parameters(), *task.net.buffers(), *(scale.tensors if scale else ())]
+        constants = [*(scale.tensors if scale else ()), *task.objective.loss_tensors]
+        self._model_tensors = [*task.net.parameters(), *task.net.buffers(), *constants]
         self._optimizer_tensors = [
             value for values in optimizer.state.values() for value in values.values() if isinstance(value, Tensor)
         ]

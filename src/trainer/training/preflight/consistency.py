@@ -35,6 +35,7 @@ def check_consistency(values: dict[str, Any]) -> Iterator[Diagnostic]:
         hint = "callbacks=[default,...] adds to the default callbacks"
         yield _warning("callbacks", "no checkpoint is saved, so the weights of the last step are tested", hint)
     yield from _check_gradient_clipping(trainer, callbacks, values["model"])
+    yield from _check_balance(values["data"], values["objective"] or {}, trainer)
     metric = values["optimized_metric"]
     direction = (values["sweep"] or {}).get("direction")
     yield from _check_directions(metric, direction, callbacks.get("checkpoint") or {})
@@ -61,6 +62,15 @@ def _builds(node: Any, cls: type) -> bool:
     except Exception:  # importing a user's module may raise anything; the check of the calls reports it
         return False
     return isinstance(target, type) and issubclass(target, cls)
+
+
+def _check_balance(data: dict[str, Any], objective: dict[str, Any], trainer: dict[str, Any]) -> Iterator[Diagnostic]:
+    if data.get("sampling") == objective.get("class_weights") == "balanced":
+        hint = "use one of them: data.sampling=null or objective.class_weights=null"
+        yield Diagnostic("objective.class_weights", "data.sampling=balanced balances the classes already", hint)
+    if isinstance(objective.get("threshold"), str) and trainer.get("limit_val_batches") == 0:
+        problem = "cannot be chosen without validation (trainer.limit_val_batches=0)"
+        yield Diagnostic("objective.threshold", problem, "objective.threshold=0.5")
 
 
 def _check_gradient_clipping(

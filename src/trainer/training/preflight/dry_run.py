@@ -30,6 +30,7 @@ from trainer.core.callback import Callback, has_hook
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, find_spec
 from trainer.data.base import TensorData
+from trainer.data.loading.class_balance import require_classes
 from trainer.task.adversarial import Adversarial
 from trainer.task.custom_metrics import validate_custom_metrics
 from trainer.task.supervised import Supervised
@@ -107,6 +108,7 @@ class DryRun:
         spec = find_spec(data)
         if spec:
             self._attempt("objective", lambda: self._check_objective(spec))
+            self._attempt("data", lambda: require_classes(spec, getattr(data, "sampling", None)))
         is_foreign = not (isinstance(data, TensorData) and _is_builtin(config.model._target_))
         with contextlib.nullcontext() if is_foreign else torch.device("meta"):
             module = self._attempt("model", lambda: self._build_module(spec))
