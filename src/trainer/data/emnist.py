@@ -6,6 +6,7 @@ from typing import Literal
 
 from trainer.core.errors import UserError
 from trainer.core.spec import PositiveInt
+from trainer.data.augmentation.augmentation import AugmentationSetting
 from trainer.data.io.download import DataFile, fetch_file
 from trainer.data.io.zip_archive import unpack_gzip_members
 from trainer.data.loading.split import Split, Stage
@@ -38,7 +39,7 @@ class EMNIST(MNIST):
     Args:
         split: Characters: `"balanced"` has 47 classes of equal size, `"byclass"` all 62 digits and letters,
             `"bymerge"` the 47 classes with all images, `"letters"` 26 without case, `"digits"` and `"mnist"` 10.
-        dir, mirrors, download, val_size, degrees, shift_pixels, scale, synthetic, data_seed: See `MNIST`.
+        dir, mirrors, download, val_size, augmentation, synthetic, data_seed: See `MNIST`.
         batch_size, eval_batch_size, seed: See `TensorData`.
 
     Source:
@@ -56,9 +57,7 @@ class EMNIST(MNIST):
         mirrors: Sequence[str] = (),
         download: bool = True,
         val_size: PositiveInt = 5000,
-        degrees: float = 0.0,
-        shift_pixels: float = 0.0,
-        scale: float = 0.0,
+        augmentation: AugmentationSetting = (),
         synthetic: bool = False,
         data_seed: int = 0,
         batch_size: int = 64,
@@ -70,9 +69,7 @@ class EMNIST(MNIST):
             mirrors=mirrors,
             download=download,
             val_size=val_size,
-            degrees=degrees,
-            shift_pixels=shift_pixels,
-            scale=scale,
+            augmentation=augmentation,
             synthetic=synthetic,
             data_seed=data_seed,
             batch_size=batch_size,

@@ -17,6 +17,7 @@ from trainer.task.losses import NO_PENALTY
 from trainer.task.metric_accumulator import MetricAccumulator
 from trainer.task.objective import Objective
 from trainer.task.schedulers import SchedulerFactory, make_scheduler_config
+from trainer.task.test_time_augmentation import ViewsName, average_views, validate_views
 
 OptimizerFactory = Callable[..., Optimizer]
 
@@ -40,16 +41,29 @@ class Supervised(LightningModule):
         objective: Loss, predictions and metrics.
         optimizer: Factory that receives the parameters.
         scheduler: Factory that receives the optimizer, and `total_steps` if it has this parameter.
+        test_time_augmentation: Views of each image over which outputs are averaged in validation, test and prediction;
+            see `ViewAverage`. Defaults to `"none"`.
+
+    Raises:
+        UserError: The inputs are no images, which `test_time_augmentation` needs.
     """
 
     def __init__(
-        self, net: nn.Module, objective: Objective, optimizer: OptimizerFactory, scheduler: SchedulerFactory
+        self,
+        net: nn.Module,
+        objective: Objective,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory,
+        *,
+        test_time_augmentation: ViewsName = "none",
     ) -> None:
         super().__init__()
+        validate_views(test_time_augmentation, objective.spec)
         self.net = net
         self.objective = objective
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
+        self.test_time_augmentation = test_time_augmentation
         self.accumulators = {"val": MetricAccumulator(objective), "test": MetricAccumulator(objective)}
         self.accumulator_modules = nn.ModuleList(self.accumulators.values())  # moves them to the device
         self._scale_handle: RemovableHandle | None = None
@@ -62,7 +76,7 @@ class Supervised(LightningModule):
         return ["train/loss", *(f"{stage}/{metric}" for stage in ("val", "test") for metric in metrics)]
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return self.net(inputs)
+        return self.net(inputs) if self.training else average_views(self.net, inputs, self.test_time_augmentation)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         inputs, targets = batch
@@ -94,6 +108,7 @@ class Supervised(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         scale = self.objective.target_scale
         checkpoint["target_scale"] = scale.state() if scale else None
+        checkpoint["test_time_augmentation"] = self.test_time_augmentation
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         state = checkpoint.get("target_scale")
