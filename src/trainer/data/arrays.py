@@ -62,7 +62,7 @@ class Arrays(TensorData):
         standardize: Whether inputs are scaled to mean 0 and standard deviation 1 over the training examples: each
             channel of images, each feature of vectors and sequences.
         standardize_target: Whether the targets of a regression are scaled in the same way for the loss.
-        augmentation: Random changes of training images; see `trainer.data.augmentation`.
+        augmentation: Random changes of training images, e.g. `[flip, {crop: {padding: 4}}]`; see docs/data.md.
         synthetic: Whether synthetic images of 28x28 pixels in ten classes replace the files.
         val_fraction, test_fraction: Fractions of the training examples, if the split has no arrays.
         data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.

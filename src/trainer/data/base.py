@@ -30,7 +30,7 @@ class TensorData(LightningDataModule, ABC):
         seed: Seed of the order of training examples and of augmentation; the run's seed in conf/data.
         repeats: Number of passes over the training examples in an epoch, for data sets of few examples. None: `load`
             sets it.
-        augmentation: Random changes of training images; see `trainer.data.augmentation`.
+        augmentation: Random changes of training images; see `parse_augmentation`.
     """
 
     preprocessing: Preprocessing | None = None  # stored in the checkpoint; predictions read files with it

@@ -49,7 +49,7 @@ class CIFAR10(TensorData):
         val_size: Training photographs (of these classes) used for validation.
         train_size: Number of the remaining photographs to train on, equally many per class. Defaults to all. The
             validation photographs do not depend on it.
-        augmentation: Random changes of training photographs; see `trainer.data.augmentation`.
+        augmentation: Random changes of training photographs, e.g. `[flip, {crop: {padding: 4}}]`; see docs/data.md.
         synthetic: Whether synthetic images replace the photographs; no file is read then.
         data_seed: Seed of the split and of the `train_size` subset; separate from the run's seed.
         batch_size, eval_batch_size, seed: See `TensorData`.

@@ -18,7 +18,7 @@ class Digits(TensorData):
 
     Args:
         val_size, test_size: Number of images in validation and in test.
-        augmentation: Random changes of training images; see `trainer.data.augmentation`.
+        augmentation: Random changes of training images, e.g. `[flip, {crop: {padding: 4}}]`; see docs/data.md.
         data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
         batch_size, eval_batch_size, seed: See `TensorData`.
 

@@ -52,7 +52,7 @@ class ImageFolder(TensorData):
         std: Standard deviation of each channel, by which pixels are divided. Defaults to ImageNet's.
         broken: Whether unreadable images are an `"error"`, or `"skip"` leaves them out of the splits.
         cache: Whether decoded images are kept in memory; `"auto"` does so if they take at most a quarter of it.
-        augmentation: Random changes of training images; see `trainer.data.augmentation`.
+        augmentation: Random changes of training images, e.g. `[flip, {crop: {padding: 4}}]`; see docs/data.md.
         workers: Number of processes that read images ahead; `"auto"` is one per core except one for training.
         prefetch: Number of batches that each worker reads ahead.
         image_dir, image_column, label_column, split_column, delimiter: Settings of a CSV file; see `CsvSource`.

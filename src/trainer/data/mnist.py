@@ -62,7 +62,7 @@ class MNIST(TensorData):
         verify_checksums: Whether the files must be the published MNIST. If false, any files with these names and in
             this format are read, e.g. Fashion-MNIST, and nothing is downloaded.
         val_size: Training images used for validation.
-        augmentation: Random changes of training images; see `trainer.data.augmentation`.
+        augmentation: Random changes of training images, e.g. `[flip, {crop: {padding: 4}}]`; see docs/data.md.
         synthetic: Whether synthetic images replace the real ones; no file is read then.
         data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
         batch_size, eval_batch_size, seed: See `TensorData`.

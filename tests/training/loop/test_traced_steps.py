@@ -122,7 +122,6 @@ SETTINGS = {
     ],
     "clipped by the trainer": ["+trainer.gradient_clip_val=0.1"],
     "augmented": ["data.augmentation=[{affine:{shift_pixels:1}}]"],
-    "mixed": ["data.augmentation=[mixup]"],
     "dropout": ["model.net.dropout=0.5"],
     "batch norm": ["model.net.batch_norm=true"],
     "validation within the epoch": ["+trainer.val_check_interval=7"],

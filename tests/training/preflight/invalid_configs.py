@@ -58,7 +58,7 @@ COMMAND_LINES = [
     ("model.net.activation=rel", "model.net.activation", "'rel' is not one of: 'relu'"),
     ("model=cnn model.net.batch_norm=some", "model.net.batch_norm", "'some' is not bool"),
     ("data.batch_size=many", "data.batch_size", "'many' is not int"),
-    ("data.augmentation=flip", "data.augmentation", "'flip' is not list"),
+    ("data.augmentation=flip", "data.augmentation", "expected a list, found 'flip'"),
     ("data.augmentation=[flop]", "data.augmentation", "did you mean 'flip'?"),
     ("data.augmentation=[{crop:{padding:8,padding_mode:reflect}}]", "data.augmentation", "expected at most 7"),
     ("data.augmentation=[mixup] objective.loss=hinge", "objective.loss", "hinge needs classes, but mixup"),

@@ -146,6 +146,5 @@ def _format_type(hint: Any) -> str:
     text = re.sub(r"\b(typing|collections\.abc|torch)\.", "", str(hint))
     text = re.sub(r"Annotated\[([^,]*), .*\]", r"\1", text)
     text = re.sub(r"\b(?:Sequence|list|tuple)\[(\w+)(?:, \.\.\.)?\]", r"list of \1", text)
-    text = text.replace("list of Any", "list")
     text = re.sub(r"Optional\[(.*)\]", r"\1 | None", text)
     return text.replace(" | ", " or ").replace("None", "null")
