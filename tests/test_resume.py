@@ -13,7 +13,7 @@ from tensorboard.summary.writer import event_file_writer
 from tensorboard.summary.writer.event_file_writer import AtomicCounter
 
 TINY = ["data=digits", "model=mlp", "model.net.hidden=[4]", "trainer.log_every_n_steps=4", "trainer.max_epochs=3"]
-DROPOUT = ["model.net.dropout=0.5", "data.shift_pixels=1"]
+DROPOUT = ["model.net.dropout=0.5", "data.augmentation=[alternating_flip,{affine:{shift_pixels:1}},mixup,cutmix]"]
 
 USERS = '''
 import signal

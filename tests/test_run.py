@@ -121,7 +121,13 @@ def test_checkpoints_load_with_weights_only_and_contain_their_config(digits):
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(command):
     for seed in (1, 1, 2):
-        outcome = command("model=cnn", "data.shift_pixels=1", "model.net.dropout=0.3", f"seed={seed}", *QUICK)
+        outcome = command(
+            "model=cnn",
+            "data.augmentation=[{affine:{shift_pixels:1}}]",
+            "model.net.dropout=0.3",
+            f"seed={seed}",
+            *QUICK,
+        )
         assert outcome.code == 0, outcome.err
     first, second, other = (load_weights(run) for run in outcome.runs)
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -177,7 +183,12 @@ def test_the_checkpoint_of_a_finished_run_can_be_tested(digits, command):
 
 @pytest.mark.parametrize("schedule", ["step", "onecycle"])
 def test_training_from_a_checkpoint_equals_uninterrupted_training(schedule, command):
-    overrides = [f"scheduler={schedule}", "data.shift_pixels=1", "model=cnn", "trainer.max_epochs=4"]
+    overrides = [
+        f"scheduler={schedule}",
+        "data.augmentation=[{affine:{shift_pixels:1}}]",
+        "model=cnn",
+        "trainer.max_epochs=4",
+    ]
     save_all = ["callbacks.checkpoint.save_top_k=-1", "callbacks.checkpoint.filename='{epoch}'"]
     [uninterrupted] = command(*overrides, *save_all).runs
     resumed = command(*overrides, f"ckpt_path='{uninterrupted}/checkpoints/epoch=1.ckpt'")

@@ -72,7 +72,7 @@ def test_the_graph_contains_each_call_with_its_sources_and_module():
 def test_the_first_batch_and_the_graph_are_logged_without_effect_on_the_training(tmp_path):
     nets = []
     for name, callbacks in {"with": [FirstBatch(examples=10, columns=5)], "without": []}.items():
-        data = Digits(batch_size=30, shift_pixels=1.0)
+        data = Digits(batch_size=30, augmentation=[{"affine": {"shift_pixels": 1.0}}])
         task = make_task(data, CNN, batch_norm=True, dropout=0.5)
         board = run(tmp_path / name, data, *callbacks, task=task)
         nets.append(task.net.state_dict())

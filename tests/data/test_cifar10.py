@@ -12,8 +12,6 @@ from trainer.core.errors import UserError
 from trainer.data import cifar10
 from trainer.data.cifar10 import CIFAR10, FOLDER, read_batch
 from trainer.data.io.download import DataFile
-from trainer.data.loading.augment import random_crop, random_horizontal_flip
-from trainer.data.loading.counter_rng import BatchRNG
 
 
 def batch(first, size):
@@ -94,27 +92,6 @@ def test_a_file_of_another_format_is_an_error(content, tmp_path):
     (tmp_path / "batch").write_bytes(content)
     with pytest.raises(UserError, match="not a batch of CIFAR-10"):
         read_batch(tmp_path / "batch")
-
-
-def test_about_half_of_the_photographs_are_flipped():
-    images = torch.arange(6.0).view(1, 1, 2, 3).repeat(400, 1, 1, 1)
-    flipped = random_horizontal_flip(images, BatchRNG(torch.arange(len(images)), 1))
-    is_unchanged = (flipped == images).flatten(1).all(1)
-    is_flipped = (flipped == images.flip(3)).flatten(1).all(1)
-    assert (is_unchanged ^ is_flipped).all()
-    assert 160 < is_flipped.sum() < 240
-
-
-def test_a_crop_shifts_by_whole_pixels_up_to_the_limit():
-    images = torch.zeros(500, 2, 9, 9)
-    images[:, 0, 4, 4], images[:, 1, 4, 4] = 1.0, 5.0
-    shifted = random_crop(images, BatchRNG(torch.arange(len(images)), 2), shift_pixels=2)
-    positions = shifted[:, 0].nonzero()[:, 1:]
-    assert sorted({tuple(position) for position in positions.tolist()}) == [
-        (r, c) for r in range(2, 7) for c in range(2, 7)
-    ]
-    assert torch.equal(shifted[:, 1], 5 * shifted[:, 0])  # all channels are shifted equally
-    assert shifted[:, 0].sum() == 500
 
 
 def test_selected_classes_are_numbered_as_listed_in_every_split(tiny):

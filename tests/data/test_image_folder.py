@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms.v2 import GaussianBlur
 
 import trainer
 from trainer.core.errors import UserError
@@ -56,7 +57,21 @@ def same(first, second):
     )
 
 
-AUGMENTED = {"horizontal_flip": True, "degrees": 10.0, "shift_pixels": 1.0, "scale": 0.1}
+AUGMENTED = {
+    "augmentation": [
+        "flip",
+        "alternating_flip",
+        {"crop": {"padding": 2, "padding_mode": "reflect"}},
+        {"affine": {"degrees": 10.0, "shift_pixels": 1.0, "scale": 0.1}},
+        "cutout",
+        "color_jitter",
+        "rand_augment",
+        "trivial_augment",
+        GaussianBlur(3),
+        "mixup",
+        "cutmix",
+    ]
+}
 
 
 def test_the_batches_are_the_same_for_any_number_of_workers(image_dir):

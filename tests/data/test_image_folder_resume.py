@@ -29,7 +29,7 @@ def test_a_run_with_workers_resumed_within_an_epoch_has_the_same_result(command)
         "model=cnn",
         "model.net.channels=[2,2]",
         "model.net.hidden=[4]",
-        "data.horizontal_flip=true",
+        "data.augmentation=[flip,color_jitter,cutmix]",
         "model.net.dropout=0.5",
         "trainer.max_epochs=4",
         "data.workers=2",

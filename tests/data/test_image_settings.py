@@ -131,7 +131,7 @@ def test_a_class_with_too_few_images_is_named(image_dir):
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_cache_gives_the_same_numbers_and_reads_each_file_once(image_dir, monkeypatch, workers):
-    settings = {"horizontal_flip": True, "degrees": 10.0, "workers": workers}
+    settings = {"augmentation": ["flip", {"affine": {"degrees": 10.0}}], "workers": workers}
     without = ready(image_dir, cache=False, **settings).train_dataloader()
     expected = [batch for _ in range(2) for batch in without]
     cached = ready(image_dir, cache=True, **settings)

@@ -96,7 +96,7 @@ def test_training_images_are_not_changed_without_augmentation(tiny):
 
 @pytest.mark.parametrize("settings", [{"degrees": 20.0}, {"shift_pixels": 2.0}, {"scale": 0.3}])
 def test_each_augmentation_changes_training_images_only(tiny, settings):
-    unchanged, augmented = tiny(), tiny(**settings)
+    unchanged, augmented = tiny(), tiny(augmentation=[{"affine": settings}])
     batch, augmented_batch = (next(iter(data.train_dataloader())) for data in (unchanged, augmented))
     assert torch.equal(batch[1], augmented_batch[1])
     assert not torch.allclose(batch[0], augmented_batch[0], atol=1e-3)
@@ -104,7 +104,7 @@ def test_each_augmentation_changes_training_images_only(tiny, settings):
 
 
 def test_augmentation_fills_with_black(tiny):
-    data = tiny(degrees=30.0, shift_pixels=5.0, scale=0.3)
+    data = tiny(augmentation=[{"affine": {"degrees": 30.0, "shift_pixels": 5.0, "scale": 0.3}}, "crop", "cutout"])
     black = data.prepare(torch.zeros(8, 1, 28, 28, dtype=torch.uint8))
     assert torch.allclose(data.augment(black, BatchRNG(torch.arange(8), 0)), black, atol=1e-5)
 

@@ -111,7 +111,10 @@ def test_digits_are_shifted_in_training_only():
         stages = (data.train_dataloader(), data.val_dataloader(), data.test_dataloader())
         return [torch.cat([inputs for inputs, _ in batches]).sum(0) for batches in stages]
 
-    unchanged, shifted = sum_images(ready(Digits())), sum_images(ready(Digits(shift_pixels=2.0)))
+    unchanged, shifted = (
+        sum_images(ready(Digits())),
+        sum_images(ready(Digits(augmentation=[{"affine": {"shift_pixels": 2.0}}]))),
+    )
     assert not torch.allclose(unchanged[0], shifted[0])
     assert torch.equal(unchanged[1], shifted[1])
     assert torch.equal(unchanged[2], shifted[2])

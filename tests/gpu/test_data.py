@@ -22,17 +22,19 @@ from trainer.data.xor import XOR
 from trainer.training.loop.hook_dispatch import is_batch_in_place
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
-CHANGED = {"degrees": 5.0, "shift_pixels": 1.0, "scale": 0.1}
+AFFINE = {"affine": {"degrees": 5.0, "shift_pixels": 1.0, "scale": 0.1}}
 SETS = {
     "xor": lambda: XOR(batch_size=4),
     "threshold": lambda: Threshold(batch_size=4),
     "line": Line,
     "digits": Digits,
-    "mnist": lambda: MNIST(synthetic=True, **CHANGED),
-    "cifar10": lambda: CIFAR10(synthetic=True, horizontal_flip=True, shift_pixels=4),
+    "mnist": lambda: MNIST(synthetic=True, augmentation=[AFFINE]),
+    "cifar10": lambda: CIFAR10(synthetic=True, augmentation=["flip", "crop", "alternating_flip", "cutout"]),
     "table": lambda: Table(path="", target=-1, features=8, synthetic=True),
     "stock": lambda: Stock(synthetic=True),
-    "image_folder": lambda: ImageFolder(path="", size=32, horizontal_flip=True, synthetic=True, **CHANGED),
+    "image_folder": lambda: ImageFolder(
+        path="", size=32, synthetic=True, augmentation=["flip", AFFINE, "mixup", "cutmix"]
+    ),
 }
 
 
@@ -80,7 +82,7 @@ def test_images_are_converted_and_augmented_on_the_gpu(tmp_path, gpu):
         Image.new("RGB", (8, 8), (40 * number, 0, 0)).save(directory / f"{number}.png")
 
     def image_loaders(device):
-        data = ImageFolder(path=str(tmp_path), size=8, horizontal_flip=True, workers=0, batch_size=2, **CHANGED)
+        data = ImageFolder(path=str(tmp_path), size=8, augmentation=["flip", AFFINE], workers=0, batch_size=2)
         return loaders(set_up(data, device))
 
     assert all(are_equal(*pair) for pair in zip(image_loaders(GPU), image_loaders(CPU), strict=True))

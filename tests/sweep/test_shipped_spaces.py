@@ -28,7 +28,7 @@ SPACES = {
         "optimizer.weight_decay": "logarithmic 0.001 to 1",
         "model.net.dropout": "real 0 to 0.6",
         "model.net.channels": ("[16,32]", "[32,64]", "[64,128]"),
-        "data.shift_pixels": "real 0 to 2",
+        "data.augmentation.0.affine.shift_pixels": "real 0 to 2",
     },
     "gan_mnist": {
         "optimizer.lr": "logarithmic 0.0001 to 0.002",
@@ -54,8 +54,8 @@ SPACES = {
         "optimizer.lr": "logarithmic 0.0005 to 0.02",
         "optimizer.weight_decay": "logarithmic 0.001 to 1",
         "model.net.dropout": "real 0 to 0.5",
-        "data.shift_pixels": "real 0 to 3",
-        "data.degrees": "real 0 to 20",
+        "data.augmentation.0.affine.shift_pixels": "real 0 to 3",
+        "data.augmentation.0.affine.degrees": "real 0 to 20",
     },
     "resnet_transfer": {
         "optimizer.lr": "logarithmic 0.001 to 0.05",

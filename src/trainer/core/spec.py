@@ -16,7 +16,8 @@ PADDING_INDEX = 0  # token that pads texts; used only after the last token of a 
 PositiveInt = Annotated[int, Ge(1)]
 Fraction = Annotated[float, Gt(0), Lt(1)]
 ExistingPath = Annotated[str, Predicate(os.path.exists)]
-Batch = tuple[Tensor, Tensor]  # inputs (batch, *shape); targets (batch,) classes or (batch, output_size) values
+# inputs (batch, *shape); targets (batch,) classes or (batch, output_size) values; probabilities after mixup or cutmix
+Batch = tuple[Tensor, Tensor]
 
 AXES: dict[Kind, str] = {
     "vector": "vectors (features,)",

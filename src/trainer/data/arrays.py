@@ -9,6 +9,7 @@ from torch import Tensor
 
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, Fraction, Kind, Target
+from trainer.data.augmentation.augmentation import AugmentationSetting
 from trainer.data.base import TensorData, count_outputs
 from trainer.data.io.arrays.array_file import ArrayFile
 from trainer.data.io.arrays.array_labels import (
@@ -62,6 +63,7 @@ class Arrays(TensorData):
         standardize: Whether inputs are scaled to mean 0 and standard deviation 1 over the training examples: each
             channel of images, each feature of vectors and sequences.
         standardize_target: Whether the targets of a regression are scaled in the same way for the loss.
+        augmentation: Random changes of training images, e.g. `[flip, {crop: {padding: 4}}]`; see docs/data.md.
         synthetic: Whether synthetic images of 28x28 pixels in ten classes replace the files.
         val_fraction, test_fraction: Fractions of the training examples, if the split has no arrays.
         data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
@@ -88,6 +90,7 @@ class Arrays(TensorData):
         task: Target | None = None,
         standardize: bool = True,
         standardize_target: bool = True,
+        augmentation: AugmentationSetting = (),
         synthetic: bool = False,
         val_fraction: Fraction = 0.2,
         test_fraction: Fraction = 0.2,
@@ -97,7 +100,13 @@ class Arrays(TensorData):
         eval_batch_size: int = 1024,
         seed: int = 0,
     ) -> None:
-        super().__init__(sampling=sampling, batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
+        super().__init__(
+            sampling=sampling,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            seed=seed,
+            augmentation=augmentation,
+        )
         self.fractions: dict[Stage, float] = {"val": val_fraction, "test": test_fraction}
         self.data_seed = data_seed
         self.standardize = standardize

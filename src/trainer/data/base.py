@@ -4,13 +4,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
 from trainer.core.errors import UserError
-from trainer.core.spec import DataSpec
+from trainer.core.spec import Batch, DataSpec
 from trainer.core.target_scale import TargetScale
 from trainer.data import spec_check
+from trainer.data.augmentation.augmentation import AugmentationSetting, parse_augmentation
+from trainer.data.augmentation.steps import ImageFormat
 from trainer.data.loading.class_balance import Sampling, balance_weights, require_classes
 from trainer.data.loading.counter_rng import BatchRNG
 from trainer.data.loading.device_placement import make_loader
@@ -31,6 +34,7 @@ class TensorData(LightningDataModule, ABC):
         seed: Seed of the order of training examples and of augmentation; the run's seed in conf/data.
         repeats: Number of passes over the training examples in an epoch, for data sets of few examples. None: `load`
             sets it.
+        augmentation: Random changes of training images; see `parse_augmentation`.
     """
 
     preprocessing: Preprocessing | None = None  # stored in the checkpoint; predictions read files with it
@@ -45,6 +49,7 @@ class TensorData(LightningDataModule, ABC):
         seed: int = 0,
         repeats: int | None = 1,
         sampling: Sampling = None,
+        augmentation: AugmentationSetting = (),
     ) -> None:
         super().__init__()
         if min(batch_size, eval_batch_size, 1 if repeats is None else repeats) < 1:
@@ -54,6 +59,7 @@ class TensorData(LightningDataModule, ABC):
         self.seed = seed
         self.repeats = repeats
         self.sampling: Sampling = sampling
+        self.augmentation = parse_augmentation(augmentation)
         self.splits: Mapping[Stage, Split] = {}
         self._train_loader: TensorLoader | None = None
         self._checksum = ""  # computed at the first call of `checksum`
@@ -84,9 +90,18 @@ class TensorData(LightningDataModule, ABC):
         """Convert stored inputs to network inputs on their device: (batch, ...) -> (batch, *spec.shape)."""
         return self.preprocessing.prepare(inputs) if self.preprocessing else inputs
 
+    @property
+    def fill(self) -> float:
+        """Value of new pixels of augmented images; 0 is the mean of standardized images."""
+        return 0.0
+
     def augment(self, inputs: Tensor, random: BatchRNG) -> Tensor:
         """Change a batch of prepared training inputs at random; all random numbers come from `random`."""
-        return inputs
+        return self.augmentation.apply(inputs, random, ImageFormat(self.fill, self.preprocessing))
+
+    def mix(self, inputs: Tensor, targets: Tensor, random: np.random.Generator) -> Batch:
+        """Combine the examples of a training batch at random; targets become probabilities."""
+        return self.augmentation.mix(inputs, targets, random, self.spec.output_size)
 
     def lengths(self, inputs: Tensor) -> Tensor | None:
         """Return the lengths (examples,) of stored inputs, or None if all are equal; batches group similar lengths."""
@@ -95,6 +110,7 @@ class TensorData(LightningDataModule, ABC):
     def setup(self, stage: str) -> None:
         if not self.splits:
             require_classes(self.spec, self.sampling)
+            self.augmentation.validate(self.spec)
             splits = self.load()
             for name, split in splits.items():
                 first_input = next(iter(self.read([split.inputs[:1]])))
@@ -146,7 +162,8 @@ class TensorData(LightningDataModule, ABC):
             self.trainer,
             batch_size=self.batch_size if stage == "train" else self.eval_batch_size,
             prepare=self.prepare,
-            augment=self.augment if shuffle and type(self).augment is not TensorData.augment else None,
+            augment=self.augment if shuffle and self._has_augmentation() else None,
+            mix=self.mix if shuffle and self.augmentation.batch_steps else None,
             read=self.read if type(self).read is not TensorData.read else None,
             shuffle=shuffle,
             lengths=self.lengths(self.splits[stage].inputs),
@@ -161,6 +178,9 @@ class TensorData(LightningDataModule, ABC):
         return (
             balance_weights(self.splits["train"].targets, self.sample_weights) if self.sampling else self.sample_weights
         )
+
+    def _has_augmentation(self) -> bool:
+        return bool(self.augmentation.image_steps) or type(self).augment is not TensorData.augment
 
 
 def count_outputs(class_names: Sequence[str]) -> int:

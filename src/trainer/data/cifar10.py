@@ -6,16 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, PositiveInt
+from trainer.data.augmentation.augmentation import AugmentationSetting
 from trainer.data.base import TensorData, count_outputs
 from trainer.data.io.archive import fetch_files
 from trainer.data.io.download import DataFile
-from trainer.data.loading.augment import random_crop, random_horizontal_flip
 from trainer.data.loading.class_balance import Sampling
-from trainer.data.loading.counter_rng import BatchRNG
 from trainer.data.loading.split import Split, Stage, random_split, select_classes, take_per_class, validate_classes
 from trainer.data.preprocessing.images import ImagePreprocessing
 from trainer.data.synthetic import make_images
@@ -52,8 +50,7 @@ class CIFAR10(TensorData):
         val_size: Training photographs (of these classes) used for validation.
         train_size: Number of the remaining photographs to train on, equally many per class. Defaults to all. The
             validation photographs do not depend on it.
-        horizontal_flip: Whether each training photograph is flipped with probability 0.5.
-        shift_pixels: Maximum random shift of training photographs along each axis, in whole pixels.
+        augmentation: Random changes of training photographs, e.g. `[flip, {crop: {padding: 4}}]`; see docs/data.md.
         synthetic: Whether synthetic images replace the photographs; no file is read then.
         data_seed: Seed of the split and of the `train_size` subset; separate from the run's seed.
         sampling, batch_size, eval_batch_size, seed: See `TensorData`.
@@ -76,8 +73,7 @@ class CIFAR10(TensorData):
         classes: Sequence[str] | None = None,
         val_size: PositiveInt = 5000,
         train_size: int | None = None,
-        horizontal_flip: bool = False,
-        shift_pixels: int = 0,
+        augmentation: AugmentationSetting = (),
         synthetic: bool = False,
         data_seed: int = 0,
         sampling: Sampling = None,
@@ -85,14 +81,18 @@ class CIFAR10(TensorData):
         eval_batch_size: int = 128,
         seed: int = 0,
     ) -> None:
-        super().__init__(sampling=sampling, batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
+        super().__init__(
+            sampling=sampling,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            seed=seed,
+            augmentation=augmentation,
+        )
         self.fetch_options = (Path(dir), tuple(mirrors), download)
         self.classes = CLASSES if classes is None else validate_classes(classes, CLASSES)
         self.val_size = val_size
         self.train_size = train_size
         self.data_seed = data_seed
-        self.horizontal_flip = horizontal_flip
-        self.shift_pixels = shift_pixels
         self.synthetic = synthetic
 
     @property
@@ -119,12 +119,6 @@ class CIFAR10(TensorData):
         if self.train_size is not None:
             rest = take_per_class(rest, self.train_size, len(indices))
         return {"train": rest, "val": val, "test": select_classes(read_batch(test), indices)}
-
-    def augment(self, inputs: Tensor, random: BatchRNG) -> Tensor:
-        """Flip and shift each photograph at random; new pixels at the border are gray."""
-        if self.horizontal_flip:
-            inputs = random_horizontal_flip(inputs, random)
-        return random_crop(inputs, random, shift_pixels=self.shift_pixels) if self.shift_pixels else inputs
 
 
 def read_batches(paths: Sequence[Path]) -> Split:

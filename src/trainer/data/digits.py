@@ -5,13 +5,11 @@ from importlib.resources import files
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from trainer.core.spec import DataSpec, PositiveInt
+from trainer.data.augmentation.augmentation import AugmentationSetting
 from trainer.data.base import TensorData
-from trainer.data.loading.augment import random_affine
 from trainer.data.loading.class_balance import Sampling
-from trainer.data.loading.counter_rng import BatchRNG
 from trainer.data.loading.split import Split, Stage, random_split
 from trainer.data.preprocessing.images import ImagePreprocessing
 
@@ -21,7 +19,7 @@ class Digits(TensorData):
 
     Args:
         val_size, test_size: Number of images in validation and in test.
-        shift_pixels: Maximum random shift of training images along each axis.
+        augmentation: Random changes of training images, e.g. `[flip, {crop: {padding: 4}}]`; see docs/data.md.
         data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
         sampling, batch_size, eval_batch_size, seed: See `TensorData`.
 
@@ -38,17 +36,22 @@ class Digits(TensorData):
         *,
         val_size: PositiveInt = 180,
         test_size: PositiveInt = 360,
-        shift_pixels: float = 0.0,
+        augmentation: AugmentationSetting = (),
         data_seed: int = 0,
         sampling: Sampling = None,
         batch_size: int = 64,
         eval_batch_size: int = 1024,
         seed: int = 0,
     ) -> None:
-        super().__init__(sampling=sampling, batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
+        super().__init__(
+            sampling=sampling,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            seed=seed,
+            augmentation=augmentation,
+        )
         self.val_size = val_size
         self.test_size = test_size
-        self.shift_pixels = shift_pixels
         self.data_seed = data_seed
 
     @property
@@ -64,7 +67,3 @@ class Digits(TensorData):
         examples = Split(rows[:, :64].reshape(-1, 1, 8, 8), rows[:, 64].long())
         val, test, train = random_split(examples, self.val_size, self.test_size, seed=self.data_seed)
         return {"train": train, "val": val, "test": test}
-
-    def augment(self, inputs: Tensor, random: BatchRNG) -> Tensor:
-        """Shift each image at random."""
-        return random_affine(inputs, random, degrees=0, shift_pixels=self.shift_pixels, scale=0, fill=0.0)

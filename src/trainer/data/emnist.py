@@ -6,6 +6,7 @@ from typing import Literal
 
 from trainer.core.errors import UserError
 from trainer.core.spec import PositiveInt
+from trainer.data.augmentation.augmentation import AugmentationSetting
 from trainer.data.io.download import DataFile, fetch_file
 from trainer.data.io.zip_archive import unpack_gzip_members
 from trainer.data.loading.class_balance import Sampling
@@ -41,6 +42,8 @@ class EMNIST(MNIST):
             `"bymerge"` the 47 classes with all images, `"letters"` 26 without case, `"digits"` and `"mnist"` 10.
         dir, mirrors, download, val_size, degrees, shift_pixels, scale, synthetic, data_seed: See `MNIST`.
         sampling, batch_size, eval_batch_size, seed: See `TensorData`.
+        dir, mirrors, download, val_size, augmentation, synthetic, data_seed: See `MNIST`.
+        batch_size, eval_batch_size, seed: See `TensorData`.
 
     Source:
         G. Cohen, S. Afshar, J. Tapson, A. van Schaik 2017, EMNIST: an extension of MNIST to handwritten letters.
@@ -57,9 +60,7 @@ class EMNIST(MNIST):
         mirrors: Sequence[str] = (),
         download: bool = True,
         val_size: PositiveInt = 5000,
-        degrees: float = 0.0,
-        shift_pixels: float = 0.0,
-        scale: float = 0.0,
+        augmentation: AugmentationSetting = (),
         synthetic: bool = False,
         data_seed: int = 0,
         sampling: Sampling = None,
@@ -72,9 +73,7 @@ class EMNIST(MNIST):
             mirrors=mirrors,
             download=download,
             val_size=val_size,
-            degrees=degrees,
-            shift_pixels=shift_pixels,
-            scale=scale,
+            augmentation=augmentation,
             synthetic=synthetic,
             data_seed=data_seed,
             sampling=sampling,

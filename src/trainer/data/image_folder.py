@@ -10,6 +10,7 @@ from torch import Tensor
 
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, Fraction, PositiveInt
+from trainer.data.augmentation.augmentation import AugmentationSetting
 from trainer.data.base import TensorData, count_outputs
 from trainer.data.io.images.image_files import check_header, infer_size_and_channels
 from trainer.data.io.images.image_sources import ImageTableSettings, open_source
@@ -20,9 +21,7 @@ from trainer.data.io.images.labeled_images import (
     describe_splits,
     require_training_images,
 )
-from trainer.data.loading.augment import random_affine, random_horizontal_flip
 from trainer.data.loading.class_balance import Sampling
-from trainer.data.loading.counter_rng import BatchRNG
 from trainer.data.loading.image_cache import Cache, ImageCache, make_image_cache
 from trainer.data.loading.prefetch import Workers, prefetch_batches, resolve_num_workers, validate_workers
 from trainer.data.loading.split import Split, Stage, stratified_split, validate_classes
@@ -54,10 +53,7 @@ class ImageFolder(TensorData):
         std: Standard deviation of each channel, by which pixels are divided. Defaults to ImageNet's.
         broken: Whether unreadable images are an `"error"`, or `"skip"` leaves them out of the splits.
         cache: Whether decoded images are kept in memory; `"auto"` does so if they take at most a quarter of it.
-        horizontal_flip: Whether each training image is flipped with probability 0.5.
-        degrees: Maximum random rotation of training images, in either direction.
-        shift_pixels: Maximum random shift along each axis.
-        scale: Maximum random relative change of size, e.g. 0.1.
+        augmentation: Random changes of training images, e.g. `[flip, {crop: {padding: 4}}]`; see docs/data.md.
         workers: Number of processes that read images ahead; `"auto"` is one per core except one for training.
         prefetch: Number of batches that each worker reads ahead.
         image_dir, image_column, label_column, split_column, delimiter: Settings of a CSV file; see `CsvSource`.
@@ -85,10 +81,7 @@ class ImageFolder(TensorData):
         std: Sequence[float] | None = None,
         broken: Literal["error", "skip"] = "error",
         cache: Cache = "auto",
-        horizontal_flip: bool = False,
-        degrees: float = 0.0,
-        shift_pixels: float = 0.0,
-        scale: float = 0.0,
+        augmentation: AugmentationSetting = (),
         workers: Workers = "auto",
         prefetch: PositiveInt = 2,
         image_dir: str | None = None,
@@ -105,7 +98,13 @@ class ImageFolder(TensorData):
         eval_batch_size: int = 64,
         seed: int = 0,
     ) -> None:
-        super().__init__(sampling=sampling, batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
+        super().__init__(
+            sampling=sampling,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            seed=seed,
+            augmentation=augmentation,
+        )
         self.workers = validate_workers(workers)
         table = ImageTableSettings(image_dir, image_column, label_column, split_column, delimiter)
         listed = None if classes is None else [str(name) for name in classes]
@@ -117,8 +116,6 @@ class ImageFolder(TensorData):
         self.preprocessing: ImagePreprocessing = make_photo_preprocessing(fit, mean, std, **(sizes | self._inferred))
         self.broken = broken
         self.cache = cache
-        self.augmentation = {"degrees": degrees, "shift_pixels": shift_pixels, "scale": scale}
-        self.horizontal_flip = horizontal_flip
         self.prefetch = prefetch
         self.fractions: dict[Stage, float] = {"val": val_fraction, "test": test_fraction}
         self.data_seed = data_seed
@@ -181,12 +178,6 @@ class ImageFolder(TensorData):
         if self.source is None:
             return stored
         return self.image_cache.read(stored, self._read_files) if self.image_cache else self._read_files(stored)
-
-    def augment(self, inputs: Tensor, random: BatchRNG) -> Tensor:
-        """Flip, rotate, shift and scale each image at random; new pixels at the border are gray."""
-        if self.horizontal_flip:
-            inputs = random_horizontal_flip(inputs, random)
-        return random_affine(inputs, random, **self.augmentation, fill=0.0)
 
     def _read_files(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
         is_on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"

@@ -6,16 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, PositiveInt
+from trainer.data.augmentation.augmentation import AugmentationSetting
 from trainer.data.base import TensorData, count_outputs
 from trainer.data.io.arrays.idx_file import read_idx
 from trainer.data.io.download import DataFile, fetch_file
-from trainer.data.loading.augment import random_affine
 from trainer.data.loading.class_balance import Sampling
-from trainer.data.loading.counter_rng import BatchRNG
 from trainer.data.loading.split import Split, Stage, random_split
 from trainer.data.preprocessing.images import ImagePreprocessing
 from trainer.data.synthetic import make_images
@@ -65,9 +63,7 @@ class MNIST(TensorData):
         verify_checksums: Whether the files must be the published MNIST. If false, any files with these names and in
             this format are read, e.g. Fashion-MNIST, and nothing is downloaded.
         val_size: Training images used for validation.
-        degrees: Maximum random rotation of training images, in either direction.
-        shift_pixels: Maximum random shift along each axis.
-        scale: Maximum random relative change of size, e.g. 0.1.
+        augmentation: Random changes of training images, e.g. `[flip, {crop: {padding: 4}}]`; see docs/data.md.
         synthetic: Whether synthetic images replace the real ones; no file is read then.
         data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
         sampling, batch_size, eval_batch_size, seed: See `TensorData`.
@@ -89,9 +85,7 @@ class MNIST(TensorData):
         download: bool = True,
         verify_checksums: bool = True,
         val_size: PositiveInt = 5000,
-        degrees: float = 0.0,
-        shift_pixels: float = 0.0,
-        scale: float = 0.0,
+        augmentation: AugmentationSetting = (),
         synthetic: bool = False,
         data_seed: int = 0,
         sampling: Sampling = None,
@@ -99,13 +93,18 @@ class MNIST(TensorData):
         eval_batch_size: int = 128,
         seed: int = 0,
     ) -> None:
-        super().__init__(sampling=sampling, batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
+        super().__init__(
+            sampling=sampling,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            seed=seed,
+            augmentation=augmentation,
+        )
         self.root = Path(dir)
         self.mirrors = tuple(mirrors)
         self.download = download
         self.verify_checksums = verify_checksums
         self.val_size = val_size
-        self.augmentation = {"degrees": degrees, "shift_pixels": shift_pixels, "scale": scale}
         self.synthetic = synthetic
         self.data_seed = data_seed
 
@@ -142,9 +141,10 @@ class MNIST(TensorData):
             return fetch_file(file, self.root, self.mirrors, self.download)
         return fetch_file(replace(file, md5="", download_md5=""), self.root)
 
-    def augment(self, inputs: Tensor, random: BatchRNG) -> Tensor:
-        """Rotate, shift and scale each image at random."""
-        return random_affine(inputs, random, **self.augmentation, fill=self.preprocessing.value_range[0])
+    @property
+    def fill(self) -> float:
+        """Black."""
+        return self.preprocessing.value_range[0]
 
 
 def read_examples(images: Path, labels: Path) -> Split:

@@ -19,6 +19,7 @@ from trainer.core.spec import DataSpec
 from trainer.core.target_scale import TargetScale
 from trainer.data.preprocessing.base import Preprocessing, restore_preprocessing
 from trainer.model.pretrained import skip_weight_loading
+from trainer.task.test_time_augmentation import ViewAverage
 
 REQUIRED_KEYS = ("state_dict", "spec", "preprocessing", "metrics", "provenance")
 
@@ -29,7 +30,7 @@ class LoadedCheckpoint:
 
     Args:
         file: Checkpoint.
-        net: Network on the CPU, in evaluation mode.
+        net: Network on the CPU, in evaluation mode; it averages over the views of `model.test_time_augmentation`.
         spec: Spec of the training data.
         preprocessing: Conversion of files to network inputs; None if the data set has none.
         config: Complete config of the run.
@@ -85,6 +86,8 @@ def load_checkpoint(path: Path, checkpoint: str = "best", trusted: str = "") -> 
         scale = TargetScale.from_state(scale_state) if scale_state else None
         if scale:
             scale.attach(net)
+        views = content.get("test_time_augmentation", "none")  # written by Supervised only
+        net = net if views == "none" else ViewAverage(net, views)
     except UserError:
         raise
     except Exception as error:  # code of another version can raise anything

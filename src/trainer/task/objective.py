@@ -64,7 +64,8 @@ class Objective(ABC):
 
         Shapes:
             outputs: (batch, output_size)
-            targets: (batch,) classes, or (batch, output_size) values
+            targets: (batch,) classes, or (batch, output_size) values; of mixed examples probabilities, (batch,) of the
+                second of two classes or (batch, classes)
             returns: ()
         """
 
@@ -151,6 +152,9 @@ class ClassificationObjective(Objective):
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         self.require_shape(outputs, len(targets))  # PyTorch accepts more outputs than classes
         if self.distance is not None:
+            if targets.is_floating_point():
+                problem = "needs classes, but mixup and cutmix make probabilities of them; expected auto"
+                raise UserError(f"objective.loss: hinge {problem}")
             return self.distance(outputs, targets)
         if self.class_weighting.values or self.focal_gamma is not None:
             losses, weights = self.weighted_losses(outputs, targets)

@@ -18,6 +18,7 @@ from trainer.task.metric_accumulator import MetricAccumulator
 from trainer.task.objective import Objective
 from trainer.task.scheduler_config import make_scheduler_config
 from trainer.task.schedulers import SchedulerFactory
+from trainer.task.test_time_augmentation import ViewsName, average_views, validate_views
 
 OptimizerFactory = Callable[..., Optimizer]
 
@@ -44,12 +45,24 @@ class Supervised(LightningModule):
         objective: Loss, predictions and metrics.
         optimizer: Factory that receives the parameters.
         scheduler: Factory that receives the optimizer, and `total_steps` if it has this parameter.
+        test_time_augmentation: Views of each image over which outputs are averaged in validation, test and prediction;
+            see `ViewAverage`. Defaults to `"none"`.
+
+    Raises:
+        UserError: The inputs are no images, which `test_time_augmentation` needs.
     """
 
     def __init__(
-        self, net: nn.Module, objective: Objective, optimizer: OptimizerFactory, scheduler: SchedulerFactory
+        self,
+        net: nn.Module,
+        objective: Objective,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory,
+        *,
+        test_time_augmentation: ViewsName = "none",
     ) -> None:
         super().__init__()
+        validate_views(test_time_augmentation, objective.spec)
         self.net = net
         self.objective = objective
         self.make_optimizer = optimizer
@@ -58,6 +71,7 @@ class Supervised(LightningModule):
             "val": MetricAccumulator(objective, chooses_threshold=True),
             "test": MetricAccumulator(objective),
         }
+        self.test_time_augmentation = test_time_augmentation
         self.accumulator_modules = nn.ModuleList(self.accumulators.values())  # moves them to the device
         self._scale_handle: RemovableHandle | None = None
         self._is_scale_known = False
@@ -69,7 +83,7 @@ class Supervised(LightningModule):
         return ["train/loss", *(f"{stage}/{metric}" for stage in ("val", "test") for metric in metrics)]
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return self.net(inputs)
+        return self.net(inputs) if self.training else average_views(self.net, inputs, self.test_time_augmentation)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         inputs, targets = batch
@@ -112,6 +126,7 @@ class Supervised(LightningModule):
         scale = self.objective.target_scale
         checkpoint["target_scale"] = scale.state() if scale else None
         checkpoint["objective"] = self.objective.state()
+        checkpoint["test_time_augmentation"] = self.test_time_augmentation
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         state = checkpoint.get("target_scale")

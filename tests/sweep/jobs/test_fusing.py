@@ -64,6 +64,14 @@ def test_other_jobs_run_alone_unless_the_setting_requires_a_group():
     [
         (LSTM, "PyTorch cannot batch recurrent layers: LSTM"),
         (["data=digits", "model=gan"], "Adversarial is not trainer.task.supervised.Supervised"),
+        (
+            ["data=digits", "data.augmentation=[mixup]"],
+            "mixup and cutmix in data.augmentation combine the examples of a batch",
+        ),
+        (
+            ["data=digits", "+model.test_time_augmentation=mirror"],
+            "model.test_time_augmentation computes several outputs of each example",
+        ),
         ([*XOR, "train=false"], "train=false: there are no steps"),
         ([*XOR, "trainer.devices=2"], "trainer: runs on several devices or on an accelerator are not trained together"),
     ],

@@ -25,7 +25,10 @@ def plan(tmp_path, monkeypatch):
         ("optimizer.lr=tag(log,interval(1e-4,1))", NumericDimension("optimizer.lr", 1e-4, 1, None, True, False)),
         ("model.net.dropout=interval(0,0.5)", NumericDimension("model.net.dropout", 0.0, 0.5, None, False, False)),
         ("optimizer.lr=interval(-1,0)", NumericDimension("optimizer.lr", -1.0, 0.0, None, False, False)),
-        ("data.shift_pixels=int(interval(0,2))", NumericDimension("data.shift_pixels", 0, 2, 1, False, True)),
+        (
+            "data.augmentation.0.affine.shift_pixels=int(interval(0,2))",
+            NumericDimension("data.augmentation.0.affine.shift_pixels", 0, 2, 1, False, True),
+        ),
         ("data.batch_size=int(interval(4,64))", NumericDimension("data.batch_size", 4, 64, 1, False, True)),
         ("data.batch_size=int(tag(log,interval(4,64)))", NumericDimension("data.batch_size", 4, 64, None, True, True)),
         ("data.batch_size=range(16,65,16)", NumericDimension("data.batch_size", 16, 64, 16, False, True)),

@@ -64,7 +64,6 @@ SLOW_CASES = {
     ),
     "convolutions": ([*CNN, *SGD], [*SEEDS, ["optimizer.lr=0.01"]]),
     "convolutions with batch norm": ([*CNN, *SGD, "model.net.batch_norm=true"], SEEDS),
-    "augmented images": ([*DIGITS, *MLP, "data.shift_pixels=1"], SEEDS),
     "class weights and focal loss": (
         [*DIABETES, *MLP],
         [
@@ -79,6 +78,7 @@ SLOW_CASES = {
     "class weights of several classes": ([*DIGITS, *MLP, "objective.class_weights=balanced"], SEEDS),
     "balanced sampling": ([*DIABETES, *MLP, "data.sampling=balanced"], SEEDS),
     "thresholds": ([*DIABETES, *MLP, "objective.threshold=f1", "objective.metrics=[f1,mcc]"], SEEDS),
+    "augmented images": ([*DIGITS, *MLP, "data.augmentation=[{affine:{shift_pixels:1}}]"], SEEDS),
     "hinge loss": ([*DIGITS, *MLP, "objective.loss=hinge"], SEEDS),
     "huber loss": ([*LINE, *MLP, "objective.loss=huber"], SEEDS),
     "several losses": ([*LINE, *MLP], values("objective.loss", "mse", "l1", "huber", "mse")),

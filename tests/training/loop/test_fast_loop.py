@@ -41,7 +41,10 @@ SETTINGS = {
     "an optimizer with a closure": [
         *["optimizer._target_=torch.optim.LBFGS", "~optimizer.betas", "~optimizer.weight_decay", "~optimizer.fused"],
     ],
-    "augmented images": ["data.shift_pixels=1", "model.net.dropout=0.5"],
+    "augmented images": [
+        *["data.augmentation=[{affine:{shift_pixels:1}},mixup,cutmix]", "model.net.dropout=0.5"],
+        "+model.test_time_augmentation=mirror_shift",
+    ],
     "a task that logs with options": ["model._target_=users.LogsWithOptions", "data.eval_batch_size=50"],
     "a task that skips batches": ["model._target_=users.SkipsBatches", "data.batch_size=63"],
 }

@@ -121,7 +121,7 @@ SETTINGS = {
         *[CLIPPED, "callbacks.gradient_clipping.value=0.01", "callbacks.gradient_clipping.algorithm=value"],
     ],
     "clipped by the trainer": ["+trainer.gradient_clip_val=0.1"],
-    "augmented": ["data.shift_pixels=1"],
+    "augmented": ["data.augmentation=[{affine:{shift_pixels:1}}]"],
     "dropout": ["model.net.dropout=0.5"],
     "batch norm": ["model.net.batch_norm=true"],
     "validation within the epoch": ["+trainer.val_check_interval=7"],

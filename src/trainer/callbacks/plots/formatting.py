@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
@@ -34,7 +35,11 @@ def format_input(inputs: Tensor, spec: DataSpec, vocabulary: Sequence[str] | Non
 
 
 def format_target(target: Tensor, spec: DataSpec) -> str:
-    """Return the class name or the values of a target or a prediction."""
+    """Return the class name or the values of a target or a prediction; of probabilities the likely classes."""
+    if spec.target == "classification" and target.is_floating_point():
+        likely = target.flatten() if target.dim() else torch.stack([1 - target, target])
+        pairs = sorted(zip(likely.tolist(), spec.class_names, strict=True), reverse=True)
+        return " ".join(f"{name} {probability:.0%}" for probability, name in pairs if probability > 0)
     if spec.target == "classification":
         return spec.class_names[int(target)]
     return ", ".join(map(format_number, target.flatten().tolist()))

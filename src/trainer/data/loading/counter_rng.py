@@ -27,21 +27,29 @@ class BatchRNG:
     """
 
     def __init__(self, rows: Tensor, *seeds: int) -> None:
-        self._rows = rows
-        self._seeds = seeds
+        self.rows = rows
+        self.seeds = seeds
         self._count = 0
 
     @cached_property
     def _streams(self) -> Tensor:  # computed at the first use: many data sets have no augmentation
-        return _mix64(self._rows.long() * _GOLDEN_GAMMA + derive_seed("draws", *self._seeds))
+        return _mix64(self.rows.long() * _GOLDEN_GAMMA + derive_seed("draws", *self.seeds))
 
     def uniform(self, *shape: int) -> Tensor:
         """Return the next numbers (batch, *shape), uniform in [0, 1) in steps of 2^-24."""
-        count = int(np.prod(shape, dtype=int))
+        bits = self._draw_bits(int(np.prod(shape, dtype=int)))
+        return (_shift_right(bits, 40).float() * 2**-24).view(len(bits), *shape)
+
+    def derive_seeds(self) -> list[int]:
+        """Return the next number of each example as a seed of 63 bits for another generator."""
+        seeds: list[int] = _shift_right(self._draw_bits(1), 1).flatten().tolist()
+        return seeds
+
+    def _draw_bits(self, count: int) -> Tensor:
+        """Return the next `count` numbers of 64 random bits of each example (batch, count)."""
         counters = torch.arange(self._count + 1, self._count + 1 + count, device=self._streams.device)
         self._count += count
-        bits = _mix64(self._streams[:, None] + counters * _GOLDEN_GAMMA)  # (batch, count)
-        return (_shift_right(bits, 40).float() * 2**-24).view(len(bits), *shape)
+        return _mix64(self._streams[:, None] + counters * _GOLDEN_GAMMA)
 
 
 def make_generator(purpose: str, *seeds: int) -> Generator:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from trainer.core.spec import Batch
-from trainer.data.loading.counter_rng import BatchRNG, make_generator
+from trainer.data.loading.counter_rng import BatchRNG, derive_seed, make_generator
 from trainer.data.loading.sampler import compute_batches_per_chunk, sample_epoch_indices, shard, shard_size
 
 
@@ -24,6 +25,8 @@ class TensorLoader:
         batch_size: Examples per batch; the last batch of an epoch may be smaller.
         prepare: Converts a batch of stored inputs to network inputs.
         augment: Changes a batch of prepared inputs at random, with all random numbers from its second argument.
+        mix: Combines the examples of an augmented batch at random, with all random numbers from its third argument,
+            which depend on (seed, epoch, batch).
         read: Reads batches that stored inputs refer to, e.g. by file index, into memory before `prepare`.
         shuffle: Whether each epoch has its own random order.
         lengths: Length of each example (examples,), or None; batches then contain examples of similar length.
@@ -40,6 +43,7 @@ class TensorLoader:
     batch_size: int
     prepare: Callable[[Tensor], Tensor]
     augment: Callable[[Tensor, BatchRNG], Tensor] | None = None
+    mix: Callable[[Tensor, Tensor, np.random.Generator], Batch] | None = None
     read: Callable[[Sequence[Tensor]], Iterable[Tensor]] | None = None
     _: KW_ONLY
     shuffle: bool
@@ -81,12 +85,15 @@ class TensorLoader:
             target_batches = torch.split(self.targets[rows], self.batch_size)[start:]
             for batch in zip(input_batches, target_batches, strict=True):
                 self.position += 1
-                yield batch
+                yield self.mix(*batch, self._make_mixing_rng()) if self.mix else batch
 
     def transform(self, inputs: Tensor, rows: Tensor) -> Tensor:
         """Return the network inputs of the stored examples with the indices `rows`, augmented in this epoch."""
         prepared = self.prepare(inputs)
         return self.augment(prepared, BatchRNG(rows, self.seed, self.epoch)) if self.augment else prepared
+
+    def _make_mixing_rng(self) -> np.random.Generator:
+        return np.random.default_rng(derive_seed("mix", self.seed, self.epoch, self.position, self.rank))
 
     def start_epoch(self) -> None:
         """Move to the next epoch if batches of this one were read; stay at a resumed position."""

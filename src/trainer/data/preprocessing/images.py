@@ -54,6 +54,17 @@ class ImagePreprocessing(Preprocessing):
         mean, std = (value.to(inputs.device) if isinstance(value, Tensor) else value for value in (self.mean, self.std))
         return inputs.float().sub_(mean).mul_(1 / std)
 
+    def to_bytes(self, prepared: Tensor) -> Tensor:
+        """Convert prepared inputs to bytes from 0 to 255, the nearest ones to the pixels."""
+        mean, std = (
+            value.to(prepared.device) if isinstance(value, Tensor) else value for value in (self.mean, self.std)
+        )
+        return ((prepared.float() * std + mean) * (255 / self.max_value)).round_().clamp_(0, 255).byte()
+
+    def from_fractions(self, images: Tensor) -> Tensor:
+        """Convert pixels in [0, 1] to prepared inputs."""
+        return self.prepare(images * self.max_value)
+
     def read(self, files: Iterable[Path], batch_size: int) -> Iterator[Examples]:
         """Yield one example per image file, including those in directories."""
         if self.fit not in get_args(Fit):

@@ -17,7 +17,7 @@ from trainer.training.fused.batches import count_examples
 from trainer.training.fused.current import current_member
 from trainer.training.fused.stack import copy_state, copy_weights
 from trainer.training.fused.step_schedules import StepSchedules
-from trainer.training.fused.structure import describe_structure, is_in_memory, reason_not_fusable
+from trainer.training.fused.structure import MIXING_REASON, describe_structure, is_in_memory, reason_not_fusable
 from trainer.training.fused.work import FusionError, Request, SegmentResult, SegmentWork
 from trainer.training.loop.eligibility import (
     has_module_hooks,
@@ -221,6 +221,7 @@ class FusedSteps:
             "a callback averages the weights": any(isinstance(part, WeightAveraging) for part in trainer.callbacks),
             "the optimizer has several parameter groups": len(trainer.optimizers[0].param_groups) != 1,
             "the data are not tensors in memory": len(loaders) != 1 or not is_in_memory(loaders[0]),
+            MIXING_REASON: getattr(loaders[0], "mix", None) is not None,
             "the task overrides lr_scheduler_step": has_hook(step.task, "lr_scheduler_step", LightningModule),
             "a schedule is not advanced at every step": any(
                 config.interval == "step" and (config.frequency != 1 or config.reduce_on_plateau)

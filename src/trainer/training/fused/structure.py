@@ -8,6 +8,8 @@ from torch import nn
 from trainer.data.loading.tensor_loader import TensorLoader
 from trainer.task.supervised import Supervised
 
+MIXING_REASON = "mixup and cutmix in data.augmentation combine the examples of a batch"
+
 
 def describe_structure(task: Any) -> str:
     """Return modules, shapes and kind of objective of a task; everything but numbers that may differ between runs."""
@@ -22,6 +24,8 @@ def reason_not_fusable(task: Any) -> str | None:
     """Return the reason why the network of a task cannot be computed together with others, or None."""
     if type(task) is not Supervised:
         return f"{type(task).__name__} is not trainer.task.supervised.Supervised"
+    if task.test_time_augmentation != "none":
+        return "model.test_time_augmentation computes several outputs of each example"
     recurrent = sorted({type(module).__name__ for module in task.net.modules() if isinstance(module, nn.RNNBase)})
     return f"PyTorch cannot batch recurrent layers: {', '.join(recurrent)}" if recurrent else None
 

@@ -37,7 +37,7 @@ from trainer.task.supervised import Supervised
 from trainer.training.build import build, build_data, build_trainer
 from trainer.training.build_module import build_module, build_parts, build_with_spec
 from trainer.training.build_optimizer import build_optimizer_of_no_network
-from trainer.training.fused.structure import has_convolutions, reason_not_fusable
+from trainer.training.fused.structure import MIXING_REASON, has_convolutions, reason_not_fusable
 from trainer.training.preflight.dry_run_cache import Facts
 from trainer.training.preflight.monitored_metrics import (
     check_modes,
@@ -106,6 +106,8 @@ class DryRun:
             self._attempt("optimizer", lambda: build_optimizer_of_no_network(config))
             return
         spec = find_spec(data)
+        if isinstance(data, TensorData):
+            self._attempt("data.augmentation", lambda: data.augmentation.validate(data.spec))
         if spec:
             self._attempt("objective", lambda: self._check_objective(spec))
             self._attempt("data", lambda: require_classes(spec, getattr(data, "sampling", None)))
@@ -194,7 +196,7 @@ class DryRun:
         examples = self._count_examples()
         if isinstance(batch_size, int):
             self.facts["work"] = estimate_multiplications(weights, spec, batch_size)
-        self.facts["unfusable"] = reason_not_fusable(task)
+        self.facts["unfusable"] = reason_not_fusable(task) or (MIXING_REASON if data.augmentation.batch_steps else None)
         self.facts["convolutions"] = has_convolutions(task.net)
         if not self.config.preflight.step:
             return

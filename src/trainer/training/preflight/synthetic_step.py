@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
@@ -13,6 +14,7 @@ from trainer.config.diagnostics import Diagnostic
 from trainer.core.errors import UserError, first_line
 from trainer.core.spec import Batch, DataSpec
 from trainer.data.base import TensorData
+from trainer.task.adversarial import Adversarial
 from trainer.training.preflight.output_activation import OutputCheck
 from trainer.training.preflight.synthetic_batch import make_synthetic_batch
 
@@ -64,7 +66,7 @@ def _run_step(task: Any, data: TensorData, examples: int) -> list[Diagnostic]:
     check = OutputCheck(task, spec, data.standardize_target)
     handle = task.net.register_forward_hook(check) if check.applies else None
     try:
-        _forward_and_backward(task, make_synthetic_batch(spec, examples))
+        _forward_and_backward(task, _make_batch(task, data, examples))
     finally:
         if handle:
             handle.remove()
@@ -72,6 +74,16 @@ def _run_step(task: Any, data: TensorData, examples: int) -> list[Diagnostic]:
         with torch.no_grad():  # a long text; on the meta device recurrent networks take seconds for it
             task.net.eval()(make_synthetic_batch(spec, 1, MAX_SINGLE_TEXT_TOKENS)[0])
     return check.warnings()
+
+
+def _make_batch(task: Any, data: TensorData, examples: int) -> Batch:
+    """Return a batch with the kind of targets that the training has."""
+    batch = make_synthetic_batch(data.spec, examples)
+    if not data.augmentation.batch_steps:
+        return batch
+    if isinstance(task, Adversarial):
+        raise UserError("data.augmentation: mixup and cutmix need a task that learns classes, not model=gan")
+    return data.mix(*batch, np.random.default_rng(0))
 
 
 def _forward_and_backward(task: Any, batch: Batch) -> None:

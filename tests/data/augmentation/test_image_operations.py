@@ -1,12 +1,13 @@
-"""Augmentation amounts reach their limits and do not exceed them."""
+"""Random changes of images equal those of torchvision, reach their limits and do not exceed them."""
 
 from math import hypot
 
 import pytest
 import torch
 from torch import Generator
+from torchvision.transforms.v2 import functional as F
 
-from trainer.data.loading.augment import random_affine
+from trainer.data.augmentation.image_operations import alternating_flip, cutout, random_affine, random_crop, random_flip
 from trainer.data.loading.counter_rng import BatchRNG
 
 NO_CHANGE = {"degrees": 0.0, "shift_pixels": 0.0, "scale": 0.0, "fill": 0.0}
@@ -125,3 +126,64 @@ def test_the_input_is_not_modified():
 
 def test_the_precision_is_kept():
     assert augmented(torch.zeros(2, 1, 8, 8, dtype=torch.float64), degrees=5.0).dtype == torch.float64
+
+
+def draw(count, *shape, epoch=0):
+    """Return the random numbers of the first call of `uniform` in an epoch, and a source of the same numbers."""
+    rows = torch.arange(count) + 5
+    return BatchRNG(rows, 1, epoch).uniform(*shape), BatchRNG(rows, 1, epoch)
+
+
+def make_images(count, height=9, width=7):
+    return torch.rand(count, 2, height, width, generator=Generator().manual_seed(3))
+
+
+def test_half_of_the_images_are_flipped():
+    images = make_images(400)
+    numbers, random = draw(400, 1)
+    flipped = random_flip(images, random)
+    for image, result, number in zip(images, flipped, numbers, strict=True):
+        assert torch.equal(result, F.horizontal_flip(image) if number < 0.5 else image)
+    assert 160 < (numbers < 0.5).sum() < 240
+
+
+def test_an_alternating_flip_shows_each_image_from_both_sides_in_two_epochs():
+    images = make_images(400)
+    epochs = [alternating_flip(images, BatchRNG(torch.arange(400), 1, epoch)) for epoch in range(4)]
+    is_flipped = (epochs[0] != images).flatten(1).any(1)
+    assert 160 < is_flipped.sum() < 240
+    assert torch.equal(epochs[0], torch.where(is_flipped.view(-1, 1, 1, 1), images.flip(3), images))
+    assert torch.equal(epochs[1], epochs[0].flip(3))
+    assert torch.equal(epochs[2], epochs[0])
+    assert torch.equal(epochs[3], epochs[1])
+    other_seed = alternating_flip(images, BatchRNG(torch.arange(400), 2, 0))
+    assert not torch.equal(other_seed, epochs[0])
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect"])
+def test_a_crop_equals_that_of_torchvision_from_the_padded_image(mode):
+    images = make_images(300)
+    numbers, random = draw(300, 2)
+    cropped = random_crop(images, random, padding=3, mode=mode, fill=0.25 if mode == "constant" else 0.0)
+    corners = (numbers * 7).long().tolist()
+    padded = F.pad(images, [3], fill=0.25, padding_mode=mode)
+    for image, result, (top, left) in zip(padded, cropped, corners, strict=True):
+        assert torch.equal(result, F.crop(image, top, left, 9, 7))
+    assert {tuple(corner) for corner in corners} == {(top, left) for top in range(7) for left in range(7)}
+
+
+@pytest.mark.parametrize("size", [3, 4])
+def test_a_cutout_equals_erasing_by_torchvision(size):
+    images = make_images(200)
+    random = BatchRNG(torch.arange(200), 1)
+    centers = BatchRNG(torch.arange(200), 1).uniform(2)  # of row and column, drawn one after the other
+    covered = cutout(images, random, size=size, fill=0.5)
+    is_complete = []
+    for image, result, (row, column) in zip(images, covered, centers.tolist(), strict=True):
+        top, left = int(row * 9) - size // 2, int(column * 7) - size // 2
+        bottom, right = min(top + size, 9), min(left + size, 7)
+        top, left = max(top, 0), max(left, 0)
+        height, width = bottom - top, right - left
+        assert torch.equal(result, F.erase(image, top, left, height, width, torch.tensor(0.5)))
+        is_complete.append(height == width == size)
+    assert 0 < sum(is_complete) < 200  # some are partly outside
