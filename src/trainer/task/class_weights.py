@@ -28,6 +28,16 @@ class ClassWeighting:
         self.is_balanced = is_balanced
         self._copies: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
+    @property
+    def is_set(self) -> bool:
+        """Whether the classes have different weights, which may not be known yet."""
+        return self.is_balanced or self.values is not None
+
+    def list_tensors(self) -> list[Tensor]:
+        """Return the weights on the CPU in a list, which is empty if all are equal."""
+        weights = self.tensor_for(torch.zeros(0))
+        return [] if weights is None else [weights]
+
     def tensor_for(self, logits: Tensor) -> Tensor | None:
         """Return the weights (classes,) with device and type of logits, the same tensor in each call; None if equal."""
         if self.values is None:

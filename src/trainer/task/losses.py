@@ -58,6 +58,15 @@ def validate_loss_options(distance: LossFunction | None, **options: Any) -> None
             raise UserError(f"objective.{name}: no effect on a distance; set it to {unset}")
 
 
+def require_cross_entropy(distance: LossFunction | None, focal_gamma: float | None, *, is_weighted: bool) -> None:
+    """Raise a `UserError` if a loss does not support targets that are probabilities, or if its classes have weights."""
+    problem = "needs classes, but mixup and cutmix make probabilities of them"
+    if distance is not None or focal_gamma is not None:
+        raise UserError(f"objective.loss: {'hinge' if focal_gamma is None else 'focal'} {problem}; expected auto")
+    if is_weighted:
+        raise UserError(f"objective.class_weights: {problem}; expected null")
+
+
 def hinge_loss(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return the mean hinge loss: 0 for an example that is correct by a margin of at least 1.
 

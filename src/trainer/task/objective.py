@@ -19,6 +19,7 @@ from trainer.task.losses import (
     LossName,
     Penalty,
     focal_losses,
+    require_cross_entropy,
     resolve_focal_gamma,
     resolve_loss,
     validate_loss_options,
@@ -35,7 +36,6 @@ class Objective(ABC):
     penalty = NO_PENALTY  # on the weights; added to the training loss
     target_scale: TargetScale | None = None  # standardizes outputs and targets, for the loss only
     threshold = Threshold()  # for two classes
-
     requires_class_counts = False  # True before `balance_classes` if the loss depends on the frequencies of the classes
 
     def balance_classes(self, counts: Tensor | None) -> None:  # noqa: B027  most objectives do not need it
@@ -102,8 +102,7 @@ class ClassificationObjective(Objective):
         distance: Loss to use instead, e.g. hinge; then scores are not probabilities. Defaults to cross-entropy.
         focal_gamma: Exponent of the focal loss. Defaults to none: cross-entropy.
         class_weights: Weights of the classes; losses are then weighted means. Defaults to equal weights.
-        threshold: Threshold of the scores of the second of two classes, or the metric by which it is chosen on
-            validation.
+        threshold: Threshold of the scores of the second of two classes, or the metric that chooses it on validation.
     """
 
     def __init__(
@@ -146,15 +145,13 @@ class ClassificationObjective(Objective):
 
     @property
     def loss_tensors(self) -> list[Tensor]:
-        weights = self.class_weighting.tensor_for(torch.zeros(0))
-        return [] if weights is None else [weights]
+        return self.class_weighting.list_tensors()
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         self.require_shape(outputs, len(targets))  # PyTorch accepts more outputs than classes
+        if targets.is_floating_point():
+            require_cross_entropy(self.distance, self.focal_gamma, is_weighted=self.class_weighting.is_set)
         if self.distance is not None:
-            if targets.is_floating_point():
-                problem = "needs classes, but mixup and cutmix make probabilities of them; expected auto"
-                raise UserError(f"objective.loss: hinge {problem}")
             return self.distance(outputs, targets)
         if self.class_weighting.values or self.focal_gamma is not None:
             losses, weights = self.weighted_losses(outputs, targets)
@@ -167,18 +164,15 @@ class ClassificationObjective(Objective):
         return F.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing)
 
     def weighted_losses(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the weighted loss (batch,) and the weight (batch,) of each example; their sums have the mean as ratio.
-
-        Not for a `distance`.
-        """
+        """Return the weighted loss and the weight of each example (batch,), whose sums have the mean as their ratio."""
         logits = torch.cat([torch.zeros_like(outputs), outputs], 1) if self.binary else outputs  # (batch, classes)
         logits = logits if logits.dtype == torch.float64 else logits.float()
         weights = self.class_weighting.tensor_for(logits)
         example_weights = torch.ones_like(logits[:, 0]) if weights is None else weights[targets]
-        if self.focal_gamma is None:
-            losses = F.cross_entropy(logits, targets, weights, reduction="none", label_smoothing=self.label_smoothing)
-            return losses, example_weights
-        return focal_losses(logits, targets, self.focal_gamma) * example_weights, example_weights
+        if self.focal_gamma is not None:
+            return focal_losses(logits, targets, self.focal_gamma) * example_weights, example_weights
+        losses = F.cross_entropy(logits, targets, weights, reduction="none", label_smoothing=self.label_smoothing)
+        return losses, example_weights
 
     def predictions(self, outputs: Tensor) -> Tensor:
         if not self.threshold.is_default:
@@ -230,10 +224,10 @@ def make_objective(
         loss: Name of the loss. `"auto"` is bce for two classes, cross_entropy for more, mse for values.
         label_smoothing: See `ClassificationObjective`; not for focal, hinge and values.
         focal_gamma: Exponent of the focal loss. None: 2.
-        class_weights: Weights of the classes in the loss: `"balanced"` (inversely proportional to their frequencies in
-            the training examples), a list, or a mapping from class names. Defaults to none.
-        threshold: Score in (0, 1) above which the second of two classes is predicted, or the metric that it maximizes
-            on the validation examples: accuracy, balanced_accuracy, f1 or mcc.
+        class_weights: Weights of the classes: `"balanced"` (inversely proportional to their frequencies in the training
+            examples), a list, or a mapping from class names. Defaults to none.
+        threshold: Score above which the second of two classes is predicted, or the metric that it maximizes on the
+            validation examples: accuracy, balanced_accuracy, f1 or mcc.
         metrics: Names, metrics of torchmetrics, or `"auto"`: accuracy for classes; mae, rmse and r2 for values.
         penalty: Penalty on large weights. Defaults to none.
 

@@ -62,6 +62,12 @@ COMMAND_LINES = [
     ("data.augmentation=[flop]", "data.augmentation", "did you mean 'flip'?"),
     ("data.augmentation=[{crop:{padding:8,padding_mode:reflect}}]", "data.augmentation", "expected at most 7"),
     ("data.augmentation=[mixup] objective.loss=hinge", "objective.loss", "hinge needs classes, but mixup"),
+    ("data.augmentation=[mixup] objective.loss=focal", "objective.loss", "focal needs classes, but mixup"),
+    (
+        "data.augmentation=[mixup] objective.class_weights=balanced",
+        "objective.class_weights",
+        "needs classes, but mixup",
+    ),
     ("data.augmentation=[mixup] model=gan", "data.augmentation", "need a task that learns classes"),
     ("data=imdb model=lstm +data.augmentation=[flip]", "data.augmentation", "IMDB takes no 'augmentation'"),
     ("model=cnn model.test_time_augmentation=miror", "model.test_time_augmentation", "'mirror' or 'mirror_shift'"),
