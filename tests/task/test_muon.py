@@ -121,6 +121,7 @@ def test_a_network_without_hidden_matrices_is_refused():
         make_optimizer(nn.Sequential(nn.Conv1d(1, 1, 1), nn.Linear(2, 2)))
 
 
+@pytest.mark.slow
 def test_the_fast_loop_trains_as_lightning_does(command):
     weights = []
     for name, loop in {"fast": (), "plain": ("~callbacks.fast_loop",)}.items():

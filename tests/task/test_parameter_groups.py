@@ -198,6 +198,7 @@ def test_a_run_logs_the_rate_of_each_group_and_schedules_it(command, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_the_fast_loop_trains_groups_as_lightning_does(command):
     settings = ("optimizer=adamw", "optimizer.layer_decay=0.5", "optimizer.decay_biases_and_norms=false")
     settings += ("model.net.channels=[2,2]", "logger=none", "test=false")
@@ -218,6 +219,7 @@ def test_errors_name_the_key_before_the_run(command):
     )
 
 
+@pytest.mark.slow
 def test_patterns_of_a_gan_select_parts_of_both_networks(command):
     gan = ("model=gan", "model.net.generator=[8]", "model.net.discriminator=[8]", "+trainer.limit_train_batches=2")
     groups = "optimizer.groups={g: {pattern: generator.0, lr: 0.1}, d: {pattern: discriminator, lr: 0.2}}"
