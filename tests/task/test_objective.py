@@ -129,9 +129,9 @@ def test_the_data_determine_the_objective(spec, loss, kind):
 @pytest.mark.parametrize(
     ("spec", "loss", "message"),
     [
-        (TWO, "cross_entropy", "objective.loss: 'cross_entropy' does not fit data 'two'; use auto, bce, hinge"),
-        (THREE, "bce", "objective.loss: 'bce' does not fit data 'three'; use auto, cross_entropy, hinge"),
-        (THREE, "mse", "objective.loss: 'mse' does not fit data 'three'; use auto, cross_entropy, hinge"),
+        (TWO, "cross_entropy", "objective.loss: 'cross_entropy' does not fit data 'two'; use auto, bce, focal, hinge"),
+        (THREE, "bce", "objective.loss: 'bce' does not fit data 'three'; use auto, cross_entropy, focal, hinge"),
+        (THREE, "mse", "objective.loss: 'mse' does not fit data 'three'; use auto, cross_entropy, focal, hinge"),
         (VALUES, "bce", "objective.loss: 'bce' does not fit data 'values'; use auto, mse, l1, huber"),
     ],
 )

@@ -94,17 +94,10 @@ class Texts(TextData):
         eval_batch_size: int = 64,
         seed: int = 0,
     ) -> None:
-        loading = {"batch_size": batch_size, "eval_batch_size": eval_batch_size, "seed": seed}
-        super().__init__(
-            sampling=sampling,
-            dir=dir,
-            tokens="words" if tokens == "auto" else tokens,
-            vocabulary_size=vocabulary_size,
-            max_length=max_length,
-            keep=keep,
-            synthetic=synthetic,
-            **loading,
-        )
+        limits = {"vocabulary_size": vocabulary_size, "max_length": max_length}
+        sizes = {"batch_size": batch_size, "eval_batch_size": eval_batch_size, "seed": seed}
+        kind = "words" if tokens == "auto" else tokens
+        super().__init__(dir=dir, tokens=kind, keep=keep, synthetic=synthetic, sampling=sampling, **limits, **sizes)
         self.paths: dict[Stage, str] = {"train": path, "val": val_path or "", "test": test_path or ""}
         self.md5 = md5
         self.columns = {"text_column": text_column, "label_column": label_column}
