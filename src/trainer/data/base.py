@@ -1,14 +1,15 @@
 """Base class of all data sets."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
 from trainer.core.errors import UserError
-from trainer.core.spec import DataSpec
+from trainer.core.spec import Batch, DataSpec
 from trainer.core.target_scale import TargetScale
 from trainer.data import spec_check
 from trainer.data.loading.counter_rng import BatchRNG
@@ -97,6 +98,12 @@ class TensorData(LightningDataModule, ABC):
         """Return the SHA-256 over the examples of all splits in order; equal if two runs read the same data."""
         self._checksum = self._checksum or spec_check.checksum(self.splits)
         return self._checksum
+
+    def training_batches(self) -> Iterator[Batch]:
+        """Yield all training examples as network inputs and targets, in their order and without augmentation."""
+        inputs, targets = (torch.split(part, self.eval_batch_size) for part in self.splits["train"])
+        for batch, batch_targets in zip(self.read(inputs), targets, strict=True):
+            yield self.prepare(batch), batch_targets
 
     def train_dataloader(self) -> TensorLoader:
         is_overfitting = bool(getattr(self.trainer, "overfit_batches", 0))  # batches must stay the same
