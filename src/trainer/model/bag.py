@@ -103,11 +103,13 @@ class Bag(nn.Module):
             tokens: (batch, time)
             returns: (batch, n-grams)
         """
+        time = tokens.shape[1]
+        padded = F.pad(tokens, (0, self.ngrams - 1), value=PADDING_INDEX)
         hashes = tokens
         parts = [tokens]
         for length in range(1, self.ngrams):
-            last = tokens[:, length:]  # the last word of each n-gram
-            hashes = (hashes[:, : last.shape[1]] * HASH_FACTOR + last) % HASH_PRIME
+            last = padded[:, length : length + time]  # the last word of each n-gram
+            hashes = (hashes * HASH_FACTOR + last) % HASH_PRIME
             parts.append(torch.where(last == PADDING_INDEX, PADDING_INDEX, self.first_bucket + hashes % self.buckets))
         rows = torch.cat(parts, 1).sort(1).values
         is_repeated = rows[:, 1:] == rows[:, :-1]
