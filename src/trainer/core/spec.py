@@ -1,9 +1,8 @@
 """Shape and type of a data set, from which a network is built."""
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol, TypeGuard, runtime_checkable
+from typing import Annotated, Any, Literal, TypeGuard
 
 from annotated_types import Ge, Gt, Lt, Predicate
 from torch import Tensor
@@ -78,18 +77,6 @@ class DataSpec:
             raise MismatchError(
                 f"model '{model}' needs {expected}; data '{self.name}' has {AXES[self.kind].split()[0]} {self.shape}"
             )
-
-
-@runtime_checkable
-class SupportsStatistics(Protocol):
-    """Network with constants, stored in its buffers, that depend on the training examples."""
-
-    def compute_statistics(self, batches: Iterable[Batch]) -> None:
-        """Compute the constants; called before the first step, and not for a test.
-
-        Args:
-            batches: All training examples, in a fixed order and without augmentation.
-        """
 
 
 def find_spec(data: Any) -> DataSpec | None:

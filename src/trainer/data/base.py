@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
@@ -101,9 +100,8 @@ class TensorData(LightningDataModule, ABC):
 
     def training_batches(self) -> Iterator[Batch]:
         """Yield all training examples as network inputs and targets, in their order and without augmentation."""
-        inputs, targets = (torch.split(part, self.eval_batch_size) for part in self.splits["train"])
-        for batch, batch_targets in zip(self.read(inputs), targets, strict=True):
-            yield self.prepare(batch), batch_targets
+        inputs, targets = (part.split(self.eval_batch_size) for part in self.splits["train"])
+        yield from zip(map(self.prepare, self.read(inputs)), targets, strict=True)
 
     def train_dataloader(self) -> TensorLoader:
         is_overfitting = bool(getattr(self.trainer, "overfit_batches", 0))  # batches must stay the same

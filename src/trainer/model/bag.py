@@ -1,4 +1,4 @@
-"""Bag of n-grams for texts: the mean of learned vectors, or a linear model with naive Bayes weights."""
+"""Network on the set of words and n-grams of a text, with learned vectors or naive Bayes weights."""
 
 from collections.abc import Iterable, Sequence
 
@@ -18,7 +18,7 @@ SMOOTHING = 1.0  # texts of each class that are added to the count of every n-gr
 
 
 class Bag(nn.Module):
-    """Bag of n-grams: a text is the set of its words and of its sequences of up to `ngrams` words, without their order.
+    """Network on the set of the n-grams of a text: its words and its sequences of up to `ngrams` words.
 
     Words have the rows of their tokens; longer n-grams are hashed into `buckets` rows, as in fastText. Each n-gram of a
     text is used once. The output is computed from the mean of the vectors of the n-grams.

@@ -1,7 +1,7 @@
 """Supervised training of one network."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,12 +11,13 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from trainer.core.errors import UserError, attribute_errors_to
-from trainer.core.spec import Batch, SupportsStatistics
+from trainer.core.spec import Batch
 from trainer.core.target_scale import TargetScale
 from trainer.task.losses import NO_PENALTY
 from trainer.task.metric_accumulator import MetricAccumulator
 from trainer.task.objective import Objective
 from trainer.task.schedulers import SchedulerFactory, make_scheduler_config
+from trainer.task.training_statistics import compute_statistics
 
 OptimizerFactory = Callable[..., Optimizer]
 
@@ -86,8 +87,8 @@ class Supervised(LightningModule):
         data = getattr(self.trainer, "datamodule", None)
         if not self._is_scale_known:
             self._set_scale(getattr(data, "target_scale", None))
-        if stage == "fit" and isinstance(self.net, SupportsStatistics):  # before the weights of a checkpoint are loaded
-            self.net.compute_statistics(self._iter_training_batches(data))
+        if stage == "fit":  # a checkpoint that is loaded afterwards contains the statistics of its training
+            compute_statistics(self.net, data)
 
     def on_fit_start(self) -> None:
         scale = self.objective.target_scale
@@ -108,17 +109,6 @@ class Supervised(LightningModule):
         with attribute_errors_to("scheduler"):
             schedule = make_scheduler_config(self.make_scheduler, optimizer, self.trainer)
         return {"optimizer": optimizer, "lr_scheduler": schedule}
-
-    def _iter_training_batches(self, data: Any) -> Iterator[Batch]:
-        """Yield the training examples for a network that needs them before the first step."""
-        if not hasattr(data, "training_batches"):
-            net = type(self.net).__name__
-            raise UserError(
-                f"data: {net} computes numbers of the training examples before the first step, but "
-                f"{type(data).__name__} has no method `training_batches`\n  "
-                "derive it from trainer.TensorData, or add this method, which yields inputs and targets"
-            )
-        yield from data.training_batches()
 
     def _set_scale(self, scale: TargetScale | None) -> None:
         """Set the scale of the targets; None removes it."""
