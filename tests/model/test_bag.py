@@ -142,6 +142,12 @@ def test_other_data_are_rejected():
         Bag(values, naive_bayes=True)
 
 
+@pytest.mark.parametrize("settings", [{"head": [8]}, {"dropout": 0.5}])
+def test_dense_layers_are_rejected_with_naive_bayes(settings):
+    with pytest.raises(UserError, match=r"^model\.net\.head and model\.net\.dropout: have no effect with naive_bayes"):
+        Bag(TEXTS, naive_bayes=True, **settings)
+
+
 def write_texts(file="texts.csv", topics=("storm", "goal", "vote")):
     """Write texts whose class only depends on the order of two words, and on one word."""
     generator = torch.Generator().manual_seed(0)

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
@@ -100,7 +101,7 @@ class TensorData(LightningDataModule, ABC):
 
     def training_batches(self) -> Iterator[Batch]:
         """Yield all training examples as network inputs and targets, in their order and without augmentation."""
-        inputs, targets = (part.split(self.eval_batch_size) for part in self.splits["train"])
+        inputs, targets = (torch.split(part, self.eval_batch_size) for part in self.splits["train"])
         yield from zip(map(self.prepare, self.read(inputs)), targets, strict=True)
 
     def train_dataloader(self) -> TensorLoader:

@@ -34,12 +34,13 @@ class Bag(nn.Module):
         naive_bayes: Whether the outputs are naive Bayes scores with learned weights; only for classes.
         embedding: Width of the vectors; not used with `naive_bayes`.
         word_dropout: Probability in [0, 1) that an n-gram of a text is dropped in a training step.
-        dropout: Dropout probability in [0, 1) before each dense layer; not used with `naive_bayes`.
-        head: Widths of the dense layers between the mean and the output; not used with `naive_bayes`.
+        dropout: Dropout probability in [0, 1) before each dense layer; not with `naive_bayes`.
+        head: Widths of the dense layers between the mean and the output; not with `naive_bayes`.
         activation: Activation after each layer of the head.
 
     Raises:
-        UserError: `ngrams`, `buckets` or `embedding` is below 1, or `naive_bayes` is used for values.
+        UserError: `ngrams`, `buckets` or `embedding` is below 1, or `naive_bayes` is used for values, or with `head` or
+            `dropout`.
 
     Source:
         Joulin, Grave, Bojanowski, Mikolov 2017, Bag of tricks for efficient text classification; Wang and Manning 2012,
@@ -68,6 +69,10 @@ class Bag(nn.Module):
             raise UserError("model.net.ngrams, model.net.buckets and model.net.embedding: must be at least 1")
         if naive_bayes and spec.target != "classification":
             raise UserError("model.net.naive_bayes: needs classes; expected false for data with values as targets")
+        if naive_bayes and (head or dropout):
+            raise UserError(
+                "model.net.head and model.net.dropout: have no effect with naive_bayes=true; expected [] and 0"
+            )
         self.ngrams = ngrams
         self.buckets = buckets
         self.first_bucket = spec.vocabulary_size
