@@ -81,6 +81,7 @@ COMPATIBLE_OVERRIDES = {
     "data=stock": ["data.synthetic=true"],
     "data=table": ["data.synthetic=true", "data.features=3"],
     "data=texts": ["data.synthetic=true", "model=lstm"],
+    "model=bag": ["data=imdb"],
     "model=lstm": ["data=stock", "data.synthetic=true"],
     "model=resnet": ["data=cifar10"],
     "callbacks=unfreezing": ["model=resnet"],

@@ -32,6 +32,7 @@ SHORT = {
     "gan_tutorial": FEW_EPOCHS,
     "imdb_attention": FEWER_BATCHES,
     "imdb_attention_tutorial": ["data.batch_size=8", *FEWER_BATCHES],
+    "imdb_bag": FEWER_BATCHES,
     "imdb_lstm": FEWER_BATCHES,
     "imdb_lstm_tutorial": FEWER_BATCHES,
     "line_linear": [],

@@ -14,6 +14,7 @@ from trainer.inference.export import METADATA_FILENAME, export
 from trainer.inference.load_checkpoint import LoadedCheckpoint
 from trainer.inference.predictor import Predictor
 from trainer.model.attention import SelfAttention
+from trainer.model.bag import Bag
 from trainer.model.cnn import CNN
 from trainer.model.gan import GAN
 from trainer.model.linear import Linear
@@ -27,6 +28,15 @@ SERIES = DataSpec("series", "sequence", (10, 1), "regression", 1)
 ROWS = DataSpec("rows", "vector", (8,), "classification", 1, ("no", "yes"))
 OBJECTIVE = {"_target_": "trainer.task.objective.make_objective", "_partial_": True}
 
+
+def bag_of_naive_bayes():
+    """Return a network with other weights and ratios than those of its constructor."""
+    net = Bag(TEXTS, ngrams=3, buckets=1000, naive_bayes=True)
+    torch.nn.init.normal_(net.embedding.weight[1:])
+    net.ratios.normal_()
+    return net
+
+
 NETS = {
     "mlp": lambda: (MLP(ROWS), ROWS),
     "linear": lambda: (Linear(SERIES), SERIES),
@@ -37,6 +47,8 @@ NETS = {
     "lstm of series": lambda: (LSTM(SERIES), SERIES),
     "gru of texts": lambda: (LSTM(TEXTS, cell="gru", pooling="mean"), TEXTS),
     "rnn of series": lambda: (LSTM(SERIES, cell="rnn"), SERIES),
+    "bag": lambda: (Bag(TEXTS, ngrams=3, buckets=1000, word_dropout=0.5), TEXTS),
+    "bag of naive Bayes": lambda: (bag_of_naive_bayes(), TEXTS),
     "attention of texts": lambda: (SelfAttention(TEXTS), TEXTS),
     "attention of texts, first state": lambda: (
         SelfAttention(TEXTS, pooling="first", positional_encoding="learned"),

@@ -1,10 +1,11 @@
 """Base class of all data sets."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
@@ -134,6 +135,11 @@ class TensorData(LightningDataModule, ABC):
         """Return the SHA-256 over the examples of all splits in order; equal if two runs read the same data."""
         self._checksum = self._checksum or spec_check.checksum(self.splits)
         return self._checksum
+
+    def training_batches(self) -> Iterator[Batch]:
+        """Yield all training examples as network inputs and targets, in their order and without augmentation."""
+        inputs, targets = (torch.split(part, self.eval_batch_size) for part in self.splits["train"])
+        yield from zip(map(self.prepare, self.read(inputs)), targets, strict=True)
 
     def train_dataloader(self) -> TensorLoader:
         is_overfitting = bool(getattr(self.trainer, "overfit_batches", 0))  # batches must stay the same

@@ -19,6 +19,7 @@ from trainer.task.objective import Objective
 from trainer.task.scheduler_config import make_scheduler_config
 from trainer.task.schedulers import SchedulerFactory
 from trainer.task.test_time_augmentation import ViewsName, average_views, validate_views
+from trainer.task.training_statistics import compute_statistics
 
 OptimizerFactory = Callable[..., Optimizer]
 
@@ -104,8 +105,11 @@ class Supervised(LightningModule):
         self._log_metrics("test")
 
     def setup(self, stage: str) -> None:
+        data = getattr(self.trainer, "datamodule", None)
         if not self._is_scale_known:
-            self._set_scale(getattr(getattr(self.trainer, "datamodule", None), "target_scale", None))
+            self._set_scale(getattr(data, "target_scale", None))
+        if stage == "fit":  # a checkpoint that is loaded afterwards contains the statistics of its training
+            compute_statistics(self.net, data)
 
     def on_fit_start(self) -> None:
         if self.objective.threshold.criterion and not self.trainer.enable_validation:

@@ -31,6 +31,7 @@ PAIRS = [
     *[(model, data) for model in ("linear", "mlp") for data in VECTORS + IMAGES],
     *[(model, data) for model in ("cnn", "gan", "resnet", "attention") for data in IMAGES],
     *[(model, data) for model in ("attention", "lstm") for data in WORDS + SERIES],
+    *[("bag", data) for data in WORDS],
     ("mlp", "stock"),
 ]
 EXAMPLES = int(os.environ.get("RANDOM_EXAMPLES", "25"))  # 500 in a full test
