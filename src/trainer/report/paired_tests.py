@@ -8,7 +8,7 @@ from trainer.artifacts.run_record import RunRecord
 from trainer.artifacts.test_predictions import Predictions, read_predictions
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
-from trainer.report.bootstrap import is_resampled, percentile_interval, resample_metric
+from trainer.report.bootstrap import percentile_interval, reason_not_resampled, resample_metric
 from trainer.report.statistics import compute_mcnemar_p
 from trainer.task.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, make_metrics
 
@@ -56,7 +56,7 @@ def compare_tests(first: RunRecord, second: RunRecord) -> list[PairedTest]:
     for name in names:
         recorded = [record.metrics.get(f"test/{name}") for record in (first, second)]
         pairs = zip(recorded, (before, after), strict=True)
-        if is_resampled(name, len(before)) and all(_is_value_of(spec, name, *pair) for pair in pairs):
+        if reason_not_resampled(name, len(before)) is None and all(_is_value_of(spec, name, *pair) for pair in pairs):
             tests += _compare(spec, name, before, after)
     return tests
 
