@@ -209,7 +209,8 @@ def _compare_to_baseline(groups: list[Group], baseline: str) -> list[Group]:
     """Compare each group with the baseline; p values are corrected for all comparisons."""
     baseline_values = next(group.values for group in groups if group.overrides == baseline)
     others = [group for group in groups if group.overrides != baseline]
-    differences = iter(correct_p_values([compare_pairs(group.values, baseline_values) for group in others]))
+    pairs = [compare_pairs(group.values, baseline_values, group.folds) for group in others]
+    differences = iter(correct_p_values(pairs))
     return [group if group.overrides == baseline else replace(group, comparison=next(differences)) for group in groups]
 
 
