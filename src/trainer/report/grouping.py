@@ -46,6 +46,29 @@ class Group:
     comparison: Difference | None = None
 
 
+@dataclass(frozen=True)
+class PooledMetric:
+    """Metric of all examples of a data set, each predicted by the run that was not trained on it.
+
+    Args:
+        config: Overrides of the group; with the seed if it has several.
+        metric: Name of the metric.
+        value: Metric of all predictions together.
+        interval: 95 % interval; None if the metric is not defined for many resamples.
+        method: Method of the interval.
+        examples: Number of examples.
+        folds: Number of folds.
+    """
+
+    config: str
+    metric: str
+    value: float
+    interval: tuple[float, float] | None
+    method: str
+    examples: int
+    folds: int
+
+
 def extract_configs(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     """Return the result-relevant values of each run, without its directory, its seeds and its fold."""
     configs = [
