@@ -49,6 +49,7 @@ def assert_in_one_directory(directory, expected, count):
         (["outputs=a,b"], "outputs/digits_mlp"),
         (["outputs=out_${optimizer.lr}", "optimizer.lr=0.1,0.2"], "out_multirun/digits_mlp"),
         (["outputs=out_${seed}", "sweep.seeds=3"], "out_multirun/digits_mlp"),
+        (["outputs=out_${data.fold}", "sweep.folds=3"], "out_multirun/digits_mlp"),
         (["outputs=out_${seed}", "seed=3"], "out_3/digits_mlp"),
         (["outputs=out_${model.net.hidden.0}", "model.net.hidden=[4],[8]"], "out_64/digits_mlp"),
         (["data=xor", 'sweep.grids=["model=mlp seed=1,2","model=linear"]'], "outputs/xor_multirun"),

@@ -76,9 +76,12 @@ def list_loaders(data: Any, **existing: Any) -> dict[str, Any]:
 
 
 def describe_data(data: Any) -> dict[str, Any]:
-    """Return the entries of `result.json` for a data module: its checksum, and whether it is synthetic."""
+    """Return the entries of `result.json` for a data module: its checksum, its sizes, and whether it is synthetic."""
     spec = find_spec(data)
-    return {"data_sha256": compute_checksum(data), "synthetic": bool(spec and spec.synthetic)}
+    entries: dict[str, Any] = {"data_sha256": compute_checksum(data), "synthetic": bool(spec and spec.synthetic)}
+    if isinstance(data, TensorData):
+        entries["examples"] = {stage: len(split.targets) for stage, split in data.splits.items()}
+    return entries
 
 
 def _is_covered_by_checksum(data: TensorData) -> bool:

@@ -22,6 +22,7 @@ RESULT_TYPES = {
     "stop_reason": str | None,
     "threshold": float | None,
     "intervals": dict[str, dict[str, Any]],
+    "examples": dict[str, int],
 }
 START_TYPES = {
     "command": str,

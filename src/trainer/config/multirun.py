@@ -100,9 +100,9 @@ def find_swept_keys(config: DictConfig, overrides: Sequence[Override]) -> set[st
     settings = config.get("sweep") or {}
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
     grids = [override.partition("=")[0] for grid in settings.get("grids") or [] for override in shlex.split(grid)]
-    seed = {"seed"} if settings.get("seeds") else set()
+    repeated = {key for key, setting in (("seed", "seeds"), ("data.fold", "folds")) if settings.get(setting)}
     axes = {override.key_or_group for override in overrides if override.is_sweep_override()}
-    return axes | seed | {str(key).lstrip("+~") for key in [*params, *grids]}
+    return axes | repeated | {str(key).lstrip("+~") for key in [*params, *grids]}
 
 
 def quote_path(path: object) -> str:

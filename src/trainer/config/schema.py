@@ -40,6 +40,7 @@ class SweepConfig:
     """Settings of `--multirun`: creation and execution of jobs; no job depends on them."""
 
     seeds: int | None = None
+    folds: int | None = None
     random_samples: int | None = None
     sample_seed: int = 1
     zip: list[Any] = field(default_factory=list)

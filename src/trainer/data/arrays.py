@@ -28,6 +28,7 @@ from trainer.data.io.arrays.array_pairs import (
     refuse_unused_settings,
 )
 from trainer.data.loading.class_balance import Sampling
+from trainer.data.loading.folds import make_fold, random_fold_split, refuse_own_splits
 from trainer.data.loading.split import Split, Stage, random_split
 from trainer.data.preprocessing.arrays import (
     ArrayPreprocessing,
@@ -66,6 +67,7 @@ class Arrays(TensorData):
         augmentation: Random changes of training images, e.g. `[flip, {crop: {padding: 4}}]`; see docs/data.md.
         synthetic: Whether synthetic images of 28x28 pixels in ten classes replace the files.
         val_fraction, test_fraction: Fractions of the training examples, if the split has no arrays.
+        folds, fold: Number of folds of a cross-validation, and the fold that is the test split; see `make_fold`.
         data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
         sampling, batch_size, eval_batch_size, seed: See `TensorData`.
 
@@ -94,6 +96,8 @@ class Arrays(TensorData):
         synthetic: bool = False,
         val_fraction: Fraction = 0.2,
         test_fraction: Fraction = 0.2,
+        folds: int | None = None,
+        fold: int = 0,
         data_seed: int = 0,
         sampling: Sampling = None,
         batch_size: int = 64,
@@ -115,7 +119,9 @@ class Arrays(TensorData):
         self.parts: dict[Stage, Pair] = {}
         self._spec = SYNTHETIC_SPEC
         self._settings = {"kind": kind, "task": task, "x": x, "y": y}
+        self.fold = make_fold(folds, fold)
         if synthetic:
+            refuse_own_splits(self.fold, ("val", "test"))
             return
         train = {"data.images": images, "data.labels": labels}
         test = {"data.test_images": test_images, "data.test_labels": test_labels}
@@ -127,6 +133,7 @@ class Arrays(TensorData):
         else:
             self.names = find_usual_names(Path(dir), path, self.names)
             self.parts = open_archives(Path(dir), {"train": path, "val": val_path, "test": test_path}, self.names)
+        refuse_own_splits(self.fold, self.parts)
         self._spec = self._infer_spec(kind, task)
 
     @property
@@ -155,7 +162,10 @@ class Arrays(TensorData):
             for stage, (inputs, targets) in self.parts.items()
         }
         missing = [stage for stage in self.fractions if stage not in splits]
-        if missing:
+        if self.fold:
+            val_size = max(1, round(self.fractions["val"] * len(splits["train"].targets)))
+            splits = random_fold_split(splits["train"], self.fold, val_size, seed=self.data_seed)
+        elif missing:
             sizes = [max(1, round(self.fractions[stage] * len(splits["train"].targets))) for stage in missing]
             *parts, splits["train"] = random_split(splits["train"], *sizes, seed=self.data_seed)
             splits |= dict(zip(missing, parts, strict=True))

@@ -19,7 +19,7 @@ class Diabetes(Table):
         dir: Root of the data sets; the file is stored in its subdirectory `diabetes`.
         mirrors: URLs of http or https directories with the file, tried in turn if it is missing.
         download: Whether a missing file may be downloaded.
-        standardize, synthetic, val_fraction, test_fraction, data_seed: See `Table`.
+        standardize, synthetic, val_fraction, test_fraction, folds, fold, data_seed: See `Table`.
         sampling, batch_size, eval_batch_size, seed: See `TensorData`.
 
     Source:
@@ -39,6 +39,8 @@ class Diabetes(Table):
         synthetic: bool = False,
         val_fraction: Fraction = 0.2,
         test_fraction: Fraction = 0.2,
+        folds: int | None = None,
+        fold: int = 0,
         data_seed: int = 0,
         sampling: Sampling = None,
         batch_size: int = 32,
@@ -64,6 +66,8 @@ class Diabetes(Table):
             synthetic=synthetic,
             val_fraction=val_fraction,
             test_fraction=test_fraction,
+            folds=folds,
+            fold=fold,
             data_seed=data_seed,
             sampling=sampling,
             batch_size=batch_size,

@@ -10,6 +10,7 @@ from trainer.core.spec import DataSpec, PositiveInt
 from trainer.data.augmentation.augmentation import AugmentationSetting
 from trainer.data.base import TensorData
 from trainer.data.loading.class_balance import Sampling
+from trainer.data.loading.folds import make_fold, random_fold_split
 from trainer.data.loading.split import Split, Stage, random_split
 from trainer.data.preprocessing.images import ImagePreprocessing
 
@@ -19,6 +20,7 @@ class Digits(TensorData):
 
     Args:
         val_size, test_size: Number of images in validation and in test.
+        folds, fold: Number of folds of a cross-validation, and the fold that is the test split; see `make_fold`.
         augmentation: Random changes of training images, e.g. `[flip, {crop: {padding: 4}}]`; see docs/data.md.
         data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
         sampling, batch_size, eval_batch_size, seed: See `TensorData`.
@@ -36,6 +38,8 @@ class Digits(TensorData):
         *,
         val_size: PositiveInt = 180,
         test_size: PositiveInt = 360,
+        folds: int | None = None,
+        fold: int = 0,
         augmentation: AugmentationSetting = (),
         data_seed: int = 0,
         sampling: Sampling = None,
@@ -53,6 +57,7 @@ class Digits(TensorData):
         self.val_size = val_size
         self.test_size = test_size
         self.data_seed = data_seed
+        self.fold = make_fold(folds, fold)
 
     @property
     def spec(self) -> DataSpec:
@@ -65,5 +70,7 @@ class Digits(TensorData):
         table = gzip.decompress(files("trainer.data").joinpath("digits.csv.gz").read_bytes()).decode()
         rows = torch.from_numpy(np.loadtxt(table.splitlines(), np.uint8, delimiter=","))  # (1797, 65)
         examples = Split(rows[:, :64].reshape(-1, 1, 8, 8), rows[:, 64].long())
+        if self.fold:
+            return random_fold_split(examples, self.fold, self.val_size, seed=self.data_seed)
         val, test, train = random_split(examples, self.val_size, self.test_size, seed=self.data_seed)
         return {"train": train, "val": val, "test": test}

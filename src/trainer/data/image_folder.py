@@ -22,9 +22,10 @@ from trainer.data.io.images.labeled_images import (
     require_training_images,
 )
 from trainer.data.loading.class_balance import Sampling
+from trainer.data.loading.folds import make_fold, refuse_own_splits, stratified_split_by_stage
 from trainer.data.loading.image_cache import Cache, ImageCache, make_image_cache
 from trainer.data.loading.prefetch import Workers, prefetch_batches, resolve_num_workers, validate_workers
-from trainer.data.loading.split import Split, Stage, stratified_split, validate_classes
+from trainer.data.loading.split import Split, Stage, validate_classes
 from trainer.data.loading.unreadable_images import MAX_SEARCH_SECONDS, find_unreadable
 from trainer.data.preprocessing.images import Fit, ImagePreprocessing, make_photo_preprocessing
 from trainer.data.synthetic import make_images
@@ -59,6 +60,7 @@ class ImageFolder(TensorData):
         image_dir, image_column, label_column, split_column, delimiter: Settings of a CSV file; see `CsvSource`.
         synthetic: Whether synthetic images replace the files, which are not read then.
         val_fraction, test_fraction: Fractions of the training images, if the split has no directory.
+        folds, fold: Number of folds of a cross-validation, and the fold that is the test split; see `make_fold`.
         data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
         sampling, batch_size, eval_batch_size, seed: See `TensorData`.
 
@@ -92,6 +94,8 @@ class ImageFolder(TensorData):
         synthetic: bool = False,
         val_fraction: Fraction = 0.2,
         test_fraction: Fraction = 0.2,
+        folds: int | None = None,
+        fold: int = 0,
         data_seed: int = 0,
         sampling: Sampling = None,
         batch_size: int = 64,
@@ -119,6 +123,9 @@ class ImageFolder(TensorData):
         self.prefetch = prefetch
         self.fractions: dict[Stage, float] = {"val": val_fraction, "test": test_fraction}
         self.data_seed = data_seed
+        self.fold = make_fold(folds, fold)
+        if synthetic:
+            refuse_own_splits(self.fold, ("val", "test"))
 
     @property
     def spec(self) -> DataSpec:
@@ -159,12 +166,13 @@ class ImageFolder(TensorData):
             indices = torch.arange(len(self.files), len(self.files) + len(images))
             splits[stage] = Split(indices, torch.tensor([index for _, index in images]))
             self.files += [file for file, _ in images]
-        missing = [stage for stage in self.fractions if stage not in splits]
+        refuse_own_splits(self.fold, splits)
         train = splits["train"]
-        fractions = [self.fractions[stage] for stage in missing]
-        parts = stratified_split(train.targets, *fractions, seed=self.data_seed, class_names=self.classes)
-        for stage, rows in zip([*missing, "train"], parts, strict=True):
-            splits[stage] = Split(train.inputs[rows], train.targets[rows])
+        missing = {stage: fraction for stage, fraction in self.fractions.items() if stage not in splits}
+        parts = stratified_split_by_stage(
+            train.targets, missing, self.fold, seed=self.data_seed, class_names=self.classes
+        )
+        splits |= {stage: Split(train.inputs[rows], train.targets[rows]) for stage, rows in parts.items()}
         self.image_cache = make_image_cache(
             self.cache, len(self.files), self.preprocessing.shape, self._count_processes()
         )

@@ -12,6 +12,7 @@ from trainer.core.spec import DataSpec, Fraction, Target
 from trainer.data.base import TensorData, count_outputs
 from trainer.data.io.tables.dialect_detection import DialectSettings
 from trainer.data.loading.class_balance import Sampling
+from trainer.data.loading.folds import make_fold, refuse_own_splits
 from trainer.data.loading.split import Split, Stage
 from trainer.data.preprocessing.tabular import TabularPreprocessing, make_passthrough
 from trainer.data.synthetic import assign_quantile_classes, make_regression
@@ -63,6 +64,7 @@ class Table(TensorData):
         stratify: Whether all splits have the same proportions of classes.
         synthetic: Whether synthetic rows replace the file.
         val_fraction, test_fraction, data_seed: Fractions of the rows for validation and test, and seed of the split.
+        folds, fold: Number of folds of a cross-validation, and the fold that is the test split; see `make_fold`.
         repeats: Number of passes over the training rows in an epoch. None: so many that an epoch has about 50 steps.
         sampling, batch_size, eval_batch_size, seed: See `TensorData`.
     """
@@ -101,6 +103,8 @@ class Table(TensorData):
         synthetic: bool = False,
         val_fraction: Fraction = 0.2,
         test_fraction: Fraction = 0.2,
+        folds: int | None = None,
+        fold: int = 0,
         data_seed: int = 0,
         repeats: int | None = None,
         sampling: Sampling = None,
@@ -114,7 +118,9 @@ class Table(TensorData):
         dialect = DialectSettings(delimiter, encoding, header, skipped_lines, sheet)
         self.settings = make_settings(dialect, target, drop, columns or {}, group_column, weight_column, missing)
         self.target_settings = TargetSettings(task, tuple(map(str, class_names)), skip_missing_targets)
-        self.split = SplitSettings({"val": val_fraction, "test": test_fraction}, data_seed, stratify)
+        self.fold = make_fold(folds, fold)
+        refuse_own_splits(self.fold, self.source.others)
+        self.split = SplitSettings({"val": val_fraction, "test": test_fraction}, data_seed, stratify, self.fold)
         self.features = _validate_features(features)
         self.standardize = standardize
         self.standardize_target = standardize_target

@@ -21,6 +21,7 @@ from trainer.data.io.texts.text_source import RawTexts, TextSource
 from trainer.data.io.texts.text_tables import TextTables
 from trainer.data.io.texts.tokenization import Keep, TokenKind, choose_tokens
 from trainer.data.loading.class_balance import Sampling
+from trainer.data.loading.folds import make_fold, refuse_own_splits
 from trainer.data.loading.split import Split, Stage
 from trainer.data.loading.text_split import split_texts
 from trainer.data.synthetic import make_texts
@@ -60,6 +61,7 @@ class Texts(TextData):
             if most letters of the training texts are Chinese, Japanese, Thai, Lao, Burmese or Khmer, else words.
         vocabulary_size, max_length, keep, synthetic: See `TextData`.
         val_fraction, test_fraction: Fractions of each class for validation and test, if they have no files.
+        folds, fold: Number of folds of a cross-validation, and the fold that is the test split; see `make_fold`.
         data_seed: Seed of the split; separate from the run's seed, so that all runs use the same examples.
         sampling, batch_size, eval_batch_size, seed: See `TensorData`.
     """
@@ -88,6 +90,8 @@ class Texts(TextData):
         synthetic: bool = False,
         val_fraction: Fraction = 0.2,
         test_fraction: Fraction = 0.2,
+        folds: int | None = None,
+        fold: int = 0,
         data_seed: int = 0,
         sampling: Sampling = None,
         batch_size: int = 64,
@@ -108,6 +112,8 @@ class Texts(TextData):
         self.tokens = tokens
         self.fractions: dict[Stage, float] = {"val": val_fraction, "test": test_fraction}
         self.data_seed = data_seed
+        self.fold = make_fold(folds, fold)
+        refuse_own_splits(self.fold, [stage for stage in self.fractions if synthetic or self.paths[stage]])
 
     @property
     def spec(self) -> DataSpec:
@@ -176,7 +182,7 @@ class Texts(TextData):
         if self._is_html:
             raw = {stage: replace(part, texts=[*map(strip_html, part.texts)]) for stage, part in raw.items()}
         texts = {stage: part.clean(class_names, self.skip_missing) for stage, part in raw.items()}
-        return split_texts(texts, self.fractions, class_names, self.data_seed)
+        return split_texts(texts, self.fractions, self.fold, class_names, self.data_seed)
 
     def _log_splits(self, texts: dict[Stage, LabeledTexts]) -> None:
         """Log classes and sizes; warn of classes that a split does not have."""

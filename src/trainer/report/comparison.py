@@ -9,12 +9,14 @@ from typing import Any
 from trainer.artifacts.ledger_file import read_optimized_metrics
 from trainer.artifacts.run_record import RunRecord, find_runs
 from trainer.core.errors import UserError, did_you_mean
+from trainer.core.lazy_imports import lazy_imports
 from trainer.core.mappings import is_within
 from trainer.core.metric_direction import UNKNOWN_DIRECTION_MESSAGE, Direction, as_list, base_name, infer_direction
 from trainer.core.metric_name import MetricName, list_metrics
 from trainer.report.code_versions import assign_code_versions, describe_version_conflicts
 from trainer.report.grouping import (
     Group,
+    PooledMetric,
     build_group,
     drop_redundant_keys,
     extract_configs,
@@ -45,6 +47,8 @@ class Report:
         other_metrics: Further optimized metrics.
         incomparable_keys: Swept keys that change the meaning of the metric.
         version_conflicts: Lines about differences in code or data.
+        pooled: Metrics of the test predictions of all folds together, of a cross-validation.
+        pooling_problems: Reasons why groups have no pooled metrics.
     """
 
     metric: str
@@ -56,6 +60,8 @@ class Report:
     other_metrics: tuple[str, ...] = ()
     incomparable_keys: tuple[str, ...] = ()
     version_conflicts: tuple[str, ...] = ()
+    pooled: tuple[PooledMetric, ...] = ()
+    pooling_problems: tuple[str, ...] = ()
 
     @property
     def best(self) -> Group | None:
@@ -71,7 +77,13 @@ class Report:
     @property
     def notes(self) -> list[str]:
         """Remarks that are necessary to interpret the groups, one line each."""
+        folds = sorted({group.folds for group in self.groups if group.folds})
         notes = [
+            f"means over {count} folds; folds share training examples, for which intervals and verdicts are corrected"
+            for count in folds
+        ]
+        notes += self.pooling_problems
+        notes += [
             f"left out: {count} {state} run(s) without {self.metric}" for state, count in self.excluded_runs.items()
         ]
         if self.higher_is_better is None:
@@ -126,6 +138,7 @@ def build_report(
     higher = {"max": True, "min": False, None: None}[direction or _infer_direction(metric, optimized, runs)]
     if higher is not None:
         groups.sort(key=lambda group: group.estimate.mean, reverse=higher)
+    pooled, problems = _pool_folds(groups)
     settings = [{key: config.get(key) for key in drop_redundant_keys(configs, swept)} for config in configs]
     importances = compute_importances(settings, [record.metrics[metric] for record in runs]) if swept else {}
     return Report(
@@ -138,7 +151,18 @@ def build_report(
         other_metrics=tuple(name for name in optimized if name != metric) if metric in optimized else (),
         incomparable_keys=_find_incomparable_keys(swept, metric),
         version_conflicts=tuple(describe_version_conflicts(runs)),
+        pooled=tuple(pooled),
+        pooling_problems=tuple(problems),
     )
+
+
+def _pool_folds(groups: Sequence[Group]) -> tuple[list[PooledMetric], list[str]]:
+    """Return the result of `pool_groups`, which imports torch, if there are folds."""
+    if not any(group.folds for group in groups):
+        return [], []
+    with lazy_imports():
+        from trainer.report.pooling import pool_groups
+    return pool_groups(groups)
 
 
 def _collect_optimized_metrics(records: Sequence[RunRecord]) -> dict[str, Direction | None]:
@@ -209,7 +233,8 @@ def _compare_to_baseline(groups: list[Group], baseline: str) -> list[Group]:
     """Compare each group with the baseline; p values are corrected for all comparisons."""
     baseline_values = next(group.values for group in groups if group.overrides == baseline)
     others = [group for group in groups if group.overrides != baseline]
-    differences = iter(correct_p_values([compare_pairs(group.values, baseline_values) for group in others]))
+    pairs = [compare_pairs(group.values, baseline_values, group.folds) for group in others]
+    differences = iter(correct_p_values(pairs))
     return [group if group.overrides == baseline else replace(group, comparison=next(differences)) for group in groups]
 
 

@@ -32,6 +32,20 @@ IMPORTANCE_NOTE = (
 )
 
 
+def build_pooled_rows(report: Report) -> list[dict[str, str]]:
+    """Return one row per config and test metric of all folds of a cross-validation together; empty without one."""
+    return [
+        {
+            "config": metric.config or "(all)",
+            "pooled metric": metric.metric,
+            "value": format_number(metric.value),
+            "95 % interval": " to ".join(map(format_number, metric.interval)) if metric.interval else "-",
+            "examples": f"{metric.examples:,} in {metric.folds} folds",
+        }
+        for metric in report.pooled
+    ]
+
+
 def build_rows(report: Report) -> list[dict[str, Any]]:
     """Return one row per group with the columns of the table, the CSV file and the Markdown page."""
     best: Any = {True: max, False: min, None: lambda _: math.nan}[report.higher_is_better]
@@ -64,9 +78,17 @@ def write_report(report: Report, directory: Path) -> list[Path]:
 
 
 def print_table(report: Report, *, searched: bool = False) -> None:
-    """Print a table; of a search with one run per config, the first rows and fewer columns."""
+    """Print a table; of a search with one run per config, the first rows and fewer columns.
+
+    The metrics of all folds of a cross-validation together are a second table.
+    """
     console = Console(width=find_output_width())
     console.print(format_table(report, console.width, searched=searched))
+    if rows := build_pooled_rows(report):
+        table = Table(*(Column(terminal_text(name)) for name in rows[0]), box=SIMPLE_HEAD)
+        for row in rows:
+            table.add_row(*map(terminal_text, row.values()))
+        console.print(table)
 
 
 def format_table(report: Report, width: int, *, searched: bool = False) -> Table:
@@ -124,6 +146,8 @@ def format_markdown(report: Report) -> str:
     """Return the rows as a Markdown table, followed by importances and notes."""
     rows = build_rows(report)
     parts = [format_markdown_table([*rows[0]], [[format_cell(value) for value in row.values()] for row in rows])]
+    if pooled := build_pooled_rows(report):
+        parts.append(format_markdown_table([*pooled[0]], [[*row.values()] for row in pooled]))
     parts += map(escape_markdown, report.version_conflicts)
     if report.importances:
         importances = [[name, f"{fraction:.0%}"] for name, fraction in report.importances.items()]

@@ -1,4 +1,4 @@
-"""Groups of runs with the same config and different seeds."""
+"""Groups of runs with the same config and different seeds or folds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,20 +14,23 @@ from trainer.report.statistics import Difference, Estimate, Seed, estimate
 
 IGNORED_OVERRIDE_PREFIXES = ("seed=", "data.seed=", "hydra", "callbacks.pruning")
 SEED_KEYS = ("seed", "data.seed")
+FOLD_KEY = "data.fold"  # of a run with `FOLDS_KEY`
+FOLDS_KEY = "data.folds"
 COLUMNS_KEY = "data.columns"  # types of the columns of a table: found in its file, unless an override sets some
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one config with different seeds.
+    """Runs of one config with different seeds, or on different folds of a cross-validation.
 
     Args:
         overrides: Command-line overrides that not all groups have.
         settings: Values of the swept keys.
-        values: Metric by seed; the mean of runs with the same seed.
+        values: Metric by seed, or by seed and fold; the mean of runs with the same ones.
         seconds: Total time of the runs.
         runs: Records of the runs.
         estimate: Estimate of the metric.
+        folds: Number of folds of the cross-validation that the runs are part of; None if they are not.
         versions: Numbers of the code versions, if the report has several.
         comparison: Comparison with the baseline; None for the baseline itself.
     """
@@ -38,12 +41,36 @@ class Group:
     seconds: float
     runs: list[RunRecord]
     estimate: Estimate
+    folds: int | None = None
     versions: tuple[int, ...] = ()
     comparison: Difference | None = None
 
 
+@dataclass(frozen=True)
+class PooledMetric:
+    """Metric of all examples of a data set, each predicted by the run that was not trained on it.
+
+    Args:
+        config: Overrides of the group; with the seed if it has several.
+        metric: Name of the metric.
+        value: Metric of all predictions together.
+        interval: 95 % interval; None if the metric is not defined for many resamples.
+        method: Method of the interval.
+        examples: Number of examples.
+        folds: Number of folds.
+    """
+
+    config: str
+    metric: str
+    value: float
+    interval: tuple[float, float] | None
+    method: str
+    examples: int
+    folds: int
+
+
 def extract_configs(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
-    """Return the result-relevant values of each run, without its directory and its seeds."""
+    """Return the result-relevant values of each run, without its directory, its seeds and its fold."""
     configs = [
         relative_paths(flatten_relevant_config(record), record.path, record.path.absolute()) for record in records
     ]
@@ -56,7 +83,18 @@ def extract_configs(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     }
     has_set_columns = any(COLUMNS_KEY in override for record in records for override in record.overrides)
     found_keys = {key for key in keys if key.startswith(f"{COLUMNS_KEY}.") and not has_set_columns}
-    return [{key: value for key, value in config.items() if key not in seed_keys | found_keys} for config in configs]
+    ignored = seed_keys | found_keys
+    return [
+        {key: value for key, value in config.items() if key not in ignored | ({FOLD_KEY} if folds else set())}
+        for config, folds in zip(configs, map(read_folds, records), strict=True)
+    ]
+
+
+def read_folds(record: RunRecord) -> int | None:
+    """Return the number of folds of the cross-validation that a run is part of, or None if it is not."""
+    folds = record.config.get(FOLDS_KEY)
+    is_valid = type(folds) is int and folds > 1 and type(record.config.get(FOLD_KEY)) is int
+    return folds if is_valid else None
 
 
 def find_swept_keys(configs: Sequence[dict[str, Any]]) -> list[str]:
@@ -118,7 +156,10 @@ def _average_by_seed(records: Sequence[RunRecord], metric: str) -> dict[Seed, fl
         data_seed = record.config.get("data.seed", seed)
         if isinstance(data_seed, list | dict):  # of a data module of the user
             data_seed = str(data_seed)
-        values.setdefault((seed, data_seed) if data_seed != seed else seed, []).append(record.metrics[metric])
+        key: Seed = (seed, data_seed) if data_seed != seed else seed
+        if folds := read_folds(record):
+            key = (key, record.config[FOLD_KEY], folds)
+        values.setdefault(key, []).append(record.metrics[metric])
     return {seed: fmean(group) for seed, group in values.items()}
 
 
@@ -130,4 +171,6 @@ def build_group(
     settings = {key: runs[0].config.get(key) for key in swept}
     seconds = sum(record.seconds or 0.0 for record in runs)
     group_versions = tuple(sorted({versions[run.path] for run in runs if run.path in versions}))
-    return Group(overrides, settings, values, seconds, runs, estimate([*values.values()]), group_versions)
+    folds = read_folds(runs[0])
+    group_estimate = estimate([*values.values()], folds)
+    return Group(overrides, settings, values, seconds, runs, group_estimate, folds, group_versions)

@@ -8,11 +8,9 @@ from trainer.artifacts.run_record import RunRecord
 from trainer.artifacts.test_predictions import Predictions, read_predictions
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
-from trainer.report.bootstrap import percentile_interval, reason_not_resampled, resample_metric
+from trainer.report.bootstrap import percentile_interval, resample_metric
 from trainer.report.statistics import compute_mcnemar_p
-from trainer.task.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, make_metrics
-
-VALUE_TOLERANCE = 1e-4  # of a metric that is computed again from the stored predictions
+from trainer.report.stored_tests import compute_metric, describe_predictions, find_common_metrics
 
 
 @dataclass(frozen=True)
@@ -50,15 +48,9 @@ def compare_tests(first: RunRecord, second: RunRecord) -> list[PairedTest]:
         raise UserError("the runs were tested on different examples")
     if before.scores.shape != after.scores.shape:
         raise UserError("the networks of the runs have different numbers of outputs")
-    spec = _describe(before)
-    names = CLASSIFICATION_METRICS if spec.target == "classification" else REGRESSION_METRICS
-    tests = []
-    for name in names:
-        recorded = [record.metrics.get(f"test/{name}") for record in (first, second)]
-        pairs = zip(recorded, (before, after), strict=True)
-        if reason_not_resampled(name, len(before)) is None and all(_is_value_of(spec, name, *pair) for pair in pairs):
-            tests += _compare(spec, name, before, after)
-    return tests
+    spec = describe_predictions(before)
+    names = find_common_metrics([first, second], [before, after])
+    return [test for name in names for test in _compare(spec, name, before, after)]
 
 
 def _compare(spec: DataSpec, name: str, before: Predictions, after: Predictions) -> list[PairedTest]:
@@ -75,25 +67,5 @@ def _compare(spec: DataSpec, name: str, before: Predictions, after: Predictions)
         tail = 1 + min(int((differences <= 0).sum()), int((differences >= 0).sum()))
         p = min(1.0, 2 * tail / (len(differences) + 1))
         method = f"paired bootstrap, {len(differences)} resamples"
-    difference = _compute(spec, name, after) - _compute(spec, name, before)
+    difference = compute_metric(spec, name, after) - compute_metric(spec, name, before)
     return [PairedTest(f"test/{name}", difference, *interval, p, method)]
-
-
-def _is_value_of(spec: DataSpec, name: str, recorded: float | None, predictions: Predictions) -> bool:
-    """Return whether a run has recorded this metric of its predictions, not another one with the same name."""
-    tolerance = VALUE_TOLERANCE * max(1.0, abs(recorded or 0))
-    return recorded is not None and abs(_compute(spec, name, predictions) - recorded) <= tolerance
-
-
-def _compute(spec: DataSpec, name: str, predictions: Predictions) -> float:
-    metrics = make_metrics(spec, name)
-    metrics.set_dtype(torch.float64)
-    metrics.update(**vars(predictions))
-    return float(metrics.compute()[name])
-
-
-def _describe(predictions: Predictions) -> DataSpec:
-    """Return a spec with the target and the outputs of some predictions."""
-    is_class = not predictions.preds.is_floating_point()
-    outputs = 1 if predictions.scores.dim() == 1 else predictions.scores.shape[1]
-    return DataSpec("test", "vector", (1,), "classification" if is_class else "regression", outputs)

@@ -1,4 +1,4 @@
-"""Confidence intervals, paired differences over seeds, and importance of parameters."""
+"""Confidence intervals, paired differences over seeds or folds, and importance of parameters."""
 
 import math
 from bisect import bisect_left
@@ -24,25 +24,36 @@ class Estimate:
         count: Sample size.
         mean: Sample mean.
         std: Sample standard deviation; NaN for one value.
+        error: Standard error of the mean; NaN for one value.
         half_width: Half the width of the interval; infinite for one value.
     """
 
     count: int
     mean: float
     std: float
+    error: float
     half_width: float
 
 
-def estimate(values: Sequence[float]) -> Estimate:
+def estimate(values: Sequence[float], folds: int | None = None) -> Estimate:
     """Return mean, standard deviation and Student's 95 % interval of at least one value.
 
+    Values of folds depend on each other, because the folds share training examples. The variance of their mean is
+    therefore not 1 / n of the variance of a value, but 1 / n + (examples in a fold) / (examples in the other folds).
+
+    Args:
+        values: Values of runs.
+        folds: Number of folds of the cross-validation that the runs are part of. Defaults to None: independent values.
+
     Source:
-        Student 1908, The probable error of a mean.
+        Student 1908, The probable error of a mean; Nadeau and Bengio 2003, Inference for the generalization error.
     """
-    if len(values) < 2:
-        return Estimate(len(values), fmean(values), math.nan, math.inf)
+    count = len(values)
+    if count < 2:
+        return Estimate(count, fmean(values), math.nan, math.nan, math.inf)
     std = stdev(values)
-    return Estimate(len(values), fmean(values), std, t_quantile(len(values) - 1) * std / math.sqrt(len(values)))
+    error = std * math.sqrt(1 / count + (1 / (folds - 1) if folds else 0.0))
+    return Estimate(count, fmean(values), std, error, t_quantile(count - 1) * error)
 
 
 def wilson_interval(successes: int, count: int) -> tuple[float, float]:
@@ -76,17 +87,18 @@ def compute_mcnemar_p(first_only: int, second_only: int) -> float:
 
 @dataclass(frozen=True)
 class Difference:
-    """Difference from a baseline, in pairs of equal seeds.
+    """Difference from a baseline, in pairs of equal seeds and folds.
 
     Args:
-        pairs: Number of common seeds.
+        pairs: Number of common seeds; with folds, of runs with a common seed and fold.
         mean: Mean difference: this minus the baseline.
         std: Standard deviation of the differences; NaN for fewer than two pairs.
         half_width: Half the width of the 95 % interval of this comparison; infinite for fewer than two pairs.
         p: Two-sided p value of Student's t test, corrected if returned by `correct_p_values`; NaN for fewer than two
             pairs.
         additional_seeds: Approximate number of further seeds for a significant difference with the same mean and
-            standard deviation; 0 if it is significant already, None if 10,000 seeds are not enough.
+            standard deviation; 0 if it is significant already, None if 10,000 seeds are not enough or with folds.
+        folds: Number of folds of a cross-validation. Defaults to None: the runs are not folds.
     """
 
     pairs: int
@@ -95,6 +107,7 @@ class Difference:
     half_width: float
     p: float
     additional_seeds: int | None
+    folds: int | None = None
 
     @property
     def is_significant(self) -> bool:
@@ -108,27 +121,33 @@ class Difference:
             higher_is_better: Whether large values are good; None if unknown.
         """
         if not self.pairs:
-            return "no common seed"
+            return "no common fold" if self.folds else "no common seed"
         if self.is_significant:
             if higher_is_better is None:
                 return "larger" if self.mean > 0 else "smaller"
             return "better" if (self.mean > 0) == higher_is_better else "worse"
         if self.pairs == 1:
-            return "one common seed is not enough"
+            return f"one common {'fold' if self.folds else 'seed'} is not enough"
         hint = f"; needs about {self.additional_seeds} more seeds" if self.additional_seeds else ""
         return f"not significant{hint}"
 
 
-def compare_pairs(values: Mapping[Seed, float], baseline: Mapping[Seed, float]) -> Difference:
-    """Compare two configs by the results of their common seeds, so that effects of a seed on both cancel out."""
+def compare_pairs(values: Mapping[Seed, float], baseline: Mapping[Seed, float], folds: int | None = None) -> Difference:
+    """Compare two configs by the results of their common seeds, so that effects of a seed on both cancel out.
+
+    Args:
+        values: Metric by seed, or by seed and fold.
+        baseline: The same of the baseline.
+        folds: Number of folds of a cross-validation. Defaults to None: the runs are not folds.
+    """
     differences = [values[seed] - baseline[seed] for seed in values if seed in baseline]
     if len(differences) < 2:
         mean = differences[0] if differences else math.nan
-        return Difference(len(differences), mean, math.nan, math.inf, math.nan, None)
-    sample = estimate(differences)
+        return Difference(len(differences), mean, math.nan, math.inf, math.nan, None, folds)
+    sample = estimate(differences, folds)
     p = _compute_p_value(sample)
-    additional_seeds = 0 if p < SIGNIFICANCE else _estimate_additional_seeds(sample, SIGNIFICANCE)
-    return Difference(sample.count, sample.mean, sample.std, sample.half_width, p, additional_seeds)
+    difference = Difference(sample.count, sample.mean, sample.std, sample.half_width, p, None, folds)
+    return replace(difference, additional_seeds=_estimate_additional_seeds(difference, SIGNIFICANCE))
 
 
 def correct_p_values(differences: Sequence[Difference]) -> list[Difference]:
@@ -151,10 +170,8 @@ def correct_p_values(differences: Sequence[Difference]) -> list[Difference]:
     significant = sum(difference.is_significant for difference in corrected)
     level = SIGNIFICANCE / max(1, len(tested) - significant)  # for the next comparison
     for _, index in tested:
-        difference = corrected[index]
-        sample = Estimate(difference.pairs, difference.mean, difference.std, difference.half_width)
-        seeds = 0 if difference.is_significant else _estimate_additional_seeds(sample, level)
-        corrected[index] = replace(difference, additional_seeds=seeds)
+        seeds = _estimate_additional_seeds(corrected[index], level)
+        corrected[index] = replace(corrected[index], additional_seeds=seeds)
     return corrected
 
 
@@ -163,19 +180,21 @@ def _compute_p_value(sample: Estimate) -> float:
         return 1.0 if sample.mean == 0 else 0.0
     from scipy.special import stdtr  # importing `scipy.stats` takes half a second
 
-    t = sample.mean / (sample.std / math.sqrt(sample.count))
+    t = sample.mean / sample.error
     return float(2 * stdtr(sample.count - 1, -abs(t)))
 
 
-def _estimate_additional_seeds(sample: Estimate, level: float) -> int | None:
-    """Return the number of further seeds that would make the mean significant, or None if too many."""
-    if sample.mean == 0:
+def _estimate_additional_seeds(difference: Difference, level: float) -> int | None:
+    """Return the number of further seeds that would make the mean significant, or None if too many or with folds."""
+    if difference.is_significant:
+        return 0
+    if difference.mean == 0 or difference.folds:
         return None
     normal = t_quantile(MAX_SEEDS, 1 - level)  # lower bound; Student's distribution needs a few more seeds
-    first = max(sample.count + 1, math.ceil((normal * sample.std / sample.mean) ** 2))
+    first = max(difference.pairs + 1, math.ceil((normal * difference.std / difference.mean) ** 2))
     for count in range(first, MAX_SEEDS + 1):
-        if abs(sample.mean) > t_quantile(count - 1, 1 - level) * sample.std / math.sqrt(count):
-            return count - sample.count
+        if abs(difference.mean) > t_quantile(count - 1, 1 - level) * difference.std / math.sqrt(count):
+            return count - difference.pairs
     return None
 
 

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from trainer.artifacts.hparams import collect_hparams
-from trainer.artifacts.run_record import find_runs
+from trainer.artifacts.run_record import RunRecord, find_runs
 from trainer.core.formatting import format_number
 from trainer.core.metric_name import list_metrics
 from trainer.report.best_experiment import format_best_experiment
 from trainer.report.comparison import Report, build_report
 from trainer.report.document import Block, Chart, Code, Page, Section, Table
-from trainer.report.formats import IMPORTANCE_NOTE, build_rows, format_cell
-from trainer.report.grouping import SEED_KEYS
+from trainer.report.formats import IMPORTANCE_NOTE, build_pooled_rows, build_rows, format_cell
+from trainer.report.grouping import FOLD_KEY, SEED_KEYS, read_folds
 from trainer.report.run_page import build_replay_blocks, describe_run
 from trainer.report.statistics import compute_importances
 from trainer.report.svg_charts import NUM_COLORS, Line, draw_chart, draw_intervals
@@ -31,6 +31,7 @@ def build_sweep_page(
     warnings = ["SYNTHETIC data: some or all of these runs were trained on synthetic data."] if is_synthetic else []
     sections = [
         Section("Groups", _build_group_blocks(report)),
+        Section("All folds together", _build_pooled_blocks(report)),
         Section("Importance", _build_importance_blocks(report)),
         Section("Curves", _build_curves(report)),
         *_build_best_sections(report),
@@ -56,8 +57,8 @@ def _build_best_sections(report: Report) -> list[Section]:
 def _build_group_blocks(report: Report) -> list[Block]:
     rows = build_rows(report)
     note = (
-        f"{DIRECTION_NOTES[report.higher_is_better]}Mean and 95 % interval (Student's t) over seeds; differences from "
-        "the baseline in pairs of equal seeds, each with its own 95 % interval. "
+        f"{DIRECTION_NOTES[report.higher_is_better]}Mean and 95 % interval (Student's t) over seeds or folds; "
+        "differences from the baseline in pairs of equal seeds and folds, each with its own 95 % interval. "
         f"{''.join(report.significance_notes).capitalize()}"
     )
     cells = [[str(rank), *map(format_cell, row.values())] for rank, row in enumerate(rows, start=1)]
@@ -69,9 +70,17 @@ def _build_group_blocks(report: Report) -> list[Block]:
     ]
 
 
+def _build_pooled_blocks(report: Report) -> list[Block]:
+    rows = build_pooled_rows(report)
+    note = "Metrics of all examples, each predicted by the run whose test split contains it; intervals over examples."
+    return [Table([*rows[0]], [[*row.values()] for row in rows], note)] if rows else []
+
+
 def _build_importance_blocks(report: Report) -> list[Block]:
     runs = [run for group in report.groups for run in group.runs]
-    hparams = [{key: value for key, value in collect_hparams(run).items() if key not in SEED_KEYS} for run in runs]
+    hparams = [
+        {key: value for key, value in collect_hparams(run).items() if key not in (*SEED_KEYS, FOLD_KEY)} for run in runs
+    ]
     has_equal_keys = all(values.keys() == hparams[0].keys() for values in hparams)
     importances = report.importances
     # prefer overrides, in which a config group is one parameter, if they distinguish all groups
@@ -102,6 +111,10 @@ def _build_curves(report: Report) -> list[Block]:
     return charts
 
 
+def _format_fold(run: RunRecord) -> str:
+    return f" fold={run.config[FOLD_KEY]}" if read_folds(run) else ""
+
+
 def _build_run_table(report: Report, directory: Path) -> Table:
     runs = [*find_runs(directory)]
     test_metrics = list_metrics((name for run in runs for name in run.metrics), "test")
@@ -110,7 +123,7 @@ def _build_run_table(report: Report, directory: Path) -> Table:
     rows = [
         [
             str(run.path.relative_to(directory)),
-            f"{overrides.get(run.path, '')} seed={run.config.get('seed')}".strip(),
+            f"{overrides.get(run.path, '')} seed={run.config.get('seed')}{_format_fold(run)}".strip(),
             run.state,
             *(format_number(run.metrics.get(name)) for name in columns),
             format_number(run.seconds),

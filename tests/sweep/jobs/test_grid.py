@@ -74,6 +74,15 @@ def test_each_job_is_repeated_with_several_seeds(jobs):
     ]
 
 
+def test_each_job_is_repeated_with_each_fold_of_a_cross_validation(jobs):
+    assert jobs("optimizer.lr=0.1,0.2", "sweep.seeds=2", "sweep.folds=2") == [
+        [f"optimizer.lr={lr}", f"seed={seed}", f"data.fold={fold}"]
+        for lr in (0.1, 0.2)
+        for seed in (1, 2)
+        for fold in (0, 1)
+    ]
+
+
 def test_more_samples_start_with_the_same_ones_and_are_in_the_interval(jobs):
     axes = ["optimizer.lr=tag(log,interval(0.0001,0.1))", "model=mlp,linear", "data.batch_size=int(interval(1,4))"]
     few, many = jobs(*axes, "sweep.random_samples=5"), jobs(*axes, "sweep.random_samples=40")
@@ -116,6 +125,9 @@ def test_a_small_space_has_no_more_samples_than_points(jobs):
             "sweep.zip: 'modle' is not an axis with a list of values; did you mean 'model'",
         ),
         (["seed=1,2,3", "model=mlp,cnn", "sweep.zip=[seed,model]"], "seed has 3, model has 2"),
+        (["sweep.folds=1"], "sweep.folds: 1 is too small; expected null or at least 2"),
+        (["sweep.folds=3", "data.fold=0,1"], "sweep.folds: data.fold is also set; expected only one of them"),
+        (["sweep.folds=3", "data=mnist"], "sweep.folds: these data have no key data.folds; expected data that are"),
         (["seed=1,2", "sweep.seeds=3"], "sweep.seeds: seed is also an axis; expected only one of them"),
         (
             ["optimizer.lr=interval(1,0.1)", "sweep.random_samples=2"],

@@ -7,23 +7,30 @@ import torch
 
 from trainer.core.errors import UserError
 from trainer.data.io.texts.labeled_texts import LabeledTexts, drop_duplicates
-from trainer.data.loading.split import Stage, stratified_split
+from trainer.data.loading.folds import Fold, refuse_own_splits, stratified_split_by_stage
+from trainer.data.loading.split import Stage
 
 
 def split_texts(
-    files: Mapping[Stage, LabeledTexts], fractions: Mapping[Stage, float], class_names: Sequence[str], seed: int
+    files: Mapping[Stage, LabeledTexts],
+    fractions: Mapping[Stage, float],
+    fold: Fold | None,
+    class_names: Sequence[str],
+    seed: int,
 ) -> dict[Stage, LabeledTexts]:
     """Drop duplicates, and split validation and test off the training texts if they have no files.
 
     Args:
         files: Texts of the splits that have files.
         fractions: Fractions of each class for validation and test if they are split off.
+        fold: Fold of a cross-validation, which is the test split; None without one.
         class_names: Names of the classes, for messages.
         seed: Seed of the split.
 
     Raises:
         UserError: If a class has too few texts, or all training texts are also in validation or test.
     """
+    refuse_own_splits(fold, files)
     splits = {**files}
     test = splits["test"].texts if "test" in splits else []
     if "val" in splits:
@@ -35,11 +42,12 @@ def split_texts(
     splits["train"] = train
     open_fractions = {stage: fraction for stage, fraction in fractions.items() if stage not in splits}
     if open_fractions:
+        if fold:
+            open_fractions["test"] = 1 / fold.count
         _check_counts(train, class_names, [*open_fractions.values()])
         classes = torch.tensor(train.classes)
-        *parts, rest = stratified_split(classes, *open_fractions.values(), seed=seed, class_names=class_names)
-        splits |= {stage: train.select(rows.tolist()) for stage, rows in zip(open_fractions, parts, strict=True)}
-        splits["train"] = train.select(rest.tolist())
+        parts = stratified_split_by_stage(classes, open_fractions, fold, seed=seed, class_names=class_names)
+        splits |= {stage: train.select(rows.tolist()) for stage, rows in parts.items()}
     return {stage: splits[stage] for stage in ("train", *fractions)}
 
 

@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from trainer.core.errors import UserError
 from trainer.data.loading.counter_rng import make_generator
+from trainer.data.loading.folds import Fold, separate_fold
 from trainer.data.loading.split import Split, Stage
 
 log = logging.getLogger(__name__)
@@ -25,16 +26,18 @@ class SplitSettings:
         fractions: Fraction of the rows of each split but the training split.
         seed: Seed of the shuffle.
         stratify: Whether all splits have the same proportions of classes, unless there are groups.
+        fold: Fold of a cross-validation, which is the test split. Defaults to None: no cross-validation.
     """
 
     fractions: Mapping[Stage, float]
     seed: int
     stratify: bool
+    fold: Fold | None = None
 
     def without(self, stages: Collection[Stage]) -> "SplitSettings":
         """Return settings without some splits."""
         fractions = {stage: fraction for stage, fraction in self.fractions.items() if stage not in stages}
-        return SplitSettings(fractions, self.seed, self.stratify)
+        return replace(self, fractions=fractions)
 
 
 def split_rows(targets: Tensor, settings: SplitSettings, groups: Sequence[str] = ()) -> dict[Stage, Tensor]:
@@ -48,6 +51,8 @@ def split_rows(targets: Tensor, settings: SplitSettings, groups: Sequence[str] =
     Raises:
         UserError: If a split would be empty.
     """
+    if settings.fold:
+        return _split_with_fold(targets, settings, settings.fold, groups)
     count = len(targets)
     sizes: dict[Stage, int] = {
         stage: max(1, round(fraction * count)) if fraction > 0 else 0 for stage, fraction in settings.fractions.items()
@@ -84,6 +89,17 @@ def cut_rows(examples: Split, parts: Mapping[Stage, Tensor]) -> tuple[dict[Stage
     inputs = torch.split(examples.inputs, sizes)
     targets = torch.split(examples.targets[order], sizes)
     return {stage: Split(*pair) for stage, pair in zip(parts, zip(inputs, targets, strict=True), strict=True)}, order
+
+
+def _split_with_fold(
+    targets: Tensor, settings: SplitSettings, fold: Fold, groups: Sequence[str]
+) -> dict[Stage, Tensor]:
+    """Return the rows of a fold for the test, and split the others."""
+    is_stratified = settings.stratify and targets.dim() == 1
+    test, rest = separate_fold(targets, fold, settings.seed, stratify=is_stratified, groups=groups)
+    inner = replace(settings, fractions={"val": fold.scale(settings.fractions["val"])}, fold=None)
+    parts = split_rows(targets[rest], inner, [groups[row] for row in rest.tolist()] if groups else ())
+    return {**{stage: rest[rows] for stage, rows in parts.items()}, "test": test}
 
 
 def _cut(order: Tensor, sizes: dict[Stage, int]) -> dict[Stage, Tensor]:

@@ -2,7 +2,7 @@
 
 The axes use Hydra's grammar: `seed=1,2`, `lr=range(1,4)`, `model=glob(*)`, `lr=interval(0.1,1)`. The settings `sweep.*`
 select how they are combined: all combinations, keys in parallel (`zip`), several grids (`grids`), random samples
-(`random_samples`), and each job with several seeds (`seeds`).
+(`random_samples`), each job with several seeds (`seeds`), and with each fold of a cross-validation (`folds`).
 """
 
 import itertools
@@ -48,19 +48,20 @@ def expand(composer: Composer, overrides: Sequence[str]) -> list[list[str]]:
     jobs: list[list[str]] = []
     for grid in settings.grids or [""]:
         axes = composer.parse_axes([*fixed, *overrides, *shlex.split(grid)])
-        jobs += _expand_grid(axes, settings, _expand_seeds(settings, config, axes))
+        folds = _expand_folds(settings, config, axes)
+        jobs += _expand_grid(axes, settings, _expand_seeds(settings, config, axes), folds)
     return jobs
 
 
-def _expand_grid(axes: Axes, settings: Any, seeds: list[str]) -> Iterator[list[str]]:
+def _expand_grid(axes: Axes, settings: Any, seeds: list[str], folds: list[list[str]]) -> Iterator[list[str]]:
     for key, values in axes.items():
         if not values:
             raise UserError(f"{key}: sweep axis without values; expected at least one")
     bundles = _zip_axes(axes, settings.zip)
     is_random = settings.random_samples is not None
     jobs = _iterate_samples(bundles, axes, settings) if is_random else _iterate_grid(bundles, axes)
-    for overrides, seed in itertools.product(jobs, [[seed] for seed in seeds] or [[]]):
-        yield [*overrides, *seed]
+    for overrides, seed, fold in itertools.product(jobs, [[seed] for seed in seeds] or [[]], folds or [[]]):
+        yield [*overrides, *seed, *fold]
 
 
 def compose_optimized_metrics(composer: Composer, overrides: Sequence[str]) -> dict[str, Direction]:
@@ -98,6 +99,23 @@ def _expand_seeds(settings: Any, config: DictConfig | None, axes: Axes) -> list[
         raise UserError("sweep.seeds: seed is also an axis; expected only one of them")
     axes.pop("seed", None)
     return [f"seed={config.seed + number}" for number in range(settings.seeds)]
+
+
+def _expand_folds(settings: Any, config: DictConfig | None, axes: Axes) -> list[list[str]]:
+    """Return the overrides of each fold of a cross-validation; empty without one."""
+    if settings.folds is None or config is None:
+        return []
+    if settings.folds < 2:
+        raise UserError(f"sweep.folds: {settings.folds} is too small; expected null or at least 2")
+    for key in ("data.folds", "data.fold"):
+        if key in axes:
+            raise UserError(f"sweep.folds: {key} is also set; expected only one of them")
+    if "folds" not in (OmegaConf.select(config, "data") or {}):
+        raise UserError(
+            "sweep.folds: these data have no key data.folds; expected data that are split at random: arrays, diabetes, "
+            "digits, image_folder, table or texts"
+        )
+    return [[f"data.folds={settings.folds}", f"data.fold={number}"] for number in range(settings.folds)]
 
 
 def _zip_axes(axes: Axes, zips: Any) -> list[Bundle]:

@@ -14,7 +14,7 @@ from trainer.sweep.jobs.grid import read_sweeper_params
 from trainer.sweep.jobs.shared_settings import compose_shared_config
 from trainer.sweep.search.dimensions import Dimension, Value, parse_axis
 
-GRID_ONLY_SETTINGS = ("seeds", "random_samples", "zip", "grids")  # settings of `sweep`
+GRID_ONLY_SETTINGS = ("seeds", "folds", "random_samples", "zip", "grids")  # settings of `sweep`
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,9 @@ class DryRun:
         self.facts["unused"] = find_unused_settings(
             self._usage, parts, module, configured=configured, stepped=self._stepped
         )
+        if getattr(data, "fold", None):
+            reason = "the test split is a fold of data.folds"
+            self.facts["unused"] |= {"data.test_fraction": reason, "data.test_size": reason}
 
     def _build_module(self, spec: DataSpec | None) -> LightningModule:
         self._parts = parts = build_parts(self.config, spec)
