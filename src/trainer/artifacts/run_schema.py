@@ -21,6 +21,7 @@ RESULT_TYPES = {
     "not_finite_epochs": dict[str, int] | None,
     "stop_reason": str | None,
     "threshold": float | None,
+    "temperature": float,
     "intervals": dict[str, dict[str, Any]],
 }
 START_TYPES = {
@@ -41,6 +42,7 @@ START_TYPES = {
     "code_signature": str | None,
     "accepted_changes": list[str],
     "data_sha256": str | None,
+    "members": list[str],
 }
 PROVENANCE_TYPES = {**START_TYPES, "resumed": list[dict[str, Any]]}
 CHECKOUT_TYPES = {"root": str, "commit": str | None, "branch": str, "changed": list[str]}
