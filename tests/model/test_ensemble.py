@@ -27,7 +27,10 @@ class Constant(nn.Module):
 
 
 def test_the_probabilities_of_classes_are_means():
-    members = [Constant(math.log(0.5), math.log(0.3), math.log(0.2)), Constant(math.log(0.1), 0.0, math.log(0.9))]
+    members = {
+        "first": Constant(math.log(0.5), math.log(0.3), math.log(0.2)),
+        "second": Constant(math.log(0.1), 0.0, math.log(0.9)),
+    }
     outputs = Ensemble(THREE_CLASSES, members=members, averaged="probabilities")(torch.zeros(4, 2))
     # the second member has 0.1 / 2, 1 / 2 and 0.9 / 2
     expected = torch.tensor([[(0.5 + 0.05) / 2, (0.3 + 0.5) / 2, (0.2 + 0.45) / 2]])
@@ -47,20 +50,22 @@ def test_extreme_probabilities_are_not_rounded():
 
 
 def test_values_are_means():
-    net = Ensemble(VALUES, members=[Constant(1.0), Constant(2.0), Constant(6.0)], averaged="outputs")
+    members = {name: Constant(value) for name, value in (("a", 1.0), ("b", 2.0), ("c", 6.0))}
+    net = Ensemble(VALUES, members=members, averaged="outputs")
     assert net(torch.zeros(2, 2)).tolist() == [[3.0], [3.0]]
 
 
 def test_a_temperature_divides_the_logits_and_is_in_the_state():
-    net = Ensemble(THREE_CLASSES, members=[Constant(1.0, 2.0, 3.0)], averaged="probabilities")
+    net = Ensemble(THREE_CLASSES, members={"a": Constant(1.0, 2.0, 3.0)}, averaged="probabilities")
     before = net(torch.zeros(1, 2)).softmax(1)
     state = net.state_dict()
     state["temperature"] = torch.tensor(2.0)
     net.load_state_dict(state)
-    torch.testing.assert_close(net(torch.zeros(1, 2)).softmax(1), (before.sqrt() / before.sqrt().sum()))
+    torch.testing.assert_close(net(torch.zeros(1, 2)).softmax(1), before.sqrt() / before.sqrt().sum())
 
 
 @pytest.mark.parametrize("spec", [THREE_CLASSES, VALUES])
 def test_factories_receive_the_spec(spec):
-    net = Ensemble(spec, members=[partial(MLP, hidden=[3]), partial(MLP, hidden=[5])], averaged="outputs")
+    members = {"small": partial(MLP, hidden=[3]), "large": partial(MLP, hidden=[5])}
+    net = Ensemble(spec, members=members, averaged="outputs")
     assert net(torch.zeros(7, 2)).shape == (7, spec.output_size)

@@ -21,7 +21,7 @@ RESULT_TYPES = {
     "not_finite_epochs": dict[str, int] | None,
     "stop_reason": str | None,
     "threshold": float | None,
-    "temperature": float,
+    "calibration": dict[str, float],
     "intervals": dict[str, dict[str, Any]],
 }
 START_TYPES = {

@@ -182,3 +182,26 @@ def select_best(members: Sequence[Member], metric: str, count: int) -> list[Memb
     values = [sign * member.validation[metric] for member in members]
     ranks = sorted(range(len(members)), key=lambda index: (math.isnan(values[index]), values[index]))
     return [members[index] for index in sorted(ranks[:count])]
+
+
+def average_weights(members: Sequence[Member]) -> dict[str, Tensor]:
+    """Return the mean of each weight; integers are those of the first member.
+
+    Source:
+        Wortsman et al. 2022, Model soups: averaging weights of multiple fine-tuned models, section 2.
+
+    Raises:
+        UserError: The networks differ.
+    """
+    first = members[0]
+    for member in members:
+        if member.net_config != first.net_config:
+            pair = f"'{member.record.path}' and '{first.record.path}'"
+            raise UserError(f"ensemble: --average=weights: {pair} have different networks; use --average=outputs")
+    states = [member.weights for member in members]
+    return {
+        name: torch.stack([state[name].double() for state in states]).mean(0).to(tensor.dtype)
+        if tensor.is_floating_point()
+        else tensor
+        for name, tensor in first.weights.items()
+    }

@@ -1,6 +1,6 @@
 """Several trained networks as one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -17,7 +17,7 @@ class Ensemble(nn.Module):
 
     Args:
         spec: Specification of the data set.
-        members: Networks, or factories that receive the spec.
+        members: Networks, or factories that receive the spec, by name.
         averaged: `"probabilities"`: the outputs are logits of the mean probabilities. `"outputs"`: the outputs are
             means, for values and for scores that are not probabilities.
 
@@ -32,12 +32,11 @@ class Ensemble(nn.Module):
     temperature: Tensor
 
     def __init__(
-        self, spec: DataSpec, *, members: Sequence[nn.Module | Callable[[DataSpec], nn.Module]], averaged: Averaged
+        self, spec: DataSpec, *, members: Mapping[str, nn.Module | Callable[[DataSpec], nn.Module]], averaged: Averaged
     ) -> None:
         super().__init__()
-        self.members = nn.ModuleList(
-            member if isinstance(member, nn.Module) else member(spec) for member in members
-        )
+        nets = {name: net if isinstance(net, nn.Module) else net(spec) for name, net in members.items()}
+        self.members = nn.ModuleDict(nets)
         self.averaged = averaged
         self.register_buffer("temperature", torch.ones(()))
 
@@ -48,7 +47,7 @@ class Ensemble(nn.Module):
             inputs: (batch, *spec.shape)
             returns: (batch, output_size)
         """
-        outputs = torch.stack([member(inputs) for member in self.members])  # (members, batch, output_size)
+        outputs = torch.stack([member(inputs) for member in self.members.values()])  # (members, batch, output_size)
         if self.averaged == "outputs":
             return outputs.mean(0)
         return average_probabilities(outputs) / self.temperature

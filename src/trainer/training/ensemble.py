@@ -1,5 +1,6 @@
 """Run directory of an ensemble: a checkpoint of several networks, with its validation and test."""
 
+import shutil
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -7,14 +8,14 @@ from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
-import torch.nn.functional as F
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
+from torch.optim.swa_utils import update_bn
 
 from trainer.artifacts.checkpoint_io import AtomicCheckpointIO
 from trainer.artifacts.checkpoint_metadata import CheckpointMetadata, summarize_provenance
-from trainer.artifacts.data_checksum import describe_data
+from trainer.artifacts.data_checksum import describe_data, describe_data_change
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.config.environment_values import list_secrets
 from trainer.config.stored_config import adapt_to_machine
@@ -23,11 +24,13 @@ from trainer.core.errors import UserError
 from trainer.core.signals import interruptible
 from trainer.core.spec import DataSpec, find_spec
 from trainer.core.warning_filters import install_warning_filters
-from trainer.inference.ensemble_members import Member
+from trainer.data.base import TensorData
+from trainer.inference.ensemble_members import Member, average_weights
 from trainer.model.ensemble import Ensemble
 from trainer.model.pretrained import skip_weight_loading
-from trainer.task.objective import ClassificationObjective, Objective
+from trainer.task.objective import ClassificationObjective
 from trainer.task.objective_lookup import describe_threshold
+from trainer.task.temperature import compute_cross_entropy, fit_temperature
 from trainer.training.build import build_data, build_trainer
 from trainer.training.build_module import build_module, build_parts, build_with_spec
 from trainer.training.interruption import InterruptionPoints
@@ -35,10 +38,11 @@ from trainer.training.test_outputs import TestOutputs
 from trainer.training.uncertainty import record_test
 
 Average = Literal["outputs", "weights"]
-MAX_LOG_TEMPERATURE = 3.0  # temperatures from 0.05 to 20
-BATCH_NORM_BUFFER = ".running_mean"
-STATE_KEYS = ("spec", "preprocessing", "target_scale", "objective", "test_time_augmentation")  # equal in all members
-LIGHTNING_KEYS = ("pytorch-lightning_version", "epoch", "global_step")  # required in checkpoints
+BATCH_NORM_BUFFER = ".running_mean"  # end of its name
+COPIED_KEYS = (
+    *("pytorch-lightning_version", "epoch", "global_step"),  # required by Lightning
+    *("spec", "preprocessing", "target_scale", "objective", "test_time_augmentation"),  # equal in all members
+)
 
 
 class ValidationOutputs(Callback):
@@ -59,7 +63,7 @@ def write_ensemble(members: Sequence[Member], output: Path, *, average: Average,
     """Write the run directory of an ensemble; return the content of its `result.json`.
 
     Args:
-        members: Runs with equal data and tasks.
+        members: Runs with equal data and objectives.
         output: New or empty directory.
         average: `"outputs"`: the predictions of the networks are averaged. `"weights"`: one network has the mean
             weights of all.
@@ -68,134 +72,144 @@ def write_ensemble(members: Sequence[Member], output: Path, *, average: Average,
     Raises:
         UserError: The directory is not empty, the weights cannot be averaged, or the outputs are no probabilities.
     """
-    config = build_config(members, average)
-    objective: Objective = build_with_spec(config, "objective", DataSpec(**members[0].checkpoint["spec"]))
-    has_probabilities = isinstance(objective, ClassificationObjective) and objective.distance is None
-    config.model.net.averaged = "probabilities" if has_probabilities else "outputs"
-    if calibrate and not has_probabilities:
-        raise UserError("ensemble: --calibrate: the outputs are no probabilities; leave the option out")
     weights = [average_weights(members)] if average == "weights" else [member.weights for member in members]
+    config = build_config(members, len(weights))
+    if calibrate and config.model.net.averaged != "probabilities":
+        raise UserError("ensemble: --calibrate: the outputs are no probabilities; leave the option out")
     if output.is_file() or (output.is_dir() and any(output.iterdir())):
         raise UserError(f"ensemble: --output: '{output}' is not empty; expected a new or empty directory")
-    output.mkdir(parents=True, exist_ok=True)
-    directory = RunDirectory(output)
-    directory.secrets = list_secrets(config)
+    first = members[0].checkpoint
+    state = {"net.temperature": torch.ones(())}
+    for member_name, tensors in zip(config.model.net.members, weights, strict=True):
+        state |= {f"net.members.{member_name}.{name}": tensor for name, tensor in tensors.items()}
+    content = {key: first[key] for key in COPIED_KEYS if key in first} | {"state_dict": state}
     install_warning_filters()
-    with interruptible(), directory.session() as result:
-        directory.prepare(config, [], result)
-        directory.record(members=[str(member.record.path.absolute()) for member in members])
-        first = members[0].checkpoint
-        content = {key: first[key] for key in (*LIGHTNING_KEYS, *STATE_KEYS) if key in first}
-        content["state_dict"] = {
-            f"net.members.{index}.{name}": tensor
-            for index, state in enumerate(weights)
-            for name, tensor in state.items()
-        } | {"net.temperature": torch.ones(())}
-        result |= _evaluate(config, directory, content, calibrate=calibrate)
+    output.mkdir(parents=True, exist_ok=True)
+    directory = RunDirectory(output.absolute())
+    directory.secrets = list_secrets(config)
+    try:
+        with interruptible(), directory.session() as result:
+            directory.prepare(config, [], result)
+            directory.record(members=[str(member.record.path.absolute()) for member in members])
+            evaluation = Evaluation(config, directory, content)
+            if average == "weights":
+                evaluation.update_batch_norms()
+            result |= evaluation.run(first["provenance"].get("data_sha256"), calibrate=calibrate)
+    except BaseException:
+        shutil.rmtree(output)  # it was empty, and a second attempt needs an empty one
+        raise
     return result
 
 
-def build_config(members: Sequence[Member], average: Average) -> DictConfig:
+def build_config(members: Sequence[Member], count: int) -> DictConfig:
     """Return the config of an ensemble: that of its first member without its training.
 
-    Raises:
-        UserError: The weights of different networks are to be averaged.
+    Args:
+        members: Runs with equal data and objectives.
+        count: Number of their networks in the ensemble.
     """
     config = adapt_to_machine(deepcopy(members[0].checkpoint["config"]))
-    nets = [member.net_config for member in members]
-    if average == "weights":
-        for member in members:
-            if member.net_config != nets[0]:
-                pair = f"'{member.record.path}' and '{members[0].record.path}'"
-                raise UserError(f"ensemble: --average=weights: {pair} have different networks; use --average=outputs")
-        nets = nets[:1]
+    nets = {f"run_{number}": member.net_config for number, member in enumerate(members[:count], 1)}
     net = {"_target_": f"{Ensemble.__module__}.{Ensemble.__qualname__}", "_partial_": True, "members": nets}
-    config |= {"model": {**config["model"], "net": {**net, "averaged": "outputs"}}, "callbacks": {}, "logger": {}}
+    config |= {"model": {**config["model"], "net": net}, "callbacks": {}, "logger": {}}
     config |= {"train": False, "test": True, "compile": False, "resume": None, "ckpt_path": None}
     composed = OmegaConf.create(config)
     assert isinstance(composed, DictConfig)
+    objective = build_with_spec(composed, "objective", DataSpec(**members[0].checkpoint["spec"]))
+    has_probabilities = isinstance(objective, ClassificationObjective) and objective.distance is None
+    composed.model.net.averaged = "probabilities" if has_probabilities else "outputs"
     return composed
 
 
-def average_weights(members: Sequence[Member]) -> dict[str, Tensor]:
-    """Return the mean of each weight; integers are those of the first member.
-
-    Raises:
-        UserError: The networks have batch norms, whose statistics do not fit averaged weights.
-
-    Source:
-        Wortsman et al. 2022, Model soups: averaging weights of multiple fine-tuned models, section 2.
-    """
-    states = [member.weights for member in members]
-    if any(name.endswith(BATCH_NORM_BUFFER) for name in states[0]):
-        raise UserError(
-            "ensemble: --average=weights: the networks have batch norms, whose statistics do not fit the mean weights;"
-            " use --average=outputs"
-        )
-    return {
-        name: torch.stack([state[name].double() for state in states]).mean(0).to(tensor.dtype)
-        if tensor.is_floating_point()
-        else tensor
-        for name, tensor in states[0].items()
-    }
-
-
-def fit_temperature(logits: Tensor, targets: Tensor) -> float:
-    """Return the number that minimizes the cross-entropy of logits divided by it, between 0.05 and 20.
+class Evaluation:
+    """Validation and test of an ensemble, whose results are in its checkpoint and its run directory.
 
     Args:
-        logits: (examples, classes), or (examples, 1) for the second of two classes.
-        targets: Classes (examples,).
-
-    Source:
-        Guo et al. 2017, On calibration of modern neural networks, section 4.2.
+        config: The whole config.
+        directory: Run directory after `prepare`.
+        content: Content of the checkpoint with the weights of the networks.
     """
-    from scipy.optimize import minimize_scalar  # takes half a second to import
 
-    logits = logits.double()
-    logits = torch.cat([torch.zeros_like(logits), logits], 1) if logits.shape[1] == 1 else logits
+    def __init__(self, config: DictConfig, directory: RunDirectory, content: dict[str, Any]) -> None:
+        pl.seed_everything(config.seed, workers=True, verbose=False)
+        self.directory = directory
+        self.file = directory.path / "checkpoints/best.ckpt"
+        self.data: Any = build_data(config)
+        with skip_weight_loading():
+            self.task: Any = build_module(config, build_parts(config, find_spec(self.data)))
+        self.validation_outputs = ValidationOutputs()
+        self.test_outputs = TestOutputs()
+        self.trainer = build_trainer(
+            config,
+            callbacks=[CheckpointMetadata(directory), InterruptionPoints(), self.validation_outputs, self.test_outputs],
+            logger=False,
+            default_root_dir=str(directory.path),
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        directory.record_code()
+        metadata = {"config": directory.stored_config, "provenance": summarize_provenance(directory), "metrics": {}}
+        self.content = content | metadata
 
-    def compute_loss(log_temperature: float) -> float:
-        return F.cross_entropy(logits * torch.tensor(-log_temperature).exp(), targets).item()
+    def update_batch_norms(self) -> None:
+        """Compute the statistics of all batch norms over the training examples, without augmentation."""
+        state = self.content["state_dict"]
+        if not any(name.endswith(BATCH_NORM_BUFFER) for name in state):
+            return
+        if not isinstance(self.data, TensorData):
+            problem = f"the statistics of batch norms need a data set of this package, not {type(self.data).__name__}"
+            raise UserError(f"ensemble: --average=weights: {problem}; use --average=outputs")
+        self.data.prepare_data()
+        self.data.setup("fit")
+        self.task.load_state_dict(state)
+        update_bn(self.data.training_batches(), self.task.net)
+        self.content["state_dict"] = {name: tensor.clone() for name, tensor in self.task.state_dict().items()}
 
-    bounds = (-MAX_LOG_TEMPERATURE, MAX_LOG_TEMPERATURE)
-    result = minimize_scalar(compute_loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
-    return float(torch.tensor(result.x).exp())
+    def run(self, checksum: str | None, *, calibrate: bool) -> dict[str, Any]:
+        """Validate and test, and write the checkpoint; return the entries of `result.json`.
 
+        Args:
+            checksum: Checksum of the data of the members; None if it is not known.
+            calibrate: See `write_ensemble`.
 
-def _evaluate(
-    config: DictConfig, directory: RunDirectory, content: dict[str, Any], *, calibrate: bool
-) -> dict[str, Any]:
-    """Write the checkpoint, which contains the results of a validation; return the entries of `result.json`."""
-    pl.seed_everything(config.seed, workers=True, verbose=False)
-    data = build_data(config)
-    with skip_weight_loading():
-        task = build_module(config, build_parts(config, find_spec(data)))
-    outputs = ValidationOutputs()
-    test_outputs = TestOutputs()
-    callbacks = [CheckpointMetadata(directory), InterruptionPoints(), outputs, test_outputs]
-    options = {"enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
-    trainer = build_trainer(
-        config, callbacks=callbacks, logger=False, default_root_dir=str(directory.path), **options
-    )
-    directory.record_code()
-    file = directory.path / "checkpoints/best.ckpt"
-    content |= {"config": directory.stored_config, "provenance": summarize_provenance(directory), "metrics": {}}
-    AtomicCheckpointIO().save_checkpoint(content, file)
-    result: dict[str, Any] = {"steps": 0, "epochs": 0, "checkpoint": str(file)}
-    trainer.validate(task, data, ckpt_path=str(file), verbose=False)
-    if calibrate:
-        logits, targets = (torch.cat(parts).cpu() for parts in zip(*outputs.batches, strict=True))
-        result["temperature"] = fit_temperature(logits, targets)
-        content["state_dict"]["net.temperature"] = torch.tensor(result["temperature"])
-        AtomicCheckpointIO().save_checkpoint(content, file)
-        trainer.validate(task, data, ckpt_path=str(file), verbose=False)
-    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    description = describe_data(data)
-    content |= {"metrics": dict(metrics), "objective": task.objective.state()}
-    content["provenance"] |= {"data_sha256": description["data_sha256"]}
-    AtomicCheckpointIO().save_checkpoint(content, file)
-    trainer.test(task, data, ckpt_path=str(file), verbose=False)
-    metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
-    result["metrics"] = metrics
-    return result | record_test(test_outputs, metrics, directory) | description | describe_threshold(task)
+        Raises:
+            UserError: The data have changed.
+        """
+        metrics = self._validate()
+        result: dict[str, Any] = {"steps": 0, "epochs": 0, "checkpoint": str(self.file), **describe_data(self.data)}
+        if changes := describe_data_change(self.directory.config, checksum, result["data_sha256"]):
+            raise UserError(f"ensemble: the data have changed since the runs: {changes[0]}")
+        if calibrate:
+            result["calibration"] = self._calibrate()
+            metrics = self._validate()
+        self.directory.record(data_sha256=result["data_sha256"])
+        self.content["provenance"]["data_sha256"] = result["data_sha256"]
+        self.content |= {"metrics": metrics, "objective": self.task.objective.state()}
+        self._save()
+        self.trainer.test(self.task, self.data, ckpt_path=str(self.file), verbose=False)
+        result["metrics"] = metrics | self._read_metrics()
+        result |= record_test(self.test_outputs, result["metrics"], self.directory)
+        return result | describe_threshold(self.task)
+
+    def _validate(self) -> dict[str, float]:
+        self._save()
+        self.trainer.validate(self.task, self.data, ckpt_path=str(self.file), verbose=False)
+        return self._read_metrics()
+
+    def _calibrate(self) -> dict[str, float]:
+        """Set the best temperature; return it, and the cross-entropy of the validation examples without and with it."""
+        logits, targets = (torch.cat(parts).cpu() for parts in zip(*self.validation_outputs.batches, strict=True))
+        temperature = fit_temperature(logits, targets)
+        self.content["state_dict"]["net.temperature"] = torch.tensor(temperature)
+        return {
+            "temperature": temperature,
+            "uncalibrated_cross_entropy": compute_cross_entropy(logits, targets),
+            "cross_entropy": compute_cross_entropy(logits, targets, temperature),
+        }
+
+    def _save(self) -> None:
+        AtomicCheckpointIO().save_checkpoint(self.content, self.file)
+
+    def _read_metrics(self) -> dict[str, float]:
+        return {name: float(value) for name, value in self.trainer.callback_metrics.items()}

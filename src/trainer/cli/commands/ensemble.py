@@ -63,31 +63,37 @@ def main(argv: list[str]) -> int:
     _print_results(chosen, result, metric)
     if len(chosen) < len(members):
         print(f"{len(chosen)} of {len(members)} runs, the best by {metric}")
-    if args.calibrate:
-        print(f"temperature {format_number(result['temperature'])}, chosen on validation")
+    if calibration := result.get("calibration"):
+        losses = " -> ".join(
+            format_number(calibration[name]) for name in ("uncalibrated_cross_entropy", "cross_entropy")
+        )
+        print(f"temperature {format_number(calibration['temperature'])}: cross-entropy of validation {losses}")
     print(f"to use it: trainer predict {quote_argument(directory)} FILES...")
     return 0
 
 
 def _print_results(members: Sequence[Member], result: Mapping[str, Any], metric: str) -> None:
     """Print the loss and a metric of each member, their means, and those of the ensemble."""
-    validation = dict.fromkeys(["val/loss", metric])
-    names = [name for base in validation for name in (base, base.replace("val/", "test/", 1))]
-    rows = [[str(member.record.path), member.validation | _select_test(member.record.metrics)] for member in members]
-    shown = [name for name in names if any(name in metrics for _, metrics in rows)]
-    means = {
-        name: fmean(values) for name in shown if len(values := [row[name] for _, row in rows if name in row]) == len(rows)
+    results = {
+        str(member.record.path): {**member.record.result, "metrics": _list_metrics(member)} for member in members
     }
-    test_metric = metric.replace("val/", "test/", 1)
-    cells = [[*_format_row(*row, shown), format_intervals(m.record.result).get(test_metric, "")] for row, m in zip(rows, members)]
-    cells.append([*_format_row("mean of the runs", means, shown), ""])
-    cells.append([*_format_row("ensemble", result["metrics"], shown), format_intervals(result).get(test_metric, "")])
-    print_table(["run", *shown, f"{test_metric}, 95 %"], cells)
+    metrics = [row["metrics"] for row in results.values()]
+    names = [name for name in _list_names(metric) if all(name in row for row in metrics)]
+    means = {name: fmean(row[name] for row in metrics) for name in names}
+    rows = []
+    for title, row in {**results, "mean of the runs": {"metrics": means}, "ensemble": result}.items():
+        values = [format_number(row["metrics"][name]) for name in names]
+        rows.append([title, *values, format_intervals(row).get(_list_names(metric)[-1], "")])
+    print_table(["run", *names, "95 %"], rows)
 
 
-def _select_test(metrics: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for name, value in metrics.items() if name.startswith("test/")}
+def _list_names(metric: str) -> list[str]:
+    """Return the names of the loss and of a metric, each on validation and test."""
+    bases = dict.fromkeys(["loss", metric.removeprefix("val/")])
+    return [f"{stage}/{base}" for base in bases for stage in ("val", "test")]
 
 
-def _format_row(title: str, metrics: Mapping[str, float], names: Sequence[str]) -> list[str]:
-    return [title, *(format_number(metrics.get(name)) for name in names)]
+def _list_metrics(member: Member) -> dict[str, float]:
+    """Return the validation metrics of a member's checkpoint and its test metrics."""
+    test = {name: value for name, value in member.record.metrics.items() if name.startswith("test/")}
+    return member.validation | test
