@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from trainer.core.errors import UserError
 from trainer.task.temperature import compute_cross_entropy, fit_temperature
 
 
@@ -34,5 +35,10 @@ def test_two_classes_have_the_binary_cross_entropy():
     assert compute_cross_entropy(logits, targets, 1.7) == pytest.approx(expected)
 
 
-def test_probabilities_of_perfect_predictions_stay_below_1():
-    assert fit_temperature(torch.eye(3), torch.arange(3)) == pytest.approx(0.05, rel=0.01)
+@pytest.mark.parametrize(
+    ("logits", "targets"), [(torch.eye(3), torch.arange(3)), (torch.tensor([[2.0], [-1.0]]), torch.tensor([1, 0]))]
+)
+def test_perfect_predictions_have_no_best_temperature(logits, targets):
+    with pytest.raises(UserError, match="all validation examples are predicted correctly"):
+        fit_temperature(logits, targets)
+    fit_temperature(logits, targets.flip(0))

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainer.core.errors import UserError
+
 MAX_LOG_TEMPERATURE = 3.0  # temperatures from 0.05 to 20
 
 
@@ -16,11 +18,17 @@ def fit_temperature(logits: Tensor, targets: Tensor) -> float:
         logits: (examples, classes), or (examples, 1) for the second of two classes.
         targets: Classes (examples,).
 
+    Raises:
+        UserError: All predictions are right, so that smaller temperatures are always better.
+
     Source:
         Guo et al. 2017, On calibration of modern neural networks, section 4.2.
     """
     from scipy.optimize import minimize_scalar  # takes half a second to import
 
+    predictions = logits.argmax(1) if logits.shape[1] > 1 else (logits[:, 0] > 0).long()
+    if torch.equal(predictions, targets):
+        raise UserError("calibration: all validation examples are predicted correctly, so no temperature is the best")
     result = minimize_scalar(
         lambda value: compute_cross_entropy(logits, targets, math.exp(value)),
         bounds=(-MAX_LOG_TEMPERATURE, MAX_LOG_TEMPERATURE),
