@@ -60,6 +60,7 @@ def build_job(overrides: tuple[str, ...]) -> Job:
     from omegaconf import OmegaConf
 
     from trainer.config.schema import RESOURCE_DIR, register_hydra_plugins
+    from trainer.task.parameter_groups import GROUP_SETTINGS
     from trainer.training.build import build
     from trainer.training.build_module import build_net
 
@@ -75,7 +76,8 @@ def build_job(overrides: tuple[str, ...]) -> Job:
     settings = OmegaConf.to_container(config.optimizer, resolve=True)
     settings.pop("_partial_")
     name = settings.pop("_target_").rpartition(".")[2]
-    settings.pop("fused", None)  # each rival decides itself
+    for key in ("fused", *GROUP_SETTINGS):  # each rival decides itself, and none has parameter groups
+        settings.pop(key, None)
     limits = config.trainer
     rows = len(data.splits["train"].targets) * data.repeats
     val_rows = limits.get("limit_val_batches", len(data.splits["val"].targets)) * data.eval_batch_size

@@ -53,7 +53,10 @@ class Stop(Callback):
 """
 
 
-def list_experiments(*, slow=("torchvision_network",)):
+SLOW_EXPERIMENTS = ("backbone", "graphs", "plain_tensors", "stream", "template", "dict_batches")
+
+
+def list_experiments(*, slow=("torchvision_network", *SLOW_EXPERIMENTS)):
     """Return all experiments of the external project as parameters."""
     names = sorted(file.stem for file in (EXTERNAL / "experiments").glob("*.yaml"))
     return [pytest.param(name, marks=[pytest.mark.slow] * (name in slow)) for name in names]

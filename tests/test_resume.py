@@ -107,7 +107,7 @@ def read_results(run):
         "schedules": str(last["lr_schedulers"]),
         "counters": last["loops"],
         "random": str(last["resume"]["random"]),
-        "objective": last["objective"],
+        "objective": last.get("objective"),  # not of a GAN
         "rows": rows,
         "scalars": read_scalars(run),
     }

@@ -14,7 +14,7 @@ from trainer.config.stray_arguments import describe_invalid_value, diagnose_stra
         ("seed=1, 2, 3", "seed=1, 2, 3", "contains spaces", "expected seed=1,2,3"),
         ("lr:0.1", "lr:0.1", "not an override", "expected lr=0.1"),
         ("CNN", "CNN", "not an override", "did you mean model=cnn?"),
-        ("model", "model", "not an override", "expected model=NAME; there are: attention, cnn, "),
+        ("model", "model", "not an override", "expected model=NAME; there are: attention, bag, "),
         ("data.path=my photos", "photos", "not an override", "quote a value with spaces: 'data.path=my photos'"),
         ("zzz", "zzz", "not an override", "expected key=value"),
     ],

@@ -112,9 +112,9 @@ class TensorData(LightningDataModule, ABC):
 
     def setup(self, stage: str) -> None:
         if not self.splits:
+            splits = self.load()  # first, as it knows more about missing and changed files than `spec`
             require_classes(self.spec, self.sampling)
             self.augmentation.validate(self.spec)
-            splits = self.load()
             for name, split in splits.items():
                 first_input = next(iter(self.read([split.inputs[:1]])))
                 spec_check.validate_split(self.spec, name, split, self.prepare(first_input))

@@ -30,7 +30,7 @@ class ClassWeighting:
 
     @property
     def is_set(self) -> bool:
-        """Whether the classes have different weights, which may not be known yet."""
+        """True if the classes have different weights, which may not be known yet."""
         return self.is_balanced or self.values is not None
 
     def list_tensors(self) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""Run directory of an ensemble: a checkpoint of several networks, with its validation and test."""
+"""Checkpoint, validation and test of an ensemble in a run directory of its own."""
 
 import shutil
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Folds of a cross-validation: disjoint, complete, stratified or grouped, and the same for equal seeds."""
+"""Tests that folds are disjoint, complete, stratified or grouped, and equal for equal seeds."""
 
 import re
 

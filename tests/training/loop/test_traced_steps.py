@@ -137,6 +137,8 @@ OTHER_RUNS = {
 }
 SLOW = {"adamw", "sgd", "a rate for each epoch", "augmented", "two classes", "values", "values clipped by a callback"}
 SLOW |= {"validation within the epoch", "a hook on a weight", "an activation", "clipped by the trainer"}
+SLOW |= {"gru", "layers of lstm, in both directions", "standardized values", "batch norm", "states", "a limit"}
+SLOW |= {"every step of a focal loss logged", "sgd with all", "the memory of a weight", "smoothing"}
 
 
 def marked(names):

@@ -7,7 +7,7 @@ COMMAND_LINES = [
     ("modle=cnn", "modle", "did you mean 'model'?"),
     ("sead=7", "sead", "did you mean 'seed'"),
     ("model.net.hiden=[3]", "model.net.hiden", "did you mean 'hidden'?"),
-    ("model.nett.hidden=[3]", "model.nett", "did you mean 'net'?"),
+    ("model.nett.hidden=[3]", "model.nett", "did you mean 'model.net.hidden=[3]'?"),
     ("data.batchsize=3", "data.batchsize", "did you mean 'batch_size'"),
     ("optimizer.learning_rate=3", "optimizer.learning_rate", "no such key"),
     ("trainer.max_epoch=3", "trainer.max_epoch", "+trainer.max_epoch=3"),
@@ -72,7 +72,7 @@ COMMAND_LINES = [
     ("data=imdb model=lstm +data.augmentation=[flip]", "data.augmentation", "IMDB takes no 'augmentation'"),
     ("model=cnn model.test_time_augmentation=miror", "model.test_time_augmentation", "'mirror' or 'mirror_shift'"),
     ("data=imdb model=lstm +model.test_time_augmentation=mirror", "model.test_time_augmentation", "needs images"),
-    ("data=mnist data.degrees=ten", "data.degrees", "'ten' is not float"),
+    ("data=mnist data.val_size=ten", "data.val_size", "'ten' is not int"),
     ("scheduler=cosine scheduler.warmup_steps=0.1", "scheduler.warmup_steps", "0.1 is not int"),
     (
         "callbacks=[default,early_stopping] callbacks.early_stopping.patience=x",

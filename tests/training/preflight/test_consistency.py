@@ -34,6 +34,8 @@ def problems(task, callback):
         "trainer": {"gradient_clip_val": 1.0, "max_epochs": 1},
         "callbacks": {"mine": {"_target_": callback}},
         "model": {"_target_": task},
+        "data": {},
+        "objective": {},
     }
     return [item.problem for item in check_consistency(values)]
 

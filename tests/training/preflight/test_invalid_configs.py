@@ -91,7 +91,14 @@ SEARCH = ["-m", "experiment=xor_mlp", "hparams_search=xor_mlp"]
 
 
 @pytest.mark.parametrize("key", ["sweep", "optimized_metric", "seed", "data", "test"])
-@pytest.mark.parametrize("arguments", [["experiment=xor_mlp"], ["-m", "experiment=xor_mlp", "seed=1,2"], SEARCH])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["experiment=xor_mlp"],
+        pytest.param(["-m", "experiment=xor_mlp", "seed=1,2"], marks=pytest.mark.slow),
+        pytest.param(SEARCH, marks=pytest.mark.slow),
+    ],
+)
 def test_a_removed_key_is_reported(arguments, key, command):
     outcome = command(*arguments, f"~{key}")
     assert outcome.code == 1

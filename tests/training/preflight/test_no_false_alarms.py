@@ -34,7 +34,12 @@ PAIRS = [
     *[("bag", data) for data in WORDS],
     ("mlp", "stock"),
 ]
+QUICK_EXPERIMENTS = {"digits_cnn", "gan_mnist", "imdb_bag", "line_mlp", "resnet_transfer", "stock_lstm", "xor_tutorial"}
 EXAMPLES = int(os.environ.get("RANDOM_EXAMPLES", "25"))  # 500 in a full test
+
+
+def marked(names, quick):
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name not in quick)) for name in names]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -65,7 +70,7 @@ def data_overrides(data):
     return [f"data={data}", *paths.get(data, []), *(["data.synthetic=true"] if data in SYNTHETIC else [])]
 
 
-@pytest.mark.parametrize("experiment", CHOICES["experiment"])
+@pytest.mark.parametrize("experiment", marked(CHOICES["experiment"], QUICK_EXPERIMENTS))
 def test_every_experiment_is_valid(experiment):
     needed = ["model.net.weights=null"] if "model.net.weights" in str(errors(f"experiment={experiment}")) else []
     assert errors(f"experiment={experiment}", *needed) == []
@@ -82,7 +87,7 @@ def test_every_search_is_valid_with_the_experiment_of_its_name(search):
 
 
 @pytest.mark.parametrize("debug", CHOICES["debug"])
-@pytest.mark.parametrize("experiment", ["digits_cnn", "gan_mnist", "imdb_lstm"])
+@pytest.mark.parametrize("experiment", marked(["digits_cnn", "gan_mnist", "imdb_lstm"], {"digits_cnn"}))
 def test_every_debug_mode_is_valid(debug, experiment):
     assert errors(f"experiment={experiment}", f"debug={debug}") == []
 

@@ -126,10 +126,8 @@ class DryRun:
         for name, callback in callbacks.items():
             if isinstance(callback, Callback) and isinstance(getattr(module, "net", None), nn.Module):
                 self._attempt(f"callbacks.{name}", partial(callback.check, module.net))
-        schedules, configured = self._attempt("optimizer", lambda: _configure_optimizers(module, config)) or (
-            None,
-            False,
-        )
+        optimizers = self._attempt("optimizer", lambda: _configure_optimizers(module, config))
+        schedules, configured = optimizers or (None, False)
         objects = {f"callbacks.{name}": callback for name, callback in callbacks.items()}
         objects["scheduler" if type(module).__module__.startswith("trainer.") else "model"] = schedules
         self.diagnostics += check_modes_in_code(objects, self._directions)
