@@ -34,6 +34,7 @@ def test_a_run_writes_all_files_needed_to_verify_it(digits):
         "result.json",
         "provenance.json",
         "metrics.csv",
+        "test_predictions.npz",
         "trainer.log",
         "checkpoints/best.ckpt",
         "checkpoints/last.ckpt",

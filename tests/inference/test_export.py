@@ -16,6 +16,7 @@ from trainer.inference.predictor import Predictor
 from trainer.model.attention import SelfAttention
 from trainer.model.bag import Bag
 from trainer.model.cnn import CNN
+from trainer.model.ensemble import Ensemble
 from trainer.model.gan import GAN
 from trainer.model.linear import Linear
 from trainer.model.lstm import LSTM
@@ -37,6 +38,13 @@ def bag_of_naive_bayes():
     return net
 
 
+def make_ensemble(spec, *classes):
+    """Return a calibrated ensemble."""
+    net = Ensemble(spec, members={cls.__name__: cls for cls in classes}, averaged="probabilities")
+    net.temperature.fill_(1.5)
+    return net
+
+
 NETS = {
     "mlp": lambda: (MLP(ROWS), ROWS),
     "linear": lambda: (Linear(SERIES), SERIES),
@@ -47,6 +55,8 @@ NETS = {
     "lstm of series": lambda: (LSTM(SERIES), SERIES),
     "gru of texts": lambda: (LSTM(TEXTS, cell="gru", pooling="mean"), TEXTS),
     "rnn of series": lambda: (LSTM(SERIES, cell="rnn"), SERIES),
+    "ensemble of classes": lambda: (make_ensemble(IMAGES, CNN, Linear), IMAGES),
+    "ensemble of two classes": lambda: (make_ensemble(ROWS, MLP, Linear), ROWS),
     "bag": lambda: (Bag(TEXTS, ngrams=3, buckets=1000, word_dropout=0.5), TEXTS),
     "bag of naive Bayes": lambda: (bag_of_naive_bayes(), TEXTS),
     "attention of texts": lambda: (SelfAttention(TEXTS), TEXTS),

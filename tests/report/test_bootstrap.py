@@ -9,7 +9,13 @@ import torch
 from trainer.artifacts.test_predictions import Predictions
 from trainer.core.spec import DataSpec
 from trainer.report import bootstrap
-from trainer.report.bootstrap import count_resamples, draw_resamples, percentile_interval, resample_metric
+from trainer.report.bootstrap import (
+    count_resamples,
+    draw_resamples,
+    percentile_interval,
+    reason_not_resampled,
+    resample_metric,
+)
 from trainer.report.statistics import compute_mcnemar_p, wilson_interval
 from trainer.task.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, make_metrics
 from trainer.task.objective import make_objective
@@ -86,6 +92,17 @@ def test_wilson_intervals_are_those_of_scipy():
     for successes, count in ((0, 10), (3, 7), (50, 50), (812, 1000)):
         expected = stats.binomtest(successes, count).proportion_ci(0.95, method="wilson")
         assert wilson_interval(successes, count) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_a_calibration_error_is_not_resampled_as_its_resamples_are_larger(monkeypatch):
+    monkeypatch.setattr(bootstrap, "MAX_RESAMPLES", 20)
+    monkeypatch.setattr(bootstrap, "MIN_RESAMPLES", 20)
+    predictions = predict(TWO, 200)
+    metrics = make_metrics(TWO, "ece")
+    metrics.update(**vars(predictions))
+    assert resample_metric(TWO, "ece", predictions).mean() > 1.05 * metrics.compute()["ece"]
+    assert reason_not_resampled("ece", 200) == "resamples have larger values than the examples themselves"
+    assert reason_not_resampled("auroc", 200) is None
 
 
 def test_mcnemar_is_a_binomial_test():

@@ -10,6 +10,7 @@ from trainer.artifacts.fingerprint import drop_ignored, relative_paths
 from trainer.artifacts.run_record import RunRecord
 from trainer.core.checksummed_file import find_corruption
 from trainer.core.errors import UserError
+from trainer.core.formatting import quote_argument
 from trainer.core.mappings import flatten, is_within
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,15 @@ def require_same_config(run: Path, config: dict[str, Any]) -> None:
         raise UserError(
             f"'{run}' contains a run with different settings:{''.join(lines)}\n  use the saved settings, or start a"
             " new run from its checkpoint: ckpt_path=RUN/checkpoints/last.ckpt"
+        )
+
+
+def require_trained(record: RunRecord, command: str) -> None:
+    """Raise a `UserError` for an ensemble, whose training a command cannot continue or repeat."""
+    if record.members:
+        raise UserError(
+            f"{command}: '{record.path}' combines {len(record.members)} run(s), and is not trained itself\n  name one"
+            f" of the runs: trainer {command} {quote_argument(record.members[0])}"
         )
 
 

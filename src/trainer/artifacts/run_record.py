@@ -128,6 +128,11 @@ class RunRecord:
         return list(dict.fromkeys(change for start in self.starts for change in start.get("accepted_changes", [])))
 
     @property
+    def members(self) -> list[str]:
+        """Return the directories of the runs that an ensemble combines; empty for a run that was trained."""
+        return [str(path) for path in self.provenance.get("members", [])]
+
+    @property
     def seconds(self) -> float | None:
         """Return the duration of the run."""
         return self.result.get("seconds")

@@ -21,6 +21,7 @@ RESULT_TYPES = {
     "not_finite_epochs": dict[str, int] | None,
     "stop_reason": str | None,
     "threshold": float | None,
+    "calibration": dict[str, float],
     "intervals": dict[str, dict[str, Any]],
     "examples": dict[str, int],
 }
@@ -42,6 +43,7 @@ START_TYPES = {
     "code_signature": str | None,
     "accepted_changes": list[str],
     "data_sha256": str | None,
+    "members": list[str],
 }
 PROVENANCE_TYPES = {**START_TYPES, "resumed": list[dict[str, Any]]}
 CHECKOUT_TYPES = {"root": str, "commit": str | None, "branch": str, "changed": list[str]}

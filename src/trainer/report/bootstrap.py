@@ -19,6 +19,7 @@ MAX_CHUNK_DRAWS = 1_000_000  # drawn at a time: 8 MB
 MAX_SLOW_EXAMPLES = 100_000  # for metrics that are called for each resample: seconds
 MEAN_METRICS = ("accuracy", "brier", "mae", "rmse", "r2")  # functions of means over the examples
 COUNT_METRICS = ("balanced_accuracy", "precision", "recall", "f1", "mcc")  # functions of the confusion matrix
+BIASED_METRICS = ("ece",)
 MAX_COUNTED_CLASSES = 50  # a confusion matrix of more classes takes too much memory
 MAX_UNDEFINED_FRACTION = 0.1  # of resamples for which a metric is NaN
 
@@ -28,9 +29,12 @@ def count_resamples(examples: int) -> int:
     return max(MIN_RESAMPLES, min(MAX_RESAMPLES, MAX_DRAWS // examples))
 
 
-def is_resampled(metric: str | Metric, examples: int) -> bool:
-    """Return whether a metric is computed for resamples of so many examples, which takes long for other metrics."""
-    return (isinstance(metric, str) and metric in (*MEAN_METRICS, *COUNT_METRICS)) or examples <= MAX_SLOW_EXAMPLES
+def reason_not_resampled(metric: str | Metric, examples: int) -> str | None:
+    """Return the reason why a metric is not computed for resamples of so many examples, or None if it is."""
+    if isinstance(metric, str) and metric in BIASED_METRICS:
+        return "resamples have larger values than the examples themselves"
+    is_fast = isinstance(metric, str) and metric in (*MEAN_METRICS, *COUNT_METRICS)
+    return None if is_fast or examples <= MAX_SLOW_EXAMPLES else f"there are more than {MAX_SLOW_EXAMPLES:,} examples"
 
 
 def draw_resamples(examples: int) -> Iterator[Tensor]:

@@ -7,7 +7,7 @@ import torch
 from trainer.artifacts.run_record import RunRecord
 from trainer.artifacts.test_predictions import Predictions
 from trainer.core.spec import DataSpec
-from trainer.report.bootstrap import is_resampled
+from trainer.report.bootstrap import reason_not_resampled
 from trainer.task.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, make_metrics
 
 VALUE_TOLERANCE = 1e-4  # of a metric that is computed again
@@ -36,10 +36,11 @@ def find_common_metrics(records: Sequence[RunRecord], predictions: Sequence[Pred
         predictions: Their test predictions, with outputs of the same shape.
     """
     spec = describe_predictions(predictions[0])
+    examples = sum(map(len, predictions))
     for name in CLASSIFICATION_METRICS if spec.target == "classification" else REGRESSION_METRICS:
         recorded = [record.metrics.get(f"test/{name}") for record in records]
         pairs = zip(recorded, predictions, strict=True)
-        if is_resampled(name, sum(map(len, predictions))) and all(_is_value_of(spec, name, *pair) for pair in pairs):
+        if not reason_not_resampled(name, examples) and all(_is_value_of(spec, name, *pair) for pair in pairs):
             yield name
 
 

@@ -12,13 +12,7 @@ from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.test_predictions import Predictions, write_predictions
 from trainer.core.errors import first_line
 from trainer.core.metric_name import list_metrics
-from trainer.report.bootstrap import (
-    MAX_SLOW_EXAMPLES,
-    draw_resamples,
-    is_resampled,
-    percentile_interval,
-    resample_metric,
-)
+from trainer.report.bootstrap import draw_resamples, percentile_interval, reason_not_resampled, resample_metric
 from trainer.report.statistics import wilson_interval
 from trainer.task.metrics import select_metrics
 from trainer.task.objective import ClassificationObjective, Objective
@@ -83,8 +77,8 @@ def _compute_interval(objective: Objective, metric: str | Metric, predictions: P
     if isinstance(metric, str) and metric == "accuracy":
         low, high = wilson_interval(int((predictions.preds == predictions.target).sum()), count)
         return {"low": low, "high": high, "method": "Wilson", "examples": count}
-    if not is_resampled(metric, count):
-        raise NoIntervalError(f"there are more than {MAX_SLOW_EXAMPLES:,} examples")
+    if reason := reason_not_resampled(metric, count):
+        raise NoIntervalError(reason)
     try:
         values = resample_metric(objective.spec, metric, predictions)
     except Exception as error:  # a metric of the user may raise anything for repeated examples

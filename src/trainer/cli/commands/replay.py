@@ -27,6 +27,7 @@ from omegaconf import OmegaConf
 
 from trainer.artifacts.code_checkout import CodeCheckout, checkout_code
 from trainer.artifacts.config_signature import is_signed
+from trainer.artifacts.resume import require_trained
 from trainer.artifacts.run_diff import diff_runs
 from trainer.artifacts.run_record import RunRecord, read_run
 from trainer.cli.commands import parse_arguments
@@ -45,6 +46,7 @@ def main(argv: list[str]) -> int:
     """Run the command; return 0 if the runs are identical, else 1."""
     args = parse_arguments("replay", argv, "run", "overrides*", current_code=False, trust="")
     original = read_run(args.run)
+    require_trained(original, "replay")
     if original.state != "finished":
         raise UserError(f"replay: the state of '{args.run}' is {original.state}; only finished runs can be compared")
     if missing := [key for key in ("directory", "run") if key not in original.provenance]:  # its paths are relocated

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer.artifacts.config_signature import is_signed
-from trainer.artifacts.resume import DURATION_KEYS
+from trainer.artifacts.resume import DURATION_KEYS, require_trained
 from trainer.artifacts.run_record import RunRecord, read_run
 from trainer.cli.commands import parse_arguments
 from trainer.config.compose import Composer, get_override_key
@@ -46,6 +46,7 @@ def _resume(path: str, overrides: list[str], trusted: str) -> int:
     from trainer.training.run import run  # imports Lightning
 
     record = read_run(str(Path(path).absolute()))
+    require_trained(record, "resume")
     if not os.access(record.path, os.W_OK):
         raise UserError(f"cannot write to '{path}'; make the run directory writable, or copy it")
     recorded = _load_plain(record)

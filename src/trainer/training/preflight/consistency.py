@@ -8,6 +8,7 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from trainer.config.diagnostics import Diagnostic
 from trainer.core.metric_direction import infer_direction
+from trainer.model.ensemble import Ensemble
 from trainer.task.adversarial import Adversarial
 
 # arguments of Lightning's Trainer that a run sets itself, and the settings to use instead
@@ -28,6 +29,9 @@ def check_consistency(values: dict[str, Any]) -> Iterator[Diagnostic]:
     callbacks = values["callbacks"] or {}
     if values["train"] is True:
         yield from _check_schedule_lengths(values["scheduler"], callbacks, trainer)
+        if _builds(values["model"].get("net"), Ensemble):
+            hint = "train each network in its own run, then: trainer ensemble RUNS... --output=DIR"
+            yield Diagnostic("model.net", "an ensemble combines trained networks, and is not trained itself", hint)
     for name, hint in RUN_MANAGED_ARGUMENTS.items():
         if name in trainer:
             yield Diagnostic(f"trainer.{name}", "has no effect: the run sets it", hint)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from trainer.config.diagnostics import Diagnostic
 from trainer.core.spec import DataSpec
+from trainer.model.ensemble import Ensemble
 from trainer.task.objective import ClassificationObjective, RegressionObjective
 from trainer.task.supervised import Supervised
 from trainer.training.preflight.unused_settings import get_original_class
@@ -49,8 +50,9 @@ class OutputCheck:
         self.spec = spec
         self.standardized = standardized
         self.objective: Any = getattr(task, "objective", None)
-        # outputs may have another meaning for other tasks and losses
-        self.applies = isinstance(task, Supervised) and get_original_class(self.objective) in (
+        # outputs may have another meaning for other tasks and losses; those of ensembles are always logits
+        is_checked = isinstance(task, Supervised) and not isinstance(task.net, Ensemble)
+        self.applies = is_checked and get_original_class(self.objective) in (
             ClassificationObjective,
             RegressionObjective,
         )
