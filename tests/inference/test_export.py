@@ -55,7 +55,7 @@ NETS = {
     "lstm of series": lambda: (LSTM(SERIES), SERIES),
     "gru of texts": lambda: (LSTM(TEXTS, cell="gru", pooling="mean"), TEXTS),
     "rnn of series": lambda: (LSTM(SERIES, cell="rnn"), SERIES),
-    "ensemble of classes": lambda: (make_ensemble(IMAGES, CNN, Linear), IMAGES),
+    "ensemble of classes": lambda: (make_ensemble(IMAGES, MLP, Linear), IMAGES),
     "ensemble of two classes": lambda: (make_ensemble(ROWS, MLP, Linear), ROWS),
     "bag": lambda: (Bag(TEXTS, ngrams=3, buckets=1000, word_dropout=0.5), TEXTS),
     "bag of naive Bayes": lambda: (bag_of_naive_bayes(), TEXTS),

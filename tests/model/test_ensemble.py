@@ -69,3 +69,9 @@ def test_factories_receive_the_spec(spec):
     members = {"small": partial(MLP, hidden=[3]), "large": partial(MLP, hidden=[5])}
     net = Ensemble(spec, members=members, averaged="outputs")
     assert net(torch.zeros(7, 2)).shape == (7, spec.output_size)
+
+
+def test_probabilities_of_16_bits_are_averaged_in_32():
+    logits = torch.tensor([[[9.0, 0, 0]], [[8.0, 0, 1]]], dtype=torch.bfloat16)
+    assert average_probabilities(logits).dtype == torch.float32
+    torch.testing.assert_close(average_probabilities(logits).softmax(1), logits.float().softmax(2).mean(0))

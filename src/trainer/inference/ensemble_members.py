@@ -95,9 +95,11 @@ def load_members(records: Sequence[RunRecord], trusted: str) -> list[Member]:
     members = []
     for record in records:
         file = find_checkpoint(record.path)
-        members.append(Member(record, read_checkpoint(file, trusted)))
-        _require_network(members[-1], file)
-        warn_if_code_changed(members[-1].checkpoint["provenance"].get("code") or {}, f"the checkpoint '{file}'")
+        checkpoint = read_checkpoint(file, trusted)
+        checkpoint.pop("optimizer_states", None)  # up to twice as large as the weights
+        _require_network(checkpoint, file)
+        warn_if_code_changed(checkpoint["provenance"].get("code") or {}, f"the checkpoint '{file}'")
+        members.append(Member(record, checkpoint))
     first, *others = members
     for member in others:
         for name, (expected, value) in _iter_differences(first, member):
@@ -108,14 +110,13 @@ def load_members(records: Sequence[RunRecord], trusted: str) -> list[Member]:
     return members
 
 
-def _require_network(member: Member, file: Path) -> None:
-    """Raise a `UserError` if a checkpoint contains more than a network and an objective, or less."""
-    config = member.checkpoint["config"]
-    task = config["model"]["_target_"]
-    cls = resolve_name(task)
+def _require_network(checkpoint: dict[str, Any], file: Path) -> None:
+    """Raise a `UserError` if a checkpoint has no network that can be used without its LightningModule."""
+    model = checkpoint["config"]["model"]
+    cls = resolve_name(model["_target_"])
     is_supervised = isinstance(cls, type) and issubclass(cls, Supervised)
-    if not is_supervised or member.checkpoint["spec"] is None or "_target_" not in (config["model"].get("net") or {}):
-        problem = "its data have no spec" if is_supervised else f"its model is a {task}"
+    if not is_supervised or checkpoint["spec"] is None or "_target_" not in (model.get("net") or {}):
+        problem = "its data have no spec" if is_supervised else f"its model is a {model['_target_']}"
         raise UserError(f"ensemble: '{file}' cannot be combined: {problem}; expected a trainer.Supervised with a net")
 
 
@@ -129,9 +130,10 @@ def _iter_differences(first: Member, second: Member) -> Iterator[tuple[str, tupl
 def _list_requirements(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """Return the values that all members must have in common."""
     config = checkpoint["config"]
+    task = resolve_name(config["model"]["_target_"])  # a class may have several names
     data = {key: value for key, value in config["data"].items() if key not in IRRELEVANT_DATA_KEYS}
     return {
-        "task": config["model"]["_target_"],
+        "model": f"{task.__module__}.{task.__qualname__}",
         "spec of the data": checkpoint["spec"],
         "examples (SHA-256)": checkpoint["provenance"].get("data_sha256") or data,
         "preprocessing": checkpoint["preprocessing"],

@@ -60,6 +60,7 @@ def average_probabilities(logits: Tensor) -> Tensor:
         logits: (members, batch, classes), or (members, batch, 1) for the second of two classes
         returns: (batch, classes), or (batch, 1)
     """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # with 16 bits, probabilities would be rounded
     if logits.shape[2] == 1:  # log(p / (1 - p)) for sums of p and of 1 - p
         return F.logsigmoid(logits).logsumexp(0) - F.logsigmoid(-logits).logsumexp(0)
     return logits.log_softmax(2).logsumexp(0)

@@ -96,7 +96,7 @@ def write_ensemble(members: Sequence[Member], output: Path, *, average: Average,
                 evaluation.update_batch_norms()
             result |= evaluation.run(first["provenance"].get("data_sha256"), calibrate=calibrate)
     except BaseException:
-        shutil.rmtree(output)  # it was empty, and a second attempt needs an empty one
+        shutil.rmtree(output, ignore_errors=True)  # it was empty, and a second attempt needs an empty one
         raise
     return result
 

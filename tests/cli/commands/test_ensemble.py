@@ -20,8 +20,7 @@ RUNS = {
     "mlp": ["model=mlp", "model.net.hidden=[8]"],
     "split": ["data.data_seed=1"],
     "smooth": ["objective.label_smoothing=0.1"],
-    "hinge/a": ["objective.loss=hinge"],
-    "hinge/b": ["objective.loss=hinge", "seed=2"],
+    "hinge": ["objective.loss=hinge"],
     "cnn/a": ["model=cnn", "model.net.channels=[2]", "model.net.hidden=[]", "model.net.batch_norm=true"],
     "cnn/b": ["model=cnn", "model.net.channels=[2]", "model.net.hidden=[]", "model.net.batch_norm=true", "seed=2"],
     "prices/a": TABLE,
@@ -124,13 +123,6 @@ def test_values_are_means_in_the_units_of_the_file(combine, command, runs):
         assert 0 < mean.value < 5000
 
 
-def test_scores_of_a_hinge_loss_are_means(combine, runs):
-    assert combine("hinge").code == 0
-    inputs, _ = load_digits()
-    first, second, mean = (trainer.load(runs / path).net(inputs) for path in ("hinge/a", "hinge/b", "out"))
-    torch.testing.assert_close(mean, (first + second) / 2)
-
-
 @pytest.mark.parametrize(("metric", "best"), [("val/accuracy", max), ("val/loss", min)])
 def test_the_best_runs_are_chosen_by_validation(metric, best, combine, runs):
     values = {name: read_checkpoint(runs / "sweep" / name)["metrics"][metric] for name in "abc"}
@@ -183,6 +175,7 @@ def test_a_temperature_is_fitted_on_validation_and_does_not_change_the_classes(c
         (["sweep", "prices/a"], "'prices/a' and 'sweep/a' cannot be combined; different spec of the data.name: table"),
         (["sweep", "smooth"], "different objective.label_smoothing: 0.1 and 0.0"),
         (["sweep", "mlp", "--average=weights"], "'mlp' and 'sweep/a' have different networks; use --average=outputs"),
+        (["hinge", "--calibrate"], "--calibrate: the outputs are no probabilities"),
         (["prices", "--calibrate"], "--calibrate: the outputs are no probabilities"),
         (["mlp"], "1 usable run(s); expected at least 2, or one with --calibrate"),
         (["sweep", "--best=4"], "--best: 4 of 3 runs; expected at most 3"),
