@@ -10,8 +10,7 @@ from trainer.training.loop import verified_trace
 from trainer.training.loop.traced_steps import match_layout
 from trainer.training.loop.verified_trace import VerifiedTrace
 
-RUN = ["trainer.max_epochs=5", "trainer.accelerator=cpu", "trainer.log_every_n_steps=4"]
-RUN += ["logger=csv"]
+RUN = ["trainer.max_epochs=5", "trainer.accelerator=cpu", "trainer.log_every_n_steps=4", "logger=csv"]
 DIGITS = [*RUN, "data=digits", "model=mlp", "model.net.hidden=[4]", "model.net.dropout=0"]
 USER_NET = ["~model.net.hidden", "~model.net.activation", "~model.net.batch_norm"]
 USER_NET += ["~model.net.dropout", "~model.net.residual", "~model.net.init"]
@@ -135,14 +134,12 @@ OTHER_RUNS = {
     "layers of lstm, in both directions": [*SERIES, "model.net.layers=2", "model.net.bidirectional=true"],
     "gru": [*SERIES, "model.net.cell=gru"],
 }
-SLOW = {"adamw", "sgd", "a rate for each epoch", "augmented", "two classes", "values", "values clipped by a callback"}
-SLOW |= {"validation within the epoch", "a hook on a weight", "an activation", "clipped by the trainer"}
-SLOW |= {"gru", "layers of lstm, in both directions", "standardized values", "batch norm", "states", "a limit"}
-SLOW |= {"every step of a focal loss logged", "sgd with all", "the memory of a weight", "smoothing"}
+QUICK = {"adam", "a rate for each step", "momentum for each step", "class weights", "clipped by a callback", "dropout"}
+QUICK |= {"convolutions", "lstm", "frozen", "a hook", "betas", "a hook on the optimizer", "a limit of the trainer"}
 
 
 def marked(names):
-    return [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in names]
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in names]
 
 
 @pytest.fixture
