@@ -8,6 +8,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 import torch
+from hydra.utils import instantiate
 from torch import Tensor
 
 from trainer.artifacts.change_detection import warn_if_code_changed
@@ -15,7 +16,8 @@ from trainer.artifacts.run_record import RunRecord, find_runs
 from trainer.core.errors import UserError, did_you_mean
 from trainer.core.mappings import diff_mappings, flatten
 from trainer.core.metric_direction import UNKNOWN_DIRECTION_MESSAGE, infer_direction
-from trainer.core.metric_name import MetricName, list_metrics
+from trainer.core.metric_name import list_metrics
+from trainer.core.spec import DataSpec
 from trainer.inference.load_checkpoint import find_checkpoint, read_checkpoint
 from trainer.task.supervised import Supervised
 
@@ -153,7 +155,7 @@ def _shorten(value: Any, limit: int = 60) -> str:
 
 
 def choose_metric(members: Sequence[Member], metric: str | None) -> str:
-    """Return the validation metric by which members are compared; by default the first one that is not the loss.
+    """Return the validation metric by which members are compared; by default the first one of the objective.
 
     Raises:
         UserError: The metric is none of validation, or not all members have it.
@@ -162,7 +164,10 @@ def choose_metric(members: Sequence[Member], metric: str | None) -> str:
     if not names:
         raise UserError("ensemble: the runs have no validation metric in common; expected runs with validation")
     if metric is None:
-        return min(names, key=lambda name: MetricName.parse(name).metric == "loss")
+        checkpoint = members[0].checkpoint
+        objective = instantiate(checkpoint["config"]["objective"], _convert_="all")(DataSpec(**checkpoint["spec"]))
+        defaults = [f"val/{name}" for name in (*objective.metrics(), "loss")]
+        return next((name for name in defaults if name in names), names[0])
     if metric not in names:
         hint = did_you_mean(metric, names) or f"; expected one of {', '.join(names)}"
         raise UserError(f"ensemble: --metric: '{metric}' is not a validation metric of all runs{hint}")

@@ -199,6 +199,18 @@ def test_a_directory_with_files_is_not_overwritten(command, runs, monkeypatch):
     assert "--output is missing" in command("ensemble", "sweep").err
 
 
+def test_a_metric_of_a_callback_can_choose_runs(combine, runs, tmp_path):
+    shutil.copytree(runs / "sweep", tmp_path / "sweep")
+    for name, value in zip("abc", (0.5, 0.6, 0.4), strict=True):
+        checkpoint = read_checkpoint(tmp_path / "sweep" / name)
+        checkpoint["metrics"] = {"val/mae_price": value, **checkpoint["metrics"]}
+        torch.save(checkpoint, tmp_path / "sweep" / name / "checkpoints/best.ckpt")
+    outcome = combine(str(tmp_path / "sweep"), "--best=2", "--metric=val/mae_price")
+    assert outcome.code == 0, outcome.err
+    assert read_members(runs / "out") == ["a", "c"]
+    assert "val/accuracy" in combine(str(tmp_path / "sweep")).out
+
+
 def test_unfinished_runs_are_left_out(combine, runs, tmp_path):
     shutil.copytree(runs / "sweep", tmp_path / "copy")
     result = read_result(tmp_path / "copy/b") | {"state": "failed"}

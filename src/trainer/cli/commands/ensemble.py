@@ -9,7 +9,7 @@ trainer ensemble RUNS... --output DIRECTORY [--best K] [--metric val/accuracy] [
 RUNS         run directories, or directories of runs such as a sweep; runs that are not finished are left out
 --output     new run directory; trainer test, predict, export, compare and report accept it
 --best       number of runs with the best validation metric; by default all
---metric     validation metric for --best and the table; by default the first one that is not the loss
+--metric     validation metric for --best and the table; by default the first one of the objective
 --average    outputs: mean of the probabilities or values (default); weights: one network with the mean weights
 --calibrate  divide the logits by the temperature that minimizes the cross-entropy of the validation examples
 --trust      comma-separated packages of yours whose code the checkpoints name
@@ -82,7 +82,7 @@ def _print_results(members: Sequence[Member], result: Mapping[str, Any], metric:
     means = {name: fmean(row[name] for row in metrics) for name in names}
     rows = []
     for title, row in {**results, "mean of the runs": {"metrics": means}, "ensemble": result}.items():
-        values = [format_number(row["metrics"][name]) for name in names]
+        values = [format_number(row["metrics"].get(name)) for name in names]  # callbacks of the runs may log more
         rows.append([title, *values, format_intervals(row).get(_list_names(metric)[-1], "")])
     print_table(["run", *names, "95 %"], rows)
 
