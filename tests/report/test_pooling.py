@@ -1,4 +1,4 @@
-"""Report of a cross-validation: groups of folds, and metrics of the predictions of all folds together."""
+"""Groups of folds in a report, and metrics of the predictions of all folds together."""
 
 import json
 import math

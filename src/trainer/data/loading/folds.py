@@ -1,4 +1,4 @@
-"""Folds of a k-fold cross-validation: disjoint test splits that contain all examples together."""
+"""Disjoint test splits that contain all examples together, for a k-fold cross-validation."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
