@@ -104,13 +104,8 @@ class Arrays(TensorData):
         eval_batch_size: int = 1024,
         seed: int = 0,
     ) -> None:
-        super().__init__(
-            sampling=sampling,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            seed=seed,
-            augmentation=augmentation,
-        )
+        sizes = {"batch_size": batch_size, "eval_batch_size": eval_batch_size, "seed": seed}
+        super().__init__(sampling=sampling, augmentation=augmentation, **sizes)
         self.fractions: dict[Stage, float] = {"val": val_fraction, "test": test_fraction}
         self.data_seed = data_seed
         self.standardize = standardize
@@ -125,14 +120,7 @@ class Arrays(TensorData):
             return
         train = {"data.images": images, "data.labels": labels}
         test = {"data.test_images": test_images, "data.test_labels": test_labels}
-        if any((train | test).values()):
-            self.parts = open_file_pairs(Path(dir), {"train": train, "test": test})
-            paths = {"data.path": path, "data.val_path": val_path, "data.test_path": test_path}
-            names = {key: None if key == f"data.{name}" else name for key, name in self.names.items()}
-            refuse_unused_settings(paths | names, train | test)
-        else:
-            self.names = find_usual_names(Path(dir), path, self.names)
-            self.parts = open_archives(Path(dir), {"train": path, "val": val_path, "test": test_path}, self.names)
+        self._open(Path(dir), {"train": path, "val": val_path, "test": test_path}, train, test)
         refuse_own_splits(self.fold, self.parts)
         self._spec = self._infer_spec(kind, task)
 
@@ -171,6 +159,23 @@ class Arrays(TensorData):
             splits |= dict(zip(missing, parts, strict=True))
         self.preprocessing = self._make_preprocessing(splits["train"].inputs)
         return splits
+
+    def _open(
+        self,
+        root: Path,
+        paths: dict[Stage, str | None],
+        train: dict[str, str | None],
+        test: dict[str, str | None],
+    ) -> None:
+        """Open archives, or the files of images and labels if some are set, which are given by key."""
+        if any((train | test).values()):
+            self.parts = open_file_pairs(root, {"train": train, "test": test})
+            keys = {"data.path": paths["train"], "data.val_path": paths["val"], "data.test_path": paths["test"]}
+            names = {key: None if key == f"data.{name}" else name for key, name in self.names.items()}
+            refuse_unused_settings(keys | names, train | test)
+        else:
+            self.names = find_usual_names(root, paths["train"], self.names)
+            self.parts = open_archives(root, paths, self.names)
 
     def _infer_spec(self, kind: Kind | None, task: Target | None) -> DataSpec:
         inputs, targets = self.parts["train"]

@@ -18,7 +18,6 @@ from trainer.data.augmentation.steps import ImageFormat
 from trainer.data.loading.class_balance import Sampling, balance_weights, require_classes
 from trainer.data.loading.counter_rng import BatchRNG
 from trainer.data.loading.device_placement import make_loader
-from trainer.data.loading.folds import Fold
 from trainer.data.loading.split import Split, Stage
 from trainer.data.loading.tensor_loader import TensorLoader
 from trainer.data.preprocessing.base import Preprocessing
@@ -40,7 +39,6 @@ class TensorData(LightningDataModule, ABC):
     """
 
     preprocessing: Preprocessing | None = None  # stored in the checkpoint; predictions read files with it
-    fold: Fold | None = None  # of a cross-validation, which is the test split
     sample_weights: Tensor | None = None  # of the training examples; they are drawn with these probabilities
     standardize_target = True  # scale regression targets to mean 0 and standard deviation 1
 

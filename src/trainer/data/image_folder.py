@@ -102,30 +102,24 @@ class ImageFolder(TensorData):
         eval_batch_size: int = 64,
         seed: int = 0,
     ) -> None:
-        super().__init__(
-            sampling=sampling,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            seed=seed,
-            augmentation=augmentation,
-        )
+        sizes = {"batch_size": batch_size, "eval_batch_size": eval_batch_size, "seed": seed}
+        super().__init__(sampling=sampling, augmentation=augmentation, **sizes)
         self.workers = validate_workers(workers)
         table = ImageTableSettings(image_dir, image_column, label_column, split_column, delimiter)
         listed = None if classes is None else [str(name) for name in classes]
         self.source = None if synthetic else open_source(dir, path, listed, table)
         names = listed or SYNTHETIC_CLASSES
         self.classes = self.source.classes if self.source else validate_classes(names, names)
-        sizes = {"size": size, "channels": channels}
-        self._inferred = _infer_settings(self.source, sizes)
-        self.preprocessing: ImagePreprocessing = make_photo_preprocessing(fit, mean, std, **(sizes | self._inferred))
+        shape = {"size": size, "channels": channels}
+        self._inferred = _infer_settings(self.source, shape)
+        self.preprocessing: ImagePreprocessing = make_photo_preprocessing(fit, mean, std, **(shape | self._inferred))
         self.broken = broken
         self.cache = cache
         self.prefetch = prefetch
         self.fractions: dict[Stage, float] = {"val": val_fraction, "test": test_fraction}
         self.data_seed = data_seed
         self.fold = make_fold(folds, fold)
-        if synthetic:
-            refuse_own_splits(self.fold, ("val", "test"))
+        refuse_own_splits(self.fold, ("val", "test") if synthetic else ())
 
     @property
     def spec(self) -> DataSpec:

@@ -12,7 +12,7 @@ from trainer.core.spec import DataSpec, Fraction, Target
 from trainer.data.base import TensorData, count_outputs
 from trainer.data.io.tables.dialect_detection import DialectSettings
 from trainer.data.loading.class_balance import Sampling
-from trainer.data.loading.folds import make_fold, refuse_own_splits
+from trainer.data.loading.folds import refuse_own_splits
 from trainer.data.loading.split import Split, Stage
 from trainer.data.preprocessing.tabular import TabularPreprocessing, make_passthrough
 from trainer.data.synthetic import assign_quantile_classes, make_regression
@@ -117,18 +117,16 @@ class Table(TensorData):
         self.source = TableSource(path, val_path, test_path, Path(dir), md5, mirrors, download, self.checksum_hint)
         dialect = DialectSettings(delimiter, encoding, header, skipped_lines, sheet)
         self.settings = make_settings(dialect, target, drop, columns or {}, group_column, weight_column, missing)
-        self.target_settings = TargetSettings(task, tuple(map(str, class_names)), skip_missing_targets)
-        self.fold = make_fold(folds, fold)
-        refuse_own_splits(self.fold, self.source.others)
-        self.split = SplitSettings({"val": val_fraction, "test": test_fraction}, data_seed, stratify, self.fold)
+        self.target_settings = TargetSettings(task, (*map(str, class_names),), skip_missing_targets, standardize_target)
+        self.split = SplitSettings({"val": val_fraction, "test": test_fraction}, data_seed, stratify, folds, fold)
         self.features = _validate_features(features)
         self.standardize = standardize
-        self.standardize_target = standardize_target
         self.synthetic = synthetic
 
     @cached_property
     def inspection(self) -> Inspection | None:
         """Result of the inspection of the file; None if it does not exist yet, or synthetic rows replace it."""
+        refuse_own_splits(self.split.test_fold, self.source.others)
         if self.synthetic:
             return None
         file = self.source.fetch() if self.source.is_url and self.features is None else self.source.find()
@@ -143,6 +141,11 @@ class Table(TensorData):
     def class_names(self) -> tuple[str, ...]:
         """Class names; empty for regression."""
         return self.target_settings.find_class_names(self.inspection)
+
+    @property
+    def standardize_target(self) -> bool:  # type: ignore[override]  # read-only
+        """True if values are scaled for the loss."""
+        return self.target_settings.standardize
 
     @property
     def spec(self) -> DataSpec:

@@ -12,7 +12,7 @@ from trainer.data.arrays import Arrays
 from trainer.data.diabetes import Diabetes
 from trainer.data.digits import Digits
 from trainer.data.image_folder import ImageFolder
-from trainer.data.loading.folds import Fold, assign_folds, make_fold
+from trainer.data.loading.folds import assign_folds, make_fold
 from trainer.data.table import Table
 from trainer.data.tabular.splitting import SplitSettings, split_rows
 from trainer.data.texts import Texts
@@ -57,7 +57,7 @@ def test_each_row_of_a_table_is_tested_once(stratify, groups):
     targets = torch.arange(60) % 3
     tested = []
     for number in range(4):
-        settings = SplitSettings({"val": 0.25, "test": 0.5}, 7, stratify, Fold(number, 4))
+        settings = SplitSettings({"val": 0.25, "test": 0.5}, 7, stratify, 4, number)
         parts = split_rows(targets, settings, groups)
         assert sorted(torch.cat([*parts.values()]).tolist()) == [*range(60)]
         if groups:
@@ -141,7 +141,7 @@ def test_data_with_own_splits_have_no_folds(make_data, tmp_path):
     np.savez(tmp_path / "my.npz", x=np.zeros((9, 3)), y=np.arange(9) % 2, x_test=np.zeros((4, 3)), y_test=[0, 1, 0, 1])
     settings = {"dir": str(tmp_path), "folds": 2}
     for make, splits in (
-        (lambda: Table(path="my.csv", test_path="my.csv", **settings), "test"),
+        (lambda: Table(path="my.csv", test_path="my.csv", **settings).spec, "test"),
         (lambda: Texts(path="texts.csv", val_path="texts.csv", **settings), "val"),
         (lambda: Texts(path="texts.csv", synthetic=True, **settings), "val and test"),
         (lambda: make_data["arrays"](folds=2), "test"),

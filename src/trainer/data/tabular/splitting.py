@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trainer.core.errors import UserError
 from trainer.data.loading.counter_rng import make_generator
-from trainer.data.loading.folds import Fold, separate_fold
+from trainer.data.loading.folds import Fold, make_fold, separate_fold
 from trainer.data.loading.split import Split, Stage
 
 log = logging.getLogger(__name__)
@@ -26,13 +26,26 @@ class SplitSettings:
         fractions: Fraction of the rows of each split but the training split.
         seed: Seed of the shuffle.
         stratify: Whether all splits have the same proportions of classes, unless there are groups.
-        fold: Fold of a cross-validation, which is the test split. Defaults to None: no cross-validation.
+        folds: Number of folds of a cross-validation. Defaults to None: no cross-validation.
+        fold: Number of the fold that is the test split. Defaults to 0.
+
+    Raises:
+        UserError: If a number of folds is out of range.
     """
 
     fractions: Mapping[Stage, float]
     seed: int
     stratify: bool
-    fold: Fold | None = None
+    folds: int | None = None
+    fold: int = 0
+
+    def __post_init__(self) -> None:
+        make_fold(self.folds, self.fold)
+
+    @property
+    def test_fold(self) -> Fold | None:
+        """The fold that is the test split; None without cross-validation."""
+        return make_fold(self.folds, self.fold)
 
     def without(self, stages: Collection[Stage]) -> "SplitSettings":
         """Return settings without some splits."""
@@ -51,8 +64,8 @@ def split_rows(targets: Tensor, settings: SplitSettings, groups: Sequence[str] =
     Raises:
         UserError: If a split would be empty.
     """
-    if settings.fold:
-        return _split_with_fold(targets, settings, settings.fold, groups)
+    if fold := settings.test_fold:
+        return _split_with_fold(targets, settings, fold, groups)
     count = len(targets)
     sizes: dict[Stage, int] = {
         stage: max(1, round(fraction * count)) if fraction > 0 else 0 for stage, fraction in settings.fractions.items()
@@ -97,7 +110,7 @@ def _split_with_fold(
     """Return the rows of a fold for the test, and split the others."""
     is_stratified = settings.stratify and targets.dim() == 1
     test, rest = separate_fold(targets, fold, settings.seed, stratify=is_stratified, groups=groups)
-    inner = replace(settings, fractions={"val": fold.scale(settings.fractions["val"])}, fold=None)
+    inner = replace(settings, fractions={"val": fold.scale(settings.fractions["val"])}, folds=None, fold=0)
     parts = split_rows(targets[rest], inner, [groups[row] for row in rest.tolist()] if groups else ())
     return {**{stage: rest[rows] for stage, rows in parts.items()}, "test": test}
 

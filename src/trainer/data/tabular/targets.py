@@ -34,6 +34,7 @@ class TargetSettings:
         task: Kind of target.
         class_names: Labels of the classes.
         skip_missing: Whether rows without a target are left out.
+        standardize: Whether values are scaled for the loss.
 
     Raises:
         UserError: If a name occurs twice, there is only one, or the target is a value.
@@ -42,6 +43,7 @@ class TargetSettings:
     task: Target | None
     class_names: tuple[str, ...]
     skip_missing: bool
+    standardize: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_names", tuple(name.strip() for name in self.class_names))

@@ -140,11 +140,8 @@ class DryRun:
             existing = [callback for callback in callbacks.values() if callback is not None]
             self.diagnostics += check_monitored_metrics(config, logged, existing, data)
         self.facts["unused"] = find_unused_settings(
-            self._usage, parts, module, configured=configured, stepped=self._stepped
+            self._usage, parts, module, configured=configured, stepped=self._stepped, folds=config.data.get("folds")
         )
-        if getattr(data, "fold", None):
-            reason = "the test split is a fold of data.folds"
-            self.facts["unused"] |= {"data.test_fraction": reason, "data.test_size": reason}
 
     def _build_module(self, spec: DataSpec | None) -> LightningModule:
         self._parts = parts = build_parts(self.config, spec)

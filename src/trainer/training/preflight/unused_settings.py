@@ -88,9 +88,9 @@ class UsageTracker:
 
 
 def find_unused_settings(
-    usage: UsageTracker, parts: Mapping[str, Any], task: Any, *, configured: bool, stepped: bool
+    usage: UsageTracker, parts: Mapping[str, Any], task: Any, *, configured: bool, stepped: bool, folds: int | None
 ) -> UnusedSettings:
-    """Return the keys of a config that a task does not use, with reasons.
+    """Return the keys of a config that a task or the split of the data does not use, with reasons.
 
     Args:
         usage: Record of the task's optimizer, scheduler and objective.
@@ -98,9 +98,11 @@ def find_unused_settings(
         task: The task.
         configured: Whether `configure_optimizers` has returned.
         stepped: Whether a training step was run.
+        folds: Number of folds of a cross-validation; None without one.
     """
     name = f"{type(task).__module__}.{type(task).__qualname__}"
-    unused: UnusedSettings = {}
+    reason = "the test split is a fold of data.folds"
+    unused: UnusedSettings = dict.fromkeys(("data.test_fraction", "data.test_size"), reason) if folds else {}
     for key in ("optimizer", "scheduler"):
         if key not in parts or (configured and key not in usage.used):
             unused[key] = f"{name} configures its own {key}, or none"
