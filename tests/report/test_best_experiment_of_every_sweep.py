@@ -37,7 +37,7 @@ KINDS = {
     "samples": [*XOR, *SPACE, "sweep.random_samples=4"],
     "search": [*XOR, *SPACE, "sweep.n_trials=4", "optimized_metric=val/loss"],
     "search from a file": ["experiment=xor_mlp", "hparams_search=short", "logger=none"],
-    "workers": [*XOR, "model=linear,mlp", "seed=1,2", "sweep.workers=2"],
+    "workers": [*XOR, "model=linear,mlp", "seed=1,2", "sweep.workers=2", "sweep.fuse=false"],
     "lists": [*XOR, "model.net.hidden=[4],[4,8]", "optimizer.betas=[0.8,0.9],[0.9,0.99]", "tags=[a,'b, c']"],
     "choices of callbacks": [*XOR, "callbacks=none,[default,early_stopping]", RATES],
     "quotes": [*XOR, NOTE, "+callbacks.note.text='a, b','1e-3',\"it's\",'${oc.env:HOME}'", "task_name='a b=c'"],
