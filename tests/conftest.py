@@ -88,6 +88,18 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
             del sys.modules[name]
 
 
+@pytest.fixture(scope="module")
+def restored_logging() -> Iterator[None]:
+    """Restore the log handlers after the tests of a module, which runs of `trainer.train` replace."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    for handler in set(root.handlers) - set(handlers):
+        handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
 @pytest.fixture
 def process(tmp_path: Path) -> Command:
     """Run `trainer ARGUMENTS` in a new process; keywords are `cwd` and environment variables."""

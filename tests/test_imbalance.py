@@ -17,7 +17,7 @@ def read_result(directory):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, restored_logging):
     """Return the directory of a run that has chosen a threshold and balanced its loss."""
     directory = tmp_path_factory.mktemp("runs") / "run"
     settings = ["objective.threshold=balanced_accuracy", "objective.class_weights=balanced", METRICS]

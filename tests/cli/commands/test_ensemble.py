@@ -29,7 +29,7 @@ RUNS = {
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(tmp_path_factory, restored_logging):
     """Return a directory with the runs in `RUNS`."""
     directory = tmp_path_factory.mktemp("runs")
     rows = [f"{size},{size % 7},{1000 + 30 * size}" for size in range(60)]
