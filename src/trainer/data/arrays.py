@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, Fraction, Kind, Target
-from trainer.data.augmentation.augmentation import AugmentationSetting
+from trainer.data.augmentation.augmentation import AugmentationSetting, parse_augmentation
 from trainer.data.base import TensorData, count_outputs
 from trainer.data.io.arrays.array_file import ArrayFile
 from trainer.data.io.arrays.array_labels import (
@@ -104,8 +104,8 @@ class Arrays(TensorData):
         eval_batch_size: int = 1024,
         seed: int = 0,
     ) -> None:
-        sizes = {"batch_size": batch_size, "eval_batch_size": eval_batch_size, "seed": seed}
-        super().__init__(sampling=sampling, augmentation=augmentation, **sizes)
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed, sampling=sampling)
+        self.augmentation = parse_augmentation(augmentation)
         self.fractions: dict[Stage, float] = {"val": val_fraction, "test": test_fraction}
         self.data_seed = data_seed
         self.standardize = standardize

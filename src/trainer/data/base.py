@@ -13,7 +13,7 @@ from trainer.core.errors import UserError
 from trainer.core.spec import Batch, DataSpec
 from trainer.core.target_scale import TargetScale
 from trainer.data import spec_check
-from trainer.data.augmentation.augmentation import AugmentationSetting, parse_augmentation
+from trainer.data.augmentation.augmentation import Augmentation
 from trainer.data.augmentation.steps import ImageFormat
 from trainer.data.loading.class_balance import Sampling, balance_weights, require_classes
 from trainer.data.loading.counter_rng import BatchRNG
@@ -35,11 +35,11 @@ class TensorData(LightningDataModule, ABC):
         seed: Seed of the order of training examples and of augmentation; the run's seed in conf/data.
         repeats: Number of passes over the training examples in an epoch, for data sets of few examples. None: `load`
             sets it.
-        augmentation: Random changes of training images; see `parse_augmentation`.
     """
 
     preprocessing: Preprocessing | None = None  # stored in the checkpoint; predictions read files with it
     sample_weights: Tensor | None = None  # of the training examples; they are drawn with these probabilities
+    augmentation = Augmentation()  # random changes of training images; set by data sets of images
     standardize_target = True  # scale regression targets to mean 0 and standard deviation 1
 
     def __init__(
@@ -50,7 +50,6 @@ class TensorData(LightningDataModule, ABC):
         seed: int = 0,
         repeats: int | None = 1,
         sampling: Sampling = None,
-        augmentation: AugmentationSetting = (),
     ) -> None:
         super().__init__()
         if min(batch_size, eval_batch_size, 1 if repeats is None else repeats) < 1:
@@ -60,7 +59,6 @@ class TensorData(LightningDataModule, ABC):
         self.seed = seed
         self.repeats = repeats
         self.sampling: Sampling = sampling
-        self.augmentation = parse_augmentation(augmentation)
         self.splits: Mapping[Stage, Split] = {}
         self._train_loader: TensorLoader | None = None
         self._checksum = ""  # computed at the first call of `checksum`
@@ -181,9 +179,9 @@ class TensorData(LightningDataModule, ABC):
 
     def _train_weights(self) -> Tensor | None:
         """Return the sampling weights of the training examples (examples,), or None if each one is used once."""
-        return (
-            balance_weights(self.splits["train"].targets, self.sample_weights) if self.sampling else self.sample_weights
-        )
+        if self.sampling:
+            return balance_weights(self.splits["train"].targets, self.sample_weights)
+        return self.sample_weights
 
     def _has_augmentation(self) -> bool:
         return bool(self.augmentation.image_steps) or type(self).augment is not TensorData.augment

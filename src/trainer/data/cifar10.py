@@ -9,7 +9,7 @@ import torch
 
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, PositiveInt
-from trainer.data.augmentation.augmentation import AugmentationSetting
+from trainer.data.augmentation.augmentation import AugmentationSetting, parse_augmentation
 from trainer.data.base import TensorData, count_outputs
 from trainer.data.io.archive import fetch_files
 from trainer.data.io.download import DataFile
@@ -81,13 +81,8 @@ class CIFAR10(TensorData):
         eval_batch_size: int = 128,
         seed: int = 0,
     ) -> None:
-        super().__init__(
-            sampling=sampling,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            seed=seed,
-            augmentation=augmentation,
-        )
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed, sampling=sampling)
+        self.augmentation = parse_augmentation(augmentation)
         self.fetch_options = (Path(dir), tuple(mirrors), download)
         self.classes = CLASSES if classes is None else validate_classes(classes, CLASSES)
         self.val_size = val_size

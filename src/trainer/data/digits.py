@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from trainer.core.spec import DataSpec, PositiveInt
-from trainer.data.augmentation.augmentation import AugmentationSetting
+from trainer.data.augmentation.augmentation import AugmentationSetting, parse_augmentation
 from trainer.data.base import TensorData
 from trainer.data.loading.class_balance import Sampling
 from trainer.data.loading.folds import make_fold, random_fold_split
@@ -47,13 +47,8 @@ class Digits(TensorData):
         eval_batch_size: int = 1024,
         seed: int = 0,
     ) -> None:
-        super().__init__(
-            sampling=sampling,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            seed=seed,
-            augmentation=augmentation,
-        )
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed, sampling=sampling)
+        self.augmentation = parse_augmentation(augmentation)
         self.val_size = val_size
         self.test_size = test_size
         self.data_seed = data_seed

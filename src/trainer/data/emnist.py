@@ -40,10 +40,8 @@ class EMNIST(MNIST):
     Args:
         split: Characters: `"balanced"` has 47 classes of equal size, `"byclass"` all 62 digits and letters,
             `"bymerge"` the 47 classes with all images, `"letters"` 26 without case, `"digits"` and `"mnist"` 10.
-        dir, mirrors, download, val_size, degrees, shift_pixels, scale, synthetic, data_seed: See `MNIST`.
-        sampling, batch_size, eval_batch_size, seed: See `TensorData`.
         dir, mirrors, download, val_size, augmentation, synthetic, data_seed: See `MNIST`.
-        batch_size, eval_batch_size, seed: See `TensorData`.
+        sampling, batch_size, eval_batch_size, seed: See `TensorData`.
 
     Source:
         G. Cohen, S. Afshar, J. Tapson, A. van Schaik 2017, EMNIST: an extension of MNIST to handwritten letters.

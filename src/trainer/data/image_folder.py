@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, Fraction, PositiveInt
-from trainer.data.augmentation.augmentation import AugmentationSetting
+from trainer.data.augmentation.augmentation import AugmentationSetting, parse_augmentation
 from trainer.data.base import TensorData, count_outputs
 from trainer.data.io.images.image_files import check_header, infer_size_and_channels
 from trainer.data.io.images.image_sources import ImageTableSettings, open_source
@@ -102,8 +102,8 @@ class ImageFolder(TensorData):
         eval_batch_size: int = 64,
         seed: int = 0,
     ) -> None:
-        sizes = {"batch_size": batch_size, "eval_batch_size": eval_batch_size, "seed": seed}
-        super().__init__(sampling=sampling, augmentation=augmentation, **sizes)
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed, sampling=sampling)
+        self.augmentation = parse_augmentation(augmentation)
         self.workers = validate_workers(workers)
         table = ImageTableSettings(image_dir, image_column, label_column, split_column, delimiter)
         listed = None if classes is None else [str(name) for name in classes]

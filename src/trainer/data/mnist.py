@@ -9,7 +9,7 @@ import torch
 
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, PositiveInt
-from trainer.data.augmentation.augmentation import AugmentationSetting
+from trainer.data.augmentation.augmentation import AugmentationSetting, parse_augmentation
 from trainer.data.base import TensorData, count_outputs
 from trainer.data.io.arrays.idx_file import read_idx
 from trainer.data.io.download import DataFile, fetch_file
@@ -93,13 +93,8 @@ class MNIST(TensorData):
         eval_batch_size: int = 128,
         seed: int = 0,
     ) -> None:
-        super().__init__(
-            sampling=sampling,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            seed=seed,
-            augmentation=augmentation,
-        )
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed, sampling=sampling)
+        self.augmentation = parse_augmentation(augmentation)
         self.root = Path(dir)
         self.mirrors = tuple(mirrors)
         self.download = download

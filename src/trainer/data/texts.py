@@ -99,9 +99,9 @@ class Texts(TextData):
         seed: int = 0,
     ) -> None:
         limits = {"vocabulary_size": vocabulary_size, "max_length": max_length}
-        sizes = {"batch_size": batch_size, "eval_batch_size": eval_batch_size, "seed": seed}
+        loading = {"batch_size": batch_size, "eval_batch_size": eval_batch_size, "seed": seed}
         kind = "words" if tokens == "auto" else tokens
-        super().__init__(dir=dir, tokens=kind, keep=keep, synthetic=synthetic, sampling=sampling, **limits, **sizes)
+        super().__init__(dir=dir, tokens=kind, keep=keep, synthetic=synthetic, sampling=sampling, **limits, **loading)
         self.paths: dict[Stage, str] = {"train": path, "val": val_path or "", "test": test_path or ""}
         self.md5 = md5
         self.columns = {"text_column": text_column, "label_column": label_column}
