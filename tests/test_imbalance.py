@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import trainer
-from trainer.artifacts.test_predictions import read_predictions
+from trainer.artifacts.stored_predictions import read_predictions
 
 RUN = ["data=diabetes", "data.synthetic=true", "model=mlp", "trainer.accelerator=cpu", "trainer.max_epochs=2"]
 METRICS = "objective.metrics=[accuracy,balanced_accuracy,f1]"

@@ -6,7 +6,7 @@ from itertools import chain
 import pytest
 import torch
 
-from trainer.artifacts.test_predictions import Predictions
+from trainer.artifacts.stored_predictions import Predictions
 from trainer.core.spec import DataSpec
 from trainer.report import bootstrap
 from trainer.report.bootstrap import (

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trainer.artifacts.run_record import RunRecord
-from trainer.artifacts.test_predictions import Predictions, read_predictions, write_predictions
+from trainer.artifacts.stored_predictions import Predictions, read_predictions, write_predictions
 from trainer.core.errors import UserError
 from trainer.report.paired_tests import compare_tests
 from trainer.report.statistics import compute_mcnemar_p

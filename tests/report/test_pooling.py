@@ -8,7 +8,7 @@ import torch
 import yaml
 from scipy import stats
 
-from trainer.artifacts.test_predictions import Predictions, write_predictions
+from trainer.artifacts.stored_predictions import Predictions, write_predictions
 from trainer.report.comparison import build_report
 from trainer.report.formats import format_markdown
 from trainer.report.render import render_html

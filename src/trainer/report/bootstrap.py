@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from trainer.artifacts.test_predictions import Predictions
+from trainer.artifacts.stored_predictions import Predictions
 from trainer.core.spec import DataSpec
-from trainer.report.statistics import CONFIDENCE
+from trainer.report.statistics import CONFIDENCE, wilson_interval
 from trainer.task.classification_metrics import compute_brier_scores
 from trainer.task.metrics import make_metrics
 
@@ -68,6 +68,13 @@ def resample_metric(spec: DataSpec, metric: str | Metric, predictions: Predictio
         values.append(torch.as_tensor(metrics.compute()["value"]).double().reshape(()))
         metrics.reset()
     return torch.stack(values)
+
+
+def compute_interval(spec: DataSpec, metric: str | Metric, predictions: Predictions) -> tuple[float, float] | None:
+    """Return the interval of a metric: of Wilson for the accuracy, else of a bootstrap; see `percentile_interval`."""
+    if isinstance(metric, str) and metric == "accuracy":
+        return wilson_interval(int((predictions.preds == predictions.target).sum()), len(predictions))
+    return percentile_interval(resample_metric(spec, metric, predictions))
 
 
 def percentile_interval(values: Tensor) -> tuple[float, float] | None:

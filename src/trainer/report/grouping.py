@@ -55,7 +55,6 @@ class PooledMetric:
         metric: Name of the metric.
         value: Metric of all predictions together.
         interval: 95 % interval; None if the metric is not defined for many resamples.
-        method: Method of the interval.
         examples: Number of examples.
         folds: Number of folds.
     """
@@ -64,7 +63,6 @@ class PooledMetric:
     metric: str
     value: float
     interval: tuple[float, float] | None
-    method: str
     examples: int
     folds: int
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import torch
 
 from trainer.artifacts.run_record import RunRecord
-from trainer.artifacts.test_predictions import Predictions, read_predictions
+from trainer.artifacts.stored_predictions import Predictions, read_predictions
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
 from trainer.report.bootstrap import percentile_interval, resample_metric
+from trainer.report.recomputed_metrics import compute_metric, describe_predictions, find_common_metrics
 from trainer.report.statistics import compute_mcnemar_p
-from trainer.report.stored_tests import compute_metric, describe_predictions, find_common_metrics
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,8 @@ def compare_tests(first: RunRecord, second: RunRecord) -> list[PairedTest]:
     Raises:
         UserError: A run has stored no predictions, or the test examples or the outputs differ.
     """
-    stored = [read_predictions(record.path) for record in (first, second)]
-    for record, content in zip((first, second), stored, strict=True):
-        if content is None:
-            raise UserError(f"'{record.path}' has stored no test predictions")
-    (before, first_checksum), (after, second_checksum) = (content for content in stored if content)
+    before, first_checksum = read_predictions(first.path)
+    after, second_checksum = read_predictions(second.path)
     if first_checksum != second_checksum or not torch.equal(before.target, after.target):
         raise UserError("the runs were tested on different examples")
     if before.scores.shape != after.scores.shape:

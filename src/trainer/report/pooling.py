@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import torch
 
 from trainer.artifacts.run_record import RunRecord
-from trainer.artifacts.test_predictions import Predictions, read_predictions
+from trainer.artifacts.stored_predictions import Predictions, read_predictions
 from trainer.core.errors import UserError
-from trainer.report.bootstrap import percentile_interval, resample_metric
+from trainer.report.bootstrap import compute_interval
 from trainer.report.grouping import FOLD_KEY, Group, PooledMetric
-from trainer.report.statistics import wilson_interval
-from trainer.report.stored_tests import compute_metric, describe_predictions, find_common_metrics
+from trainer.report.recomputed_metrics import compute_metric, describe_predictions, find_common_metrics
 
 
 def pool_groups(groups: Sequence[Group]) -> tuple[list[PooledMetric], list[str]]:
@@ -33,7 +32,7 @@ def pool_groups(groups: Sequence[Group]) -> tuple[list[PooledMetric], list[str]]
 def _pool(name: str, runs: Sequence[RunRecord], folds: int) -> list[PooledMetric]:
     """Return the pooled metrics of the folds of one config and seed; raise if not all examples are predicted once."""
     runs = _sort_by_fold(runs, folds)
-    stored = [_read_predictions(run) for run in runs]
+    stored = [read_predictions(run.path) for run in runs]
     predictions = [part for part, _ in stored]
     if len({checksum for _, checksum in stored}) < folds:
         raise UserError("two folds have the same test examples")
@@ -51,13 +50,8 @@ def _pool(name: str, runs: Sequence[RunRecord], folds: int) -> list[PooledMetric
     pooled = []
     for metric in find_common_metrics(runs, predictions):
         value = compute_metric(spec, metric, joined)
-        if metric == "accuracy":
-            interval: tuple[float, float] | None = wilson_interval(round(value * predicted), predicted)
-            method = "Wilson"
-        else:
-            interval = percentile_interval(resample_metric(spec, metric, joined))
-            method = "bootstrap"
-        pooled.append(PooledMetric(name, f"test/{metric}", value, interval, method, predicted, folds))
+        interval = compute_interval(spec, metric, joined)
+        pooled.append(PooledMetric(name, f"test/{metric}", value, interval, predicted, folds))
     return pooled
 
 
@@ -68,9 +62,3 @@ def _sort_by_fold(runs: Sequence[RunRecord], folds: int) -> list[RunRecord]:
     if len(runs) > folds:
         raise UserError(f"{len(runs)} runs of {folds} folds with the same seed")
     return [by_fold[number] for number in range(folds)]
-
-
-def _read_predictions(run: RunRecord) -> tuple[Predictions, str]:
-    if (stored := read_predictions(run.path)) is None:
-        raise UserError(f"'{run.path}' has stored no test predictions")
-    return stored

@@ -33,8 +33,8 @@ from trainer.task.objective_lookup import describe_threshold
 from trainer.task.temperature import compute_cross_entropy, fit_temperature
 from trainer.training.build import build_data, build_trainer
 from trainer.training.build_module import build_module, build_parts, build_with_spec
+from trainer.training.collected_outputs import CollectedOutputs
 from trainer.training.interruption import InterruptionPoints
-from trainer.training.test_outputs import TestOutputs
 from trainer.training.uncertainty import record_test
 
 Average = Literal["outputs", "weights"]
@@ -52,6 +52,9 @@ class ValidationOutputs(Callback):
 
     def __init__(self) -> None:
         self.batches: list[tuple[Tensor, Tensor]] = []
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.batches = []
 
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any
@@ -138,7 +141,7 @@ class Evaluation:
         with skip_weight_loading():
             self.task: Any = build_module(config, build_parts(config, find_spec(self.data)))
         self.validation_outputs = ValidationOutputs()
-        self.test_outputs = TestOutputs()
+        self.test_outputs = CollectedOutputs()
         self.trainer = build_trainer(
             config,
             callbacks=[CheckpointMetadata(directory), InterruptionPoints(), self.validation_outputs, self.test_outputs],

@@ -32,12 +32,12 @@ from trainer.training.build import (
     disable_default_callbacks,
 )
 from trainer.training.build_module import build_module, build_parts, resolve_modes
+from trainer.training.collected_outputs import CollectedOutputs
 from trainer.training.distributed.job import process_restored
 from trainer.training.distributed.launch import execute_on_all_ranks, resolve_world
 from trainer.training.interruption import InterruptionPoints, attribute_to_signal
 from trainer.training.preflight.check import validate_config
 from trainer.training.stages import find_test_obstacle
-from trainer.training.test_outputs import TestOutputs
 from trainer.training.thread_count import thread_limit
 from trainer.training.uncertainty import record_test
 
@@ -96,7 +96,7 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
     config = resolve_modes(config, parts)
     task = build_module(config, parts)
     callbacks = build_callbacks(config)
-    outputs = TestOutputs()
+    outputs = CollectedOutputs()
     trainer = build_trainer(
         config,
         callbacks=[*callbacks, CheckpointMetadata(directory), TrainingOutcome(), InterruptionPoints(), outputs],

@@ -9,14 +9,19 @@ from torch.func import vmap
 from torchmetrics import Metric
 
 from trainer.artifacts.run_directory import RunDirectory
-from trainer.artifacts.test_predictions import Predictions, write_predictions
+from trainer.artifacts.stored_predictions import Predictions, write_predictions
 from trainer.core.errors import first_line
 from trainer.core.metric_name import list_metrics
-from trainer.report.bootstrap import draw_resamples, percentile_interval, reason_not_resampled, resample_metric
-from trainer.report.statistics import wilson_interval
+from trainer.report.bootstrap import (
+    compute_interval,
+    count_resamples,
+    draw_resamples,
+    percentile_interval,
+    reason_not_resampled,
+)
 from trainer.task.metrics import select_metrics
 from trainer.task.objective import ClassificationObjective, Objective
-from trainer.training.test_outputs import TestOutputs
+from trainer.training.collected_outputs import CollectedOutputs
 
 LOSS_TOLERANCE = 1e-4  # relative difference of a loss and the mean of the losses of single examples
 
@@ -27,7 +32,7 @@ class NoIntervalError(Exception):
     """The reason why a metric has no interval."""
 
 
-def record_test(outputs: TestOutputs, metrics: Mapping[str, float], directory: RunDirectory) -> dict[str, Any]:
+def record_test(outputs: CollectedOutputs, metrics: Mapping[str, float], directory: RunDirectory) -> dict[str, Any]:
     """Store the predictions of a test in the run directory; return the entry `intervals` of `result.json`.
 
     Args:
@@ -55,7 +60,8 @@ def record_test(outputs: TestOutputs, metrics: Mapping[str, float], directory: R
             if len(targets) < 2:
                 raise NoIntervalError("there is one example")
             if metric == "loss":
-                intervals[name] = _bootstrap(_resample_loss(objective, logits, targets), len(targets))
+                bounds = percentile_interval(_resample_loss(objective, logits, targets))
+                intervals[name] = _make_entry(bounds, "bootstrap", len(targets))
             elif metric in selection:
                 intervals[name] = _compute_interval(objective, selection[metric], predictions)
             else:
@@ -74,24 +80,21 @@ def _select(objective: Objective) -> Mapping[str, str | Metric]:
 
 def _compute_interval(objective: Objective, metric: str | Metric, predictions: Predictions) -> Interval:
     count = len(predictions)
-    if isinstance(metric, str) and metric == "accuracy":
-        low, high = wilson_interval(int((predictions.preds == predictions.target).sum()), count)
-        return {"low": low, "high": high, "method": "Wilson", "examples": count}
     if reason := reason_not_resampled(metric, count):
         raise NoIntervalError(reason)
     try:
-        values = resample_metric(objective.spec, metric, predictions)
+        bounds = compute_interval(objective.spec, metric, predictions)
     except Exception as error:  # a metric of the user may raise anything for repeated examples
         raise NoIntervalError(first_line(error)) from error
-    return _bootstrap(values, count)
+    is_accuracy = isinstance(metric, str) and metric == "accuracy"
+    return _make_entry(bounds, "Wilson" if is_accuracy else "bootstrap", count)
 
 
-def _bootstrap(values: Tensor, examples: int) -> Interval:
-    interval = percentile_interval(values)
-    if interval is None:
+def _make_entry(bounds: tuple[float, float] | None, method: str, examples: int) -> Interval:
+    if bounds is None:
         raise NoIntervalError("it is not defined for many resamples of the examples")
-    low, high = interval
-    return {"low": low, "high": high, "method": "bootstrap", "resamples": len(values), "examples": examples}
+    resamples = {"resamples": count_resamples(examples)} if method == "bootstrap" else {}
+    return {"low": bounds[0], "high": bounds[1], "method": method, **resamples, "examples": examples}
 
 
 def _resample_loss(objective: Objective, outputs: Tensor, targets: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import trainer
-from trainer.artifacts.test_predictions import read_predictions
+from trainer.artifacts.stored_predictions import read_predictions
 from trainer.config.target_allowlist import find_untrusted_targets
 from trainer.data.digits import Digits
 

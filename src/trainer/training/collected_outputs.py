@@ -17,7 +17,7 @@ from trainer.task.objective_lookup import find_objective
 MAX_OUTPUTS = 50_000_000  # numbers that are kept in memory: 200 MB
 
 
-class TestOutputs(Callback):
+class CollectedOutputs(Callback):
     """Collect outputs and targets of a test."""
 
     affects_training = False

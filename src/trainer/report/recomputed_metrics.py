@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from trainer.artifacts.run_record import RunRecord
-from trainer.artifacts.test_predictions import Predictions
+from trainer.artifacts.stored_predictions import Predictions
 from trainer.core.spec import DataSpec
 from trainer.report.bootstrap import reason_not_resampled
 from trainer.task.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, make_metrics

@@ -55,11 +55,11 @@ def write_predictions(directory: Path, predictions: Predictions, checksum: str) 
         atomic_write_bytes(directory / FILENAME, buffer.getbuffer())
 
 
-def read_predictions(directory: Path) -> tuple[Predictions, str] | None:
-    """Return the predictions of a run and the checksum of its test examples; None if it has stored none.
+def read_predictions(directory: Path) -> tuple[Predictions, str]:
+    """Return the predictions of a run and the checksum of its test examples.
 
     Raises:
-        UserError: The file is invalid.
+        UserError: The file is missing or invalid.
     """
     file = directory / FILENAME
     try:
@@ -67,7 +67,7 @@ def read_predictions(directory: Path) -> tuple[Predictions, str] | None:
             tensors: dict[str, Any] = {name: torch.from_numpy(content[name]) for name in ARRAYS}
             checksum = str(content["checksum"])
     except FileNotFoundError:
-        return None
+        raise UserError(f"'{directory}' has stored no test predictions") from None
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"cannot read '{file}': {error}") from None
     if len({len(tensor) for tensor in tensors.values() if tensor.dim()}) != 1:
