@@ -15,7 +15,6 @@ SYNONYMS = {
     "epochs": "max_epochs",
     "n_epochs": "max_epochs",
     "num_epochs": "max_epochs",
-    "steps": "max_steps",
     "bs": "batch_size",
     "batch": "batch_size",
     "decay": "weight_decay",
@@ -26,7 +25,6 @@ SYNONYMS = {
     "hidden_dim": "hidden",
     "layers": "hidden",
     "workers": "num_workers",
-    "clip": "gradient_clip_val",
     "random_seed": "seed",
 }
 MAX_SUGGESTIONS = 3
@@ -45,7 +43,8 @@ def suggest_overrides(override: str, parent: str, node: DictConfig) -> list[str]
     """
     key, equals, value = override.lstrip("+~").partition("=")
     name = key.rpartition(".")[2]
-    names = {name, name.lower().replace("-", "_"), SYNONYMS.get(name.lower().replace("-", "_"), name)}
+    usual = name.lower().replace("-", "_")
+    names = {name, usual, SYNONYMS.get(usual, usual)}
     paths = [*_list_keys(OmegaConf.to_container(node))]
     keys = [path for path in paths if path.rpartition(".")[2] in names]
     if not keys and not get_close_matches(name, map(str, node)):

@@ -50,7 +50,7 @@ def describe_invalid_value(value: str) -> str:
 
 
 def _count_parts(arguments: Sequence[str]) -> int:
-    """Return the number of arguments at the beginning that belong to one override with spaces in it."""
+    """Return the number of leading arguments that belong to one override with spaces in it."""
     for length in range(1, len(arguments)):
         is_assigned = any("=" in argument for argument in arguments[:length])
         following = arguments[length]

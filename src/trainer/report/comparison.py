@@ -26,11 +26,8 @@ from trainer.report.grouping import (
 from trainer.report.statistics import compare_pairs, compute_importances, correct_p_values
 
 DATASET_KEYS = ("data._target_", "data.path")
-NON_LOSS_KEYS = (
-    "objective.metrics",
-    "objective.penalty",
-    "objective.threshold",
-)  # they do not affect the validation loss
+# they do not affect the validation loss
+NON_LOSS_KEYS = ("objective.metrics", "objective.penalty", "objective.threshold")
 
 
 @dataclass(frozen=True)

@@ -71,11 +71,9 @@ def _create_schedule(factory: SchedulerFactory, optimizer: Optimizer, count: Cal
     if "schedulers" in keywords:
         starts = [0, *keywords.get("milestones", [0] * (len(keywords["schedulers"]) - 1))]
         ends = [*starts[1:], None] if "milestones" in keywords else [None] * len(starts)
-        arguments["schedulers"] = [
+        arguments["schedulers"] = [  # the class compares the lengths of the lists
             _create_schedule(part, optimizer, partial(_count_between, start, end, count))
-            for part, start, end in zip(
-                keywords["schedulers"], starts, ends, strict=False
-            )  # the class compares lengths
+            for part, start, end in zip(keywords["schedulers"], starts, ends, strict=False)
         ]
     return factory(optimizer=optimizer, **arguments) if "optimizer" in parameters else factory(optimizer, **arguments)
 

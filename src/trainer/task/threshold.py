@@ -118,7 +118,7 @@ def select_second_class(scores: Tensor) -> Tensor:
 
 
 def _compute_quality(criterion: str, true_positives: Tensor, false_positives: Tensor) -> Tensor:
-    """Return a metric for each number of positive predictions from 0 to all examples; 0 where it is not defined."""
+    """Return a metric for each number of positive predictions from 0 to all examples; 0 if it is not defined."""
     positives = true_positives[-1]
     negatives = false_positives[-1]
     true_negatives = negatives - false_positives

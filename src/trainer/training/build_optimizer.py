@@ -12,12 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from trainer.task.parameter_groups import (
-    GROUP_SETTINGS,
-    OptimizerFactory,
-    ParameterGroups,
-    has_algorithms,
-)
+from trainer.task.parameter_groups import GROUP_SETTINGS, OptimizerFactory, ParameterGroups, has_algorithms
 from trainer.task.schedulers import OPTIONS_ATTRIBUTE, SchedulerFactory
 from trainer.training.build import build
 

@@ -106,10 +106,8 @@ def cutout(images: Tensor, random: BatchRNG, *, size: int, fill: float = 0.0) ->
     Source:
         DeVries and Taylor 2017, Improved regularization of convolutional neural networks with cutout.
     """
-    is_covered = [
-        _select_range(random.uniform(), length, size) for length in images.shape[2:]
-    ]  # (batch, height), (batch, width)
-    return images.masked_fill((is_covered[0][:, :, None] & is_covered[1][:, None, :])[:, None], fill)
+    rows, columns = (_select_range(random.uniform(), length, size) for length in images.shape[2:])
+    return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], fill)
 
 
 def _select_range(position: Tensor, length: int, size: int) -> Tensor:

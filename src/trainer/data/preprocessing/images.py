@@ -51,15 +51,17 @@ class ImagePreprocessing(Preprocessing):
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Convert bytes to standardized floats."""
-        mean, std = (value.to(inputs.device) if isinstance(value, Tensor) else value for value in (self.mean, self.std))
+        mean, std = self._statistics_on(inputs.device)
         return inputs.float().sub_(mean).mul_(1 / std)
 
     def to_bytes(self, prepared: Tensor) -> Tensor:
         """Convert prepared inputs to bytes from 0 to 255, the nearest ones to the pixels."""
-        mean, std = (
-            value.to(prepared.device) if isinstance(value, Tensor) else value for value in (self.mean, self.std)
-        )
+        mean, std = self._statistics_on(prepared.device)
         return ((prepared.float() * std + mean) * (255 / self.max_value)).round_().clamp_(0, 255).byte()
+
+    def _statistics_on(self, device: torch.device) -> list[float | Tensor]:
+        """Return mean and standard deviation, with their tensors on a device."""
+        return [value.to(device) if isinstance(value, Tensor) else value for value in (self.mean, self.std)]
 
     def from_fractions(self, images: Tensor) -> Tensor:
         """Convert pixels in [0, 1] to prepared inputs."""

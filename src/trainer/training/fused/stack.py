@@ -43,7 +43,6 @@ class StackedNetworks:
         self.scales = [torch.stack(parts) for parts in zip(*(scale.tensors for scale in scales if scale), strict=True)]
         self.trainable = [weight for weight in self.weights.values() if weight.requires_grad]
         constants = [tensor for task in tasks for tensor in task.objective.loss_tensors]
-        # all that a pass uses
         self.tensors = [*self.weights.values(), *self.buffers.values(), *self.scales, *constants]
 
     def trainable_of(self, index: int) -> list[nn.Parameter]:

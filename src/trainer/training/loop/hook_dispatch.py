@@ -15,6 +15,7 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
 
 from trainer.core.callback import has_hook
+from trainer.task.muon import MuonAdamW
 
 Hook = Callable[..., Any]
 Context = Callable[[], AbstractContextManager[Any]]
@@ -130,7 +131,7 @@ def reason_lightning_required(trainer: Trainer) -> str | None:
         "profiler": not isinstance(trainer.profiler, PassThroughProfiler),
         "task": any(has_hook(task, name, LightningModule) for name in BYPASSED_HOOKS),
         "optimizer": not all(
-            type(optimizer).__module__.startswith(("torch.optim", "trainer.task"))
+            type(optimizer).__module__.startswith(("torch.optim", MuonAdamW.__module__))
             and not isinstance(optimizer, torch.optim.LBFGS)
             for optimizer in trainer.optimizers
         ),
