@@ -4,6 +4,7 @@ import csv
 import json
 
 import pytest
+import torch
 
 QUICK = ["trainer.max_epochs=2", "trainer.log_every_n_steps=5"]
 
@@ -52,6 +53,14 @@ def test_each_debug_config_runs(choice, steps, command):
 def test_each_precision_and_device_trains(override, command):
     outcome = command("data=digits", override, *QUICK)
     assert outcome.code == 0, outcome.err
+
+
+def test_metrics_of_a_regression_with_16_bits_have_the_precision_of_32(command):
+    outcome = command("data=line", "model=linear", "trainer.precision=bf16-true", *QUICK)
+    assert outcome.code == 0, outcome.err
+    [run] = outcome.runs
+    rmse = json.loads((run / "result.json").read_text())["metrics"]["test/rmse"]
+    assert rmse != torch.tensor(rmse).bfloat16().item()
 
 
 def test_accumulation_reduces_the_number_of_steps(command):

@@ -1,5 +1,7 @@
 """Accumulation of the metrics of an objective over batches."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -26,7 +28,7 @@ class MetricAccumulator(nn.Module):
         self._batches: list[tuple[Tensor, Tensor]] = []  # outputs and targets that are not in the metrics yet
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
-        """Add outputs (batch, output_size) and targets (batch,) or (batch, output_size)."""
+        """Add outputs (batch, output_size) of at least 32 bits, and targets (batch,) or (batch, output_size)."""
         self._batches.append((outputs, targets))
         if not self.best_threshold and len(self._batches) * len(targets) >= MAX_BUFFERED_EXAMPLES:
             self._update_metrics()
@@ -43,6 +45,11 @@ class MetricAccumulator(nn.Module):
         values: dict[str, Tensor] = self.metrics.compute()
         self.metrics.reset()
         return values
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "MetricAccumulator":
+        """Move the metrics to a device; keep their numbers of bits, also if a task is converted to 16."""
+        super()._apply(lambda tensor: fn(tensor).to(tensor.dtype), recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def _update_metrics(self) -> None:
         outputs, targets = map(torch.cat, zip(*self._batches, strict=True))

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from trainer.core.errors import UserError, attribute_errors_to
+from trainer.core.precision import widen_floats
 from trainer.core.spec import Batch
 from trainer.core.target_scale import TargetScale
 from trainer.task.losses import NO_PENALTY
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 class Supervised(LightningModule):
     """Train one network on one loss.
+
+    Losses and metrics are computed with at least 32 bits, also if the network computes with 16.
 
     Logs `train/loss` every `trainer.log_every_n_steps` steps, and the loss and all metrics of the objective as `val/`
     and `test/` after each epoch, over all its examples.
@@ -88,7 +91,7 @@ class Supervised(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         inputs, targets = batch
-        loss = self.objective.loss(self.net(inputs), targets)
+        loss = self.objective.loss(widen_floats(self.net(inputs)), widen_floats(targets))
         self.log("train/loss", loss, prog_bar=True)
         return loss if self.objective.penalty == NO_PENALTY else loss + self.objective.penalty(self.net)
 
@@ -162,7 +165,8 @@ class Supervised(LightningModule):
     def _evaluate(self, stage: str, batch: Batch) -> Tensor:
         """Log the loss of a batch, update the metrics, and return the outputs for callbacks."""
         inputs, targets = batch
-        outputs = self(inputs)
+        outputs = widen_floats(self(inputs))
+        targets = widen_floats(targets)
         loss = self.objective.loss(outputs, targets)
         self.log(f"{stage}/loss", loss, batch_size=len(targets), prog_bar=stage == "val", sync_dist=True)
         self.accumulators[stage].update(outputs, targets)

@@ -8,6 +8,7 @@ from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
 from trainer.core.callback import Callback
+from trainer.core.precision import widen_floats
 from trainer.core.spec import Batch
 from trainer.data import spec_check
 from trainer.data.base import TensorData
@@ -69,8 +70,11 @@ class CollectedOutputs(Callback):
         return self._digest.hexdigest()
 
     def collect(self) -> tuple[Tensor, Tensor]:
-        """Return outputs (examples, output_size) and targets of all examples, on the CPU."""
-        outputs, targets = (torch.cat(parts).cpu() for parts in zip(*self._batches, strict=True))
+        """Return outputs (examples, output_size) and targets of all examples, on the CPU.
+
+        Numbers have at least 32 bits, also if the network computes with 16.
+        """
+        outputs, targets = (widen_floats(torch.cat(parts).cpu()) for parts in zip(*self._batches, strict=True))
         return outputs, targets
 
     @property
