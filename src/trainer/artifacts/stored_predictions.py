@@ -16,6 +16,7 @@ from trainer.core.errors import UserError
 FILENAME = "test_predictions.npz"
 MAX_FILE_BYTES = 2**25  # more are not stored
 ARRAYS = ("preds", "scores", "target")
+DTYPES = ("float32", "float64", "int64")
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,30 @@ def read_predictions(directory: Path) -> tuple[Predictions, str]:
     """
     file = directory / FILENAME
     try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
-            tensors: dict[str, Any] = {name: torch.from_numpy(content[name]) for name in ARRAYS}
-            checksum = str(content["checksum"])
+        arrays = _read_arrays(file)
     except FileNotFoundError:
         raise UserError(f"'{directory}' has stored no test predictions") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # the readers of archives and arrays raise errors of many types for invalid files
         raise UserError(f"cannot read '{file}': {error}") from None
-    if len({len(tensor) for tensor in tensors.values() if tensor.dim()}) != 1:
+    preds, scores, target = (torch.from_numpy(arrays[name]) for name in ARRAYS)
+    if preds.shape != target.shape or not target.dim() or scores.shape[:1] != target.shape[:1]:
         raise UserError(f"cannot read '{file}': expected the arrays {', '.join(ARRAYS)} of equal length")
-    return Predictions(**tensors), checksum
+    return Predictions(preds, scores, target), str(arrays["checksum"])
+
+
+def _read_arrays(file: Path) -> dict[str, Any]:
+    """Return the arrays of a file by name.
+
+    Raises:
+        ValueError: The file is too large, or an array has an unexpected type. Invalid files raise any exception.
+    """
+    with zipfile.ZipFile(file) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > 2 * MAX_FILE_BYTES:
+        raise ValueError(f"{size:,} bytes; at most {2 * MAX_FILE_BYTES:,} are read")
+    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
+        arrays = {name: content[name] for name in (*ARRAYS, "checksum")}
+    for name in ARRAYS:
+        if arrays[name].dtype.name not in DTYPES:
+            raise ValueError(f"{name}: type {arrays[name].dtype.name}; expected {', '.join(DTYPES)}")
+    return arrays

@@ -39,7 +39,7 @@ def format_best_trials(ledger: TrialLedger) -> Iterator[str]:
         return
     _, objective = load_search(settings)
     trials = {trial.job.number: trial for trial in ledger.trials()}
-    for job in compute_pareto_front(ledger.jobs(), objective):
+    for job in compute_pareto_front([trial.job for trial in trials.values()], objective):
         metrics = "  ".join(f"{name} {format_number(job.metric(name))}" for name in objective.metrics)
         values = " ".join(f"{key}={value}" for key, value in trials[job.number].values.items())
         yield f"best  #{job.number}  {metrics}  {values}"
@@ -52,13 +52,17 @@ def load_study(sweep: str | Path) -> Any:
         sweep: Directory of the search.
 
     Raises:
-        UserError: The directory contains no search.
+        UserError: The directory contains no search, or its ledger is corrupted.
     """
     ledger = TrialLedger(Path(sweep))
     settings = ledger.settings()
     if settings is None:
         raise UserError(f"'{sweep}' contains a sweep that is not a search")
-    return build_study(ledger.trials(), *load_search(settings))
+    space, objective = load_search(settings)
+    try:
+        return build_study(ledger.trials(), space, objective)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"the trials of '{sweep}' are not in the space of its search: {error}") from error
 
 
 def _dominates(score: Sequence[float], other: Sequence[float]) -> bool:
