@@ -78,7 +78,7 @@ def measure_overhead(directory: Path, *, quick: bool) -> Round:
             run_python([*TRAINER, "-m", *overrides], Path(cwd))
             jobs = Ledger(Path(cwd) / "s").jobs()[1:]  # the first job includes imports
             run_seconds = sum(job.result["seconds"] for job in jobs if job.result)
-            sweep_seconds = jobs[-1].ended - jobs[0].began
+            sweep_seconds = jobs[-1].ended - jobs[0].started
             results[f"a run, {name}"] = 1000 * run_seconds / len(jobs)
             results[f"beside it, {name}"] = 1000 * (sweep_seconds - run_seconds) / len(jobs)
     for count in (n_jobs, 10_000):
@@ -119,7 +119,7 @@ def measure_barrier(directory: Path, *, quick: bool) -> Round:
             (Path(cwd) / "wait.py").write_text(WAIT)
             run_python([*TRAINER, "-m", *tiny, *wait, *launcher], Path(cwd))
             jobs = Ledger(Path(cwd) / "s").jobs()
-            results[name] = (max(job.ended for job in jobs) - min(job.began for job in jobs)) / unit
+            results[name] = (max(job.ended for job in jobs) - min(job.started for job in jobs)) / unit
     return results
 
 

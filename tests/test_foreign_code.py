@@ -182,7 +182,7 @@ def foreign_sweep(base, tmp_path, monkeypatch):
         Path("sweep").mkdir()
         Ledger.open_or_create(Path("sweep")).add_jobs(words, {str(number): job for number, job in enumerate(jobs)})
         with sqlite3.connect("sweep/sweep.sqlite") as database:
-            database.execute("UPDATE command SET signature = 'x', place = ?", (str(directory or tmp_path),))
+            database.execute("UPDATE command SET signature = 'x', directory = ?", (str(directory or tmp_path),))
 
     return make
 

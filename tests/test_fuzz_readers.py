@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -23,27 +24,27 @@ from hypothesis import strategies as st
 from trainer.artifacts.hparams import collect_hparams
 from trainer.artifacts.run_diff import diff_runs
 from trainer.artifacts.run_record import RunRecord, read_run
+from trainer.artifacts.stored_predictions import FILENAME
 from trainer.cli.commands.runs import build_row
 from trainer.core.errors import UserError
+from trainer.inference.ensemble_members import find_candidates
 from trainer.inference.load_checkpoint import load_checkpoint
 from trainer.report.comparison import build_report
+from trainer.report.paired_tests import compare_tests
 from trainer.report.render import render_html
 from trainer.report.run_page import build_run_page
 from trainer.sweep.preflight import check_overrides
-from trainer.sweep.search.pareto_front import format_best_trials
+from trainer.sweep.search.pareto_front import format_best_trials, load_study
 from trainer.sweep.status_table import format_job_lines
 from trainer.sweep.store.job_store import Ledger
 from trainer.sweep.store.trial_store import TrialLedger
 
 pytestmark = pytest.mark.slow
 RUN = ["data=xor", "model=linear", "trainer.max_epochs=1", "+trainer.limit_train_batches=2", "hydra.run.dir=runs/good"]
-FILES = ["result.json", "provenance.json", "config.yaml", "metrics.csv", ".hydra/hydra.yaml", ".hydra/config.yaml"]
-COLUMNS = {
-    "job": ["words", "state", "tries", "seconds", "result", "error", "host", "pid", "born", "began", "ended"],
-    "command": ["words", "place", "at", "signature"],
-    "optimized": ["metric", "direction"],
-    "search": ["settings"],
-}
+TEXT_FILES = ["result.json", "provenance.json", "config.yaml", ".hydra/hydra.yaml", ".hydra/config.yaml"]
+OTHER_FILES = ["metrics.csv", FILENAME]
+SEARCH = [*RUN[:-1], "optimizer.lr=interval(0.01,0.1)", "sweep.n_trials=2", "optimized_metric=val/loss"]
+COLUMNS = """SELECT m.name, p.name FROM sqlite_master m JOIN pragma_table_info(m.name) p WHERE m.type = 'table'"""
 KEYS = ["seed", "data", "model.net", "trainer.max_epochs", "callbacks", "tags", "hydra.run.dir", "a.b", "sweep"]
 fuzz = settings(
     max_examples=int(os.environ.get("FUZZ_EXAMPLES", "150")),
@@ -77,6 +78,15 @@ def base(tmp_path_factory):
         yield directory / "runs"
 
 
+@pytest.fixture(scope="module")
+def search(base):
+    """Return the file of the ledger of a search with two trials."""
+    command = [sys.executable, "-m", "trainer", "-m", *SEARCH, "hydra.sweep.dir=search"]
+    subprocess.run(command, cwd=base.parent, check=True, capture_output=True)
+    TrialLedger(base.parent / "search").report(0, epoch=1, value=0.5)
+    return base.parent / "search/sweep.sqlite"
+
+
 def replace_node(draw, content):
     """Return a copy of nested containers in which a random node is replaced, removed or added."""
     content = copy.deepcopy(content)
@@ -99,6 +109,12 @@ def replace_node(draw, content):
     return content
 
 
+@st.composite
+def replaced(draw, content):
+    """Return `replace_node` as a strategy."""
+    return replace_node(draw, content)
+
+
 def damage(draw, content):
     """Return bytes of which a random part is cut off, removed, flipped or inserted."""
     content = bytearray(content)
@@ -115,19 +131,33 @@ def damage(draw, content):
     return bytes(content)
 
 
+def replace_array(draw, content):
+    """Return the bytes of an archive of arrays in which an array is replaced or missing."""
+    with np.load(io.BytesIO(content)) as archive:
+        arrays = {**archive}
+    name = draw(st.sampled_from([*arrays]))
+    if draw(st.booleans()):
+        shape = draw(st.lists(st.sampled_from([0, 1, 2, len(arrays["target"])]), max_size=3))
+        dtype = draw(st.sampled_from(["f8", "f4", "i8", "i4", "u1", "?", "c8", "U3", "M8[s]"]))
+        arrays[name] = np.full(shape, draw(st.integers(0, 300)), dtype="i8").astype(dtype)
+    else:
+        del arrays[name]
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
 @fuzz
 @given(st.data())
 def test_run_directories(base, data):
-    name = data.draw(
-        st.sampled_from(
-            ["result.json", "provenance.json", "config.yaml", "metrics.csv", ".hydra/hydra.yaml", ".hydra/config.yaml"]
-        )
-    )
+    name = data.draw(st.sampled_from([*TEXT_FILES, *OTHER_FILES]))
     shutil.rmtree(base / "bad", ignore_errors=True)
     shutil.copytree(base / "good", base / "bad", ignore=shutil.ignore_patterns("checkpoints", "tensorboard"))
     file = base / "bad" / name
     original = (base / "good" / name).read_bytes()
-    if name == "metrics.csv" or data.draw(st.booleans()):
+    if name == FILENAME and data.draw(st.booleans()):
+        file.write_bytes(replace_array(data.draw, original))
+    elif name in OTHER_FILES or data.draw(st.booleans()):
         file.write_bytes(damage(data.draw, original))
     elif name.endswith("json"):
         file.write_text(json.dumps(replace_node(data.draw, json.loads(original))))
@@ -135,6 +165,10 @@ def test_run_directories(base, data):
         file.write_text(yaml.safe_dump(replace_node(data.draw, yaml.safe_load(original))))
     record = RunRecord(base / "bad")
     good = RunRecord(base / "good")
+    if name == FILENAME:
+        with contextlib.suppress(UserError):
+            compare_tests(good, record)
+        return
     for read in (
         lambda: build_row(record, ""),
         lambda: collect_hparams(record),
@@ -143,6 +177,7 @@ def test_run_directories(base, data):
         lambda: record.read_metric_series(),
         lambda: render_html(build_run_page(read_run(str(record.path)))),
         lambda: build_report(base),
+        lambda: find_candidates([base]),
     ):
         with contextlib.suppress(UserError):
             read()
@@ -166,30 +201,30 @@ def test_checkpoints(base, data):
 
 @fuzz
 @given(st.data())
-def test_ledgers(base, data):
+def test_ledgers(base, search, data):
     sweep = base / "sweep"
     shutil.rmtree(sweep, ignore_errors=True)
     sweep.mkdir()
-    ledger = TrialLedger.open_or_create(sweep)
-    ledger.add_jobs(["data=xor", "seed=1,2"], {"a": ["data=xor", "seed=1"], "b": ["data=xor", "seed=2"]})
-    ledger.save_directions({"val/loss": "min"})
-    table = data.draw(st.sampled_from([*COLUMNS]))
+    file = shutil.copy(search, sweep)
+    with sqlite3.connect(file) as database:
+        columns = database.execute(COLUMNS).fetchall()
+    table, column = data.draw(st.sampled_from(columns))
     numbers = st.integers(-(2**63), 2**63 - 1) | st.floats()
     cells = st.one_of(st.none(), numbers, st.text(max_size=20), st.binary(max_size=9))
-    value = data.draw(cells | values.map(json.dumps))
-    with contextlib.suppress(sqlite3.IntegrityError, UnicodeEncodeError), sqlite3.connect(ledger.file) as database:
-        if table == "search":
-            database.execute("INSERT INTO search VALUES (0, ?)", (value,))
-        else:
-            database.execute(f"UPDATE {table} SET {data.draw(st.sampled_from(COLUMNS[table]))} = ?", (value,))
+    with contextlib.suppress(sqlite3.IntegrityError, UnicodeEncodeError), sqlite3.connect(file) as database:
+        [(row, old)] = database.execute(f"SELECT rowid, {column} FROM {table} LIMIT 1").fetchall()
+        is_json = isinstance(old, str) and old.startswith(("{", "["))
+        new = st.builds(json.dumps, replaced(json.loads(old))) if is_json else values.map(json.dumps)
+        database.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (data.draw(cells | new), row))
     if data.draw(st.integers(0, 4)) == 0:
-        ledger.file.write_bytes(damage(data.draw, ledger.file.read_bytes()))
+        Path(file).write_bytes(damage(data.draw, Path(file).read_bytes()))
     for read in (
-        lambda: format_job_lines(Ledger(sweep).jobs()),
+        lambda: [*format_job_lines(Ledger(sweep).jobs())],
         lambda: [*format_best_trials(TrialLedger(sweep))],
         lambda: [command.is_own for command in Ledger(sweep).commands()],
         lambda: TrialLedger(sweep).settings(),
         lambda: TrialLedger(sweep).trials(),
+        lambda: load_study(sweep),
     ):
         with contextlib.suppress(UserError):
             read()
@@ -200,9 +235,7 @@ words = st.one_of(
     st.builds(
         "{}{}={}".format,
         st.sampled_from(["", "+", "++", "~"]),
-        st.sampled_from(
-            ["seed", "data", "model.net", "trainer.max_epochs", "callbacks", "tags", "hydra.run.dir", "a.b", "sweep"]
-        ),
+        st.sampled_from(KEYS),
         st.text("ab0.,[]{}'\"$:() -\\", max_size=12),
     ),
 )

@@ -77,7 +77,7 @@ def read_jobs(directory, axes):
     """Return values by key, seed and result of each job."""
     jobs = []
     for job in TrialLedger(directory).jobs():
-        overrides = dict(override.split("=", 1) for override in job.words)
+        overrides = dict(override.split("=", 1) for override in job.overrides)
         value = json.loads((directory / str(job.number) / "result.json").read_text())["metrics"]["val/obj"]
         jobs.append(({axis: overrides[axis] for axis in axes}, int(overrides.get("seed", 1)), value))
     return jobs

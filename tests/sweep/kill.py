@@ -148,9 +148,9 @@ def run_reference(directory: Path, options: argparse.Namespace) -> tuple[dict[st
     assert code == 0, (directory / "reference.txt").read_text()
     reference = {job.identity: job for job in read_jobs(directory / "reference")}
     first, *_, last_job = reference.values()
-    assert first.began
+    assert first.started
     assert last_job.ended
-    job_seconds = (last_job.ended - first.began) / options.jobs
+    job_seconds = (last_job.ended - first.started) / options.jobs
     startup_seconds = time.monotonic() - start_time - options.jobs * job_seconds
     return reference, job_seconds, startup_seconds
 
@@ -200,9 +200,9 @@ def main() -> None:
     assert codes == [0] * options.sweepers, (directory / "killed.txt").read_text()[-3000:]
     is_random = options.search and (options.workers > 0 or options.sweepers > 1)
     compare(jobs, None if is_random else reference, options.jobs, 1e-5 if options.fuse else 0)
-    retries = sum(job.tries - 1 for job in jobs)
+    retries = sum(job.attempts - 1 for job in jobs)
     suffix = "" if is_random else "; equal results"
-    print(f"{len(jobs)} jobs done after {kills} kills, {retries} tries more than jobs{suffix}")
+    print(f"{len(jobs)} jobs done after {kills} kills, {retries} attempts more than jobs{suffix}")
 
 
 def are_equal(first: dict[str, float], second: dict[str, float], tolerance: float) -> bool:

@@ -157,7 +157,7 @@ def compare_with_sequential_sweep(
             sweep.process.wait()
     jobs = KILL["read_jobs"](directory / "killed")
     KILL["compare"](jobs, reference, options.jobs)
-    retries = sum(job.tries - 1 for job in jobs)
+    retries = sum(job.attempts - 1 for job in jobs)
     kills = ", ".join(f"{count} x {name}" for name, count in counts.items())
     minutes = (time.monotonic() - start_time) / 60
     print(f"{len(jobs)} jobs done after {counts.total()} kills ({kills}) in {minutes:.0f} minutes")

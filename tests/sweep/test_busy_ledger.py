@@ -40,7 +40,7 @@ def test_a_sweep_waits_while_the_ledger_is_locked(workers, command, jobs, pieces
     outcome = command(*SLOW, *workers)
     thread.join()
     assert outcome.code == 0, outcome.err
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 1)] * 2
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 1)] * 2
     output = outcome.out + outcome.err
     assert output.count("sweep.sqlite': database is locked; its content is unchanged") == 1
 
@@ -64,7 +64,7 @@ def test_a_corrupted_ledger_is_described(tmp_path):
     ledger = Ledger.open_or_create(tmp_path)
     ledger.add_jobs(["seed=1"], {f"{number}" * 16: ["x" * 3000] for number in range(9)})
     with sqlite3.connect(ledger.file) as database:
-        database.execute("UPDATE job SET words = '[' WHERE number = 1")
+        database.execute("UPDATE job SET overrides = '[' WHERE number = 1")
     database.close()
     with pytest.raises(UserError, match=r"is corrupted: no valid JSON: Expecting value.*\n  the results of its jobs"):
         ledger.jobs()
@@ -94,4 +94,4 @@ def test_a_full_disk_is_retried(tmp_path, monkeypatch):
     monkeypatch.setattr(Ledger, "assign_process", full_twice)
     worker.Attempt(tmp_path, 0, 1).assign_to_this_process()
     assert len(attempts) == 3
-    assert ledger.job(0).began
+    assert ledger.job(0).started

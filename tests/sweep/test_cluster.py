@@ -55,13 +55,13 @@ def test_failed_and_killed_jobs_are_retried_with_the_results_of_a_single_process
     args = ["-m", *TINY, WAIT, fails, SWEEP, "sweep.retries=1", *launcher]
     outcome = process(*args)
     assert outcome.code == 1
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("failed", 2), ("failed", 2)]
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 1), ("failed", 2), ("failed", 2)]
     assert "killed by SIGKILL" in outcome.err
     assert "RuntimeError: requested failure: always" in outcome.err
     assert "Traceback" not in outcome.err
     (pieces / "healed").touch()
     assert process("sweep", "resume", "s").code == 0
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("done", 3), ("done", 3)]
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 1), ("done", 3), ("done", 3)]
     assert process("-m", *TINY, WAIT, fails, "hydra.sweep.dir=alone").code == 0
     reference = Ledger(tmp_path / "alone").jobs()
     assert [job.result["metrics"] for job in jobs()] == [job.result["metrics"] for job in reference]
@@ -73,7 +73,7 @@ def test_remote_jobs_start_without_waiting_for_a_batch(launcher, process, jobs, 
     outcome = process("-m", *TINY, WAIT, "+callbacks.wait.seconds=25,0,0.01,0.02", SWEEP, *launcher)
     assert outcome.code == 0, outcome.err
     slow_job, *fast_jobs = jobs()
-    assert sum(job.began < slow_job.ended for job in fast_jobs) >= 2
+    assert sum(job.started < slow_job.ended for job in fast_jobs) >= 2
 
 
 @pytest.mark.slow
@@ -83,7 +83,7 @@ def test_jobs_above_the_submission_limit_of_slurm_are_submitted_later(launcher, 
     sweep = [*TINY, WAIT, "+callbacks.wait.seconds=3", "seed=range(5)", SWEEP, "sweep.workers=4"]
     outcome = process("-m", *sweep, *launcher)
     assert outcome.code == 0, outcome.err
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 1)] * 5
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 1)] * 5
     assert outcome.out.count("no job is accepted at the moment, retrying: AssocMaxSubmitJobLimit") == 1
     assert "sbatch: error" not in outcome.err
 
@@ -105,7 +105,7 @@ def test_ctrl_c_stops_remote_jobs_and_a_second_one_kills_them(
     (pieces / "healed").touch()
     resumed = subprocess.run([sys.executable, "-m", "trainer", "sweep", "resume", "s"], cwd=pieces, timeout=200)
     assert resumed.returncode == 0
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 2), ("done", 2), ("done", 1)]
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 2), ("done", 2), ("done", 1)]
 
 
 @pytest.mark.slow
@@ -117,7 +117,7 @@ def test_a_submitit_job_outlives_its_sweep_and_updates_the_ledger(jobs, pieces, 
     resumed = process("sweep", "resume", "s")
     assert resumed.code == 0, resumed.err
     wait_until(lambda: jobs()[0].state != "running", 30)
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 1)]
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 1)]
 
 
 @pytest.mark.slow
@@ -131,7 +131,7 @@ def test_a_preempted_slurm_job_is_resumed_as_the_same_attempt(jobs, pieces, proc
     os.kill(jobs()[0].pid, signal.SIGUSR2)  # sent to `RemoteJob`, as by Slurm before a time limit or a preemption
     assert sweep.wait(120) == 0
     [job] = jobs()
-    assert (job.state, job.tries) == ("done", 1)
+    assert (job.state, job.attempts) == ("done", 1)
     assert (pieces / "s/output/0.log").read_text().count("model  ") == 2  # started twice
     assert process(*slow, "seed=1", "hydra.run.dir=whole").code == 0
     uninterrupted = json.loads((pieces / "whole/result.json").read_text())
@@ -151,7 +151,7 @@ def test_a_job_whose_next_attempt_was_started_elsewhere_does_not_run(tmp_path, j
     assert stale() == 0
     signal.signal(signal.SIGINT, handler)
     [job] = jobs()
-    assert (job.state, job.tries, job.pid, job.host) == ("running", 2, os.getpid(), platform.node())
+    assert (job.state, job.attempts, job.pid, job.host) == ("running", 2, os.getpid(), platform.node())
 
 
 @pytest.mark.parametrize(

@@ -196,4 +196,4 @@ def test_choices_in_another_directory_are_found_by_each_job(option, launcher, co
     assert outcome.code == 0, outcome.err
     outcome = command("sweep", "resume", "s", "model=mine")
     assert outcome.code == 0, outcome.err
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("done", 1)]
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 1), ("done", 1)]

@@ -32,7 +32,7 @@ def test_a_sweep_tests_each_example_once_and_is_resumed(command):
     jobs = ledger.jobs()
     assert [job.state for job in jobs] == ["done"] * 6
     assert all(job.ended == finished[job.number] for job in jobs[:4] if job.number != 1)
-    assert [job.words[-2:] for job in jobs[4:]] == [["data.folds=2", f"data.fold={fold}"] for fold in range(2)]
+    assert [job.overrides[-2:] for job in jobs[4:]] == [["data.folds=2", f"data.fold={fold}"] for fold in range(2)]
 
     other = command(*SWEEP[:-2], "optimizer.lr=0.5", "sweep.folds=4", "hydra.sweep.dir=cv")
     assert other.code == 1

@@ -14,7 +14,7 @@ KILL = [sys.executable, str(Path(__file__).with_name("kill.py"))]
 def run_kill_script(directory, *args):
     answer = subprocess.run([*KILL, "--directory", str(directory / "k"), *args], capture_output=True, text=True)
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert re.search(r"jobs done after \d+ kills, \d+ tries more than jobs(; equal results)?\n", answer.stdout)
+    assert re.search(r"jobs done after \d+ kills, \d+ attempts more than jobs(; equal results)?\n", answer.stdout)
     return answer.stdout
 
 
@@ -41,7 +41,7 @@ def test_two_sweepers_that_share_a_ledger_and_are_killed_run_every_job_once(tmp_
 @pytest.mark.parametrize("workers", ["0", "2"], ids=["in-turn", "side-by-side"])
 def test_two_commands_on_one_sweep_at_once_run_every_job_once(tmp_path, workers):
     output = run_kill_script(tmp_path, "--jobs", "6", "--kills", "0", "--workers", workers, "--sweepers", "2")
-    assert "6 jobs done after 0 kills, 0 tries more than jobs; equal results" in output
+    assert "6 jobs done after 0 kills, 0 attempts more than jobs; equal results" in output
 
 
 @pytest.mark.slow
@@ -73,7 +73,7 @@ def test_a_job_outlives_its_killed_sweep_and_is_not_run_twice(tmp_path, pieces, 
     while " running " in command("sweep", "show", "s").out and time.monotonic() < deadline:
         time.sleep(0.5)
     assert command(*sweep).code == 0  # writes the states that `show` has printed
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("done", 1)]
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 1), ("done", 1)]
 
 
 @pytest.mark.slow

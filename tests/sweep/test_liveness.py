@@ -34,7 +34,7 @@ def ledger(tmp_path):
 
 def set_owner(ledger, owner):
     with sqlite3.connect(ledger.file) as database:
-        database.execute("UPDATE job SET host = ?, pid = ?, born = ?", owner)
+        database.execute("UPDATE job SET host = ?, pid = ?, process_start_time = ?", owner)
 
 
 def test_a_job_is_alive_while_its_run_directory_is_locked(ledger):
@@ -73,7 +73,7 @@ def test_a_job_that_a_worker_takes_over_during_the_check_is_not_marked_as_dead(l
     set_owner(ledger, DEAD)
     [dead] = find_dead_jobs(ledger)
     ledger.assign_process(0, os.getpid(), 1)
-    ledger.finish(0, dead.state, seconds=0, attempt=dead.tries, pid=dead.pid)
+    ledger.finish(0, dead.state, seconds=0, attempt=dead.attempts, pid=dead.pid)
     assert ledger.job(0).state == "running"
 
 
@@ -91,7 +91,7 @@ def test_jobs_on_other_machines_are_not_awaited_but_reported(ledger, command):
     assert "if a machine is gone: trainer sweep resume s --force" in outcome.err
     assert command("sweep", "show", "s").code == 0
     with sqlite3.connect(sweep.file) as database:  # the process is gone
-        database.execute("UPDATE job SET host = ?, pid = ?, born = ? WHERE number = 1", DEAD)
+        database.execute("UPDATE job SET host = ?, pid = ?, process_start_time = ? WHERE number = 1", DEAD)
     content = sweep.file.read_bytes()
     (sweep.sweep / "1/result.json").unlink()
     assert "#1     interrupted" in command("sweep", "show", "s").out
@@ -117,7 +117,7 @@ def test_jobs_of_a_group_continue_if_the_forkserver_is_killed(command, jobs, pie
     args = ["data=xor", "callbacks=[fast_loop]", "logger=none", *slow, "seed=1,2", "hydra.sweep.dir=s"]
     outcome = command("-m", *args, "sweep.workers=1", "sweep.fuse=true")
     assert outcome.code == 0, outcome.err
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 1)] * 2
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 1)] * 2
     assert [(pieces / f"PROGRESS-{number}").read_text() for number in (0, 1)] == ["." * 8] * 2
     assert "Traceback" not in outcome.err
 
@@ -136,7 +136,7 @@ def test_jobs_continue_if_the_forkserver_is_killed(command, jobs, pieces):
     args = [*TINY, WAIT, "+callbacks.wait.seconds=3", "seed=1,2,3", "hydra.sweep.dir=s", "sweep.workers=2"]
     outcome = command("-m", *args)
     assert outcome.code == 0, outcome.err
-    assert [(job.state, job.tries) for job in jobs()][:2] == [("done", 1)] * 2
+    assert [(job.state, job.attempts) for job in jobs()][:2] == [("done", 1)] * 2
     assert jobs()[2].state == "done"  # of a new forkserver
     assert "Traceback" not in outcome.err
 
@@ -163,4 +163,4 @@ def test_a_sweep_waits_for_the_jobs_of_a_killed_one(command, jobs, pieces, monke
     assert outcome.code == 0, outcome.err
     commands = f"#0 (to stop it: kill {pids[0]}), #1 (to stop it: kill {pids[1]})"
     assert f"waiting for jobs that other processes run: {commands}\n" in outcome.out
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("done", 2)]
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 1), ("done", 2)]

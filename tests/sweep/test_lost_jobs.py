@@ -47,9 +47,9 @@ class ScriptedExecutor:
             raise result
         self.submitted[job.number] += 1
         if self.starts or result == "done":
-            self.ledger.assign_process(job.number, 1, job.tries + 1)
+            self.ledger.assign_process(job.number, 1, job.attempts + 1)
         if result == "done":
-            self.ledger.finish(job.number, "done", attempt=job.tries + 1)
+            self.ledger.finish(job.number, "done", attempt=job.attempts + 1)
             result = JobExit()
         return ScriptedHandle(self, job.number, result)
 
@@ -92,7 +92,7 @@ def run(tmp_path, monkeypatch):
     def run(script, starts=True, retries=0):
         executor = ScriptedExecutor(ledger, script, starts)
         queue = JobQueue(ledger, retries, fail_fast=False)
-        ParallelRunner(queue, executor, lambda job: job.words, SweepProgress({}, 2)).run()
+        ParallelRunner(queue, executor, lambda job: job.overrides, SweepProgress({}, 2)).run()
         return executor, ledger.jobs()
 
     return run
@@ -101,7 +101,7 @@ def run(tmp_path, monkeypatch):
 def test_a_refused_job_is_submitted_again_as_the_same_attempt(run, capsys):
     refusal = SubmissionRefusedError("AssocMaxSubmitJobLimit")
     executor, jobs = run(["done", refusal, refusal, refusal])
-    assert [(job.state, job.tries) for job in jobs] == [("done", 1)] * 2
+    assert [(job.state, job.attempts) for job in jobs] == [("done", 1)] * 2
     assert executor.submitted == {0: 1, 1: 1}
     assert capsys.readouterr().out.count("no job is accepted at the moment, retrying: AssocMaxSubmitJobLimit") == 1
 
@@ -110,12 +110,12 @@ def test_an_error_of_the_executor_leaves_the_other_jobs_running_and_the_job_plan
     with pytest.raises(UserError, match="invalid partition"):
         run([JobExit(), UserError("invalid partition")])
     jobs = Ledger(tmp_path).jobs()
-    assert [(job.state, job.tries) for job in jobs] == [("running", 1), ("planned", 0)]
+    assert [(job.state, job.attempts) for job in jobs] == [("running", 1), ("planned", 0)]
 
 
 def test_a_lost_job_starts_again_without_retries_and_its_machine_is_avoided(run, capsys):
     executor, jobs = run([LOST])
-    assert [(job.state, job.tries) for job in jobs] == [("done", 2), ("done", 1)]
+    assert [(job.state, job.attempts) for job in jobs] == [("done", 2), ("done", 1)]
     assert executor.avoided == ["node2"]
     line = "#0 is put back into the queue: the machine is gone; no further job runs on node2"
     assert line in capsys.readouterr().out
@@ -157,7 +157,7 @@ def test_a_second_sigterm_kills_the_jobs_unless_slurm_sends_it(is_slurm_job, tmp
     executor = ScriptedExecutor(ledger, [])
     executor.wait = lambda *_: [signal.raise_signal(signal.SIGTERM) for _ in range(2)]
     queue = JobQueue(ledger, retries=0, fail_fast=False)
-    assert ParallelRunner(queue, executor, lambda job: job.words, SweepProgress({}, 2)).run() == signal.SIGTERM
+    assert ParallelRunner(queue, executor, lambda job: job.overrides, SweepProgress({}, 2)).run() == signal.SIGTERM
     output = capsys.readouterr().out
     assert ("stopping: 0 running job(s) save and exit" in output) == is_slurm_job
     assert ("killing the running jobs" in output) != is_slurm_job

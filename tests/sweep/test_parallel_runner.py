@@ -29,10 +29,10 @@ def test_jobs_start_without_waiting_for_a_batch(command, jobs, pieces):
     assert outcome.code == 0, outcome.err
     slow_job, *fast_jobs = jobs()
     assert [job.state for job in jobs()] == ["done"] * 7
-    assert all(job.began < fast_jobs[number + 1].began for number, job in enumerate(fast_jobs[:-1]))
+    assert all(job.started < fast_jobs[number + 1].started for number, job in enumerate(fast_jobs[:-1]))
     # with batches only one of the fast jobs would run at the same time as the slow one
-    assert sum(job.began < slow_job.ended for job in fast_jobs) >= 3
-    at_once = [sum(other.began <= job.began < other.ended for other in jobs()) for job in jobs()]
+    assert sum(job.started < slow_job.ended for job in fast_jobs) >= 3
+    at_once = [sum(other.started <= job.started < other.ended for other in jobs()) for job in jobs()]
     assert max(at_once) == 2
 
 
@@ -40,13 +40,13 @@ def test_crashed_and_failed_jobs_are_retried_and_do_not_affect_others(command, j
     fails = "+callbacks.wait.fails='',segfault,always"
     outcome = command("-m", *TINY, WAIT, fails, *SWEEP, "sweep.retries=1")
     assert outcome.code == 1
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("failed", 2), ("failed", 2)]
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 1), ("failed", 2), ("failed", 2)]
     assert "killed by SIGSEGV" in outcome.err
     assert "RuntimeError: requested failure: always" in outcome.err
     assert "Traceback" not in outcome.err
     (pieces / "healed").touch()
     assert command("sweep", "resume", "s").code == 0
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("done", 3), ("done", 3)]
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 1), ("done", 3), ("done", 3)]
 
 
 def test_with_fail_fast_no_job_starts_after_a_failure(command, jobs, pieces):

@@ -28,7 +28,7 @@ def test_a_ray_job_ends_with_its_sweep_and_is_resumed_by_the_next_one(
     time.sleep(5)
     resumed = process("sweep", "resume", "s")
     assert resumed.code == 0, resumed.err
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 2)]
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 2)]
 
 
 @pytest.mark.slow
@@ -41,7 +41,7 @@ def test_a_ray_job_whose_worker_was_killed_starts_again_without_retries(
     (pieces / "healed").touch()
     os.kill(jobs()[0].pid, signal.SIGKILL)  # the worker of Ray
     assert sweep.wait(100) == 0
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 2)]
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 2)]
     assert "#0 is put back into the queue: WorkerCrashedError" in (pieces / "output.txt").read_text()
 
 

@@ -22,7 +22,7 @@ def test_repeating_a_command_runs_no_job_that_is_done(command, jobs):
     repeated = command("-m", *TINY, "seed=1,2", SWEEP)
     assert repeated.code == 0, repeated.err
     assert files(first.directory / "s") == previous
-    assert [job.tries for job in jobs()] == [1, 1]
+    assert [job.attempts for job in jobs()] == [1, 1]
 
 
 def test_a_plan_lists_the_states_of_jobs_and_runs_none(command, jobs):
@@ -48,7 +48,7 @@ def test_the_ledger_has_the_result_and_the_fingerprint_of_every_job(command, job
         result = json.loads((outcome.directory / f"s/{job.number}/result.json").read_text())
         assert job.result == result
         assert job.identity == result["fingerprint"]
-        assert job.words == [*TINY, f"seed={job.number + 1}"]
+        assert job.overrides == [*TINY, f"seed={job.number + 1}"]
         assert 0 < job.result["seconds"] <= job.seconds
 
 
@@ -63,15 +63,15 @@ def test_resume_runs_only_failed_and_missing_jobs(command, jobs, pieces):
     (pieces / "healed").touch()
     repeated = command("sweep", "resume", "s")
     assert repeated.code == 0, repeated.err
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("done", 1), ("done", 2), ("done", 2)]
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 1), ("done", 1), ("done", 2), ("done", 2)]
 
 
 def test_more_values_on_an_axis_are_new_jobs_with_new_numbers(command, jobs):
     command("-m", *TINY, "seed=1,3", SWEEP)
     wider = command("sweep", "resume", "s", "seed=1,2,3", "model=mlp,linear")
     assert wider.code == 0, wider.err
-    assert [(job.number, job.tries) for job in jobs()] == [(number, 1) for number in range(6)]
-    assert [job.words[-1] for job in jobs()][:2] == ["seed=1", "seed=3"]
+    assert [(job.number, job.attempts) for job in jobs()] == [(number, 1) for number in range(6)]
+    assert [job.overrides[-1] for job in jobs()][:2] == ["seed=1", "seed=3"]
     assert sorted(job.result["seed"] for job in jobs()) == [1, 1, 2, 2, 3, 3]
 
 
@@ -110,7 +110,7 @@ def test_settings_without_effect_on_the_results_may_change(command, jobs):
     assert command("-m", *TINY, "seed=1", SWEEP).code == 0
     other = command("-m", *TINY, "tags=[again]", "optimized_metric=val/loss", "sweep.retries=1", "seed=1,2", SWEEP)
     assert other.code == 0, other.err
-    assert [job.tries for job in jobs()] == [1, 1]
+    assert [job.attempts for job in jobs()] == [1, 1]
 
 
 def test_display_callbacks_may_be_added_and_changed(command, jobs):
@@ -119,7 +119,7 @@ def test_display_callbacks_may_be_added_and_changed(command, jobs):
     display = ["callbacks=[default,histograms]", "callbacks.progress.seconds_between_lines=5", "~callbacks.throughput"]
     other = command("-m", *args, *display, "seed=1,2", SWEEP)
     assert other.code == 0, other.err
-    assert [job.tries for job in jobs()] == [1, 1]
+    assert [job.attempts for job in jobs()] == [1, 1]
 
 
 def test_a_duplicate_job_is_logged_and_run_once(command, jobs):
@@ -143,7 +143,7 @@ def test_an_interrupted_sweep_is_resumed(command, jobs, pieces):
     assert [job.state for job in jobs()] == ["interrupted", "planned"]
     (pieces / "healed").touch()
     assert command("sweep", "resume", "s").code == 0
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 2), ("done", 1)]
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 2), ("done", 1)]
 
 
 def test_another_launcher_replaces_the_settings_of_the_first_one(command, jobs):

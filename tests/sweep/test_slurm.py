@@ -84,7 +84,7 @@ def test_queued_jobs_outlive_a_killed_command_and_are_not_submitted_again(
     resumed = process("sweep", "resume", "s")
     assert resumed.code == 0, resumed.err
     wait_until(lambda: all(job.state == "done" for job in jobs()))
-    assert [job.tries for job in jobs()] == [1] * 4
+    assert [job.attempts for job in jobs()] == [1] * 4
     assert {int(slurm_id) for slurm_id in read_slurm_ids(pieces).values()} == {
         *range(int(read_slurm_ids(pieces)[0]), int(read_slurm_ids(pieces)[0]) + 4)
     }
@@ -100,7 +100,7 @@ def test_a_job_that_slurm_starts_late_runs_although_it_was_marked_as_interrupted
     for name in slurm.names:
         slurm.run("scontrol", "update", f"nodename={name}", "state=resume")
     wait_until(lambda: jobs()[0].state == "done")
-    assert jobs()[0].tries == 1
+    assert jobs()[0].attempts == 1
 
 
 @pytest.mark.slow
@@ -114,7 +114,9 @@ def test_a_job_that_slurm_restarts_continues_as_the_same_attempt(
     slurm_id = read_slurm_ids(pieces)[0]
     interrupt(slurm, event, slurm_id)
     assert sweep.wait(200) == 0
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("done", 1)], (pieces / "output.txt").read_text()
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 1), ("done", 1)], (
+        pieces / "output.txt"
+    ).read_text()
     check_equal_results(pieces, jobs()[0], process)
     if event != "node":  # it has saved, possibly before the end of an epoch was logged
         assert len((pieces / "epochs-0").read_text()) <= N_EPOCHS + 1
@@ -150,7 +152,7 @@ def test_the_reason_is_shown_if_a_job_has_reached_its_time_limit_too_often(
     wait_until(lambda: has_epochs(pieces, 0), sweep)
     slurm.run("scancel", "--signal=USR2", read_slurm_ids(pieces)[0])
     assert sweep.wait(200) == 1
-    assert (jobs()[0].state, jobs()[0].tries) == ("interrupted", 1)
+    assert (jobs()[0].state, jobs()[0].attempts) == ("interrupted", 1)
     assert f"reached its time limit: {TIME_LIMIT}" in (pieces / "output.txt").read_text()
     assert json.loads((pieces / "s/0/result.json").read_text())["state"] == "interrupted"
 
@@ -167,7 +169,7 @@ def test_a_cancelled_job_is_interrupted_and_its_next_attempt_waits_for_the_end_o
     assert re.search("#0 interrupted in ", output)
     assert f"Slurm job {slurm_id} was cancelled" in output
     assert "is in use" not in output
-    assert (jobs()[0].state, jobs()[0].tries) == ("done", 2)
+    assert (jobs()[0].state, jobs()[0].attempts) == ("done", 2)
     check_equal_results(pieces, jobs()[0], process)
 
 
@@ -180,7 +182,7 @@ def test_refused_jobs_are_submitted_later(slurm, start_sweep, jobs, pieces, wait
     assert [job.state for job in jobs()] != ["done"] * 3
     slurm.run("scontrol", "update", "partition=main", "state=up")
     assert sweep.wait(100) == 0
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 1)] * 3
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 1)] * 3
     assert (pieces / "output.txt").read_text().count("no job is accepted at the moment") == 1
 
 
@@ -190,7 +192,7 @@ def test_invalid_settings_of_slurm_are_one_error(slurm, jobs, pieces, process):
     assert outcome.code == 1
     assert "job 0: rejected by Slurm: invalid partition specified: missing" in outcome.err
     assert "Traceback" not in outcome.err
-    assert [(job.state, job.tries) for job in jobs()] == [("planned", 0)] * 2
+    assert [(job.state, job.attempts) for job in jobs()] == [("planned", 0)] * 2
 
 
 @pytest.mark.slow
@@ -201,7 +203,7 @@ def test_a_sweep_survives_an_outage_of_the_controller(slurm, start_sweep, jobs, 
     wait_until(lambda: "no job is accepted at the moment" in (pieces / "output.txt").read_text(), sweep)
     slurm.start_controller()
     assert sweep.wait(100) == 0
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 1)] * 3
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 1)] * 3
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ HINT = "if it is gone: trainer sweep resume DIRECTORY --force"
     ids=["queued", "running", "unreachable", "remote", "local"],
 )
 def test_a_running_job_is_shown_with_its_machine_and_its_duration_so_far(slurm_job, host, state, location):
-    job = Job(3, "aaaa", ["seed=1"], "running", 1, seconds=20.0, host=host, pid=5, began=time.time() - 10)
+    job = Job(3, "aaaa", ["seed=1"], "running", 1, seconds=20.0, host=host, pid=5, started=time.time() - 10)
     line, *locations = format_job_lines([job], {3: slurm_job} if slurm_job else {})
     number, shown_state, seconds, *_ = line.split()
     assert (number, shown_state) == ("#3", state)

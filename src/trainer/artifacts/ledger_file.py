@@ -14,7 +14,7 @@ from trainer.core.metric_direction import Direction
 
 LEDGER_FILENAME = "sweep.sqlite"  # its presence marks the directory of a sweep
 APPLICATION_ID = 0x54524E52  # "TRNR", in the header of the file
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 LOCK_TIMEOUT_SECONDS = 10.0
 RETRY_SECONDS = 1.0
 # full disks are also reported as I/O errors, or prevent the creation of a journal file
@@ -22,11 +22,11 @@ BUSY_CODES = (
     *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN),
 )
 CREATE_TABLE_STATEMENTS = (
-    "CREATE TABLE command (number INTEGER PRIMARY KEY, words TEXT NOT NULL, place TEXT NOT NULL, at REAL NOT NULL,"
-    " signature TEXT)",
-    "CREATE TABLE job (number INTEGER PRIMARY KEY, identity TEXT NOT NULL UNIQUE, words TEXT NOT NULL,"
-    " state TEXT NOT NULL DEFAULT 'planned', tries INTEGER NOT NULL DEFAULT 0, seconds REAL NOT NULL DEFAULT 0,"
-    " result TEXT, error TEXT, host TEXT, pid INTEGER, born TEXT, began REAL, ended REAL)",
+    "CREATE TABLE command (number INTEGER PRIMARY KEY, overrides TEXT NOT NULL, directory TEXT NOT NULL,"
+    " time REAL NOT NULL, signature TEXT)",
+    "CREATE TABLE job (number INTEGER PRIMARY KEY, identity TEXT NOT NULL UNIQUE, overrides TEXT NOT NULL,"
+    " state TEXT NOT NULL DEFAULT 'planned', attempts INTEGER NOT NULL DEFAULT 0, seconds REAL NOT NULL DEFAULT 0,"
+    " result TEXT, error TEXT, host TEXT, pid INTEGER, process_start_time TEXT, started REAL, ended REAL)",
 )
 
 

@@ -28,7 +28,7 @@ class JobQueue:
         self.fail_fast = fail_fast
         self.next_trial = next_trial
         self.jobs: list[Job] = []  # all jobs of the sweep at the last call of `next`
-        self._initial_attempts = {job.number: job.tries for job in ledger.jobs()}
+        self._initial_attempts = {job.number: job.attempts for job in ledger.jobs()}
         self._start_counts: Counter[int] = Counter()  # attempts that this process has started
         self._losses: Counter[int] = Counter()  # of them, those that were lost with their machine
 
@@ -40,7 +40,8 @@ class JobQueue:
         """
         jobs = self.jobs = self.ledger.jobs()
         attempts = {
-            job.number: job.tries - self._initial_attempts.get(job.number, 0) - self._losses[job.number] for job in jobs
+            job.number: job.attempts - self._initial_attempts.get(job.number, 0) - self._losses[job.number]
+            for job in jobs
         }
         failed = [job for job in jobs if job.state == "failed"]
         if self.fail_fast and any(attempts[job.number] for job in failed):
@@ -50,7 +51,9 @@ class JobQueue:
             for job in jobs
             if job.state in ("planned", "interrupted") and self._start_counts[job.number] <= self.retries
         ]
-        runnable += [job for job in failed if (job.tries if self.next_trial else attempts[job.number]) <= self.retries]
+        runnable += [
+            job for job in failed if (job.attempts if self.next_trial else attempts[job.number]) <= self.retries
+        ]
         return [*islice(chain(runnable, self._trials()), len(runnable) or 1 if count is None else count)]
 
     def mark_started(self, jobs: Collection[Job]) -> None:

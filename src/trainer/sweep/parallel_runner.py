@@ -163,10 +163,10 @@ class ParallelRunner:
 
     def _finish_job(self, running: RunningJob) -> None:
         end = running.handle.exit()
-        attempt = running.job.tries + 1
+        attempt = running.job.attempts + 1
         job = self.ledger.job(running.job.number)
-        if job.state == "running" and job.tries == attempt:
-            is_waiting = job.began is None  # it has not started yet, or it was handed back after a part of its work
+        if job.state == "running" and job.attempts == attempt:
+            is_waiting = job.started is None  # it has not started yet, or it was handed back after a part of its work
             is_lost = end.kind == "lost" or (is_waiting and job.seconds == running.job.seconds)
             is_stopped = end.kind == "stopped" or bool(self.signals)
             if is_lost and not is_stopped and self._put_back(job, end):
@@ -182,7 +182,7 @@ class ParallelRunner:
         """Return a job that was lost with its machine to the queue; return False if it is not to be started again."""
         if state_of_ended_process(self.ledger, job.number) != "interrupted" or not self.queue.put_back(job.number):
             return False
-        self.ledger.finish(job.number, "interrupted", end.reason, attempt=job.tries)
+        self.ledger.finish(job.number, "interrupted", end.reason, attempt=job.attempts)
         avoided = ""
         if end.machine:
             self.executor.avoid(end.machine)

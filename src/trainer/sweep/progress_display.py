@@ -45,8 +45,8 @@ class SweepProgress:
     def job_started(self, job: Job) -> None:
         """Print that a job has started."""
         if not self._live:
-            attempt = f" (attempt {job.tries + 1})" if job.tries else ""
-            self.print_line(f"#{job.number} started{attempt}: {' '.join(job.words)}")
+            attempt = f" (attempt {job.attempts + 1})" if job.attempts else ""
+            self.print_line(f"#{job.number} started{attempt}: {' '.join(job.overrides)}")
 
     def job_finished(self, job: Job) -> None:
         """Print how a job has ended."""
@@ -71,8 +71,8 @@ class SweepProgress:
             self.jobs = [current.get(job.number, job) for job in self.jobs]
             table = Table("job", "overrides", "time", box=SIMPLE_HEAD)
             for job in current.values():
-                duration = "queued" if job.began is None else format_duration(job.elapsed_seconds())
-                table.add_row(f"#{job.number}", terminal_text(" ".join(job.words)), duration)
+                duration = "queued" if job.started is None else format_duration(job.elapsed_seconds())
+                table.add_row(f"#{job.number}", terminal_text(" ".join(job.overrides)), duration)
             self._live.update(Group(table, Text(self._format_status())))
 
     def _format_status(self) -> str:

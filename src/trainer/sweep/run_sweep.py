@@ -77,7 +77,7 @@ def run_sweep(
         ledger, search = _register(config, directory, composer, command, overrides)
     if not (directory / "multirun.yaml").is_file():
         OmegaConf.save(config, directory / "multirun.yaml")
-    attempts = {job.number: job.tries for job in ledger.jobs()}
+    attempts = {job.number: job.attempts for job in ledger.jobs()}
     next_trial = _preserved_hydra_state()(search.next) if search else None
     queue = JobQueue(ledger, config.sweep.retries, config.sweep.fail_fast, next_trial)
     executor = create_executor(config, ledger, composer)
@@ -159,7 +159,7 @@ def _run_with_launcher(
         )
         launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=tracked, config=config)
         overrides = [
-            [*job.words, *_extra_overrides(job, search, config), f"hydra.sweep.subdir={job.number}"] for job in jobs
+            [*job.overrides, *_extra_overrides(job, search, config), f"hydra.sweep.subdir={job.number}"] for job in jobs
         ]
         launcher.launch(overrides, initial_job_idx=count)
         count += len(jobs)
@@ -181,7 +181,7 @@ def _run_in_parallel(
         extra = _extra_overrides(job, search, config)
         if "resume=auto" not in extra and (queue.ledger.sweep / str(job.number)).exists():
             extra.append("resume=auto")  # Hydra has created the directory of a job that was killed before its start
-        return [*options, *job.words, *hydra_overrides, *extra, *fixed]
+        return [*options, *job.overrides, *hydra_overrides, *extra, *fixed]
 
     n_trials = search.n_trials if search else 0
     progress = SweepProgress(read_optimized_metrics(queue.ledger.sweep), executor.capacity(), n_trials)
@@ -210,10 +210,12 @@ def _print_summary(ledger: TrialLedger) -> None:
 def _require_no_failures(ledger: Ledger, attempts: Mapping[int, int], *, is_search: bool) -> None:
     """Raise if jobs that this command has started failed; only log it if other trials of a search are done."""
     jobs = ledger.jobs()
-    failed = [job for job in jobs if job.state in ("failed", "interrupted") and job.tries > attempts.get(job.number, 0)]
+    failed = [
+        job for job in jobs if job.state in ("failed", "interrupted") and job.attempts > attempts.get(job.number, 0)
+    ]
     if not failed:
         return
-    lines = [f"\n  job {job.number} ({' '.join(job.words)}): {job.error or job.state}" for job in failed]
+    lines = [f"\n  job {job.number} ({' '.join(job.overrides)}): {job.error or job.state}" for job in failed]
     if len(failed) > MAX_LISTED_FAILURES:
         lines[MAX_LISTED_FAILURES:] = [f"\n  and {len(failed) - MAX_LISTED_FAILURES} more"]
     message = f"{len(failed)} of {len(jobs)} jobs failed:{''.join(lines)}"
@@ -224,7 +226,7 @@ def _require_no_failures(ledger: Ledger, attempts: Mapping[int, int], *, is_sear
 
 def _extra_overrides(job: Job, search: Search | None, config: DictConfig) -> list[str]:
     """Return further overrides of a job: to resume from its last checkpoint, and to prune it in a search."""
-    resume = ["resume=auto", *["accept_changes=true"] * bool(config.get("accept_changes"))] if job.tries else []
+    resume = ["resume=auto", *["accept_changes=true"] * bool(config.get("accept_changes"))] if job.attempts else []
     return resume + ([PRUNING_OVERRIDE] if search and search.plan.objective.has_pruner else [])
 
 

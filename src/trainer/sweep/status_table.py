@@ -19,9 +19,9 @@ def format_job_lines(jobs: Sequence[Job], slurm_jobs: Mapping[int, SlurmJob] | N
     """
     for job in jobs:
         slurm_job = (slurm_jobs or {}).get(job.number) if job.state == "running" else None
-        seconds = f"{job.elapsed_seconds():.1f} s" if job.tries else ""
+        seconds = f"{job.elapsed_seconds():.1f} s" if job.attempts else ""
         state = "queued" if slurm_job and slurm_job.is_pending else job.state
-        yield f"#{job.number:<5} {state:11} {seconds:>9}  {job.identity}  {' '.join(job.words)}".rstrip()
+        yield f"#{job.number:<5} {state:11} {seconds:>9}  {job.identity}  {' '.join(job.overrides)}".rstrip()
         if location := _format_location(job, slurm_job):
             yield f"       {location}"
         if job.error:

@@ -42,7 +42,7 @@ class TrackedTask:
         if self.fail_fast and any(job.state == "failed" for job in self._started_jobs(ledger)):
             return None
         job = self.jobs[number]
-        attempt = job.tries + 1
+        attempt = job.attempts + 1
         if not retry_while_busy(lambda: ledger.claim(job)):
             log.info(f"job {number} is run by another process")
             return None
@@ -75,7 +75,9 @@ class TrackedTask:
         print(f"{end}  [{format_status(jobs, optimized, max_parallel, self.n_trials)}]", flush=True)
 
     def _started_jobs(self, ledger: TrialLedger) -> list[Job]:
-        return [job for job in ledger.jobs() if job.number in self.jobs and job.tries > self.jobs[job.number].tries]
+        return [
+            job for job in ledger.jobs() if job.number in self.jobs and job.attempts > self.jobs[job.number].attempts
+        ]
 
 
 def format_error(error: BaseException) -> str:

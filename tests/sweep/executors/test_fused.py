@@ -32,8 +32,8 @@ def test_states_results_and_directories_are_those_of_separate_processes(command,
     separate = command(*args, "hydra.sweep.dir=alone", "sweep.workers=1", "sweep.fuse=false")
     assert separate.code == 0, separate.err
     reference = Ledger(tmp_path / "alone").jobs()
-    assert [(job.state, job.tries, job.identity, job.words) for job in jobs()] == [
-        (job.state, job.tries, job.identity, job.words) for job in reference
+    assert [(job.state, job.attempts, job.identity, job.overrides) for job in jobs()] == [
+        (job.state, job.attempts, job.identity, job.overrides) for job in reference
     ]
     assert len({*process_ids(jobs())}) == 1
     assert len({*process_ids(reference)}) == 4
@@ -59,12 +59,12 @@ def test_failed_jobs_are_retried_and_resumed_and_do_not_affect_others(command, j
     args = ["-m", *TINY, WAIT, "+callbacks.wait.fails='',always", "seed=1,2", *FUSED, "sweep.retries=1"]
     outcome = command(*args)
     assert outcome.code == 1
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("done", 1), ("failed", 2), ("failed", 2)]
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 1), ("done", 1), ("failed", 2), ("failed", 2)]
     assert "RuntimeError: requested failure: always" in outcome.err
     assert "Traceback" not in outcome.err
     (pieces / "healed").touch()
     assert command("sweep", "resume", "s").code == 0
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 1), ("done", 1), ("done", 3), ("done", 3)]
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 1), ("done", 1), ("done", 3), ("done", 3)]
 
 
 @pytest.mark.slow
@@ -86,7 +86,7 @@ def test_a_finished_sweep_is_extended_by_new_jobs(command, jobs):
     wider = command("sweep", "resume", "s", "seed=1,2,3", "optimizer.lr=0.001,0.1")
     assert wider.code == 0, wider.err
     assert jobs()[:2] == previous
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 1)] * 6
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 1)] * 6
 
 
 def test_invalid_settings_are_one_error(command, jobs):
@@ -190,13 +190,13 @@ def test_jobs_of_a_group_save_after_a_signal_and_are_resumed(number, command, jo
     wait_until(lambda: all(file.exists() for file in files), sweep)
     os.kill(sweep.pid, number)
     assert sweep.wait(60) == 128 + number
-    assert [(job.state, job.tries) for job in jobs()] == [("interrupted", 1)] * 3
+    assert [(job.state, job.attempts) for job in jobs()] == [("interrupted", 1)] * 3
     results = [json.loads((pieces / f"s/{job}/result.json").read_text()) for job in range(3)]
     assert [result["state"] for result in results] == ["interrupted"] * 3
     assert all((pieces / f"s/{job}/checkpoints/last.ckpt").is_file() for job in range(3))
     outcome = command("sweep", "resume", "s")
     assert outcome.code == 0, outcome.err
-    assert [(job.state, job.tries) for job in jobs()] == [("done", 2)] * 3
+    assert [(job.state, job.attempts) for job in jobs()] == [("done", 2)] * 3
     assert [len(file.read_text()) for file in files] == [5] * 3
     alone = command("-m", *args[:-2], "+callbacks.slow={_target_: pieces.Slow}", args[-1], "hydra.sweep.dir=alone")
     assert alone.code == 0, alone.err
@@ -210,7 +210,7 @@ def test_a_job_that_is_stopped_before_its_start_is_not_started(tmp_path):
     ledger = Ledger.open_or_create(tmp_path)
     ledger.add_jobs([], {"a": ["seed=1"], "b": ["seed=2"]})
     executor = FusedExecutor(ledger, [{}], SimpleNamespace(max_size=2, is_required=False, find_group=lambda job: ()))
-    handles = [executor.submit(job, job.words) for job in ledger.jobs()]
+    handles = [executor.submit(job, job.overrides) for job in ledger.jobs()]
     for handle in handles:
         handle.stop()
     executor.start()

@@ -54,7 +54,7 @@ def test_changed_code_is_an_error_or_marked_in_the_report_if_accepted(workers, c
     assert len(jobs()) == 2
     accepted = command("sweep", "resume", "s", "+callbacks.o.x=1,2,3", "accept_changes=true")
     assert accepted.code == 0, accepted.err
-    assert [job.tries for job in jobs()] == [1, 1, 1]
+    assert [job.attempts for job in jobs()] == [1, 1, 1]
     report = command("sweep", "report", "s", "--csv").out
     assert [line.split(",")[0] for line in report.splitlines()[1:]] == [
         "+callbacks.o.x=3 [code 2]",
@@ -103,7 +103,7 @@ def test_jobs_with_the_identity_of_an_earlier_version_stay_done(command, tmp_pat
         Ledger(tmp_path / "s").update_identity(job.number, f"earlier {job.number}")
     repeated = command("sweep", "resume", "s", "seed=1,2,3")
     assert repeated.code == 0, repeated.err
-    assert [(job.identity, job.tries) for job in jobs()] == [(job.result["fingerprint"], 1) for job in jobs()]
+    assert [(job.identity, job.attempts) for job in jobs()] == [(job.result["fingerprint"], 1) for job in jobs()]
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def test_a_resumed_search_has_the_trials_of_an_uninterrupted_one(command, trials
     assert "best  #" in first.out
     repeated = command(*SEARCH, *sampler, "sweep.n_trials=4")
     assert repeated.code == 0
-    assert [trial.job.tries for trial in trials()] == [1] * 4
+    assert [trial.job.attempts for trial in trials()] == [1] * 4
     extended = command("sweep", "resume", "s", "sweep.n_trials=7")
     assert extended.code == 0, extended.err
     assert tried(trials()) == reference
@@ -83,9 +83,9 @@ def test_failures_and_nan_are_failed_trials_without_a_retry(command, trials, tmp
             assert trial.job.error == "val/loss: missing in the result, or not a number"
     assert f"{states.count('failed')} of 6 jobs failed" in first.out
     assert command(*args).code == 0
-    assert [trial.job.tries for trial in trials()] == [1] * 6
+    assert [trial.job.attempts for trial in trials()] == [1] * 6
     assert command(*args, "sweep.retries=1").code == 0
-    assert {trial.job.tries for trial in trials() if trial.job.state == "failed"} == {2}
+    assert {trial.job.attempts for trial in trials() if trial.job.state == "failed"} == {2}
 
 
 def test_a_search_fails_if_all_trials_fail(command, tmp_path):

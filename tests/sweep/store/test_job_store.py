@@ -39,12 +39,12 @@ def test_a_job_is_claimed_by_a_single_process(tmp_path):
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     numbers = [int(number) for process in processes for number in process.communicate(timeout=120)[0].split()]
     assert sorted(numbers) == [*range(20)]
-    assert [job.tries for job in Ledger(tmp_path).jobs()] == [1] * 20
+    assert [job.attempts for job in Ledger(tmp_path).jobs()] == [1] * 20
 
 
 def test_numbers_are_unique(ledger):
     ledger.add_jobs(["seed=2,3"], {"bbbb": ["seed=2"], "cccc": ["seed=3"]})
-    assert [(job.number, job.identity, job.words) for job in ledger.jobs()] == [
+    assert [(job.number, job.identity, job.overrides) for job in ledger.jobs()] == [
         (0, "aaaa", ["seed=1"]),
         (1, "bbbb", ["seed=2"]),
         (2, "cccc", ["seed=3"]),
@@ -74,7 +74,7 @@ def test_a_process_that_reuses_a_process_id_does_not_own_the_job(ledger):
     [job, _] = ledger.jobs()
     ledger.claim(job)
     with sqlite3.connect(ledger.file) as database:
-        database.execute("UPDATE job SET born = '1'")
+        database.execute("UPDATE job SET process_start_time = '1'")
     mark_dead_jobs(ledger)
     assert ledger.job(0).state == "interrupted"
 

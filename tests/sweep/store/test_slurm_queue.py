@@ -56,7 +56,7 @@ def ledger(tmp_path):
 )
 def test_a_job_is_dead_if_slurm_says_so(output, code, dead, squeue, ledger):
     with sqlite3.connect(ledger.file) as database:  # the process that has submitted them has ended
-        database.execute("UPDATE job SET born = '1'")
+        database.execute("UPDATE job SET process_start_time = '1'")
     squeue(output, code)
     content = ledger.file.read_bytes()
     assert [job.number for job in find_dead_jobs(ledger)] == dead

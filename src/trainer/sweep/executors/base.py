@@ -111,7 +111,7 @@ class LocalExecutor(Executor):
         self._handles = [handle for handle in self._handles if not handle.done()]
         slot = min({*range(len(self.environments))} - {handle.slot for handle in self._handles})
         environment = {**os.environ, **self.environments[slot]}
-        attempt = Attempt(self.ledger.sweep.absolute(), job.number, job.tries + 1)
+        attempt = Attempt(self.ledger.sweep.absolute(), job.number, job.attempts + 1)
         process: BaseProcess | None = None
         with suppress(EOFError, OSError):  # the forkserver was killed, and the process may have been started or not
             process = start_worker(overrides, environment, self.ledger.log_path(job.number), attempt=attempt)
@@ -185,7 +185,7 @@ def has_process_ended(job: Job, deadline: float) -> bool:
     """
     if job.pid == os.getpid():  # no process has done so
         return time.monotonic() > deadline
-    return not is_process_alive(job.host, job.pid, job.born, remote_default=False)
+    return not is_process_alive(job.host, job.pid, job.process_start_time, remote_default=False)
 
 
 def build_worker_environments(

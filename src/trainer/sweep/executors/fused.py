@@ -52,7 +52,7 @@ class FusedExecutor(Executor):
 
     def submit(self, job: Job, overrides: Sequence[str]) -> JobHandle:
         self._remove_ended_groups()
-        attempt = Attempt(self.ledger.sweep.absolute(), job.number, job.tries + 1)
+        attempt = Attempt(self.ledger.sweep.absolute(), job.number, job.attempts + 1)
         key = None if job.number in self._crashed else self.fusing.find_group(job)
         handle = _MemberHandle(GroupJob([*overrides], self.ledger.log_path(job.number).absolute(), attempt), key)
         self._submitted.append(handle)

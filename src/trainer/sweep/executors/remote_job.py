@@ -72,7 +72,7 @@ class RemoteJob:
         owner = (platform.node(), os.getpid(), read_process_start_time(os.getpid()))
         resume = [] if "resume=auto" in overrides else ["resume=auto"]
         sweep = ledger.sweep.absolute()
-        return cls(sweep, job.number, job.tries + 1, owner, [*overrides, *resume], Path.cwd(), environment, **kwargs)
+        return cls(sweep, job.number, job.attempts + 1, owner, [*overrides, *resume], Path.cwd(), environment, **kwargs)
 
     def __call__(self) -> int:
         """Run the job, unless another process has taken it over.

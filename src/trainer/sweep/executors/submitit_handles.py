@@ -77,7 +77,7 @@ class SlurmHandle(JobHandle):
 
     def refresh(self, job: Job, slurm_job: SlurmJob) -> None:
         """Update the handle with the job's row of the ledger and its state in the queue of Slurm."""
-        self._has_ended = job.state != "running" or job.tries != self.attempt
+        self._has_ended = job.state != "running" or job.attempts != self.attempt
         self._slurm_job = slurm_job
         if self._unsent and not slurm_job.is_unreachable:
             self._send(*self._unsent)

@@ -28,7 +28,7 @@ def require_unchanged_code_and_data(ledger: Ledger, config: DictConfig) -> None:
     Raises:
         UserError: Code or data have changed; the message lists the changes.
     """
-    jobs = sorted((job for job in ledger.jobs() if _has_results(ledger.sweep, job)), key=lambda job: job.began or 0)
+    jobs = sorted((job for job in ledger.jobs() if _has_results(ledger.sweep, job)), key=lambda job: job.started or 0)
     records = [RunRecord(ledger.sweep / str(job.number)) for job in jobs]
     code = {name: digest for record in records for name, digest in record.code.items()}  # latest version of each file
     directories = dict.fromkeys(path for record in records for path in record.starts[-1].get("code_folders", []))
@@ -58,7 +58,7 @@ def has_remaining_jobs(ledger: Ledger, new: Mapping[str, list[str]], *, is_searc
 
 def _has_results(sweep: Path, job: Job) -> bool:
     """Return whether a job has results or a checkpoint that remain part of the sweep."""
-    return job.state in ("done", "pruned", "running") or bool(job.tries and has_checkpoint(sweep / str(job.number)))
+    return job.state in ("done", "pruned", "running") or bool(job.attempts and has_checkpoint(sweep / str(job.number)))
 
 
 def _select_run_per_dataset(jobs: Sequence[Job], records: Sequence[RunRecord]) -> Iterable[RunRecord]:
@@ -66,7 +66,7 @@ def _select_run_per_dataset(jobs: Sequence[Job], records: Sequence[RunRecord]) -
     by_overrides = {}
     for job, record in zip(jobs, records, strict=True):
         if job.state == "done":
-            keys = {override: get_override_key(override) for override in job.words}
+            keys = {override: get_override_key(override) for override in job.overrides}
             data = tuple(text for text, key in keys.items() if key in DATA_GROUPS or key.startswith("data."))
             by_overrides[data] = record
     by_config = {}

@@ -45,12 +45,12 @@ class Fusing:
         Raises:
             UserError: The job cannot be trained together with others, although the setting requires it.
         """
-        group = self._group_of(job.words)
+        group = self._group_of(job.overrides)
         if group not in self._reasons:
-            config = self.composer.compose(job.words)
+            config = self.composer.compose(job.overrides)
             reason = self._reasons[group] = reason_to_run_alone(config, _collect_facts(config), self.is_required)
             if reason and self.is_required:
-                raise UserError(f"sweep.fuse: job {job.number} ({' '.join(job.words)}): {reason}")
+                raise UserError(f"sweep.fuse: job {job.number} ({' '.join(job.overrides)}): {reason}")
         return None if self._reasons[group] else group
 
     def _group_of(self, words: Sequence[str]) -> tuple[str, ...]:

@@ -71,10 +71,10 @@ def require_unchanged_configs(
     """
     jobs = ledger.jobs()
     _require_same_settings(ledger.sweep, jobs, new, identities)
-    current = {job.number: _compute_identity(composer, identities, job.words) for job in jobs}
+    current = {job.number: _compute_identity(composer, identities, job.overrides) for job in jobs}
     changed = [job for job in jobs if current[job.number] != job.identity]
     for job in changed:
-        if job.tries:
+        if job.attempts:
             _require_unchanged_config(ledger.sweep, job, composer)
     return {job.number: current[job.number] for job in changed}
 
@@ -96,7 +96,7 @@ def _require_same_settings(
     """
     if not jobs or new.keys() <= {job.identity for job in jobs}:
         return
-    old_jobs = [job.words for job in jobs]
+    old_jobs = [job.overrides for job in jobs]
     new_jobs = [*new.values()]
     old_common = _common_overrides(old_jobs)
     new_common = _common_overrides(new_jobs)
@@ -132,12 +132,12 @@ def _require_unchanged_config(sweep: Path, job: Job, composer: Composer) -> None
     recorded = relative_paths(RunRecord(directory).nested_config, directory.absolute())
     changes = {}
     if recorded:
-        current = compose_resolved(composer, job.words)
+        current = compose_resolved(composer, job.overrides)
         changes = diff_mappings(flatten(drop_ignored(recorded)), flatten(drop_ignored(current)), "absent")
         if not changes:
             return
     text = "".join(f"\n  {key}: {old} then, {new} now" for key, (old, new) in [*changes.items()][:MAX_LISTED_KEYS])
     raise UserError(
-        f"the config of job {job.number} of '{sweep}' ({' '.join(job.words)}) has changed since its start:{text}\n"
+        f"the config of job {job.number} of '{sweep}' ({' '.join(job.overrides)}) has changed since its start:{text}\n"
         "  restore it, or start a new sweep in a new directory"
     )

@@ -29,7 +29,7 @@ def require_trusted_jobs(ledger: TrialLedger, composer: Composer) -> None:
         return
     if ledger.settings():
         raise UserError(f"you have not started the search in '{ledger.sweep}'; start your own in another directory")
-    jobs = [job.words for job in ledger.jobs()]
+    jobs = [job.overrides for job in ledger.jobs()]
     for command in ledger.commands():
         _require_plain_overrides(command.overrides, ledger)
         jobs += expand(composer, command.overrides)

@@ -13,7 +13,7 @@ def mark_dead_jobs(ledger: Ledger, *, include_remote: bool = False, skip: Contai
     """Write the states that `find_dead_jobs` returns."""
     for job in find_dead_jobs(ledger, include_remote=include_remote, skip=skip):
         seconds = (ledger.result(job.number) or {}).get("seconds", 0) if job.state != "interrupted" else 0
-        ledger.finish(job.number, job.state, seconds=seconds, attempt=job.tries, pid=job.pid)
+        ledger.finish(job.number, job.state, seconds=seconds, attempt=job.attempts, pid=job.pid)
 
 
 def find_dead_jobs(ledger: Ledger, *, include_remote: bool = False, skip: Container[int] = ()) -> list[Job]:
@@ -31,7 +31,7 @@ def find_dead_jobs(ledger: Ledger, *, include_remote: bool = False, skip: Contai
         if slurm_job := slurm_jobs.get(job.number):
             is_alive = not slurm_job.is_over and not (slurm_job.is_unreachable and include_remote)
         else:
-            is_alive = is_process_alive(job.host, job.pid, job.born, remote_default=not include_remote)
+            is_alive = is_process_alive(job.host, job.pid, job.process_start_time, remote_default=not include_remote)
             is_alive = is_alive or is_locked(ledger.sweep / str(job.number))  # the process id may be of a container
         if not is_alive:
             dead.append(replace(job, state=state_of_ended_process(ledger, job.number)))

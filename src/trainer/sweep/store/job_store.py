@@ -40,36 +40,36 @@ class Job:
     Args:
         number: Number from 0, also the name of the job's directory. Never reused.
         identity: Fingerprint of the config.
-        words: Overrides of the command line that would run only this job.
+        overrides: Overrides of the command line that would run only this job.
         state: State of the job.
-        tries: Number of started attempts.
+        attempts: Number of started attempts.
         seconds: Total duration of all attempts.
         result: Content of `result.json`; None unless done or pruned.
         error: Error message of one or two lines.
         host: Machine of the process that runs the job, or of the last one that did.
         pid: Id of that process.
-        born: Start time of that process, as returned by `read_process_start_time`.
-        began: Start time of the last attempt in seconds since 1970; None while it waits for a machine.
+        process_start_time: Start time of that process, as returned by `read_process_start_time`.
+        started: Start time of the last attempt in seconds since 1970; None while it waits for a machine.
         ended: End time of the last attempt in seconds since 1970.
     """
 
     number: int
     identity: str
-    words: list[str]
+    overrides: list[str]
     state: JobState = "planned"
-    tries: int = 0
+    attempts: int = 0
     seconds: float = 0.0
     result: dict[str, Any] | None = None
     error: str | None = None
     host: str | None = None
     pid: int | None = None
-    born: str | None = None
-    began: float | None = None
+    process_start_time: str | None = None
+    started: float | None = None
     ended: float | None = None
 
     def elapsed_seconds(self) -> float:
         """Return the duration of all attempts until now."""
-        return self.seconds + (time.time() - self.began if self.state == "running" and self.began else 0.0)
+        return self.seconds + (time.time() - self.started if self.state == "running" and self.started else 0.0)
 
     def metric(self, name: str | None) -> float | None:
         """Return the final value of a metric, or None if the result does not contain it."""
@@ -119,7 +119,7 @@ class Ledger:
     def commands(self) -> list[SweepCommand]:
         """Return the commands of this sweep in their order."""
         with self._connection() as database:
-            rows = database.execute("SELECT words, place, signature FROM command ORDER BY number").fetchall()
+            rows = database.execute("SELECT overrides, directory, signature FROM command ORDER BY number").fetchall()
             return [parse_command(*row) for row in rows]
 
     def add_jobs(self, command: Sequence[str], jobs: Mapping[str, Sequence[str]]) -> int:
@@ -136,9 +136,10 @@ class Ledger:
             identities = {identity for (identity,) in database.execute("SELECT identity FROM job")}
             rows = [(identity, json.dumps([*job])) for identity, job in jobs.items() if identity not in identities]
             values = (json.dumps([*command]), str(Path.cwd()), time.time(), sign_command(command, Path.cwd()))
-            database.execute("INSERT INTO command (words, place, at, signature) VALUES (?, ?, ?, ?)", values)
+            database.execute("INSERT INTO command (overrides, directory, time, signature) VALUES (?, ?, ?, ?)", values)
             database.executemany(
-                "INSERT INTO job (number, identity, words) VALUES ((SELECT IFNULL(MAX(number) + 1, 0) FROM job), ?, ?)",
+                "INSERT INTO job (number, identity, overrides)"
+                " VALUES ((SELECT IFNULL(MAX(number) + 1, 0) FROM job), ?, ?)",
                 rows,
             )
         return len(rows)
@@ -156,17 +157,18 @@ class Ledger:
         if job.state not in RUNNABLE_STATES:
             return False
         return self._update(
-            "UPDATE job SET state = 'running', tries = tries + 1, host = ?, pid = ?, born = ?, began = NULL,"
-            " ended = NULL, error = NULL WHERE number = ? AND tries = ? AND state = ?",
+            "UPDATE job SET state = 'running', attempts = attempts + 1, host = ?, pid = ?, process_start_time = ?,"
+            " started = NULL, ended = NULL, error = NULL WHERE number = ? AND attempts = ? AND state = ?",
             *(platform.node(), os.getpid(), read_process_start_time(os.getpid())),
-            *(job.number, job.tries, job.state),
+            *(job.number, job.attempts, job.state),
         )
 
     def release(self, job: Job) -> None:
         """Undo the claim of a job that no process was started for."""
         self._update(
-            "UPDATE job SET state = ?, tries = ?, error = ?, began = ?, ended = ? WHERE number = ? AND tries = ?",
-            *(job.state, job.tries, job.error, job.began, job.ended, job.number, job.tries + 1),
+            "UPDATE job SET state = ?, attempts = ?, error = ?, started = ?, ended = ?"
+            " WHERE number = ? AND attempts = ?",
+            *(job.state, job.attempts, job.error, job.started, job.ended, job.number, job.attempts + 1),
         )
 
     def assign_process(self, number: int, pid: int, attempt: int | None = None) -> bool:
@@ -179,8 +181,9 @@ class Ledger:
                 process can have started another attempt.
         """
         return self._update(
-            "UPDATE job SET state = 'running', host = ?, pid = ?, born = ?, began = ?, ended = NULL, error = NULL WHERE"
-            " number = ? AND (state = 'running' OR state = 'interrupted' AND tries = ?) AND tries = IFNULL(?, tries)",
+            "UPDATE job SET state = 'running', host = ?, pid = ?, process_start_time = ?, started = ?, ended = NULL,"
+            " error = NULL WHERE number = ? AND (state = 'running' OR state = 'interrupted' AND attempts = ?)"
+            " AND attempts = IFNULL(?, attempts)",
             *(platform.node(), pid, read_process_start_time(pid), time.time()),
             *(number, attempt, attempt),
         )
@@ -188,8 +191,8 @@ class Ledger:
     def hand_back(self, number: int, attempt: int, owner: tuple[str, int, str | None]) -> None:
         """Return a job that waits for its restart to the process that has submitted it: host, id and start time."""
         self._update(
-            "UPDATE job SET host = ?, pid = ?, born = ?, began = NULL, seconds = seconds + IFNULL(? - began, 0)"
-            " WHERE number = ? AND state = 'running' AND tries = ?",
+            "UPDATE job SET host = ?, pid = ?, process_start_time = ?, started = NULL,"
+            " seconds = seconds + IFNULL(? - started, 0) WHERE number = ? AND state = 'running' AND attempts = ?",
             *(*owner, time.time(), number, attempt),
         )
 
@@ -217,8 +220,9 @@ class Ledger:
         result = json.dumps(content) if content else None
         now = time.time()
         self._update(
-            "UPDATE job SET state = ?, result = ?, error = ?, ended = ?, seconds = seconds + COALESCE(?, ? - began, 0)"
-            " WHERE number = ? AND state = 'running' AND tries = IFNULL(?, tries) AND pid IS IFNULL(?, pid)",
+            "UPDATE job SET state = ?, result = ?, error = ?, ended = ?,"
+            " seconds = seconds + COALESCE(?, ? - started, 0) WHERE number = ? AND state = 'running'"
+            " AND attempts = IFNULL(?, attempts) AND pid IS IFNULL(?, pid)",
             *(state, result, error, now, seconds, now, number, attempt, pid),
         )
 

@@ -51,7 +51,7 @@ def parse_job(cls: Callable[..., JobType], row: Sequence[Any]) -> JobType:
     """
     hints = _get_type_hints(cls)
     values = dict(zip(hints, row, strict=True))
-    values["words"] = _parse_overrides(values["words"])
+    values["overrides"] = _parse_overrides(values["overrides"])
     values["result"] = _parse_result(values["result"])
     if problem := check_types(values, hints):
         raise InvalidRowError(problem)
@@ -67,6 +67,22 @@ def parse_command(overrides: Any, directory: Any, signature: Any) -> SweepComman
     if not isinstance(directory, str) or not isinstance(signature, str | None):
         raise InvalidRowError("command: expected texts")
     return SweepCommand(_parse_overrides(overrides), Path(directory), signature)
+
+
+def parse_trial(trial_values: Any, notes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the tried values and the internal data of a trial from the values of its row.
+
+    Raises:
+        InvalidRowError: A value has another type than its field.
+    """
+    return _parse_mapping("trial_values", trial_values), _parse_mapping("notes", notes)
+
+
+def _parse_mapping(column: str, text: Any) -> dict[str, Any]:
+    mapping = _parse(text)
+    if not isinstance(mapping, dict):
+        raise InvalidRowError(f"{column}: expected a mapping")
+    return mapping
 
 
 def _parse_overrides(text: Any) -> list[str]:

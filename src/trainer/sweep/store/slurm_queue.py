@@ -119,7 +119,7 @@ def find_slurm_jobs(ledger_file: Path, jobs: Sequence[Job]) -> dict[int, SlurmJo
         if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'slurm'").fetchone():
             return {}
         rows = database.execute("SELECT number, attempt, id FROM slurm").fetchall()
-    attempts = {job.number: job.tries for job in jobs}
+    attempts = {job.number: job.attempts for job in jobs}
     slurm_ids = {number: slurm_id for number, attempt, slurm_id in rows if attempts.get(number) == attempt}
     slurm_jobs = slurm_queue.jobs([*slurm_ids.values()])
     return {number: slurm_jobs[slurm_id] for number, slurm_id in slurm_ids.items()}

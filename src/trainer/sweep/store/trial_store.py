@@ -16,11 +16,11 @@ from typing import Any
 from trainer.core.metric_direction import Direction
 from trainer.sweep.search.dimensions import Value
 from trainer.sweep.store.job_store import Job, JobState, Ledger
-from trainer.sweep.store.ledger_rows import InvalidRowError
+from trainer.sweep.store.ledger_rows import InvalidRowError, parse_trial
 
 TABLES = (
     "CREATE TABLE IF NOT EXISTS search (number INTEGER PRIMARY KEY CHECK (number = 0), settings TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS trial (number INTEGER PRIMARY KEY, tried TEXT NOT NULL, notes TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS trial (number INTEGER PRIMARY KEY, trial_values TEXT NOT NULL, notes TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS report (number INTEGER, epoch INTEGER, value REAL, PRIMARY KEY (number, epoch))",
 )
 # in every sweep, not only in searches
@@ -81,9 +81,11 @@ class TrialLedger(Ledger):
     def trials(self) -> list[Trial]:
         """Return all trials in the order of their numbers."""
         with self._connection() as database:
-            rows = database.execute("SELECT number, tried, notes FROM trial ORDER BY number").fetchall()
+            rows = database.execute("SELECT number, trial_values, notes FROM trial ORDER BY number").fetchall()
             reports = database.execute("SELECT number, epoch, value FROM report ORDER BY number, epoch").fetchall()
-            parsed = {number: (json.loads(values), json.loads(notes)) for number, values, notes in rows}
+            parsed = {number: parse_trial(*texts) for number, *texts in rows}
+            if not all(isinstance(value, float | None) and isinstance(epoch, int) for _, epoch, value in reports):
+                raise InvalidRowError("report: expected an epoch and a number")
         jobs = {job.number: job for job in self.jobs()}
         trials = {number: Trial(jobs[number], *parsed[number]) for number in parsed if number in jobs}
         for number, epoch, value in reports:
@@ -114,8 +116,8 @@ class TrialLedger(Ledger):
             (same,) = database.execute("SELECT COUNT(*) FROM job WHERE identity = ?", (job.identity,)).fetchone()
             if count != job.number or same:
                 return False
-            values = (job.number, job.identity, json.dumps(job.words))
-            database.execute("INSERT INTO job (number, identity, words) VALUES (?, ?, ?)", values)
+            values = (job.number, job.identity, json.dumps(job.overrides))
+            database.execute("INSERT INTO job (number, identity, overrides) VALUES (?, ?, ?)", values)
             values = (job.number, json.dumps(trial.values), json.dumps(trial.notes))
             database.execute("INSERT INTO trial VALUES (?, ?, ?)", values)
         return True
