@@ -91,7 +91,12 @@ COMPATIBLE_OVERRIDES = {
 }
 
 
-@pytest.mark.parametrize("choice", CHOICES)
+def every_third(names):
+    """Return parameters of which two of three are slow."""
+    return [pytest.param(name, marks=[pytest.mark.slow] * (number % 3 > 0)) for number, name in enumerate(names)]
+
+
+@pytest.mark.parametrize("choice", every_third(CHOICES))
 def test_every_choice_passes_preflight(choice, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "vectors.txt").touch()

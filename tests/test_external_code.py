@@ -56,7 +56,7 @@ class Stop(Callback):
 SLOW_EXPERIMENTS = ("backbone", "graphs", "plain_tensors", "stream", "template", "dict_batches")
 
 
-def list_experiments(*, slow=("torchvision_network", *SLOW_EXPERIMENTS)):
+def list_experiments(*, slow=("autoencoder", "torchvision_network", "two_validation_loaders", *SLOW_EXPERIMENTS)):
     """Return all experiments of the external project as parameters."""
     names = sorted(file.stem for file in (EXTERNAL / "experiments").glob("*.yaml"))
     return [pytest.param(name, marks=[pytest.mark.slow] * (name in slow)) for name in names]

@@ -49,7 +49,7 @@ class LogsMaximum(LogsEpochMeans):
 WARM_UP = "{_target_: torch.optim.lr_scheduler.LinearLR, _partial_: true, total_iters: 15}"
 RESTARTS = "{_target_: torch.optim.lr_scheduler.CosineAnnealingWarmRestarts, _partial_: true, T_0: 9}"
 GAN = ["model=gan", "model.net.generator=[8]", "model.net.discriminator=[8]"]
-QUICK = ("dropout and augmentation", "a GAN that accumulates")
+QUICK = ("dropout and augmentation",)
 GANS = ("a GAN", "a GAN that accumulates")
 SETTINGS = {
     "dropout and augmentation": DROPOUT,

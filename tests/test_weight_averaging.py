@@ -69,11 +69,11 @@ def read_metrics(run):
     [
         EMA,
         pytest.param((*EMA, "~callbacks.fast_loop"), marks=pytest.mark.slow),
-        (*EMA, "+callbacks.ema.update_starting_at_epoch=0"),
+        pytest.param((*EMA, "+callbacks.ema.update_starting_at_epoch=0"), marks=pytest.mark.slow),
         ("callbacks=[default,swa]", "callbacks.swa.start_epoch=0"),
         pytest.param(("callbacks=[default,lookahead]", "callbacks.lookahead.every_n_steps=7"), marks=pytest.mark.slow),
         ("+callbacks.average._target_=pytorch_lightning.callbacks.WeightAveraging",),
-        ("+callbacks.average._target_=user_callbacks.AtEpochs",),
+        pytest.param(("+callbacks.average._target_=user_callbacks.AtEpochs",), marks=pytest.mark.slow),
         ("+callbacks.average._target_=user_callbacks.Halving",),
     ],
     ids=["ema", "Lightning's loop", "ema at epochs too", "swa", "lookahead", "mean", "mean at epochs", "no average"],

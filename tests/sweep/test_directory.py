@@ -69,13 +69,28 @@ def test_the_path_of_a_sweep_names_what_its_jobs_share(args, expected, experimen
     ("args", "expected", "count"),
     [
         (["data=xor", "model=linear,mlp", "seed=1,2"], "outputs/xor_multirun", 4),
-        (["data=xor", "model=linear,mlp", "hydra.sweeper.max_batch_size=1"], "outputs/xor_multirun", 2),
+        pytest.param(
+            ["data=xor", "model=linear,mlp", "hydra.sweeper.max_batch_size=1"],
+            "outputs/xor_multirun",
+            2,
+            marks=pytest.mark.slow,
+        ),
         (["data=xor", "model=linear,mlp", "sweep.workers=2"], "outputs/xor_multirun", 2),
-        (["data=xor", "model=linear,mlp", "sweep.n_trials=2", "optimized_metric=val/loss"], "outputs/xor_multirun", 2),
-        (["data=xor,line"], "outputs/multirun_mlp", 2),
+        pytest.param(
+            ["data=xor", "model=linear,mlp", "sweep.n_trials=2", "optimized_metric=val/loss"],
+            "outputs/xor_multirun",
+            2,
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(["data=xor,line"], "outputs/multirun_mlp", 2, marks=pytest.mark.slow),
         (["experiment=low,high", "data.points=30"], "outputs/multirun", 2),
-        (["data=xor", "outputs=a,b", "seed=1,2"], "outputs/xor_mlp", 2),
-        (["data=xor", "outputs=out_${optimizer.lr}", "optimizer.lr=0.1,0.2"], "out_multirun/xor_mlp", 2),
+        pytest.param(["data=xor", "outputs=a,b", "seed=1,2"], "outputs/xor_mlp", 2, marks=pytest.mark.slow),
+        pytest.param(
+            ["data=xor", "outputs=out_${optimizer.lr}", "optimizer.lr=0.1,0.2"],
+            "out_multirun/xor_mlp",
+            2,
+            marks=pytest.mark.slow,
+        ),
         (
             ["data=xor", "task_name=a,b", "optimizer.lr=0.1,0.2", "sweep.zip=[task_name,optimizer.lr]"],
             "outputs/multirun",

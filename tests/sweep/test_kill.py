@@ -18,6 +18,7 @@ def run_kill_script(directory, *args):
     return answer.stdout
 
 
+@pytest.mark.slow
 def test_a_sweep_that_was_killed_twice_has_the_same_results(tmp_path):
     run_kill_script(tmp_path, "--jobs", "4", "--kills", "2")
 

@@ -65,7 +65,7 @@ def test_the_results_are_those_of_jobs_in_one_process(command, jobs):
     assert [job.identity for job in jobs()] == [job.identity for job in reference]
 
 
-@pytest.mark.parametrize("reaction", ["polite", "stubborn"])
+@pytest.mark.parametrize("reaction", [pytest.param("polite", marks=pytest.mark.slow), "stubborn"])
 def test_ctrl_c_stops_jobs_and_a_second_one_kills_them(reaction, command, jobs, pieces):
     def press():
         for _ in range(1 if reaction == "polite" else 2):

@@ -64,7 +64,7 @@ def numpy_losses(weights, optimizer):
 @pytest.mark.parametrize(
     ("overrides", "optimizer"),
     [
-        (["optimizer=sgd", "optimizer.lr=0.1"], SGD(0.1)),
+        pytest.param(["optimizer=sgd", "optimizer.lr=0.1"], SGD(0.1), marks=pytest.mark.slow),
         (["optimizer=sgd", "optimizer.lr=0.1", "optimizer.momentum=0.9"], SGD(0.1, momentum=0.9)),
         (["optimizer=adam", "optimizer.lr=0.01"], Adam(0.01)),
     ],

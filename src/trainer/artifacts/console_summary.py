@@ -15,6 +15,7 @@ from torch import nn
 
 from trainer.artifacts.hparams import collect_swept_values
 from trainer.artifacts.intervals import describe_missing, format_intervals
+from trainer.artifacts.learning_curves import describe_run_curves
 from trainer.artifacts.logger_lifecycle import log_best_metrics, log_config
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.run_record import RunRecord, format_measurement_times
@@ -46,7 +47,9 @@ def _describe_data(data: Any) -> str:
     if spec is None:
         return f"{type(data).__name__}: no spec, so callbacks that display examples are inactive"
     shape = " x ".join(map(str, spec.shape))
-    return f"{spec.title}: {spec.kind} {shape} -> {spec.target} ({spec.output_size} outputs)"
+    count, unit = (len(spec.class_names), "class") if spec.class_names else (spec.output_size, "value")
+    plural = "" if count == 1 else "es" if unit == "class" else "s"
+    return f"{spec.title}: {spec.kind} {shape} -> {spec.target} ({count} {unit}{plural})"
 
 
 def print_results(result: dict[str, Any], directory: Path, *, is_sweep_job: bool = False) -> None:
@@ -67,6 +70,8 @@ def print_results(result: dict[str, Any], directory: Path, *, is_sweep_job: bool
             log.info(f"({missing})")
     if result.get("threshold") is not None and not is_sweep_job:
         log.info(f"threshold    {format_number(result['threshold'])}, chosen on validation")
+    if (curves := describe_run_curves(RunRecord(directory), result)) and not is_sweep_job:
+        log.info(f"curves       {curves}")
     log.info(f"{result['steps']:,} step(s) in {result['seconds']:.1f} s")
     command = Path(shutil.which("trainer") or Path(sys.executable).with_name("trainer"))
     log.info(f"results      {display_path(directory / 'result.json')}")

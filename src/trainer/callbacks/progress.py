@@ -11,7 +11,7 @@ from rich.console import Console
 from torch import Tensor
 
 from trainer.callbacks.live_display import LiveDisplay
-from trainer.core.formatting import format_number
+from trainer.core.formatting import format_duration, format_number
 from trainer.core.metric_name import MetricName
 
 EVALUATIONS = ("val", "test")
@@ -24,10 +24,10 @@ class Progress(ProgressBar):
 
     A terminal shows a progress bar and a table of metrics with sparklines and best values, which a thread redraws a
     few times a second. Other outputs (a file, the log of a cluster) get a line at the end of the first and of the last
-    epoch, and at most every `seconds_between_lines` in between.
+    epoch, and at most every `seconds_between_lines` in between, also within epochs.
 
     Args:
-        seconds_between_lines: Least time between two plain lines.
+        seconds_between_lines: Least time between two plain lines; 0 prints a line at the end of each epoch.
         live: Whether a terminal shows the live display; false prints plain lines.
     """
 
@@ -58,14 +58,18 @@ class Progress(ProgressBar):
         self._printed_at = float("-inf")
         self._printed_step = -1
         self._next_update_at = float("-inf")
+        self._started_at = time.monotonic()
+        self._first_step = trainer.global_step
         if self.live and self._enabled and sys.stderr.isatty():
-            steps = trainer.estimated_stepping_batches
-            total = int(steps) if steps != float("inf") else None
-            self._display = LiveDisplay(Console(stderr=True), total, trainer.global_step)
+            self._display = LiveDisplay(Console(stderr=True), _count_steps(trainer), trainer.global_step)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        if self._display and time.monotonic() >= self._next_update_at:
+        now = time.monotonic()
+        if self._display and now >= self._next_update_at:
             self._update_display(self._display, trainer, pl_module, trainer.current_epoch + 1, of_training=True)
+        is_due = now - max(self._printed_at, self._started_at) >= self.seconds_between_lines > 0
+        if is_due and not self._display and not trainer.is_last_batch:
+            self._print_line(trainer, pl_module, trainer.current_epoch + 1)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._display and not trainer.sanity_checking:
@@ -92,7 +96,17 @@ class Progress(ProgressBar):
             self._printed_at = time.monotonic()
             self._printed_step = trainer.global_step
             metrics = "  ".join(f"{name} {format_number(value)}" for name, value in self._metrics(trainer, pl_module))
-            print(f"{_format_epoch(trainer, epoch)}  step {trainer.global_step}  {metrics}", flush=True)
+            step = f"step {trainer.global_step}{self._format_time_left(trainer)}"
+            print(f"{_format_epoch(trainer, epoch)}  {step}  {metrics}", flush=True)
+
+    def _format_time_left(self, trainer: Trainer) -> str:
+        """Return e.g. ` of 9,380 (12 min left)`, or "" if the training ends soon or its length is unknown."""
+        total = _count_steps(trainer)
+        done = trainer.global_step - self._first_step
+        if total is None or done <= 0:
+            return ""
+        seconds = (total - trainer.global_step) * (time.monotonic() - self._started_at) / done
+        return f" of {total} ({format_duration(seconds)} left)" if seconds >= self.seconds_between_lines > 0 else ""
 
     def _update_display(
         self, display: LiveDisplay, trainer: Trainer, pl_module: LightningModule, epoch: int, *, of_training: bool
@@ -112,6 +126,12 @@ class Progress(ProgressBar):
         if self._display:
             self._display.stop()
             self._display = None
+
+
+def _count_steps(trainer: Trainer) -> int | None:
+    """Return the number of steps of the training, or None if it is unknown."""
+    steps = trainer.estimated_stepping_batches
+    return None if steps == float("inf") else int(steps)
 
 
 def _format_epoch(trainer: Trainer, epoch: int) -> str:

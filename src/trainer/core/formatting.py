@@ -61,3 +61,11 @@ def _get_block(value: float, low: float, high: float) -> str:
     span = high / 2 - low / 2  # the difference itself can overflow
     fraction = (value / 2 - low / 2) / span if span else 0.0
     return SPARKLINE_BLOCKS[round(min(max(fraction, 0.0), 1.0) * (len(SPARKLINE_BLOCKS) - 1))]
+
+
+def format_duration(seconds: float) -> str:
+    """Return a rounded duration: `45 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -23,7 +23,7 @@ from trainer.data.tabular.inspection import Inspection
 from trainer.data.tabular.inspection_cache import inspect_with_cache
 from trainer.data.tabular.layout import make_layout
 from trainer.data.tabular.settings import make_settings
-from trainer.data.tabular.splitting import SplitSettings, choose_repeats, cut_rows, log_splits, split_rows
+from trainer.data.tabular.splitting import SplitSettings, choose_repeats, cut_rows, split_rows, warn_of_missing_classes
 from trainer.data.tabular.table_source import TableSource
 from trainer.data.tabular.targets import TargetSettings
 
@@ -214,7 +214,7 @@ class Table(TensorData):
         )
         if self.repeats is None:
             self.repeats = choose_repeats(len(splits["train"].targets), self.batch_size)
-        log_splits(splits, self.class_names, self.repeats)
+        warn_of_missing_classes(splits, self.class_names)
         return splits
 
     def _load_synthetic(self) -> dict[Stage, Split]:

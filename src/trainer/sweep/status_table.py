@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
+from trainer.core.formatting import format_duration
 from trainer.core.metric_direction import Direction
 from trainer.sweep.store.job_store import RUNNABLE_STATES, Job, JobState
 from trainer.sweep.store.slurm_queue import SlurmJob
@@ -61,14 +62,6 @@ def estimate_seconds_left(jobs: Sequence[Job], max_parallel: int, n_trials: int 
     done = [job.seconds for job in jobs if job.state in ("done", "pruned")]
     count = sum(job.state in (*RUNNABLE_STATES, "running") for job in jobs) + max(0, n_trials - len(jobs))
     return sum(done) / len(done) * -(-count // max_parallel) if done else None
-
-
-def format_duration(seconds: float) -> str:
-    """Return a rounded duration: `45 s`, `12 min`, `3 h 20 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def format_counts(jobs: Sequence[Job]) -> str:

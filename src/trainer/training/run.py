@@ -14,6 +14,7 @@ from trainer.artifacts.data_checksum import describe_data
 from trainer.artifacts.logger_lifecycle import closing_loggers
 from trainer.artifacts.rejected_run import removed_if_rejected
 from trainer.artifacts.run_directory import RunDirectory
+from trainer.artifacts.split_summary import SplitSummary
 from trainer.artifacts.training_outcome import TrainingOutcome, read_training_outcome
 from trainer.config.environment_values import list_secrets
 from trainer.core.errors import attach_result
@@ -96,10 +97,11 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
     config = resolve_modes(config, parts)
     task = build_module(config, parts)
     callbacks = build_callbacks(config)
+    own_callbacks = [SplitSummary(), TrainingOutcome(), InterruptionPoints()]
     outputs = CollectedOutputs()
     trainer = build_trainer(
         config,
-        callbacks=[*callbacks, CheckpointMetadata(directory), TrainingOutcome(), InterruptionPoints(), outputs],
+        callbacks=[*callbacks, CheckpointMetadata(directory), *own_callbacks, outputs],
         logger=loggers,
         default_root_dir=str(directory.path),
         **disable_default_callbacks(config, callbacks),

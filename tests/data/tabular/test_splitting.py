@@ -7,7 +7,7 @@ import torch
 
 from trainer.core.errors import UserError
 from trainer.data.loading.split import Split
-from trainer.data.tabular.splitting import SplitSettings, cut_rows, log_splits, split_rows
+from trainer.data.tabular.splitting import SplitSettings, cut_rows, split_rows, warn_of_missing_classes
 
 VALUES = torch.zeros(50, 1)
 
@@ -91,8 +91,7 @@ def test_a_class_that_is_missing_in_a_split_is_a_warning(caplog):
     inputs = torch.zeros(3, 1)
     splits = {"train": Split(inputs, torch.tensor([0, 1, 2])), "val": Split(inputs, torch.tensor([1, 1, 1]))}
     with caplog.at_level(logging.INFO):
-        log_splits(splits, ["a", "b", "c"], 5)
+        warn_of_missing_classes(splits, ["a", "b", "c"])
     assert caplog.messages == [
-        "rows   3 train (5 passes per epoch), 3 val",
         "warning: no row of class a, c in the val split, so its metrics may mislead",
     ]

@@ -184,6 +184,7 @@ def test_settings_without_effect_on_the_results_are_not_part_of_the_identity(tmp
     assert "sweep" in IGNORED_KEYS
 
 
+@pytest.mark.slow
 def test_ten_thousand_jobs_are_planned_without_torch(tmp_path):
     script = (
         "import sys\n"

@@ -22,8 +22,6 @@ def values(key, *settings):
 
 # settings of all members, and those of each member
 QUICK_CASES = {
-    "sgd": ([*XOR, *MLP, *SGD], SEEDS),
-    "adam and learning rates": ([*DIABETES, *MLP], values("optimizer.lr", 0.01, 0.001, 0.01)),
     "onecycle and dropout": (
         [*DIGITS, *MLP, "scheduler=onecycle"],
         [["model.net.dropout=0.2", "seed=1"], ["model.net.dropout=0.5", "seed=1"], ["model.net.dropout=0.2"]],
@@ -34,6 +32,8 @@ QUICK_CASES = {
     ),
 }
 SLOW_CASES = {
+    "sgd": ([*XOR, *MLP, *SGD], SEEDS),
+    "adam and learning rates": ([*DIABETES, *MLP], values("optimizer.lr", 0.01, 0.001, 0.01)),
     "momentum and its rates": ([*DIABETES, *MLP, *SGD, "optimizer.lr=0.01"], values("optimizer.momentum", 0.5, 0, 0.9)),
     "regression": ([*LINE, *MLP], SEEDS),
     "batch norm": ([*DIGITS, *MLP, "model.net.batch_norm=true"], SEEDS),

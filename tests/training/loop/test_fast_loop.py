@@ -50,7 +50,7 @@ SETTINGS = {
 }
 
 
-QUICK = {"plain", "accumulation", "validation within the epoch", "a task that logs with options"}
+QUICK = {"plain", "validation within the epoch"}
 WITHOUT_STEP_HOOKS = ["plain", "fewer batches", "fixed number of steps", "autocast", "augmented images"]
 WITHOUT_STEP_HOOKS += ["early stopping", "validation within the epoch", "a task that logs with options", "accumulation"]
 WITHOUT_STEP_HOOKS += ["schedule", "clip by value", "clipping in autocast", "user-defined clipping"]

@@ -134,8 +134,7 @@ OTHER_RUNS = {
     "layers of lstm, in both directions": [*SERIES, "model.net.layers=2", "model.net.bidirectional=true"],
     "gru": [*SERIES, "model.net.cell=gru"],
 }
-QUICK = {"adam", "a rate for each step", "momentum for each step", "class weights", "clipped by a callback", "dropout"}
-QUICK |= {"convolutions", "lstm", "frozen", "a hook", "betas", "a hook on the optimizer", "a limit of the trainer"}
+QUICK = {"adam", "a rate for each step", "dropout", "frozen", "a hook", "betas", "a limit of the trainer"}
 
 
 def marked(names):

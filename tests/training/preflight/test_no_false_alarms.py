@@ -92,7 +92,10 @@ def test_every_debug_mode_is_valid(debug, experiment):
     assert errors(f"experiment={experiment}", f"debug={debug}") == []
 
 
-@pytest.mark.parametrize(("model", "data"), PAIRS)
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [pytest.param(*pair, marks=[pytest.mark.slow] * (index % 3 > 0)) for index, pair in enumerate(PAIRS)],
+)
 def test_every_pair_is_valid(model, data):
     assert errors(f"model={model}", *data_overrides(data)) == []
 

@@ -156,17 +156,13 @@ def choose_repeats(rows: int, batch_size: int) -> int:
     return min(max(1, round(STEPS_PER_EPOCH * batch_size / rows)), STEPS_PER_EPOCH)
 
 
-def log_splits(splits: Mapping[Stage, Split], class_names: Sequence[str], repeats: int) -> None:
-    """Log the size of each split, and warn if a class is missing in one.
+def warn_of_missing_classes(splits: Mapping[Stage, Split], class_names: Sequence[str]) -> None:
+    """Log a warning if a class is missing in a split.
 
     Args:
         splits: The splits.
         class_names: Class names; empty for regression.
-        repeats: Number of passes over the training rows in an epoch.
     """
-    passes = f" ({repeats} passes per epoch)" if repeats > 1 else ""
-    sizes = [f"{len(split.targets):,} {stage}{passes if stage == 'train' else ''}" for stage, split in splits.items()]
-    log.info(f"rows   {', '.join(sizes)}")
     for stage, split in splits.items():
         counts = torch.bincount(split.targets, minlength=len(class_names)) if class_names else torch.ones(1)
         missing = [class_names[index] for index in (counts == 0).nonzero().flatten().tolist()]
