@@ -75,7 +75,7 @@ VERSION_TESTS := tests/core/test_compat.py tests/core/test_lazy_imports.py tests
 define test_versions
 	@test -x $(2)/bin/python || $(PYTHON) -m venv $(2)
 	@$(2)/bin/pip install --quiet --disable-pip-version-check uv==0.13.8
-	@$(2)/bin/uv pip install --quiet --system-certs --upgrade --resolution $(1) --python $(2)/bin/python --editable '.[vision]' \
+	@$(2)/bin/uv pip install --quiet --system-certs --upgrade --resolution $(1) --python $(2)/bin/python --editable . \
 	  hypothesis==6.140.0 pytest==9.0.0 pytest-timeout==2.4.0 pytest-xdist==3.8.0
 	$(2)/bin/python -m pytest -n 2 -m "not slow" -o filterwarnings=default $(VERSION_TESTS)
 endef
