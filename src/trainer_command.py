@@ -14,23 +14,31 @@ OTHER_MODULE = "trainer.py"  # in the package `trainer` of each of them, and not
 
 
 def main() -> None:
-    """Run the command line, unless files of two distributions are mixed.
+    """Run the command line, unless files of two distributions are mixed or files are missing.
 
     Raises:
         SystemExit: Always: the exit status, or a message about the other distribution.
     """
-    if directory := find_mixed_package():
-        sys.exit(f"error: {explain_mixed_package(directory)}")
+    if problem := find_problem():
+        sys.exit(f"error: {problem}")
     from trainer.cli.main import main as run
 
     run()
 
 
-def find_mixed_package() -> str | None:
-    """Return the directory of the package `trainer` if it contains a module of another distribution, else None."""
+def find_problem() -> str | None:
+    """Return a message if the package `trainer` is not the one of this distribution, else None."""
     spec = find_spec("trainer")
     directories = (spec and spec.submodule_search_locations) or []
-    return next((path for path in directories if os.path.exists(os.path.join(path, OTHER_MODULE))), None)
+    for directory in directories:
+        if os.path.exists(os.path.join(directory, OTHER_MODULE)):
+            return explain_mixed_package(directory)
+    if spec and spec.origin:  # a directory without __init__.py has no origin
+        return None
+    return (
+        "files of the package 'trainer' are missing; another distribution of that import name may have been removed\n"
+        f"  install this one again, after: pip uninstall {DISTRIBUTION}"
+    )
 
 
 def explain_mixed_package(directory: str) -> str:

@@ -53,6 +53,16 @@ def test_mixed_files_are_one_error_that_names_the_other_distribution(name, insta
     )
 
 
+def test_missing_files_are_an_error(installed):
+    (installed / "trainer/__init__.py").unlink()  # as by `pip uninstall` of the other distribution
+    result = start(installed)
+    assert result.returncode == 1
+    assert result.stderr == (
+        "error: files of the package 'trainer' are missing; another distribution of that import name may have been "
+        "removed\n  install this one again, after: pip uninstall hydra-lightning-trainer\n"
+    )
+
+
 def test_files_of_an_unknown_distribution_are_an_error_too(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "distributions", lambda: [SimpleNamespace(name="torch", version="2.15")])
     message = trainer_command.explain_mixed_package("/packages/trainer")
@@ -61,6 +71,6 @@ def test_files_of_an_unknown_distribution_are_an_error_too(monkeypatch):
 
 
 def test_this_project_has_no_module_that_is_taken_for_one_of_the_others():
-    assert trainer_command.find_mixed_package() is None
+    assert trainer_command.find_problem() is None
     assert trainer_command.OTHER_MODULE == "trainer.py"
     assert not (SOURCE / "trainer/trainer.py").exists()

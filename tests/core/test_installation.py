@@ -36,8 +36,13 @@ def test_all_extras_in_messages_and_pages_exist():
         for file in FILES
         for extra in re.findall(r"(?:\.\[|trainer\[|install_command\([\"'])(\w+)[\]\"']", file.read_text())
     }
-    assert {"onnx", "ray", "search", "slurm", "parallel"} <= named
+    assert {"onnx", "ray", "search", "slurm"} <= named
     assert named <= EXTRAS.keys()
+
+
+def test_the_page_on_installation_lists_the_extras_of_users():
+    page = (REPOSITORY / "docs/installation.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == EXTRAS.keys() - {"docs", "dev"}
 
 
 def test_the_distribution_has_the_name_that_pyproject_defines():
