@@ -56,6 +56,7 @@ def environment(monkeypatch, tmp_path):
     """Simulate an active environment in /env, in which pip has installed the checkout."""
     monkeypatch.setattr(installation, "_read_installer", lambda: "pip")
     monkeypatch.setattr(installation, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(installation, "find_spec", lambda name: name)
     monkeypatch.setattr(sys, "prefix", "/env")
     monkeypatch.setattr(sys, "executable", "/env/bin/python")
     monkeypatch.setenv("VIRTUAL_ENV", "/env")
