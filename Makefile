@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 # the newest installed Python that is supported; to override it: make demo PYTHON=/path/to/python
-PYTHON := $(firstword $(foreach v,3.13 3.12 3.11,$(shell python$(v) -c 'import sys; print(sys.executable)' 2>/dev/null)) python3)
+PYTHON := $(firstword $(foreach v,3.14 3.13 3.12 3.11,$(shell python$(v) -c 'import sys; print(sys.executable)' 2>/dev/null)) python3)
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -62,7 +62,7 @@ $(VENV)/installed-dev: pyproject.toml constraints.txt
 	@touch $@ $(VENV)/installed
 
 define setup
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else f"trainer needs Python 3.11, 3.12 or 3.13; {sys.executable} is {v[0]}.{v[1]}; use another one: make PYTHON=/path/to/python3.12")'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 15) else f"trainer needs Python 3.11 to 3.14; {sys.executable} is {v[0]}.{v[1]}; use another one: make PYTHON=/path/to/python3.12")'
 	@echo "setting up $(VENV) ($(1)): about 5 GB with PyTorch's CUDA libraries, a minute or more"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.8
@@ -75,7 +75,7 @@ VERSION_TESTS := tests/core/test_compat.py tests/core/test_lazy_imports.py tests
 define test_versions
 	@test -x $(2)/bin/python || $(PYTHON) -m venv $(2)
 	@$(2)/bin/pip install --quiet --disable-pip-version-check uv==0.13.8
-	@$(2)/bin/uv pip install --quiet --system-certs --upgrade --resolution $(1) --python $(2)/bin/python --editable '.[vision]' \
+	@$(2)/bin/uv pip install --quiet --system-certs --upgrade --resolution $(1) --python $(2)/bin/python --editable . \
 	  hypothesis==6.140.0 pytest==9.0.0 pytest-timeout==2.4.0 pytest-xdist==3.8.0
 	$(2)/bin/python -m pytest -n 2 -m "not slow" -o filterwarnings=default $(VERSION_TESTS)
 endef

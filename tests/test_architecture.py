@@ -159,6 +159,15 @@ def test_the_readme_states_how_far_it_is_from_the_command_to_the_training_step(w
     assert claim in " ".join((REPOSITORY / "README.md").read_text().split()), (claim, sum(lines.values()), lines)
 
 
+def test_protocols_that_isinstance_checks_have_no_parts_of_a_module():
+    """Since Python 3.12, `isinstance` does not find submodules, parameters and buffers, which `__getattr__` returns."""
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text())) if "@runtime_checkable" in file.read_text() else ():
+            if isinstance(node, ast.ClassDef) and "runtime_checkable" in map(ast.unparse, node.decorator_list):
+                types = [ast.unparse(field.annotation) for field in node.body if isinstance(field, ast.AnnAssign)]
+                assert not [name for name in types if re.search("Module|Tensor|Parameter", name)], node.name
+
+
 def test_no_room_is_a_lumber_room():
     lumber = {"utils", "util", "helpers", "helper", "common", "misc", "manager"}
     assert not [name for name in MODULES if lumber & set(re.split(r"[._]", name))]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -10,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.metadata import Metadata
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 EXTERNAL = REPOSITORY / "tests/external_project"
@@ -19,7 +21,7 @@ def build_wheel(project: Path, directory: Path) -> Path:
     """Build the wheel of a project with the build backend of this environment."""
     pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", str(directory)]
     subprocess.run([*pip, str(project)], check=True, timeout=120)
-    [wheel] = directory.glob(f"{project.name if project is EXTERNAL else 'trainer'}-*.whl")
+    [wheel] = directory.glob(f"{project.name if project is EXTERNAL else 'hydra_lightning_trainer'}-*.whl")
     return wheel
 
 
@@ -43,13 +45,18 @@ def installed(wheel, tmp_path_factory):
     return environment / "bin"
 
 
-def run(installed: Path, directory: Path, *arguments: str) -> str:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+def run_program(installed: Path, directory: Path, program: str, *arguments: str) -> str:
+    excluded = ("PYTHONPATH", "VIRTUAL_ENV")
+    environment = {name: value for name, value in os.environ.items() if name not in excluded}
     result = subprocess.run(
-        [installed / "trainer", *arguments], cwd=directory, env=environment, capture_output=True, text=True, timeout=300
+        [installed / program, *arguments], cwd=directory, env=environment, capture_output=True, text=True, timeout=300
     )
     assert result.returncode == 0, result.stderr
     return result.stdout
+
+
+def run(installed: Path, directory: Path, *arguments: str) -> str:
+    return run_program(installed, directory, "trainer", *arguments)
 
 
 @pytest.mark.slow
@@ -60,20 +67,43 @@ def test_the_wheel_contains_every_config_and_only_our_packages(wheel):
             assert f"trainer/_data/{file.relative_to(REPOSITORY)}" in names
     assert "trainer/data/digits.csv.gz" in names
     assert "trainer/py.typed" in names
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"trainer", "hydra_plugins"}
+    top_level = {name.split("/")[0].split("-")[0] for name in names}
+    assert top_level == {"trainer", "trainer_command.py", "hydra_plugins", "hydra_lightning_trainer"}
     plugins = {name for name in names if name.startswith("hydra_plugins/")}
     assert plugins == {"hydra_plugins/trainer_sweeper/__init__.py"}
 
 
 @pytest.mark.slow
+def test_the_metadata_of_the_wheel_are_valid(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        [file] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        metadata = Metadata.from_email(archive.read(file))  # raises an error if a field is invalid
+    assert metadata.name == "hydra-lightning-trainer"
+    assert metadata.description_content_type == "text/markdown"
+
+
+@pytest.mark.slow
+def test_the_source_distribution_builds_the_same_wheel(wheel, tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", str(tmp_path)]
+    subprocess.run(build, cwd=REPOSITORY, check=True, timeout=120, capture_output=True)
+    [archive] = tmp_path.glob("hydra_lightning_trainer-*.tar.gz")
+    shutil.unpack_archive(archive, tmp_path, filter="data")
+    rebuilt = build_wheel(tmp_path / archive.name.removesuffix(".tar.gz"), tmp_path / "wheels")
+    contents = [{item.filename: item.CRC for item in zipfile.ZipFile(file).infolist()} for file in (wheel, rebuilt)]
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_names_the_command_that_adds_an_extra(installed, tmp_path):
+    script = "from trainer.core.installation import format_install_command; print(format_install_command('onnx'))"
+    output = run_program(installed, tmp_path, "python", "-c", script)
+    assert output == f"{installed / 'python'} -m pip install 'hydra-lightning-trainer[onnx]'\n"
+
+
+@pytest.mark.slow
 def test_an_installed_wheel_trains_in_an_empty_directory(installed, tmp_path):
-    result = subprocess.run(
-        [installed / "python", "-c", "import trainer; print(trainer.__file__)"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
-    assert result.stdout.startswith(str(installed.parent))
+    file = run_program(installed, tmp_path, "python", "-c", "import trainer; print(trainer.__file__)")
+    assert file.startswith(str(installed.parent))
     run(installed, tmp_path, "experiment=digits_cnn", "trainer.max_epochs=1")
     [file] = tmp_path.glob("outputs/digits_cnn/*/result.json")
     assert json.loads(file.read_text())["state"] == "finished"

@@ -1,5 +1,5 @@
 """Entry point of `python -m trainer`, which Lightning uses to start further processes."""
 
-from trainer.cli.main import main
+from trainer_command import main
 
 main()

@@ -129,3 +129,10 @@ def test_the_signature_of_a_command_covers_its_overrides_and_its_directory():
 def test_without_a_writable_directory_nothing_is_signed(key_directory):
     key_directory.parent.mkdir(mode=0o500)
     assert sign_config(CONFIG, CODE) is None
+
+
+def test_the_key_is_created_on_a_file_system_without_hard_links(key_directory, monkeypatch):
+    monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(PermissionError("not supported")))
+    first = sign_config(CONFIG, CODE)
+    assert [file.name for file in key_directory.iterdir()] == ["signature_key"]
+    assert sign_config(CONFIG, CODE) == first

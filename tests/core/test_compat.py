@@ -1,5 +1,6 @@
 """Private names of other libraries are listed in one module, exist, and are used."""
 
+import argparse
 import ast
 import importlib.metadata
 import inspect
@@ -13,9 +14,11 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 import pytest
+from hydra._internal import utils as hydra_utils
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from trainer.config.command_line import parse_command_line
 from trainer.core import compat
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -114,6 +117,43 @@ def test_the_help_does_not_import_the_slow_module_that_reads_versions():
     imports = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     assert "trainer.core.compat" in imports
     assert "importlib.metadata" not in imports
+
+
+@pytest.fixture
+def checked_help(monkeypatch):
+    """Check help texts as Python 3.14 does: format each one when its argument is added."""
+    add_argument = argparse.ArgumentParser.add_argument
+
+    def add_and_check(parser, *args, **kwargs):
+        action = add_argument(parser, *args, **kwargs)
+        parser._check_help(action)
+        return action
+
+    def check_help(parser, action):
+        try:
+            _ = action.help and "%" in action.help and action.help % vars(action)
+        except (TypeError, ValueError) as error:
+            raise ValueError("badly formed help string") from error
+
+    monkeypatch.setattr(argparse.ArgumentParser, "add_argument", add_and_check)
+    monkeypatch.setattr(argparse.ArgumentParser, "_check_help", check_help, raising=False)
+    monkeypatch.setattr(hydra_utils, "argparse", argparse)
+
+
+@pytest.mark.usefixtures("checked_help")
+def test_hydra_reads_the_command_line_although_python_314_rejects_its_lazy_help():
+    with pytest.raises(ValueError, match="badly formed help string"):
+        compat.get_args_parser()
+    options = parse_command_line(["-m", "seed=1", "--cfg", "job"])
+    assert (options.multirun, options.cfg, options.overrides) == (True, "job", ["seed=1"])
+    [completion] = [action for action in compat.get_args_parser()._actions if action.dest == "shell_completion"]
+    assert str(completion.help).startswith("Install or Uninstall shell completion:\n")
+
+
+@pytest.mark.usefixtures("checked_help")
+def test_help_texts_that_are_strings_are_still_checked():
+    with pytest.raises(ValueError, match="badly formed help string"):
+        compat.LazyHelpParser().add_argument("--fraction", help="at most 100%")
 
 
 @pytest.fixture

@@ -1,19 +1,19 @@
 """Available memory."""
 
-from trainer.core import memory
+from trainer.core import control_groups, memory
 from trainer.core.memory import available_memory_bytes
 
 
 def test_the_available_memory_is_that_of_the_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "MEMORY_INFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "CONTROL_GROUPS", tmp_path)
+    monkeypatch.setattr(control_groups, "CONTROL_GROUPS", tmp_path)
     (tmp_path / "meminfo").write_text("MemTotal:  9 kB\nMemAvailable:   2048 kB\n")
     assert available_memory_bytes() == 2**21
 
 
 def test_the_limit_of_a_container_is_respected(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "MEMORY_INFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "CONTROL_GROUPS", tmp_path)
+    monkeypatch.setattr(control_groups, "CONTROL_GROUPS", tmp_path)
     (tmp_path / "meminfo").write_text("MemAvailable:   2048 kB\n")
     (tmp_path / "memory.max").write_text("max\n")
     assert available_memory_bytes() == 2**21

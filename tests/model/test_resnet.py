@@ -1,7 +1,6 @@
 """ResNet compared with torchvision, stems by image size, and frozen parts."""
 
 import logging
-import sys
 
 import pytest
 import torch
@@ -126,9 +125,3 @@ def test_invalid_settings_are_rejected():
         make_small(width=0)
     with pytest.raises(MismatchError, match=r"^model 'resnet' needs images"):
         ResNet(DataSpec("points", "vector", (2,), "classification", 1))
-
-
-def test_the_error_without_torchvision_contains_the_install_command(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torchvision.models", None)
-    with pytest.raises(UserError, match=r"install it: .*pip install -e '\.\[vision\]'$"):
-        ResNet(images())

@@ -14,7 +14,7 @@ import pytest
 from hydra.errors import ConfigCompositionException
 
 from trainer.config.hydra_errors import diagnose_hydra_error
-from trainer.core.optional_packages import CHECKOUT_ROOT, format_install_command
+from trainer.core.installation import CHECKOUT_ROOT, format_install_command
 from trainer.sweep.executors.remote_job import RemoteJob
 from trainer.sweep.store.job_store import Ledger
 
@@ -157,7 +157,7 @@ def test_a_job_whose_next_attempt_was_started_elsewhere_does_not_run(tmp_path, j
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["hydra/launcher=ray"], f"hydra/launcher=ray requires Ray: cd '{CHECKOUT_ROOT}' && pip install -e '.[ray]'"),
+        (["hydra/launcher=ray"], f"pip install -e '{CHECKOUT_ROOT}[ray]'"),
         (
             ["hydra/launcher=ray", "sweep.jobs_per_gpu=2"],
             "to share a GPU between two jobs: hydra.launcher.num_gpus=0.5",

@@ -5,12 +5,14 @@ import pytest
 import torch
 
 from trainer.core.spec import DataSpec
+from trainer.training import thread_count
 from trainer.training.thread_count import MAX_SINGLE_THREAD_MULTIPLICATIONS, estimate_multiplications, thread_limit
 
 
 @pytest.fixture
 def two_threads(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(thread_count, "count_cpus", lambda: 2)
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -39,6 +41,13 @@ def test_small_networks_use_one_thread_and_large_ones_all(two_threads, monkeypat
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     with thread_limit(0):
         assert torch.get_num_threads() == 2
+
+
+def test_the_quota_of_a_container_limits_the_threads(two_threads, monkeypatch):
+    monkeypatch.setattr(thread_count, "count_cpus", lambda: 1)
+    with thread_limit(MAX_SINGLE_THREAD_MULTIPLICATIONS + 1):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
 
 
 @pytest.mark.parametrize(("overrides", "threads"), [(["data=xor"], 1), (["experiment=digits_cnn"], 2)])

@@ -18,7 +18,7 @@ from trainer.config.introspection.module_finder import find_module_file
 from trainer.core.errors import display_path
 
 PACKAGE = "trainer"
-PACKAGE_PREFIXES = (f"{PACKAGE}/", f"hydra_plugins/{PACKAGE}_")
+PACKAGE_PREFIXES = (f"{PACKAGE}/", f"{PACKAGE}_command.py", f"hydra_plugins/{PACKAGE}_")
 HASH_DIGITS = 16
 STDLIB_PREFIX = f"{Path(os.__file__).parent}{os.sep}"
 SITE_PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")

@@ -131,6 +131,8 @@ def _read_or_create_key() -> bytes:
             os.link(partial, file)  # fails if another process was faster
         except FileExistsError:
             pass
+        except OSError:  # the file system has no hard links
+            partial.replace(file)
         finally:
-            partial.unlink()
+            partial.unlink(missing_ok=True)
     return file.read_bytes()

@@ -16,7 +16,7 @@ from trainer.callbacks.plots.media import get_writers, log_image, log_table
 from trainer.callbacks.prediction_images import make_image_grid
 from trainer.core.callback import Callback, unchanged_state
 from trainer.core.spec import Batch, DataSpec, find_spec, is_pair
-from trainer.task.adversarial import AdversarialNetworks
+from trainer.task.adversarial_networks import is_adversarial
 
 MAX_CURVES = 6  # sequences in a chart
 PLOT_SIZE_PIXELS = (640, 320)
@@ -82,9 +82,10 @@ class FirstBatch(Callback):
         with unchanged_state(net):
             try:
                 net.eval()
-                if isinstance(net, AdversarialNetworks):
-                    noise = torch.zeros(len(inputs), net.latent, device=inputs.device)
-                    graph = build_graph(net, lambda: net.discriminate(net.generate(noise, targets), targets), noise)
+                pair: Any = net
+                if is_adversarial(pair):
+                    noise = torch.zeros(len(inputs), pair.latent, device=inputs.device)
+                    graph = build_graph(net, lambda: pair.discriminate(pair.generate(noise, targets), targets), noise)
                 else:
                     graph = build_graph(net, lambda: net.forward(inputs), inputs)
             except Exception:  # a network may fail in any way outside of its task; the graph is optional

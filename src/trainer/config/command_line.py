@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from trainer.config.compose import Composer
 from trainer.config.key_suggestions import suggest_overrides
-from trainer.core.compat import get_args_parser
+from trainer.core.compat import get_args_parser, patch_args_parser
 from trainer.core.errors import UserError
 
 
@@ -16,6 +16,7 @@ def parse_command_line(arguments: Sequence[str]) -> Namespace:
     Raises:
         UserError: An option does not exist.
     """
+    patch_args_parser()  # also for `hydra.main`, which parses the sorted arguments again
     parser = get_args_parser()
     options, others = parser.parse_known_args([*arguments])  # overrides after an option are unknown to it
     for option in others:

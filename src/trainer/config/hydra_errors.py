@@ -12,7 +12,7 @@ from trainer.config.key_suggestions import suggest_overrides
 from trainer.config.stray_arguments import describe_invalid_value
 from trainer.core.errors import suggest_names
 from trainer.core.formatting import quote_argument
-from trainer.core.optional_packages import format_install_command
+from trainer.core.installation import format_install_command
 from trainer.core.override_format import quote_text
 
 # third-party launchers, and the extras that install them

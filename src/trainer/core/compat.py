@@ -6,8 +6,10 @@ exists. Importing this module imports none of the libraries; `from trainer.core.
 """
 
 import logging
+from argparse import Action, ArgumentParser
 from functools import cache
 from pkgutil import resolve_name
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ PRIVATE_OBJECTS = {
 PRIVATE_ATTRIBUTES = {
     "hydra._internal.config_loader_impl:ConfigLoaderImpl": ("_apply_overrides_to_config",),
     "hydra.core.utils:JobReturn": ("_return_value",),
-    "argparse:ArgumentParser": ("_option_string_actions",),
+    "argparse:ArgumentParser": ("_option_string_actions",),  # and _check_help since Python 3.14
     "omegaconf:DictConfig": ("_get_node",),
     "omegaconf:Node": ("_value",),
     "omegaconf.basecontainer:BaseContainer": ("_resolvers",),
@@ -152,6 +154,23 @@ def __getattr__(name: str) -> Any:
     if name in PRIVATE_OBJECTS:
         return resolve_name(PRIVATE_OBJECTS[name])
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+
+
+class LazyHelpParser(ArgumentParser):
+    """Parser that accepts help texts that are created when they are printed.
+
+    Python 3.14 formats each help text when an argument is added, and rejects those that are no strings. Hydra 1.3 has
+    one: the help of its option for shell completion.
+    """
+
+    def _check_help(self, action: Action) -> None:
+        if isinstance(action.help, str):
+            super()._check_help(action)  # type: ignore[misc]
+
+
+def patch_args_parser() -> None:
+    """Make Hydra create its parser with `LazyHelpParser`; without it, Hydra 1.3 cannot start on Python 3.14."""
+    resolve_name("hydra._internal.utils").argparse = SimpleNamespace(ArgumentParser=LazyHelpParser)
 
 
 @cache

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from trainer.core.errors import UserError
-from trainer.core.optional_packages import format_install_command
+from trainer.core.installation import format_install_command
 from trainer.core.spec import PADDING_INDEX, DataSpec
 from trainer.inference.predictor import Predictor
 from trainer.model.gan import GAN

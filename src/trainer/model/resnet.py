@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from trainer.core.errors import UserError, did_you_mean
-from trainer.core.optional_packages import format_install_command
 from trainer.core.spec import DataSpec
 from trainer.model.layers.memory_format import to_channels_last
 from trainer.model.pretrained import is_weight_loading_skipped, load_weights, read_weights
@@ -105,11 +104,7 @@ class ResNet(nn.Module):
 
     def _build_layers(self, spec: DataSpec, depth: Depth, width: int) -> None:
         """Add the parts of torchvision's network, with a stem and an output layer for the data."""
-        try:
-            from torchvision.models import resnet  # a slow import that only this network needs
-        except ImportError as error:
-            command = format_install_command("vision")
-            raise UserError(f"model.net: ResNets need torchvision; install it: {command}") from error
+        from torchvision.models import resnet  # a slow import that only this network needs
 
         block = resnet.BasicBlock if depth < 50 else resnet.Bottleneck
         net = resnet.ResNet(block, BLOCKS_PER_LAYER[depth])

@@ -6,6 +6,7 @@ show every metric of every class.
 """
 
 import itertools
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,9 +20,11 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from trainer.artifacts.hparams import Value, collect_hparams, find_differing_overrides
 from trainer.artifacts.run_record import RunRecord, find_runs
+from trainer.core.errors import UserError
 from trainer.core.metric_name import MetricName, list_metrics
 
 MAX_NAME_BYTES = 200  # of a file name; file systems allow 255
+NOT_IN_FILE_NAMES = re.compile(r'[/\\:*?"<>|]')  # of Linux or Windows
 
 
 class LogDirectory:
@@ -44,9 +47,7 @@ class LogDirectory:
         for record, overrides in zip(records, find_differing_overrides(records), strict=True):
             if record.path not in self.names:
                 new[record.path] = self._name(record.path, overrides)
-                link = self.links / new[record.path]
-                link.parent.mkdir(parents=True, exist_ok=True)
-                link.symlink_to((record.path / "tensorboard").absolute(), target_is_directory=True)
+                _link(self.links / new[record.path], record.path / "tensorboard")
         self.names |= new
         return [*new.values()]
 
@@ -81,9 +82,18 @@ class LogDirectory:
         """Return the relative path of a run, followed by its overrides."""
         relative = path.relative_to(self.directory)
         max_bytes = MAX_NAME_BYTES - len(relative.name.encode())
-        suffix = overrides.replace("/", "_").encode()[:max_bytes].decode(errors="ignore")
+        suffix = NOT_IN_FILE_NAMES.sub("_", overrides).encode()[:max_bytes].decode(errors="ignore")
         name = f"{relative.name or path.absolute().name} {suffix}".strip()
         return str(relative.parent / name)
+
+
+def _link(link: Path, target: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        link.symlink_to(target.absolute(), target_is_directory=True)
+    except OSError as error:
+        hint = "Windows allows links in its Developer Mode; other file systems: set TMPDIR to another directory"
+        raise UserError(f"tensorboard: cannot create the link '{link}': {error.strerror}\n  {hint}") from error
 
 
 def _build_hparam_info(key: str, values: Sequence[Value]) -> Any:

@@ -1,18 +1,19 @@
 """Adversarial training of a generator and a discriminator."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from pytorch_lightning import Callback, LightningModule
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from trainer.core.errors import UserError, attribute_errors_to
 from trainer.core.spec import Batch
+from trainer.task.adversarial_networks import AdversarialNetworks, is_adversarial
 from trainer.task.gradient_accumulation import count_batches_in_step, scale_gradients
 from trainer.task.losses import NO_PENALTY
 from trainer.task.objective import ClassificationObjective, Objective, make_objective
@@ -23,27 +24,6 @@ OptimizerFactory = Callable[..., Optimizer]
 NETWORKS = ("generator", "discriminator")
 TRAINING_NOISE = 0  # purposes of noise
 EVALUATION_NOISE = 1
-
-
-@runtime_checkable
-class AdversarialNetworks(Protocol):
-    """A generator and a discriminator, e.g. `trainer.model.gan`."""
-
-    latent: int  # noise values per generated input
-    generator: nn.Module
-    discriminator: nn.Module
-
-    def generate(self, noise: Tensor, targets: Tensor) -> Tensor:
-        """Return inputs (batch, *spec.shape) generated from noise (batch, latent); may use the targets."""
-        ...
-
-    def discriminate(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Return logits (batch, 1): above 0 if inputs are real and match the targets."""
-        ...
-
-    def update_average(self) -> None:
-        """Update running averages of weights, if any; called after each step of the generator."""
-        ...
 
 
 class Adversarial(LightningModule):
@@ -81,7 +61,7 @@ class Adversarial(LightningModule):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
-        if not isinstance(net, AdversarialNetworks):
+        if not is_adversarial(net):
             raise UserError(f"model: {type(net).__name__} has no generator and discriminator; use model=gan")
         if not 0 <= label_smoothing < 1:
             raise UserError(f"model.label_smoothing: {label_smoothing} is not in [0, 1)")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
+from trainer.core.cpu import count_cpus
 from trainer.core.spec import DataSpec
 
 MAX_SINGLE_THREAD_MULTIPLICATIONS = 4_000_000  # below this, two threads were never faster: docs/speed.md
@@ -28,6 +29,8 @@ def estimate_multiplications(weights: int, spec: DataSpec, examples: int) -> int
 def thread_limit(multiplications: float, processes: int = 1) -> Iterator[None]:
     """Limit PyTorch's threads within the context, unless `OMP_NUM_THREADS` is set in the environment.
 
+    PyTorch itself starts a thread for each core of the machine, also in a container that may use only some of them.
+
     Args:
         multiplications: Multiplications in a forward pass, see `estimate_multiplications`.
         processes: Number of processes that share the cores of this machine; 0 counts as 1. Defaults to 1.
@@ -35,7 +38,7 @@ def thread_limit(multiplications: float, processes: int = 1) -> Iterator[None]:
     threads = torch.get_num_threads()
     if "OMP_NUM_THREADS" not in os.environ:
         is_small = multiplications <= MAX_SINGLE_THREAD_MULTIPLICATIONS
-        torch.set_num_threads(1 if is_small else max(1, threads // max(1, processes)))
+        torch.set_num_threads(1 if is_small else max(1, min(threads, count_cpus()) // max(1, processes)))
     try:
         yield
     finally:

@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from trainer.core.optional_packages import format_install_command
+from trainer.core.installation import format_install_command
 from trainer.sweep.store.trial_store import TrialLedger
 
 TINY = ["data=xor", "callbacks=none", "logger=none", "trainer.max_epochs=1", "+trainer.limit_train_batches=2"]

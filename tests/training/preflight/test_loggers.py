@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainer.core.optional_packages import format_install_command
+from trainer.core.installation import format_install_command
 from trainer.training.preflight import loggers
 
 RAW = "+logger.raw._target_=pytorch_lightning.loggers"

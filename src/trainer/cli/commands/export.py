@@ -3,7 +3,7 @@
 trainer export CHECKPOINT [--format onnx] [--to FILE.onnx] [--trust my_package]
 
 CHECKPOINT  a .ckpt file, or a run directory (its best checkpoint)
---format    onnx (requires the extra onnx: pip install -e '.[onnx]' in the checkout), or torch for a .pt2 file
+--format    onnx (requires the extra onnx), or torch for a .pt2 file
 --to        output file, .onnx or .pt2; by default the checkpoint's name, in the working directory
 --trust     comma-separated packages of yours whose code the checkpoint names
 

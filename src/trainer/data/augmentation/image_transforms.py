@@ -8,7 +8,6 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor
 
 from trainer.core.errors import UserError
-from trainer.core.optional_packages import format_install_command
 from trainer.data.loading.counter_rng import BatchRNG
 from trainer.data.loading.epoch_sampler import seed_globally
 from trainer.data.preprocessing.images import ImagePreprocessing
@@ -18,13 +17,10 @@ def make_torchvision_transform(name: str, **options: Any) -> Callable[[Tensor], 
     """Return a transform of `torchvision.transforms.v2` by its class name.
 
     Raises:
-        UserError: torchvision is not installed, or rejects an option.
+        UserError: torchvision rejects an option.
     """
-    try:
-        from torchvision.transforms import v2
-    except ImportError as error:
-        command = format_install_command("vision")
-        raise UserError(f"data.augmentation: {name} needs torchvision; install it: {command}") from error
+    from torchvision.transforms import v2  # a slow import that few runs need
+
     try:
         transform: Callable[[Tensor], Any] = getattr(v2, name)(**options)
     except (ValueError, TypeError) as error:

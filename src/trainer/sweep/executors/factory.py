@@ -14,6 +14,7 @@ from trainer.config.launchers import (
     requires_fusing,
 )
 from trainer.core.errors import UserError
+from trainer.core.process_groups import require_process_groups
 from trainer.sweep.executors.base import Executor, LocalExecutor, build_worker_environments, visible_gpus
 from trainer.sweep.executors.fused import FusedExecutor
 from trainer.sweep.jobs.fusing import Fusing
@@ -35,7 +36,9 @@ def create_executor(config: DictConfig, ledger: Ledger, composer: Composer) -> E
     launcher: dict[str, Any] = OmegaConf.to_container(config.hydra.launcher, resolve=True)  # type: ignore[assignment]
     target = launcher.pop("_target_")
     if is_parallel(config):
-        _require_basic_launcher(target, settings)
+        name = next((name for name in ("workers", "jobs_per_gpu") if settings[name]), "fuse")
+        _require_basic_launcher(target, settings, name)
+        require_process_groups(f"sweep.{name}", "auto" if name == "fuse" else "null")
         gpus = visible_gpus() if settings.jobs_per_gpu else []
         environments = build_worker_environments(settings.workers, settings.jobs_per_gpu, gpus)
         fusing = None if settings.fuse is False else Fusing(composer, settings.fuse)
@@ -65,10 +68,9 @@ def create_executor(config: DictConfig, ledger: Ledger, composer: Composer) -> E
     return SubmititExecutor(ledger, settings.workers, "slurm" if target == SLURM_LAUNCHER else "local", launcher)
 
 
-def _require_basic_launcher(target: str, settings: Any) -> None:
+def _require_basic_launcher(target: str, settings: Any, name: str) -> None:
     if target == BASIC_LAUNCHER:
         return
-    name = next((name for name in ("workers", "jobs_per_gpu") if settings[name]), "fuse")
     expected = "auto or false" if name == "fuse" else "null"
     launcher = target.rpartition(".")[2]
     raise UserError(

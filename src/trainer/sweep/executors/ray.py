@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.core.errors import UserError, first_line
-from trainer.core.optional_packages import format_install_command
+from trainer.core.installation import format_install_command
 from trainer.sweep.executors.base import Executor, JobExit, JobHandle
 from trainer.sweep.executors.remote_job import RemoteJob
 from trainer.sweep.store.job_store import Job, Ledger

@@ -15,8 +15,8 @@ from hydra.utils import instantiate
 from trainer.config.import_path import add_working_directory
 from trainer.config.schema import find_targets
 from trainer.core.errors import UserError, did_you_mean, first_line
+from trainer.core.installation import format_install_command
 from trainer.core.metric_direction import Direction
-from trainer.core.optional_packages import format_install_command
 from trainer.sweep.search.dimensions import CategoricalDimension, Dimension, Value
 from trainer.sweep.search.search_space import SearchSpace
 from trainer.sweep.store.trial_store import Trial, extract_metrics

@@ -2,7 +2,12 @@
 
 import os
 import platform
+import sys
 from pathlib import Path
+
+# of the Windows API
+PROCESS_QUERY_LIMITED_INFORMATION = 0x1000
+STILL_ACTIVE = 259  # exit status of a process that has not ended
 
 
 def read_process_start_time(pid: int) -> str | None:
@@ -28,6 +33,8 @@ def is_process_alive(host: str | None, pid: int | None, start_time: str | None, 
     """
     if host != platform.node() or pid is None:
         return remote_default
+    if sys.platform == "win32":
+        return _is_alive_on_windows(pid)
     if Path("/proc/self/stat").exists():
         return start_time is not None and read_process_start_time(pid) == start_time
     try:
@@ -37,3 +44,16 @@ def is_process_alive(host: str | None, pid: int | None, start_time: str | None, 
     except PermissionError:
         pass
     return True
+
+
+def _is_alive_on_windows(pid: int) -> bool:
+    """Return whether a process is alive. `os.kill(pid, 0)` would send it Ctrl-C on Windows."""
+    from ctypes import byref, c_ulong, windll  # type: ignore[attr-defined]
+
+    handle = windll.kernel32.OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, False, pid)
+    if not handle:
+        return False
+    status = c_ulong()
+    windll.kernel32.GetExitCodeProcess(handle, byref(status))
+    windll.kernel32.CloseHandle(handle)
+    return status.value == STILL_ACTIVE

@@ -19,6 +19,7 @@ import torch
 import trainer
 from trainer.config.schema import find_targets
 from trainer.core.errors import Pruned, UserError
+from trainer.core.process_groups import require_process_groups
 from trainer.core.rank import World
 from trainer.core.signals import shutdown
 from trainer.training.distributed import rank_process
@@ -53,9 +54,10 @@ def execute_on_this_node(job: Job, node: int, rendezvous: Rendezvous) -> dict[st
         rendezvous: Store of the process group.
 
     Raises:
-        UserError: A process was killed, or the config names an object that only this process can import. Exceptions
-            of processes are raised too.
+        UserError: A process was killed, or the config names an object that only this process can import, or this is
+            Windows. Exceptions of processes are raised too.
     """
+    require_process_groups("trainer.devices", "1")
     if targets := [name for name in find_targets(job.config) if name.startswith("__main__.")]:
         raise UserError(
             f"{targets[0]}: other processes cannot import what a script or a notebook defines; expected a name in a"

@@ -10,7 +10,7 @@ from typing import Any
 from pytorch_lightning.loggers import CometLogger, Logger, MLFlowLogger, WandbLogger
 
 from trainer.config.diagnostics import Diagnostic
-from trainer.core.optional_packages import format_install_command
+from trainer.core.installation import format_install_command
 
 # package that a logger and its subclasses import, and the extra that installs it
 OPTIONAL_PACKAGES = {
