@@ -1,5 +1,6 @@
 """Columns, regions of images or words that a trained network uses."""
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 
 from trainer.artifacts.attribution_file import write_attribution
 from trainer.callbacks.plots.attributions import Attributions, attribute_columns, attribute_regions, attribute_words
-from trainer.callbacks.plots.media import log_image, log_table
+from trainer.callbacks.plots.media import can_log_media, log_image, log_table
 from trainer.core.callback import Callback, unchanged_state
 from trainer.core.errors import UserError
 from trainer.core.formatting import format_number
@@ -21,6 +22,8 @@ from trainer.data.text_base import TextData
 from trainer.inference.attribution.image_regions import require_layer
 from trainer.inference.attribution.permutation_importance import choose_metric
 from trainer.task.supervised import Supervised
+
+log = logging.getLogger(__name__)
 
 CONFIG_KEY = "callbacks.attribution"
 MAX_TABLE_ROWS = 50  # of the table in TensorBoard
@@ -69,6 +72,7 @@ class Attribution(Callback):
         self.repeats = repeats
         self.max_rows = max_rows
         self.seed = seed
+        self._is_checked = False
         self._example_counts: Counter[int] = Counter()  # number of images or texts by batch index
         self._missing_rows = 0  # of a table
         self._collected: list[Batch] = []
@@ -102,11 +106,16 @@ class Attribution(Callback):
             require_layer(task.net, self.layer, spec.shape, f"{CONFIG_KEY}.layer")
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        self.check(pl_module, data)
+        if self._is_checked:
+            return
+        self._is_checked = True
+        self.check(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
         if trainer.world_size > 1:
             hint = "or add the callback after the run: trainer test RUN +callbacks=attribution trainer.devices=1"
             raise UserError(f"{CONFIG_KEY}: only works in a single process; set trainer.devices=1\n  {hint}")
+        assert isinstance(pl_module, Supervised)
+        if pl_module.objective.spec.kind == "image" and not can_log_media(trainer):
+            log.warning(f"warning: {CONFIG_KEY}: no logger stores its images; to add one: +logger=tensorboard")
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._prepare(trainer.num_test_batches[0])
