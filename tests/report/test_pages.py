@@ -6,6 +6,10 @@ import re
 
 import pytest
 
+from trainer.artifacts.run_record import RunRecord
+from trainer.report.render import render_html
+from trainer.report.run_page import build_run_page
+
 
 @pytest.fixture
 def sweep(command):
@@ -75,6 +79,13 @@ def test_the_page_of_a_run_has_curves_images_provenance_and_commands(command):
     assert "trainer data=digits trainer.max_epochs=2 seed=7" in page
     loss = page[page.index("<h3>loss</h3>") :]
     assert re.findall(r"</i>(\w+)", loss[: loss.index("</figure>")]) == ["train", "val", "test"]  # in one chart
+
+
+def test_the_page_of_a_run_has_the_first_rows_of_its_attribution(tmp_path):
+    (tmp_path / "attribution.csv").write_text("word,decrease\n" + "<b>,0.123456\n" * 40)
+    page = render_html(build_run_page(RunRecord(tmp_path)))
+    assert page.count("<td>&lt;b&gt;</td><td>0.1235</td>") == 30
+    assert "10 further rows: attribution.csv" in page
 
 
 def test_text_of_a_run_is_escaped(command):

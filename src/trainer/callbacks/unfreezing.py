@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer
 from torch import nn
@@ -51,8 +52,8 @@ class Unfreezing(Callback):
             return
         if trainer.world_size > 1:  # DDP fixes the set of parameters with gradients before the first step
             raise UserError(f"{CONFIG_KEY}: only works in a single process; set trainer.devices=1")
+        self.check(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
         net = get_network(pl_module)
-        self.check(net)
         if self.lr_factor != 1:
             factory: Callable[..., Optimizer] | None = getattr(pl_module, "make_optimizer", None)
             if factory is None:
@@ -102,12 +103,13 @@ class Unfreezing(Callback):
     def _part_names(self) -> list[str]:
         return [name for names in self.stages.values() for name in names]
 
-    def check(self, net: nn.Module) -> None:
+    def check(self, task: LightningModule, data: Any) -> None:
         """Check that the network has the named parts.
 
         Raises:
             UserError: A name is unknown, a duplicate, or part of another.
         """
+        net = get_network(task)
         parts = [name for name, _ in net.named_modules() if name]
         names = self._part_names()
         for index, name in enumerate(names):

@@ -50,11 +50,11 @@ class Callback(pytorch_lightning.Callback):
         """
         return {}
 
-    def check(self, net: nn.Module) -> None:
-        """Check before the run that a network fits the settings of the callback.
+    def check(self, task: pytorch_lightning.LightningModule, data: Any) -> None:
+        """Check before the run that a task and a data module fit the settings of the callback.
 
         Raises:
-            UserError: The network lacks something, such as a layer that the config names.
+            UserError: They lack something, such as a layer that the config names.
         """
 
 

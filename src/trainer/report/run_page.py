@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from trainer.artifacts.attribution_file import FILENAME, read_attribution
 from trainer.artifacts.hparams import collect_hparams
 from trainer.artifacts.intervals import describe_methods, describe_missing, format_intervals
 from trainer.artifacts.run_record import RunRecord, format_measurement_times, locate_code_files
@@ -14,6 +15,7 @@ from trainer.report.document import Block, Code, DescriptionList, Page, Section,
 from trainer.report.svg_charts import Line, draw_chart
 from trainer.report.tensorboard_images import read_images
 
+MAX_ATTRIBUTION_ROWS = 30
 MAX_TEXT_CHARACTERS = 200_000  # of a file; the rest is left out
 CONFIG_COMMAND_PREFIXES = ("--config-path", "test ")  # commands that read a recorded config instead of overrides
 
@@ -25,6 +27,7 @@ def build_run_page(record: RunRecord) -> Page:
         Section("Results", _build_result_tables(record)),
         Section("Curves", build_curves(record)),
         Section("Images", read_images(record.path)),
+        Section("Attribution", _build_attribution_table(record)),
         Section("Details", [describe_run(record)]),
         Section("Reproduction", build_replay_blocks(record)),
         Section("Files", _build_file_blocks(record)),
@@ -126,6 +129,22 @@ def _build_result_tables(record: RunRecord) -> list[Block]:
     }
     tables = tabulate_metrics(record.metrics, format_number, format_intervals(record.result))
     return [Table(header, rows, captions[header[0]]) for header, *rows in tables]
+
+
+def _build_attribution_table(record: RunRecord) -> list[Block]:
+    """Return the importances of columns or words, if the run has written any."""
+    header, rows = read_attribution(record.path)
+    omitted = len(rows) - MAX_ATTRIBUTION_ROWS
+    note = f"{omitted:,} further rows: {FILENAME}" if omitted > 0 else ""
+    cells = [[_shorten_number(cell) for cell in row] for row in rows[:MAX_ATTRIBUTION_ROWS]]
+    return [Table(header, cells, note)] if rows else []
+
+
+def _shorten_number(cell: str) -> str:
+    try:
+        return format_number(float(cell))
+    except ValueError:
+        return cell
 
 
 def _format_threshold(result: dict[str, Any]) -> str | None:

@@ -163,6 +163,7 @@ COMMAND_LINES = [
         "callbacks.unfreezing.stages",
         "or part of it",
     ),
+    ("model=gan callbacks=[default,attribution]", "callbacks.attribution", "no method for Adversarial"),
     # files and devices that this machine does not have
     (
         "callbacks=[default,word_vectors] callbacks.word_vectors.path=no.txt",

@@ -1,4 +1,4 @@
-"""Heatmaps of weights over image patches, behind tokens, or as a matrix; only weights above the mean are colored."""
+"""Heatmaps of weights over images, behind words, or as a matrix."""
 
 from collections.abc import Sequence
 
@@ -10,6 +10,7 @@ from torch import Tensor
 from trainer.callbacks.plots.line_chart import BLACK, GRAY, WHITE, Color
 
 HEAT_COLOR = (255, 110, 0)
+COLD_COLOR = (60, 130, 255)  # of negative weights
 SIDE_PIXELS = 160  # of an image or matrix
 GAP_PIXELS = 8
 LINE_HEIGHT_PIXELS = 18
@@ -17,17 +18,18 @@ MAX_TOKENS = 300  # of a text; the rest is omitted
 FONT = ImageFont.load_default(12)
 
 
-def draw_image_heatmap(image: Tensor, weights: Tensor) -> Image.Image:
-    """Return an image next to a gray copy with the heat of its patches.
+def draw_image_heatmap(image: Tensor, weights: Tensor, *, smooth: bool = False) -> Image.Image:
+    """Return an image next to a gray copy with the heat of its patches; only weights above the mean are colored.
 
     Args:
         image: (channels, height, width), scaled to the full range of brightness.
         weights: Weights of the patches (rows, columns).
+        smooth: Whether weights are interpolated between the centers of the patches. Defaults to False.
     """
     low, high = image.aminmax()
     rgb = ((image - low) / (high - low).clamp(min=1e-9))[:3]  # (1 or 3, height, width)
     rgb = F.interpolate(rgb[None], (SIDE_PIXELS, SIDE_PIXELS))[0].expand(3, -1, -1)
-    heat = _resize_heat(weights)
+    heat = _resize_heat(weights, "bilinear" if smooth else "nearest")
     gray = 0.25 + 0.6 * rgb.mean(0, keepdim=True)  # neither black nor white, to make heat visible
     hot = torch.tensor(HEAT_COLOR).view(3, 1, 1) / 255
     canvas = Image.new("RGB", (2 * SIDE_PIXELS + GAP_PIXELS, SIDE_PIXELS), WHITE)
@@ -36,16 +38,19 @@ def draw_image_heatmap(image: Tensor, weights: Tensor) -> Image.Image:
     return canvas
 
 
-def draw_text_heatmap(tokens: Sequence[str], weights: Tensor, width: int) -> Image.Image:
+def draw_text_heatmap(tokens: Sequence[str], weights: Tensor, width: int, *, signed: bool = False) -> Image.Image:
     """Return an image of a text in lines, with the heat of each token as its background.
 
     Args:
         tokens: At least one token.
         weights: Weights of the tokens (tokens,).
         width: Width of the image in pixels.
+        signed: Whether negative weights have another color, and 0 has none. By default only weights above the mean are
+            colored.
     """
     labels = [*tokens[:MAX_TOKENS], *(["..."] if len(tokens) > MAX_TOKENS else [])]
-    heat = [*_normalize_weights(weights)[:MAX_TOKENS].tolist(), 0.0]
+    scaled = weights.float() / weights.abs().max().clamp(min=1e-9) if signed else _normalize_weights(weights)
+    heat = [*scaled[:MAX_TOKENS].tolist(), 0.0]
     boxes = []
     x = 0.0
     y = 0
@@ -110,13 +115,15 @@ def _normalize_weights(weights: Tensor) -> Tensor:
     return above / above.max().clamp(min=1e-6)
 
 
-def _resize_heat(weights: Tensor) -> Tensor:
+def _resize_heat(weights: Tensor, mode: str = "nearest") -> Tensor:
     """Return the heat of a matrix of weights as an image (1, SIDE, SIDE)."""
-    return F.interpolate(_normalize_weights(weights)[None, None], (SIDE_PIXELS, SIDE_PIXELS))[0]
+    return F.interpolate(_normalize_weights(weights)[None, None], (SIDE_PIXELS, SIDE_PIXELS), mode=mode)[0]
 
 
 def _interpolate_color(heat: float) -> Color:
-    red, green, blue = (round(white + heat * (hot - white)) for white, hot in zip(WHITE, HEAT_COLOR, strict=True))
+    """Return the color of a heat from -1 (cold) over 0 (white) to 1 (hot)."""
+    full = HEAT_COLOR if heat > 0 else COLD_COLOR
+    red, green, blue = (round(white + abs(heat) * (end - white)) for white, end in zip(WHITE, full, strict=True))
     return red, green, blue
 
 

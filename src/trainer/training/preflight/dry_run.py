@@ -124,8 +124,8 @@ class DryRun:
             hint = "name the data of the module: data=custom data._target_=..., or data=datasets"
             self.diagnostics.append(Diagnostic("model", problem, hint, is_error=False))
         for name, callback in callbacks.items():
-            if isinstance(callback, Callback) and isinstance(getattr(module, "net", None), nn.Module):
-                self._attempt(f"callbacks.{name}", partial(callback.check, module.net))
+            if isinstance(callback, Callback):
+                self._attempt(f"callbacks.{name}", partial(callback.check, module, data))
         optimizers = self._attempt("optimizer", lambda: _configure_optimizers(module, config))
         schedules, configured = optimizers or (None, False)
         objects = {f"callbacks.{name}": callback for name, callback in callbacks.items()}
