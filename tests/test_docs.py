@@ -22,7 +22,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r'^```(\w+)(?: title="([^"\n]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!\!)\[[^\]\n]*\]\(([^)\s]+)\)")
 
@@ -58,7 +58,7 @@ def read_blocks(page):
 def list_pages(*, executable):
     """Return all pages, or those with executable blocks, as parameters."""
     pages = [page for page in PAGES if not executable or any(b.is_run and not b.title for b in read_blocks(page))]
-    return [pytest.param(page, id=page.name, marks=[pytest.mark.slow] * executable) for page in pages]
+    return [pytest.param(page, id=str(page.relative_to(ROOT)), marks=[pytest.mark.slow] * executable) for page in pages]
 
 
 def run(command, directory):
@@ -150,5 +150,5 @@ def test_config_names_exist(page):
 def test_site_builds_without_warnings(tmp_path):
     status, output = run([sys.executable, "-m", "mkdocs", "build", "--strict", "-d", tmp_path / "site"], ROOT)
     assert status == 0, output
-    pages = {page.stem for page in (ROOT / "docs").glob("*.md")} - {"index"}
+    pages = {page.relative_to(ROOT / "docs").with_suffix("") for page in PAGES if page.parent != ROOT} - {Path("index")}
     assert all((tmp_path / "site" / name / "index.html").is_file() for name in pages)

@@ -15,7 +15,10 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SOURCE = sorted((REPOSITORY / "src").rglob("*.py"))
-PYTHON = [*SOURCE, *sorted((REPOSITORY / "benchmarks").glob("*.py")), *sorted((REPOSITORY / "tests").rglob("*.py"))]
+OTHER_CODE = [
+    file for folder in ("benchmarks", "docs", "tests") for file in sorted((REPOSITORY / folder).rglob("*.py"))
+]
+PYTHON = [*SOURCE, *OTHER_CODE]
 YAML = sorted(file for folder in ("conf", "experiments") for file in (REPOSITORY / folder).rglob("*.yaml"))
 PAGES = [*sorted(REPOSITORY.glob("*.md")), *(REPOSITORY / "docs").glob("*.md"), *REPOSITORY.glob("*/README.md")]
 
