@@ -43,6 +43,15 @@ bench-quick: install-dev ## the same with fewer steps and rounds: about ten minu
 docs: install-dev ## build the documentation into site/
 	$(BIN)/mkdocs build --strict
 
+reference: install-dev ## regenerate docs/reference/ from docstrings and YAML comments
+	$(BIN)/python docs/generate/reference.py
+
+demo-output: install-dev ## regenerate the output of make demo in the documentation
+	$(BIN)/python docs/generate/demo.py
+
+curves: install-dev ## regenerate the pictures of docs/reading-curves.md
+	$(BIN)/python docs/generate/curves.py
+
 lock: install-dev ## regenerate constraints.txt from pyproject.toml
 	$(BIN)/uv pip compile --quiet --system-certs --universal --python-version 3.11 --all-extras --no-header --no-annotate pyproject.toml -o constraints.txt
 
@@ -80,4 +89,4 @@ define test_versions
 	$(2)/bin/python -m pytest -n 2 -m "not slow" -o filterwarnings=default $(VERSION_TESTS)
 endef
 
-.PHONY: help demo test test-lowest test-newest test-full lint format bench bench-quick docs lock clean install install-dev
+.PHONY: help demo test test-lowest test-newest test-full lint format bench bench-quick docs reference demo-output curves lock clean install install-dev

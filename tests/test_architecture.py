@@ -122,7 +122,7 @@ def test_docstrings_are_a_quarter_of_the_lines_at_most():
         (["~callbacks.fast_loop"], "with Lightning's own loop (`~callbacks.fast_loop`), {} files and {:,} lines"),
     ],
 )
-def test_the_readme_states_how_far_it_is_from_the_command_to_the_training_step(words, claim, command, monkeypatch):
+def test_the_docs_state_how_far_it_is_from_the_command_to_the_training_step(words, claim, command, monkeypatch):
     """The way: every file of ours on the stack while a batch is made, passes the network and gets its loss."""
     from trainer.data.digits import Digits
     from trainer.model.cnn import CNN
@@ -156,7 +156,11 @@ def test_the_readme_states_how_far_it_is_from_the_command_to_the_training_step(w
     lines = {str(path.relative_to(SOURCE)): len(path.read_text().splitlines()) for path in ours}
     rounded_up = -(-sum(lines.values()) // 100) * 100
     claim = claim.format(len(lines), rounded_up)
-    assert claim in " ".join((REPOSITORY / "README.md").read_text().split()), (claim, sum(lines.values()), lines)
+    assert claim in " ".join((REPOSITORY / "docs/how-it-works.md").read_text().split()), (
+        claim,
+        sum(lines.values()),
+        lines,
+    )
 
 
 def test_protocols_that_isinstance_checks_have_no_parts_of_a_module():

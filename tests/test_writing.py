@@ -15,7 +15,10 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SOURCE = sorted((REPOSITORY / "src").rglob("*.py"))
-PYTHON = [*SOURCE, *sorted((REPOSITORY / "benchmarks").glob("*.py")), *sorted((REPOSITORY / "tests").rglob("*.py"))]
+OTHER_CODE = [
+    file for folder in ("benchmarks", "docs", "tests") for file in sorted((REPOSITORY / folder).rglob("*.py"))
+]
+PYTHON = [*SOURCE, *OTHER_CODE]
 YAML = sorted(file for folder in ("conf", "experiments") for file in (REPOSITORY / folder).rglob("*.yaml"))
 PAGES = [*sorted(REPOSITORY.glob("*.md")), *(REPOSITORY / "docs").glob("*.md"), *REPOSITORY.glob("*/README.md")]
 
@@ -42,6 +45,8 @@ REPLACED_WORDS = {
     r"recipes?\b": "experiment, example",
 }
 PROSE_TOKENS = ("COMMENT", "STRING", "FSTRING_MIDDLE")  # the last one, since Python 3.12, is the text of an f-string
+SHORT_SENTENCE_PAGES = ("README.md", "docs/first-run.md")
+MAX_SENTENCE_WORDS = 30
 # first words of docstrings that begin with a relative clause or a preposition instead of a verb or a noun
 OPENERS = ("What", "Where", "Whose", "Who", "Which", "How", "Whether", "When", "Of", "With", "By")
 
@@ -173,8 +178,22 @@ def test_the_private_vocabulary_is_gone(pattern):
 
 @pytest.mark.parametrize("file", PAGES, ids=lambda file: str(file.relative_to(REPOSITORY)))
 def test_lines_of_pages_are_short_enough_to_review(file):
-    lines = [line for _, line in prose(file) if not line.startswith(("|", "    ")) and "](" not in line]
+    lines = [line for _, line in prose(file) if not re.match(r"\||    |\[[\w-]+\]: ", line) and "](" not in line]
     assert [line for line in lines if len(line) > 120] == []
+
+
+def list_sentences(page: Path) -> list[str]:
+    """Return the sentences of a page; an item of a list and a cell of a table end a sentence."""
+    text = re.sub(r"^\[[^\]]+\]: .*$", "", "\n".join(line for _, line in prose(page)), flags=re.MULTILINE)
+    text = re.sub(r"^(?:- |\d+\. |#+ |\|)|\|", "\n\n", text, flags=re.MULTILINE)
+    return [" ".join(part.split()) for part in re.split(r"(?<=[.!?:])\s|\n\s*\n", text) if part.strip()]
+
+
+@pytest.mark.parametrize("name", SHORT_SENTENCE_PAGES)
+def test_sentences_of_the_first_pages_are_short(name):
+    sentences = list_sentences(REPOSITORY / name)
+    assert len(sentences) > 20
+    assert [sentence for sentence in sentences if len(sentence.split()) > MAX_SENTENCE_WORDS] == []
 
 
 @pytest.mark.parametrize("source", ['f"{name} comment {1}"', "# a comment", '"a comment"', "f'''a\n{name}\ncomment'''"])

@@ -7,8 +7,8 @@ import torchmetrics
 from torchmetrics import Metric, MetricCollection, classification, clustering, image, regression, retrieval, text
 
 from trainer.core.errors import UserError
+from trainer.core.logged_metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS
 from trainer.core.metric_direction import base_name, collect_metric_directions, infer_direction, resolve_mode
-from trainer.task.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS
 
 SMALL = """
     val/loss train/loss_epoch val_loss valLoss val/generator_loss val/loss_best val/loss/dataloader_idx_0 val/head1/loss

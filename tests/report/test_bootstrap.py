@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from trainer.artifacts.stored_predictions import Predictions
+from trainer.core.logged_metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS
 from trainer.core.spec import DataSpec
 from trainer.report import bootstrap
 from trainer.report.bootstrap import (
@@ -17,7 +18,7 @@ from trainer.report.bootstrap import (
     resample_metric,
 )
 from trainer.report.statistics import compute_mcnemar_p, wilson_interval
-from trainer.task.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, make_metrics
+from trainer.task.metrics import make_metrics
 from trainer.task.objective import make_objective
 
 TWO = DataSpec("two", "vector", (2,), "classification", output_size=1, class_names=("no", "yes"))

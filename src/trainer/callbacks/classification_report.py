@@ -15,6 +15,7 @@ from trainer.callbacks.plots.line_chart import BLACK, COLORS, GRAY, SILVER, WHIT
 from trainer.callbacks.plots.media import get_writers, log_image, log_table
 from trainer.core.callback import Callback
 from trainer.core.formatting import format_number
+from trainer.core.logged_metrics import CLASS_METRICS
 from trainer.core.spec import Batch, DataSpec, find_spec
 from trainer.task.objective import Objective
 from trainer.task.objective_lookup import find_objective
@@ -47,7 +48,7 @@ class ClassificationReport(Callback):
         """Return the names of all metrics that are logged with these data; other callbacks may monitor them."""
         spec = find_spec(data)
         names = self._class_names(spec) if spec else ()
-        return [f"test/{metric}/{name}" for metric in ("accuracy", "precision", "f1") for name in names]
+        return [f"test/{metric}/{name}" for metric in CLASS_METRICS for name in names]
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._batches = []

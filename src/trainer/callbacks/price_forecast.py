@@ -12,6 +12,7 @@ from torch import Tensor
 from trainer.callbacks.plots.line_chart import BLACK, ORANGE, SILVER, WHITE, Line, draw_chart
 from trainer.callbacks.plots.media import log_image
 from trainer.core.callback import Callback
+from trainer.core.logged_metrics import PRICE_METRICS
 from trainer.core.spec import Batch
 from trainer.task.objective_lookup import find_objective
 
@@ -64,9 +65,8 @@ class PriceForecast(Callback):
 
     def logged_metrics(self, data: Any) -> list[str]:
         """Return the names of all metrics that are logged with these data; other callbacks may monitor them."""
-        names = ("mae_price", "rmse_price", "naive_mae_price", "naive_rmse_price", "relative_rmse")
         suffixes = name_horizons(data.horizons) if isinstance(data, SupportsPrices) else ()
-        return [f"{stage}/{name}{suffix}" for stage in ("val", "test") for suffix in suffixes for name in names]
+        return [f"{stage}/{name}{suffix}" for stage in ("val", "test") for suffix in suffixes for name in PRICE_METRICS]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._has_prices = isinstance(trainer.datamodule, SupportsPrices)  # type: ignore[attr-defined]

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from trainer.callbacks.samples import SupportsSampling, generate_samples
 from trainer.core.callback import Callback
 from trainer.core.errors import UserError
+from trainer.core.logged_metrics import SAMPLE_METRICS
 from trainer.core.spec import DataSpec
 from trainer.inference.load_checkpoint import load_checkpoint
 from trainer.task.objective import ClassificationObjective
 
 CLASSIFIER_BATCH_SIZE = 1000
-METRICS = ("classes_seen", "min_class_fraction", "confident_fraction")
 
 
 class SampleQuality(Callback):
@@ -43,7 +43,7 @@ class SampleQuality(Callback):
 
     def logged_metrics(self, data: Any) -> list[str]:
         """Return the names of all metrics that are logged with these data; other callbacks may monitor them."""
-        return [f"test/{name}" for name in METRICS]
+        return [f"test/{name}" for name in SAMPLE_METRICS]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         net = getattr(pl_module, "net", None)
@@ -65,7 +65,7 @@ class SampleQuality(Callback):
 
 
 class Quality(NamedTuple):
-    """Values of `METRICS`."""
+    """Values of `SAMPLE_METRICS`."""
 
     classes_seen: float
     min_class_fraction: float

@@ -9,8 +9,8 @@ trainer: train, sweep and compare neural networks. A run is described by one con
   trainer                                              train the default: model=mlp on data=digits
   trainer experiment=mnist_cnn                         an experiment by name
   trainer data=digits model=cnn trainer.max_epochs=3   options of config groups, and values by dotted key
-  trainer -m model.net.hidden=[64],[128] seed=1,2      every combination (--multirun)
-  trainer callbacks=[default,early_stopping] '~callbacks.prediction_images'   add a callback, remove another
+  trainer -m 'model.net.hidden=[64],[128]' seed=1,2    every combination (--multirun)
+  trainer 'callbacks=[default,early_stopping]' '~callbacks.prediction_images'   add a callback, remove another
 """
 FOOTER = """
   --cfg job       print the composed config (all keys that can be set); add --resolve to resolve interpolations

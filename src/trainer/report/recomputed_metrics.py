@@ -6,9 +6,10 @@ import torch
 
 from trainer.artifacts.run_record import RunRecord
 from trainer.artifacts.stored_predictions import Predictions
+from trainer.core.logged_metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS
 from trainer.core.spec import DataSpec
 from trainer.report.bootstrap import reason_not_resampled
-from trainer.task.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, make_metrics
+from trainer.task.metrics import make_metrics
 
 VALUE_TOLERANCE = 1e-4  # of a metric that is computed again
 

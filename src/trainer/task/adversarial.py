@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from trainer.core.errors import UserError, attribute_errors_to
+from trainer.core.logged_metrics import ADVERSARIAL_METRICS
 from trainer.core.spec import Batch
 from trainer.task.adversarial_networks import AdversarialNetworks, is_adversarial
 from trainer.task.gradient_accumulation import count_batches_in_step, scale_gradients
@@ -79,8 +80,7 @@ class Adversarial(LightningModule):
     @property
     def logged_metrics(self) -> list[str]:
         """Names of all metrics that this task logs; callbacks may monitor them."""
-        names = ("discriminator_loss", "generator_loss", "real", "fake")
-        return [f"{stage}/{name}" for stage in ("train", "val", "test") for name in names]
+        return [f"{stage}/{name}" for stage in ("train", "val", "test") for name in ADVERSARIAL_METRICS]
 
     def get_optimizer_name(self, optimizer: Optimizer) -> str:
         """Return the name of the network of an optimizer, for callbacks."""

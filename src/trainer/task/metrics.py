@@ -24,6 +24,7 @@ from torchmetrics.classification import (
 from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
 
 from trainer.core.errors import UserError, did_you_mean
+from trainer.core.logged_metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS
 from trainer.core.spec import DataSpec
 from trainer.task.classification_metrics import AUROC, BalancedAccuracy, BrierScore
 from trainer.task.custom_metrics import CustomMetric
@@ -32,20 +33,8 @@ MetricSelection = str | Metric | Sequence[str | Metric] | Mapping[str, str | Met
 MetricFactory = Callable[[], Metric]
 RegressionSums = tuple[Tensor, Tensor, Tensor, Tensor]
 
-CLASSIFICATION_METRICS = (
-    "accuracy",
-    "balanced_accuracy",
-    "precision",
-    "recall",
-    "f1",
-    "mcc",
-    "auroc",
-    "brier",
-    "ece",
-)
 PROBABILITY_METRICS = ("brier", "ece")
 CALIBRATION_BINS = 15
-REGRESSION_METRICS = ("mae", "rmse", "r2")
 
 
 class R2(Metric):
@@ -167,7 +156,7 @@ def resolve_metric_names(spec: DataSpec, names: str | Sequence[str]) -> list[str
     """
     is_class = spec.target == "classification"
     choices = CLASSIFICATION_METRICS if is_class else REGRESSION_METRICS
-    default = ("accuracy",) if is_class else REGRESSION_METRICS
+    default = ["accuracy"] if is_class else [*REGRESSION_METRICS]
     resolved: dict[str, None] = {}  # an ordered set
     for name in [names] if isinstance(names, str) else names:
         if name in (*CLASSIFICATION_METRICS, *REGRESSION_METRICS) and name not in choices:

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from trainer.core.errors import UserError, attribute_errors_to
+from trainer.core.logged_metrics import LOSS_METRICS
 from trainer.core.precision import widen_floats
 from trainer.core.spec import Batch
 from trainer.core.target_scale import TargetScale
@@ -83,7 +84,7 @@ class Supervised(LightningModule):
     @property
     def logged_metrics(self) -> list[str]:
         """Names of all metrics that this task logs; callbacks may monitor them."""
-        metrics = ["loss", *self.objective.metrics()]
+        metrics = [*LOSS_METRICS, *self.objective.metrics()]
         return ["train/loss", *(f"{stage}/{metric}" for stage in ("val", "test") for metric in metrics)]
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -86,7 +86,7 @@ def test_json_output(command):
         "mnist",
     ]
     field = facts["parts"][1]["fields"][0]
-    assert {*field} == {"key", "type", "default", "allowed", "doc"}
+    assert {*field} == {"key", "type", "default", "allowed", "packaged", "doc"}
     assert (field["key"], field["type"], field["default"]) == ("model.net.channels", "list of int", [32, 64])
     experiment = json.loads(command("describe", "experiment/mnist_cnn", "--json").out)
     assert experiment["chooses"]["model"] == "cnn"

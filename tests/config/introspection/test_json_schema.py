@@ -112,7 +112,10 @@ def test_keys_have_descriptions_and_defaults(validators):
     assert digits["val_size"]["description"] == "Number of images in validation and in test."
     assert digits["val_size"]["default"] == 180
     root = validators["experiment"].schema["properties"]
-    assert root["seed"]["description"] == "of weights, order and augmentation, 0 to 4294967295; always set and recorded"
+    assert (
+        root["seed"]["description"]
+        == "seed of weights, order and augmentation, 0 to 4294967295; always set and recorded"
+    )
 
 
 def test_user_classes_are_checked(tmp_path, monkeypatch):

@@ -65,7 +65,7 @@ def list_settings(experiment: Choice) -> list[Setting]:
     fields = {field.key.lstrip("+"): field for field in _iter_fields(changed, values)}
     settings = []
     for key, value in _flatten(values, fields):
-        field = fields.get(key, Field(key, "", None, None, load_root_comments().get(key, "")))
+        field = fields.get(key, Field(key, "", None, None, False, load_root_comments().get(key, "")))
         settings.append(Setting(key, value, field.default, field.type, field.doc))
     return settings
 

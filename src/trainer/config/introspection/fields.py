@@ -26,6 +26,7 @@ class Field:
         type: Type in plain words; "" if it is unknown.
         default: Value in the file, or else the default of the signature.
         allowed: All allowed values; None if they are not enumerated.
+        packaged: Whether an argument of this package defines it instead of another package or the file alone.
         doc: Description from the docstring, or else the comment in the file.
     """
 
@@ -33,6 +34,7 @@ class Field:
     type: str
     default: Any
     allowed: list[Any] | None
+    packaged: bool
     doc: str
 
 
@@ -112,7 +114,7 @@ def _iter_nodes(node: dict[str, Any], comments: dict[str, str], path: str, prefi
         yield describe_node(str(node["_target_"]), key, node, node_comments)
     else:
         values = [(name, value) for name, value in node.items() if not has_target(value)]
-        fields = [Field(join_keys(key, name), "", value, None, node_comments[name]) for name, value in values]
+        fields = [Field(join_keys(key, name), "", value, None, False, node_comments[name]) for name, value in values]
         if fields:
             yield ConfigNode(key, "", "", None, 0, (), tuple(fields))
     for name, value in node.items():
@@ -136,9 +138,8 @@ def describe_node(target: str, key: str, node: dict[str, Any], comments: dict[st
     parameters = {parameter.name: parameter for parameter in source.parameters} if source else {}
     runtime = find_runtime_arguments(target, [*parameters.values()], node, is_module=key == "model")
     parameters |= {parameter.name: parameter for parameter in find_group_settings() if key == "optimizer"}
-    ours = target.startswith("trainer.")
     fields = [
-        describe_field(join_keys(key, name), parameters.get(name), value, comments[name], ours=ours)
+        describe_field(join_keys(key, name), parameters.get(name), value, comments[name])
         for name, value in node.items()
         if name not in HYDRA_KEYS and not has_target(value)
     ]
@@ -181,22 +182,25 @@ def find_runtime_arguments(
     return tuple(parameter.name for parameter in parameters if parameter.name in {*fixed, *added})
 
 
-def describe_field(
-    key: str, parameter: Parameter | None, default: Any, comment: str = "", *, ours: bool = False
-) -> Field:
+def describe_field(key: str, parameter: Parameter | None, default: Any, comment: str = "") -> Field:
     """Return a field with the type and documentation from signature and file.
 
     Args:
         key: Dotted key.
         parameter: Parameter of the signature; None if it is unknown.
         default: Value if none is set.
-        comment: Comment in the file. Defaults to none.
-        ours: Whether the target is in this package; its docstring then replaces the comment. Defaults to false.
+        comment: Comment in the file, which replaces the docstring of another package. Defaults to none.
     """
     schema = build_type_schema(parameter.annotation) if parameter else {}
+    is_ours = is_packaged(parameter)
     docs = [comment, parameter.doc if parameter else ""]
-    doc = next(filter(None, reversed(docs) if ours else docs), "")
-    return Field(key, format_type(schema), default, list_allowed_values(schema), doc)
+    doc = next(filter(None, reversed(docs) if is_ours else docs), "")
+    return Field(key, format_type(schema), default, list_allowed_values(schema), is_ours, doc)
+
+
+def is_packaged(parameter: Parameter | None) -> bool:
+    """Return whether a class or function of this package defines a parameter."""
+    return parameter is not None and parameter.module.startswith("trainer.")
 
 
 def parse_default(parameter: Parameter) -> Any:

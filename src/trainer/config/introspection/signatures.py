@@ -29,6 +29,7 @@ class Parameter:
         annotation: Type as Python text with aliases expanded: `"Literal['relu', 'tanh']"`; "" without annotation.
         default: Default as Python text; None if there is none.
         kind: Kind of argument, in Python's terms.
+        module: Dotted path of the module that defines it; a base class may be in another one.
         doc: Description from the docstring. Defaults to none.
     """
 
@@ -36,6 +37,7 @@ class Parameter:
     annotation: str
     default: str | None
     kind: ParameterKind
+    module: str
     doc: str = ""
 
     @property
@@ -123,7 +125,7 @@ def _build_parameter(
     if kind in (griffe.ParameterKind.positional_only, griffe.ParameterKind.keyword_only):
         kind_name = "positional-only" if kind is griffe.ParameterKind.positional_only else "keyword-only"
     text = "" if annotation is None else expand_aliases(str(annotation), module)
-    return Parameter(name, text, None if default is None else str(default), kind_name)
+    return Parameter(name, text, None if default is None else str(default), kind_name, module.path)
 
 
 def _read_class_parameters(classes: Iterator[griffe.Class | None]) -> tuple[list[Parameter], bool]:
