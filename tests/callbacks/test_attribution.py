@@ -1,6 +1,7 @@
 """Importances of columns, regions and words after a test, and what a test with them must not change."""
 
 import csv
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -81,7 +82,7 @@ class Texts(TextData):
         )
 
     def load(self):
-        self.vocabulary = ["<padding>", "<unknown>", "film", "fine"]
+        self.preprocessing = replace(self.preprocessing, vocabulary="<padding>\n<unknown>\nfilm\nfine")
         tokens = torch.tensor([[2, 0, 0], [3, 0, 0], [2, 3, 0], [2, 3, 2]])
         return dict.fromkeys(("train", "val", "test"), Split(tokens, torch.tensor([0, 1, 1, 0])))
 
@@ -234,7 +235,8 @@ def test_a_task_without_an_objective_is_an_error_before_the_run():
 
 
 def test_a_caption_has_prediction_probability_and_true_class():
-    captions = format_captions(torch.tensor([0, 1]), torch.tensor([0, 2]), torch.tensor([0.934, 0.5]), IMAGES)
+    captions = format_captions(torch.tensor([0, 1]), torch.tensor([0.934, 0.5]), torch.tensor([0, 2]), IMAGES)
     assert captions == [("predicted a (93%), true a", GREEN), ("predicted b (50%), true c", RED)]
     values = torch.tensor([[0.5]])
-    assert format_captions(values, values, values[:, 0], VALUES) == [("predicted 0.5, true 0.5", BLACK)]
+    assert format_captions(values, values[:, 0], values, VALUES) == [("predicted 0.5, true 0.5", BLACK)]
+    assert format_captions(torch.tensor([1]), torch.tensor([0.5]), None, IMAGES) == [("predicted b (50%)", BLACK)]

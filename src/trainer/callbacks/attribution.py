@@ -11,13 +11,20 @@ import torch
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 
 from trainer.artifacts.attribution_file import write_attribution
-from trainer.callbacks.plots.attributions import Attributions, attribute_columns, attribute_regions, attribute_words
+from trainer.callbacks.plots.attributions import (
+    Attributions,
+    TrainedNetwork,
+    attribute_columns,
+    attribute_regions,
+    attribute_words,
+)
 from trainer.callbacks.plots.media import can_log_media, log_image, log_table
 from trainer.core.callback import Callback, unchanged_state
 from trainer.core.errors import UserError
 from trainer.core.formatting import format_number
 from trainer.core.spec import AXES, Batch, PositiveInt
 from trainer.data.base import TensorData
+from trainer.data.preprocessing.text import TextPreprocessing
 from trainer.data.text_base import TextData
 from trainer.inference.attribution.image_regions import require_layer
 from trainer.inference.attribution.permutation_importance import choose_metric
@@ -177,19 +184,22 @@ class Attribution(Callback):
             self._collect(task, trainer.strategy.batch_to_device(batch, dataloader_idx=0), index)
 
     def _compute(self, task: Supervised, data: Any) -> Attributions:
-        objective = task.objective
+        network = TrainedNetwork(task.net, task, task.objective)
+        preprocessing = getattr(data, "preprocessing", None)
         inputs, targets = zip(*self._collected, strict=True)
-        if objective.spec.kind == "tokens":
-            texts = [text for batch in inputs for text in batch]
-            return attribute_words(task, data, texts, [*torch.cat(targets)])
-        if objective.spec.kind == "image":
-            return attribute_regions(task, torch.cat(inputs), torch.cat(targets), self.layer)
+        if task.objective.spec.kind == "tokens":
+            assert isinstance(preprocessing, TextPreprocessing)
+            return attribute_words(
+                network, preprocessing, [text for batch in inputs for text in batch], torch.cat(targets)
+            )
+        if task.objective.spec.kind == "image":
+            return attribute_regions(network, torch.cat(inputs), torch.cat(targets), self.layer)
         return attribute_columns(
-            task,
-            getattr(data, "preprocessing", None),
+            network,
+            preprocessing,
             torch.cat(inputs),
             torch.cat(targets),
-            metric=choose_metric(objective, self.metric, f"{CONFIG_KEY}.metric"),
+            metric=choose_metric(task.objective, self.metric, f"{CONFIG_KEY}.metric"),
             repeats=self.repeats,
             seed=self.seed,
         )

@@ -110,10 +110,21 @@ class Predictor:
             batch_size: Examples in memory. Defaults to 256.
             **options: See `predict`.
         """
+        for inputs, examples in self.read(files, batch_size=batch_size, **options):
+            yield from self._predict_batch(inputs, examples)
+
+    def read(self, files: Files, *, batch_size: int, **options: Any) -> Iterator[tuple[Tensor, Examples]]:
+        """Yield batches of files as network inputs (examples, *spec.shape), with the examples that they are read from.
+
+        Args:
+            files: See `predict`.
+            batch_size: Examples in memory.
+            **options: See `predict`.
+        """
         preprocessing = self._configure_preprocessing(options)
         paths = [files] if isinstance(files, str | Path) else files
         for examples in preprocessing.read_inputs(paths, batch_size):
-            yield from self._predict_batch(preprocessing.prepare(examples.inputs), examples)
+            yield preprocessing.prepare(examples.inputs), examples
 
     @torch.inference_mode()
     def outputs(self, inputs: Tensor) -> Tensor:

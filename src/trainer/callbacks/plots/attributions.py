@@ -1,8 +1,9 @@
 """Images and tables of the columns, regions and words that a network uses."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from PIL import Image
 from torch import Tensor, nn
 
@@ -13,7 +14,8 @@ from trainer.callbacks.plots.line_chart import BLACK, Color
 from trainer.callbacks.prediction_images import GREEN, RED
 from trainer.core.formatting import format_number
 from trainer.core.spec import PADDING_INDEX, DataSpec
-from trainer.data.text_base import TextData
+from trainer.data.io.texts.tokenization import Vocabulary
+from trainer.data.preprocessing.text import TextPreprocessing
 from trainer.inference.attribution.image_regions import compute_grad_cam, find_layer, integrate_gradients
 from trainer.inference.attribution.permutation_importance import (
     compute_importances,
@@ -24,10 +26,18 @@ from trainer.inference.attribution.permutation_importance import (
 from trainer.inference.attribution.predicted_output import select_logits, select_scores
 from trainer.inference.attribution.table_columns import list_columns
 from trainer.inference.attribution.word_occlusion import find_words, occlude_words
-from trainer.task.supervised import Supervised
+from trainer.task.objective import Objective
 
 MAX_BARS = 30
 TEXT_WIDTH_PIXELS = 900
+
+
+class TrainedNetwork(NamedTuple):
+    """A network in evaluation mode, its predictions, which may be means over views of images, and its objective."""
+
+    net: nn.Module
+    predict: Callable[[Tensor], Tensor]
+    objective: Objective
 
 
 class Attributions(NamedTuple):
@@ -39,12 +49,19 @@ class Attributions(NamedTuple):
 
 
 def attribute_columns(
-    task: Supervised, preprocessing: Any, inputs: Tensor, targets: Tensor, *, metric: str, repeats: int, seed: int
+    network: TrainedNetwork,
+    preprocessing: Any,
+    inputs: Tensor,
+    targets: Tensor,
+    *,
+    metric: str,
+    repeats: int,
+    seed: int,
 ) -> Attributions:
     """Return the permutation importance of each column.
 
     Args:
-        task: Task with the trained network.
+        network: Trained network.
         preprocessing: Preprocessing of the data set; None if it has none.
         inputs: Network inputs (rows, features).
         targets: Targets of the rows.
@@ -52,9 +69,9 @@ def attribute_columns(
         repeats: Number of permutations of each column.
         seed: Seed of the permutations.
     """
-    objective = task.objective
+    objective = network.objective
     columns = list_columns(preprocessing, objective.spec)
-    score = make_score(task, objective, targets, metric)
+    score = make_score(network.predict, objective, targets, metric)
     permutations = draw_permutations(len(inputs), repeats, seed)
     importances = compute_importances(score, inputs, [column.features for column in columns], permutations)
     means = importances.mean(1)
@@ -71,30 +88,32 @@ def attribute_columns(
     )
 
 
-def attribute_regions(task: Supervised, images: Tensor, targets: Tensor, layer_name: str | None) -> Attributions:
+def attribute_regions(
+    network: TrainedNetwork, images: Tensor, targets: Tensor | None, layer_name: str | None
+) -> Attributions:
     """Return heatmaps over images: Grad-CAM for convolutional networks, else integrated gradients.
 
     Args:
-        task: Task with the trained network.
+        network: Trained network.
         images: Network inputs (images, channels, height, width).
-        targets: Targets of the images.
+        targets: Targets of the images; None if they are not known.
         layer_name: Name of the layer for Grad-CAM. None: see `find_layer`.
     """
-    objective = task.objective
-    outputs = task(images)
+    net, predict, objective = network
+    outputs = predict(images)
     predictions = objective.predictions(outputs)
 
     def score(logits: Tensor) -> Tensor:
         return select_logits(logits, predictions, objective)
 
-    layer = task.net.get_submodule(layer_name) if layer_name else find_layer(task.net, images)
+    layer = net.get_submodule(layer_name) if layer_name else find_layer(net, images)
     if layer:
-        maps = compute_grad_cam(task.net, layer, images, score)
-        title = f"Grad-CAM of layer {get_name(task.net, layer)}"
+        maps = compute_grad_cam(net, layer, images, score)
+        title = f"Grad-CAM of layer {get_name(net, layer)}"
     else:
-        maps = integrate_gradients(task.net, images, score).abs()
+        maps = integrate_gradients(net, images, score).abs()
         title = "Integrated gradients"
-    captions = format_captions(predictions, targets, select_scores(outputs, predictions, objective), objective.spec)
+    captions = format_captions(predictions, select_scores(outputs, predictions, objective), targets, objective.spec)
     tiles = [
         add_title(draw_image_heatmap(image.float(), weights, smooth=True), *caption)
         for image, weights, caption in zip(images.cpu(), maps.cpu(), captions, strict=True)
@@ -108,49 +127,53 @@ def get_name(net: nn.Module, layer: nn.Module) -> str:
 
 
 def attribute_words(
-    task: Supervised, data: TextData, texts: Sequence[Tensor], targets: Sequence[Tensor]
+    network: TrainedNetwork, preprocessing: TextPreprocessing, texts: Sequence[Tensor], targets: Tensor | None
 ) -> Attributions:
     """Return the effect of replacing each word on the prediction.
 
     Args:
-        task: Task with the trained network.
-        data: Data set of the texts.
+        network: Trained network.
+        preprocessing: Preprocessing of the texts.
         texts: Tokens (time,) of each text, which may be padded.
-        targets: Target of each text.
+        targets: Targets of the texts; None if they are not known.
     """
-    results = [attribute_text(task, data, tokens, target) for tokens, target in zip(texts, targets, strict=True)]
+    target_rows = [None] * len(texts) if targets is None else torch.split(targets, 1)
+    results = [attribute_text(network, preprocessing, *pair) for pair in zip(texts, target_rows, strict=True)]
     rows = [(number, *row) for number, result in enumerate(results, 1) for row in result.rows]
     rows.sort(key=lambda row: -abs(row[-1]))
-    measure = "probability" if task.objective.spec.target == "classification" else "value"
+    measure = "probability" if network.objective.spec.target == "classification" else "value"
     title = f"Decrease of the predicted {measure} without a word; orange: decrease, blue: increase"
     header = ("text", "prediction", "position", "word", f"decrease of {measure}")
     image = arrange_in_rows([result.image for result in results], 1)
     return Attributions(add_title(image, title, BLACK), header, rows)
 
 
-def attribute_text(task: Supervised, data: TextData, padded: Tensor, target: Tensor) -> Attributions:
+def attribute_text(
+    network: TrainedNetwork, preprocessing: TextPreprocessing, padded: Tensor, target: Tensor | None
+) -> Attributions:
     """Return a text with colored words, and a row with prediction, position, word and decrease for each word.
 
     Args:
-        task: Task with the trained network.
-        data: Data set of the text.
+        network: Trained network.
+        preprocessing: Preprocessing of the text.
         padded: Tokens (time,).
-        target: Target of the text.
+        target: Target of the text, (1,) or (1, output_size); None if it is not known.
     """
-    spec = task.objective.spec
+    objective = network.objective
     tokens = padded[: max(1, int((padded != PADDING_INDEX).sum()))]
-    outputs = task(tokens[None])
-    prediction = task.objective.predictions(outputs)  # (1,), or (1, output_size) values
+    outputs = network.predict(tokens[None])
+    prediction = objective.predictions(outputs)  # (1,), or (1, output_size) values
 
     def score(outputs: Tensor) -> Tensor:
-        return select_scores(outputs, prediction.expand(len(outputs), *prediction.shape[1:]), task.objective)
+        return select_scores(outputs, prediction.expand(len(outputs), *prediction.shape[1:]), objective)
 
-    text_words = find_words([data.vocabulary[token] for token in tokens.tolist()], data.preprocessing.tokens)
-    decreases = occlude_words(task, tokens, text_words, score).cpu()
+    vocabulary = Vocabulary.from_text(preprocessing.vocabulary).tokens
+    text_words = find_words([vocabulary[token] for token in tokens.tolist()], preprocessing.tokens)
+    decreases = occlude_words(network.predict, tokens, text_words, score).cpu()
     image = draw_text_heatmap([text for text, _ in text_words], decreases, TEXT_WIDTH_PIXELS, signed=True)
-    [(caption, color)] = format_captions(prediction, target[None], score(outputs), spec)
+    [(caption, color)] = format_captions(prediction, score(outputs), target, objective.spec)
     caption += f"   largest effect of a word: {format_number(decreases.abs().max().item())}"
-    name = format_target(prediction[0].cpu(), spec)
+    name = format_target(prediction[0].cpu(), objective.spec)
     rows = [
         (name, positions[0] + 1, text, decrease)
         for (text, positions), decrease in zip(text_words, decreases.tolist(), strict=True)
@@ -158,14 +181,27 @@ def attribute_text(task: Supervised, data: TextData, padded: Tensor, target: Ten
     return Attributions(add_title(image, caption, color), rows=rows)
 
 
-def format_captions(predictions: Tensor, targets: Tensor, scores: Tensor, spec: DataSpec) -> list[tuple[str, Color]]:
-    """Return prediction, its probability and the true class of each example, green if they agree and else red."""
+def format_captions(
+    predictions: Tensor, scores: Tensor, targets: Tensor | None, spec: DataSpec
+) -> list[tuple[str, Color]]:
+    """Return prediction, its probability and the target of each example, in green if class and target agree, else red.
+
+    Shapes:
+        predictions: (examples,) classes, or (examples, output_size) values
+        scores: (examples,), not used for values
+        targets: as predictions; None if they are not known
+    """
     captions: list[tuple[str, Color]] = []
-    for prediction, target, score in zip(predictions.cpu(), targets.cpu(), scores.cpu().tolist(), strict=True):
+    for index, prediction in enumerate(predictions.cpu()):
         predicted = format_target(prediction, spec)
-        true = format_target(target, spec)
+        caption = f"predicted {predicted}"
+        color = BLACK
         if spec.target == "classification":
-            captions.append((f"predicted {predicted} ({score:.0%}), true {true}", GREEN if predicted == true else RED))
-        else:
-            captions.append((f"predicted {predicted}, true {true}", BLACK))
+            caption += f" ({scores[index].item():.0%})"
+        if targets is not None:
+            true = format_target(targets[index].cpu(), spec)
+            caption += f", true {true}"
+            if spec.target == "classification":
+                color = GREEN if predicted == true else RED
+        captions.append((caption, color))
     return captions
