@@ -19,7 +19,7 @@ from statistics import fmean, stdev
 
 from trainer.sweep.search.pareto_front import compute_pareto_front
 from trainer.sweep.search.search import load_search
-from trainer.sweep.store.job_store import Job
+from trainer.sweep.store.job import Job
 from trainer.sweep.store.trial_store import TrialLedger
 
 PRUNERS = ("none", "median", "asha", "hyperband")

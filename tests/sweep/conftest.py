@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from trainer.sweep.store import slurm_queue
-from trainer.sweep.store.job_store import Job, Ledger
+from trainer.sweep.store.job import Job
+from trainer.sweep.store.job_store import Ledger
 
 PIECES = '''
 import os, signal, time

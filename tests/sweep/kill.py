@@ -28,7 +28,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from trainer.core.errors import UserError
-from trainer.sweep.store.job_store import Job, Ledger
+from trainer.sweep.store.job import Job
+from trainer.sweep.store.job_store import Ledger
 
 FINAL_STATES = {"done", "pruned"}
 OVERRIDES = ["--multirun", "data=xor", "trainer.max_epochs=2", "callbacks.checkpoint.save_last=true"]

@@ -11,11 +11,11 @@ DIRECTORY = Path(__file__).resolve().parents[2] / "conf/hparams_search"
 CLASSIFIER = ["callbacks=[default,sample_quality]", "callbacks.sample_quality.classifier=run"]
 SPACES = {
     "cifar10_cnn": {
-        "optimizer.lr": "logarithmic 0.001 to 0.05",
-        "optimizer.weight_decay": "logarithmic 0.005 to 0.5",
-        "model.net.channels": ("[32,64,128]", "[48,96,192]", "[64,128,256]"),
-        "model.net.dropout": "real 0 to 0.3",
-        "data.batch_size": ("64", "128", "256"),
+        "optimizer.lr": "logarithmic 0.3 to 5",
+        "optimizer.weight_decay": "logarithmic 0.0003 to 0.005",
+        "optimizer.groups.norms.lr_factor": ("1", "8", "64"),
+        "objective.label_smoothing": "real 0 to 0.3",
+        "model.net.channels": ("[32,128,128]", "[48,192,192]", "[64,256,256]"),
     },
     "diabetes_mlp": {
         "optimizer.lr": "logarithmic 0.001 to 0.1",

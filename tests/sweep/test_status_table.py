@@ -7,7 +7,7 @@ import time
 import pytest
 
 from trainer.sweep.status_table import format_job_lines
-from trainer.sweep.store.job_store import Job
+from trainer.sweep.store.job import Job
 from trainer.sweep.store.slurm_queue import SlurmJob
 
 HINT = "if it is gone: trainer sweep resume DIRECTORY --force"

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from itertools import chain, islice
 
-from trainer.sweep.store.job_store import Job, Ledger
+from trainer.sweep.store.job import Job
+from trainer.sweep.store.job_store import Ledger
 
 MAX_LOSSES = 3  # of a job with its machine, until it counts as failed
 

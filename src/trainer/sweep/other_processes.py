@@ -9,7 +9,8 @@ from trainer.core.errors import UserError
 from trainer.core.formatting import quote_argument
 from trainer.sweep.job_queue import JobQueue
 from trainer.sweep.store.dead_jobs import mark_dead_jobs
-from trainer.sweep.store.job_store import Job, Ledger
+from trainer.sweep.store.job import Job
+from trainer.sweep.store.job_store import Ledger
 from trainer.sweep.store.slurm_queue import find_slurm_jobs
 
 POLL_SECONDS = 0.5

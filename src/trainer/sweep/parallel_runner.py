@@ -20,8 +20,8 @@ from trainer.sweep.job_queue import JobQueue
 from trainer.sweep.other_processes import find_awaited_jobs, format_awaited_jobs
 from trainer.sweep.progress_display import SweepProgress
 from trainer.sweep.store.dead_jobs import mark_dead_jobs, state_of_ended_process
+from trainer.sweep.store.job import Job
 from trainer.sweep.store.job_outcome import record_outcome
-from trainer.sweep.store.job_store import Job
 
 POLL_SECONDS = 0.5  # maximum delay of the reaction to a signal
 SAVE_SECONDS = 60.0  # for jobs that are stopped because of an error of the sweep

@@ -13,7 +13,8 @@ from trainer.core.escaping import terminal_text
 from trainer.core.formatting import format_duration, format_number
 from trainer.core.metric_direction import Direction
 from trainer.sweep.status_table import estimate_seconds_left, find_best_job, format_counts
-from trainer.sweep.store.job_store import Job, Ledger
+from trainer.sweep.store.job import Job
+from trainer.sweep.store.job_store import Ledger
 
 
 class SweepProgress:

@@ -39,7 +39,8 @@ from trainer.sweep.search.pareto_front import format_best_trials
 from trainer.sweep.search.search import PRUNING_OVERRIDE, Search, plan_search
 from trainer.sweep.status_table import format_counts
 from trainer.sweep.store.dead_jobs import mark_dead_jobs
-from trainer.sweep.store.job_store import RUNNABLE_STATES, Job, Ledger
+from trainer.sweep.store.job import RUNNABLE_STATES, Job
+from trainer.sweep.store.job_store import Ledger
 from trainer.sweep.store.trial_store import TrialLedger
 from trainer.sweep.tracked_task import TrackedTask
 

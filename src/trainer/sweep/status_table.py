@@ -7,7 +7,7 @@ from typing import get_args
 
 from trainer.core.formatting import format_duration
 from trainer.core.metric_direction import Direction
-from trainer.sweep.store.job_store import RUNNABLE_STATES, Job, JobState
+from trainer.sweep.store.job import RUNNABLE_STATES, Job, JobState
 from trainer.sweep.store.slurm_queue import SlurmJob
 
 

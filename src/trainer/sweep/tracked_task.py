@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from trainer.artifacts.ledger_file import read_optimized_metrics, retry_while_busy
 from trainer.core.errors import Pruned, UserError
 from trainer.sweep.progress_display import format_end, format_status
-from trainer.sweep.store.job_store import Job, JobState
+from trainer.sweep.store.job import Job, JobState
 from trainer.sweep.store.trial_store import TrialLedger
 
 log = logging.getLogger(__name__)

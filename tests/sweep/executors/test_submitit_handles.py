@@ -9,7 +9,7 @@ import pytest
 from trainer.sweep.executors import submitit_handles
 from trainer.sweep.executors.base import JobExit
 from trainer.sweep.executors.submitit_handles import SlurmHandle
-from trainer.sweep.store.job_store import Job
+from trainer.sweep.store.job import Job
 from trainer.sweep.store.slurm_queue import SlurmJob
 
 SETTINGS = {"timeout_min": 60, "max_num_timeout": 2}

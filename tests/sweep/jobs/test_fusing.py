@@ -5,7 +5,7 @@ import pytest
 from trainer.config.compose import Composer
 from trainer.core.errors import UserError
 from trainer.sweep.jobs.fusing import DEFAULT_GROUP_SIZE, Fusing
-from trainer.sweep.store.job_store import Job
+from trainer.sweep.store.job import Job
 
 XOR = ["data=xor", "model=mlp"]
 CNN = ["data=digits", "model=cnn"]

@@ -2,7 +2,7 @@
 
 from trainer.sweep.search.optuna_adapter import SearchObjective
 from trainer.sweep.search.pareto_front import compute_pareto_front
-from trainer.sweep.store.job_store import Job
+from trainer.sweep.store.job import Job
 
 
 def make_jobs(*values):

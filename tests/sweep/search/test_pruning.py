@@ -8,7 +8,7 @@ import pytest
 from trainer.sweep.search.dimensions import NumericDimension
 from trainer.sweep.search.optuna_adapter import SearchObjective, should_prune
 from trainer.sweep.search.search_space import SearchSpace
-from trainer.sweep.store.job_store import Job
+from trainer.sweep.store.job import Job
 from trainer.sweep.store.trial_store import Trial, TrialLedger
 
 SPACE = SearchSpace((), (NumericDimension("lr", 0, 1, None, False, False),))

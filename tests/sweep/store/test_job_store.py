@@ -160,7 +160,7 @@ def write_other_database(file):
 def test_a_ledger_of_another_version_is_an_error(ledger, command):
     with sqlite3.connect(ledger.file) as database:
         database.execute("PRAGMA user_version = 7")
-    assert "is a ledger of version 7, this trainer reads 2" in command("sweep", "show", str(ledger.sweep)).err
+    assert "is a ledger of version 7, this trainer reads 3" in command("sweep", "show", str(ledger.sweep)).err
 
 
 def test_a_directory_without_a_sweep_is_an_error(command):

@@ -12,7 +12,8 @@ from typing import Literal, Protocol
 
 from trainer.core.cpu import count_cpus
 from trainer.sweep.executors.worker import Attempt, start_worker
-from trainer.sweep.store.job_store import Job, Ledger
+from trainer.sweep.store.job import Job
+from trainer.sweep.store.job_store import Ledger
 from trainer.sweep.store.process_liveness import is_process_alive
 
 FORKSERVER_KILLED = 255  # exit status of `multiprocessing` for a process whose forkserver was killed

@@ -18,7 +18,8 @@ from trainer.core.process_groups import require_process_groups
 from trainer.sweep.executors.base import Executor, LocalExecutor, build_worker_environments, visible_gpus
 from trainer.sweep.executors.fused import FusedExecutor
 from trainer.sweep.jobs.fusing import Fusing
-from trainer.sweep.store.job_store import RUNNABLE_STATES, Ledger
+from trainer.sweep.store.job import RUNNABLE_STATES
+from trainer.sweep.store.job_store import Ledger
 
 
 def create_executor(config: DictConfig, ledger: Ledger, composer: Composer) -> Executor | None:

@@ -22,7 +22,8 @@ from trainer.sweep.executors.base import (
 from trainer.sweep.executors.group_worker import GroupJob, run_group_worker
 from trainer.sweep.executors.worker import Attempt, start_process
 from trainer.sweep.jobs.fusing import Fusing
-from trainer.sweep.store.job_store import Job, Ledger
+from trainer.sweep.store.job import Job
+from trainer.sweep.store.job_store import Ledger
 from trainer.training.preflight.dry_run_cache import dry_run_results
 
 

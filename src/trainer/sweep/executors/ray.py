@@ -11,7 +11,8 @@ from trainer.core.errors import UserError, first_line
 from trainer.core.installation import format_install_command
 from trainer.sweep.executors.base import Executor, JobExit, JobHandle
 from trainer.sweep.executors.remote_job import RemoteJob
-from trainer.sweep.store.job_store import Job, Ledger
+from trainer.sweep.store.job import Job
+from trainer.sweep.store.job_store import Ledger
 
 log = logging.getLogger(__name__)
 CONNECT_TIMEOUT_SECONDS = 10.0

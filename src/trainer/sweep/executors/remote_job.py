@@ -19,8 +19,9 @@ from trainer.core.rank import is_first_process
 from trainer.sweep.executors.forkserver import START_METHOD
 from trainer.sweep.executors.worker import start_worker
 from trainer.sweep.store.dead_jobs import state_of_ended_process
+from trainer.sweep.store.job import Job
 from trainer.sweep.store.job_outcome import record_outcome
-from trainer.sweep.store.job_store import Job, Ledger
+from trainer.sweep.store.job_store import Ledger
 from trainer.sweep.store.process_liveness import read_process_start_time
 from trainer.sweep.store.slurm_queue import save_slurm_id
 from trainer.sweep.store.trial_store import TrialLedger

@@ -16,7 +16,8 @@ from trainer.core.signals import block_sigint
 from trainer.sweep.executors.base import Executor, JobHandle, SubmissionRefusedError
 from trainer.sweep.executors.remote_job import RemoteJob
 from trainer.sweep.executors.submitit_handles import LocalHandle, SlurmHandle
-from trainer.sweep.store.job_store import Job, Ledger
+from trainer.sweep.store.job import Job
+from trainer.sweep.store.job_store import Ledger
 from trainer.sweep.store.slurm_queue import save_slurm_id, slurm_queue
 
 LEDGER_POLL_SECONDS = 0.5

@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import Any
 
 from trainer.sweep.executors.base import JobExit, JobHandle
-from trainer.sweep.store.job_store import Job, Ledger
+from trainer.sweep.store.job import Job
+from trainer.sweep.store.job_store import Ledger
 from trainer.sweep.store.slurm_queue import UNKNOWN_STATE, SlurmJob, run_command, slurm_queue
 
 LOST_STATES = ("BOOT_FAIL", "NODE_FAIL", "PREEMPTED", "REVOKED", UNKNOWN_STATE)

@@ -13,7 +13,8 @@ from trainer.artifacts.run_record import RunRecord
 from trainer.config.compose import get_override_key
 from trainer.config.launchers import is_remote
 from trainer.core.mappings import flatten
-from trainer.sweep.store.job_store import RUNNABLE_STATES, Job, Ledger
+from trainer.sweep.store.job import RUNNABLE_STATES, Job
+from trainer.sweep.store.job_store import Ledger
 
 DATA_GROUPS = ("data", "experiment", "hparams_search", "debug")
 

@@ -12,7 +12,7 @@ from trainer.config.schema import find_targets
 from trainer.core.errors import UserError
 from trainer.core.lazy_imports import lazy_imports
 from trainer.sweep.jobs.shared_settings import VALID_FUSE, is_valid_fuse
-from trainer.sweep.store.job_store import Job
+from trainer.sweep.store.job import Job
 
 KNOWN_PACKAGES = ("trainer.", "torch.", "pytorch_lightning.", "torchmetrics.", "hydra.", "hydra_plugins.")
 DEFAULT_GROUP_SIZE = 128  # jobs; more are not faster: docs/fused-sweeps.md

@@ -12,7 +12,8 @@ from trainer.core.mappings import diff_mappings, flatten
 from trainer.sweep.jobs.grid import expand
 from trainer.sweep.jobs.identity import Identities, compose_resolved
 from trainer.sweep.jobs.shared_settings import is_sweep_setting
-from trainer.sweep.store.job_store import Job, Ledger
+from trainer.sweep.store.job import Job
+from trainer.sweep.store.job_store import Ledger
 
 log = logging.getLogger(__name__)
 MAX_LISTED_KEYS = 1000

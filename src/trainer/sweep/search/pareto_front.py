@@ -8,7 +8,7 @@ from trainer.core.errors import UserError
 from trainer.core.formatting import format_number
 from trainer.sweep.search.optuna_adapter import SearchObjective, build_study
 from trainer.sweep.search.stored_search import load_search
-from trainer.sweep.store.job_store import Job
+from trainer.sweep.store.job import Job
 from trainer.sweep.store.trial_store import TrialLedger, extract_metrics
 
 

@@ -24,7 +24,7 @@ from trainer.sweep.search.optuna_adapter import (
 )
 from trainer.sweep.search.search_space import SearchSpace, parse_search_space
 from trainer.sweep.search.stored_search import load_dimension, load_search
-from trainer.sweep.store.job_store import Job
+from trainer.sweep.store.job import Job
 from trainer.sweep.store.trial_store import Trial, TrialLedger
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,8 @@ from collections.abc import Container
 from dataclasses import replace
 
 from trainer.artifacts.run_lock import is_locked
-from trainer.sweep.store.job_store import JOB_STATE_BY_RUN_STATE, Job, JobState, Ledger
+from trainer.sweep.store.job import JOB_STATE_BY_RUN_STATE, Job, JobState
+from trainer.sweep.store.job_store import Ledger
 from trainer.sweep.store.process_liveness import is_process_alive
 from trainer.sweep.store.slurm_queue import find_slurm_jobs
 

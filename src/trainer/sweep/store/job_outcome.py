@@ -3,7 +3,8 @@
 import re
 import signal
 
-from trainer.sweep.store.job_store import JOB_STATE_BY_RUN_STATE, JobState, Ledger
+from trainer.sweep.store.job import JOB_STATE_BY_RUN_STATE, JobState
+from trainer.sweep.store.job_store import Ledger
 
 MAX_LINES = 20  # at the end of the output, in which an error is searched
 ERROR_LINE = re.compile(r"error: |[\w.]*(Error|Exception|Interrupt|Exit)(:|$)|Fatal Python error: |terminate called")

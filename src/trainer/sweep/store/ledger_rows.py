@@ -1,22 +1,21 @@
 """Validated values of the rows of a ledger, which may be corrupted or come from elsewhere."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, get_type_hints
 
 from trainer.artifacts.config_signature import is_command_signed
 from trainer.artifacts.run_schema import check_result
 from trainer.core.data_files import check_types
-
-JobType = TypeVar("JobType")
+from trainer.sweep.store.job import Job
 
 
 @cache
-def _get_type_hints(cls: Any) -> dict[str, Any]:
-    return get_type_hints(cls)
+def _get_column_types() -> dict[str, Any]:
+    return get_type_hints(Job)
 
 
 class InvalidRowError(ValueError):
@@ -43,19 +42,19 @@ class SweepCommand:
         return is_command_signed(self.overrides, self.directory, self.signature)
 
 
-def parse_job(cls: Callable[..., JobType], row: Sequence[Any]) -> JobType:
-    """Return a row as an object of a dataclass whose fields are the columns.
+def parse_job(row: Sequence[Any]) -> Job:
+    """Return a row with the values of `JOB_COLUMNS` as a job.
 
     Raises:
         InvalidRowError: A value has another type than its field.
     """
-    hints = _get_type_hints(cls)
+    hints = _get_column_types()
     values = dict(zip(hints, row, strict=True))
     values["overrides"] = _parse_overrides(values["overrides"])
     values["result"] = _parse_result(values["result"])
     if problem := check_types(values, hints):
         raise InvalidRowError(problem)
-    return cls(**values)
+    return Job(**values)
 
 
 def parse_command(overrides: Any, directory: Any, signature: Any) -> SweepCommand:

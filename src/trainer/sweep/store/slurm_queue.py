@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.artifacts.ledger_file import connect, translate_sqlite_errors
-from trainer.sweep.store.job_store import Job
+from trainer.sweep.store.job import Job
 
 # a job in any other state is in the queue or runs; COMPLETING: a process of it may still be running
 FINAL_STATES = (

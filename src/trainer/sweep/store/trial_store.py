@@ -15,7 +15,8 @@ from typing import Any
 
 from trainer.core.metric_direction import Direction
 from trainer.sweep.search.dimensions import Value
-from trainer.sweep.store.job_store import Job, JobState, Ledger
+from trainer.sweep.store.job import Job, JobState
+from trainer.sweep.store.job_store import Ledger
 from trainer.sweep.store.ledger_rows import InvalidRowError, parse_trial
 
 TABLES = (
