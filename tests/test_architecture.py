@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import re
+import subprocess
 import sys
 from functools import wraps
 from graphlib import TopologicalSorter
@@ -19,6 +20,12 @@ SOURCE = REPOSITORY / "src"
 FILES = sorted((SOURCE / "trainer").rglob("*.py"))
 MODULES = {".".join(file.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): file for file in FILES}
 TESTS = sorted((REPOSITORY / "tests").rglob("*.py"))
+
+DIRECTORIES = {"benchmarks", "conf", "docs", "experiments", "src", "tests"}
+DOCUMENTS = {"CONTRIBUTING.md", "LICENSE", "README.md"}
+BUILD_FILES = {"Dockerfile", "Makefile", "constraints.txt", "mkdocs.yml", "pyproject.toml"}
+TOP_LEVEL = DIRECTORIES | DOCUMENTS | BUILD_FILES
+MAX_FILE_BYTES = 1_000_000
 
 # each package may import those below it, in any part of a file; `trainer/__init__` loads names lazily
 PACKAGES = (
@@ -50,6 +57,15 @@ def imports(file: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return found & MODULES.keys() - {"trainer"}
+
+
+def test_the_repository_contains_no_data_and_no_outputs():
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if listing.returncode:
+        pytest.skip("not a git checkout")
+    files = [name for name in listing.stdout.split("\0") if name]
+    assert {name.split("/")[0] for name in files if not name.startswith(".")} <= TOP_LEVEL
+    assert [name for name in files if (REPOSITORY / name).stat().st_size > MAX_FILE_BYTES] == []
 
 
 def test_the_package_has_few_top_level_entries():
@@ -150,7 +166,8 @@ def test_the_docs_state_how_far_it_is_from_the_command_to_the_training_step(word
     watch(Digits, "augment")
     watch(CNN, "forward")
     watch(ClassificationObjective, "loss")
-    command("experiment=digits_cnn", "trainer.max_epochs=1", "test=false", *words)
+    without_validation = ("+trainer.limit_val_batches=0", "callbacks.checkpoint.monitor=train/loss", "test=false")
+    command("data=digits", "model=cnn", "trainer.max_epochs=1", *without_validation, *words)
     ours = sorted(path for path in walked if path.is_relative_to(SOURCE / "trainer"))
     assert {"main.py", "run.py", "tensor_loader.py", "supervised.py"} <= {path.name for path in ours}
     lines = {str(path.relative_to(SOURCE)): len(path.read_text().splitlines()) for path in ours}

@@ -48,7 +48,7 @@ METRIC_SECTIONS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     ("Loss", "`train/loss` at logged steps, `val/loss` and `test/loss`.", logged_metrics.LOSS_METRICS),
     (
         "Classification",
-        "`val/NAME` and `test/NAME` of the names in `objective.metrics`.",
+        "`train/NAME`, `val/NAME` and `test/NAME` of the names in `objective.metrics`.",
         logged_metrics.CLASSIFICATION_METRICS,
     ),
     (
@@ -58,7 +58,7 @@ METRIC_SECTIONS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     ),
     (
         "Regression",
-        "`val/NAME` and `test/NAME` of the names in `objective.metrics`; by default all three.",
+        "`train/NAME`, `val/NAME` and `test/NAME` of the names in `objective.metrics`; by default all three.",
         logged_metrics.REGRESSION_METRICS,
     ),
     ("Prices", "`val/NAME` and `test/NAME` of `data=stock`.", logged_metrics.PRICE_METRICS),

@@ -56,7 +56,7 @@ def test_the_table_of_a_foreign_run_has_a_column_per_stage():
         ["loss", "", "4.0000", "8.0000", ""],
         ["g_loss", "", "", "", "5.0000"],
     ]
-    assert format_measurement_times(metrics, None) == "train: last step; val: last epoch; test: last weights"
+    assert format_measurement_times(metrics, None) == "train: last logged; val: last epoch; test: last weights"
 
 
 def test_classes_have_a_table_of_their_own():

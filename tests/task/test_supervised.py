@@ -81,7 +81,7 @@ def test_names_of_classification_metrics():
     data, trainer = XOR(batch_size=4), make_trainer()
     task = make_task(data)
     trainer.fit(task, data)
-    assert set(get_metrics(trainer)) == {"train/loss", "val/loss", "val/accuracy"}
+    assert set(get_metrics(trainer)) == {"train/loss", "train/accuracy", "val/loss", "val/accuracy"}
     trainer.test(task, data, verbose=False)
     assert set(get_metrics(trainer)) == {"test/loss", "test/accuracy"}
 
@@ -89,7 +89,8 @@ def test_names_of_classification_metrics():
 def test_names_of_regression_metrics():
     data, trainer = Line(), make_trainer()
     trainer.fit(make_task(data), data)
-    assert set(get_metrics(trainer)) == {"train/loss", "val/loss", "val/mae", "val/rmse", "val/r2"}
+    names = {f"{stage}/{name}" for stage in ("train", "val") for name in ("loss", "mae", "rmse", "r2")}
+    assert set(get_metrics(trainer)) == names
 
 
 @pytest.mark.parametrize("buffer_size", [1, 3, 1024], ids=["each_batch", "some", "all"])

@@ -201,7 +201,7 @@ def find_runs(directory: Path) -> Iterator[RunRecord]:
 
 
 def format_measurement_times(metrics: Mapping[str, Any], checkpoint: str | None) -> str:
-    """Return when the metrics of each stage were measured, e.g. `"train: last step; test: best checkpoint"`.
+    """Return when the metrics of each stage were measured, e.g. `"train: last logged; test: best checkpoint"`.
 
     Args:
         metrics: Metrics of a run by name.
@@ -209,7 +209,7 @@ def format_measurement_times(metrics: Mapping[str, Any], checkpoint: str | None)
     """
     has_best = any(name.endswith("_best") for name in metrics)
     tested = "last weights" if checkpoint is None else "best checkpoint" if has_best else Path(checkpoint).name
-    times = {"train": "last step", "val": "last epoch", "test": tested}
+    times = {"train": "last logged", "val": "last epoch", "test": tested}
     stages = {MetricName.parse(name).stage for name in metrics}
     return "; ".join(f"{stage}: {time}" for stage, time in times.items() if stage in stages)
 

@@ -20,6 +20,7 @@ from trainer.data.loading.counter_rng import BatchRNG
 from trainer.data.loading.device_placement import make_loader
 from trainer.data.loading.split import Split, Stage
 from trainer.data.loading.tensor_loader import TensorLoader
+from trainer.data.loading.training_sample import sample_training_examples
 from trainer.data.preprocessing.base import Preprocessing
 
 
@@ -138,6 +139,11 @@ class TensorData(LightningDataModule, ABC):
         """Yield all training examples as network inputs and targets, in their order and without augmentation."""
         inputs, targets = (torch.split(part, self.eval_batch_size) for part in self.splits["train"])
         yield from zip(map(self.prepare, self.read(inputs)), targets, strict=True)
+
+    def sample_training_batches(self, examples: int) -> Iterator[Batch]:
+        """Yield some training examples as network inputs and targets; see `sample_training_examples`."""
+        for inputs, targets in sample_training_examples(self.splits, examples, self.eval_batch_size):
+            yield from zip(map(self.prepare, self.read([inputs])), [targets], strict=True)
 
     def train_dataloader(self) -> TensorLoader:
         is_overfitting = bool(getattr(self.trainer, "overfit_batches", 0))  # batches must stay the same

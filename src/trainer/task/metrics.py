@@ -207,3 +207,10 @@ def make_metrics(spec: DataSpec, names: MetricSelection) -> MetricCollection:
     return MetricCollection(
         {name: factories[metric]() if isinstance(metric, str) else CustomMetric(metric) for name, metric in selected}
     )
+
+
+def validate_training_examples(examples: int) -> int:
+    """Return the largest number of training examples with metrics; raise a `UserError` if it is negative."""
+    if examples < 0:
+        raise UserError(f"objective.training_examples: {examples} is negative; expected 0 (none) or more")
+    return examples

@@ -24,7 +24,7 @@ from trainer.task.losses import (
     resolve_loss,
     validate_loss_options,
 )
-from trainer.task.metrics import MetricSelection, make_metrics, select_metrics
+from trainer.task.metrics import MetricSelection, make_metrics, select_metrics, validate_training_examples
 from trainer.task.threshold import Threshold, ThresholdCriterion, make_threshold, select_second_class
 
 
@@ -33,6 +33,7 @@ class Objective(ABC):
 
     spec: DataSpec
     metric_selection: MetricSelection = "auto"
+    training_examples = 1000  # whose metrics are computed after each validation; 0: none
     penalty = NO_PENALTY  # on the weights; added to the training loss
     target_scale: TargetScale | None = None  # standardizes outputs and targets, for the loss only
     threshold = Threshold()  # for two classes
@@ -215,6 +216,7 @@ def make_objective(
     class_weights: ClassWeights = None,
     threshold: float | ThresholdCriterion = 0.5,
     metrics: MetricSelection = "auto",
+    training_examples: int = 1000,
     penalty: Penalty = NO_PENALTY,
 ) -> Objective:
     """Return an objective for the data: a classification or a regression.
@@ -224,15 +226,14 @@ def make_objective(
         loss: Name of the loss. `"auto"` is bce for two classes, cross_entropy for more, mse for values.
         label_smoothing: See `ClassificationObjective`; not for focal, hinge and values.
         focal_gamma: Exponent of the focal loss. None: 2.
-        class_weights: Weights of the classes: `"balanced"` (inversely proportional to their frequencies in the training
-            examples), a list, or a mapping from class names. Defaults to none.
-        threshold: Score above which the second of two classes is predicted, or the metric that it maximizes on the
-            validation examples: accuracy, balanced_accuracy, f1 or mcc.
+        class_weights: Weights of the classes: `"balanced"`, a list, or a mapping from class names. Defaults to none.
+        threshold: Threshold of two classes, see `make_threshold`.
         metrics: Names, metrics of torchmetrics, or `"auto"`: accuracy for classes; mae, rmse and r2 for values.
-        penalty: Penalty on large weights. Defaults to none.
+        training_examples: Training examples whose metrics are computed after each validation, at most; 0: none.
+        penalty: Penalty on large weights.
 
     Raises:
-        UserError: Loss, smoothing, class weights, threshold or a metric do not fit the data.
+        UserError: An argument does not fit the data.
     """
     distance = LOSS_FUNCTIONS.get(resolve_loss(spec, loss, label_smoothing))  # None for cross-entropies
     gamma = resolve_focal_gamma(loss, focal_gamma)
@@ -244,5 +245,6 @@ def make_objective(
         make_threshold(spec, threshold)
         objective = RegressionObjective(spec, distance)
     objective.metric_selection = select_metrics(spec, metrics, has_probabilities=loss != "hinge")
+    objective.training_examples = validate_training_examples(training_examples)
     objective.penalty = penalty
     return objective

@@ -21,6 +21,7 @@ from trainer.task.objective import Objective
 from trainer.task.scheduler_config import make_scheduler_config
 from trainer.task.schedulers import SchedulerFactory
 from trainer.task.test_time_augmentation import ViewsName, average_views, validate_views
+from trainer.task.training_metrics import update_metrics
 from trainer.task.training_statistics import compute_statistics
 
 OptimizerFactory = Callable[..., Optimizer]
@@ -73,6 +74,7 @@ class Supervised(LightningModule):
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.accumulators = {
+            "train": MetricAccumulator(objective),
             "val": MetricAccumulator(objective, chooses_threshold=True),
             "test": MetricAccumulator(objective),
         }
@@ -85,7 +87,8 @@ class Supervised(LightningModule):
     def logged_metrics(self) -> list[str]:
         """Names of all metrics that this task logs; callbacks may monitor them."""
         metrics = [*LOSS_METRICS, *self.objective.metrics()]
-        return ["train/loss", *(f"{stage}/{metric}" for stage in ("val", "test") for metric in metrics)]
+        training = [f"train/{metric}" for metric in self.objective.metrics() if self.objective.training_examples]
+        return ["train/loss", *training, *(f"{stage}/{metric}" for stage in ("val", "test") for metric in metrics)]
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.net(inputs) if self.training else average_views(self.net, inputs, self.test_time_augmentation)
@@ -104,6 +107,8 @@ class Supervised(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         self._log_metrics("val")
+        if update_metrics(self.accumulators["train"], self, self.objective.training_examples):
+            self._log_metrics("train")
 
     def on_test_epoch_end(self) -> None:
         self._log_metrics("test")

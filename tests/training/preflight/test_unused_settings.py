@@ -161,7 +161,7 @@ def test_callbacks_without_a_checkpoint_cause_a_warning_and_the_table_names_the_
     done = command(*SHORT, "callbacks=early_stopping", "callbacks.early_stopping.patience=0", "trainer.max_epochs=2")
     assert "callbacks: no checkpoint is saved, so the weights of the last step are tested" in done.out
     assert "callbacks=[default,...] adds to the default callbacks" in done.out
-    assert "(train: last step; val: last epoch; test: last weights)" in done.out
+    assert "(train: last logged; val: last epoch; test: last weights)" in done.out
 
 
 def test_settings_of_a_sweep_cause_a_warning_in_a_single_run(command):
