@@ -31,12 +31,12 @@ LINEAR_SHAPES = (
     *((64, 64, 64), (64, 128, 256), (64, 256, 256), (1024, 32, 64), (64, 512, 512)),
     *((64, 784, 512), (64, 1024, 784), (64, 3136, 128), (32_000, 128, 128), (32_000, 128, 384)),
 )
-# images, channels and side length: of digits_cnn, of the CNNs of the tutorials, of cifar10_cnn
+# images, channels and side length: of digits_cnn, of the CNNs of the tutorials, of deeper ones
 POOLING_SHAPES = (
     *((128, 32, 8), (128, 6, 28), (128, 16, 10), (128, 32, 28)),
     *((128, 64, 14), (128, 64, 32), (128, 128, 16)),
 )
-EXPERIMENTS = ("digits_cnn", "mnist_tutorial", "mnist_cnn", "cifar10_tutorial", "cifar10_cnn")
+EXPERIMENTS = ("digits_cnn", "mnist_tutorial", "mnist_cnn", "cifar10_tutorial")
 
 
 def forward_and_backward(layer: nn.Module, inputs: Tensor, gradient: Tensor) -> None:

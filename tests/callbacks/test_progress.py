@@ -243,9 +243,8 @@ def test_a_progress_bar_without_a_total_is_drawn(terminal):
 
 
 def test_the_display_stops_if_the_training_is_interrupted(terminal):
-    callback = Progress()
     with pytest.raises(RuntimeError, match="interrupted"):
-        fit(callback, Interruption())
+        fit(callback := Progress(), Interruption())
     assert callback._display is None
     assert "4/12" in last_line(terminal)
     assert terminal.getvalue().count("\x1b[?25h") == 1  # the cursor is shown again

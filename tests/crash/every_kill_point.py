@@ -22,6 +22,7 @@ FEWER_BATCHES = ["+trainer.limit_train_batches=8", *FEW_BATCHES[1:], "trainer.ma
 TRANSFER = ["data.val_size=100", "+trainer.limit_test_batches=1", "trainer.max_epochs=6"]
 SHORT = {
     "cifar10_cnn": FEW_EPOCHS,
+    "cifar10_fast": [*FEW_EPOCHS, "trainer.check_val_every_n_epoch=1"],
     "cifar10_tutorial": ["+trainer.limit_train_batches=500", *FEW_BATCHES[1:], "trainer.max_epochs=3"],
     "diabetes_mlp": ["trainer.max_epochs=40"],
     "diabetes_tutorial": ["trainer.max_epochs=40"],

@@ -44,7 +44,8 @@ from trainer.sweep.search.pareto_front import format_best_trials
 from trainer.sweep.search.search import Search, SearchPlan, plan_search
 from trainer.sweep.status_table import format_estimate, format_job_lines
 from trainer.sweep.store.dead_jobs import find_dead_jobs, mark_dead_jobs
-from trainer.sweep.store.job_store import RUNNABLE_STATES, Job, Ledger
+from trainer.sweep.store.job import RUNNABLE_STATES, Job
+from trainer.sweep.store.job_store import Ledger
 from trainer.sweep.store.slurm_queue import find_slurm_jobs
 from trainer.sweep.store.trial_store import TrialLedger
 
