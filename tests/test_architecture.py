@@ -31,11 +31,11 @@ MAX_FILE_BYTES = 1_000_000
 PACKAGES = (
     "__main__",
     "cli",
-    "sweep",
+    "sweeps",
     "callbacks",
     "api",
     "training",
-    "report",
+    "reports",
     "inference",
     "artifacts",
     "task",

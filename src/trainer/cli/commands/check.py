@@ -14,7 +14,7 @@ import time
 from rich.console import Console
 
 from trainer.config.diagnostics import build_diagnostic_table
-from trainer.sweep.preflight import check_overrides
+from trainer.sweeps.preflight import check_overrides
 
 
 def main(argv: list[str]) -> int:

@@ -19,7 +19,7 @@ from trainer.core.lazy_imports import lazy_imports
 from trainer.core.metric_name import MetricName, list_metrics
 
 if TYPE_CHECKING:  # imports torch
-    from trainer.report.paired_tests import PairedTest
+    from trainer.reports.paired_tests import PairedTest
 
 
 def main(argv: list[str]) -> int:
@@ -63,7 +63,7 @@ def _compare_tests(first: RunRecord, second: RunRecord) -> tuple[list["PairedTes
     if not any(list_metrics(record.metrics, "test") for record in (first, second)):
         return [], ""
     with lazy_imports():
-        from trainer.report.paired_tests import compare_tests
+        from trainer.reports.paired_tests import compare_tests
     try:
         return compare_tests(first, second), "no metric in both runs that follows from the predictions"
     except UserError as error:

@@ -37,9 +37,9 @@ def main(argv: list[str]) -> int:
     if args.markdown != (file.suffix == ".md"):
         expected = "a file that ends in .md" if args.markdown else "--markdown, or a file that ends in .html"
         raise UserError(f"report: --to: '{file}' has the wrong format; expected {expected}")
-    from trainer.report.render import render_html, render_markdown  # drawing takes a second to import
-    from trainer.report.run_page import build_run_page
-    from trainer.report.sweep_page import build_sweep_page
+    from trainer.reports.render import render_html, render_markdown  # drawing takes a second to import
+    from trainer.reports.run_page import build_run_page
+    from trainer.reports.sweep_page import build_sweep_page
 
     if (directory / "config.yaml").is_file():
         record = read_run(args.directory)
