@@ -143,7 +143,7 @@ def test_a_link_in_place_of_a_report_is_replaced(command, tmp_path, options, nam
         (["nowhere"], "report: no directory 'nowhere'"),
         (["."], "no runs below '.'"),
         ([".", "--metrc=test/loss"], "report: unrecognized arguments: --metrc=test/loss; did you mean '--metric'?"),
-        (["r", "--metric=test/loss"], "'r' is a single run; --metric: expected a directory of runs"),
+        (["r", "--metric=test/loss"], "'r' is a single run; metric: expected a directory of runs"),
         (["r", "--to=no/such/place.html"], "cannot write 'no/such/place.html': No such file or directory"),
     ],
 )

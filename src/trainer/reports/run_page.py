@@ -11,7 +11,7 @@ from trainer.artifacts.intervals import describe_methods, describe_missing, form
 from trainer.artifacts.run_record import RunRecord, format_measurement_times, locate_code_files
 from trainer.core.formatting import format_number, quote_argument
 from trainer.core.metric_name import STAGES, MetricName, tabulate_metrics
-from trainer.reports.document import Block, Code, DescriptionList, Page, Section, Table
+from trainer.reports.document import Block, Chart, Code, DescriptionList, Page, Section, Table
 from trainer.reports.svg_charts import Line, draw_chart
 from trainer.reports.tensorboard_images import read_images
 
@@ -107,7 +107,7 @@ def _format_manual_commands(record: RunRecord) -> list[str]:
     return [*lines, f"cd {quote_argument(start.get('directory', '.'))}", command]
 
 
-def build_curves(record: RunRecord) -> list[Block]:
+def build_curves(record: RunRecord) -> list[Chart]:
     """Return a chart of each metric over the steps, with all stages; metrics of single classes are left out."""
     grouped: dict[str, list[Line]] = {}
     for name, points in record.read_metric_series().items():

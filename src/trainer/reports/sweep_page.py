@@ -33,7 +33,7 @@ def build_sweep_page(
         Section("Groups", _build_group_blocks(report)),
         Section("All folds together", _build_pooled_blocks(report)),
         Section("Importance", _build_importance_blocks(report)),
-        Section("Curves", _build_curves(report)),
+        Section("Curves", build_sweep_curves(report)),
         *_build_best_sections(report),
         Section("All runs", [_build_run_table(report, directory)]),
     ]
@@ -90,13 +90,13 @@ def _build_importance_blocks(report: Report) -> list[Block]:
     return [Table(["parameter", "fraction of the variance"], rows, IMPORTANCE_NOTE)] if rows else []
 
 
-def _build_curves(report: Report) -> list[Block]:
+def build_sweep_curves(report: Report) -> list[Chart]:
     """Return a chart per metric with a line per run; the best groups have a color each, the others are gray."""
     series = {run.path: run.read_metric_series() for group in report.groups for run in group.runs}
     names = [name for metrics in series.values() for name in metrics]
     ordered = [*list_metrics(names, "val"), *list_metrics(names, "train")]
     main_metric = report.metric.removesuffix("_best")
-    charts: list[Block] = []
+    charts: list[Chart] = []
     for name in sorted(ordered, key=lambda name: name != main_metric):
         lines = [
             Line(group.overrides or "all", series[run.path][name], index)

@@ -8,7 +8,7 @@ OVERRIDES   values of the config to change; the data directory is the environmen
 --trust     comma-separated packages of yours whose code the checkpoint names
 """
 
-from trainer.api import test
+from trainer.api.train import test
 from trainer.cli.commands import parse_arguments
 
 

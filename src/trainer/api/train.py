@@ -1,23 +1,11 @@
-"""Python API for notebooks and for the commands: compose a config, train, test, and load a trained network.
+"""Functions of the Python API that start runs, as the command `trainer` does."""
 
-    import trainer
-
-    config = trainer.configure("experiment=digits_cnn", "trainer.max_epochs=5")
-    run = trainer.train(config)
-    model = trainer.load(run.directory)
-    model.predict(["a.png", "b.png"])
-
-All functions raise `trainer.core.errors.UserError` for errors that the user can fix.
-"""
-
-import json
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -26,6 +14,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from trainer.api.arguments import EXPECTED_OVERRIDES, validate_overrides, validate_path
+from trainer.api.run import Run
 from trainer.config.compose import Composer
 from trainer.config.diagnostics import raise_on_errors
 from trainer.config.home_directory import expand_home
@@ -37,25 +27,8 @@ from trainer.core.errors import UserError, format_user_message
 from trainer.core.lazy_imports import lazy_imports
 from trainer.core.rank import is_first_process
 
-if TYPE_CHECKING:  # imports torch
-    from trainer.inference.predictor import Predictor
-
+EXPECTED_CONFIG = f"a config of trainer.configure, or {EXPECTED_OVERRIDES}"
 TEST_CONFIG_NAME = "test_of_checkpoint"
-
-
-@dataclass(frozen=True)
-class Run:
-    """Result of a finished run.
-
-    Args:
-        directory: Run directory.
-        metrics: Final metrics by name, e.g. `test/accuracy`.
-        checkpoint: Best checkpoint; None if no checkpoint was saved.
-    """
-
-    directory: Path
-    metrics: dict[str, float | None]
-    checkpoint: Path | None
 
 
 def configure(*overrides: str) -> DictConfig:
@@ -71,7 +44,7 @@ def configure(*overrides: str) -> DictConfig:
     Raises:
         UserError: An override contains an unknown key, an unknown option or an invalid value.
     """
-    config = Composer().compose_checked(_validate_overrides("trainer.configure", overrides))
+    config = Composer().compose_checked(validate_overrides("trainer.configure", overrides))
     OmegaConf.set_readonly(config.hydra, False)
     return config
 
@@ -87,7 +60,7 @@ def train(*config: DictConfig | str) -> Run:
     """
     composed = next((value for value in config if isinstance(value, DictConfig)), None)
     if composed is None:
-        return _run(configure(*_validate_overrides("trainer.train", config, "a config of trainer.configure, or ")))
+        return _run(configure(*validate_overrides("trainer.train", config, EXPECTED_CONFIG)))
     if len(config) > 1:
         raise UserError("trainer.train: cannot combine a config with other arguments; expected one config or overrides")
     if missing := [key for key in (*ROOT_KEYS, "hydra") if key not in composed]:
@@ -112,48 +85,14 @@ def test(path: str | Path, *overrides: str, trust: str = "") -> Run:  # noqa: PT
         from trainer.inference.load_checkpoint import find_checkpoint, read_checkpoint
         from trainer.model.pretrained import skip_weight_loading
 
-    _validate_overrides("trainer.test", overrides)
-    file = find_checkpoint(_validate_path("trainer.test", path))
+    validate_overrides("trainer.test", overrides)
+    file = find_checkpoint(validate_path("trainer.test", path))
     content = read_checkpoint(file, trust)
     register_hydra_plugins()
     config = build_test_config(content["config"], content["provenance"]["run"], file)
     ConfigStore.instance().store(TEST_CONFIG_NAME, config)
     with skip_weight_loading():  # the checkpoint contains all weights
         return _run(_compose_config(TEST_CONFIG_NAME, overrides))
-
-
-def load(path: str | Path, *, trust: str = "") -> "Predictor":
-    """Load a trained network for predictions: `trainer.load("outputs/.../best.ckpt").predict(["a.png"])`.
-
-    Args:
-        path: Checkpoint, or run directory whose best checkpoint is loaded.
-        trust: Comma-separated packages whose code the checkpoint's config may use.
-
-    Raises:
-        UserError: The checkpoint does not exist, is corrupted, or uses untrusted code.
-    """
-    with lazy_imports():
-        from trainer.inference.load_checkpoint import load_checkpoint
-        from trainer.inference.predictor import Predictor
-
-    return Predictor(load_checkpoint(_validate_path("trainer.load", path), trusted=trust))
-
-
-def _validate_overrides(function: str, overrides: tuple[Any, ...], alternative: str = "") -> tuple[str, ...]:
-    for override in overrides:
-        if not isinstance(override, str):
-            expected = f"{alternative}overrides such as 'data=xor', 'optimizer.lr=0.1'"
-            raise UserError(
-                f"{function}: cannot use an argument of type {type(override).__name__}; expected {expected}"
-            )
-    return overrides
-
-
-def _validate_path(function: str, path: Any) -> Path:
-    if not isinstance(path, str | Path):
-        expected = "the path of a checkpoint or of a run directory"
-        raise UserError(f"{function}: cannot use an argument of type {type(path).__name__}; expected {expected}")
-    return Path(path)
 
 
 def build_test_config(config: dict[str, Any], run: str, file: Path) -> dict[str, Any]:
@@ -190,7 +129,7 @@ def _run(config: DictConfig) -> Run:
     if joined is None:
         raise UserError("the first process has started no run")
     directory, result = joined
-    return _to_run(directory, {**result, "metrics": nonfinite_to_none(result["metrics"])})
+    return Run(directory, {**result, "metrics": nonfinite_to_none(result["metrics"])})
 
 
 def _run_rank_zero(config: DictConfig) -> Run:
@@ -204,13 +143,7 @@ def _run_rank_zero(config: DictConfig) -> Run:
         if isinstance(job._return_value, Exception):
             raise _as_user_error(job._return_value)
     assert job.hydra_cfg
-    directory = Path(job.hydra_cfg.hydra.runtime.output_dir)
-    return _to_run(directory, json.loads((directory / "result.json").read_text("utf-8")))
-
-
-def _to_run(directory: Path, result: dict[str, Any]) -> Run:
-    checkpoint = result["checkpoint"]
-    return Run(directory, result["metrics"], Path(checkpoint) if checkpoint else None)
+    return Run(job.hydra_cfg.hydra.runtime.output_dir)
 
 
 @contextmanager
