@@ -146,7 +146,7 @@ def sweep(*overrides: str) -> Sweep:
         UserError: An override is invalid, or a run failed; the others are finished before.
     """
     with lazy_imports():
-        from trainer.config.hydra_multirun import run_hydra_multirun
+        from trainer.config.hydra_job import run_hydra_multirun
         from trainer.sweeps.preflight import check_overrides
         from trainer.training.run import run
 

@@ -1,17 +1,13 @@
 """Hydra's entry point for sweeps; settings of a whole sweep are resolved once, before its first job."""
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.plugins import Plugins
-from hydra.types import HydraContext, RunMode
+from hydra.types import RunMode
 from omegaconf import DictConfig, flag_override
 
 from trainer.config.home_directory import expand_home
-from trainer.config.multirun import get_raw_overrides, parse_overrides, pin_sweep_directory, shared_overrides
-from trainer.config.schema import RESOURCE_DIR
-from trainer.core.compat import HydraCallbacks, create_config_search_path, get_overrides_dirname, hydra_internal
+from trainer.config.multirun import parse_overrides, pin_sweep_directory, shared_overrides
+from trainer.core.compat import get_overrides_dirname, hydra_internal
 
 
 class MultirunHydra(hydra_internal.Hydra):
@@ -43,31 +39,3 @@ class MultirunHydra(hydra_internal.Hydra):
 def patch_hydra() -> None:
     """Replace the class that `hydra.main` uses."""
     hydra_internal.Hydra = MultirunHydra  # type: ignore[misc]
-
-
-def run_hydra_multirun(task: Callable[[Any], Any], overrides: Sequence[str]) -> str:
-    """Run a sweep as Hydra runs a command line with `--multirun`, and return its directory.
-
-    Args:
-        task: Function that runs a job.
-        overrides: Overrides of the command line.
-
-    Raises:
-        UserError: A job has failed.
-    """
-    path = create_config_search_path(str(RESOURCE_DIR / "conf"))
-    GlobalHydra.instance().clear()
-    hydra = MultirunHydra.create_main_hydra2("trainer", path)
-    try:
-        config = hydra.compose_config(
-            "config", [*overrides, "hydra.mode=MULTIRUN"], RunMode.MULTIRUN, with_log_configuration=True
-        )
-        callbacks = HydraCallbacks(config)
-        callbacks.on_multirun_start(config=config, config_name="config")
-        context = HydraContext(config_loader=hydra.config_loader, callbacks=callbacks)
-        sweeper = Plugins.instance().instantiate_sweeper(config=config, hydra_context=context, task_function=task)
-        sweeper.sweep(get_raw_overrides(config.hydra.overrides.task))
-        callbacks.on_multirun_end(config=config, config_name="config")
-    finally:
-        GlobalHydra.instance().clear()
-    return str(config.hydra.sweep.dir)
