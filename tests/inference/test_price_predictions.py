@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from trainer.cli.commands.predict import build_record
 from trainer.core.errors import UserError
 from trainer.data.stock import Stock
 from trainer.inference.load_checkpoint import LoadedCheckpoint
@@ -80,7 +79,7 @@ def test_forecasts_of_new_files_are_in_the_order_of_their_days(tmp_path):
     assert [item.values for item in predictions] == [item.values for item in expected]
     assert [item.facts for item in predictions] == [item.facts for item in expected]
     assert [item.row for item in predictions] == [*range(19, 1, -1)]
-    assert build_record(predictions[0], model)["values"].keys() == {"h1", "h4"}
+    assert model.build_record(predictions[0])["values"].keys() == {"h1", "h4"}
 
 
 def test_the_price_column_is_found_by_its_name_in_training(tmp_path):

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -13,7 +14,9 @@ from trainer.data.io.series.series_columns import ColumnKey, InputColumns
 from trainer.data.io.series.time_series import SeriesSettings, TimeSeries, read_series
 from trainer.data.io.tables.date_text import DateOrder
 from trainer.data.io.tables.dialect_detection import DialectSettings
+from trainer.data.io.tables.memory_table import to_arrow
 from trainer.data.io.tables.table_file import TABLE_SUFFIXES
+from trainer.data.io.tables.table_rows import MEMORY_PATH
 from trainer.data.preprocessing.base import Examples, Preprocessing, iter_files
 from trainer.data.preprocessing.float_range import mean_and_std
 
@@ -71,6 +74,19 @@ class WindowPreprocessing(Preprocessing):
                 facts = {"last_day": [days[row] for row in rows.tolist()], "last_price": series.prices[rows].tolist()}
                 lines = [series.find_line(row) for row in rows.tolist()]
                 yield Examples([str(path)] * len(rows), [*lines], self.build_windows(inputs, rows), facts)
+
+    def read_values(self, values: Any, batch_size: int) -> Iterator[Examples]:
+        """Yield a window for each row of a data frame, or of rows as dictionaries, with enough preceding rows."""
+        from pyarrow import feather
+
+        with TemporaryDirectory() as directory:
+            file = Path(directory) / "prices.feather"
+            feather.write_feather(to_arrow(values), str(file))
+            try:
+                for examples in self.read([file], batch_size):
+                    yield examples._replace(sources=[""] * len(examples.sources))
+            except UserError as error:
+                raise UserError(str(error).replace(str(file), MEMORY_PATH)) from None
 
     @property
     def settings(self) -> SeriesSettings:
