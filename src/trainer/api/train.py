@@ -34,6 +34,9 @@ TEST_CONFIG_NAME = "test_of_checkpoint"
 def configure(*overrides: str) -> DictConfig:
     """Compose a config from overrides of a command line.
 
+        config = trainer.configure("data=digits", "model=cnn")
+        config.optimizer.lr = 0.01
+
     Args:
         overrides: Overrides, e.g. `"experiment=mnist_cnn"`, `"trainer.max_epochs=3"`.
 
@@ -51,6 +54,9 @@ def configure(*overrides: str) -> DictConfig:
 
 def train(*config: DictConfig | str) -> Run:
     """Train and test with a config, and write a run directory as the command `trainer` does.
+
+        run = trainer.train("data=digits", "model=cnn", "trainer.max_epochs=5")
+        run.metrics["test/accuracy"]
 
     Args:
         config: Result of `configure`, or overrides for it.
@@ -72,6 +78,8 @@ def train(*config: DictConfig | str) -> Run:
 
 def test(path: str | Path, *overrides: str, trust: str = "") -> Run:  # noqa: PT028  not a pytest test
     """Test a checkpoint on the test split with its own config, in a new run directory.
+
+        trainer.test("outputs/digits_cnn/2026-01-31_12-00-00_a1b2c3").metrics
 
     Args:
         path: Checkpoint, or run directory whose best checkpoint is tested.

@@ -46,10 +46,7 @@ def _describe_data(data: Any) -> str:
     spec = find_spec(data)
     if spec is None:
         return f"{type(data).__name__}: no spec, so callbacks that display examples are inactive"
-    shape = " x ".join(map(str, spec.shape))
-    count, unit = (len(spec.class_names), "class") if spec.class_names else (spec.output_size, "value")
-    plural = "" if count == 1 else "es" if unit == "class" else "s"
-    return f"{spec.title}: {spec.kind} {shape} -> {spec.target} ({count} {unit}{plural})"
+    return str(spec)
 
 
 def print_results(result: dict[str, Any], directory: Path, *, is_sweep_job: bool = False) -> None:

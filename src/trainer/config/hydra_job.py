@@ -1,6 +1,7 @@
 """Execution of a run or of a sweep as Hydra executes a command line, without Hydra's entry point."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -45,10 +46,8 @@ def run_hydra_job(task: Callable[[Any], Any], config: DictConfig, loader: Config
         config.hydra.mode = RunMode.RUN
         config.hydra.output_subdir = ".hydra"  # as a command sets it; Hydra's `compose` clears it
     callbacks = HydraCallbacks(config)
-    try:
+    with _exit_as_user_error():
         callbacks.on_run_start(config=config, config_name="config")
-    except SystemExit as error:  # as Hydra ignores other exceptions of its callbacks
-        raise UserError(str(error.code).removeprefix("error: ")) from None
     context = HydraContext(config_loader=loader, callbacks=callbacks)
     return run_job(task, config, job_dir_key="hydra.run.dir", job_subdir_key=None, hydra_context=context)
 
@@ -61,7 +60,7 @@ def run_hydra_multirun(task: Callable[[Any], Any], overrides: Sequence[str]) -> 
         overrides: Overrides of the command line.
 
     Raises:
-        UserError: A job has failed.
+        UserError: The directory cannot be used, or a job has failed.
     """
     path = create_config_search_path(str(RESOURCE_DIR / "conf"))
     GlobalHydra.instance().clear()
@@ -71,7 +70,8 @@ def run_hydra_multirun(task: Callable[[Any], Any], overrides: Sequence[str]) -> 
             "config", [*overrides, "hydra.mode=MULTIRUN"], RunMode.MULTIRUN, with_log_configuration=True
         )
         callbacks = HydraCallbacks(config)
-        callbacks.on_multirun_start(config=config, config_name="config")
+        with _exit_as_user_error():
+            callbacks.on_multirun_start(config=config, config_name="config")
         context = HydraContext(config_loader=hydra.config_loader, callbacks=callbacks)
         sweeper = Plugins.instance().instantiate_sweeper(config=config, hydra_context=context, task_function=task)
         sweeper.sweep(get_raw_overrides(config.hydra.overrides.task))
@@ -79,3 +79,12 @@ def run_hydra_multirun(task: Callable[[Any], Any], overrides: Sequence[str]) -> 
     finally:
         GlobalHydra.instance().clear()
     return str(config.hydra.sweep.dir)
+
+
+@contextmanager
+def _exit_as_user_error() -> Iterator[None]:
+    """Convert the exit of a callback to an error; Hydra ignores the exceptions of its callbacks."""
+    try:
+        yield
+    except SystemExit as error:
+        raise UserError(str(error.code).removeprefix("error: ")) from None

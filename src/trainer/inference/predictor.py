@@ -163,7 +163,7 @@ class Predictor:
         names = ", ".join(self.spec.class_names[:MAX_SHOWN_CLASSES])
         more = ", ..." * (len(self.spec.class_names) > MAX_SHOWN_CLASSES)
         classes = f"; classes: {escape_control(names)}{more}" if names else ""
-        return f"<Predictor '{display_path(self.file)}': {network}; data {self.spec.title}{classes}>"
+        return f"<Predictor '{display_path(self.file)}': {network}; data {self.spec}{classes}>"
 
     @property
     def has_probabilities(self) -> bool:

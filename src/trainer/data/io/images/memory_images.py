@@ -15,7 +15,7 @@ EXPECTED_IMAGES = "images of Pillow, or arrays (height, width) or (height, width
 def split_images(values: Any) -> Sequence[Any]:
     """Return a list of images: of one image, of a list, or of an array (images, height, width[, channels])."""
     if isinstance(values, np.ndarray):
-        is_image = values.ndim == 2 or (values.ndim == 3 and values.shape[-1] in CHANNELS)
+        is_image = values.ndim < 3 or (values.ndim == 3 and values.shape[-1] in CHANNELS)
         return [values] if is_image else [*values]
     return values if isinstance(values, Sequence) else [values]
 
