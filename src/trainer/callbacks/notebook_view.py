@@ -1,11 +1,13 @@
 """Output of a notebook cell that is replaced in place, as `rich.live.Live` does in a terminal."""
 
+import time
 from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
 from rich.console import Console, RenderableType
 
+SECONDS_BETWEEN_REFRESHES = 0.25
 CODE_FORMAT = '<pre style="white-space: pre; overflow-x: auto; line-height: 1.3; font-family: monospace">{code}</pre>'
 
 
@@ -21,6 +23,7 @@ class NotebookView:
         self._width = width
         self._get_renderable = get_renderable
         self._handle: Any = None
+        self._next_refresh_at = 0.0
 
     def start(self) -> None:
         """Create the output below the running cell."""
@@ -29,12 +32,14 @@ class NotebookView:
         self._handle = display(self._draw(), raw=True, display_id=True)
 
     def refresh(self) -> None:
-        """Replace the content of the output by the current one."""
-        self._handle.update(self._draw(), raw=True)
+        """Replace the content of the output by the current one, unless it was replaced a moment ago."""
+        if time.monotonic() >= self._next_refresh_at:
+            self._next_refresh_at = time.monotonic() + SECONDS_BETWEEN_REFRESHES
+            self._handle.update(self._draw(), raw=True)
 
     def stop(self) -> None:
         """Draw the final content."""
-        self.refresh()
+        self._handle.update(self._draw(), raw=True)
 
     def _draw(self) -> dict[str, str]:
         """Return the content by MIME type."""

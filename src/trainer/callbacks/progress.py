@@ -67,6 +67,7 @@ class Progress(ProgressBar):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         now = time.monotonic()
         if self._display and now >= self._next_update_at:
+            self._next_update_at = now + SECONDS_BETWEEN_UPDATES
             self._update_display(self._display, trainer, pl_module, trainer.current_epoch + 1, of_training=True)
         is_due = now - max(self._printed_at, self._started_at) >= self.seconds_between_lines > 0
         if is_due and not self._display and not trainer.is_last_batch:
@@ -113,7 +114,6 @@ class Progress(ProgressBar):
         self, display: LiveDisplay, trainer: Trainer, pl_module: LightningModule, epoch: int, *, of_training: bool
     ) -> None:
         """Update the progress and the metrics of training or validation; the others have not changed."""
-        self._next_update_at = time.monotonic() + SECONDS_BETWEEN_UPDATES
         display.update_progress(_format_epoch(trainer, epoch), trainer.global_step)
         metrics = self._metrics(trainer, pl_module)
         display.update(item for item in metrics if (MetricName.parse(item[0]).stage in EVALUATIONS) != of_training)
