@@ -10,13 +10,13 @@ import trainer
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "docs/tutorial.ipynb"
 CELLS = [cell for cell in json.loads(NOTEBOOK.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"]
+SOURCES = ["".join(cell["source"]) for cell in CELLS]
 
 
-def run_cells(cells):
-    """Execute cells in one namespace, with one epoch per run, and return it."""
+def run_cells(sources):
+    """Execute cells in one namespace, and return it."""
     namespace = {}
-    for cell in cells:
-        source = re.sub(r"max_epochs=\d+", "max_epochs=1", "".join(cell["source"]))
+    for source in sources:
         exec(compile(source, NOTEBOOK.name, "exec"), namespace)
     return namespace
 
@@ -27,12 +27,9 @@ def cwd(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def is_sweep_cell(cell):
-    return "sweep" in "".join(cell["source"])
-
-
 def test_the_cells_of_a_single_run_work():
-    names = run_cells([cell for cell in CELLS if not is_sweep_cell(cell)])
+    sources = [re.sub(r"max_epochs=\d+", "max_epochs=1", source) for source in SOURCES if "sweep" not in source]
+    names = run_cells(sources)
     assert len(names["run"].history["epoch"]) == 1
     assert names["run"].checkpoint.is_file()
     assert len(names["predictions"]) == len(names["labels"]) == 8
@@ -40,7 +37,7 @@ def test_the_cells_of_a_single_run_work():
 
 @pytest.mark.slow
 def test_all_cells_work():
-    names = run_cells(CELLS)
+    names = run_cells(SOURCES)
     assert [run.state for run in names["sweep"].runs] == ["finished"] * 4
     assert isinstance(names["sweep"].best, trainer.Run)
 
