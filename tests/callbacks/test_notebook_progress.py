@@ -1,4 +1,4 @@
-"""Progress in a notebook: one output that is replaced in place."""
+"""Progress in a notebook, as one output that is replaced in place."""
 
 import io
 import sys

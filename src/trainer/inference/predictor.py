@@ -161,8 +161,8 @@ class Predictor:
         parameters = sum(parameter.numel() for parameter in self.net.parameters())
         network = f"{type(self.net).__name__} with {parameters:,} parameters"
         names = ", ".join(self.spec.class_names[:MAX_SHOWN_CLASSES])
-        more = ", ..." * (len(self.spec.class_names) > MAX_SHOWN_CLASSES)
-        classes = f"; classes: {escape_control(names)}{more}" if names else ""
+        omission = ", ..." * (len(self.spec.class_names) > MAX_SHOWN_CLASSES)
+        classes = f"; classes: {escape_control(names)}{omission}" if names else ""
         return f"<Predictor '{display_path(self.file)}': {network}; data {self.spec}{classes}>"
 
     @property

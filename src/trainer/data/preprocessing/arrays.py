@@ -63,8 +63,8 @@ class ArrayPreprocessing(Preprocessing):
         except ValueError:  # a list of arrays of different shapes
             inputs = None
         if inputs is None or tuple(inputs.shape[1:]) != self.shape:
-            found = f"shape {tuple(inputs.shape[1:])}" if inputs is not None else f"type {type(values).__name__}"
-            raise UserError(f"predict: examples of {found}, but the network takes arrays (examples, *{self.shape})")
+            problem = f"shape {tuple(inputs.shape[1:])}" if inputs is not None else f"type {type(values).__name__}"
+            raise UserError(f"predict: examples of {problem}, but the network takes arrays (examples, *{self.shape})")
         _check_finite(inputs, "predict")
         yield from split_examples(inputs, batch_size)
 

@@ -1,4 +1,4 @@
-"""Images in memory: those of Pillow, and arrays."""
+"""Images of Pillow and arrays in memory."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -40,7 +40,7 @@ def make_image(value: Any, name: str) -> Image.Image:
         raise UserError(f"{name}: expected numbers, found type {value.dtype}")
     largest = 1 if value.dtype.kind in "bf" else 255
     if not (value.min() >= 0 and value.max() <= largest):  # also NaN
-        found = f"found {value.min():.4g} to {value.max():.4g}"
-        raise UserError(f"{name}: expected integers from 0 to 255, or floats from 0 to 1, {found}")
+        value_range = f"found {value.min():.4g} to {value.max():.4g}"
+        raise UserError(f"{name}: expected integers from 0 to 255, or floats from 0 to 1, {value_range}")
     pixels = (value * (255 / largest)).round().astype(np.uint8)
     return Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
