@@ -41,7 +41,6 @@ class WindowPreprocessing(Preprocessing):
         encoding: Encoding of the files; None is recognized in each file.
         header: Whether the first line contains the column names; None is recognized in each file.
         input_scales: Scale of each input column over the training rows.
-        target_scales: Scale of the target of each horizon over the training rows.
     """
 
     window: int
@@ -55,7 +54,6 @@ class WindowPreprocessing(Preprocessing):
     encoding: str | None = None
     header: bool | None = None
     input_scales: tuple[Scale, ...] = ()
-    target_scales: tuple[Scale, ...] = ()
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Return the inputs unchanged."""
@@ -141,24 +139,22 @@ class WindowPreprocessing(Preprocessing):
     def fit(self, series: TimeSeries, rows: int) -> "WindowPreprocessing":
         """Return this preprocessing with the scales of the first rows of a series, those of training."""
         inputs = self.compute_inputs(series)[self.returns : rows]
-        targets = [
-            self.compute_quantity(series.prices, horizon)[self.returns * horizon : rows] for horizon in self.horizons
-        ]
-        return replace(
-            self,
-            input_scales=tuple(map(_compute_scale, inputs.T)),
-            target_scales=tuple(map(_compute_scale, targets)),
-        )
+        return replace(self, input_scales=tuple(map(_compute_scale, inputs.T)))
 
     def scale_inputs(self, series: TimeSeries) -> Tensor:
         """Return the scaled inputs (rows, input columns); with returns, the first row is NaN."""
         mean, std = torch.tensor(self.input_scales, dtype=torch.float64).T
         return ((self.compute_inputs(series) - mean) / std).float()
 
-    def scale_targets(self, prices: Tensor) -> Tensor:
-        """Return the scaled quantity (rows, horizons) of prices (rows,) at each horizon's target row."""
-        mean, std = torch.tensor(self.target_scales, dtype=torch.float64).T
-        return (torch.stack([self.compute_quantity(prices, horizon) for horizon in self.horizons], 1) - mean) / std
+    def build_targets(self, prices: Tensor, last_rows: Tensor) -> Tensor:
+        """Return the quantity (windows, horizons) that follows the windows which end at `last_rows`.
+
+        Args:
+            prices: Prices (rows,).
+            last_rows: Last row of each window (windows,).
+        """
+        columns = [self.compute_quantity(prices, horizon)[last_rows + horizon] for horizon in self.horizons]
+        return torch.stack(columns, 1)
 
     def build_windows(self, inputs: Tensor, last_rows: Tensor) -> Tensor:
         """Return the windows (windows, window, input columns) of scaled inputs that end at `last_rows`."""
@@ -166,8 +162,7 @@ class WindowPreprocessing(Preprocessing):
 
     def outputs_to_prices(self, outputs: Tensor, today: Tensor) -> Tensor:
         """Convert outputs (windows, horizons) for windows whose last prices are `today` (windows,) to prices."""
-        mean, std = torch.tensor(self.target_scales, dtype=torch.float64).T
-        values = outputs.detach().double().cpu().reshape(len(today), -1) * std + mean
+        values = outputs.detach().double().cpu().reshape(len(today), -1)
         return today[:, None] * values.exp() if self.returns else values
 
     def to_original_units(self, outputs: Tensor, examples: Examples) -> Tensor:

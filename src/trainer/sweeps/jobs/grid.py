@@ -112,8 +112,8 @@ def _expand_folds(settings: Any, config: DictConfig | None, axes: Axes) -> list[
             raise UserError(f"sweep.folds: {key} is also set; expected only one of them")
     if "folds" not in (OmegaConf.select(config, "data") or {}):
         raise UserError(
-            "sweep.folds: these data have no key data.folds; expected data that are split at random: arrays, diabetes, "
-            "digits, image_folder, table or texts"
+            "sweep.folds: these data have no key data.folds; expected data that are split at random or "
+            "in time: arrays, diabetes, digits, image_folder, stock, table or texts"
         )
     return [[f"data.folds={settings.folds}", f"data.fold={number}"] for number in range(settings.folds)]
 
