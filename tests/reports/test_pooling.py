@@ -10,6 +10,7 @@ from scipy import stats
 
 from trainer.artifacts.stored_predictions import Predictions, write_predictions
 from trainer.reports.comparison import build_report
+from trainer.reports.folds import Folds
 from trainer.reports.formats import format_markdown
 from trainer.reports.render import render_html
 from trainer.reports.statistics import compare_pairs, estimate, wilson_interval
@@ -71,7 +72,7 @@ def test_the_folds_of_a_config_are_one_group_that_is_compared_fold_by_fold(write
     for number, (lr, fold) in enumerate((lr, fold) for lr in (0.1, 0.2) for fold in range(3)):
         write_fold(number, fold, lr=lr, noise=lr * 10)
     report = build_report(tmp_path / "cv", "test/accuracy")
-    assert [(group.overrides, group.estimate.count, group.folds) for group in report.groups] == [
+    assert [(group.overrides, group.estimate.count, group.folds.count) for group in report.groups] == [
         ("optimizer.lr=0.1", 3, 3),
         ("optimizer.lr=0.2", 3, 3),
     ]
@@ -106,25 +107,25 @@ def test_metrics_are_pooled_only_if_each_example_is_predicted_once(changes, prob
         write_fold(number, number % 3, **change)
     report = build_report(tmp_path / "cv")
     assert not report.pooled
-    assert problem in report.pooling_problems[0]
-    assert report.pooling_problems[0] in report.notes
+    assert problem in report.pooling_notes[0]
+    assert report.pooling_notes[0] in report.notes
 
 
 def test_runs_without_predictions_are_not_pooled(write_fold, tmp_path):
     for fold in range(3):
         write_fold(fold, fold)
     (tmp_path / "cv/1/test_predictions.npz").unlink()
-    [problem] = build_report(tmp_path / "cv").pooling_problems
+    [problem] = build_report(tmp_path / "cv").pooling_notes
     assert problem.endswith("/1' has stored no test predictions")
 
 
 def test_the_variance_over_folds_is_corrected_for_their_common_training_examples():
     values = [0.7, 0.75, 0.8, 0.72, 0.78]
     variance = torch.tensor(values, dtype=torch.float64).var().item()
-    result = estimate(values, folds=5)
+    result = estimate(values, folds=Folds(5))
     assert result.error == pytest.approx(math.sqrt((1 / 5 + 1 / 4) * variance))  # test / other examples = 1 / 4
     assert result.half_width == pytest.approx(stats.t.ppf(0.975, 4) * result.error)
-    difference = compare_pairs(dict(enumerate(values)), dict.fromkeys(range(5), 0.65), folds=5)
+    difference = compare_pairs(dict(enumerate(values)), dict.fromkeys(range(5), 0.65), folds=Folds(5))
     assert difference.p == pytest.approx(2 * stats.t.sf((sum(values) / 5 - 0.65) / result.error, 4))
     assert difference.p > compare_pairs(dict(enumerate(values)), dict.fromkeys(range(5), 0.65)).p
-    assert compare_pairs({0: 1.0}, {1: 1.0}, folds=5).verdict(True) == "no common fold"
+    assert compare_pairs({0: 1.0}, {1: 1.0}, folds=Folds(5)).verdict(True) == "no common fold"

@@ -95,16 +95,14 @@ class Stock(TensorData):
     ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
         self.horizons = (horizon,) if isinstance(horizon, int) else tuple(horizon)
-        _validate_windows(window, self.horizons, val_fraction, test_fraction)
-        if isinstance(input_columns, str) and input_columns != "all":
-            raise UserError(f"data.input_columns: expected 'all' or a list such as [{input_columns}]")
-        DateFormat(date_format or "year_first")  # raises an error if it is unknown
+        self.fractions = (val_fraction, test_fraction)
+        _validate_windows(window, self.horizons, self.fractions)
+        _validate_columns(input_columns, date_format)
         self.root = Path(dir)
         self.path = path
         self.md5 = md5
         self.window = window
         self.synthetic = synthetic
-        self.fractions = (val_fraction, test_fraction)
         self.fold = make_fold(folds, fold)
         # `load` sets columns and input scales
         self.preprocessing: WindowPreprocessing = WindowPreprocessing(
@@ -229,8 +227,14 @@ class Stock(TensorData):
             raise UserError(f"{source.table.locate(row, position)}: {cell} {reason}; fix or remove the line")
 
 
-def _validate_windows(window: int, horizons: Sequence[int], val_fraction: float, test_fraction: float) -> None:
+def _validate_columns(input_columns: Sequence[int | str], date_format: DateOrder | None) -> None:
+    if isinstance(input_columns, str) and input_columns != "all":
+        raise UserError(f"data.input_columns: expected 'all' or a list such as [{input_columns}]")
+    DateFormat(date_format or "year_first")  # raises an error if it is unknown
+
+
+def _validate_windows(window: int, horizons: Sequence[int], fractions: tuple[float, float]) -> None:
     if not horizons or min((window, *horizons)) < 1 or len({*horizons}) != len(horizons):
         raise UserError("data.window and data.horizon: must be at least 1 day, and each horizon different")
-    if min(val_fraction, test_fraction) <= 0 or val_fraction + test_fraction >= 1:
+    if min(fractions) <= 0 or sum(fractions) >= 1:
         raise UserError("data.val_fraction and data.test_fraction: must be above 0, and below 1 together")

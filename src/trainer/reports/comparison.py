@@ -45,7 +45,7 @@ class Report:
         incomparable_keys: Swept keys that change the meaning of the metric.
         version_conflicts: Lines about differences in code or data.
         pooled: Metrics of the test predictions of all folds together, of a cross-validation.
-        pooling_problems: Reasons why groups have no pooled metrics.
+        pooling_notes: Configs that were chosen in each fold, and reasons why groups have no pooled metrics.
     """
 
     metric: str
@@ -58,7 +58,7 @@ class Report:
     incomparable_keys: tuple[str, ...] = ()
     version_conflicts: tuple[str, ...] = ()
     pooled: tuple[PooledMetric, ...] = ()
-    pooling_problems: tuple[str, ...] = ()
+    pooling_notes: tuple[str, ...] = ()
 
     @property
     def best(self) -> Group | None:
@@ -74,12 +74,8 @@ class Report:
     @property
     def notes(self) -> list[str]:
         """Remarks that are necessary to interpret the groups, one line each."""
-        folds = sorted({group.folds for group in self.groups if group.folds})
-        notes = [
-            f"means over {count} folds; folds share training examples, for which intervals and verdicts are corrected"
-            for count in folds
-        ]
-        notes += self.pooling_problems
+        notes = [folds.note for folds in sorted({group.folds for group in self.groups if group.folds})]
+        notes += self.pooling_notes
         notes += [
             f"left out: {count} {state} run(s) without {self.metric}" for state, count in self.excluded_runs.items()
         ]
@@ -133,9 +129,10 @@ def build_report(
     groups = [build_group(overrides, members, metric, swept, versions) for overrides, members in grouped.items()]
     groups = _compare_to_baseline(groups, baseline)
     higher = {"max": True, "min": False, None: None}[direction or _infer_direction(metric, optimized, runs)]
+    incomparable_keys = _find_incomparable_keys(swept, metric)
     if higher is not None:
         groups.sort(key=lambda group: group.estimate.mean, reverse=higher)
-    pooled, problems = _pool_folds(groups)
+    pooled, pooling_notes = _pool_folds(groups, metric, higher, incomparable_keys)
     settings = [{key: config.get(key) for key in drop_redundant_keys(configs, swept)} for config in configs]
     importances = compute_importances(settings, [record.metrics[metric] for record in runs]) if swept else {}
     return Report(
@@ -146,20 +143,20 @@ def build_report(
         importances={key.removesuffix("._target_"): fraction for key, fraction in importances.items()},
         excluded_runs=Counter(record.state for record in records if record not in runs),
         other_metrics=tuple(name for name in optimized if name != metric) if metric in optimized else (),
-        incomparable_keys=_find_incomparable_keys(swept, metric),
+        incomparable_keys=incomparable_keys,
         version_conflicts=tuple(describe_version_conflicts(runs)),
         pooled=tuple(pooled),
-        pooling_problems=tuple(problems),
+        pooling_notes=tuple(pooling_notes),
     )
 
 
-def _pool_folds(groups: Sequence[Group]) -> tuple[list[PooledMetric], list[str]]:
-    """Return the result of `pool_groups`, which imports torch, if there are folds."""
+def _pool_folds(groups: Sequence[Group], *choice: Any) -> tuple[list[PooledMetric], list[str]]:
+    """Return the result of `pool_folds`, which imports torch, if there are folds."""
     if not any(group.folds for group in groups):
         return [], []
     with lazy_imports():
-        from trainer.reports.pooling import pool_groups
-    return pool_groups(groups)
+        from trainer.reports.pooling import pool_folds
+    return pool_folds(groups, *choice)
 
 
 def _collect_optimized_metrics(records: Sequence[RunRecord]) -> dict[str, Direction | None]:

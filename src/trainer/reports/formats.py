@@ -19,7 +19,7 @@ from trainer.core.formatting import format_markdown_table, format_number
 from trainer.core.standard_streams import find_output_width
 from trainer.reports.best_experiment import format_best_experiment
 from trainer.reports.comparison import Report
-from trainer.reports.grouping import Group
+from trainer.reports.grouping import Group, PooledMetric
 from trainer.reports.statistics import Estimate
 
 MAX_TERMINAL_ROWS = 10  # for a search with one run per config
@@ -40,7 +40,7 @@ def build_pooled_rows(report: Report) -> list[dict[str, str]]:
             "pooled metric": metric.metric,
             "value": format_number(metric.value),
             "95 % interval": " to ".join(map(format_number, metric.interval)) if metric.interval else "-",
-            "examples": f"{metric.examples:,} in {metric.folds} folds",
+            "examples": _format_examples(metric),
         }
         for metric in report.pooled
     ]
@@ -160,6 +160,11 @@ def format_cell(value: Any) -> str:
     if not isinstance(value, float):
         return str(value)
     return "" if math.isnan(value) else format_number(value)
+
+
+def _format_examples(metric: PooledMetric) -> str:
+    untested = f" of {metric.available:,}" if metric.available > metric.examples else ""
+    return f"{metric.examples:,}{untested} in {metric.folds} folds"
 
 
 def _format_versions(group: Group) -> str:

@@ -10,12 +10,11 @@ from trainer.artifacts.fingerprint import relative_paths
 from trainer.artifacts.run_diff import flatten_relevant_config
 from trainer.artifacts.run_record import RunRecord
 from trainer.config.compose import get_override_key
+from trainer.reports.folds import FOLD_KEY, Folds, read_folds
 from trainer.reports.statistics import Difference, Estimate, Seed, estimate
 
 IGNORED_OVERRIDE_PREFIXES = ("seed=", "data.seed=", "hydra", "callbacks.pruning")
 SEED_KEYS = ("seed", "data.seed")
-FOLD_KEY = "data.fold"  # of a run with `FOLDS_KEY`
-FOLDS_KEY = "data.folds"
 COLUMNS_KEY = "data.columns"  # types of the columns of a table: found in its file, unless an override sets some
 
 
@@ -30,7 +29,7 @@ class Group:
         seconds: Total time of the runs.
         runs: Records of the runs.
         estimate: Estimate of the metric.
-        folds: Number of folds of the cross-validation that the runs are part of; None if they are not.
+        folds: Cross-validation that the runs are part of; None if they are not.
         versions: Numbers of the code versions, if the report has several.
         comparison: Comparison with the baseline; None for the baseline itself.
     """
@@ -41,21 +40,22 @@ class Group:
     seconds: float
     runs: list[RunRecord]
     estimate: Estimate
-    folds: int | None = None
+    folds: Folds | None = None
     versions: tuple[int, ...] = ()
     comparison: Difference | None = None
 
 
 @dataclass(frozen=True)
 class PooledMetric:
-    """Metric of all examples of a data set, each predicted by the run that was not trained on it.
+    """Metric of the test examples of all folds, each predicted by the run that was not trained on it.
 
     Args:
-        config: Overrides of the group; with the seed if it has several.
+        config: Overrides of the group, or the name of a choice among groups; with the seed if there are several.
         metric: Name of the metric.
         value: Metric of all predictions together.
         interval: 95 % interval; None if the metric is not defined for many resamples.
-        examples: Number of examples.
+        examples: Number of test examples of all folds.
+        available: Number of examples of the data set; more if the folds are in the order of time.
         folds: Number of folds.
     """
 
@@ -64,6 +64,7 @@ class PooledMetric:
     value: float
     interval: tuple[float, float] | None
     examples: int
+    available: int
     folds: int
 
 
@@ -86,13 +87,6 @@ def extract_configs(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
         {key: value for key, value in config.items() if key not in ignored | ({FOLD_KEY} if folds else set())}
         for config, folds in zip(configs, map(read_folds, records), strict=True)
     ]
-
-
-def read_folds(record: RunRecord) -> int | None:
-    """Return the number of folds of the cross-validation that a run is part of, or None if it is not."""
-    folds = record.config.get(FOLDS_KEY)
-    is_valid = type(folds) is int and folds > 1 and type(record.config.get(FOLD_KEY)) is int
-    return folds if is_valid else None
 
 
 def find_swept_keys(configs: Sequence[dict[str, Any]]) -> list[str]:

@@ -6,7 +6,10 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist, fmean, stdev
 
+from trainer.reports.folds import Folds
+
 Seed = Hashable
+SeedValues = Mapping[Seed, float]
 SIGNIFICANCE = 0.05
 CONFIDENCE = 1 - SIGNIFICANCE
 MAX_SEEDS = 10_000
@@ -35,15 +38,15 @@ class Estimate:
     half_width: float
 
 
-def estimate(values: Sequence[float], folds: int | None = None) -> Estimate:
+def estimate(values: Sequence[float], folds: Folds | None = None) -> Estimate:
     """Return mean, standard deviation and Student's 95 % interval of at least one value.
 
     Values of folds depend on each other, because the folds share training examples. The variance of their mean is
-    therefore not 1 / n of the variance of a value, but 1 / n + (examples in a fold) / (examples in the other folds).
+    therefore not 1 / n of the variance of a value, but 1 / n + (test examples) / (training examples).
 
     Args:
         values: Values of runs.
-        folds: Number of folds of the cross-validation that the runs are part of. Defaults to None: independent values.
+        folds: Cross-validation that the runs are part of. Defaults to None: independent values.
 
     Source:
         Student 1908, The probable error of a mean; Nadeau and Bengio 2003, Inference for the generalization error.
@@ -52,7 +55,7 @@ def estimate(values: Sequence[float], folds: int | None = None) -> Estimate:
     if count < 2:
         return Estimate(count, fmean(values), math.nan, math.nan, math.inf)
     std = stdev(values)
-    error = std * math.sqrt(1 / count + (1 / (folds - 1) if folds else 0.0))
+    error = std * math.sqrt(1 / count + (folds.test_ratio if folds else 0.0))
     return Estimate(count, fmean(values), std, error, t_quantile(count - 1) * error)
 
 
@@ -94,11 +97,10 @@ class Difference:
         mean: Mean difference: this minus the baseline.
         std: Standard deviation of the differences; NaN for fewer than two pairs.
         half_width: Half the width of the 95 % interval of this comparison; infinite for fewer than two pairs.
-        p: Two-sided p value of Student's t test, corrected if returned by `correct_p_values`; NaN for fewer than two
-            pairs.
+        p: Two-sided p value of Student's t test, corrected by `correct_p_values`; NaN for fewer than two pairs.
         additional_seeds: Approximate number of further seeds for a significant difference with the same mean and
             standard deviation; 0 if it is significant already, None if 10,000 seeds are not enough or with folds.
-        folds: Number of folds of a cross-validation. Defaults to None: the runs are not folds.
+        folds: Cross-validation of the runs. Defaults to None: the runs are not folds.
     """
 
     pairs: int
@@ -107,7 +109,7 @@ class Difference:
     half_width: float
     p: float
     additional_seeds: int | None
-    folds: int | None = None
+    folds: Folds | None = None
 
     @property
     def is_significant(self) -> bool:
@@ -132,13 +134,13 @@ class Difference:
         return f"not significant{hint}"
 
 
-def compare_pairs(values: Mapping[Seed, float], baseline: Mapping[Seed, float], folds: int | None = None) -> Difference:
+def compare_pairs(values: SeedValues, baseline: SeedValues, folds: Folds | None = None) -> Difference:
     """Compare two configs by the results of their common seeds, so that effects of a seed on both cancel out.
 
     Args:
         values: Metric by seed, or by seed and fold.
         baseline: The same of the baseline.
-        folds: Number of folds of a cross-validation. Defaults to None: the runs are not folds.
+        folds: Cross-validation of the runs. Defaults to None: the runs are not folds.
     """
     differences = [values[seed] - baseline[seed] for seed in values if seed in baseline]
     if len(differences) < 2:

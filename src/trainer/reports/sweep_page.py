@@ -9,8 +9,9 @@ from trainer.core.metric_name import list_metrics
 from trainer.reports.best_experiment import format_best_experiment
 from trainer.reports.comparison import Report, build_report
 from trainer.reports.document import Block, Chart, Code, Page, Section, Table
+from trainer.reports.folds import FOLD_KEY, read_folds
 from trainer.reports.formats import IMPORTANCE_NOTE, build_pooled_rows, build_rows, format_cell
-from trainer.reports.grouping import FOLD_KEY, SEED_KEYS, read_folds
+from trainer.reports.grouping import SEED_KEYS
 from trainer.reports.run_page import build_replay_blocks, describe_run
 from trainer.reports.statistics import compute_importances
 from trainer.reports.svg_charts import NUM_COLORS, Line, draw_chart, draw_intervals
@@ -72,7 +73,7 @@ def _build_group_blocks(report: Report) -> list[Block]:
 
 def _build_pooled_blocks(report: Report) -> list[Block]:
     rows = build_pooled_rows(report)
-    note = "Metrics of all examples, each predicted by the run whose test split contains it; intervals over examples."
+    note = "Metrics of the test examples of all folds, each predicted by the run of its fold; intervals over examples."
     return [Table([*rows[0]], [[*row.values()] for row in rows], note)] if rows else []
 
 
