@@ -104,8 +104,7 @@ class Stock(TensorData):
         self.window = window
         self.synthetic = synthetic
         self.fold = make_fold(folds, fold)
-        # `load` sets columns and input scales
-        self.preprocessing: WindowPreprocessing = WindowPreprocessing(
+        self.preprocessing: WindowPreprocessing = WindowPreprocessing(  # `load` sets columns and input scales
             window,
             self.horizons,
             quantity,

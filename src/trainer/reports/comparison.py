@@ -129,10 +129,9 @@ def build_report(
     groups = [build_group(overrides, members, metric, swept, versions) for overrides, members in grouped.items()]
     groups = _compare_to_baseline(groups, baseline)
     higher = {"max": True, "min": False, None: None}[direction or _infer_direction(metric, optimized, runs)]
-    incomparable_keys = _find_incomparable_keys(swept, metric)
     if higher is not None:
         groups.sort(key=lambda group: group.estimate.mean, reverse=higher)
-    pooled, pooling_notes = _pool_folds(groups, metric, higher, incomparable_keys)
+    pooled, pooling_notes = _pool_folds(groups, metric, higher, _find_incomparable_keys(swept, metric))
     settings = [{key: config.get(key) for key in drop_redundant_keys(configs, swept)} for config in configs]
     importances = compute_importances(settings, [record.metrics[metric] for record in runs]) if swept else {}
     return Report(
@@ -143,7 +142,7 @@ def build_report(
         importances={key.removesuffix("._target_"): fraction for key, fraction in importances.items()},
         excluded_runs=Counter(record.state for record in records if record not in runs),
         other_metrics=tuple(name for name in optimized if name != metric) if metric in optimized else (),
-        incomparable_keys=incomparable_keys,
+        incomparable_keys=_find_incomparable_keys(swept, metric),
         version_conflicts=tuple(describe_version_conflicts(runs)),
         pooled=tuple(pooled),
         pooling_notes=tuple(pooling_notes),

@@ -25,12 +25,11 @@ class Folds:
     @property
     def note(self) -> str:
         """Remark on results of these folds."""
-        text = f"means over {self.count} folds; folds share training examples, for which intervals and verdicts are"
         if self.is_ordered:
-            return (
-                f"{text} corrected approximately; they are in the order of time, and the first examples are not tested"
-            )
-        return f"{text} corrected"
+            folds = f"{self.count} folds in the order of time, which do not test the first examples"
+        else:
+            folds = f"{self.count} folds"
+        return f"means over {folds}; folds share training examples, for which intervals and verdicts are corrected"
 
     @property
     def test_ratio(self) -> float:

@@ -15,8 +15,8 @@ from trainer.reports.recomputed_metrics import compute_metric, describe_predicti
 NESTED_NAME = "nested: chosen per fold"
 SPLIT_KEYS = ("data.data_seed", "data.stratify", "data.group_column")  # configs that differ in them have other folds
 NESTED_NOTE = (
-    "nested: each fold is tested with the config of its own best {metric}, which does not depend on its test examples;"
-    " the best pooled metric of {count} configs is too good, because it is the result of a choice"
+    "nested: each fold is tested with the config of its own best {metric}, chosen without its test examples; "
+    "unlike the best of {count} pooled metrics, these are not biased by the choice"
 )
 
 
@@ -81,6 +81,7 @@ def _pool_chosen_configs(
     for seed, runs in runs_by_seed.items():
         suffix = f" seed={seed}" if len(runs_by_seed) > 1 else ""
         chosen = choose_per_fold(runs, count, lambda run: sign * run.metrics[metric])
+        _require_equal_tests(runs)
         pooled += _pool(NESTED_NAME + suffix, chosen, count)
         notes.append(f"nested{suffix}: {_format_choices([names[run.path] for run in chosen])}")
     return pooled, notes
@@ -95,18 +96,23 @@ def choose_per_fold(runs: Sequence[RunRecord], folds: int, score: Callable[[RunR
         score: Function of a run that returns its score.
 
     Raises:
-        UserError: If a fold has no run, or the runs of a fold have different test examples.
+        UserError: If a fold has no run.
     """
-    chosen = []
-    for number in range(folds):
-        candidates = sorted((run for run in runs if run.config[FOLD_KEY] == number), key=lambda run: run.path)
-        if not candidates:
-            raise UserError(f"no finished run of fold {number}")
-        targets = [read_predictions(run.path)[0].target for run in candidates]
-        if any(not torch.equal(targets[0], others) for others in targets):
+    ordered = sorted(runs, key=lambda run: run.path)
+    by_fold = [[run for run in ordered if run.config[FOLD_KEY] == number] for number in range(folds)]
+    if missing := [str(number) for number, candidates in enumerate(by_fold) if not candidates]:
+        raise UserError(f"no finished run of fold {', '.join(missing)}")
+    return [max(candidates, key=score) for candidates in by_fold]
+
+
+def _require_equal_tests(runs: Sequence[RunRecord]) -> None:
+    """Raise if runs of the same fold have different true values."""
+    first: dict[int, torch.Tensor] = {}
+    for run in runs:
+        number = run.config[FOLD_KEY]
+        target = read_predictions(run.path)[0].target
+        if not torch.equal(first.setdefault(number, target), target):
             raise UserError(f"the configs have different test examples in fold {number}")
-        chosen.append(max(candidates, key=score))
-    return chosen
 
 
 def _require_comparable_folds(groups: Sequence[Group], metric: str) -> int:
