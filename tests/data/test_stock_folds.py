@@ -1,4 +1,4 @@
-"""Time-ordered folds of prices: no information from later days, and scales and naive forecasts of the fold."""
+"""Time-ordered folds of prices, which use no later days and have scales and naive forecasts of their own."""
 
 from math import log
 

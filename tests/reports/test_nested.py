@@ -1,4 +1,4 @@
-"""Nested cross-validation: the config of each fold is chosen by its validation, and the result is not biased."""
+"""Pooled metrics of the configs that the folds choose by validation, which the choice does not bias."""
 
 import json
 from pathlib import Path
