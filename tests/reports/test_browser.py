@@ -95,7 +95,11 @@ def save_screenshot(page, name):
 
 
 def test_tensorboard_shows_scalars_images_graph_and_text(open_tab):
-    open_tab("scalars", "s/0 model=mlp seed=1", "s/3 model=cnn seed=2", "lr", "grad_norm", "steps_per_second")
+    page = open_tab(
+        "timeseries", "s/0 model=mlp seed=1", "s/3 model=cnn seed=2", "accuracy/val", "loss/train", "loss/val"
+    )
+    groups = page.locator("metrics-card-groups .group-name").all_text_contents()
+    assert groups[:4] == ["accuracy", "loss", "other", "per_class"]
     open_tab("images", "test/confusion_matrix", "train/first_batch", "s/0 model=mlp seed=1")
     page = open_tab("graphs", "Main Graph")
     page.locator("g.node").first.wait_for(timeout=60_000)

@@ -21,7 +21,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from trainer.artifacts.hparams import Value, collect_hparams, find_differing_overrides
 from trainer.artifacts.run_record import RunRecord, find_runs
 from trainer.core.errors import UserError
-from trainer.core.metric_name import MetricName, list_metrics
+from trainer.core.metric_name import MetricName, list_metrics, make_tensorboard_tag
 
 MAX_NAME_BYTES = 200  # of a file name; file systems allow 255
 NOT_IN_FILE_NAMES = re.compile(r'[/\\:*?"<>|]')  # of Linux or Windows
@@ -67,7 +67,10 @@ class LogDirectory:
             _build_hparam_info(key, [values[key] for values in hparams if key in values])
             for key in dict.fromkeys(itertools.chain(*hparams))
         ]
-        results = [api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in metrics]
+        results = [
+            api_pb2.MetricInfo(name=api_pb2.MetricName(tag=make_tensorboard_tag(name)), display_name=name)
+            for name in metrics
+        ]
         data = HParamsPluginData(experiment=api_pb2.Experiment(hparam_infos=infos, metric_infos=results))
         value = Summary.Value(
             tag=metadata.EXPERIMENT_TAG,
