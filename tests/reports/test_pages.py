@@ -8,7 +8,7 @@ import pytest
 
 from trainer.artifacts.run_record import RunRecord
 from trainer.reports.render import render_html
-from trainer.reports.run_page import build_run_page
+from trainer.reports.run_page import build_run_page, find_best_step
 
 
 @pytest.fixture
@@ -54,7 +54,9 @@ def test_an_axis_added_to_a_sweep_has_an_importance(command):
     assert command("-m", *overrides, "seed=1,2").code == 0
     assert command("sweep", "resume", "s", "model=mlp,linear", "seed=1,2").code == 0
     assert command("report", "s", "--metric=val/loss", "--markdown").code == 0
-    assert re.search(r"^\| model\.net \| \d+% \|$", (command("runs").directory / "s/page.md").read_text(), re.MULTILINE)
+    assert re.search(
+        r"^\| model\.net \| \d+% \| 33% \|$", (command("runs").directory / "s/page.md").read_text(), re.MULTILINE
+    )
 
 
 def test_the_markdown_page_does_not_change_the_report_of_the_sweep(sweep, command):
@@ -77,8 +79,25 @@ def test_the_page_of_a_run_has_curves_images_provenance_and_commands(command):
     assert f"SHA-256 {result['data_sha256']}" in page
     assert "trainer replay r\n" in page
     assert "trainer data=digits trainer.max_epochs=2 seed=7" in page
+    assert re.search(r"training \d+\.\d s, validation \d+\.\d s, test \d+\.\d s, data, network and files", page)
+    assert "train 1,257, val 180, test 360" in page
+    assert "<td>Linear</td>" in page
+    assert re.search(r"Calibration \(test\): ECE 0\.\d+", page)
+    assert re.search(r"best val/loss: epoch 2", page)
     loss = page[page.index("<h3>loss</h3>") :]
     assert re.findall(r"</i>(\w+)", loss[: loss.index("</figure>")]) == ["train", "val", "test"]  # in one chart
+
+
+def test_the_page_of_a_run_describes_its_curves_and_marks_the_best_epoch(tmp_path):
+    rows = [f"{step},{10 - step if step < 5 else 5 + step},{10 - step}" for step in range(10)]
+    (tmp_path / "metrics.csv").write_text("\n".join(["step,val/loss,train/loss", *rows, ""]))
+    result = {"state": "finished", "metrics": {"val/loss_best": 6.0}, "steps": 10, "epochs": 10}
+    (tmp_path / "result.json").write_text(json.dumps(result))
+    record = RunRecord(tmp_path)
+    assert find_best_step(record) == (4, "best val/loss: epoch 5")
+    page = render_html(build_run_page(record))
+    assert "while train/loss fell: overfitting" in page
+    assert page.count(">best val/loss: epoch 5<") == 1
 
 
 def test_the_page_of_a_run_has_the_first_rows_of_its_attribution(tmp_path):

@@ -10,7 +10,6 @@ from scipy import stats
 from trainer.reports.statistics import (
     Difference,
     compare_pairs,
-    compute_importances,
     correct_p_values,
     estimate,
     t_quantile,
@@ -135,29 +134,3 @@ def test_without_a_direction_the_verdict_is_larger_or_smaller():
     difference = compare_pairs({1: 1.0, 2: 1.1, 3: 1.2}, {1: 0.0, 2: 0.0, 3: 0.0})
     assert [difference.verdict(higher) for higher in (True, False, None)] == ["better", "worse", "larger"]
     assert compare_pairs({1: -1.0, 2: -1.1}, {1: 0.0, 2: 0.0}).verdict(None) == "smaller"
-
-
-def test_the_importance_of_a_grid_axis_is_its_main_effect():
-    """Ten rates, of which the last is bad, times three widths, times two seeds."""
-    settings, results = [], []
-    for rate in range(10):
-        for width in range(3):
-            for seed in range(2):
-                settings.append({"rate": rate, "width": width})
-                results.append((9.0 if rate == 9 else 0.0) + 2.0 * width + seed)
-    # between rates: 6 * (9 * 0.9**2 + 8.1**2) = 437.4; widths: 20 * (2**2 + 2**2) = 160; seeds: 60 * 0.25 = 15
-    assert compute_importances(settings, results) == pytest.approx({"rate": 437.4 / 612.4, "width": 160 / 612.4})
-
-
-def test_a_parameter_that_explains_everything_has_importance_1():
-    settings = [{"lr": lr, "width": width} for lr in (1, 2) for width in (8, 16)]
-    assert compute_importances(settings, [0.0, 0.0, 1.0, 1.0]) == {"lr": 1.0, "width": 0.0}
-    assert compute_importances(settings, [1.0, 1.0, 1.0, 1.0]) == {}
-
-
-def test_many_values_are_grouped_and_the_fraction_by_chance_is_subtracted():
-    rng = random.Random(1)
-    settings = [{"lr": rng.random(), "noise": rng.random()} for _ in range(200)]
-    importances = compute_importances(settings, [setting["lr"] + 0.05 * rng.random() for setting in settings])
-    assert importances["lr"] > 0.85
-    assert importances["noise"] < 0.03

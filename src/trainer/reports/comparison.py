@@ -23,7 +23,8 @@ from trainer.reports.grouping import (
     find_swept_keys,
     group_runs,
 )
-from trainer.reports.statistics import compare_pairs, compute_importances, correct_p_values
+from trainer.reports.importance import compute_importances
+from trainer.reports.statistics import compare_pairs, correct_p_values
 
 DATASET_KEYS = ("data._target_", "data.path")
 # they do not affect the validation loss

@@ -30,19 +30,21 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """A line chart.
+    """A chart.
 
     Args:
         title: Title above the chart.
         svg: SVG element with CSS variables as colors.
         legend: Name and color number of each line; None is gray.
-        numbers: Summary of the lines, for pages without drawings.
+        numbers: Numbers of the chart, for pages without drawings and for readers who do not see it.
+        note: A line below the chart.
     """
 
     title: str
     svg: str
     legend: Sequence[tuple[str, int | None]]
     numbers: Table
+    note: str = ""
     kind: str = "chart"
 
 
@@ -52,6 +54,7 @@ class Image:
 
     Args:
         title: Tag of the image.
+        description: Content of images with this tag.
         step: Training step.
         width: Width in pixels.
         height: Height in pixels.
@@ -59,6 +62,7 @@ class Image:
     """
 
     title: str
+    description: str
     step: int
     width: int
     height: int
@@ -87,10 +91,17 @@ Block = DescriptionList | Table | Chart | Image | Code
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page under a heading."""
+    """A part of a page under a heading.
+
+    Args:
+        title: The heading.
+        blocks: Content.
+        note: A line below the heading.
+    """
 
     title: str
     blocks: Sequence[Block]
+    note: str = ""
 
 
 @dataclass(frozen=True)

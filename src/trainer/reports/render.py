@@ -23,7 +23,8 @@ def render_markdown(page: Page) -> str:
     warnings = [f"**{escape_markdown(warning)}**" for warning in page.warnings]
     parts = [f"# {escape_markdown(page.title)}", escape_markdown(page.subtitle), *warnings]
     for section in page.visible_sections:
-        parts += [f"## {escape_markdown(section.title)}", *filter(None, map(_render_block, section.blocks))]
+        note = escape_markdown(section.note)
+        parts += [f"## {escape_markdown(section.title)}", *filter(None, [note, *map(_render_block, section.blocks)])]
     return "\n\n".join(parts) + "\n"
 
 
@@ -33,14 +34,15 @@ def _render_block(block: Block) -> str:
             return format_markdown_table(["", ""], rows)
         case Table(header, rows, note):
             return format_markdown_table(header, rows) + (f"\n\n{escape_markdown(note)}" if note else "")
-        case Chart(title, _, _, numbers):
+        case Chart(title, numbers=numbers):
             return (
                 f"### {escape_markdown(title)}\n\n{format_markdown_table(numbers.header, numbers.rows)}"
                 if numbers.rows
                 else ""
             )
-        case Image(title, step):
-            return f"- image {escape_markdown(title)} at step {step}: in the HTML report and in TensorBoard"
+        case Image(title, description, step):
+            content = f"{escape_markdown(title)} at step {step} ({escape_markdown(description)})"
+            return f"- image {content}: in the HTML report and in TensorBoard"
         case Code(text, language, summary):
             fence = "`" * 3
             while fence in text:

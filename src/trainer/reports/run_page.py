@@ -1,5 +1,6 @@
 """Report page of one run with results, curves, images, details and commands to reproduce it."""
 
+import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,8 +9,10 @@ from typing import Any
 from trainer.artifacts.attribution_file import FILENAME, read_attribution
 from trainer.artifacts.hparams import collect_hparams
 from trainer.artifacts.intervals import describe_methods, describe_missing, format_intervals
+from trainer.artifacts.learning_curves import describe_run_curves
 from trainer.artifacts.run_record import RunRecord, format_measurement_times, locate_code_files
 from trainer.core.formatting import format_number, quote_argument
+from trainer.core.lazy_imports import lazy_imports
 from trainer.core.metric_name import STAGES, MetricName, tabulate_metrics
 from trainer.reports.document import Block, Chart, Code, DescriptionList, Page, Section, Table
 from trainer.reports.svg_charts import Line, draw_chart
@@ -25,9 +28,11 @@ def build_run_page(record: RunRecord) -> Page:
     duration = f" after {record.seconds:.1f} s" if record.seconds is not None else ""
     sections = [
         Section("Results", _build_result_tables(record)),
-        Section("Curves", build_curves(record)),
+        Section("Curves", build_curves(record), describe_run_curves(record, record.result)),
+        Section("Predictions", _build_prediction_blocks(record)),
         Section("Images", read_images(record.path)),
         Section("Attribution", _build_attribution_table(record)),
+        Section("Network", _build_layer_table(record)),
         Section("Details", [describe_run(record)]),
         Section("Reproduction", build_replay_blocks(record)),
         Section("Files", _build_file_blocks(record)),
@@ -76,8 +81,10 @@ def describe_run(record: RunRecord) -> DescriptionList:
         ),
         ("machine", ", ".join(str(machine[key]) for key in ("host", "processor", "system") if machine.get(key))),
         ("computed on", f"{gpus}{machine.get('threads')} of {machine.get('cores')} cores"),
+        ("time", _format_times(record.result)),
+        ("examples", ", ".join(f"{stage} {count:,}" for stage, count in record.result.get("examples", {}).items())),
         ("threshold", _format_threshold(record.result)),
-        ("steps", record.result.get("steps")),
+        ("steps", _format_steps(record.result)),
         ("training", record.result.get("stop_reason")),
     ]
     return DescriptionList([(name, str(value)) for name, value in rows if value not in (None, "")])
@@ -118,7 +125,20 @@ def build_curves(record: RunRecord) -> list[Chart]:
         grouped.setdefault(metric, []).append(Line(stage or name, points, color))
     curves = {metric: lines for metric, lines in grouped.items() if any(len(line.points) > 1 for line in lines)}
     ordered = sorted(curves.items(), key=lambda item: -len(item[1]))  # metrics of several stages first
-    return [draw_chart(metric, sorted(lines, key=lambda line: line.color or 0)) for metric, lines in ordered]
+    mark = find_best_step(record)
+    return [draw_chart(metric, sorted(lines, key=lambda line: line.color or 0), mark) for metric, lines in ordered]
+
+
+def find_best_step(record: RunRecord) -> tuple[float, str] | None:
+    """Return the step with the best value of the monitored metric and a text; None if the run has not logged it."""
+    series = record.read_metric_series()
+    for name, best in record.metrics.items():
+        points = series.get(name.removesuffix("_best"), []) if name.endswith("_best") else []
+        steps = [step for step, value in points if math.isclose(value, best, rel_tol=1e-6)]
+        if steps and record.result.get("steps") and record.result.get("epochs"):
+            epoch = round((steps[0] + 1) / record.result["steps"] * record.result["epochs"])
+            return steps[0], f"best {name.removesuffix('_best')}: epoch {max(1, epoch)}"
+    return None
 
 
 def _build_result_tables(record: RunRecord) -> list[Block]:
@@ -129,6 +149,25 @@ def _build_result_tables(record: RunRecord) -> list[Block]:
     }
     tables = tabulate_metrics(record.metrics, format_number, format_intervals(record.result))
     return [Table(header, rows, captions[header[0]]) for header, *rows in tables]
+
+
+def _build_prediction_blocks(record: RunRecord) -> Sequence[Block]:
+    """Return the result of `build_prediction_blocks`, which imports torch, if a run has test metrics."""
+    if not any(MetricName.parse(name).stage == "test" for name in record.metrics):
+        return []
+    with lazy_imports():
+        from trainer.reports.class_charts import build_prediction_blocks
+    return build_prediction_blocks(record)
+
+
+def _build_layer_table(record: RunRecord) -> list[Block]:
+    """Return the layers of the network with their parameters."""
+    network = record.result.get("network", {})
+    layers = network.get("layers", {})
+    rows = [[name, str(kind), f"{count:,}"] for name, (kind, count) in layers.items()]
+    total, trained = (network.get(key, 0) for key in ("parameters", "trainable"))
+    note = f"{network.get('class')}: {total:,} parameters, {trained:,} of them trained"
+    return [Table(["layer", "class", "parameters"], rows, note)] if rows else []
 
 
 def _build_attribution_table(record: RunRecord) -> list[Block]:
@@ -145,6 +184,21 @@ def _shorten_number(cell: str) -> str:
         return format_number(float(cell))
     except ValueError:
         return cell
+
+
+def _format_times(result: dict[str, Any]) -> str:
+    """Return the seconds of each phase and of the rest of the run."""
+    phases = result.get("phase_seconds", {})
+    if not phases or "seconds" not in result:
+        return ""
+    others = max(0.0, result["seconds"] - sum(phases.values()))
+    times = [f"{phase} {phases[phase]:.1f} s" for phase in ("training", "validation", "test") if phase in phases]
+    return f"{', '.join(times)}, data, network and files {others:.1f} s"
+
+
+def _format_steps(result: dict[str, Any]) -> str:
+    steps, epochs = result.get("steps"), result.get("epochs")
+    return f"{steps:,} in {epochs:,} epoch(s)" if steps and epochs else ""
 
 
 def _format_threshold(result: dict[str, Any]) -> str | None:

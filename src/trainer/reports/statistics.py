@@ -1,7 +1,6 @@
 """Confidence intervals, paired differences over seeds or folds, and importance of parameters."""
 
 import math
-from bisect import bisect_left
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist, fmean, stdev
@@ -14,9 +13,6 @@ SIGNIFICANCE = 0.05
 CONFIDENCE = 1 - SIGNIFICANCE
 MAX_SEEDS = 10_000
 # a numeric parameter with more levels, and fewer runs per level on average, is split into groups of equal size
-MAX_LEVELS = 8
-MIN_RUNS_PER_LEVEL = 2
-NUM_GROUPS = 4
 
 
 @dataclass(frozen=True)
@@ -198,49 +194,6 @@ def _estimate_additional_seeds(difference: Difference, level: float) -> int | No
         if abs(difference.mean) > t_quantile(count - 1, 1 - level) * difference.std / math.sqrt(count):
             return count - difference.pairs
     return None
-
-
-def compute_importances(settings: Sequence[Mapping[str, object]], values: Sequence[float]) -> dict[str, float]:
-    """Return the fraction of the variance that each parameter explains by itself (eta squared), the largest first.
-
-    Parameters with a different value in each run are left out. The result is empty if all values are equal.
-
-    Args:
-        settings: Parameters of each run. Numbers with more than 8 values and fewer than 2 runs per value, as in a
-            search, are split into 4 groups; the fraction that these explain by chance is subtracted.
-        values: Metric of each run.
-
-    Source:
-        Hutter, Hoos, Leyton-Brown 2014, An efficient approach for assessing hyperparameter importance: the main
-        effects of a functional analysis of variance, here from the grid itself.
-    """
-    mean = fmean(values)
-    total = sum((value - mean) ** 2 for value in values)
-    if not total:
-        return {}
-    fractions = {}
-    for name in settings[0]:
-        groups: dict[str, list[float]] = {}
-        levels, is_grouped = _discretize([setting[name] for setting in settings])
-        for level, value in zip(levels, values, strict=True):
-            groups.setdefault(level, []).append(value)
-        if len(groups) == len(values):
-            continue
-        between = sum(len(group) * (fmean(group) - mean) ** 2 for group in groups.values())
-        chance = (len(groups) - 1) * (total - between) / (len(values) - len(groups)) if is_grouped else 0.0
-        fractions[name] = max(0.0, between - chance) / total
-    return dict(sorted(fractions.items(), key=lambda item: -item[1]))
-
-
-def _discretize(values: Sequence[object]) -> tuple[list[str], bool]:
-    """Return the level of each value, and whether numbers were grouped."""
-    names = [str(value) for value in values]
-    numbers = [value for value in values if isinstance(value, int | float)]
-    count = len({*names})
-    if count <= MAX_LEVELS or len(numbers) < len(values) or len(values) >= MIN_RUNS_PER_LEVEL * count:
-        return names, False
-    ordered = sorted(numbers)
-    return [str(NUM_GROUPS * bisect_left(ordered, value) // len(ordered)) for value in numbers], True
 
 
 def t_quantile(freedom: int, confidence: float = CONFIDENCE) -> float:

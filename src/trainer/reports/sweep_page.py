@@ -12,12 +12,14 @@ from trainer.reports.document import Block, Chart, Code, Page, Section, Table
 from trainer.reports.folds import FOLD_KEY, read_folds
 from trainer.reports.formats import IMPORTANCE_NOTE, build_pooled_rows, build_rows, format_cell
 from trainer.reports.grouping import SEED_KEYS
+from trainer.reports.importance import compute_chance, compute_importances
+from trainer.reports.parallel_coordinates import draw_parallel_coordinates
 from trainer.reports.run_page import build_replay_blocks, describe_run
-from trainer.reports.statistics import compute_importances
 from trainer.reports.svg_charts import NUM_COLORS, Line, draw_chart, draw_intervals
 from trainer.reports.tensorboard_images import read_images
 
 MAX_LISTED_RUNS = 200
+MIN_RUNS_PER_PARAMETER = 10  # for importances that are more than rough
 DIRECTION_NOTES = {True: "Higher is better. ", False: "Lower is better. ", None: ""}
 
 
@@ -60,14 +62,14 @@ def _build_group_blocks(report: Report) -> list[Block]:
     note = (
         f"{DIRECTION_NOTES[report.higher_is_better]}Mean and 95 % interval (Student's t) over seeds or folds; "
         "differences from the baseline in pairs of equal seeds and folds, each with its own 95 % interval. "
-        f"{''.join(report.significance_notes).capitalize()}"
+        f"{''.join(note[:1].upper() + note[1:] for note in report.significance_notes)}"
     )
     cells = [[str(rank), *map(format_cell, row.values())] for rank, row in enumerate(rows, start=1)]
     means = [(group.estimate.mean, group.estimate.half_width) for group in report.groups]
     svg = draw_intervals(report.metric, means, [[*group.values.values()] for group in report.groups])
     return [
         Table(["", *rows[0]], cells, note.strip()),
-        Chart("dots: runs; bar: mean; line: interval", svg, [], Table([], [])),
+        Chart(f"{report.metric} of each group", svg, [], Table([], []), "Dots: runs; bar: mean; line: interval."),
     ]
 
 
@@ -78,17 +80,48 @@ def _build_pooled_blocks(report: Report) -> list[Block]:
 
 
 def _build_importance_blocks(report: Report) -> list[Block]:
+    """Return the importances of the parameters, and a line for each run over parameters and metric."""
     runs = [run for group in report.groups for run in group.runs]
-    hparams = [
+    values = [run.metrics[report.metric] for run in runs]
+    settings = _collect_settings(report)
+    importances = compute_importances(settings, values)
+    blocks: list[Block] = []
+    if importances:
+        rows = [
+            [name, f"{fraction:.0%}", f"{compute_chance([setting[name] for setting in settings]):.0%}"]
+            for name, fraction in importances.items()
+        ]
+        note = IMPORTANCE_NOTE
+        if len(runs) < MIN_RUNS_PER_PARAMETER * len(rows):
+            note += f" {len(runs)} runs are few for {len(rows)} parameter(s): the fractions are rough."
+        blocks.append(Table(["parameter", "fraction of the variance", "by chance"], rows, note))
+    varied = [name for name in settings[0] if len({str(setting[name]) for setting in settings}) > 1]
+    if varied:
+        ordered = sorted(varied, key=lambda name: -importances.get(name, 0.0))
+        indices = [index for index, group in enumerate(report.groups) for _ in group.runs]
+        colors = [index if index < NUM_COLORS else None for index in indices]
+        columns = {name: [setting[name] for setting in settings] for name in ordered}
+        blocks.append(draw_parallel_coordinates(columns, report.metric, values, colors))
+    return blocks
+
+
+def _collect_settings(report: Report) -> list[dict[str, object]]:
+    """Return the parameters of each run: its overrides, in which a config group is one parameter, or its swept keys.
+
+    Overrides are used if they distinguish all groups.
+    """
+    runs = [run for group in report.groups for run in group.runs]
+    hparams: list[dict[str, object]] = [
         {key: value for key, value in collect_hparams(run).items() if key not in (*SEED_KEYS, FOLD_KEY)} for run in runs
     ]
     has_equal_keys = all(values.keys() == hparams[0].keys() for values in hparams)
-    importances = report.importances
-    # prefer overrides, in which a config group is one parameter, if they distinguish all groups
     if has_equal_keys and len({tuple(values.values()) for values in hparams}) == len(report.groups):
-        importances = compute_importances(hparams, [run.metrics[report.metric] for run in runs])
-    rows = [[name, f"{fraction:.0%}"] for name, fraction in importances.items()]
-    return [Table(["parameter", "fraction of the variance"], rows, IMPORTANCE_NOTE)] if rows else []
+        return hparams
+    return [
+        {name: group.settings.get(name, group.settings.get(f"{name}._target_")) for name in report.importances}
+        for group in report.groups
+        for _ in group.runs
+    ]
 
 
 def build_sweep_curves(report: Report) -> list[Chart]:
