@@ -40,7 +40,7 @@ def test_tensorboard_lists_each_run_once_with_the_keys_of_all_runs(command):
             assert names == ["a/0 optimizer.lr=0.1", "a/1 optimizer.lr=0.01", "b model.net.activation=relu"]
             keys = [info["name"] for info in experiment["hparamInfos"]]
             assert {*keys} == {"optimizer.lr", "data", "trainer.max_epochs", "model.net.activation"}
-            metrics = [info["name"]["tag"] for info in experiment["metricInfos"]]
+            metrics = [info["displayName"] for info in experiment["metricInfos"]]
             assert {"val/loss", "val/loss_best", "test/loss"} <= {*metrics}
             assert all(name.startswith(("val/", "test/")) for name in metrics)
             query = {"colParams": [{"hparam": key} for key in keys], "startIndex": 0, "sliceSize": 10}
