@@ -1,6 +1,7 @@
 """The report and TensorBoard in a real browser.
 
-Needs Chromium on PATH and the Python package Playwright, which drives it.
+Needs Chromium on PATH and the Python package Playwright, which drives it; the test of accessibility rules also
+`axe-playwright-python`.
 """
 
 import os
@@ -64,6 +65,31 @@ def test_the_report_opens_from_disk_without_an_error_or_a_request(size, scheme, 
         assert (brightness(page) > 200) == (scheme == "light")
 
 
+def test_the_report_violates_no_accessibility_rule_of_axe(sweep, command, chromium):
+    package = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-playwright-python")
+    for directory in (sweep, sweep / "3"):
+        assert command("report", str(directory)).code == 0
+        for viewport in SIZES.values():
+            for scheme in ("light", "dark"):
+                page = chromium.new_context(viewport=viewport, color_scheme=scheme).new_page()
+                page.goto((directory / "report.html").as_uri())
+                results = package.Axe().run(page)
+                assert results.violations_count == 0, results.generate_report()
+        labels = [svg.get_attribute("aria-label") for svg in page.locator("figure svg").all()]
+        assert len(labels) >= 3
+        assert all(label.startswith("Chart: ") for label in labels)
+
+
+def test_a_printed_report_is_light_and_not_cut(sweep, command, chromium):
+    assert command("report", str(sweep)).code == 0
+    page = chromium.new_context(viewport={"width": 800, "height": 1100}, color_scheme="dark").new_page()
+    page.goto((sweep / "report.html").as_uri())
+    assert brightness(page) < 100
+    page.emulate_media(media="print")
+    assert brightness(page) > 200
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 @pytest.fixture
 def open_tab(sweep, chromium):
     """Return a function that opens a tab of TensorBoard and waits for texts on it."""
@@ -98,7 +124,7 @@ def test_tensorboard_shows_scalars_images_graph_and_text(open_tab):
     page = open_tab(
         "timeseries", "s/0 model=mlp seed=1", "s/3 model=cnn seed=2", "accuracy/val", "loss/train", "loss/val"
     )
-    groups = page.locator("metrics-card-groups .group-name").all_text_contents()
+    groups = page.locator(".group-title").all_text_contents()
     assert groups[:4] == ["accuracy", "loss", "other", "per_class"]
     open_tab("images", "test/confusion_matrix", "train/first_batch", "s/0 model=mlp seed=1")
     page = open_tab("graphs", "Main Graph")

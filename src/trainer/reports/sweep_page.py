@@ -68,7 +68,7 @@ def _build_group_blocks(report: Report) -> list[Block]:
     means = [(group.estimate.mean, group.estimate.half_width) for group in report.groups]
     svg = draw_intervals(report.metric, means, [[*group.values.values()] for group in report.groups])
     return [
-        Table(["", *rows[0]], cells, note.strip()),
+        Table(["rank", *rows[0]], cells, note.strip()),
         Chart(f"{report.metric} of each group", svg, [], Table([], []), "Dots: runs; bar: mean; line: interval."),
     ]
 
