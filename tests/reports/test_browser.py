@@ -4,7 +4,6 @@ Needs Chromium on PATH and the Python package Playwright, which drives it; the t
 `axe-playwright-python`.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -106,18 +105,11 @@ def open_tab(sweep, chromium):
             for text in texts:
                 page.get_by_text(text, exact=True).first.wait_for(timeout=60_000)
             page.wait_for_timeout(1000)
-            save_screenshot(page, tab)
             return page
 
         yield open_page
         assert [request_url for request_url in requests if not request_url.startswith((url, "data:", "blob:"))] == []
         board.terminate()  # an interrupt is ignored where tests run in the background of a script
-
-
-def save_screenshot(page, name):
-    """Save a screenshot of a page in the directory TRAINER_SHOTS, if set."""
-    if "TRAINER_SHOTS" in os.environ:
-        page.screenshot(path=f"{os.environ['TRAINER_SHOTS']}/{name}.png")
 
 
 def test_tensorboard_shows_scalars_images_graph_and_text(open_tab):
@@ -134,7 +126,6 @@ def test_tensorboard_shows_scalars_images_graph_and_text(open_tab):
     page.locator("input").last.fill("classes")  # filters the tags
     page.get_by_text("test/classification_report/text_summary", exact=True).first.wait_for()
     page.get_by_role("columnheader", name="precision").first.wait_for(timeout=60_000)
-    save_screenshot(page, "text")
 
 
 def test_tensorboard_compares_runs_by_what_was_varied(open_tab):
@@ -155,5 +146,4 @@ def test_the_projector_shows_digits_as_points_with_their_names(open_tab):
     for text in ("4 runs found", "Points: 300", "Dimension: 64"):
         frame.get_by_text(text).first.wait_for(timeout=60_000)
     page.wait_for_timeout(3000)
-    save_screenshot(page, "projector")
     assert frame.locator("canvas").first.bounding_box()["width"] > 300
