@@ -27,8 +27,8 @@ LEGEND_ROW_PIXELS = 24  # added to the upper margin
 SWATCH_PIXELS = 14  # colored square of a legend
 LEGEND_GAP_PIXELS = 16  # between two entries
 MAX_LABEL_PIXELS = 160
-SUPERSAMPLING = 3  # the plot is drawn larger by this factor and then reduced, which smooths the lines
-DOT_RADIUS = 7  # before the reduction
+SUPERSAMPLING = 2  # the plot is drawn larger by this factor and then reduced, which smooths the lines
+DOT_RADIUS = 5  # before the reduction
 
 
 class Line(NamedTuple):
@@ -144,7 +144,7 @@ def _draw_plot(
         values = zip(line.x.tolist(), line.values.double().tolist(), strict=True)
         points = [(x_scale.to_pixel(x) * factor, y_scale.to_pixel(y) * factor) for x, y in values]
         if not line.dots:
-            pen.line(points, line.color, 2 * factor, "curve")
+            pen.line(points, line.color, 2 * factor)
         for x, y in points if line.dots else ():
             pen.ellipse((x - DOT_RADIUS, y - DOT_RADIUS, x + DOT_RADIUS, y + DOT_RADIUS), line.color)
     return plot.reduce(factor)

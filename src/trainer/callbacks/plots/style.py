@@ -1,5 +1,7 @@
 """Colors, fonts and text helpers of all drawings."""
 
+from functools import cache
+
 from PIL import Image, ImageDraw, ImageFont
 from PIL.ImageFont import FreeTypeFont
 
@@ -21,6 +23,7 @@ COLORS = (
 )
 
 
+@cache
 def load_font(size_pixels: int) -> FreeTypeFont:
     """Return the font of all drawings."""
     font = ImageFont.load_default(size_pixels)

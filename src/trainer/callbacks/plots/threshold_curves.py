@@ -12,7 +12,7 @@ from trainer.callbacks.plots.line_chart import Axes, Line, draw_chart
 from trainer.callbacks.plots.style import COLORS, SILVER, WHITE
 
 SIZE_PIXELS = (640, 520)
-MAX_POINTS = 2 * SIZE_PIXELS[0]  # there is one point for each threshold: more than the chart has pixels
+MAX_POINTS = SIZE_PIXELS[0]  # there is one point for each threshold: more than the chart has pixels
 
 
 class Curve(NamedTuple):
