@@ -45,7 +45,7 @@ def test_the_events_of_a_run_contain_hyperparameters_results_charts_and_config(c
 
     layout = layout_pb2.Layout.FromString(board.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
     charts = {chart.title: [*chart.multiline.tag] for chart in layout.category[0].chart}
-    assert charts == {"loss": ["loss/train$", "loss/val$"], "accuracy": ["accuracy/val$"]}
+    assert charts == {"loss": ["loss/train$", "loss/val$"], "accuracy": ["accuracy/val$", "accuracy/train$"]}
     assert b"lr: 0.01" in board.Tensors("config/text_summary")[0].tensor_proto.string_val[0]
 
 
