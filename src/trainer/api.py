@@ -57,6 +57,11 @@ class Run:
     metrics: dict[str, float | None]
     checkpoint: Path | None
 
+    @classmethod
+    def from_result(cls, directory: Path, result: dict[str, Any]) -> "Run":
+        """Return the result of a run from the content of its `result.json`."""
+        return cls(directory, result["metrics"], Path(result["checkpoint"]) if result["checkpoint"] else None)
+
 
 def configure(*overrides: str) -> DictConfig:
     """Compose a config from overrides of a command line.
@@ -190,7 +195,7 @@ def _run(config: DictConfig) -> Run:
     if joined is None:
         raise UserError("the first process has started no run")
     directory, result = joined
-    return _to_run(directory, {**result, "metrics": nonfinite_to_none(result["metrics"])})
+    return Run.from_result(directory, {**result, "metrics": nonfinite_to_none(result["metrics"])})
 
 
 def _run_rank_zero(config: DictConfig) -> Run:
@@ -205,12 +210,7 @@ def _run_rank_zero(config: DictConfig) -> Run:
             raise _as_user_error(job._return_value)
     assert job.hydra_cfg
     directory = Path(job.hydra_cfg.hydra.runtime.output_dir)
-    return _to_run(directory, json.loads((directory / "result.json").read_text("utf-8")))
-
-
-def _to_run(directory: Path, result: dict[str, Any]) -> Run:
-    checkpoint = result["checkpoint"]
-    return Run(directory, result["metrics"], Path(checkpoint) if checkpoint else None)
+    return Run.from_result(directory, json.loads((directory / "result.json").read_text("utf-8")))
 
 
 @contextmanager

@@ -9,13 +9,26 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
 from typing import Any, TextIO
 
 from trainer.core.standard_streams import STREAMS
 
 JSON_FLAG = "--json"
 JsonOutputs = dict[str, tuple[Any, str]]  # type of the document and its meaning by command
+
+
+@dataclass(frozen=True)
+class WrittenFiles:
+    """Files that a command has written.
+
+    Args:
+        files: Their paths.
+    """
+
+    files: list[Path]
+
 
 _STDOUT = STREAMS.index("stdout")
 _STDERR = STREAMS.index("stderr")

@@ -10,8 +10,9 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +33,8 @@ METADATA_FILENAME = "trainer.json"
 DynamicShapes = tuple[dict[int, Any], ...]  # dynamic sizes by axis, for each input
 
 
-class ExportResult(NamedTuple):
+@dataclass(frozen=True)
+class ExportResult:
     """Exported file and its verification.
 
     Args:

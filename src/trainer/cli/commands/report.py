@@ -1,6 +1,7 @@
 """Write a report of a run, or of all runs in a directory, as one HTML or Markdown file.
 
 trainer report RUN|DIRECTORY [--to FILE] [--metric NAME] [--baseline OVERRIDES] [--direction min|max] [--markdown]
+               [--json]
 
     trainer report outputs/digits_cnn/...                        a run: results, curves, images, commands
     trainer report outputs/sweep --metric test/accuracy          several runs: groups over seeds, intervals, importances
@@ -14,8 +15,11 @@ from pathlib import Path
 
 from trainer.artifacts.run_record import read_run
 from trainer.cli.commands import parse_arguments
+from trainer.cli.json_output import JsonOutputs, WrittenFiles, print_json
 from trainer.core.atomic_write import atomic_write_text
 from trainer.core.errors import UserError
+
+JSON_OUTPUTS: JsonOutputs = {"report": (WrittenFiles, "The report.")}
 
 
 def main(argv: list[str]) -> int:
@@ -29,6 +33,7 @@ def main(argv: list[str]) -> int:
         baseline=None,
         direction=("min", "max"),
         markdown=False,
+        json=False,
     )
     directory = Path(args.directory)
     if not directory.is_dir():
@@ -53,5 +58,8 @@ def main(argv: list[str]) -> int:
         atomic_write_text(file, render_markdown(page) if args.markdown else render_html(page))
     except OSError as error:
         raise UserError(f"report: cannot write '{file}': {error.strerror}; name another file: --to FILE") from None
-    print(file)
+    if args.json:
+        print_json(WrittenFiles([file]))
+    else:
+        print(file)
     return 0

@@ -39,7 +39,8 @@ class ListedRun:
     Args:
         run: Run directory.
         changed: Overrides that differ between the runs.
-        state: `finished`, `failed`, `test_failed`, `pruned`, `interrupted`, `running`, `killed` or `unreadable: REASON`.
+        state: `finished`, `failed`, `test_failed`, `pruned`, `interrupted`, `running`, `killed`, or
+            `unreadable: REASON`.
         metrics: Metrics of the test, and the best values of the validation; without those that were not finite.
         seconds: Duration; null if the run has written no result.
     """
