@@ -1,11 +1,14 @@
 """Check a run or a whole sweep for errors without running it.
 
-trainer check [--json] OVERRIDES...     e.g. trainer check experiment=mnist_cnn optimizer.lr=0.01
-                                             trainer check -m model=mlp,cnn seed=1,2,3
+trainer check OVERRIDES... [--trusted-only] [--json]     e.g. trainer check experiment=mnist_cnn optimizer.lr=0.01
+                                                              trainer check -m model=mlp,cnn seed=1,2,3
 
 OVERRIDES are the arguments of `trainer` for this run or sweep. Every key, type, choice, interpolation, path, device and
 monitored metric is checked; all objects are built, and one step runs on a synthetic batch. No data are opened and
 nothing is written. Each error is printed with its key, file and line. The exit status is 1 if the run would be refused.
+
+--trusted-only  refuse a config that names other code than the trusted packages and those in TRAINER_TRUST, before it
+                is imported; by default your own code runs when its objects are built
 """
 
 import time
@@ -61,13 +64,15 @@ class CheckResult:
     diagnostics: list[ListedDiagnostic]
 
 
+TRUSTED_ONLY_FLAG = "--trusted-only"
 JSON_OUTPUTS: JsonOutputs = {"check": (CheckResult, "The result, also if there are errors.")}
 
 
 def main(argv: list[str]) -> int:
     """Run the command; return 1 if a run would be refused, else 0."""
     start = time.monotonic()
-    report = check_overrides([arg for arg in argv if arg != JSON_FLAG])
+    overrides = [arg for arg in argv if arg not in (JSON_FLAG, TRUSTED_ONLY_FLAG)]
+    report = check_overrides(overrides, trusted_only=TRUSTED_ONLY_FLAG in argv)
     if JSON_FLAG in argv:
         diagnostics = [list_diagnostic(item) for item in report.diagnostics]
         print_json(CheckResult(not report.has_errors, report.jobs, report.checked_jobs, diagnostics))

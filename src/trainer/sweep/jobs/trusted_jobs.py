@@ -1,10 +1,19 @@
-"""Check of the jobs in a ledger that this user has not written, before they are run."""
+"""Checks of jobs that this user has not written, before anything of them is built or run."""
 
 from collections.abc import Sequence
 
 from trainer.config.compose import Composer, get_override_key
-from trainer.config.target_allowlist import require_safe_interpolations, require_trusted_targets
+from trainer.config.diagnostics import Diagnostic
+from trainer.config.target_allowlist import (
+    TRUST_ENV_VAR,
+    find_untrusted_targets,
+    get_trusted_packages,
+    require_safe_interpolations,
+    require_trusted_targets,
+)
+from trainer.config.value_sources import find_location
 from trainer.core.errors import UserError
+from trainer.core.lazy_imports import lazy_imports
 from trainer.sweep.jobs.grid import expand
 from trainer.sweep.jobs.identity import compose_resolved
 from trainer.sweep.store.trial_store import TrialLedger
@@ -36,6 +45,27 @@ def require_trusted_jobs(ledger: TrialLedger, composer: Composer) -> None:
     for overrides in jobs:
         _require_plain_overrides(overrides, ledger)
         require_trusted_targets(compose_resolved(composer, overrides), f"{ledger.file}: {' '.join(overrides)}")
+
+
+def find_untrusted_code(composer: Composer, overrides: Sequence[str]) -> list[Diagnostic]:
+    """Return an error for each object of a config that is not one of a trusted package; nothing is built.
+
+    Args:
+        composer: Composer of the configs.
+        overrides: Overrides of a single run.
+    """
+    config, valid, _ = composer.compose_tolerant(overrides)
+    if config is None:
+        return []
+    with lazy_imports():
+        from trainer.training.preflight.interpolation import resolve_config
+
+    layers = composer.load_layers(valid)
+    hint = f"if you trust it, add its package to {TRUST_ENV_VAR}"
+    return [
+        Diagnostic(key, f"{target}: {reason}", hint, find_location(layers, f"{key}._target_"))
+        for key, target, reason in find_untrusted_targets(resolve_config(config)[0], get_trusted_packages())
+    ]
 
 
 def _require_plain_overrides(overrides: Sequence[str], ledger: TrialLedger) -> None:
