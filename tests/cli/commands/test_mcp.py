@@ -112,9 +112,8 @@ def test_all_tools_work_in_the_server_of_the_command(tmp_path, monkeypatch, rest
             assert own["diagnostics"][0]["problem"] == "mine.Net: package is not declared as trusted"
             assert (await answer("explain", key="seed", overrides=["seed=3"]))["seed"]["value"] == 3
             assert [run["run"] for run in await answer("runs", filters=["runs"])] == ["runs/1", "runs/2"]
-            assert (await answer("compare", first="runs/1", second="runs/2"))["differences"]["config"] == {
-                "seed": [1, 2]
-            }
+            comparison = await answer("compare", first="runs/1", second="runs/2")
+            assert comparison["differences"] == {"config": {"seed": [1, 2], "data.seed": [1, 2]}}
             assert await answer("report", directory="runs/1") == {"files": ["runs/1/report.html"]}
 
     anyio.run(run)
