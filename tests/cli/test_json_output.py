@@ -28,34 +28,34 @@ TYPES = {
     for name, (document, _) in import_module(f"trainer.cli.commands.{command}").JSON_OUTPUTS.items()
 }
 CASES = {
-    "attribute": "attribute digits digit.png",
     "check": "check data=xor modle=cnn",
-    "compare": "compare sweep/1 sweep/2",
     "describe DOTTED.PATH": "describe torch.optim.SGD",
     "describe GROUP": "describe model",
     "describe GROUP/CHOICE": "describe experiment/digits_cnn",
     "diff": "diff digits_cnn data=xor",
-    "ensemble": "ensemble sweep --output=both",
     "explain": "explain optimizer optimizer.lr=0.1",
     "list": "list",
+    "sweep plan": "sweep plan data=xor model=linear seed=1,2",
+}
+CASES_WITH_RUNS = {
+    "attribute": "attribute digits digit.png",
+    "compare": "compare sweep/1 sweep/2",
+    "ensemble": "ensemble sweep --output=both",
+    "export": "export digits --to=digits.pt2",
     "predict": "predict digits digit.png",
     "predict --to FILE": "predict digits digit.png --to=predictions.csv",
+    "replay": "replay digits",
     "report": "report digits",
     "resume": "resume digits trainer.max_epochs=2",
     "runs": "runs sweep",
     "sample": "sample gan --count=2",
     "schema": "schema",
-    "sweep plan": "sweep plan data=xor model=linear seed=1,2",
     "sweep plan sweep.n_trials=N": "sweep plan data=xor optimizer.lr=interval(0.1,1) sweep.n_trials=3 "
     "optimized_metric=val/loss",
     "sweep report": "sweep report sweep",
-    "test": "test digits",
-}
-SLOW_CASES = {
-    "export": "export digits --to=digits.pt2",
-    "replay": "replay digits",
     "sweep resume": "sweep resume xors",
     "sweep show": "sweep show xors",
+    "test": "test digits",
 }
 
 
@@ -81,26 +81,25 @@ def parse(name, text):
 
 
 def test_every_command_that_is_no_server_prints_json():
-    assert {name for name in list_commands() if "--json" not in read_help(name)} == SERVERS
-    assert {*CASES, *SLOW_CASES} == {*TYPES}
+    assert {name for name in list_commands() if "--json]" not in read_help(name)} == SERVERS
+    assert {*CASES, *CASES_WITH_RUNS} == {*TYPES}
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_documents_have_the_documented_types(name, command, runs, monkeypatch):
-    monkeypatch.chdir(runs)
+def test_documents_have_the_documented_types(name, command):
     outcome = command(*CASES[name].split(), "--json")
     assert outcome.code == (1 if name == "check" else 0), outcome.err
     assert parse(name, outcome.out)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SLOW_CASES)
-def test_documents_of_slow_commands_have_the_documented_types(name, command, runs, monkeypatch):
+@pytest.mark.parametrize("name", CASES_WITH_RUNS)
+def test_documents_about_runs_have_the_documented_types(name, command, runs, monkeypatch):
     monkeypatch.chdir(runs)
-    if "sweep" in name and not Path("xors").exists():
+    if "xors" in CASES_WITH_RUNS[name] and not Path("xors").exists():
         sweep = ["data=xor", "model=linear", *QUICK, "seed=1,2", "hydra.sweep.dir=xors"]
         assert command("--multirun", *sweep).code == 0
-    outcome = command(*SLOW_CASES[name].split(), "--json")
+    outcome = command(*CASES_WITH_RUNS[name].split(), "--json")
     assert outcome.code == 0, outcome.err
     assert parse(name, outcome.out)
 
@@ -114,7 +113,7 @@ def test_errors_are_printed_to_standard_error(command):
 def test_what_the_code_of_a_user_prints_is_not_in_the_document(command, tmp_path):
     text = "import os\nfrom torch import nn\n\nprint('imported')\n\n\nclass Net(nn.Linear):\n"
     text += "    def __init__(self, spec, **settings):\n"
-    text += "        os.system('echo built')\n        super().__init__(2, 2)\n"
+    text += "        os.system('echo built')\n        super().__init__(2, 1)\n"
     (tmp_path / "printing.py").write_text(text)
     outcome = command("check", "data=xor", "model.net._target_=printing.Net", "--json")
     assert parse("check", outcome.out)["ok"], outcome.out
