@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from trainer.config.compose import Composer, get_override_key
 from trainer.config.diagnostics import Diagnostic
+from trainer.config.import_path import add_working_directory
+from trainer.config.schema import find_targets
 from trainer.config.target_allowlist import (
     TRUST_ENV_VAR,
     find_untrusted_targets,
@@ -14,6 +16,7 @@ from trainer.config.target_allowlist import (
 from trainer.config.value_sources import find_location
 from trainer.core.errors import UserError
 from trainer.core.lazy_imports import lazy_imports
+from trainer.core.mappings import is_within
 from trainer.sweep.jobs.grid import expand
 from trainer.sweep.jobs.identity import compose_resolved
 from trainer.sweep.store.trial_store import TrialLedger
@@ -60,11 +63,14 @@ def find_untrusted_code(composer: Composer, overrides: Sequence[str]) -> list[Di
     with lazy_imports():
         from trainer.training.preflight.interpolation import resolve_config
 
+    values = resolve_config(config)[0]
+    packages = get_trusted_packages()
+    add_working_directory([name for name in find_targets(values, with_paths=True) if is_within(name, packages)])
     layers = composer.load_layers(valid)
     hint = f"if you trust it, add its package to {TRUST_ENV_VAR}"
     return [
         Diagnostic(key, f"{target}: {reason}", hint, find_location(layers, f"{key}._target_"))
-        for key, target, reason in find_untrusted_targets(resolve_config(config)[0], get_trusted_packages())
+        for key, target, reason in find_untrusted_targets(values, packages)
     ]
 
 
