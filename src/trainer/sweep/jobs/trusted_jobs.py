@@ -44,10 +44,11 @@ def require_trusted_jobs(ledger: TrialLedger, composer: Composer) -> None:
     jobs = [job.overrides for job in ledger.jobs()]
     for command in ledger.commands():
         _require_plain_overrides(command.overrides, ledger)
+        # before `expand`, because the jobs may depend on the objective and the sampler, which are objects
+        _require_trusted_overrides(composer, composer.select_shared(command.overrides), ledger)
         jobs += expand(composer, command.overrides)
     for overrides in jobs:
-        _require_plain_overrides(overrides, ledger)
-        require_trusted_targets(compose_resolved(composer, overrides), f"{ledger.file}: {' '.join(overrides)}")
+        _require_trusted_overrides(composer, overrides, ledger)
 
 
 def find_untrusted_code(composer: Composer, overrides: Sequence[str]) -> list[Diagnostic]:
@@ -72,6 +73,11 @@ def find_untrusted_code(composer: Composer, overrides: Sequence[str]) -> list[Di
         Diagnostic(key, f"{target}: {reason}", hint, find_location(layers, f"{key}._target_"))
         for key, target, reason in find_untrusted_targets(values, packages)
     ]
+
+
+def _require_trusted_overrides(composer: Composer, overrides: Sequence[str], ledger: TrialLedger) -> None:
+    _require_plain_overrides(overrides, ledger)
+    require_trusted_targets(compose_resolved(composer, overrides), f"{ledger.file}: {' '.join(overrides)}")
 
 
 def _require_plain_overrides(overrides: Sequence[str], ledger: TrialLedger) -> None:
