@@ -54,6 +54,12 @@ demo-output: install-dev ## regenerate the output of make demo in the documentat
 curves: install-dev ## regenerate the pictures of docs/reading-curves.md
 	$(BIN)/python docs/generate/curves.py
 
+tutorial: install-dev ## execute the cells of docs/tutorial.ipynb and store their outputs
+	$(BIN)/python docs/generate/tutorial.py
+
+pictures: install-dev ## regenerate the screenshots of docs/reports.md; needs Chromium and playwright
+	$(BIN)/python docs/generate/pictures.py
+
 lock: install-dev ## regenerate constraints.txt from pyproject.toml
 	$(BIN)/uv pip compile --quiet --system-certs --universal --python-version 3.11 --all-extras --no-header --no-annotate pyproject.toml -o constraints.txt
 
@@ -91,4 +97,4 @@ define test_versions
 	$(2)/bin/python -m pytest -n 2 -m "not slow" -o filterwarnings=default $(VERSION_TESTS)
 endef
 
-.PHONY: help demo test test-lowest test-newest test-full lint format bench bench-quick docs reference demo-output curves lock clean install install-dev
+.PHONY: help demo test test-lowest test-newest test-full lint format bench bench-quick docs reference demo-output curves pictures tutorial lock clean install install-dev

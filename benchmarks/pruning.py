@@ -17,10 +17,10 @@ import tempfile
 from pathlib import Path
 from statistics import fmean, stdev
 
-from trainer.sweep.search.pareto_front import compute_pareto_front
-from trainer.sweep.search.search import load_search
-from trainer.sweep.store.job import Job
-from trainer.sweep.store.trial_store import TrialLedger
+from trainer.sweeps.search.pareto_front import compute_pareto_front
+from trainer.sweeps.search.search import load_search
+from trainer.sweeps.store.job import Job
+from trainer.sweeps.store.trial_store import TrialLedger
 
 PRUNERS = ("none", "median", "asha", "hyperband")
 

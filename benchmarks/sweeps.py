@@ -67,7 +67,7 @@ def measure_overhead(directory: Path, *, quick: bool) -> Round:
 
     Also of only the ledger, to start and finish a job, with as many jobs in it as above and with 10,000.
     """
-    from trainer.sweep.store.job_store import Ledger
+    from trainer.sweeps.store.job_store import Ledger
 
     n_jobs = JOBS[0 if quick else 1]
     results = {}
@@ -106,7 +106,7 @@ def measure_plan(directory: Path, *, quick: bool) -> Round:
 
 def measure_barrier(directory: Path, *, quick: bool) -> Round:
     """Return the units of time from the first start to the last end of jobs of `JOB_UNITS`, two at a time."""
-    from trainer.sweep.store.job_store import Ledger
+    from trainer.sweeps.store.job_store import Ledger
 
     unit = 4.0 if quick else 10.0
     lengths = ",".join(str(unit * units + number / 1000) for number, units in enumerate(JOB_UNITS))  # all different

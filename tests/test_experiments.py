@@ -101,7 +101,7 @@ def test_every_choice_passes_preflight(choice, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "vectors.txt").touch()
     (tmp_path / "outputs/mnist_cnn/RUN").mkdir(parents=True)
-    from trainer.sweep.preflight import check_overrides
+    from trainer.sweeps.preflight import check_overrides
 
     report = check_overrides([choice, *REQUIRED_OVERRIDES.get(choice, []), *COMPATIBLE_OVERRIDES.get(choice, [])])
     missing = re.compile("no GPU on this machine|^needs the package '(wandb|mlflow|comet_ml)'$")

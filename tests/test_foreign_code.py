@@ -15,7 +15,7 @@ from PIL import Image
 
 from trainer.core.errors import UserError
 from trainer.inference.load_checkpoint import read_checkpoint
-from trainer.sweep.store.job_store import Ledger
+from trainer.sweeps.store.job_store import Ledger
 
 RUN = ["data=digits", "model=linear", "trainer.max_epochs=1", "+trainer.limit_train_batches=2", "hydra.run.dir=base"]
 MARK = "from pathlib import Path\nPath('executed').touch()\n"
@@ -95,7 +95,7 @@ def test_keys_that_hydra_would_obey_are_refused(key, base, command):
     [
         {"_target_": "torch.hub.load", **HUB},
         {"_target_": "evil.XOR"},
-        {"_target_": "trainer.sweep.executors.ray.RayExecutor", "init": {"runtime_env": {"pip": ["hub"]}}},
+        {"_target_": "trainer.sweeps.executors.ray.RayExecutor", "init": {"runtime_env": {"pip": ["hub"]}}},
         {"_target_": "pytorch_lightning.loggers.csv_logs.ExperimentWriter", "log_dir": "base"},
         {"_target_": "hydra.utils.get_method", "path": "evil.XOR"},
         {"_target_": "trainer.__main__.main"},

@@ -29,15 +29,15 @@ from trainer.cli.commands.runs import build_row, list_run
 from trainer.core.errors import UserError
 from trainer.inference.ensemble_members import find_candidates
 from trainer.inference.load_checkpoint import load_checkpoint
-from trainer.report.comparison import build_report
-from trainer.report.paired_tests import compare_tests
-from trainer.report.render import render_html
-from trainer.report.run_page import build_run_page
-from trainer.sweep.preflight import check_overrides
-from trainer.sweep.search.pareto_front import format_best_trials, load_study
-from trainer.sweep.status_table import format_job_lines
-from trainer.sweep.store.job_store import Ledger
-from trainer.sweep.store.trial_store import TrialLedger
+from trainer.reports.comparison import build_report
+from trainer.reports.paired_tests import compare_tests
+from trainer.reports.render import render_html
+from trainer.reports.run_page import build_run_page
+from trainer.sweeps.preflight import check_overrides
+from trainer.sweeps.search.pareto_front import format_best_trials, load_study
+from trainer.sweeps.status_table import format_job_lines
+from trainer.sweeps.store.job_store import Ledger
+from trainer.sweeps.store.trial_store import TrialLedger
 
 pytestmark = pytest.mark.slow
 RUN = ["data=xor", "model=linear", "trainer.max_epochs=1", "+trainer.limit_train_batches=2", "hydra.run.dir=runs/good"]

@@ -18,10 +18,10 @@ from trainer.core.atomic_write import atomic_write_text
 from trainer.core.disk_space import explain_full_disk
 from trainer.core.errors import UserError
 from trainer.core.process_groups import require_process_groups
-from trainer.report.tensorboard_logdir import NOT_IN_FILE_NAMES, LogDirectory
-from trainer.sweep.executors.factory import create_executor
-from trainer.sweep.store import process_liveness
-from trainer.sweep.store.process_liveness import is_process_alive
+from trainer.reports.tensorboard_logdir import NOT_IN_FILE_NAMES, LogDirectory
+from trainer.sweeps.executors.factory import create_executor
+from trainer.sweeps.store import process_liveness
+from trainer.sweeps.store.process_liveness import is_process_alive
 
 SOURCE = Path(__file__).resolve().parents[1] / "src/trainer"
 POSIX_NAMES = {
@@ -42,10 +42,10 @@ CHECKS = {
     "core/open_files.py": 'sys.platform == "win32"',
     "core/signal_kinds.py": 'sys.platform != "win32"',
     "core/signals.py": 'sys.platform == "win32"',
-    "sweep/executors/base.py": PROCESS_GROUPS,
-    "sweep/executors/fused.py": PROCESS_GROUPS,
-    "sweep/executors/submitit_handles.py": SLURM,
-    "sweep/executors/worker.py": PROCESS_GROUPS,
+    "sweeps/executors/base.py": PROCESS_GROUPS,
+    "sweeps/executors/fused.py": PROCESS_GROUPS,
+    "sweeps/executors/submitit_handles.py": SLURM,
+    "sweeps/executors/worker.py": PROCESS_GROUPS,
     "training/distributed/local_launcher.py": 'require_process_groups("trainer.devices", "1")',
     "training/distributed/rank_process.py": PROCESS_GROUPS,
 }
@@ -77,7 +77,7 @@ def test_every_use_of_a_name_that_windows_lacks_has_a_check():
     assert found.keys() == CHECKS.keys()
     for name, check in CHECKS.items():
         assert check in (PROCESS_GROUPS, SLURM) or check in found[name], name
-    assert "require_process_groups(f" in (SOURCE / "sweep/executors/factory.py").read_text()
+    assert "require_process_groups(f" in (SOURCE / "sweeps/executors/factory.py").read_text()
 
 
 @pytest.fixture

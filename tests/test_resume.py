@@ -117,7 +117,7 @@ def read_scalars(run):
     events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0}).Reload()
     return {
         name: [(event.step, repr(event.value)) for event in events.Scalars(name)]
-        for name in sorted({*events.Tags()["scalars"]} - {"steps_per_second"})  # depends on the time
+        for name in sorted({*events.Tags()["scalars"]} - {"other/steps_per_second"})  # depends on the time
     }
 
 

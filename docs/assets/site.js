@@ -1,6 +1,8 @@
-// Accessibility of the theme: a name for the search dialog, and wide tables that the keyboard can scroll.
+// Accessibility of the theme: names for the search dialog and the buttons of code blocks, and wide tables that the
+// keyboard can scroll.
 function improve() {
   document.querySelector(".md-search")?.setAttribute("aria-label", "Search")
+  document.querySelectorAll(".md-code__nav").forEach((nav, index) => { nav.ariaLabel = `Code block ${index + 1}` })
   document.querySelectorAll(".md-typeset__scrollwrap, pre > code").forEach((box) => { box.tabIndex = 0 })
 }
 improve()

@@ -13,7 +13,7 @@ from pytorch_lightning import Callback
 import trainer.callbacks
 from trainer.artifacts.display_callbacks import LIGHTNING_DISPLAY_CALLBACKS, _read_source_declaration, affects_training
 from trainer.config.schema import RESOURCE_DIR
-from trainer.sweep.search.pruning import Pruning
+from trainer.sweeps.search.pruning import Pruning
 
 XOR = ["data=xor", "callbacks=[default,histograms]", "trainer.max_epochs=1", "+trainer.limit_train_batches=2"]
 # in addition to the display callbacks, these are all of Lightning's

@@ -8,7 +8,7 @@ from tensorboard.compat.tensorflow_stub import pywrap_tensorflow as tensorboards
 
 from trainer.artifacts.fast_crc32c import install_fast_crc32c
 from trainer.artifacts.loggers import ResilientTensorBoardLogger
-from trainer.report.tensorboard_images import read_images
+from trainer.reports.tensorboard_images import read_images
 
 
 def masked_by_python(data: bytes) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from trainer.artifacts.run_record import RunRecord, read_run
 from trainer.core.errors import UserError
-from trainer.report.tensorboard_logdir import LogDirectory
+from trainer.reports.tensorboard_logdir import LogDirectory
 
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
 RUN = ["data=xor", "model=linear", "trainer.max_epochs=1", "+trainer.limit_train_batches=2", "hydra.run.dir=runs/good"]

@@ -10,6 +10,7 @@ from tensorboard.plugins.hparams import metadata
 
 from trainer.artifacts.hparams import collect_hparams, find_differing_overrides
 from trainer.artifacts.run_record import RunRecord
+from trainer.core.metric_name import make_tensorboard_tag
 
 
 def board_of(run):
@@ -38,13 +39,13 @@ def test_the_events_of_a_run_contain_hyperparameters_results_charts_and_config(c
     assert (hparams["data"].string_value, hparams["optimizer.lr"].number_value) == ("digits", 0.01)
     metrics = json.loads((run / "result.json").read_text())["metrics"]
     for name in ("val/loss", "val/loss_best", "test/accuracy"):
-        assert board.Scalars(name)[-1].value == pytest.approx(metrics[name])
+        assert board.Scalars(make_tensorboard_tag(name))[-1].value == pytest.approx(metrics[name])
     with pytest.raises(KeyError):  # it would hide the keys of later runs
         board.SummaryMetadata(metadata.EXPERIMENT_TAG)
 
     layout = layout_pb2.Layout.FromString(board.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
     charts = {chart.title: [*chart.multiline.tag] for chart in layout.category[0].chart}
-    assert charts == {"loss": ["train/loss$", "val/loss$"], "accuracy": ["val/accuracy$"]}
+    assert charts == {"loss": ["loss/train$", "loss/val$"], "accuracy": ["accuracy/val$", "accuracy/train$"]}
     assert b"lr: 0.01" in board.Tensors("config/text_summary")[0].tensor_proto.string_val[0]
 
 

@@ -18,26 +18,24 @@ from trainer.callbacks.attention_maps import (
     SupportsAttentionMaps,
     compute_key_weights,
     draw_examples,
-    format_title,
 )
 from trainer.callbacks.plots.heatmap import (
-    BLACK,
     GAP_PIXELS,
     HEAT_COLOR,
     LINE_HEIGHT_PIXELS,
     SIDE_PIXELS,
-    WHITE,
     add_title,
     arrange_in_rows,
     draw_image_heatmap,
     draw_matrix_heatmap,
     draw_text_heatmap,
 )
-from trainer.callbacks.prediction_images import GREEN, RED
+from trainer.callbacks.plots.style import BLACK, RED, WHITE
 from trainer.core.spec import DataSpec
 from trainer.data.base import TensorData
 from trainer.data.digits import Digits
 from trainer.data.loading.split import Split
+from trainer.inference.attribution.predicted_output import select_scores
 from trainer.model.attention import SelfAttention
 from trainer.model.linear import Linear
 from trainer.task.objective import make_objective
@@ -170,18 +168,6 @@ def test_key_weights_come_from_all_queries_or_from_the_first():
     assert compute_key_weights(weights, has_first=True).tolist() == pytest.approx([0.3, 0.5])
 
 
-def test_a_title_contains_the_target_if_the_prediction_differs():
-    def title(spec, prediction, target):
-        return format_title(
-            Example(torch.zeros(1), torch.zeros(1), torch.tensor(prediction), torch.tensor(target)), spec
-        )
-
-    assert title(IMAGES, 1, 1) == ("b", GREEN)
-    assert title(IMAGES, 1, 2) == ("b (c)", RED)
-    assert title(TEXTS, 1, 0) == ("good (bad)", RED)
-    assert title(SERIES, [0.5, 1234.5678], [0.25, -2.0]) == ("0.5, 1.23e+03 (0.25, -2)", BLACK)
-
-
 @pytest.mark.parametrize("vocabulary", [None, VOCABULARY])
 def test_padding_is_omitted_and_the_mean_over_heads_of_the_last_layer_is_drawn(vocabulary):
     maps = torch.zeros(2, 2, 6, 6)
@@ -189,7 +175,9 @@ def test_padding_is_omitted_and_the_mean_over_heads_of_the_last_layer_is_drawn(v
     maps[1, 0, ..., 1] = maps[1, 1, ..., 2] = 1.0  # the last layer: one head for the second word, one for the third
     maps[1, :, 3:] = torch.eye(6)[0]  # queries at padding are ignored
     tokens = torch.tensor([2, 3, 2, 0, 0, 0])
-    sheet = draw_examples([Example(tokens, maps, torch.tensor(1), torch.tensor(1))], TEXTS, 4, False, vocabulary)
+    sheet = draw_examples(
+        [Example(tokens, maps, torch.tensor(1), torch.tensor(0.9), torch.tensor(1))], TEXTS, 4, False, vocabulary
+    )
     words = [vocabulary[token] for token in (2, 3, 2)] if vocabulary else ["2", "3", "2"]
     expected = draw_text_heatmap(words, torch.tensor([0.0, 0.5, 0.5]), 900)
     assert (
@@ -205,7 +193,7 @@ def test_all_kinds_of_data_are_drawn(spec, pooling):
     inputs = torch.randint(1, 4, (1, 6)) if spec is TEXTS else torch.randn(1, *spec.shape)
     objective, outputs = make_objective(spec), net(inputs)
     prediction = objective.predictions(outputs)[0].detach()
-    example = Example(inputs[0], net.attention_maps(inputs)[:, 0].detach(), prediction, prediction)
+    example = Example(inputs[0], net.attention_maps(inputs)[:, 0].detach(), prediction, torch.tensor(0.9), prediction)
     sheet = draw_examples([example] * 5, spec, 2, pooling == "first", VOCABULARY)
     assert len(np.unique(np.asarray(sheet).reshape(-1, 3), axis=0)) > 10
 
@@ -228,7 +216,10 @@ def test_examples_are_spread_over_the_split(tmp_path):
     )  # the first, third and fifth of six batches
     targets = torch.tensor([1, 1, 1])
     net.eval()
-    rows = (tokens, net.attention_maps(tokens).transpose(0, 1), make_objective(TEXTS).predictions(net(tokens)), targets)
+    objective, outputs = make_objective(TEXTS), net(tokens)
+    predictions = objective.predictions(outputs)
+    results = (predictions, select_scores(outputs, predictions, objective), targets)
+    rows = (tokens, net.attention_maps(tokens).transpose(0, 1), *results)
     expected = draw_examples([Example(*row) for row in zip(*rows, strict=True)], TEXTS, 4, False, VOCABULARY)
     assert np.abs(decode(board["test/attention"][0]).astype(int) - np.asarray(expected)).max() <= 1
 

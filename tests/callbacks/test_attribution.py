@@ -15,9 +15,8 @@ from torch.optim import SGD
 from trainer.callbacks.attribution import Attribution
 from trainer.callbacks.fast_loop import FastLoop
 from trainer.callbacks.plots import attributions
-from trainer.callbacks.plots.attributions import format_captions
-from trainer.callbacks.plots.line_chart import BLACK
-from trainer.callbacks.prediction_images import GREEN, RED
+from trainer.callbacks.plots.formatting import format_captions
+from trainer.callbacks.plots.style import BLACK, GREEN, RED
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
 from trainer.data.base import TensorData

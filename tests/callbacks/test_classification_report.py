@@ -12,15 +12,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.optim import SGD
 
 from trainer.callbacks.classification_report import (
-    BLUE,
-    CELL_PIXELS,
-    COLORS,
-    MARGIN_PIXELS,
     ClassificationReport,
     compute_class_metrics,
-    draw_confusion_matrix,
-    draw_roc_curves,
 )
+from trainer.callbacks.plots.confusion_matrix import draw_confusion_matrix, find_cell_size, find_margin
+from trainer.callbacks.plots.style import BLUE
+from trainer.callbacks.plots.threshold_curves import compute_pr_curves, compute_roc_curves, draw_roc_curves
 from trainer.data.digits import Digits
 from trainer.data.line import Line
 from trainer.data.xor import XOR
@@ -62,7 +59,7 @@ def test_metrics_of_each_class_are_computed_over_all_batches(tmp_path):
         assert metrics[f"test/accuracy/{digit}"] == pytest.approx((right / (targets == digit).sum()).item())
         if (predictions == digit).any():
             assert metrics[f"test/precision/{digit}"] == pytest.approx((right / (predictions == digit).sum()).item())
-    assert set(pictures) == {"test/confusion_matrix", "test/roc"}
+    assert set(pictures) == {"test/confusion_matrix", "test/roc", "test/precision_recall"}
 
 
 def test_one_logit_for_two_classes_gives_metrics_of_both(tmp_path):
@@ -94,22 +91,57 @@ def test_regressions_and_too_many_classes_are_not_supported(tmp_path, data, call
 
 def test_the_shade_of_a_cell_is_its_fraction_of_the_row():
     picture = np.asarray(draw_confusion_matrix(torch.tensor([[10, 0], [1, 3]]), ["no", "yes"]))
+    margin, cell_size = find_margin(["no", "yes"]), find_cell_size(2)
 
     def cell(row, column):
-        return tuple(picture[MARGIN_PIXELS + row * CELL_PIXELS + 4, MARGIN_PIXELS + column * CELL_PIXELS + 4])
+        return tuple(picture[margin + row * cell_size + 4, margin + column * cell_size + 4])
 
     assert cell(0, 0) == BLUE
     assert cell(0, 1) == (255, 255, 255)
     assert cell(1, 1) == tuple(round(255 + (full - 255) * 0.75) for full in BLUE)
 
 
-def test_one_curve_is_drawn_for_two_classes():
-    x = [torch.tensor([0.0, 0.0, 1.0])] * 2
-    y = [torch.tensor([0.0, 1.0, 1.0])] * 2
-    colors = {tuple(pixel) for pixel in np.asarray(draw_roc_curves(x, y, ["no", "yes"])).reshape(-1, 3)}
-    assert COLORS[1] in colors
-    assert COLORS[0] not in colors
-    all_colors = {
-        tuple(pixel) for pixel in np.asarray(draw_roc_curves([*x, x[0]], [*y, y[0]], ["a", "b", "c"])).reshape(-1, 3)
-    }
-    assert COLORS[2] in all_colors
+@pytest.mark.parametrize("count", [3, 4321, 1234567])
+def test_a_count_fits_into_its_cell_and_zeros_are_left_out(count):
+    names = [*map(str, range(10))]
+    picture = np.asarray(draw_confusion_matrix(torch.eye(10, dtype=torch.long) * count, names)).astype(int)
+    margin, side = find_margin(names), find_cell_size(10)
+    cell = picture[margin + 4 : margin + side - 4, margin + 4 : margin + side - 4]
+    letters = (np.abs(cell - BLUE).sum(2) > 100).nonzero()[1]
+    assert letters.min() > 0
+    assert letters.max() < side - 9
+    assert (picture[margin + 4 : margin + side - 4, margin + side + 4 : margin + 2 * side - 4] == 255).all()
+
+
+def test_long_class_names_do_not_run_into_one_another():
+    names = ["tested negative", "a name that is far too long for the margin of any image"]
+    picture = draw_confusion_matrix(torch.tensor([[1, 2], [3, 4]]), names)
+    assert find_margin(names) < 220
+    assert picture.width == find_margin(names) + 2 * find_cell_size(2) + 8
+    names_above = np.asarray(picture)[30 : find_margin(names) - 4, find_margin(names) :]
+    is_blank = (names_above == 255).all((0, 2))
+    assert is_blank[find_cell_size(2) - 20 : find_cell_size(2) + 20].all()  # between the middles of two cells
+
+
+def test_areas_under_curves_agree_with_their_definitions():
+    random = torch.Generator().manual_seed(0)
+    targets = torch.randint(3, (50,), generator=random)
+    scores = (torch.randn(50, 3, generator=random) + 2 * torch.eye(3)[targets]).softmax(1)
+    names = ["a", "b", "c"]
+    roc_areas, precisions = [], []
+    for index in range(3):
+        positive, negative = scores[targets == index, index], scores[targets != index, index]
+        roc_areas.append((positive[:, None] > negative).float().mean().item())
+        higher = [(int((positive >= score).sum()), int((negative >= score).sum())) for score in positive]
+        precisions.append(sum(hits / (hits + others) for hits, others in higher) / len(positive))
+    assert [curve.area for curve in compute_roc_curves(scores, targets, names)] == pytest.approx(roc_areas, rel=1e-4)
+    assert [curve.area for curve in compute_pr_curves(scores, targets, names)] == pytest.approx(precisions, rel=1e-4)
+
+
+def test_two_classes_have_one_curve_and_missing_classes_none():
+    scores = torch.tensor([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.3, 0.7, 0.0]])
+    targets = torch.tensor([0, 1, 0])
+    [curve] = compute_roc_curves(scores[:, :2], targets, ["no", "yes"])
+    assert (curve.name, curve.area) == ("yes", 1.0)
+    assert [curve.name for curve in compute_roc_curves(scores, targets, ["a", "b", "c"])] == ["a", "b"]
+    assert draw_roc_curves([curve]).size == (640, 520)

@@ -118,13 +118,15 @@ def test_the_norm_of_all_gradients_is_logged_at_logged_steps(tmp_path):
             recorded.append(torch.stack(squares).sum().sqrt().item())
 
     board = run(tmp_path, Line(), GradientNorm(), Recorder())
-    assert [(event.step, event.value) for event in board.Scalars("grad_norm")] == [(1, pytest.approx(recorded[1]))]
+    assert [(event.step, event.value) for event in board.Scalars("other/grad_norm")] == [
+        (1, pytest.approx(recorded[1]))
+    ]
 
 
 def test_throughput_is_logged_at_the_end(tmp_path):
     data, throughput = Line(), Throughput(every_seconds=3600)
     board = run(tmp_path, data, throughput, epochs=2)
-    [event] = board.Scalars("steps_per_second")
+    [event] = board.Scalars("other/steps_per_second")
     assert event.step == 6
     assert event.value > 0
 

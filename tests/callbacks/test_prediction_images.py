@@ -12,7 +12,8 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.optim import SGD
 
-from trainer.callbacks.prediction_images import PredictedImages, PredictionImages, draw_predictions
+from trainer.callbacks.plots.image_grid import GAP_PIXELS, TILE_PIXELS, TITLE_LINE_PIXELS, arrange_tiles
+from trainer.callbacks.prediction_images import PredictedImages, PredictionImages, draw_predictions, find_worst
 from trainer.data.digits import Digits
 from trainer.data.xor import XOR
 from trainer.model.linear import Linear
@@ -26,7 +27,8 @@ NAMES = tuple("0123456789")
 def make_examples(predictions, targets, images=None):
     random = torch.Generator().manual_seed(0)
     images = torch.rand(len(targets), 1, 8, 8, generator=random) if images is None else images
-    return PredictedImages(images, torch.tensor(predictions), torch.tensor(targets), torch.zeros(len(targets)))
+    scores = torch.full((2, len(targets)), 0.5)
+    return PredictedImages(images, torch.tensor(predictions), torch.tensor(targets), *scores)
 
 
 def count_colors(picture):
@@ -76,28 +78,50 @@ def test_a_wrong_prediction_has_a_red_title():
 
 def test_the_title_of_a_wrong_prediction_contains_the_true_class():
     image = torch.zeros(1, 1, 8, 8)
-    titles = [np.asarray(draw_predictions(make_examples([3], [true], image), NAMES, 1))[:18] for true in (3, 5, 7)]
-    assert (titles[1] != titles[2]).any()
-    widths = [np.flatnonzero((title != 255).any((0, 2))).max() for title in titles]
-    assert widths[1] > widths[0] + 10
+    heights = [draw_predictions(make_examples([3], [true], image), NAMES, 1).height for true in (3, 5)]
+    assert heights[1] == heights[0] + TITLE_LINE_PIXELS
+    titles = [np.asarray(draw_predictions(make_examples([3], [true], image), NAMES, 1))[:42] for true in (5, 7)]
+    assert (titles[0] != titles[1]).any()
+
+
+def test_long_class_names_do_not_run_into_one_another():
+    sheet = np.asarray(draw_predictions(make_examples([0, 1], [0, 1]), ["supercalifragilistic", "m" * 99], 2))
+    is_blank = (sheet[:TITLE_LINE_PIXELS] == 255).all((0, 2))
+    middle = (sheet.shape[1] - GAP_PIXELS) // 2
+    assert is_blank[middle : middle + GAP_PIXELS].all()
+    assert sheet.shape[1] < 2 * 160
 
 
 @pytest.mark.parametrize(
-    ("images", "columns", "size"), [(1, 1, (72, 86)), (4, 10, (684, 86)), (10, 10, (684, 86)), (11, 4, (276, 250))]
+    ("images", "columns", "shape"), [(1, 1, (1, 1)), (4, 10, (1, 4)), (10, 10, (1, 10)), (11, 4, (3, 4))]
 )
-def test_tiles_are_arranged_in_rows(images, columns, size):
-    # a column is 64 + 4 pixels wide, a row 64 + 14 + 4 high, with 4 more at the end
+def test_tiles_are_arranged_in_rows(images, columns, shape):
     sheet = draw_predictions(make_examples([0] * images, [0] * images), NAMES, columns)
-    assert sheet.size == size
+    row_height = TILE_PIXELS + TITLE_LINE_PIXELS + GAP_PIXELS
+    expected = (shape[1] * (TILE_PIXELS + GAP_PIXELS) + GAP_PIXELS, shape[0] * row_height + GAP_PIXELS)
+    assert sheet.size == expected
+
+
+def test_each_group_starts_a_new_row():
+    assert arrange_tiles([3, 3, 3, 5, 7, 7], 2) == [(0, 0), (0, 1), (1, 0), (2, 0), (3, 0), (3, 1)]
+
+
+def test_the_worst_of_each_class_come_before_the_second_worst_of_any():
+    scores = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5])
+    targets = torch.tensor([7, 7, 7, 2, 2])
+    assert find_worst(scores, targets, 10).tolist() == [0, 3, 1, 4, 2]
+    assert find_worst(scores, targets, 3).tolist() == [0, 3, 1]
+    assert find_worst(scores[:0], targets[:0], 3).tolist() == []
 
 
 def test_each_image_is_scaled_to_the_full_range():
     image = torch.tensor([[-2.0, 0.0], [-1.0, 2.0]]).view(1, 1, 2, 2).expand(3, 1, 2, 2)
     sheet = np.asarray(draw_predictions(make_examples([0] * 3, [0] * 3, image), NAMES, columns=2))
-    for left, top in ((4, 18), (72, 18), (4, 100)):
-        corners = [sheet[top + row, left + column, 0] for row in (0, 63) for column in (0, 63)]
+    top, left, end = GAP_PIXELS + TITLE_LINE_PIXELS, GAP_PIXELS, TILE_PIXELS - 1
+    step = TILE_PIXELS + GAP_PIXELS
+    for x, y in ((left, top), (left + step, top), (left, top + step + TITLE_LINE_PIXELS)):
+        corners = [sheet[y + row, x + column, 0] for row in (0, end) for column in (0, end)]
         assert corners == [0, 127, 63, 255]
-    assert (sheet[82:, 72:] == 255).all()
 
 
 def test_colors_are_preserved():
@@ -107,11 +131,8 @@ def test_colors_are_preserved():
 
 
 def test_an_image_of_one_color_is_drawn():
-    assert np.asarray(draw_predictions(make_examples([0], [0], torch.ones(1, 1, 4, 4)), NAMES, 1))[50, 30].tolist() == [
-        0,
-        0,
-        0,
-    ]
+    sheet = draw_predictions(make_examples([0], [0], torch.ones(1, 1, 4, 4)), NAMES, 1)
+    assert np.asarray(sheet)[50, 30].tolist() == [0, 0, 0]
 
 
 def test_predictions_and_worst_predictions_are_logged_in_validation_and_test(tmp_path):
@@ -127,14 +148,20 @@ def test_the_first_images_and_the_worst_predictions_are_drawn(buffer_size, tmp_p
     images, targets = data.splits["test"]
     images = data.prepare(images)
     outputs = task(images).detach()
-    predictions, scores = outputs.argmax(1), outputs.softmax(1)[range(len(targets)), targets]
-    wrong = sorted((predictions != targets).nonzero()[:, 0].tolist(), key=lambda row: scores[row])
-    assert len(wrong) > 25
-    for tag, rows in {"test/predictions": slice(25), "test/worst_predictions": wrong[:25]}.items():
-        expected = draw_predictions(
-            PredictedImages(images[rows], predictions[rows], targets[rows], scores[rows]), NAMES, 5
-        )
-        assert (decode(board[tag][0]) == np.asarray(expected)).all()
+    predictions, probabilities = outputs.argmax(1), outputs.softmax(1)
+    numbers = range(len(targets))
+    scores = probabilities[numbers, targets]
+    examples = PredictedImages(images, predictions, targets, probabilities[numbers, predictions], scores)
+    by_score = sorted((predictions != targets).nonzero()[:, 0].tolist(), key=lambda row: scores[row])
+    assert len(by_score) > 25
+    by_class = [[row for row in by_score if targets[row] == digit] for digit in range(10)]
+    ranks = {row: rank for rows in by_class for rank, row in enumerate(rows)}
+    worst = sorted(by_score, key=lambda row: (ranks[row], scores[row]))[:25]
+    worst.sort(key=lambda row: (targets[row], scores[row]))
+    for tag, rows in {"predictions": [*range(25)], "worst_predictions": worst}.items():
+        groups = None if tag == "predictions" else targets[rows].tolist()
+        expected = draw_predictions(examples.select(torch.tensor(rows)), NAMES, 5, groups)
+        assert (decode(board[f"test/{tag}"][0]) == np.asarray(expected)).all()
     assert count_colors(decode(board["test/worst_predictions"][0]))[0] == 0
 
 

@@ -17,17 +17,13 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.optim import SGD
 
-from trainer.callbacks.plots.line_chart import (
-    BLACK,
-    BOTTOM_PIXELS,
-    LEFT_PIXELS,
-    RIGHT_PIXELS,
-    TOP_PIXELS,
-    Line,
-    compute_ticks,
-    draw_chart,
+from trainer.callbacks.price_forecast import (
+    CHART_HEIGHT_PIXELS,
+    PriceForecast,
+    compute_errors,
+    draw_forecast,
+    gather_outputs,
 )
-from trainer.callbacks.price_forecast import ORANGE, PriceForecast, compute_errors, draw_forecast, gather_outputs
 from trainer.data.line import Line as Points
 from trainer.data.stock import Stock
 from trainer.model.linear import Linear
@@ -200,43 +196,6 @@ def test_data_without_prices_get_no_metrics_and_no_image(tmp_path):
     assert board == {}
 
 
-def find_color(picture, color):
-    """Return rows and columns of the pixels of a color."""
-    return (np.abs(np.asarray(picture).astype(int) - color).sum(2) < 30).nonzero()
-
-
-def test_a_line_extends_over_all_days_and_rises_with_its_values():
-    size = (300, 200)
-    picture = np.asarray(draw_chart([Line("", ORANGE, torch.tensor([1.0, 2.0, 3.0]))], ["a", "b", "c"], "", size))
-    rows, columns = find_color(picture, ORANGE)
-    assert columns.min() <= LEFT_PIXELS + 4
-    assert columns.max() >= 300 - RIGHT_PIXELS - 5
-    height = 200 - TOP_PIXELS - BOTTOM_PIXELS
-    # the margins above and below are a twentieth of the range of the values
-    assert TOP_PIXELS + 0.05 / 1.1 * height == pytest.approx(rows.min(), abs=4)
-    assert TOP_PIXELS + 1.05 / 1.1 * height == pytest.approx(rows.max(), abs=4)
-    assert rows[columns == columns.min()].mean() > rows[columns == columns.max()].mean()
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "values"),
-    [
-        (0, 10, [0, 2, 4, 6, 8, 10]),
-        (437, 806, [500, 600, 700, 800]),
-        (0.012, 0.031, [0.015, 0.02, 0.025, 0.03]),
-        (-3, 3, [-2, 0, 2]),
-    ],
-)
-def test_ticks_are_round_values(low, high, values):
-    assert compute_ticks(low, high) == pytest.approx(values)
-
-
-@pytest.mark.parametrize("values", [[5.0, 5.0], [5.0]])
-def test_a_constant_line_and_a_single_day_are_drawn(values):
-    days = ["2020-01-01"] * len(values)
-    assert draw_chart([Line("price", BLACK, torch.tensor(values))], days, "title", (200, 100)).size == (200, 100)
-
-
 def test_the_lower_chart_shows_only_the_last_days():
     forecast_60 = make_forecast(*[tuple(float(100 * (day < 50) + day) for day in range(60))] * 3)
     original, changed = (
@@ -246,5 +205,5 @@ def test_the_lower_chart_shows_only_the_last_days():
             forecast_60._replace(actual=torch.where(torch.arange(60) == 5, 180.0, forecast_60.actual)),
         )
     )
-    assert (original[:320] != changed[:320]).any()
-    assert (original[320:] == changed[320:]).all()
+    assert (original[:CHART_HEIGHT_PIXELS] != changed[:CHART_HEIGHT_PIXELS]).any()
+    assert (original[CHART_HEIGHT_PIXELS:] == changed[CHART_HEIGHT_PIXELS:]).all()

@@ -2,7 +2,6 @@
 
 import io
 import re
-import sys
 from functools import partial
 from types import SimpleNamespace
 
@@ -74,8 +73,7 @@ def get_epochs(text):
 def terminal(monkeypatch):
     """Replace standard error by a terminal; return its output."""
     output = io.StringIO()
-    stderr = SimpleNamespace(isatty=lambda: True)
-    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=stderr, maxsize=sys.maxsize))
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=SimpleNamespace(isatty=lambda: True)))
     monkeypatch.setattr(progress, "Console", lambda **_: Console(file=output, force_terminal=True, width=200))
     return output
 

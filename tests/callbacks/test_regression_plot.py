@@ -9,7 +9,14 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.optim import SGD
 
-from trainer.callbacks.plots.line_chart import BLACK, LEFT_PIXELS, ORANGE, RIGHT_PIXELS, SILVER, TOP_PIXELS
+from trainer.callbacks.plots.line_chart import (
+    BOTTOM_PIXELS,
+    LEFT_PIXELS,
+    LEGEND_ROW_PIXELS,
+    RIGHT_PIXELS,
+    TOP_PIXELS,
+)
+from trainer.callbacks.plots.style import BLACK, ORANGE, SILVER
 from trainer.callbacks.regression_plot import PLOT_SIZE_PIXELS, RegressionPlot, draw_regression
 from trainer.data.line import Line
 from trainer.data.xor import XOR
@@ -32,8 +39,9 @@ def log_images(tmp_path, data, **settings):
 
 
 def find_color(picture, color):
-    """Return rows and columns of the pixels of a color, without the title."""
-    plot = np.asarray(picture)[TOP_PIXELS + 2 : -24, LEFT_PIXELS + 2 : -RIGHT_PIXELS - 2].astype(int)
+    """Return rows and columns of the pixels of a color, without the title and the legend."""
+    top = TOP_PIXELS + LEGEND_ROW_PIXELS
+    plot = np.asarray(picture)[top + 2 : -BOTTOM_PIXELS, LEFT_PIXELS + 2 : -RIGHT_PIXELS - 2].astype(int)
     return (np.abs(plot - color).sum(2) < 30).nonzero()
 
 

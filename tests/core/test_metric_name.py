@@ -7,7 +7,7 @@ from rich.console import Console
 
 from trainer.artifacts.console_summary import build_tables
 from trainer.artifacts.run_record import format_measurement_times
-from trainer.core.metric_name import MetricName, list_metrics
+from trainer.core.metric_name import MetricName, list_metrics, make_tensorboard_tag
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,26 @@ from trainer.core.metric_name import MetricName, list_metrics
 )
 def test_names_have_a_stage_a_metric_and_perhaps_a_class(name, stage, metric, label):
     assert MetricName.parse(name) == (stage, metric, label)
+
+
+@pytest.mark.parametrize(
+    ("name", "tag"),
+    [
+        ("val/loss", "loss/val"),
+        ("val_loss", "loss/val_loss"),
+        ("valid/loss", "loss/valid/loss"),
+        ("val/loss_best", "loss/val_best"),
+        ("val/loss/dataloader_idx_0", "loss (loader 0)/val"),
+        ("test/recall/cat", "per_class/recall/test/cat"),
+        ("lr", "other/lr"),
+        ("lr/pg1", "other/lr/pg1"),
+        ("train/grad_norm", "other/train/grad_norm"),
+        ("epoch", "other/epoch"),
+        ("energy/kinetic", "energy/kinetic"),
+    ],
+)
+def test_tags_of_tensorboard_start_with_the_metric(name, tag):
+    assert make_tensorboard_tag(name) == tag
 
 
 def test_the_metrics_of_stages_are_without_those_of_single_classes():

@@ -136,7 +136,7 @@ def read_results(run: Path) -> dict[str, Any]:
         "rows": rows,
         "scalars": {
             name: [(event.step, repr(event.value)) for event in events.Scalars(name)]
-            for name in sorted({*events.Tags()["scalars"]} - {"steps_per_second"})  # depends on the time
+            for name in sorted({*events.Tags()["scalars"]} - {"other/steps_per_second"})  # depends on the time
         },
         "result": {
             name: repr(value) for name, value in json.loads((run / "result.json").read_text())["metrics"].items()

@@ -15,7 +15,11 @@ PRICES = [10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0, 17.0, 18.0, 19.0]
 
 
 def unscaled(values, scale):
-    return [round(number, 4) for number in (values.double() * scale[1] + scale[0]).flatten().tolist()]
+    return rounded(values.double() * scale[1] + scale[0])
+
+
+def rounded(values):
+    return [round(number, 4) for number in values.flatten().tolist()]
 
 
 def test_the_spec_needs_no_file(tmp_path):
@@ -29,7 +33,7 @@ def test_a_window_belongs_to_the_split_of_its_target(stock):
         stage: [
             (
                 *unscaled(window, data.preprocessing.input_scales[0]),
-                *unscaled(target, data.preprocessing.target_scales[0]),
+                *rounded(target),
             )
             for window, target in zip(*split, strict=True)
         ]
@@ -47,9 +51,7 @@ def test_the_target_is_horizon_days_ahead(stock):
     firsts = {
         stage: unscaled(split.inputs[0], data.preprocessing.input_scales[0]) for stage, split in data.splits.items()
     }
-    targets = {
-        stage: unscaled(split.targets, data.preprocessing.target_scales[0]) for stage, split in data.splits.items()
-    }
+    targets = {stage: rounded(split.targets) for stage, split in data.splits.items()}
     assert firsts == {"train": [10, 11], "val": [12, 13], "test": [14, 15]}
     assert targets == {"train": [14, 15], "val": [16, 17], "test": [18, 19]}
 
@@ -61,23 +63,20 @@ def test_windows_contain_daily_returns_and_the_target_is_the_return_over_the_hor
     train = data.splits["train"]
     assert unscaled(train.inputs[0], data.preprocessing.input_scales[0]) == [round(log(2), 4), round(log(0.5), 4)]
     # the window ends on the third day
-    assert unscaled(train.targets[0], data.preprocessing.target_scales[0]) == [round(log(prices[2 + horizon] / 10), 4)]
+    assert rounded(train.targets[0]) == [round(log(prices[2 + horizon] / 10), 4)]
     assert [len(split.targets) for split in data.splits.values()] == [4 - horizon, 2, 2]
-    assert unscaled(data.splits["test"].targets[-1], data.preprocessing.target_scales[0]) == [
-        round(log(40 / prices[-1 - horizon]), 4)
-    ]
+    assert rounded(data.splits["test"].targets[-1]) == [round(log(40 / prices[-1 - horizon]), 4)]
 
 
 def test_scales_are_the_mean_and_standard_deviation_of_the_training_days(stock):
     data = stock(quantity="prices")
-    preprocessing = data.preprocessing
-    assert (
-        preprocessing.input_scales == preprocessing.target_scales == (pytest.approx((12.5, 1.707825)),)
-    )  # of 10 to 15
+    assert data.preprocessing.input_scales == (pytest.approx((12.5, 1.707825)),)  # of 10 to 15
+    scale = data.target_scale.state()
+    assert (scale["mean"], scale["std"]) == ([13.5], pytest.approx([1.25**0.5]))  # of 12 to 15
     returns = stock([1.0, 2.0, 8.0, 16.0, 64.0, 128.0, 1.0, 9.0, 1.0, 5.0], quantity="returns", horizon=2)
     # over a day: 1 2 1 2 1 times log 2; over two: 3 3 3 3 times log 2, which has no deviation
     assert returns.preprocessing.input_scales[0] == pytest.approx((1.4 * log(2), 0.24**0.5 * log(2)))
-    assert returns.preprocessing.target_scales[0][0] == pytest.approx(3 * log(2))
+    assert returns.target_scale.mean.tolist() == pytest.approx([3 * log(2)])
 
 
 def test_a_constant_price_is_scaled_by_one(stock):
@@ -93,12 +92,12 @@ def test_training_does_not_depend_on_later_prices(stock, quantity, horizon):
     prices = [100.0 + 7 * (day % 5) + day for day in range(40)]
     settings = {"quantity": quantity, "horizon": horizon, "window": 4}
     data = stock(prices, **settings)
-    train, scales = data.splits["train"], (data.preprocessing.input_scales, data.preprocessing.target_scales)
+    train, scales = data.splits["train"], (data.preprocessing.input_scales, data.target_scale.state())
     for day in range(24, 40):
         changed = stock([*prices[:day], 9999.0, *prices[day + 1 :]], **settings)
         assert torch.equal(changed.splits["train"].inputs, train.inputs)
         assert torch.equal(changed.splits["train"].targets, train.targets)
-        assert (changed.preprocessing.input_scales, changed.preprocessing.target_scales) == scales
+        assert (changed.preprocessing.input_scales, changed.target_scale.state()) == scales
         assert changed.checksum() != data.checksum()
 
 
@@ -126,10 +125,7 @@ def test_targets_are_converted_back_to_prices(stock, quantity, horizon):
 
 def test_a_return_is_relative_to_the_last_price_of_the_window(stock):
     data = stock(quantity="returns")
-    output = torch.tensor(
-        [[(log(1.1) - data.preprocessing.target_scales[0][0]) / data.preprocessing.target_scales[0][1]]]
-    )
-    result = data.to_prices("test", output)[1]  # of the first window only
+    result = data.to_prices("test", torch.tensor([[log(1.1)]]))[1]  # of the first window only
     assert result.forecast.tolist() == pytest.approx([17 * exp(log(1.1))], abs=1e-4)
     assert (result.days, result.actual.tolist()) == (["2020-01-09"], [18.0])
 

@@ -1,9 +1,10 @@
 """Forecasts for files of prices."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from trainer.cli.commands.predict import build_record
 from trainer.core.errors import UserError
 from trainer.data.stock import Stock
 from trainer.inference.load_checkpoint import LoadedCheckpoint
@@ -80,7 +81,7 @@ def test_forecasts_of_new_files_are_in_the_order_of_their_days(tmp_path):
     assert [item.values for item in predictions] == [item.values for item in expected]
     assert [item.facts for item in predictions] == [item.facts for item in expected]
     assert [item.row for item in predictions] == [*range(19, 1, -1)]
-    assert build_record(predictions[0], model)["values"].keys() == {"h1", "h4"}
+    assert model.build_record(predictions[0])["values"].keys() == {"h1", "h4"}
 
 
 def test_the_price_column_is_found_by_its_name_in_training(tmp_path):
@@ -91,3 +92,18 @@ def test_the_price_column_is_found_by_its_name_in_training(tmp_path):
     (tmp_path / "b.csv").write_text("\n".join(["Date,Volume,Close", *rows]))
     part = next(data.preprocessing.read([tmp_path / "b.csv"], 100))
     assert part.facts["last_price"][-1] == 30.5  # of the third column
+
+
+def test_prices_in_memory_are_read_as_their_file(tmp_path):
+    data = Stock(window=3)
+    scales = {"input_scales": ((0.0, 1.0),), "target_scales": ((0.0, 1.0),)}
+    model = untrained(data.spec, replace(data.preprocessing, **scales), tmp_path)
+    rows = [{"Date": f"2024-01-{day:02}", "Close": 100.0 + day % 4} for day in range(1, 9)]
+    (tmp_path / "a.csv").write_text("Date,Close\n" + "".join(f"{row['Date']},{row['Close']}\n" for row in rows))
+    expected = model.predict(tmp_path / "a.csv")
+    for predictions in (model.predict(rows), model.predict(rows, batch_size=2)):
+        assert [item.value for item in predictions] == pytest.approx([item.value for item in expected])
+        assert [item.facts for item in predictions] == [item.facts for item in expected]
+        assert {item.source for item in predictions} == {""}
+    with pytest.raises(UserError, match=r"^rows in memory, row 2, column 'Close': 'x' is not a price"):
+        model.predict([{"Date": "2024-01-01", "Close": "1"}, {"Date": "2024-01-02", "Close": "x"}])

@@ -2,10 +2,10 @@
 
 import pytest
 
-from trainer.cli.commands.predict import build_record, flatten_record
 from trainer.core.errors import UserError
 from trainer.data.table import Table
 from trainer.inference.load_checkpoint import LoadedCheckpoint
+from trainer.inference.predictions import flatten_record
 from trainer.inference.predictor import Predictor
 from trainer.model.linear import Linear
 
@@ -28,7 +28,7 @@ def predictor(tmp_path):
 
 def predict(predictor, tmp_path, text):
     (tmp_path / "new.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
-    return [dict(flatten_record(build_record(item, predictor))) for item in predictor.stream(tmp_path / "new.csv")]
+    return [dict(flatten_record(predictor.build_record(item))) for item in predictor.stream(tmp_path / "new.csv")]
 
 
 def test_the_output_has_all_columns_of_the_file(predictor, tmp_path, caplog):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -76,6 +77,20 @@ def test_the_text_column_is_found_by_name(tmp_path):
     message = r"wrong.csv: no column 'review', the text column of the training; did you mean 'revew'\?"
     with pytest.raises(UserError, match=message):
         model.predict(tmp_path / "wrong.csv")
+
+
+def test_texts_in_memory_are_read_as_sentences_or_from_their_column(tmp_path):
+    _, model = imdb(tmp_path)
+    model.preprocessing = replace(model.preprocessing, text_column="text")
+    texts = ["word1 word2", "word3"]
+    expected = [item.probability for item in model.predict(texts)]
+    frame = pytest.importorskip("pandas").DataFrame({"id": [5, 6], "text": texts})
+    for inputs in (np.array(texts), frame["text"], frame, frame.to_dict("records")):
+        assert [item.probability for item in model.predict(inputs)] == expected
+    with pytest.raises(UserError, match=r"^rows in memory: no column 'text', the text column of the training"):
+        model.predict(frame[["id"]].assign(more="x"))
+    with pytest.raises(UserError, match=r"^rows in memory, row 1: the text is empty"):
+        model.predict(frame.assign(text=["a", " "]))
 
 
 def test_a_file_without_column_names_has_no_header_in_predictions(tmp_path):

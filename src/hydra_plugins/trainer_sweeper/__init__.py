@@ -1,6 +1,6 @@
 """Hydra plugin with the sweeper of `trainer` and its launcher `ray`.
 
-Hydra searches only `hydra_plugins`, and imports this module at every start; the code is in `trainer.sweep`, which is
+Hydra searches only `hydra_plugins`, and imports this module at every start; the code is in `trainer.sweeps`, which is
 imported by a sweep.
 """
 
@@ -28,7 +28,7 @@ class LedgerSweeper(Sweeper):
         self._setup = (config, hydra_context, task_function)
 
     def sweep(self, arguments: list[str]) -> None:
-        from trainer.sweep.run_sweep import run_sweep
+        from trainer.sweeps.run_sweep import run_sweep
 
         run_sweep(*self._setup, arguments, self.max_batch_size)
 
@@ -45,7 +45,7 @@ class Ray:
         remote: Further options of the task of a job, e.g. `resources`.
     """
 
-    _target_: str = "trainer.sweep.executors.ray.RayExecutor"
+    _target_: str = "trainer.sweeps.executors.ray.RayExecutor"
     address: str = "${oc.env:RAY_ADDRESS,local}"
     num_cpus: float = 1
     num_gpus: float = 0

@@ -11,12 +11,12 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Column, Table
-from torch import nn
 
 from trainer.artifacts.hparams import collect_swept_values
 from trainer.artifacts.intervals import describe_missing, format_intervals
 from trainer.artifacts.learning_curves import describe_run_curves
 from trainer.artifacts.logger_lifecycle import log_best_metrics, log_config
+from trainer.artifacts.network_summary import count_parameters, find_network
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.run_record import RunRecord, format_measurement_times
 from trainer.artifacts.tensorboard_summary import write_summary
@@ -33,9 +33,8 @@ log = logging.getLogger(__name__)
 def log_run_start(data: Any, task: LightningModule, trainer: Trainer, directory: RunDirectory) -> None:
     """Print data, model and run directory before a training, and log the config with all loggers."""
     log_config(trainer, directory.stored_config, collect_swept_values(RunRecord(directory.path)))
-    net = getattr(task, "net", None)
-    net = net if isinstance(net, nn.Module) else task
-    parameters = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
+    net = find_network(task)
+    parameters = count_parameters(net, trainable_only=True)
     devices = f"{trainer.world_size} x {trainer.strategy.root_device.type}"
     log.info(f"data   {_describe_data(data)}")
     log.info(f"model  {type(net).__name__}: {parameters:,} trainable parameters, on {devices}")
@@ -46,10 +45,7 @@ def _describe_data(data: Any) -> str:
     spec = find_spec(data)
     if spec is None:
         return f"{type(data).__name__}: no spec, so callbacks that display examples are inactive"
-    shape = " x ".join(map(str, spec.shape))
-    count, unit = (len(spec.class_names), "class") if spec.class_names else (spec.output_size, "value")
-    plural = "" if count == 1 else "es" if unit == "class" else "s"
-    return f"{spec.title}: {spec.kind} {shape} -> {spec.target} ({count} {unit}{plural})"
+    return str(spec)
 
 
 def print_results(result: dict[str, Any], directory: Path, *, is_sweep_job: bool = False) -> None:

@@ -81,6 +81,8 @@ def describe_data(data: Any) -> dict[str, Any]:
     entries: dict[str, Any] = {"data_sha256": compute_checksum(data), "synthetic": bool(spec and spec.synthetic)}
     if isinstance(data, TensorData):
         entries["examples"] = {stage: len(split.targets) for stage, split in data.splits.items()}
+        if data.pooled_examples is not None:
+            entries["pooled_examples"] = data.pooled_examples
     return entries
 
 

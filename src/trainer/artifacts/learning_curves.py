@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from statistics import fmean, median
 from typing import Any
 
@@ -54,16 +53,19 @@ def describe_curves(series: Mapping[str, Series], steps_per_epoch: float) -> str
     width = max(1, round(len(validation) * SMOOTHED_FRACTION))
     steps = [step for step, _ in validation]
     curve = _smooth([value for _, value in validation], width)
-    noise = NOISE_FACTOR * median(abs(after[1] - before[1]) for before, after in pairwise(validation))
+    noise = NOISE_FACTOR * _estimate_noise([value for _, value in validation])
     best = min(range(len(curve)), key=curve.__getitem__)
     best_epoch = max(1, round((steps[best] + 1) / steps_per_epoch))
     recent = max(1, round(len(curve) * RECENT_FRACTION))
     if max(curve) - min(curve) < MIN_CHANGE * abs(curve[0]):
         change = f"from {format_number(curve[0])} to {format_number(curve[-1])}"
         return f"val/loss has hardly changed, {change}: another optimizer.lr may help, if the targets are predictable"
-    if len(curve) - 1 - best >= recent and curve[-1] - curve[best] > noise and _falls_after(training, steps[best]):
+    if len(curve) - 1 - best >= recent and curve[-1] - curve[best] > noise:
         rise = f"val/loss rose from {format_number(curve[best])} (epoch {best_epoch}) to {format_number(curve[-1])}"
-        return f"{rise}, while train/loss fell: overfitting"
+        is_overfitting = _falls_after(training, steps[best])
+        return (
+            f"{rise}{', while train/loss fell: overfitting' if is_overfitting else '; a lower optimizer.lr may help'}"
+        )
     drop = curve[-1 - recent] - curve[-1]
     if len(curve) - 1 - best < width and drop > max(noise / 2, MIN_RECENT_DROP * (curve[0] - curve[-1])):
         return "val/loss was still falling at the end: more epochs may improve it"
@@ -77,6 +79,12 @@ def _find_loss(series: Mapping[str, Series], stage: str) -> Series:
 def _smooth(values: Sequence[float], width: int) -> list[float]:
     """Return the mean of each value and the `width - 1` values before it."""
     return [fmean(values[max(0, end - width) : end]) for end in range(1, len(values) + 1)]
+
+
+def _estimate_noise(values: Sequence[float]) -> float:
+    """Return the median distance of a value from the mean of its neighbors, which a steady fall does not change."""
+    triples = zip(values, values[1:], values[2:], strict=False)
+    return median(abs(now - (before + after) / 2) for before, now, after in triples)
 
 
 def _falls_after(training: Series, step: int) -> bool:

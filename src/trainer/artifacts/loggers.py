@@ -18,6 +18,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from trainer.artifacts.fast_crc32c import install_fast_crc32c
 from trainer.core.atomic_write import atomic_path
 from trainer.core.errors import display_path
+from trainer.core.metric_name import make_tensorboard_tag
 
 CSV_FILENAME = "metrics.csv"
 EVENT_FILES_GLOB = "tensorboard/**/events.out.tfevents.*"
@@ -55,12 +56,13 @@ class ResilientTensorBoardLogger(TensorBoardLogger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Write all metrics as one event; Lightning writes an event per metric."""
+        metrics = {make_tensorboard_tag(name): value for name, value in metrics.items()}
         if not all(isinstance(value, float | int) for value in metrics.values()):
             super().log_metrics(metrics, step)
             return
         from tensorboard.compat.proto.event_pb2 import Event  # not needed before the first event
 
-        row = [{"tag": name, "simple_value": value} for name, value in metrics.items()]
+        row = [{"tag": tag, "simple_value": value} for tag, value in metrics.items()]
         self.experiment._get_file_writer().add_event(Event(summary={"value": row}), step)
 
     @rank_zero_only

@@ -1,12 +1,12 @@
 """Reader of run directories."""
 
-import csv
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from trainer.artifacts.metrics_file import INTEGER_COLUMNS, read_logged_rows
 from trainer.artifacts.run_lock import is_locked
 from trainer.artifacts.run_schema import check_config, check_provenance, check_result
 from trainer.core.data_files import InvalidFileError, read_json, read_yaml
@@ -144,23 +144,25 @@ class RunRecord:
             UserError: The file is invalid, except for a last line that is not complete.
         """
         series: dict[str, list[tuple[int, float]]] = {}
-        file = self.path / "metrics.csv"
-        try:
-            lines = file.read_text("utf-8").splitlines(keepends=True)
-        except FileNotFoundError:
-            return {}
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"cannot read '{file}': {getattr(error, 'strerror', None) or 'no UTF-8 text'}") from None
-        if lines and not lines[-1].endswith("\n"):  # the run is writing it, or was killed
-            lines.pop()
-        try:
-            for row in csv.DictReader(lines):
-                for name, value in row.items():
-                    if value and name not in ("step", "epoch"):
-                        series.setdefault(name, []).append((int(row["step"]), float(value)))
-        except (ValueError, KeyError, TypeError, csv.Error):
-            raise UserError(f"'{file}' is invalid: expected the column step and numbers in all others") from None
+        for row in read_logged_rows(self.path / "metrics.csv"):
+            for name, value in row.items():
+                if name not in INTEGER_COLUMNS:
+                    series.setdefault(name, []).append((int(row["step"]), value))
         return series
+
+    def read_history(self) -> list[dict[str, float]]:
+        """Return the last value of each metric of training and validation in each epoch, and the `epoch` from 1.
+
+        Raises:
+            UserError: `metrics.csv` is invalid, except for a last line that is not complete.
+        """
+        epochs: dict[int, dict[str, float]] = {}
+        for row in read_logged_rows(self.path / "metrics.csv"):
+            names = [name for name in row if name not in INTEGER_COLUMNS and MetricName.parse(name).stage != "test"]
+            if names:
+                epoch = int(row.get("epoch", 0)) + 1
+                epochs.setdefault(epoch, {"epoch": epoch}).update((name, row[name]) for name in names)
+        return [epochs[epoch] for epoch in sorted(epochs)]
 
 
 def locate_code_files(run: Path, start: Mapping[str, Any]) -> tuple[Path, Path]:

@@ -27,6 +27,9 @@ RESULT_FIELDS: dict[str, tuple[Any, str]] = {
     "calibration": (dict[str, float], "Temperature of an ensemble, and the cross-entropy without and with it."),
     "intervals": (dict[str, dict[str, Any]], "95 % interval of each test metric, or the reason why it has none."),
     "examples": (dict[str, int], "Number of examples of each split."),
+    "pooled_examples": (int, "Number of test examples of all folds together, if the folds are in the order of time."),
+    "network": (dict[str, Any], "Class of the network, and the parameters of all and of single layers."),
+    "phase_seconds": (dict[str, float], "Seconds of training, validation and test since the last start."),
 }
 RESULT_TYPES = {name: expected for name, (expected, _) in RESULT_FIELDS.items()}
 START_FIELDS: dict[str, tuple[Any, str]] = {

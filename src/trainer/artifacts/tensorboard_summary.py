@@ -13,7 +13,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from trainer.artifacts.hparams import collect_hparams
 from trainer.artifacts.run_record import RunRecord
-from trainer.core.metric_name import list_metrics
+from trainer.core.metric_name import list_metrics, make_tensorboard_tag
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -40,7 +40,7 @@ def write_summary(logger: TensorBoardLogger, directory: Path, metrics: Mapping[s
     writer.add_custom_scalars(build_layout([*metrics]))
     for name in list_metrics(metrics, "val", "test"):
         if name.endswith("_best"):  # other metrics were logged when they were measured
-            writer.add_scalar(name, metrics[name], step)
+            writer.add_scalar(make_tensorboard_tag(name), metrics[name], step)
     file_writer = writer._get_file_writer()  # type: ignore[no-untyped-call]
     _, start, end = hparams(collect_hparams(record), {})  # type: ignore[no-untyped-call]
     for summary in (start, end):
@@ -56,15 +56,15 @@ def build_layout(metrics: list[str]) -> Layout:
         metrics: Metric names of all stages.
     """
     names = [name for name in metrics if not name.endswith("_best") and not name.startswith("test/")]
-    tags: dict[str, list[str]] = {}
+    stage_names: dict[str, list[str]] = {}
     for name in names:
         if name.startswith(("train/", "val/")):
-            tags.setdefault(name.partition("/")[2], []).append(name)
-    stages = {title: _multiline_chart(tags[title]) for title in tags}
+            stage_names.setdefault(name.partition("/")[2], []).append(name)
+    stages = {title: _multiline_chart(stage_names[title]) for title in stage_names}
     others = {name: _multiline_chart([name]) for name in names if not name.startswith(("train/", "val/"))}
     return {title: charts for title, charts in (("train and val", stages), ("other", others)) if charts}
 
 
-def _multiline_chart(tags: list[str]) -> list[str | list[str]]:
+def _multiline_chart(names: list[str]) -> list[str | list[str]]:
     # TensorBoard matches each tag as the prefix of a regular expression
-    return ["Multiline", [f"{re.escape(tag)}$" for tag in tags]]
+    return ["Multiline", [f"{re.escape(make_tensorboard_tag(name))}$" for name in names]]

@@ -8,6 +8,7 @@ from PIL import Image
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
+from trainer.callbacks.plots.formatting import format_captions
 from trainer.callbacks.plots.heatmap import (
     add_title,
     arrange_in_rows,
@@ -15,11 +16,10 @@ from trainer.callbacks.plots.heatmap import (
     draw_matrix_heatmap,
     draw_text_heatmap,
 )
-from trainer.callbacks.plots.line_chart import BLACK
 from trainer.callbacks.plots.media import log_image
-from trainer.callbacks.prediction_images import GREEN, RED
 from trainer.core.callback import Callback
 from trainer.core.spec import PADDING_INDEX, Batch, DataSpec
+from trainer.inference.attribution.predicted_output import select_scores
 from trainer.task.objective import Objective
 from trainer.task.objective_lookup import find_objective
 
@@ -39,11 +39,15 @@ class SupportsAttentionMaps(Protocol):
 
 
 class Example(NamedTuple):
-    """One input (*spec.shape), its attention maps (layers, heads, queries, keys), prediction and target."""
+    """One input (*spec.shape), its attention maps (layers, heads, queries, keys), and results of the network.
+
+    The score of the predicted class is not used for values.
+    """
 
     inputs: Tensor
     maps: Tensor
     prediction: Tensor
+    score: Tensor
     target: Tensor
 
 
@@ -106,7 +110,9 @@ class AttentionMaps(Callback):
         assert isinstance(net, SupportsAttentionMaps)
         inputs, targets = (tensor[:count] for tensor in batch)
         maps = net.attention_maps(inputs).transpose(0, 1)  # (count, layers, heads, queries, keys)
-        columns = (inputs, maps, objective.predictions(outputs[:count]), targets)
+        outputs = outputs[:count]
+        predictions = objective.predictions(outputs)
+        columns = (inputs, maps, predictions, select_scores(outputs, predictions, objective), targets)
         self._collected += [Example(*row) for row in zip(*(tensor.cpu() for tensor in columns), strict=True)]
 
     def _draw(self, stage: str, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -149,22 +155,11 @@ def draw_examples(
             length = len(tokens) + has_first
             token_weights = compute_key_weights(weights[:length, :length], has_first)
             image = draw_text_heatmap(labels, token_weights, TEXT_WIDTH_PIXELS)
-        images.append(add_title(image, *format_title(example, spec)))
+        [caption] = format_captions(example.prediction[None], example.score[None], example.target[None], spec)
+        images.append(add_title(image, *caption))
     return arrange_in_rows(images, {"tokens": 1, "image": 2}.get(spec.kind, 4))
 
 
 def compute_key_weights(weights: Tensor, has_first: bool) -> Tensor:
     """Return the attention that each key gets from the added first query, or on average: (queries, keys) -> (keys,)."""
     return weights[0, 1:] if has_first else weights.mean(0)
-
-
-def format_title(example: Example, spec: DataSpec) -> tuple[str, tuple[int, int, int]]:
-    """Return the prediction, followed by the target in brackets if it differs, and the text color."""
-    if spec.target == "regression":
-        predicted, true = (
-            ", ".join(f"{value:.3g}" for value in row.tolist()) for row in (example.prediction, example.target)
-        )
-        return f"{predicted} ({true})", BLACK
-    predicted = spec.class_names[int(example.prediction)]
-    true = spec.class_names[int(example.target)]
-    return (predicted, GREEN) if predicted == true else (f"{predicted} ({true})", RED)

@@ -5,14 +5,19 @@ from functools import partial
 from typing import Any
 
 import torch
-from PIL import Image, ImageDraw
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassROC
 from torchmetrics.utilities import dim_zero_cat
 
-from trainer.callbacks.plots.line_chart import BLACK, COLORS, GRAY, SILVER, WHITE, Line, draw_chart
-from trainer.callbacks.plots.media import get_writers, log_image, log_table
+from trainer.callbacks.plots.confusion_matrix import draw_confusion_matrix
+from trainer.callbacks.plots.media import can_log_media, get_writers, log_image, log_table
+from trainer.callbacks.plots.threshold_curves import (
+    compute_pr_curves,
+    compute_roc_curves,
+    draw_pr_curves,
+    draw_roc_curves,
+)
 from trainer.core.callback import Callback
 from trainer.core.formatting import format_number
 from trainer.core.logged_metrics import CLASS_METRICS
@@ -20,19 +25,14 @@ from trainer.core.spec import Batch, DataSpec, find_spec
 from trainer.task.objective import Objective
 from trainer.task.objective_lookup import find_objective
 
-BLUE = (31, 90, 160)
-CELL_PIXELS = 46  # side of a cell of the confusion matrix
-MARGIN_PIXELS = 84  # space for class names
-ROC_SIZE_PIXELS = (640, 480)
-
 
 class ClassificationReport(Callback):
     """Log metrics of each class in the test. Does nothing for data without classes.
 
     Logs for each class NAME `test/accuracy/NAME` (recall: the correct fraction of its examples), `test/precision/NAME`
     (the correct fraction of the predictions NAME; NaN if there are none) and `test/f1/NAME`, and writes them as a
-    table, `test/classification_report`. Draws `test/confusion_matrix` (one row for each true class) and `test/roc`
-    (each class against the rest), and writes `test/pr/NAME` for TensorBoard's tab PR curves.
+    table, `test/classification_report`. Draws `test/confusion_matrix` (one row for each true class), `test/roc` and
+    `test/precision_recall` (each class against the rest), and writes `test/pr/NAME` for TensorBoard's tab PR curves.
 
     Args:
         max_classes: Largest number of classes that the report supports; with more, nothing is logged.
@@ -83,8 +83,12 @@ class ClassificationReport(Callback):
         with roc.sync_context():
             scores, targets = (dim_zero_cat(part).cpu() for part in (roc.preds, roc.target))
         _log_pr_curves(scores, targets, names, trainer)
-        x, y, _ = roc.compute()
-        log_image(partial(draw_roc_curves, [*x], [*y], names), "test/roc", trainer)
+        if not can_log_media(trainer):
+            return
+        if curves := compute_roc_curves(scores, targets, names):
+            log_image(partial(draw_roc_curves, curves), "test/roc", trainer)
+            curves = compute_pr_curves(scores, targets, names)
+            log_image(partial(draw_pr_curves, curves), "test/precision_recall", trainer)
 
     def _get_objective(self, task: LightningModule) -> Objective | None:
         """Return the objective of a task, or None if it has none or its data are not supported."""
@@ -114,54 +118,3 @@ def compute_class_metrics(counts: Tensor) -> dict[str, Tensor]:
     true = counts.sum(1)
     predicted = counts.sum(0)
     return {"accuracy": correct / true, "precision": correct / predicted, "f1": 2 * correct / (true + predicted)}
-
-
-def draw_confusion_matrix(counts: Tensor, names: Sequence[str]) -> Image.Image:
-    """Return an image of the confusion matrix, its cells shaded by their fraction of the row.
-
-    Args:
-        counts: Integers (classes, classes): examples by true class (row) and predicted class (column).
-        names: Class names.
-    """
-    side = CELL_PIXELS * len(names)
-    image = Image.new("RGB", (MARGIN_PIXELS + side + 8, MARGIN_PIXELS + side + 8), WHITE)
-    pen = ImageDraw.Draw(image)
-    pen.text((MARGIN_PIXELS - 6, MARGIN_PIXELS - 6), "true \\ predicted", GRAY, anchor="rs")
-    fractions = counts / counts.sum(1, keepdim=True).clamp(min=1)
-    for row, name in enumerate(names):
-        y = MARGIN_PIXELS + row * CELL_PIXELS
-        middle = y + CELL_PIXELS / 2
-        pen.text((MARGIN_PIXELS - 6, middle), name[:12], BLACK, anchor="rm")
-        # column names are vertical, because they are wider than a cell
-        label = Image.new("RGB", (MARGIN_PIXELS - 12, 14), WHITE)
-        ImageDraw.Draw(label).text((0, 1), name[:12], BLACK)
-        image.paste(label.rotate(90, expand=True), (round(middle) - 7, 6))
-        for column in range(len(names)):
-            fraction = float(fractions[row, column])
-            x = MARGIN_PIXELS + column * CELL_PIXELS
-            shade = tuple(round(255 + (full - 255) * fraction) for full in BLUE)
-            pen.rectangle((x, y, x + CELL_PIXELS, y + CELL_PIXELS), shade, outline=SILVER)
-            color = WHITE if fraction > 0.5 else BLACK if fraction else SILVER
-            pen.text((x + CELL_PIXELS / 2, middle), str(int(counts[row, column])), color, anchor="mm")
-    return image
-
-
-def draw_roc_curves(x: Sequence[Tensor], y: Sequence[Tensor], names: Sequence[str]) -> Image.Image:
-    """Return a chart of the ROC curves.
-
-    Args:
-        x: False positive rates, one tensor (points,) for each class.
-        y: True positive rates.
-        names: Class names; of two classes only the second is drawn, as the curve of the first is its mirror image.
-    """
-
-    def thin(points: Tensor) -> Tensor:  # there is one point for each threshold: more than the chart has pixels
-        return points.cpu()[torch.linspace(0, len(points) - 1, min(len(points), 2 * ROC_SIZE_PIXELS[0])).round().long()]
-
-    chance = Line("", SILVER, torch.tensor([0.0, 1.0]), torch.tensor([0.0, 1.0]))
-    curves = [
-        Line(name[:10], COLORS[index % len(COLORS)], thin(tpr), thin(fpr))
-        for index, (name, fpr, tpr) in enumerate(zip(names, x, y, strict=True))
-        if index or len(names) > 2
-    ]
-    return draw_chart([chance, *curves], None, "ROC", ROC_SIZE_PIXELS)

@@ -11,9 +11,10 @@ from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import Tensor, nn
 
 from trainer.callbacks.plots.formatting import format_input, format_target, get_vocabulary
-from trainer.callbacks.plots.line_chart import BLACK, COLORS, Line, draw_chart
+from trainer.callbacks.plots.image_grid import make_image_grid
+from trainer.callbacks.plots.line_chart import Axes, Line, draw_chart
 from trainer.callbacks.plots.media import get_writers, log_image, log_table
-from trainer.callbacks.prediction_images import make_image_grid
+from trainer.callbacks.plots.style import BLACK, COLORS
 from trainer.core.callback import Callback, unchanged_state
 from trainer.core.spec import Batch, DataSpec, find_spec, is_pair
 from trainer.task.adversarial_networks import is_adversarial
@@ -39,7 +40,7 @@ class FirstBatch(Callback):
     affects_training = False
     skips_steps = True  # it only needs the first step, which `trainer.training.loop` always runs with hooks
 
-    def __init__(self, *, examples: int = 20, columns: int = 10, graph: bool = True) -> None:
+    def __init__(self, *, examples: int = 16, columns: int = 8, graph: bool = True) -> None:
         self.examples = examples
         self.columns = columns
         self.graph = graph
@@ -108,5 +109,5 @@ def draw_batch(inputs: Tensor, targets: Tensor, spec: DataSpec, columns: int) ->
     if spec.kind == "image":
         return make_image_grid(inputs, [(name, BLACK) for name in names], min(columns, len(names)))
     curves = zip(names, inputs[:, :, 0], COLORS[:MAX_CURVES], strict=False)
-    lines = [Line(name[:10], color, values) for name, values, color in curves]
-    return draw_chart(lines, None, "by target", PLOT_SIZE_PIXELS)
+    lines = [Line(name, color, values) for name, values, color in curves]
+    return draw_chart(lines, Axes("First feature, by target", "position", "value"), PLOT_SIZE_PIXELS)

@@ -1,4 +1,4 @@
-"""Live display of a training in a terminal: a table of metrics with sparklines and a progress bar."""
+"""Live display of a training in a terminal or a notebook: a table of metrics with sparklines and a progress bar."""
 
 import math
 import time
@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from trainer.callbacks.notebook_view import NotebookView
 from trainer.core.escaping import terminal_text
 from trainer.core.formatting import SPARKLINE_CHARS, format_number, format_sparkline, mean
 from trainer.core.metric_direction import infer_direction
@@ -53,10 +54,10 @@ class MetricCurve:
 
 
 class LiveDisplay:
-    """A display that a thread redraws `REFRESHES_PER_SECOND` times a second with the latest values.
+    """A display with the latest values. In a terminal a thread redraws it, in a notebook each update.
 
     Args:
-        console: Console to draw on.
+        console: Console of the terminal, or of the notebook.
         total: Steps of the training; None if unknown.
         done: Steps that are complete at the start.
     """
@@ -74,8 +75,12 @@ class LiveDisplay:
         self._curves: dict[str, MetricCurve] = {}
         self._started_at = time.monotonic()
         self._first_step = done
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=REFRESHES_PER_SECOND)
-        self._live.start()
+        self._view: Live | NotebookView = (
+            NotebookView(console.width, self._render)
+            if console.is_jupyter
+            else Live(console=console, get_renderable=self._render, refresh_per_second=REFRESHES_PER_SECOND)
+        )
+        self._view.start()
 
     def update_progress(self, description: str, step: int) -> None:
         """Set the description and the number of completed steps."""
@@ -88,10 +93,12 @@ class LiveDisplay:
             if name not in self._curves:
                 self._curves = {**self._curves, name: MetricCurve(name)}  # the thread may be iterating over the old one
             self._curves[name].update(value)
+        if isinstance(self._view, NotebookView):
+            self._view.refresh()
 
     def stop(self) -> None:
-        """Draw the final state and stop the thread."""
-        self._live.stop()
+        """Draw the final state."""
+        self._view.stop()
 
     def _render(self) -> Group:
         return Group(make_metrics_table(list(self._curves.values())[:MAX_TABLE_ROWS]), self._bar)

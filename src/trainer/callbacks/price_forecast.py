@@ -9,15 +9,16 @@ from PIL import Image
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
-from trainer.callbacks.plots.line_chart import BLACK, ORANGE, SILVER, WHITE, Line, draw_chart
+from trainer.callbacks.plots.line_chart import Axes, Line, draw_chart
 from trainer.callbacks.plots.media import log_image
+from trainer.callbacks.plots.style import BLACK, ORANGE, SILVER, WHITE
 from trainer.core.callback import Callback
 from trainer.core.logged_metrics import PRICE_METRICS
 from trainer.core.spec import Batch
 from trainer.task.objective_lookup import find_objective
 
-CHART_WIDTH_PIXELS = 960
-CHART_HEIGHT_PIXELS = 320  # of each of the two charts
+CHART_WIDTH_PIXELS = 760
+CHART_HEIGHT_PIXELS = 360  # of each of the two charts
 
 
 class Forecast(Protocol):
@@ -145,7 +146,7 @@ def compute_errors(forecast: Forecast) -> dict[str, float]:
 def draw_forecast(forecast: Forecast, last_days: int) -> Image.Image:
     """Return a chart of price and forecast on all days, above one of the last days with the naive forecast."""
     naive, *lines = [
-        Line("naive", SILVER, forecast.today),
+        Line("naive forecast", SILVER, forecast.today),
         Line("price", BLACK, forecast.actual),
         Line("forecast", ORANGE, forecast.forecast),
     ]
@@ -153,6 +154,9 @@ def draw_forecast(forecast: Forecast, last_days: int) -> Image.Image:
     days = forecast.days[-last_days:]
     size = (CHART_WIDTH_PIXELS, CHART_HEIGHT_PIXELS)
     image = Image.new("RGB", (CHART_WIDTH_PIXELS, 2 * CHART_HEIGHT_PIXELS), WHITE)
-    image.paste(draw_chart(lines, forecast.days, f"all {len(forecast.days)} days", size), (0, 0))
-    image.paste(draw_chart(last_lines, days, f"the last {len(days)} days", size), (0, CHART_HEIGHT_PIXELS))
+    for y, charted, names, title in (
+        (0, lines, forecast.days, f"Price forecast for all {len(forecast.days):,} days"),
+        (CHART_HEIGHT_PIXELS, last_lines, days, f"The last {len(days)} days, with the naive forecast"),
+    ):
+        image.paste(draw_chart(charted, Axes(title, "day", "price", names), size), (0, y))
     return image

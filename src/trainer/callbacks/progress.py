@@ -1,4 +1,4 @@
-"""Progress output, live in a terminal and as plain lines elsewhere."""
+"""Progress output, live in a terminal or a notebook and as plain lines elsewhere."""
 
 import sys
 import time
@@ -22,13 +22,13 @@ SECONDS_BETWEEN_UPDATES = 0.25  # of the live display: collecting the metrics co
 class Progress(ProgressBar):
     """Print step, epoch, metrics and remaining time.
 
-    A terminal shows a progress bar and a table of metrics with sparklines and best values, which a thread redraws a
-    few times a second. Other outputs (a file, the log of a cluster) get a line at the end of the first and of the last
-    epoch, and at most every `seconds_between_lines` in between, also within epochs.
+    A terminal or a notebook shows a progress bar and a table of metrics with sparklines and best values, which is
+    redrawn a few times a second. Other outputs (a file, the log of a cluster) get a line at the end of the first and of
+    the last epoch, and at most every `seconds_between_lines` in between, also within epochs.
 
     Args:
         seconds_between_lines: Least time between two plain lines; 0 prints a line at the end of each epoch.
-        live: Whether a terminal shows the live display; false prints plain lines.
+        live: Whether a terminal or a notebook shows the live display; false prints plain lines.
     """
 
     affects_training = False
@@ -60,12 +60,14 @@ class Progress(ProgressBar):
         self._next_update_at = float("-inf")
         self._started_at = time.monotonic()
         self._first_step = trainer.global_step
-        if self.live and self._enabled and sys.stderr.isatty():
-            self._display = LiveDisplay(Console(stderr=True), _count_steps(trainer), trainer.global_step)
+        console = Console(stderr=True)
+        if self.live and self._enabled and (console.is_jupyter or sys.stderr.isatty()):
+            self._display = LiveDisplay(console, _count_steps(trainer), trainer.global_step)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         now = time.monotonic()
         if self._display and now >= self._next_update_at:
+            self._next_update_at = now + SECONDS_BETWEEN_UPDATES
             self._update_display(self._display, trainer, pl_module, trainer.current_epoch + 1, of_training=True)
         is_due = now - max(self._printed_at, self._started_at) >= self.seconds_between_lines > 0
         if is_due and not self._display and not trainer.is_last_batch:
@@ -112,7 +114,6 @@ class Progress(ProgressBar):
         self, display: LiveDisplay, trainer: Trainer, pl_module: LightningModule, epoch: int, *, of_training: bool
     ) -> None:
         """Update the progress and the metrics of training or validation; the others have not changed."""
-        self._next_update_at = time.monotonic() + SECONDS_BETWEEN_UPDATES
         display.update_progress(_format_epoch(trainer, epoch), trainer.global_step)
         metrics = self._metrics(trainer, pl_module)
         display.update(item for item in metrics if (MetricName.parse(item[0]).stage in EVALUATIONS) != of_training)

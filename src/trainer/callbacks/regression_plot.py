@@ -7,13 +7,14 @@ from PIL import Image
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
-from trainer.callbacks.plots.line_chart import BLACK, ORANGE, SILVER, Line, draw_chart
+from trainer.callbacks.plots.line_chart import Axes, Line, draw_chart
 from trainer.callbacks.plots.media import log_image
+from trainer.callbacks.plots.style import BLACK, ORANGE, SILVER
 from trainer.core.callback import Callback
 from trainer.core.spec import Batch
 from trainer.task.objective_lookup import find_objective
 
-PLOT_SIZE_PIXELS = (640, 420)
+PLOT_SIZE_PIXELS = (640, 520)
 
 
 class RegressionPlot(Callback):
@@ -69,10 +70,11 @@ def draw_regression(inputs: Tensor, predictions: Tensor, targets: Tensor) -> Ima
         x = inputs[:, 0]
         order = x.argsort()
         lines = [
-            Line("target", BLACK, targets, x, dots=True),
+            Line("true value", BLACK, targets, x, dots=True),
             Line("prediction", ORANGE, predictions[order], x[order]),
         ]
-        return draw_chart(lines, None, "over the input", PLOT_SIZE_PIXELS)
+        return draw_chart(lines, Axes("Targets and predictions over the input", "input", "value"), PLOT_SIZE_PIXELS)
     ends = torch.stack([targets.min(), targets.max()])
     lines = [Line("correct", SILVER, ends, ends), Line("prediction", ORANGE, predictions, targets, dots=True)]
-    return draw_chart(lines, None, "over the target", PLOT_SIZE_PIXELS)
+    axes = Axes(f"{len(targets):,} predictions over their true values", "true value", "predicted value")
+    return draw_chart(lines, axes, PLOT_SIZE_PIXELS)

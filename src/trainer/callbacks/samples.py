@@ -7,8 +7,8 @@ from PIL import Image
 from pytorch_lightning import LightningModule, Trainer
 from torch import Generator, Tensor
 
-from trainer.callbacks.plots.line_chart import WHITE
 from trainer.callbacks.plots.media import log_image
+from trainer.callbacks.plots.style import WHITE
 from trainer.core.callback import Callback
 from trainer.core.spec import DataSpec
 

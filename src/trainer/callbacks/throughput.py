@@ -7,6 +7,7 @@ from pytorch_lightning import LightningModule, Trainer
 
 from trainer.callbacks.plots.media import get_writers
 from trainer.core.callback import Callback
+from trainer.core.metric_name import make_tensorboard_tag
 
 
 class Throughput(Callback):
@@ -44,5 +45,5 @@ class Throughput(Callback):
         if steps:
             rate = steps / (time.monotonic() - self._interval_start)
             for writer in get_writers(trainer):
-                writer.add_scalar("steps_per_second", rate, trainer.global_step)
+                writer.add_scalar(make_tensorboard_tag("steps_per_second"), rate, trainer.global_step)
             self._start_interval(trainer)

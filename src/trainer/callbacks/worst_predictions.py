@@ -8,10 +8,10 @@ from torch import Tensor
 
 from trainer.callbacks.plots.formatting import format_input, format_target, get_vocabulary
 from trainer.callbacks.plots.media import can_log_media, log_table
-from trainer.callbacks.prediction_images import get_target_scores
 from trainer.core.callback import Callback
 from trainer.core.formatting import format_number
 from trainer.core.spec import Batch
+from trainer.inference.attribution.predicted_output import select_scores
 from trainer.task.objective import Objective
 from trainer.task.objective_lookup import find_objective
 
@@ -41,7 +41,7 @@ class WorstPredictions(Callback):
         inputs, targets = batch
         predictions = objective.predictions(outputs)
         if objective.spec.target == "classification":
-            errors = 1 - get_target_scores(objective.scores(outputs), targets)
+            errors = 1 - select_scores(outputs, targets, objective)
             errors = torch.where(predictions == targets, -1.0, errors)
         else:
             errors = (predictions - targets).float().flatten(1).norm(dim=1)

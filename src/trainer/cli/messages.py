@@ -57,6 +57,6 @@ def validate_overrides(argv: Sequence[str]) -> None:
     Raises:
         UserError: Lists the errors of all jobs.
     """
-    from trainer.sweep.preflight import check_overrides
+    from trainer.sweeps.preflight import check_overrides
 
     raise_on_errors(check_overrides(argv, to_run=True).diagnostics)

@@ -5,7 +5,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 _SUBMITIT_PREFIX = "hydra_plugins.hydra_submitit_launcher.submitit_launcher."
-RAY_LAUNCHER = "trainer.sweep.executors.ray.RayExecutor"
+RAY_LAUNCHER = "trainer.sweeps.executors.ray.RayExecutor"
 SLURM_LAUNCHER = f"{_SUBMITIT_PREFIX}SlurmLauncher"
 LOCAL_LAUNCHER = f"{_SUBMITIT_PREFIX}LocalLauncher"
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"

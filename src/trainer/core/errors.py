@@ -33,6 +33,10 @@ class UserError(Exception):
             message = message.rpartition(f"{__name__}.UserError: ")[2].rstrip()
         super().__init__(escape_control(message))
 
+    def _render_traceback_(self) -> list[str]:
+        """Return the lines that IPython and notebooks show instead of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class MismatchError(UserError):
     """Network and data that do not fit together."""

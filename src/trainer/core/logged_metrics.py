@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+CALIBRATION_BINS = 15
 CLASSIFICATION_METRICS: Mapping[str, str] = {
     "accuracy": "Fraction of the examples whose predicted class is the true one. The default.",
     "balanced_accuracy": "Mean recall of the classes; rare classes count as much as frequent ones.",
@@ -11,7 +12,8 @@ CLASSIFICATION_METRICS: Mapping[str, str] = {
     "mcc": "Matthews correlation coefficient of predicted and true classes, -1 to 1; 0 is no better than chance.",
     "auroc": "Area under the ROC curve: probability that a positive example has a higher score than a negative one.",
     "brier": "Brier score: mean squared distance of probabilities and true classes.",
-    "ece": "Expected calibration error: mean distance of probability and accuracy in 15 bins of the probability.",
+    "ece": f"Expected calibration error: mean distance of probability and accuracy in {CALIBRATION_BINS} bins of the "
+    "probability.",
 }
 REGRESSION_METRICS: Mapping[str, str] = {
     "mae": "Mean absolute error, in the unit of the target.",

@@ -37,6 +37,24 @@ class MetricName(NamedTuple):
         return cls("val" if stage.startswith("val") else stage, metric, label)
 
 
+def make_tensorboard_tag(name: str) -> str:
+    """Return the tag of a metric in TensorBoard, which sorts groups by name and opens only the first two of them.
+
+    The group is the metric, so that loss and accuracy come first, each with its curves of training and validation:
+    `val/loss` has the tag `loss/val`. Metrics of single classes are in the group `per_class`, and those of optimizers
+    and without a stage in `other`, unless their name contains a group.
+    """
+    stage, metric, label = MetricName.parse(name)
+    if _OPTIMIZER_NAME.fullmatch(name) or ("/" not in name and not stage):
+        return f"other/{name}"
+    if not stage:
+        return name
+    if label:
+        return f"per_class/{metric}/{stage}/{label}"
+    suffix = "_best" if metric.endswith("_best") else ""
+    return f"{metric.removesuffix(suffix)}/{stage + suffix if name.startswith(f'{stage}/') else name}"
+
+
 def list_metrics(names: Iterable[str], *stages: str) -> list[str]:
     """Return the distinct names of the metrics of some stages, without those of single classes."""
     parsed = {name: MetricName.parse(name) for name in names}

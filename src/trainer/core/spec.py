@@ -67,6 +67,13 @@ class DataSpec:
         """Return the name, with a clear mark if the data are synthetic."""
         return f"{self.name} (SYNTHETIC: not the real data)" if self.synthetic else self.name
 
+    def __str__(self) -> str:
+        """Return e.g. `digits: image 1 x 8 x 8 -> classification (10 classes)`."""
+        shape = " x ".join(map(str, self.shape))
+        count, unit = (len(self.class_names), "class") if self.class_names else (self.output_size, "value")
+        plural = "" if count == 1 else "es" if unit == "class" else "s"
+        return f"{self.title}: {self.kind} {shape} -> {self.target} ({count} {unit}{plural})"
+
     def require(self, model: str, *kinds: Kind) -> None:
         """Raise an error if a network cannot use the data; every network calls this first.
 

@@ -41,6 +41,7 @@ class TensorData(LightningDataModule, ABC):
     preprocessing: Preprocessing | None = None  # stored in the checkpoint; predictions read files with it
     sample_weights: Tensor | None = None  # of the training examples; they are drawn with these probabilities
     augmentation = Augmentation()  # random changes of training images; set by data sets of images
+    pooled_examples: int | None = None  # test examples of all folds together; None if these are all examples
     standardize_target = True  # scale regression targets to mean 0 and standard deviation 1
 
     def __init__(

@@ -18,6 +18,7 @@ from trainer.data.io.series.time_series import TimeSeries, read_series
 from trainer.data.io.tables.date_format import DateFormat
 from trainer.data.io.tables.date_text import DateOrder
 from trainer.data.io.tables.dialect_detection import refuse_unused_settings
+from trainer.data.loading.folds import make_fold
 from trainer.data.loading.split import Split, Stage
 from trainer.data.loading.window_split import split_windows
 from trainer.data.preprocessing.float_range import find_unusable_number
@@ -41,8 +42,7 @@ class Stock(TensorData):
 
     A row is a day, or whatever the time between two rows of the file is. The rows are split in order: training,
     validation, test. A window belongs to a split if all its targets do; its input may start in the previous split.
-    Inputs and targets are scaled to mean 0 and standard deviation 1 over the training rows; `to_prices` inverts the
-    scaling.
+    Inputs are scaled to mean 0 and standard deviation 1 over the training rows; targets have the unit of the quantity.
 
     Args:
         dir: Root of the data sets.
@@ -61,12 +61,12 @@ class Stock(TensorData):
         window: Number of prices or returns in a window.
         horizon: Rows from the last row of a window to the target, or a list of them; each is an output.
         synthetic: Whether synthetic prices replace the file, which is not read then.
-        val_fraction: Fraction of all rows for validation.
+        val_fraction: Fraction of all rows for validation; with folds, of the rows before the test.
         test_fraction: Fraction of all rows, the last ones, for test.
+        folds, fold: Number of folds of a cross-validation, and the fold that is the test split; see `make_fold`. Each
+            fold is trained on the rows before its test only, see `cut_in_order`.
         batch_size, eval_batch_size, seed: See `TensorData`.
     """
-
-    standardize_target = False  # `load` scales inputs and targets
 
     def __init__(
         self,
@@ -87,24 +87,24 @@ class Stock(TensorData):
         synthetic: bool = False,
         val_fraction: Fraction = 0.1,
         test_fraction: Fraction = 0.2,
+        folds: int | None = None,
+        fold: int = 0,
         batch_size: int = 64,
         eval_batch_size: int = 1024,
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed)
         self.horizons = (horizon,) if isinstance(horizon, int) else tuple(horizon)
-        _validate_windows(window, self.horizons, val_fraction, test_fraction)
-        if isinstance(input_columns, str) and input_columns != "all":
-            raise UserError(f"data.input_columns: expected 'all' or a list such as [{input_columns}]")
-        DateFormat(date_format or "year_first")  # raises an error if it is unknown
+        self.fractions = (val_fraction, test_fraction)
+        _validate_windows(window, self.horizons, self.fractions)
+        _validate_columns(input_columns, date_format)
         self.root = Path(dir)
         self.path = path
         self.md5 = md5
         self.window = window
         self.synthetic = synthetic
-        self.fractions = (val_fraction, test_fraction)
-        # `load` sets columns and scales
-        self.preprocessing: WindowPreprocessing = WindowPreprocessing(
+        self.fold = make_fold(folds, fold)
+        self.preprocessing: WindowPreprocessing = WindowPreprocessing(  # `load` sets columns and input scales
             window,
             self.horizons,
             quantity,
@@ -158,20 +158,23 @@ class Stock(TensorData):
         for warning in filter(None, (describe_disorder(series), describe_jumps(series))):
             log.warning(warning)
         name = str(find_path(self.path, self.root))
-        self.last_rows = split_windows(name, len(series), self.fractions, self.preprocessing.window_rows, self.horizons)
+        self.last_rows = split_windows(
+            name, len(series), self.fractions, self.preprocessing.window_rows, self.horizons, self.fold
+        )
+        if self.fold:
+            self.pooled_examples = self.fold.count * len(self.last_rows["test"])
         num_train = self.last_rows["train"].stop + max(self.horizons)
         self.preprocessing = self.preprocessing.fit(series, num_train)
         inputs = self.preprocessing.scale_inputs(series)
         self._check_precision(series, inputs)
-        targets = self.preprocessing.scale_targets(series.prices)
-        return {stage: self._build_split(inputs, targets, rows) for stage, rows in self.last_rows.items()}
+        return {stage: self._build_split(inputs, rows) for stage, rows in self.last_rows.items()}
 
     def to_prices(self, stage: Stage, outputs: Tensor) -> dict[int, PriceForecast]:
         """Convert network outputs to prices, by horizon.
 
         Args:
             stage: Split of the windows.
-            outputs: Outputs (windows, horizons) for the first windows of the split, scaled like the targets.
+            outputs: Outputs (windows, horizons) for the first windows of the split, in the unit of the targets.
         """
         series = self.series
         rows = torch.tensor(self.last_rows[stage][: len(outputs)])
@@ -205,10 +208,10 @@ class Stock(TensorData):
         )
         return series
 
-    def _build_split(self, inputs: Tensor, targets: Tensor, rows: range) -> Split:
+    def _build_split(self, inputs: Tensor, rows: range) -> Split:
         last_rows = torch.arange(rows.start, rows.stop)  # (windows,)
-        columns = [targets[last_rows + horizon, index] for index, horizon in enumerate(self.horizons)]
-        return Split(self.preprocessing.build_windows(inputs, last_rows), torch.stack(columns, 1).float())
+        windows = self.preprocessing.build_windows(inputs, last_rows)
+        return Split(windows, self.preprocessing.build_targets(self.series.prices, last_rows))
 
     def _check_precision(self, series: TimeSeries, inputs: Tensor) -> None:
         """Raise an error if an extreme number, such as 1e30 for a missing one, leaves no digits for the others."""
@@ -223,8 +226,14 @@ class Stock(TensorData):
             raise UserError(f"{source.table.locate(row, position)}: {cell} {reason}; fix or remove the line")
 
 
-def _validate_windows(window: int, horizons: Sequence[int], val_fraction: float, test_fraction: float) -> None:
+def _validate_columns(input_columns: Sequence[int | str], date_format: DateOrder | None) -> None:
+    if isinstance(input_columns, str) and input_columns != "all":
+        raise UserError(f"data.input_columns: expected 'all' or a list such as [{input_columns}]")
+    DateFormat(date_format or "year_first")  # raises an error if it is unknown
+
+
+def _validate_windows(window: int, horizons: Sequence[int], fractions: tuple[float, float]) -> None:
     if not horizons or min((window, *horizons)) < 1 or len({*horizons}) != len(horizons):
         raise UserError("data.window and data.horizon: must be at least 1 day, and each horizon different")
-    if min(val_fraction, test_fraction) <= 0 or val_fraction + test_fraction >= 1:
+    if min(fractions) <= 0 or sum(fractions) >= 1:
         raise UserError("data.val_fraction and data.test_fraction: must be above 0, and below 1 together")

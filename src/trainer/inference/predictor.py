@@ -1,7 +1,7 @@
 """Predictions on files and tensors with a trained network."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,45 +9,16 @@ import torch
 from hydra.utils import instantiate
 from torch import Tensor
 
-from trainer.core.errors import UserError, did_you_mean
-from trainer.data.preprocessing.base import OPTION, Examples, Preprocessing
+from trainer.core.errors import UserError, did_you_mean, display_path
+from trainer.core.escaping import escape_control
+from trainer.data.preprocessing.base import OPTION, Examples, Preprocessing, split_examples
 from trainer.inference.load_checkpoint import LoadedCheckpoint
+from trainer.inference.prediction_records import Record
+from trainer.inference.predictions import Prediction, Predictions, build_record
 from trainer.task.objective import ClassificationObjective, Objective
 
 DEFAULT_BATCH_SIZE = 256
-
-Files = str | Path | Iterable[str | Path]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Prediction for an example.
-
-    Args:
-        source: File of the example, or the sentence itself; "" for a tensor.
-        row: Line in the file (from 1) or index in the tensor; None if the file is a single example.
-        label: Predicted class; None for regression.
-        probabilities: Probability of each class by name; empty for regression.
-        values: Predicted values in the units of the training file; empty for classification.
-        facts: Known values of the example, e.g. its last price and day.
-    """
-
-    source: str
-    row: int | None
-    label: str | None = None
-    probabilities: dict[str, float] = field(default_factory=dict)
-    values: tuple[float, ...] = ()
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def probability(self) -> float:
-        """Return the probability of the predicted class."""
-        return self.probabilities[self.label or ""]
-
-    @property
-    def value(self) -> float:
-        """Return the first value."""
-        return self.values[0]
+MAX_SHOWN_CLASSES = 10
 
 
 class Predictor:
@@ -77,53 +48,66 @@ class Predictor:
         if isinstance(self.objective, Objective):
             self.objective.restore(checkpoint.objective)
 
-    def predict(
-        self, inputs: Tensor | Files, *, batch_size: int = DEFAULT_BATCH_SIZE, **options: Any
-    ) -> list[Prediction]:
-        """Return the predictions for files, or for a tensor of network inputs (examples, *spec.shape).
+    def predict(self, inputs: Any, *, batch_size: int = DEFAULT_BATCH_SIZE, **options: Any) -> Predictions:
+        """Return the predictions for files, or for examples in memory.
+
+            model.predict("images/")                    # files and directories; for texts also sentences
+            model.predict(pixels)                       # an array (height, width) of bytes, or several images
+            model.predict(frame)                        # rows of a data frame, or of dictionaries
+            model.predict(pixels).to_frame()            # a data frame of pandas
 
         Args:
-            inputs: One or more files or directories, or a tensor; for texts also sentences (strings).
+            inputs: One or several of these, as for the training data:
+
+                - paths of files and directories; for texts also sentences (strings);
+                - images of Pillow, or arrays (height, width) or (height, width, channels) of bytes;
+                - data frames, dictionaries with the column names as keys, or arrays (rows, columns) of numbers;
+                - arrays (examples, ...) as in the training file of `data=arrays`;
+                - a tensor of network inputs (examples, *spec.shape).
             batch_size: Examples per forward pass. Defaults to 256.
-            **options: Options of the preprocessing of files, e.g. `fit` and `invert` of images.
+            **options: Options of the preprocessing, e.g. `fit` and `invert` of images; not for a tensor.
 
         Raises:
-            UserError: A file is invalid, an option is unknown, or the network is a generative one.
+            UserError: An input is invalid, an option is unknown, or the network is a generative one.
         """
         if not isinstance(inputs, Tensor):
-            return [*self.stream(inputs, batch_size=batch_size, **options)]
+            return Predictions(self.stream(inputs, batch_size=batch_size, **options), self.build_record)
         if options:
             raise UserError(f"{', '.join(options)}: invalid option for a tensor; expected files or no option")
-        rows = torch.split(torch.arange(len(inputs)), batch_size)
-        batches = zip(torch.split(inputs, batch_size), rows, strict=True)
-        return [
+        predictions = [
             prediction
-            for batch, indices in batches
-            for prediction in self._predict_batch(batch, Examples([""] * len(indices), indices.tolist(), batch))
+            for examples in split_examples(inputs, batch_size)
+            for prediction in self._predict_batch(examples.inputs, examples)
         ]
+        return Predictions(predictions, self.build_record)
 
-    def stream(self, files: Files, *, batch_size: int = DEFAULT_BATCH_SIZE, **options: Any) -> Iterator[Prediction]:
-        """Yield the predictions for files one by one; the files may be larger than the memory.
+    def stream(self, inputs: Any, *, batch_size: int = DEFAULT_BATCH_SIZE, **options: Any) -> Iterator[Prediction]:
+        """Yield the predictions one by one; files may be larger than the memory.
 
         Args:
-            files: See `predict`.
+            inputs: See `predict`; no tensor.
             batch_size: Examples in memory. Defaults to 256.
             **options: See `predict`.
         """
-        for inputs, examples in self.read(files, batch_size=batch_size, **options):
-            yield from self._predict_batch(inputs, examples)
+        for batch, examples in self.read(inputs, batch_size=batch_size, **options):
+            yield from self._predict_batch(batch, examples)
 
-    def read(self, files: Files, *, batch_size: int, **options: Any) -> Iterator[tuple[Tensor, Examples]]:
-        """Yield batches of files as network inputs (examples, *spec.shape), with the examples that they are read from.
+    def read(self, inputs: Any, *, batch_size: int, **options: Any) -> Iterator[tuple[Tensor, Examples]]:
+        """Yield batches of network inputs (examples, *spec.shape), with the examples that they are made from.
 
         Args:
-            files: See `predict`.
+            inputs: See `predict`; no tensor.
             batch_size: Examples in memory.
             **options: See `predict`.
         """
         preprocessing = self._configure_preprocessing(options)
-        paths = [files] if isinstance(files, str | Path) else files
-        for examples in preprocessing.read_inputs(paths, batch_size):
+        inputs = _list_texts(inputs)
+        is_in_memory = not isinstance(inputs, Iterable) or _is_in_memory(inputs)
+        if is_in_memory:
+            batches = preprocessing.read_values(inputs, batch_size)
+        else:
+            batches = preprocessing.read_inputs(map(_validate_path, inputs), batch_size)
+        for examples in batches:
             yield preprocessing.prepare(examples.inputs), examples
 
     @torch.inference_mode()
@@ -167,7 +151,42 @@ class Predictor:
                 raise UserError(f"{name}: unknown option for data '{self.spec.name}'{hint}")
         return replace(self.preprocessing, **options)
 
+    def build_record(self, prediction: Prediction) -> Record:
+        """Return source, row, known facts and prediction of one example, as `trainer predict` writes them."""
+        names = self.preprocessing.value_names if self.preprocessing else ()
+        return build_record(prediction, names, has_probabilities=self.has_probabilities)
+
+    def __repr__(self) -> str:
+        """Return the checkpoint, the network, and the data and classes that it was trained on."""
+        parameters = sum(parameter.numel() for parameter in self.net.parameters())
+        network = f"{type(self.net).__name__} with {parameters:,} parameters"
+        names = ", ".join(self.spec.class_names[:MAX_SHOWN_CLASSES])
+        omission = ", ..." * (len(self.spec.class_names) > MAX_SHOWN_CLASSES)
+        classes = f"; classes: {escape_control(names)}{omission}" if names else ""
+        return f"<Predictor '{display_path(self.file)}': {network}; data {self.spec}{classes}>"
+
     @property
     def has_probabilities(self) -> bool:
         """Return whether `probabilities` are calibrated as such; a hinge loss gives scores in [0, 1] that only rank."""
         return not isinstance(self.objective, ClassificationObjective) or self.objective.distance is None
+
+
+def _list_texts(inputs: Any) -> Any:
+    """Return paths and texts as a list; other inputs unchanged."""
+    if isinstance(inputs, str | Path):
+        return [inputs]
+    is_text = getattr(getattr(inputs, "dtype", None), "kind", "") in ("O", "U")  # of NumPy, or a column of pandas
+    return inputs.tolist() if is_text else inputs
+
+
+def _is_in_memory(inputs: Iterable[Any]) -> bool:
+    """Return whether inputs are examples instead of paths and texts, of which there may be a generator."""
+    if isinstance(inputs, Sequence) and not hasattr(inputs, "columns"):
+        return bool(inputs) and not isinstance(inputs[0], str | Path)
+    return isinstance(inputs, Mapping) or hasattr(inputs, "columns") or hasattr(inputs, "__array__")
+
+
+def _validate_path(value: Any) -> str | Path:
+    if isinstance(value, str | Path):
+        return value
+    raise UserError(f"predict: cannot use a value of type {type(value).__name__} among paths; expected paths or a list")

@@ -24,7 +24,7 @@ from torchmetrics.classification import (
 from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
 
 from trainer.core.errors import UserError, did_you_mean
-from trainer.core.logged_metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS
+from trainer.core.logged_metrics import CALIBRATION_BINS, CLASSIFICATION_METRICS, REGRESSION_METRICS
 from trainer.core.spec import DataSpec
 from trainer.task.classification_metrics import AUROC, BalancedAccuracy, BrierScore
 from trainer.task.custom_metrics import CustomMetric
@@ -34,7 +34,6 @@ MetricFactory = Callable[[], Metric]
 RegressionSums = tuple[Tensor, Tensor, Tensor, Tensor]
 
 PROBABILITY_METRICS = ("brier", "ece")
-CALIBRATION_BINS = 15
 
 
 class R2(Metric):

@@ -12,6 +12,8 @@ from trainer.artifacts.checkpoint_metadata import CheckpointMetadata, find_best_
 from trainer.artifacts.console_summary import log_hyperparameters, log_run_start, print_results
 from trainer.artifacts.data_checksum import describe_data
 from trainer.artifacts.logger_lifecycle import closing_loggers
+from trainer.artifacts.network_summary import describe_network
+from trainer.artifacts.phase_times import PhaseTimes
 from trainer.artifacts.rejected_run import removed_if_rejected
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.split_summary import SplitSummary
@@ -97,7 +99,8 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
     config = resolve_modes(config, parts)
     task = build_module(config, parts)
     callbacks = build_callbacks(config)
-    own_callbacks = [SplitSummary(), TrainingOutcome(), InterruptionPoints()]
+    times = PhaseTimes()
+    own_callbacks = [SplitSummary(), TrainingOutcome(), InterruptionPoints(), times]
     outputs = CollectedOutputs()
     trainer = build_trainer(
         config,
@@ -131,4 +134,4 @@ def train_and_test(config: DictConfig, directory: RunDirectory, loggers: Any) ->
         metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
         result |= record_test(outputs, metrics, directory)
     log_hyperparameters(trainer, directory.path, metrics)
-    return result | describe_data(data) | describe_threshold(task)
+    return result | times.describe() | describe_network(task) | describe_data(data) | describe_threshold(task)

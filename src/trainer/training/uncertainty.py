@@ -12,7 +12,7 @@ from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.stored_predictions import Predictions, write_predictions
 from trainer.core.errors import first_line
 from trainer.core.metric_name import list_metrics
-from trainer.report.bootstrap import (
+from trainer.reports.bootstrap import (
     compute_interval,
     count_resamples,
     draw_resamples,

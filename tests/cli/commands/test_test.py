@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from trainer.api import build_test_config
+from trainer.api.train import build_test_config
 
 QUICK = ["trainer.max_epochs=1", "model=linear"]
 

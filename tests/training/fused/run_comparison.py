@@ -16,6 +16,7 @@ ABSOLUTE_TOLERANCE = 2e-7  # of logged values; a unit in the last place of 1, wh
 STATE_TOLERANCE = 1e-4  # of the averages of optimizers, relative to the norm
 # values that differ between two executions of one run
 VOLATILE = ("provenance", "timer", "path", "save_dir", "seconds", "hydra", "saved_at", "best_k_models", "events")
+UNEQUAL_KEYS = {"seconds", "phase_seconds", "checkpoint", "metrics", "intervals"}  # of result.json
 UNEQUAL_FILES = {"code.diff"}  # of the working tree, which may change in the meantime
 
 
@@ -57,7 +58,13 @@ def _compare_records(first: Path, second: Path) -> Iterator[str]:
     results = [json.loads((run / "result.json").read_text()) for run in (first, second)]
     if [*results[0]] != [*results[1]]:
         yield f"keys of result.json: {[*results[0]]}, {[*results[1]]}"
-    for key in results[0].keys() & results[1].keys() - {"seconds", "checkpoint", "metrics", "intervals"}:
+    for key in results[0].keys() & results[1].keys() - {
+        "seconds",
+        "phase_seconds",
+        "checkpoint",
+        "metrics",
+        "intervals",
+    }:
         if results[0][key] != results[1][key]:
             yield f"result.json: {key}: {results[0][key]}, {results[1][key]}"
     yield from _compare_numbers("result.json", results[0].get("metrics", {}), results[1].get("metrics", {}))

@@ -36,6 +36,7 @@ SLOW_CASES = {
     "adam and learning rates": ([*DIABETES, *MLP], values("optimizer.lr", 0.01, 0.001, 0.01)),
     "momentum and its rates": ([*DIABETES, *MLP, *SGD, "optimizer.lr=0.01"], values("optimizer.momentum", 0.5, 0, 0.9)),
     "regression": ([*LINE, *MLP], SEEDS),
+    "standardized targets": ([*LINE, *MLP, "data.standardize_target=true"], SEEDS),
     "batch norm": ([*DIGITS, *MLP, "model.net.batch_norm=true"], SEEDS),
     "clipping by norm": ([*DIGITS, *MLP, *CLIPPING], values("callbacks.gradient_clipping.value", 0.05, 0.5, 9)),
     "adamw and weight decay": ([*DIABETES, *MLP, "optimizer=adamw"], values("optimizer.weight_decay", 0.5, 0, 0.01)),

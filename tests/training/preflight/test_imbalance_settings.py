@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from trainer.sweep.preflight import check_overrides
+from trainer.sweeps.preflight import check_overrides
 
 CASES = [
     ("objective.class_weights=[1,2]", "objective.class_weights", "found 2 weights; expected one for each of the 10"),

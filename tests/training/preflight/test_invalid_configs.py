@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.sweep.preflight import check_overrides
+from trainer.sweeps.preflight import check_overrides
 
 SPEC = importlib.util.spec_from_file_location("invalid_configs", Path(__file__).with_name("invalid_configs.py"))
 CASES = importlib.util.module_from_spec(SPEC)
@@ -79,7 +79,7 @@ def test_all_jobs_of_a_sweep_are_checked_and_errors_list_their_jobs(cwd):
 
 
 def test_each_value_of_a_large_sweep_is_in_a_job_that_is_checked(cwd, monkeypatch):
-    monkeypatch.setattr("trainer.sweep.preflight.MAX_FULLY_CHECKED_JOBS", 30)
+    monkeypatch.setattr("trainer.sweeps.preflight.MAX_FULLY_CHECKED_JOBS", 30)
     values = ",".join(map(str, range(1, 7)))
     report = check_overrides(["-m", f"seed={values}", f"trainer.max_epochs={values},x"])
     assert report.jobs == 6 * 7

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trainer.config.introspection.group_options import load_choices
-from trainer.sweep.preflight import check_overrides
+from trainer.sweeps.preflight import check_overrides
 
 CHOICES = {group: sorted(names) for group, names in load_choices().items()}
 SYNTHETIC = {

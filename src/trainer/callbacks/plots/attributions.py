@@ -8,12 +8,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from trainer.callbacks.plots.bar_chart import draw_bars
-from trainer.callbacks.plots.formatting import format_target
+from trainer.callbacks.plots.formatting import format_captions, format_target
 from trainer.callbacks.plots.heatmap import add_title, arrange_in_rows, draw_image_heatmap, draw_text_heatmap
-from trainer.callbacks.plots.line_chart import BLACK, Color
-from trainer.callbacks.prediction_images import GREEN, RED
+from trainer.callbacks.plots.style import BLACK
 from trainer.core.formatting import format_number
-from trainer.core.spec import PADDING_INDEX, DataSpec
+from trainer.core.spec import PADDING_INDEX
 from trainer.data.io.texts.tokenization import Vocabulary
 from trainer.data.preprocessing.text import TextPreprocessing
 from trainer.inference.attribution.image_regions import compute_grad_cam, find_layer, integrate_gradients
@@ -179,29 +178,3 @@ def attribute_text(
         for (text, positions), decrease in zip(text_words, decreases.tolist(), strict=True)
     ]
     return Attributions(add_title(image, caption, color), rows=rows)
-
-
-def format_captions(
-    predictions: Tensor, scores: Tensor, targets: Tensor | None, spec: DataSpec
-) -> list[tuple[str, Color]]:
-    """Return prediction, its probability and the target of each example, in green if class and target agree, else red.
-
-    Shapes:
-        predictions: (examples,) classes, or (examples, output_size) values
-        scores: (examples,), not used for values
-        targets: as predictions; None if they are not known
-    """
-    captions: list[tuple[str, Color]] = []
-    for index, prediction in enumerate(predictions.cpu()):
-        predicted = format_target(prediction, spec)
-        caption = f"predicted {predicted}"
-        color = BLACK
-        if spec.target == "classification":
-            caption += f" ({scores[index].item():.0%})"
-        if targets is not None:
-            true = format_target(targets[index].cpu(), spec)
-            caption += f", true {true}"
-            if spec.target == "classification":
-                color = GREEN if predicted == true else RED
-        captions.append((caption, color))
-    return captions

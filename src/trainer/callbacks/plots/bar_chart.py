@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from trainer.callbacks.plots.heatmap import COLD_COLOR, FONT, HEAT_COLOR
-from trainer.callbacks.plots.line_chart import BLACK, GRAY, SILVER, WHITE
+from trainer.callbacks.plots.heatmap import COLD_COLOR, HEAT_COLOR
+from trainer.callbacks.plots.style import BLACK, FONT, GRAY, SILVER, WHITE, shorten_text
 from trainer.core.formatting import format_number
 
 ROW_PIXELS = 22
@@ -15,7 +15,7 @@ PLOT_PIXELS = 360  # width of the bars
 MARGIN_PIXELS = 8
 TITLE_PIXELS = 26
 NUMBER_PIXELS = 130  # width of the numbers on the right
-MAX_NAME_CHARS = 40
+MAX_NAME_PIXELS = 260
 
 
 def draw_bars(names: Sequence[str], means: Tensor, stds: Tensor, title: str) -> Image.Image:
@@ -27,7 +27,7 @@ def draw_bars(names: Sequence[str], means: Tensor, stds: Tensor, title: str) -> 
         stds: Standard deviations (bars,).
         title: Title of the chart.
     """
-    labels = [name if len(name) <= MAX_NAME_CHARS else f"{name[: MAX_NAME_CHARS - 3]}..." for name in names]
+    labels = [shorten_text(name, MAX_NAME_PIXELS) for name in names]
     left = MARGIN_PIXELS + round(max(map(FONT.getlength, labels))) + MARGIN_PIXELS
     low = min(0.0, (means - stds).min().item())
     high = max(0.0, (means + stds).max().item())

@@ -6,6 +6,7 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
+from trainer.callbacks.plots.style import BLACK, GREEN, RED, Color
 from trainer.core.formatting import format_number
 from trainer.core.spec import PADDING_INDEX, DataSpec
 
@@ -43,3 +44,29 @@ def format_target(target: Tensor, spec: DataSpec) -> str:
     if spec.target == "classification":
         return spec.class_names[int(target)]
     return ", ".join(map(format_number, target.flatten().tolist()))
+
+
+def format_captions(
+    predictions: Tensor, scores: Tensor, targets: Tensor | None, spec: DataSpec
+) -> list[tuple[str, Color]]:
+    """Return prediction, its probability and the target of each example, in green if class and target agree, else red.
+
+    Shapes:
+        predictions: (examples,) classes, or (examples, output_size) values
+        scores: (examples,), not used for values
+        targets: as predictions; None if they are not known
+    """
+    captions: list[tuple[str, Color]] = []
+    for index, prediction in enumerate(predictions.cpu()):
+        predicted = format_target(prediction, spec)
+        caption = f"predicted {predicted}"
+        color = BLACK
+        if spec.target == "classification":
+            caption += f" ({scores[index].item():.0%})"
+        if targets is not None:
+            true = format_target(targets[index].cpu(), spec)
+            caption += f", true {true}"
+            if spec.target == "classification":
+                color = GREEN if predicted == true else RED
+        captions.append((caption, color))
+    return captions

@@ -4,18 +4,17 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
-from trainer.callbacks.plots.line_chart import BLACK, GRAY, WHITE, Color
+from trainer.callbacks.plots.style import BLACK, FONT, GRAY, WHITE, Color, draw_vertical_text
 
 HEAT_COLOR = (255, 110, 0)
 COLD_COLOR = (60, 130, 255)  # of negative weights
 SIDE_PIXELS = 160  # of an image or matrix
 GAP_PIXELS = 8
-LINE_HEIGHT_PIXELS = 18
+LINE_HEIGHT_PIXELS = 20
 MAX_TOKENS = 300  # of a text; the rest is omitted
-FONT = ImageFont.load_default(12)
 
 
 def draw_image_heatmap(image: Tensor, weights: Tensor, *, smooth: bool = False) -> Image.Image:
@@ -79,9 +78,7 @@ def draw_matrix_heatmap(weights: Tensor) -> Image.Image:
     pen = ImageDraw.Draw(canvas)
     pen.rectangle((LINE_HEIGHT_PIXELS - 1, 0, LINE_HEIGHT_PIXELS + SIDE_PIXELS, SIDE_PIXELS + 1), outline=GRAY)
     pen.text((LINE_HEIGHT_PIXELS, SIDE_PIXELS + 4), f"key: 1 to {weights.shape[1]}", GRAY, FONT)
-    label = Image.new("RGB", (SIDE_PIXELS, LINE_HEIGHT_PIXELS), WHITE)
-    ImageDraw.Draw(label).text((SIDE_PIXELS - 1, 1), f"query: {weights.shape[0]} to 1", GRAY, FONT, anchor="ra")
-    canvas.paste(label.rotate(90, expand=True), (0, 1))
+    canvas.paste(draw_vertical_text(f"query: {weights.shape[0]} to 1", FONT, GRAY), (0, 1))
     return canvas
 
 

@@ -8,25 +8,27 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-Color = tuple[int, int, int]  # red, green, blue: 0 to 255
-
-WHITE = (255, 255, 255)
-BLACK = (30, 30, 30)
-GRAY = (110, 110, 110)
-LIGHT_GRAY = (225, 225, 225)
-SILVER = (150, 150, 150)
-ORANGE = (214, 69, 20)
-# colors of many lines, e.g. one for each class (Tableau 10)
-COLORS = (
-    *((31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189)),
-    *((140, 86, 75), (227, 119, 194), (127, 127, 127), (188, 189, 34), (23, 190, 207)),
+from trainer.callbacks.plots.style import (
+    BLACK,
+    GRAY,
+    LARGE_FONT,
+    LIGHT_GRAY,
+    WHITE,
+    Color,
+    draw_vertical_text,
+    shorten_text,
 )
-LEFT_PIXELS = 64  # margins: value labels, nothing, title, position labels
+
+LEFT_PIXELS = 92  # margins: value labels and title of the axis, nothing, title, position labels and title of the axis
 RIGHT_PIXELS = 16
-TOP_PIXELS = 26
-BOTTOM_PIXELS = 22
-SUPERSAMPLING = 3  # the plot is drawn larger by this factor and then reduced, which smooths the lines
-DOT_RADIUS = 7  # before the reduction
+TOP_PIXELS = 34
+BOTTOM_PIXELS = 52
+LEGEND_ROW_PIXELS = 24  # added to the upper margin
+SWATCH_PIXELS = 14  # colored square of a legend
+LEGEND_GAP_PIXELS = 16  # between two entries
+MAX_LABEL_PIXELS = 160
+SUPERSAMPLING = 2  # the plot is drawn larger by this factor and then reduced, which smooths the lines
+DOT_RADIUS = 5  # before the reduction
 
 
 class Line(NamedTuple):
@@ -44,68 +46,129 @@ class Line(NamedTuple):
         return torch.arange(len(self.values)).double() if self.positions is None else self.positions.double()
 
 
-def draw_chart(lines: Sequence[Line], days: Sequence[str] | None, title: str, size: tuple[int, int]) -> Image.Image:
+class Axes(NamedTuple):
+    """Titles of a chart and its axes, and names of the positions, of which three are printed; else numbers are."""
+
+    title: str
+    x: str = ""
+    y: str = ""
+    position_names: Sequence[str] | None = None
+
+
+class Scale(NamedTuple):
+    """Map from values to pixels.
+
+    Args:
+        low: Value at pixel 0.
+        high: Value at the last pixel.
+        length: Number of pixels.
+    """
+
+    low: float
+    high: float
+    length: int
+
+    def to_pixel(self, value: float) -> float:
+        """Return the pixel of a value."""
+        return (value - self.low) / (self.high - self.low) * (self.length - 1)
+
+
+def draw_chart(lines: Sequence[Line], axes: Axes, size: tuple[int, int]) -> Image.Image:
     """Draw lines with a grid, a title and a legend.
 
     Args:
-        lines: Lines of at least one point; later ones are drawn over earlier ones.
-        days: Names of the positions; the first, the middle and the last are printed. None prints numbers.
-        title: Title of the chart.
+        lines: Lines of at least one point; later ones are drawn over earlier ones. A line without a name is not part of
+            the legend.
+        axes: Titles and names of positions.
         size: Width and height in pixels.
     """
-    low, high = compute_limits([line.values for line in lines])
-    first, last = compute_limits([line.x for line in lines], margin=0.0 if days else 0.05)
     width = size[0] - LEFT_PIXELS - RIGHT_PIXELS
-    height = size[1] - TOP_PIXELS - BOTTOM_PIXELS
+    legend = arrange_legend(lines, width)
+    top = TOP_PIXELS + LEGEND_ROW_PIXELS * len(legend)
+    low, high = compute_limits([line.values for line in lines])
+    y_scale = Scale(high, low, size[1] - top - BOTTOM_PIXELS)
+    x_scale = Scale(*compute_limits([line.x for line in lines], margin=0.0 if axes.position_names else 0.05), width)
+    y_labels = [(y_scale.to_pixel(value), f"{value:g}") for value in compute_ticks(low, high)]
+    x_labels = [(x_scale.to_pixel(value), f"{value:g}", "ma") for value in compute_ticks(x_scale.low, x_scale.high)]
+    vertical_grid = [x for x, _, _ in x_labels]
+    if names := axes.position_names:
+        middle = names[len(names) // 2]
+        x_labels = [(0.0, names[0], "la"), ((width - 1) / 2, middle, "ma"), (width - 1.0, names[-1], "ra")]
+        vertical_grid = []
 
-    def to_y(value: float) -> float:
-        return (high - value) / (high - low) * (height - 1)
-
-    def to_x(position: float) -> float:
-        return (position - first) / (last - first) * (width - 1)
-
-    if days:
-        x_labels = [(0.0, days[0], "la"), ((width - 1) / 2, days[len(days) // 2], "ma"), (width - 1.0, days[-1], "ra")]
-    else:
-        x_labels = [(to_x(position), f"{position:g}", "ma") for position in compute_ticks(first, last)]
-    y_labels = [(to_y(value), f"{value:g}") for value in compute_ticks(low, high)]
-
-    scale = SUPERSAMPLING
-    plot = Image.new("RGB", (width * scale, height * scale), WHITE)
-    pen = ImageDraw.Draw(plot)
-    for y, _ in y_labels:
-        pen.line([(0, y * scale), (width * scale, y * scale)], LIGHT_GRAY, scale)
-    for x, _, _ in [] if days else x_labels:
-        pen.line([(x * scale, 0), (x * scale, height * scale)], LIGHT_GRAY, scale)
-    for line in lines:
-        points = zip(line.x.tolist(), line.values.double().tolist(), strict=True)
-        _draw_line(pen, line, [(to_x(position) * scale, to_y(value) * scale) for position, value in points])
     chart = Image.new("RGB", size, WHITE)
-    chart.paste(plot.reduce(scale), (LEFT_PIXELS, TOP_PIXELS))
-
+    chart.paste(_draw_plot(lines, x_scale, y_scale, vertical_grid, [y for y, _ in y_labels]), (LEFT_PIXELS, top))
     pen = ImageDraw.Draw(chart)
-    pen.rectangle((LEFT_PIXELS - 1, TOP_PIXELS - 1, LEFT_PIXELS + width, TOP_PIXELS + height), outline=GRAY)
+    bottom = top + y_scale.length
+    pen.rectangle((LEFT_PIXELS - 1, top - 1, LEFT_PIXELS + width, bottom), outline=GRAY)
     for y, text in y_labels:
-        pen.text((LEFT_PIXELS - 6, TOP_PIXELS + y), text, BLACK, anchor="rm")
+        pen.text((LEFT_PIXELS - 8, top + y), text, BLACK, LARGE_FONT, anchor="rm")
     for x, text, anchor in x_labels:
-        pen.text((LEFT_PIXELS + x, TOP_PIXELS + height + 5), text, BLACK, anchor=anchor)
-    _draw_title(pen, lines, title, size[0] - RIGHT_PIXELS)
+        pen.text((LEFT_PIXELS + x, bottom + 5), text, BLACK, LARGE_FONT, anchor=anchor)
+    _draw_legend(pen, legend)
+    _draw_titles(chart, axes, (top + bottom) / 2)
     return chart
 
 
-def _draw_line(pen: ImageDraw.ImageDraw, line: Line, points: list[tuple[float, float]]) -> None:
-    if not line.dots:
-        pen.line(points, line.color, SUPERSAMPLING + 1, "curve")
-    for x, y in points if line.dots else ():
-        pen.ellipse((x - DOT_RADIUS, y - DOT_RADIUS, x + DOT_RADIUS, y + DOT_RADIUS), line.color)
+def arrange_legend(lines: Sequence[Line], width: float) -> list[list[tuple[float, str, Color]]]:
+    """Return the rows of a legend: start in pixels, text and color of each entry."""
+    rows: list[list[tuple[float, str, Color]]] = []
+    x = width
+    for line in lines:
+        if not line.name:
+            continue
+        text = shorten_text(line.name, MAX_LABEL_PIXELS, LARGE_FONT)
+        length = SWATCH_PIXELS + 6 + LARGE_FONT.getlength(text)
+        if x + length > width:
+            rows.append([])
+            x = 0.0
+        rows[-1].append((x, text, line.color))
+        x += length + LEGEND_GAP_PIXELS
+    return rows
 
 
-def _draw_title(pen: ImageDraw.ImageDraw, lines: Sequence[Line], title: str, x: float) -> None:
-    """Draw the title on the left, and the names of the lines to the left of `x`."""
-    pen.text((LEFT_PIXELS, 8), title, BLACK)
-    for line in reversed(lines):
-        pen.text((x, 8), line.name, line.color, anchor="ra")
-        x -= pen.textlength(line.name) + 16 * bool(line.name)
+def _draw_plot(
+    lines: Sequence[Line], x_scale: Scale, y_scale: Scale, vertical_grid: Sequence[float], grid: Sequence[float]
+) -> Image.Image:
+    """Return an image of lines and grid lines, without labels."""
+    factor = SUPERSAMPLING
+    width = x_scale.length * factor
+    height = y_scale.length * factor
+    plot = Image.new("RGB", (width, height), WHITE)
+    pen = ImageDraw.Draw(plot)
+    for y in grid:
+        pen.line([(0, y * factor), (width, y * factor)], LIGHT_GRAY, factor)
+    for x in vertical_grid:
+        pen.line([(x * factor, 0), (x * factor, height)], LIGHT_GRAY, factor)
+    for line in lines:
+        values = zip(line.x.tolist(), line.values.double().tolist(), strict=True)
+        points = [(x_scale.to_pixel(x) * factor, y_scale.to_pixel(y) * factor) for x, y in values]
+        if not line.dots:
+            pen.line(points, line.color, 2 * factor)
+        for x, y in points if line.dots else ():
+            pen.ellipse((x - DOT_RADIUS, y - DOT_RADIUS, x + DOT_RADIUS, y + DOT_RADIUS), line.color)
+    return plot.reduce(factor)
+
+
+def _draw_legend(pen: ImageDraw.ImageDraw, rows: Sequence[Sequence[tuple[float, str, Color]]]) -> None:
+    for number, row in enumerate(rows):
+        middle = TOP_PIXELS + (number + 0.4) * LEGEND_ROW_PIXELS
+        for offset, text, color in row:
+            x = LEFT_PIXELS + offset
+            pen.rectangle((x, middle - SWATCH_PIXELS / 2, x + SWATCH_PIXELS, middle + SWATCH_PIXELS / 2), color)
+            pen.text((x + SWATCH_PIXELS + 6, middle), text, BLACK, LARGE_FONT, anchor="lm")
+
+
+def _draw_titles(chart: Image.Image, axes: Axes, middle: float) -> None:
+    """Draw the titles of the chart and of its axes; `middle` is that of the vertical axis."""
+    pen = ImageDraw.Draw(chart)
+    center = (LEFT_PIXELS + chart.width - RIGHT_PIXELS) / 2
+    title = shorten_text(axes.title, chart.width - LEFT_PIXELS - RIGHT_PIXELS, LARGE_FONT)
+    pen.text((LEFT_PIXELS, 8), title, BLACK, LARGE_FONT)
+    pen.text((center, chart.height - 6), axes.x, GRAY, LARGE_FONT, anchor="ms")
+    if axes.y:
+        text = draw_vertical_text(axes.y, LARGE_FONT, GRAY)
+        chart.paste(text, (4, max(0, round(middle - text.height / 2))))
 
 
 def compute_limits(values: Sequence[Tensor], margin: float = 0.05) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 
+from trainer.callbacks.plots.style import FONT, RED, WHITE
 from trainer.core.formatting import format_markdown_table
 from trainer.core.spec import find_spec
 
@@ -67,7 +68,7 @@ def _escape_markdown(cell: str) -> str:
 
 def _stamp_synthetic(image: Image.Image) -> Image.Image:
     """Return the image above a red strip with a note."""
-    stamped = Image.new("RGB", (image.width, image.height + 16), (200, 0, 0))
+    stamped = Image.new("RGB", (image.width, image.height + 22), RED)
     stamped.paste(image, (0, 0))
-    ImageDraw.Draw(stamped).text((4, image.height + 2), "SYNTHETIC data", (255, 255, 255))
+    ImageDraw.Draw(stamped).text((6, image.height + 3), "SYNTHETIC data", WHITE, FONT)
     return stamped

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from trainer.callbacks.prediction_images import make_thumbnails
+from trainer.callbacks.plots.image_grid import make_thumbnails
 from trainer.core.atomic_write import atomic_write_text
 
 MAX_THUMBNAIL_PIXELS = 48  # side of a thumbnail; smaller images are not enlarged

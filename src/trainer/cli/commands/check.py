@@ -19,7 +19,7 @@ from rich.console import Console
 
 from trainer.cli.json_output import JSON_FLAG, JsonOutputs, print_json
 from trainer.config.diagnostics import Diagnostic, build_diagnostic_table
-from trainer.sweep.preflight import check_overrides
+from trainer.sweeps.preflight import check_overrides
 
 
 @dataclass(frozen=True)

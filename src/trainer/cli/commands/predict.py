@@ -38,11 +38,9 @@ from trainer.core.errors import UserError
 from trainer.core.escaping import escape_csv_cell
 from trainer.core.formatting import quote_argument
 from trainer.inference.load_checkpoint import find_checkpoint, load_checkpoint, read_checkpoint
-from trainer.inference.prediction_records import HINT, Record, iter_records
-from trainer.inference.predictor import DEFAULT_BATCH_SIZE, Prediction, Predictor
-
-FILE_SUFFIX = "_in_file"  # of a column of the file with the name of a column of the output
-COLUMN_PREFIXES = {"probabilities": "p", "scores": "score", "values": "value"}
+from trainer.inference.prediction_records import Record, iter_records
+from trainer.inference.predictions import flatten_record
+from trainer.inference.predictor import DEFAULT_BATCH_SIZE, Predictor
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def main(argv: list[str]) -> int:
     if args.files:
         predictor = Predictor(load_checkpoint(Path(args.checkpoint), trusted=args.trust))
         predictions = predictor.stream(args.files, batch_size=args.batch or DEFAULT_BATCH_SIZE, **options)
-        return write_records((build_record(item, predictor) for item in predictions), output, as_json=args.json)
+        return write_records(map(predictor.build_record, predictions), output, as_json=args.json)
     if args.batch:
         options["batch"] = args.batch
     return predict_data_module(Path(args.checkpoint), output, [*options], args.trust, as_json=args.json)
@@ -177,53 +175,3 @@ def write_records(records: Iterable[Record], output: Path | None, *, as_json: bo
     if output:
         print_file(PredictionFile(output, count), "predictions", as_json=as_json)
     return 0
-
-
-def build_record(prediction: Prediction, predictor: Predictor) -> Record:
-    """Return source, row, known facts and prediction of one example.
-
-    A fact with the name of another column, such as `class`, is a column of the file, and becomes `class_in_file`.
-    """
-    head = {"source": prediction.source, "row": prediction.row}
-    outputs = _list_outputs(prediction, predictor)
-    names = {*head, *outputs, *dict(flatten_record(outputs))}
-    facts: Record = {}
-    for name, value in prediction.facts.items():
-        unique = name
-        while unique in names or (unique != name and unique in prediction.facts):
-            unique += FILE_SUFFIX
-        facts[unique] = value
-    return {**head, **facts, **outputs}
-
-
-def _list_outputs(prediction: Prediction, predictor: Predictor) -> Record:
-    """Return the columns of a prediction."""
-    if prediction.label is None:
-        values = prediction.values
-        if len(values) == 1:
-            return {"value": values[0]}
-        names = predictor.preprocessing.value_names if predictor.preprocessing else ()
-        return {"values": dict(zip(names, values, strict=True)) if names else [*values]}
-    key = "probabilities" if predictor.has_probabilities else "scores"
-    return {"class": prediction.label, key: prediction.probabilities}
-
-
-def flatten_record(record: Record) -> Iterator[tuple[str, Any]]:
-    """Yield a record with one column for each class or value: `p_NAME`, `score_NAME`, `value_NAME`, `value_1`.
-
-    Raises:
-        UserError: A value has more than one dimension.
-    """
-    for name, value in record.items():
-        if isinstance(value, dict):
-            yield from ((f"{COLUMN_PREFIXES[name]}_{label}", number) for label, number in value.items())
-        elif isinstance(value, list):
-            if any(isinstance(number, list) for number in value):
-                raise UserError(
-                    f"predict: '{name}' of an example has several dimensions\n  {HINT}, --to=FILE.jsonl lists"
-                )
-            yield from (
-                (f"{'value' if name == 'values' else name}_{index}", number) for index, number in enumerate(value, 1)
-            )
-        else:
-            yield name, value

@@ -20,11 +20,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from trainer.api import Run
+from trainer.api.run import Run
 from trainer.artifacts.config_signature import is_signed
 from trainer.artifacts.resume import DURATION_KEYS, require_trained
 from trainer.artifacts.run_record import RunRecord, read_run
 from trainer.cli.commands import parse_arguments
+from trainer.cli.commands.test import FinishedRun, summarize_run
 from trainer.cli.json_output import JsonOutputs, print_json
 from trainer.config.compose import Composer, get_override_key
 from trainer.config.environment_values import resolve_for_storage
@@ -37,7 +38,7 @@ from trainer.core.errors import UserError, did_you_mean
 from trainer.core.override_format import escape_interpolation
 from trainer.core.rank import dispatch_by_rank
 
-JSON_OUTPUTS: JsonOutputs = {"resume": (Run, "The resumed run.")}
+JSON_OUTPUTS: JsonOutputs = {"resume": (FinishedRun, "The resumed run.")}
 
 
 def main(argv: list[str]) -> int:
@@ -66,7 +67,7 @@ def _resume(path: str, overrides: list[str], trusted: str, *, as_json: bool) -> 
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # see trainer.cli.main
     run(config)
     if as_json:
-        print_json(Run.from_result(record.path, RunRecord(record.path).result))
+        print_json(summarize_run(Run(record.path)))
     return 0
 
 

@@ -35,22 +35,22 @@ from trainer.config.multirun import quote_path, resolve_sweep_directory
 from trainer.config.target_allowlist import TRUST_ENV_VAR, get_trusted_packages
 from trainer.core.errors import UserError, did_you_mean
 from trainer.core.rank import dispatch_by_rank, is_first_process
-from trainer.report.comparison import build_report
-from trainer.report.formats import format_csv, format_markdown, print_table, write_report
-from trainer.report.json_document import SweepReport, build_document
-from trainer.sweep.jobs.identity import Identities
-from trainer.sweep.jobs.registration import jobs_by_identity, require_unchanged_configs
-from trainer.sweep.jobs.shared_settings import compose_shared_config
-from trainer.sweep.jobs.trusted_jobs import is_own_sweep, require_trusted_jobs
-from trainer.sweep.preflight import MAX_FULLY_CHECKED_JOBS, check_overrides
-from trainer.sweep.search.pareto_front import format_best_trials
-from trainer.sweep.search.search import Search, SearchPlan, plan_search
-from trainer.sweep.status_table import format_estimate, format_job_lines
-from trainer.sweep.store.dead_jobs import find_dead_jobs, mark_dead_jobs
-from trainer.sweep.store.job import RUNNABLE_STATES, Job
-from trainer.sweep.store.job_store import Ledger
-from trainer.sweep.store.slurm_queue import SlurmJob, find_slurm_jobs
-from trainer.sweep.store.trial_store import TrialLedger
+from trainer.reports.comparison import build_report
+from trainer.reports.formats import format_csv, format_markdown, print_table, write_report
+from trainer.reports.json_document import SweepReport, build_document
+from trainer.sweeps.jobs.identity import Identities
+from trainer.sweeps.jobs.registration import jobs_by_identity, require_unchanged_configs
+from trainer.sweeps.jobs.shared_settings import compose_shared_config
+from trainer.sweeps.jobs.trusted_jobs import is_own_sweep, require_trusted_jobs
+from trainer.sweeps.preflight import MAX_FULLY_CHECKED_JOBS, check_overrides
+from trainer.sweeps.search.pareto_front import format_best_trials
+from trainer.sweeps.search.search import Search, SearchPlan, plan_search
+from trainer.sweeps.status_table import format_estimate, format_job_lines
+from trainer.sweeps.store.dead_jobs import find_dead_jobs, mark_dead_jobs
+from trainer.sweeps.store.job import RUNNABLE_STATES, Job
+from trainer.sweeps.store.job_store import Ledger
+from trainer.sweeps.store.slurm_queue import SlurmJob, find_slurm_jobs
+from trainer.sweeps.store.trial_store import TrialLedger
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
     directory = Path(args.directory or "outputs")
     if not directory.is_dir():
         raise UserError(f"tensorboard: no directory '{directory}'")
-    from trainer.report.tensorboard_logdir import LogDirectory  # TensorBoard takes a second to import
+    from trainer.reports.tensorboard_logdir import LogDirectory  # TensorBoard takes a second to import
 
     with TemporaryDirectory(prefix="trainer_tensorboard_") as links:
         runs = LogDirectory(directory, Path(links))

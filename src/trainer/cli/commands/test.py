@@ -9,11 +9,31 @@ OVERRIDES   values of the config to change; the data directory is the environmen
 --trust     comma-separated packages of yours whose code the checkpoint names
 """
 
-from trainer.api import Run, test
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainer.api.run import Run
+from trainer.api.train import test
 from trainer.cli.commands import parse_arguments
 from trainer.cli.json_output import JsonOutputs, print_json
 
-JSON_OUTPUTS: JsonOutputs = {"test": (Run, "The run of the test.")}
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A finished run.
+
+    Args:
+        directory: Run directory.
+        metrics: Final metrics by name, such as `test/accuracy`; null if a value was not finite.
+        checkpoint: Best checkpoint; null if no checkpoint was saved.
+    """
+
+    directory: Path
+    metrics: dict[str, float | None]
+    checkpoint: Path | None
+
+
+JSON_OUTPUTS: JsonOutputs = {"test": (FinishedRun, "The run of the test.")}
 
 
 def main(argv: list[str]) -> int:
@@ -21,5 +41,10 @@ def main(argv: list[str]) -> int:
     args = parse_arguments("test", argv, "checkpoint", "overrides*", trust="", json=False)
     run = test(args.checkpoint, *args.overrides, trust=args.trust)
     if args.json:
-        print_json(run)
+        print_json(summarize_run(run))
     return 0
+
+
+def summarize_run(run: Run) -> FinishedRun:
+    """Return the results of a run."""
+    return FinishedRun(run.directory, run.metrics, run.checkpoint)

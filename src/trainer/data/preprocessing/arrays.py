@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from trainer.core.errors import UserError
 from trainer.core.spec import Kind
 from trainer.data.io.arrays.array_file import ARRAY_EXTENSIONS, ArrayFile, make_missing_error, open_array
-from trainer.data.preprocessing.base import Examples, Preprocessing, iter_files
+from trainer.data.preprocessing.base import Examples, Preprocessing, iter_files, split_examples
 from trainer.data.preprocessing.float_range import mean_and_std
 
 MAX_CHANNELS = 4  # of images with the channels in the last axis
@@ -51,8 +52,27 @@ class ArrayPreprocessing(Preprocessing):
             inputs = read_inputs(array, self.kind)
             if (shape := tuple(inputs.shape[1:])) != self.shape:
                 raise UserError(f"{array}: examples of shape {shape}, but the network takes {self.shape}")
-            for rows in torch.split(torch.arange(len(inputs)), batch_size):
-                yield Examples([str(path)] * len(rows), rows.tolist(), inputs[rows])
+            for examples in split_examples(inputs, batch_size):
+                yield examples._replace(sources=[str(path)] * len(examples.rows))
+
+    def read_values(self, values: Any, batch_size: int) -> Iterator[Examples]:
+        """Yield the examples of an array (examples, ...), or of a list of arrays."""
+        try:
+            array = np.asarray(values)
+            inputs = arrange(array, self.kind) if array.dtype.kind in "buif" and array.ndim else None
+        except ValueError:  # a list of arrays of different shapes
+            inputs = None
+        if inputs is None or tuple(inputs.shape[1:]) != self.shape:
+            problem = f"shape {tuple(inputs.shape[1:])}" if inputs is not None else f"type {type(values).__name__}"
+            raise UserError(f"predict: examples of {problem}, but the network takes arrays (examples, *{self.shape})")
+        _check_finite(inputs, "predict")
+        yield from split_examples(inputs, batch_size)
+
+
+def _check_finite(inputs: Tensor, name: object) -> None:
+    if inputs.is_floating_point() and not (is_finite := inputs.flatten(1).isfinite().all(1)).all():
+        row = int((~is_finite).nonzero()[0])
+        raise UserError(f"{name}: example {row} (counted from 0) contains NaN or infinity; replace or remove it")
 
 
 def infer_kind(array: ArrayFile) -> Kind:
@@ -94,9 +114,7 @@ def read_inputs(array: ArrayFile, kind: Kind) -> Tensor:
     """
     infer_shape(array, kind)
     inputs = arrange(array.read(), kind)
-    if inputs.is_floating_point() and not (is_finite := inputs.flatten(1).isfinite().all(1)).all():
-        row = int((~is_finite).nonzero()[0])
-        raise UserError(f"{array}: example {row} (counted from 0) contains NaN or infinity; replace or remove it")
+    _check_finite(inputs, array)
     return inputs
 
 

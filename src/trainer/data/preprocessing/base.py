@@ -9,6 +9,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, NamedTuple, TypeVar
 
+import torch
 from torch import Tensor
 
 from trainer.core.errors import UserError
@@ -58,6 +59,18 @@ class Preprocessing(ABC):
         """Read what a user has entered; each input is a path here, see `read`."""
         return self.read(map(Path, inputs), batch_size)
 
+    def read_values(self, values: Any, batch_size: int) -> Iterator[Examples]:
+        """Read examples in memory, such as arrays or rows; their sources are empty, and `rows` are indices from 0.
+
+        Args:
+            values: The examples.
+            batch_size: Maximum number of examples per batch.
+
+        Raises:
+            UserError: The values have another type, or one of them is invalid.
+        """
+        raise UserError(f"predict: cannot use a value of type {type(values).__name__}; expected paths, or a tensor")
+
     def to_original_units(self, outputs: Tensor, examples: Examples) -> Tensor:
         """Convert network outputs (batch, values) for these examples to the units of the files."""
         return outputs
@@ -75,6 +88,12 @@ class Preprocessing(ABC):
             if field.metadata != OPTION or getattr(self, field.name) != field.default
         }
         return {"_target_": f"{type(self).__module__}.{type(self).__qualname__}", **values}
+
+
+def split_examples(inputs: Tensor, batch_size: int) -> Iterator[Examples]:
+    """Yield stored inputs (examples, ...) that were in memory in batches; see `Preprocessing.read_values`."""
+    for rows in torch.split(torch.arange(len(inputs)), batch_size):
+        yield Examples([""] * len(rows), rows.tolist(), inputs[rows])
 
 
 def restore_preprocessing(state: dict[str, Any]) -> Preprocessing:

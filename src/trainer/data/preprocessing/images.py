@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from trainer.core.errors import UserError
 from trainer.data.io.images.image_files import IMAGE_EXTENSIONS, list_image_files, open_image
+from trainer.data.io.images.memory_images import make_image, split_images
 from trainer.data.preprocessing.base import OPTION, Examples, Preprocessing, batched, iter_files
 
 Fit = Literal["none", "crop", "pad", "stretch"]
@@ -69,10 +70,18 @@ class ImagePreprocessing(Preprocessing):
 
     def read(self, files: Iterable[Path], batch_size: int) -> Iterator[Examples]:
         """Yield one example per image file, including those in directories."""
-        if self.fit not in get_args(Fit):
-            raise UserError(f"fit: '{self.fit}' is not one of {', '.join(get_args(Fit))}")
+        self._validate_fit()
         for batch in batched(iter_files(files, IMAGE_EXTENSIONS, list_image_files), batch_size):
             yield Examples([str(file) for file in batch], [None] * len(batch), self.read_images(batch))
+
+    def read_values(self, values: Any, batch_size: int) -> Iterator[Examples]:
+        """Yield images of Pillow, and arrays (height, width) or (height, width, channels), or lists of them."""
+        self._validate_fit()
+        for batch in batched(enumerate(split_images(values)), batch_size):
+            rows, images = zip(*batch, strict=True)
+            names = [f"image {row}" for row in rows]
+            inputs = [self.convert_image(make_image(*item), item[1]) for item in zip(images, names, strict=True)]
+            yield Examples([""] * len(rows), [*rows], torch.stack(inputs))
 
     def read_images(self, files: Iterable[str | Path]) -> Tensor:
         """Read several images (files, *shape); see `read_image`."""
@@ -89,11 +98,27 @@ class ImagePreprocessing(Preprocessing):
         with open_image(file) as opened:
             if self.fit != "none":  # decoding a large JPEG at reduced size saves most of the time
                 opened.draft(None, (2 * max(self.shape[1:]),) * 2)
-            image = self._convert_mode(ImageOps.exif_transpose(opened), file)
+            return self.convert_image(ImageOps.exif_transpose(opened), file)
+
+    def convert_image(self, image: Image.Image, file: str | Path) -> Tensor:
+        """Return an image as stored inputs (channels, height, width).
+
+        Args:
+            image: The image.
+            file: Its file or name, for messages.
+
+        Raises:
+            UserError: The image cannot be converted without a decision of the user.
+        """
+        image = self._convert_mode(image, file)
         pixels = np.asarray(self._resize(image, file), np.float32).reshape(*self.shape[1:], -1)
         pixels = 255 - pixels if self.invert else pixels
         stored = (pixels * (self.max_value / 255)).round().astype(np.uint8)
         return torch.from_numpy(stored).permute(2, 0, 1)
+
+    def _validate_fit(self) -> None:
+        if self.fit not in get_args(Fit):
+            raise UserError(f"fit: '{self.fit}' is not one of {', '.join(get_args(Fit))}")
 
     def _convert_mode(self, image: Image.Image, file: str | Path) -> Image.Image:
         """Convert an image to 8 bits and the channels of stored inputs."""

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -13,7 +14,9 @@ from trainer.data.io.series.series_columns import ColumnKey, InputColumns
 from trainer.data.io.series.time_series import SeriesSettings, TimeSeries, read_series
 from trainer.data.io.tables.date_text import DateOrder
 from trainer.data.io.tables.dialect_detection import DialectSettings
+from trainer.data.io.tables.memory_table import to_arrow
 from trainer.data.io.tables.table_file import TABLE_SUFFIXES
+from trainer.data.io.tables.table_rows import MEMORY_PATH
 from trainer.data.preprocessing.base import Examples, Preprocessing, iter_files
 from trainer.data.preprocessing.float_range import mean_and_std
 
@@ -38,7 +41,6 @@ class WindowPreprocessing(Preprocessing):
         encoding: Encoding of the files; None is recognized in each file.
         header: Whether the first line contains the column names; None is recognized in each file.
         input_scales: Scale of each input column over the training rows.
-        target_scales: Scale of the target of each horizon over the training rows.
     """
 
     window: int
@@ -52,7 +54,6 @@ class WindowPreprocessing(Preprocessing):
     encoding: str | None = None
     header: bool | None = None
     input_scales: tuple[Scale, ...] = ()
-    target_scales: tuple[Scale, ...] = ()
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Return the inputs unchanged."""
@@ -71,6 +72,19 @@ class WindowPreprocessing(Preprocessing):
                 facts = {"last_day": [days[row] for row in rows.tolist()], "last_price": series.prices[rows].tolist()}
                 lines = [series.find_line(row) for row in rows.tolist()]
                 yield Examples([str(path)] * len(rows), [*lines], self.build_windows(inputs, rows), facts)
+
+    def read_values(self, values: Any, batch_size: int) -> Iterator[Examples]:
+        """Yield a window for each row of a data frame, or of rows as dictionaries, with enough preceding rows."""
+        from pyarrow import feather
+
+        with TemporaryDirectory() as directory:
+            file = Path(directory) / "prices.feather"
+            feather.write_feather(to_arrow(values), str(file))
+            try:
+                for examples in self.read([file], batch_size):
+                    yield examples._replace(sources=[""] * len(examples.sources))
+            except UserError as error:
+                raise UserError(str(error).replace(str(file), MEMORY_PATH)) from None
 
     @property
     def settings(self) -> SeriesSettings:
@@ -125,24 +139,22 @@ class WindowPreprocessing(Preprocessing):
     def fit(self, series: TimeSeries, rows: int) -> "WindowPreprocessing":
         """Return this preprocessing with the scales of the first rows of a series, those of training."""
         inputs = self.compute_inputs(series)[self.returns : rows]
-        targets = [
-            self.compute_quantity(series.prices, horizon)[self.returns * horizon : rows] for horizon in self.horizons
-        ]
-        return replace(
-            self,
-            input_scales=tuple(map(_compute_scale, inputs.T)),
-            target_scales=tuple(map(_compute_scale, targets)),
-        )
+        return replace(self, input_scales=tuple(map(_compute_scale, inputs.T)))
 
     def scale_inputs(self, series: TimeSeries) -> Tensor:
         """Return the scaled inputs (rows, input columns); with returns, the first row is NaN."""
         mean, std = torch.tensor(self.input_scales, dtype=torch.float64).T
         return ((self.compute_inputs(series) - mean) / std).float()
 
-    def scale_targets(self, prices: Tensor) -> Tensor:
-        """Return the scaled quantity (rows, horizons) of prices (rows,) at each horizon's target row."""
-        mean, std = torch.tensor(self.target_scales, dtype=torch.float64).T
-        return (torch.stack([self.compute_quantity(prices, horizon) for horizon in self.horizons], 1) - mean) / std
+    def build_targets(self, prices: Tensor, last_rows: Tensor) -> Tensor:
+        """Return the quantity (windows, horizons) that follows the windows which end at `last_rows`.
+
+        Args:
+            prices: Prices (rows,).
+            last_rows: Last row of each window (windows,).
+        """
+        columns = [self.compute_quantity(prices, horizon)[last_rows + horizon] for horizon in self.horizons]
+        return torch.stack(columns, 1)
 
     def build_windows(self, inputs: Tensor, last_rows: Tensor) -> Tensor:
         """Return the windows (windows, window, input columns) of scaled inputs that end at `last_rows`."""
@@ -150,8 +162,7 @@ class WindowPreprocessing(Preprocessing):
 
     def outputs_to_prices(self, outputs: Tensor, today: Tensor) -> Tensor:
         """Convert outputs (windows, horizons) for windows whose last prices are `today` (windows,) to prices."""
-        mean, std = torch.tensor(self.target_scales, dtype=torch.float64).T
-        values = outputs.detach().double().cpu().reshape(len(today), -1) * std + mean
+        values = outputs.detach().double().cpu().reshape(len(today), -1)
         return today[:, None] * values.exp() if self.returns else values
 
     def to_original_units(self, outputs: Tensor, examples: Examples) -> Tensor:

@@ -12,12 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.core.errors import UserError, did_you_mean
+from trainer.core.errors import UserError
 from trainer.data.io.compressed_file import regular_file
 from trainer.data.io.tables.dialect_detection import DialectSettings, detect_dialect
+from trainer.data.io.tables.memory_table import is_table, make_text_table, to_arrow
 from trainer.data.io.tables.table_file import TABLE_SUFFIXES, iter_tables
 from trainer.data.io.tables.text_table import TextTable
-from trainer.data.preprocessing.base import Examples, Preprocessing, iter_files
+from trainer.data.preprocessing.base import Examples, Preprocessing, iter_files, split_examples
+from trainer.data.tabular.column_lookup import find_input_columns
 from trainer.data.tabular.columns import Column, list_column_fields, restore_column
 from trainer.data.tabular.encoding import count_numbers, count_slots, encode_categories, encode_numbers
 
@@ -162,17 +164,33 @@ class TabularPreprocessing(Preprocessing):
         if not self.names:
             settings = replace(settings, header=False)
         dialect = detect_dialect(file, settings, [column.name for column in self.inputs])
+        for table, inputs in self._encode_tables(file, iter_tables(file, dialect, rows=batch_size)):
+            rows: list[int | None] = [table.find_line(row) for row in range(len(table))]
+            yield Examples([source] * len(table), rows, inputs, _list_cells(table))
+
+    def read_values(self, values: Any, batch_size: int) -> Iterator[Examples]:
+        """Yield the rows of a data frame, of dictionaries, or of an array (rows, columns) of numbers."""
+        inputs = self.inputs
+        is_array = not is_table(values)
+        names = [column.name for column in inputs] if is_array else []
+        table = make_text_table(to_arrow(values, names), has_names=bool(self.names))
+        if is_array and np.shape(values)[1] != len(inputs):
+            raise UserError(f"predict: {np.shape(values)[1]} columns, but the network takes {len(inputs)}")
+        for _, encoded in self._encode_tables(table.path, [table]):
+            yield from split_examples(encoded, batch_size)
+
+    def _encode_tables(self, file: Path, tables: Iterable[TextTable]) -> Iterator[tuple[TextTable, Tensor]]:
+        """Yield parts of a table with their stored inputs; log columns and categories that training did not have."""
         indices: list[int] = []
         new: Counter[str] = Counter()
-        for number, table in enumerate(iter_tables(file, dialect, rows=batch_size)):
+        for number, table in enumerate(tables):
             if number == 0:
-                indices = self.find_columns(table)
+                indices = find_input_columns(table, self.inputs, self.names, self.width)
                 self._report_unknown_columns(file, table.names)
             inputs = self.encode(table, indices, "fix or remove the line")
             self._check_range(table, indices, inputs)
             self._count_new(inputs, new)
-            rows: list[int | None] = [table.find_line(row) for row in range(len(table))]
-            yield Examples([source] * len(table), rows, inputs, _list_cells(table))
+            yield table, inputs
         for name, count in new.items():
             cells = "1 cell has a value" if count == 1 else f"{count} cells have values"
             log.warning("%s, column '%s': %s that training did not have", file, name, cells)
@@ -198,39 +216,6 @@ class TabularPreprocessing(Preprocessing):
         for column, column_codes, is_known in zip(self.categories, codes, known, strict=True):
             if count := int((is_known[column_codes] == 0).sum()):
                 new[column.name or str(column.index)] += count
-
-    def find_columns(self, table: TextTable) -> list[int]:
-        """Return the index of each input column in the first rows of a file.
-
-        Raises:
-            UserError: If a column is missing; the message names all missing ones.
-        """
-        expected = [column.name for column in self.inputs]
-        if self.names and len({*expected}) == len(expected):
-            _check_names(table, expected)
-            return [table.names.index(name) for name in expected]
-        # the target column is optional
-        indices = [column.index for column in self.inputs] if table.width == self.width else [*range(table.width)]
-        if len(indices) != len(expected):
-            training = "" if self.width == len(expected) else f", or {self.width} as in the training file"
-            message = f"{table.locate_header()}: {table.width} columns, but the network takes {len(expected)}"
-            raise UserError(message + training)
-        if self.names and expected != [table.names[index] for index in indices]:
-            listed = f"{', '.join(table.names)}; expected {', '.join(expected)}"
-            raise UserError(f"{table.locate_header()}: columns {listed}, as in training")
-        return indices
-
-
-def _check_names(table: TextTable, expected: Sequence[str]) -> None:
-    missing = [name for name in expected if name not in table.names]
-    if missing:
-        similar = did_you_mean(missing[0], table.names)
-        others = f", of {len(missing)} that are missing: {', '.join(missing)}" if len(missing) > 1 else ""
-        hint = "; the first line must contain the column names" if len(missing) == len(expected) else ""
-        raise UserError(f"{table.locate_header()}: no column '{missing[0]}'{others}{similar}{hint}")
-    for name in expected:
-        if table.names.count(name) > 1:
-            raise UserError(f"{table.locate_header()}: several columns '{name}'; rename or remove one")
 
 
 def _list_cells(table: TextTable) -> dict[str, list[Any]]:

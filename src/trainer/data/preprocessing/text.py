@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -16,13 +16,14 @@ from trainer.core.errors import UserError, did_you_mean
 from trainer.core.spec import PADDING_INDEX
 from trainer.data.io.compressed_file import COMPRESSION_SUFFIXES, open_content, regular_file
 from trainer.data.io.tables.dialect_detection import DialectSettings
+from trainer.data.io.tables.memory_table import make_text_table, to_arrow
 from trainer.data.io.tables.table_file import TABLE_SUFFIXES, iter_tables
 from trainer.data.io.tables.text_table import TextTable
 from trainer.data.io.texts.html_text import strip_html
 from trainer.data.io.texts.labeled_texts import read_text
 from trainer.data.io.texts.text_tables import detect_text_dialect
 from trainer.data.io.texts.tokenization import RULES, Keep, TokenKind, Vocabulary, build_tokenizer, encode, is_empty
-from trainer.data.preprocessing.base import Examples, Preprocessing, batched, iter_files
+from trainer.data.preprocessing.base import Examples, Preprocessing, batched, iter_files, split_examples
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -74,6 +75,14 @@ class TextPreprocessing(Preprocessing):
         for batch in batched(self._read_texts(inputs, batch_size), batch_size):
             sources, rows, texts = zip(*batch, strict=True)
             yield Examples([*sources], [*rows], self.encode_texts(texts))
+
+    def read_values(self, values: Any, batch_size: int) -> Iterator[Examples]:
+        """Yield the texts of a data frame, or of rows as dictionaries, in the text column of the training."""
+        table = make_text_table(to_arrow(values))
+        texts = table.cells(self._find_column(table))
+        if empty := [row for row, text in enumerate(texts) if is_empty(text)]:
+            raise UserError(f"{table.locate(empty[0])}: the text is empty; remove the row")
+        yield from split_examples(self.encode_texts(texts), batch_size)
 
     def encode_texts(self, texts: Iterable[str]) -> Tensor:
         """Encode texts as padded rows of tokens (texts, max_length)."""

@@ -14,6 +14,7 @@ from trainer.data.io.tables.dialect_detection import detect_dialect
 from trainer.data.io.tables.table_file import iter_tables
 from trainer.data.io.tables.text_table import TextTable
 from trainer.data.preprocessing.tabular import TabularPreprocessing
+from trainer.data.tabular.column_lookup import find_input_columns
 from trainer.data.tabular.columns import Column
 from trainer.data.tabular.encoding import encode_numbers
 from trainer.data.tabular.inspection import Inspection, InspectionSettings
@@ -69,7 +70,7 @@ def read_rows(
     cells: dict[int, list[Any]] = {}
     for table in iter_tables(path, dialect):
         if not cells:
-            indices = preprocessing.find_columns(table)
+            indices = find_input_columns(table, preprocessing.inputs, preprocessing.names, preprocessing.width)
             targets = [_find_target(table, inspection, target) for target in inspection.targets]
             others = {key: table.index(key, name) for key, name in settings.others}
             cells = {index: [] for index in (*targets, *others.values())}

@@ -136,7 +136,8 @@ class FusedSteps:
         columns: dict[str, list[float]] = {}
         for callback in hooks["on_train_batch_start"]:
             columns |= {name: values[kind] for name, kind in self._step_metrics(callback).items()}
-        last = {"train/loss": losses[-1]}  # also if the last step is not logged
+        # also if the last step is not logged; a copy, as checkpoints would contain the losses of all steps
+        last: dict[str, Any] = {"train/loss": result.losses[-1].clone()}
         columns["train/loss"] = [losses[index] for index in logged]
         for callback in hooks["on_before_optimizer_step"]:
             if isinstance(callback, GradientClipper):

@@ -139,7 +139,7 @@ def iter_arrow_blocks(path: Path, can_be_nested: bool = False) -> Iterator[Colum
     _, batches = _open_arrow(path)
     for batch in batches:
         columns = zip(batch.schema.names, batch.columns, strict=True)
-        yield [_to_text(path, name, column, can_be_nested) for name, column in columns]
+        yield [to_text(path, name, column, can_be_nested) for name, column in columns]
 
 
 def _open_arrow(path: Path) -> tuple[Any, Iterator[Any]]:
@@ -160,7 +160,15 @@ def _open_arrow(path: Path) -> tuple[Any, Iterator[Any]]:
         raise UserError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def _to_text(path: Path, name: str, column: Any, can_be_nested: bool) -> Any:
+def to_text(path: Path, name: str, column: Any, can_be_nested: bool) -> Any:
+    """Return the values of a column as text cells; see `iter_arrow_blocks`.
+
+    Args:
+        path: Path of the table, for messages.
+        name: Name of the column, for messages.
+        column: Array of pyarrow.
+        can_be_nested: See `iter_arrow_blocks`.
+    """
     import pyarrow
     from pyarrow import compute, types
 

@@ -19,6 +19,7 @@ WHITESPACE = "whitespace"  # delimiter of files whose columns are aligned by bla
 NESTED = "\N{OBJECT REPLACEMENT CHARACTER}"  # cell of a list or object of JSON
 JSON_LINES_SUFFIXES = (".jsonl", ".ndjson", ".json")
 ARROW_SUFFIXES = (".parquet", ".pq", ".feather", ".arrow")
+MEMORY_PATH = "rows in memory"  # path of a table that is no file, for messages
 ALIGNED_CELL_PATTERN = re.compile(r'"(?:[^"]|"")*"(?!\S)|\S+')
 
 # what a row of column names lacks, or has in addition, in comparison with all rows below it
@@ -70,7 +71,8 @@ def is_arrow(path: Path) -> bool:
 
 def find_unit(path: Path) -> str:
     """Return the unit of the positions of rows in messages: `"line"`, or `"row"` if a row is not one line."""
-    return "row" if is_excel(path) or is_arrow(path) or _is_json_document(path) else "line"
+    is_line = not (is_excel(path) or is_arrow(path) or _is_json_document(path) or str(path) == MEMORY_PATH)
+    return "line" if is_line else "row"
 
 
 def _is_json_document(path: Path) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.core.errors import UserError, did_you_mean
 from trainer.data.io.tables.arrow_blocks import iter_arrow_blocks
-from trainer.data.io.tables.table_rows import NESTED, Dialect, find_unit, is_arrow, iter_rows
+from trainer.data.io.tables.table_rows import MEMORY_PATH, NESTED, Dialect, find_unit, is_arrow, iter_rows
 
 if TYPE_CHECKING:
     import pyarrow
@@ -66,7 +66,7 @@ class TextTable:
 
     def locate_header(self) -> str:
         """Return file and line of the first row, which may contain the column names, for messages."""
-        if is_arrow(self.path):
+        if is_arrow(self.path) or str(self.path) == MEMORY_PATH:
             return str(self.path)
         return f"{self.path}, line {next(iter_rows(self.path, self.dialect))[0]}"
 

@@ -1,0 +1,1 @@
+"""Python API for notebooks, which `trainer` exports: configure, train, test, sweep, load and report."""
