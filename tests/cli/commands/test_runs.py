@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from trainer.cli.commands.runs import _omit_columns
+
 
 @pytest.fixture
 def sweep(command):
@@ -88,3 +90,23 @@ def test_errors_are_reported_in_one_line(arguments, message, command):
 def test_an_empty_directory_has_no_runs(command, tmp_path):
     (tmp_path / "outputs").mkdir()
     assert command("runs").out == "no runs\n"
+
+
+def test_columns_are_left_out_if_words_would_be_broken():
+    cells = {
+        "run": ["2026-12-01_08-13-02_048236"],
+        "changed": ["trainer.max_epochs=3 optimizer.lr=0.005"],
+        "state": ["finished"],
+        "test/accuracy": ["0.9667"],
+        "val/loss_best": ["0.1813"],
+        "seconds": ["4.914"],
+    }
+    assert _omit_columns(dict(cells), ["seconds", "val/loss_best", "state"], 120) == []
+    narrow = dict(cells)
+    assert _omit_columns(narrow, ["seconds", "val/loss_best", "state"], 90) == ["seconds", "val/loss_best"]
+    assert [*narrow] == ["run", "changed", "state", "test/accuracy"]
+    assert _omit_columns(dict(cells), ["seconds", "val/loss_best", "state"], 10) == [
+        "seconds",
+        "val/loss_best",
+        "state",
+    ]

@@ -13,6 +13,7 @@ Filters with `=` or `!=` select runs by a value of the config or by state, those
 import csv
 import os
 import re
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,9 +27,11 @@ from trainer.cli.json_output import JsonOutputs, print_json
 from trainer.core.errors import UserError, did_you_mean
 from trainer.core.escaping import escape_csv_cell
 from trainer.core.formatting import format_markdown_table, format_number
+from trainer.core.standard_streams import find_output_width
 
 FILTER_PATTERN = re.compile(r"([\w./-]+)(!=|=|>|<)(.*)", re.DOTALL)
 MAX_METRIC_COLUMNS = 3  # in a terminal
+COLUMN_MARGIN = 3  # characters between two columns
 DEFAULT_METRIC_PATTERN = re.compile(r"(test/[^/]+|val/[^/]+_best)")  # metrics of the table
 
 
@@ -143,9 +146,36 @@ def _print_rows(rows: list[dict[str, Any]], columns: Sequence[str], requested: S
     others = [name for name in metrics if name.endswith("_best") or not re.search("loss|naive_", name)]
     chosen = [*dict.fromkeys([*(name for name in metrics if name in requested), *others])][:MAX_METRIC_COLUMNS]
     directory = os.path.commonpath([Path(row["run"]).parent for row in rows])
-    names = ["changed", "state", *chosen, "seconds"]
-    cells = [[os.path.relpath(row["run"], directory), *(_format_cell(row.get(name)) for name in names)] for row in rows]
-    print_table(["run", *names], cells, title=f"{directory}/")
+    cells = {
+        "run": [os.path.relpath(row["run"], directory) for row in rows],
+        **{name: [_format_cell(row.get(name)) for row in rows] for name in ("changed", "state", *chosen, "seconds")},
+    }
+    optional = ["seconds", *(name for name in reversed(chosen[1:]) if name not in requested)]
+    optional += ["state"] * (len({*cells["state"]}) == 1)
+    omitted = _omit_columns(cells, optional, find_output_width() or shutil.get_terminal_size().columns)
+    print_table([*cells], zip(*cells.values(), strict=True), title=f"{directory}/")
+    if omitted:
+        print(f"not shown in this width: {', '.join(omitted)}; --csv prints all columns")
+
+
+def _omit_columns(cells: dict[str, list[str]], optional: Sequence[str], width: int) -> list[str]:
+    """Remove columns until words need no line breaks, and return their names.
+
+    Args:
+        cells: Cells of each column.
+        optional: Names of the columns that may be removed, in this order.
+        width: Characters of a line.
+    """
+    needed = {
+        name: max(len(word) for cell in [name, *column] for word in cell.split()) for name, column in cells.items()
+    }
+    omitted = []
+    for name in optional:
+        if sum(needed[name] + COLUMN_MARGIN for name in cells) + 1 <= width:
+            break
+        del cells[name]
+        omitted.append(name)
+    return omitted
 
 
 def _format_cell(value: Any) -> str:
