@@ -43,8 +43,10 @@ bench-quick: install-dev ## the same with fewer steps and rounds: about ten minu
 docs: install-dev ## build the documentation into site/
 	$(BIN)/mkdocs build --strict
 
-reference: install-dev ## regenerate docs/reference/ from docstrings and YAML comments
+reference: install-dev ## regenerate docs/reference/ and llms.txt from docstrings, types, YAML comments and docs/index.md
 	$(BIN)/python docs/generate/reference.py
+	$(BIN)/python docs/generate/json_output.py
+	$(BIN)/python docs/generate/llms.py
 
 demo-output: install-dev ## regenerate the output of make demo in the documentation
 	$(BIN)/python docs/generate/demo.py

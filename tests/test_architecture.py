@@ -22,7 +22,7 @@ MODULES = {".".join(file.relative_to(SOURCE).with_suffix("").parts).removesuffix
 TESTS = sorted((REPOSITORY / "tests").rglob("*.py"))
 
 DIRECTORIES = {"benchmarks", "conf", "docs", "experiments", "src", "tests"}
-DOCUMENTS = {"CONTRIBUTING.md", "LICENSE", "README.md", "README.zh.md"}
+DOCUMENTS = {"AGENTS.md", "CONTRIBUTING.md", "LICENSE", "README.md", "README.zh.md", "llms.txt"}
 BUILD_FILES = {"Dockerfile", "Makefile", "constraints.txt", "mkdocs.yml", "pyproject.toml"}
 TOP_LEVEL = DIRECTORIES | DOCUMENTS | BUILD_FILES
 MAX_FILE_BYTES = 1_000_000

@@ -135,7 +135,7 @@ class ParsedError(Exception):
 def parse_subcommand(name, argv, monkeypatch):
     """Parse the arguments of a command as it does itself, and return the overrides among them."""
     if name == "check" or (name == "sweep" and argv[0] == "plan"):
-        return parse_command_line([word for word in argv if word not in ("--json", "plan")]).overrides
+        return parse_command_line([word for word in argv if word not in ("--json", "--trusted-only", "plan")]).overrides
     module = import_module(f"trainer.cli.commands.{name}")
     original = module.parse_arguments
     parsed = []

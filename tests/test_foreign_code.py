@@ -20,6 +20,7 @@ from trainer.sweeps.store.job_store import Ledger
 RUN = ["data=digits", "model=linear", "trainer.max_epochs=1", "+trainer.limit_train_batches=2", "hydra.run.dir=base"]
 MARK = "from pathlib import Path\nPath('executed').touch()\n"
 HUB = {"repo_or_dir": "hub", "model": "x", "source": "local"}
+SEARCH = ["optimizer.lr=interval(0.1,1)", "sweep.n_trials=2", "optimized_metric=val/loss"]
 LONGER = ["trainer.max_epochs=2", "accept_changes=true"]
 
 
@@ -191,6 +192,8 @@ def foreign_sweep(base, tmp_path, monkeypatch):
     ("words", "message"),
     [
         ([*RUN[:-1], "data._target_=evil.XOR"], "data: evil.XOR: package is not declared as trusted"),
+        ([*RUN[:-1], "data._target_=evil.XOR", "optimized_metric=val/x"], "data: evil.XOR: package is not declared"),
+        ([*RUN[:-1], *SEARCH, "sweep.sampler={_target_: evil.XOR}"], "sweep.sampler: evil.XOR: package is"),
         ([*RUN[:-1], "+hydra.callbacks.x._target_=evil.XOR"], "which may run any code"),
         ([*RUN[:-1], "hydra/job_logging=evil"], "which may run any code"),
         (["--config-dir=hub", *RUN[:-1]], "which may run any code"),

@@ -25,7 +25,7 @@ from trainer.artifacts.hparams import collect_hparams
 from trainer.artifacts.run_diff import diff_runs
 from trainer.artifacts.run_record import RunRecord, read_run
 from trainer.artifacts.stored_predictions import FILENAME
-from trainer.cli.commands.runs import build_row
+from trainer.cli.commands.runs import build_row, list_run
 from trainer.core.errors import UserError
 from trainer.inference.ensemble_members import find_candidates
 from trainer.inference.load_checkpoint import load_checkpoint
@@ -170,7 +170,7 @@ def test_run_directories(base, data):
             compare_tests(good, record)
         return
     for read in (
-        lambda: build_row(record, ""),
+        lambda: build_row(list_run(record, "")),
         lambda: collect_hparams(record),
         lambda: (record.overrides, record.code, record.choices, record.job, record.accepted_changes),
         lambda: diff_runs(good, record),

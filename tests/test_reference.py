@@ -13,7 +13,8 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 @pytest.fixture(scope="module")
 def pages():
-    return runpy.run_path(str(DOCS / "generate/reference.py"))["render_pages"]()
+    json_page = runpy.run_path(str(DOCS / "generate/json_output.py"))["render_page"]()
+    return runpy.run_path(str(DOCS / "generate/reference.py"))["render_pages"]() | {"json.md": json_page}
 
 
 def test_the_reference_is_current(pages):

@@ -85,7 +85,10 @@ def render_pages() -> dict[str, str]:
 
 def render_commands() -> list[str]:
     """Return the help of every command."""
-    usage = ["`trainer OVERRIDES` trains and tests. Every other task is a command: `trainer COMMAND ARGUMENTS`."]
+    usage = [
+        "`trainer OVERRIDES` trains and tests. Every other task is a command: `trainer COMMAND ARGUMENTS`. "
+        "[JSON output](json.md) describes the documents that `--json` prints."
+    ]
     usage.append(f"```text\n{HEADER.partition(chr(10) * 2)[2].rstrip()}\n{FOOTER.rstrip()}\n```")
     sections = []
     for name, summary in list_commands().items():

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -24,6 +23,16 @@ class SourceLocation:
 
     text: str
     line: int = 0
+
+    @property
+    def file(self) -> str | None:
+        """Path of the file; None for an override."""
+        return self.text if self.line else None
+
+    @property
+    def override(self) -> str | None:
+        """The override; None for a line of a file."""
+        return None if self.line else self.text
 
     def __str__(self) -> str:
         return f"in {self.text}:{self.line}" if self.line else f"command line: {self.text}"
@@ -54,20 +63,6 @@ class Diagnostic:
         text += f"; {self.suggestion}" if self.suggestion else ""
         jobs = f"  (job {_format_ranges(self.jobs)})" if self.jobs else ""
         return text + (f"  ({self.location})" if self.location else "") + jobs
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields for JSON; `file` and `line` are null for an override of the command line."""
-        location = self.location or SourceLocation("")
-        return {
-            "key": self.key,
-            "severity": "error" if self.is_error else "warning",
-            "problem": self.problem,
-            "suggestion": self.suggestion,
-            "file": location.text if location.line else None,
-            "line": location.line or None,
-            "override": None if location.line else location.text or None,
-            "jobs": [*self.jobs],
-        }
 
 
 def raise_on_errors(diagnostics: Iterable[Diagnostic]) -> None:

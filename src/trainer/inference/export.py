@@ -10,8 +10,9 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +33,8 @@ METADATA_FILENAME = "trainer.json"
 DynamicShapes = tuple[dict[int, Any], ...]  # dynamic sizes by axis, for each input
 
 
-class ExportResult(NamedTuple):
+@dataclass(frozen=True)
+class ExportResult:
     """Exported file and its verification.
 
     Args:
@@ -121,15 +123,8 @@ def export_onnx(net: nn.Module, inputs: dict[str, Tensor], sizes: DynamicShapes,
         raise UserError(f"export: ONNX needs more packages; install them: {format_install_command('onnx')}") from error
     named_sizes = tuple({axis: dim.__name__ for axis, dim in axes.items()} for axes in sizes)
     with translate_export_errors():
-        program: Any = torch.onnx.export(
-            net,
-            tuple(inputs.values()),
-            dynamo=True,
-            dynamic_shapes=named_sizes,
-            verbose=False,
-            input_names=[*inputs],
-            output_names=["outputs"],
-        )
+        names: Any = {"input_names": [*inputs], "output_names": ["outputs"], "dynamic_shapes": named_sizes}
+        program: Any = torch.onnx.export(net, tuple(inputs.values()), dynamo=True, verbose=False, **names)
     program.model.metadata_props["trainer"] = metadata
     program.save(file)
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])

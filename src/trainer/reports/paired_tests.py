@@ -1,7 +1,5 @@
 """Statistical tests of two runs on the same test examples."""
 
-from dataclasses import dataclass
-
 import torch
 
 from trainer.artifacts.run_record import RunRecord
@@ -9,28 +7,9 @@ from trainer.artifacts.stored_predictions import Predictions, read_predictions
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
 from trainer.reports.bootstrap import percentile_interval, resample_metric
+from trainer.reports.paired_result import PairedTest
 from trainer.reports.recomputed_metrics import compute_metric, describe_predictions, find_common_metrics
 from trainer.reports.statistics import compute_mcnemar_p
-
-
-@dataclass(frozen=True)
-class PairedTest:
-    """Comparison of two runs by a metric of the same test examples.
-
-    Args:
-        metric: Name of the metric.
-        difference: Metric of the second run minus that of the first.
-        low, high: 95 % interval of the difference, from a bootstrap of the examples.
-        p: Two-sided p value for equal metrics; not corrected for several metrics.
-        method: Test of the p value.
-    """
-
-    metric: str
-    difference: float
-    low: float
-    high: float
-    p: float
-    method: str
 
 
 def compare_tests(first: RunRecord, second: RunRecord) -> list[PairedTest]:

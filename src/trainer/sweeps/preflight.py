@@ -18,6 +18,7 @@ from trainer.sweeps.executors.forkserver import warm_up_forkserver
 from trainer.sweeps.jobs.fusing import reason_to_run_alone
 from trainer.sweeps.jobs.grid import expand
 from trainer.sweeps.jobs.shared_settings import check_shared_settings, compose_shared_config, is_sweep_setting
+from trainer.sweeps.jobs.trusted_jobs import find_untrusted_code
 from trainer.sweeps.search.search import plan_search
 
 # in a larger sweep only so many jobs are checked that each value of each axis is in one of them
@@ -46,17 +47,21 @@ class ValidationReport:
         return any(diagnostic.is_error for diagnostic in self.diagnostics)
 
 
-def check_overrides(argv: Sequence[str], *, to_run: bool = False) -> ValidationReport:
+def check_overrides(argv: Sequence[str], *, to_run: bool = False, trusted_only: bool = False) -> ValidationReport:
     """Check what a command line would run.
 
     Args:
         argv: Arguments of `trainer`: overrides, `--multirun`, `--config-dir`.
         to_run: Whether the jobs run next, so that the forkserver is started during the check.
+        trusted_only: Whether a config that names code of other packages than the trusted ones is an error, before any
+            object is built. Defaults to false.
     """
     options = parse_command_line(argv)
     composer = Composer(options.config_dir)
     report = ValidationReport()
     overrides, syntax_errors = composer.check_syntax(options.overrides)
+    if trusted_only and (untrusted := find_untrusted_code(composer, composer.select_shared(overrides))):
+        return ValidationReport(syntax_errors + untrusted, checked_jobs=1)  # the sampler of a search is an object, too
     is_sweep: bool = options.multirun
     is_numbered = False
     try:
@@ -79,9 +84,13 @@ def check_overrides(argv: Sequence[str], *, to_run: bool = False) -> ValidationR
     numbers: dict[Diagnostic, list[int]] = {}
     for number in _select_jobs(jobs):
         report.checked_jobs += 1
-        diagnostics, report.facts = _check_job(
-            composer, jobs[number], number, shared, compose_only=bool(options.cfg or options.info)
-        )
+        untrusted = find_untrusted_code(composer, jobs[number]) if trusted_only else []
+        if untrusted:
+            diagnostics = untrusted
+        else:
+            diagnostics, report.facts = _check_job(
+                composer, jobs[number], number, shared, compose_only=bool(options.cfg or options.info)
+            )
         for diagnostic in diagnostics:
             numbers.setdefault(diagnostic, []).append(number)
     report.diagnostics = syntax_errors

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 
 def test_a_valid_config_prints_one_line_and_writes_nothing(command, tmp_path):
     outcome = command("check", "data=mnist", "model=cnn", "data.mirrors=[http://127.0.0.1:9/]")
@@ -55,3 +57,32 @@ def test_a_warning_is_printed_when_a_run_starts(command):
         "warning: scheduler.every_n_epochs: in 1 epochs the learning rate never changes; expected below 1"
         in outcome.out + outcome.err
     )
+
+
+UNTRUSTED = {
+    "in one run": ["model.net._target_=mine.Net"],
+    "in one job of a sweep": ["-m", "model.net._target_=trainer.model.mlp.MLP,mine.Net"],
+    "in the sampler of a search": [
+        *("-m", "optimizer.lr=interval(0.1,1)", "sweep.n_trials=2", "optimized_metric=val/loss"),
+        "sweep.sampler={_target_: mine.Net}",
+    ],
+    "behind an interpolation": ["+tags=[mine.Net]", "model.net._target_=${tags[0]}"],
+}
+
+
+@pytest.mark.parametrize("overrides", UNTRUSTED.values(), ids=UNTRUSTED)
+def test_untrusted_code_is_refused_before_it_is_imported(overrides, command, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text("import pathlib\n\npathlib.Path('imported').touch()\nNet = None\n")
+    monkeypatch.delenv("TRAINER_TRUST", raising=False)
+    outcome = command("check", "data=xor", *overrides, "--trusted-only", "--json")
+    diagnostics = [item["problem"] for item in json.loads(outcome.out)["diagnostics"]]
+    assert (outcome.code, diagnostics) == (1, ["mine.Net: package is not declared as trusted"])
+    assert not (tmp_path / "imported").exists()
+
+
+@pytest.mark.parametrize("target", ["mine.Net", "trainer.model.mlp.MLP"])
+def test_trusted_code_is_built(target, command, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text("from trainer.model.mlp import MLP\n\n\nclass Net(MLP):\n    pass\n")
+    monkeypatch.setenv("TRAINER_TRUST", "mine")
+    outcome = command("check", "data=xor", f"model.net._target_={target}", "--trusted-only")
+    assert outcome.code == 0, outcome.out

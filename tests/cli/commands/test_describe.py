@@ -70,6 +70,8 @@ def test_json_output(command):
             "user_defined",
             "claims",
             "parts",
+            "chooses",
+            "settings",
             "kinds",
             "compatible_with",
             "unknown",

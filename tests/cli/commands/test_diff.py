@@ -8,8 +8,8 @@ def test_two_experiments_differ_in_their_settings(command, tmp_path):
     (tmp_path / "experiments/one.yaml").write_text("optimizer:\n  lr: 0.5\n")
     (tmp_path / "experiments/two.yaml").write_text("defaults:\n  - override /scheduler: step\noptimizer:\n  lr: 0.25\n")
     differences = json.loads(command("diff", "one", "two", "--json").out)
-    assert differences["optimizer.lr"] == {"a": 0.5, "b": 0.25}
-    assert differences["scheduler.every_n_epochs"] == {"a": "-", "b": 5}
+    assert differences["optimizer.lr"] == [0.5, 0.25]
+    assert differences["scheduler.every_n_epochs"] == ["-", 5]
     assert {key.partition(".")[0] for key in differences} == {"task_name", "optimizer", "scheduler"}
 
 
@@ -19,7 +19,7 @@ def test_a_run_equals_its_own_overrides(command):
     outcome = command("diff", str(run), " ".join(overrides))
     assert (outcome.code, outcome.out) == (0, "no difference\n")
     differences = json.loads(command("diff", str(run), "data=xor trainer.max_epochs=2 seed=3", "--json").out)
-    assert differences == {"trainer.max_epochs": {"a": 1, "b": 2}}
+    assert differences == {"trainer.max_epochs": [1, 2]}
 
 
 def test_the_table_has_a_column_for_each_config(command):

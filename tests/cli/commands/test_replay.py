@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from trainer.artifacts.run_record import RunRecord
-from trainer.cli.commands.replay import _print_report
+from trainer.cli.commands.replay import compare_replay
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 IN_GIT = subprocess.run(["git", "-C", REPOSITORY, "rev-parse"], capture_output=True).returncode == 0
@@ -129,11 +129,9 @@ def create_run_dir(directory, weight):
 
 
 @pytest.mark.parametrize(("other", "code"), [([1.0, math.nan], 0), ([math.nan, 1.0], 1), ([1.0, math.inf], 1)])
-def test_nans_are_equal_at_the_same_position(other, code, tmp_path, capsys):
+def test_nans_are_equal_at_the_same_position(other, code, tmp_path):
     first = create_run_dir(tmp_path / "first", torch.tensor([1.0, math.nan]))
     second = create_run_dir(tmp_path / "second", torch.tensor(other))
-    assert _print_report(first, second, "first", is_rebuilt=True) == code
-    report = capsys.readouterr().out
-    assert find_line(report, "metrics").endswith("bitwise identical")
-    assert find_line(report, "curves").endswith("bitwise identical")
-    assert find_line(report, "weights").endswith("bitwise identical" if code == 0 else "last: weight")
+    result = compare_replay(first, second, is_rebuilt=True)
+    assert (result.identical, result.metrics, result.curves) == (code == 0, {}, [])
+    assert result.weights == ([] if code == 0 else ["last: weight"])

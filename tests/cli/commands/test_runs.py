@@ -25,16 +25,18 @@ def test_runs_are_filtered_sorted_and_printed_in_every_format(sweep, command, mo
     assert [row["changed"] for row in rows] == ["optimizer.lr=0.1", "optimizer.lr=0.01", "optimizer.lr=0.001"]
     assert {row["state"] for row in rows} == {"finished"}
 
-    by_loss = sorted(rows, key=lambda row: row["test/loss"])
+    by_loss = sorted(rows, key=lambda row: row["metrics"]["test/loss"])
     best = [row["run"] for row in json.loads(command("runs", "--sort=test/loss", "--json").out)]
     assert best == [row["run"] for row in by_loss]
     assert [*reversed(best)] == [row["run"] for row in json.loads(command("runs", "--sort=-test/loss", "--json").out)]
 
-    selected = json.loads(command("runs", "optimizer.lr!=0.01", f"test/loss<{by_loss[-1]['test/loss']}", "--json").out)
+    selected = json.loads(
+        command("runs", "optimizer.lr!=0.01", f"test/loss<{by_loss[-1]['metrics']['test/loss']}", "--json").out
+    )
     assert {row["run"] for row in selected} == {row["run"] for row in by_loss[:-1]} - {sweep[1]}
 
     csv_rows = [*csv.DictReader(io.StringIO(command("runs", "--csv").out))]
-    assert [float(row["test/loss"]) for row in csv_rows] == [row["test/loss"] for row in rows]
+    assert [float(row["test/loss"]) for row in csv_rows] == [row["metrics"]["test/loss"] for row in rows]
     lines = command("runs", "outputs/s", "--markdown").out.splitlines()
     assert (len(lines), lines[0].split(" | ")[:3]) == (5, ["| run", "changed", "state"])
     monkeypatch.setenv("COLUMNS", "150")

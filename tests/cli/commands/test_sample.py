@@ -82,7 +82,7 @@ def test_a_checkpoint_file_is_sufficient(run, command, tmp_path):
         (["empty"], "no checkpoint 'empty/checkpoints/last.ckpt'; the run has saved none"),
         (["linear", "--checkpoint=next"], "no checkpoint 'linear/checkpoints/next.ckpt'; there are: best, last"),
         (["linear"], "'linear' contains a Linear, which generates no samples; use model=gan"),
-        (["linear", "--coutn=3"], "sample: unrecognized arguments: --coutn=3; did you mean '--count'?"),
+        (["linear", "--coutn=3"], "sample: unrecognized arguments: --coutn=3; did you mean '--count' or '--json'?"),
         (["linear", "--count=0"], "sample: argument --count: '0' is not an integer of at least 1"),
         (["linear", "--seed=x"], "sample: argument --seed: 'x' is not an integer of at least 0"),
         (["foreign"], "'foreign/checkpoints/last.ckpt' contains no config; expected a checkpoint of this trainer\n"),

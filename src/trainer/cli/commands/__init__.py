@@ -2,7 +2,7 @@
 
 The module's docstring is the text of `trainer COMMAND --help`, and its first line the summary in `trainer --help`.
 `main(argv)` takes the arguments after the command and returns the exit status; errors of the user are raised as
-`UserError`.
+`UserError`. `JSON_OUTPUTS` has the types of the documents that `--json` prints.
 """
 
 import ast
@@ -11,11 +11,13 @@ import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
+from trainer.cli.json_output import JSON_FLAG, reserve_stdout
 from trainer.core.errors import UserError, did_you_mean
 from trainer.core.escaping import terminal_text
 from trainer.core.lazy_imports import lazy_imports
@@ -64,7 +66,7 @@ def run_command(name: str, argv: list[str]) -> int:
     """Run a command with its arguments.
 
     Returns:
-        int: Exit status; 1 if a `UserError` was printed.
+        int: Exit status; 1 if a `UserError` was printed to standard error.
     """
     if {"-h", "--help"} & {*argv}:
         print(read_help(name))
@@ -73,7 +75,8 @@ def run_command(name: str, argv: list[str]) -> int:
     with lazy_imports():
         command = import_module(f"{__name__}.{name}")
     try:
-        return int(command.main(argv))
+        with reserve_stdout() if JSON_FLAG in argv else nullcontext():
+            return int(command.main(argv))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

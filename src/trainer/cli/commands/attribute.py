@@ -1,6 +1,6 @@
 """Draw the regions of images or the words of texts that a trained network uses.
 
-trainer attribute CHECKPOINT FILES... [--to attribution.png] [--trust my_package]
+trainer attribute CHECKPOINT FILES... [--to attribution.png] [--trust my_package] [--json]
 
 CHECKPOINT  a .ckpt file, or a run directory (its best checkpoint)
 FILES       images, texts or sentences, as for trainer predict; at most 64 examples
@@ -13,6 +13,7 @@ FILES       images, texts or sentences, as for trainer predict; at most 64 examp
 For tables, and for the test examples of a run: trainer test CHECKPOINT +callbacks=attribution
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from torch import Tensor
 from trainer.callbacks.attribution import format_rows
 from trainer.callbacks.plots.attributions import Attributions, TrainedNetwork, attribute_regions, attribute_words
 from trainer.cli.commands import parse_arguments, print_table
+from trainer.cli.json_output import JsonOutputs, print_json
 from trainer.core.errors import UserError
 from trainer.core.formatting import quote_argument
 from trainer.data.preprocessing.text import TextPreprocessing
@@ -35,12 +37,27 @@ MAX_EXAMPLES = 64
 MAX_PRINTED_ROWS = 20
 
 
+@dataclass(frozen=True)
+class AttributionFile:
+    """An image of the regions or words that a network uses.
+
+    Args:
+        file: The image.
+        rows: Words with the effect of each on the prediction, the largest first, by column; empty for images.
+    """
+
+    file: Path
+    rows: list[dict[str, Any]]
+
+
+JSON_OUTPUTS: JsonOutputs = {"attribute": (AttributionFile, "The image and its table.")}
+
+
 def main(argv: list[str]) -> int:
     """Run the command; the exit status is 0."""
     fit = ("crop", "pad", "stretch")
-    args = parse_arguments(
-        "attribute", argv, "checkpoint", "files+", to="attribution.png", layer=None, fit=fit, invert=False, trust=""
-    )
+    settings = {"to": "attribution.png", "layer": None, "fit": fit, "invert": False, "trust": "", "json": False}
+    args = parse_arguments("attribute", argv, "checkpoint", "files+", **settings)
     output = Path(args.to)
     if output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UserError(f"attribute: --to: '{output}' ends neither in .png nor in .jpg")
@@ -52,12 +69,15 @@ def main(argv: list[str]) -> int:
         raise UserError("attribute: --layer: has no effect on texts; leave it out")
     options = {name: value for name, value in (("fit", args.fit), ("invert", args.invert)) if value}
     result = attribute(predictor, read_examples(predictor, args.files, options), args.layer)
-    if result.rows:
-        print_table(result.header, format_rows(result.rows[:MAX_PRINTED_ROWS]))
     try:
         result.image.save(output)
     except OSError as error:
         raise UserError(f"attribute: cannot write '{output}': {error.strerror}") from error
+    if args.json:
+        print_json(AttributionFile(output, [dict(zip(result.header, row, strict=True)) for row in result.rows]))
+        return 0
+    if result.rows:
+        print_table(result.header, format_rows(result.rows[:MAX_PRINTED_ROWS]))
     print(output)
     return 0
 

@@ -6,20 +6,37 @@ If both runs were tested on the same examples, each test metric is compared by a
 accuracy, a bootstrap for the others.
 """
 
-import json
 import math
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from trainer.artifacts.run_diff import diff_runs
+from trainer.artifacts.run_diff import ValuePairs, diff_runs
 from trainer.artifacts.run_record import RunRecord, read_run
 from trainer.cli.commands import parse_arguments, print_table
+from trainer.cli.json_output import JsonOutputs, print_json
 from trainer.core.errors import UserError
 from trainer.core.formatting import SPARKLINE_CHARS, format_number, format_sparkline
-from trainer.core.lazy_imports import lazy_imports
 from trainer.core.metric_name import MetricName, list_metrics
+from trainer.reports.paired_result import PairedTest
 
-if TYPE_CHECKING:  # imports torch
-    from trainer.reports.paired_tests import PairedTest
+
+@dataclass(frozen=True)
+class Comparison:
+    """Comparison of two runs. Pairs of values are lists of two items, first that of the first run.
+
+    Args:
+        differences: Pairs by key, by kind: config, code, data, environment or hardware; "-" if a value is absent.
+        metrics: Pairs by metric; null if a run has no such metric.
+        paired_tests: Tests of each metric of the same test examples.
+        problem: Reason if there are no paired tests; "" if neither run was tested.
+    """
+
+    differences: dict[str, ValuePairs]
+    metrics: dict[str, tuple[float | None, float | None]]
+    paired_tests: list[PairedTest]
+    problem: str
+
+
+JSON_OUTPUTS: JsonOutputs = {"compare": (Comparison, "The comparison.")}
 
 
 def main(argv: list[str]) -> int:
@@ -32,9 +49,7 @@ def main(argv: list[str]) -> int:
     metrics = {name: (first.metrics.get(name), second.metrics.get(name)) for name in names}
     tests, problem = _compare_tests(first, second)
     if args.json:
-        pairs_by_kind = {kind: {key: [*pair] for key, pair in pairs.items()} for kind, pairs in differences.items()}
-        content = {"differences": pairs_by_kind, "metrics": metrics, "paired_tests": [vars(test) for test in tests]}
-        print(json.dumps(content, indent=2, default=str))
+        print_json(Comparison(differences, metrics, tests, problem="" if tests else problem))
         return 0
     for kind, pairs in differences.items():
         print_table([kind, *paths], [[key, *map(str, pair)] for key, pair in pairs.items()])
@@ -58,19 +73,19 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _compare_tests(first: RunRecord, second: RunRecord) -> tuple[list["PairedTest"], str]:
+def _compare_tests(first: RunRecord, second: RunRecord) -> tuple[list[PairedTest], str]:
     """Return the paired tests of two runs, and the reason if there are none; both empty if neither run was tested."""
     if not any(list_metrics(record.metrics, "test") for record in (first, second)):
         return [], ""
-    with lazy_imports():
-        from trainer.reports.paired_tests import compare_tests
+    from trainer.reports.paired_tests import compare_tests  # imports torch
+
     try:
         return compare_tests(first, second), "no metric in both runs that follows from the predictions"
     except UserError as error:
         return [], str(error)
 
 
-def _format_test(test: "PairedTest") -> list[str]:
+def _format_test(test: PairedTest) -> list[str]:
     bounds = " to ".join(format_number(bound, signed=True) for bound in (test.low, test.high))
     return [test.metric, format_number(test.difference, signed=True), bounds, format_number(test.p), test.method]
 

@@ -7,7 +7,6 @@ A and B are each the name of an experiment, the overrides of a command line in q
 Interpolations are resolved; the paths of the run directories are ignored.
 """
 
-import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,13 @@ from omegaconf import OmegaConf
 from trainer.artifacts.fingerprint import relative_paths
 from trainer.artifacts.run_record import read_run
 from trainer.cli.commands import format_value, parse_arguments, print_table
+from trainer.cli.json_output import JsonOutputs, print_json
 from trainer.config.compose import Composer
 from trainer.core.mappings import diff_mappings, flatten
+
+JSON_OUTPUTS: JsonOutputs = {
+    "diff": (dict[str, tuple[Any, Any]], 'Values in A and in B by dotted key, without equal ones; "-" if it is absent.')
+}
 
 
 def main(argv: list[str]) -> int:
@@ -26,7 +30,7 @@ def main(argv: list[str]) -> int:
     args = parse_arguments("diff", argv, "a", "b", json=False)
     differences = diff_mappings(load_flat_config(args.a), load_flat_config(args.b))
     if args.json:
-        print(json.dumps({key: {"a": a, "b": b} for key, (a, b) in differences.items()}, indent=2, default=str))
+        print_json(differences)
     elif not differences:
         print("no difference")
     else:

@@ -1,7 +1,7 @@
 """Combine several runs to one model, which can be tested, exported and used like that of a run.
 
 trainer ensemble RUNS... --output DIRECTORY [--best K] [--metric val/accuracy] [--average outputs|weights] [--calibrate]
-                 [--trust my_package]
+                 [--trust my_package] [--json]
 
     trainer ensemble outputs/digits_cnn/SWEEP --output runs/five_seeds
     trainer ensemble outputs/digits_cnn/SWEEP --best 3 --metric val/loss --output runs/best_three
@@ -18,17 +18,43 @@ All runs must have the same data, preprocessing and objective; their networks ma
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from trainer.artifacts.intervals import format_intervals
 from trainer.cli.commands import integer, parse_arguments, print_table
+from trainer.cli.json_output import JsonOutputs, print_json
 from trainer.core.errors import UserError
 from trainer.core.formatting import format_number, quote_argument
 from trainer.inference.ensemble_members import Member, choose_metric, find_candidates, load_members, select_best
 
 MIN_MEMBERS = 2
+
+
+@dataclass(frozen=True)
+class EnsembleRun:
+    """Run directory of an ensemble.
+
+    Args:
+        directory: New run directory.
+        members: Directories of the runs that it combines.
+        left_out: Reasons by the directory of each run that cannot be used.
+        metric: Validation metric by which `--best` selects runs.
+        metrics: Metrics of the ensemble on validation and test.
+        calibration: Temperature, and the cross-entropy without and with it; empty without `--calibrate`.
+    """
+
+    directory: Path
+    members: list[Path]
+    left_out: dict[str, str]
+    metric: str
+    metrics: dict[str, float | None]
+    calibration: dict[str, float]
+
+
+JSON_OUTPUTS: JsonOutputs = {"ensemble": (EnsembleRun, "The new run.")}
 
 
 def main(argv: list[str]) -> int:
@@ -44,6 +70,7 @@ def main(argv: list[str]) -> int:
         average=("outputs", "weights"),
         calibrate=False,
         trust="",
+        json=False,
     )
     if args.output is None:
         raise UserError("ensemble: --output is missing; expected --output=DIRECTORY, a new run directory")
@@ -60,6 +87,12 @@ def main(argv: list[str]) -> int:
 
     directory = Path(args.output)
     result = write_ensemble(chosen, directory, average=args.average or "outputs", calibrate=bool(args.calibrate))
+    if args.json:
+        left_out = {str(path): reason for path, reason in skipped.items()}
+        paths = [member.record.path for member in chosen]
+        calibration = result.get("calibration", {})
+        print_json(EnsembleRun(directory, paths, left_out, metric, result["metrics"], calibration))
+        return 0
     _print_results(chosen, result, metric)
     if len(chosen) < len(members):
         print(f"{len(chosen)} of {len(members)} runs, the best by {metric}")

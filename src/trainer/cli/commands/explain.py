@@ -5,20 +5,54 @@ trainer explain KEY [OVERRIDES...] [--json]     e.g. trainer explain optimizer.l
 KEY is a dotted key; a group such as `optimizer` shows every value in it. OVERRIDES are the arguments of `trainer`.
 """
 
-import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from rich.text import Text
 
 from trainer.cli.commands import format_value, parse_arguments, print_table
+from trainer.cli.json_output import JsonOutputs, print_json
 from trainer.config.compose import Composer
 from trainer.config.value_sources import Entry, find_entries
 from trainer.core.errors import UserError, did_you_mean
 
 Sources = dict[str, tuple[Any, list[Entry]]]  # value and entries by dotted key
+
+
+@dataclass(frozen=True)
+class ValueSource:
+    """A file or an override that sets a value.
+
+    Args:
+        value: Text in the file or the override.
+        file: Path of the file; null for an override.
+        line: Line of the file, from 1.
+        override: The override; null for a file.
+    """
+
+    value: str
+    file: str | None
+    line: int | None
+    override: str | None
+
+
+@dataclass(frozen=True)
+class ExplainedValue:
+    """A value of the config.
+
+    Args:
+        value: Value with all interpolations resolved.
+        set_by: Everything that sets it, the effective one last; empty if Hydra sets it.
+    """
+
+    value: Any
+    set_by: list[ValueSource]
+
+
+JSON_OUTPUTS: JsonOutputs = {"explain": (dict[str, ExplainedValue], "Values by dotted key.")}
 
 
 def main(argv: list[str]) -> int:
@@ -33,7 +67,7 @@ def main(argv: list[str]) -> int:
             for leaf, value in iter_leaves(config, reference[1]):
                 sources.setdefault(leaf, (value, find_entries(layers, leaf)))
     if args.json:
-        print(json.dumps({leaf: _to_dict(value, entries) for leaf, (value, entries) in sources.items()}, indent=2))
+        print_json({leaf: explain_value(value, entries) for leaf, (value, entries) in sources.items()})
     else:
         print_table(["key", "value", "set by"], _iter_rows(sources))
     return 0
@@ -65,14 +99,10 @@ def _iter_node_leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
         yield key, OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
-def _to_dict(value: Any, entries: list[Entry]) -> dict[str, Any]:
-    items = []
-    for entry in entries:
-        text = entry.location.text
-        line = entry.location.line
-        location = {"file": text, "line": line} if line else {"file": None, "line": None, "override": text}
-        items.append({"value": entry.value, **location})
-    return {"value": value, "set_by": items}
+def explain_value(value: Any, entries: list[Entry]) -> ExplainedValue:
+    """Return a value with the entries that set it."""
+    locations = [(entry.value, entry.location) for entry in entries]
+    return ExplainedValue(value, [ValueSource(text, at.file, at.line or None, at.override) for text, at in locations])
 
 
 def _iter_rows(sources: Sources) -> Iterator[tuple[str | Text, ...]]:

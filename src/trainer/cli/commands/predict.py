@@ -1,7 +1,7 @@
 """Run inference on images, CSV rows, texts or prices, or on the examples of a run's data module.
 
-trainer predict CHECKPOINT FILES... [--to FILE.csv] [--batch 256]
-trainer predict CHECKPOINT [--to FILE.pt]
+trainer predict CHECKPOINT FILES... [--to FILE.csv] [--batch 256] [--json]
+trainer predict CHECKPOINT [--to FILE.pt] [--json]
 
 CHECKPOINT  a .ckpt file, or a run directory (its best checkpoint)
 FILES       images: PNG, JPEG etc., or directories of them
@@ -26,12 +26,14 @@ import json
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import torch
 
 from trainer.cli.commands import integer, parse_arguments
+from trainer.cli.json_output import JsonOutputs, print_json
 from trainer.core.errors import UserError
 from trainer.core.escaping import escape_csv_cell
 from trainer.core.formatting import quote_argument
@@ -41,13 +43,35 @@ from trainer.inference.predictions import flatten_record
 from trainer.inference.predictor import DEFAULT_BATCH_SIZE, Predictor
 
 
+@dataclass(frozen=True)
+class PredictionFile:
+    """A file of predictions.
+
+    Args:
+        file: Path of the file.
+        count: Number of predictions; of batches in a .pt file.
+    """
+
+    file: Path
+    count: int
+
+
+JSON_OUTPUTS: JsonOutputs = {
+    "predict": (
+        list[Record],
+        "Predictions: `source`, `row` and columns of the file, then `class` with `probabilities` or `scores` by class, "
+        "or `value`, or `values`.",
+    ),
+    "predict --to FILE": (PredictionFile, "The file."),
+}
+
+
 def main(argv: list[str]) -> int:
     """Run the command; the exit status is 0."""
     batch = {"type": integer(1), "default": None}
     fit = ("crop", "pad", "stretch")
-    args = parse_arguments(
-        "predict", argv, "checkpoint", "files*", to=None, batch=batch, fit=fit, invert=False, trust=""
-    )
+    settings = {"to": None, "batch": batch, "fit": fit, "invert": False, "trust": "", "json": False}
+    args = parse_arguments("predict", argv, "checkpoint", "files*", **settings)
     output = Path(args.to) if args.to else None
     suffixes = (".csv", ".jsonl") if args.files else (".csv", ".jsonl", ".pt")
     if output and output.suffix not in suffixes:
@@ -57,13 +81,15 @@ def main(argv: list[str]) -> int:
     if args.files:
         predictor = Predictor(load_checkpoint(Path(args.checkpoint), trusted=args.trust))
         predictions = predictor.stream(args.files, batch_size=args.batch or DEFAULT_BATCH_SIZE, **options)
-        return write_records(map(predictor.build_record, predictions), output)
+        return write_records(map(predictor.build_record, predictions), output, as_json=args.json)
     if args.batch:
         options["batch"] = args.batch
-    return predict_data_module(Path(args.checkpoint), output, [*options], args.trust)
+    return predict_data_module(Path(args.checkpoint), output, [*options], args.trust, as_json=args.json)
 
 
-def predict_data_module(path: Path, output: Path | None, options: Collection[str], trusted: str) -> int:
+def predict_data_module(
+    path: Path, output: Path | None, options: Collection[str], trusted: str, *, as_json: bool
+) -> int:
     """Write the outputs of `predict_step` for the examples of the data module.
 
     Args:
@@ -71,6 +97,7 @@ def predict_data_module(path: Path, output: Path | None, options: Collection[str
         output: Output file; None prints.
         options: Names of the options that only files can have.
         trusted: Comma-separated packages of the user.
+        as_json: Whether JSON is printed instead of CSV.
 
     Raises:
         UserError: The data set has a preprocessing of files, or an option requires files.
@@ -86,9 +113,9 @@ def predict_data_module(path: Path, output: Path | None, options: Collection[str
     if output and output.suffix == ".pt":
         with open_output(output, "wb") as stream:
             torch.save(outputs if len(outputs) > 1 else outputs[0], stream)
-        print(f"{output}: {sum(map(len, outputs)):,} batches")
+        print_file(PredictionFile(output, sum(map(len, outputs))), "batches", as_json=as_json)
         return 0
-    return write_records(iter_records(outputs), output)
+    return write_records(iter_records(outputs), output, as_json=as_json)
 
 
 @contextmanager
@@ -116,8 +143,19 @@ def open_output(file: Path | None, mode: str = "w") -> Iterator[IO[Any]]:
         raise UserError(f"{error}\n  (earlier predictions are in {partial})") from None
 
 
-def write_records(records: Iterable[Record], output: Path | None) -> int:
-    """Write one record after the other to a file, or print them as CSV; return the exit status 0."""
+def print_file(file: PredictionFile, unit: str, *, as_json: bool) -> None:
+    """Print the path of a file and the number of its entries."""
+    if as_json:
+        print_json(file)
+    else:
+        print(f"{file.file}: {file.count:,} {unit}")
+
+
+def write_records(records: Iterable[Record], output: Path | None, *, as_json: bool = False) -> int:
+    """Write one record after the other to a file, or print them as CSV or JSON; return the exit status 0."""
+    if as_json and not output:
+        print_json([*records])
+        return 0
     count = 0
     header: dict[str, Any] = {}
     with open_output(output) as stream:
@@ -135,5 +173,5 @@ def write_records(records: Iterable[Record], output: Path | None) -> int:
                 raise UserError(f"predict: row {count} has columns {[*row]}, row 1 {[*header]}\n  {hint}")
             writer.writerow("" if value is None else escape_csv_cell(value) for value in row.values())
     if output:
-        print(f"{output}: {count:,} predictions")
+        print_file(PredictionFile(output, count), "predictions", as_json=as_json)
     return 0

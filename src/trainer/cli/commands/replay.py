@@ -1,6 +1,6 @@
 """Rerun a finished run and compare the results bit by bit; list possible causes of differences.
 
-trainer replay RUN [OVERRIDES...] [--current-code] [--trust my_package]
+trainer replay RUN [OVERRIDES...] [--current-code] [--trust my_package] [--json]
 
 The commit and the uncommitted changes of the run are checked out in a temporary directory. The recorded config runs
 there with the same seed, data and number of threads, in outputs/replays/. Metrics, curves and weights are compared;
@@ -19,6 +19,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,9 +29,10 @@ from omegaconf import OmegaConf
 from trainer.artifacts.code_checkout import CodeCheckout, checkout_code
 from trainer.artifacts.config_signature import is_signed
 from trainer.artifacts.resume import require_trained
-from trainer.artifacts.run_diff import diff_runs
+from trainer.artifacts.run_diff import ValuePairs, diff_runs
 from trainer.artifacts.run_record import RunRecord, read_run
 from trainer.cli.commands import parse_arguments
+from trainer.cli.json_output import JsonOutputs, print_json
 from trainer.config.compose import get_override_key
 from trainer.config.schema import RESOURCE_DIR
 from trainer.config.stored_config import RECORDED_CONFIG, build_primary_config
@@ -42,9 +44,37 @@ MAX_LISTED_DIFFERENCES = 8  # of each kind
 DIFFERENCE_KINDS = ("code", "config", "data", "environment", "hardware")
 
 
+@dataclass(frozen=True)
+class Replay:
+    """Comparison of a run with its replay. Pairs of values are lists of two items, first that of the original run.
+
+    Args:
+        identical: Whether metrics, weights and curves are bitwise equal; the exit status is 0 then, and otherwise 1.
+        directory: Run directory of the replay.
+        metrics: Pairs by metric, without equal ones.
+        weights: Names of different weights.
+        curves: Names of different curves.
+        differences: Pairs by key, by kind: code, config, data, environment or hardware; without equal ones.
+        notes: State of each kind in words, such as `identical`.
+        possible_causes: Possible causes of different results; "" if they are identical.
+    """
+
+    identical: bool
+    directory: Path
+    metrics: ValuePairs
+    weights: list[str]
+    curves: list[str]
+    differences: dict[str, ValuePairs]
+    notes: dict[str, str]
+    possible_causes: str
+
+
+JSON_OUTPUTS: JsonOutputs = {"replay": (Replay, "The comparison.")}
+
+
 def main(argv: list[str]) -> int:
     """Run the command; return 0 if the runs are identical, else 1."""
-    args = parse_arguments("replay", argv, "run", "overrides*", current_code=False, trust="")
+    args = parse_arguments("replay", argv, "run", "overrides*", current_code=False, trust="", json=False)
     original = read_run(args.run)
     require_trained(original, "replay")
     if original.state != "finished":
@@ -65,7 +95,12 @@ def main(argv: list[str]) -> int:
     if status or replay.state != "finished":
         hint = f"; see {directory}" if directory.is_dir() else ""
         raise UserError(f"replay: the run did not finish (exit status {status}){hint}")
-    return _print_report(original, replay, args.run, is_rebuilt=not args.current_code)
+    result = compare_replay(original, replay, is_rebuilt=not args.current_code)
+    if args.json:
+        print_json(result)
+    else:
+        _print_result(result, args.run)
+    return 0 if result.identical else 1
 
 
 def _run(record: RunRecord, code: CodeCheckout, overrides: Sequence[str], run_dir: Path) -> int:
@@ -109,12 +144,17 @@ def _resolve_paths(record: RunRecord) -> dict[str, Any]:
     return config
 
 
-def _print_report(original: RunRecord, replay: RunRecord, name: str, *, is_rebuilt: bool) -> int:
-    results = {
-        "metrics": diff_mappings(original.metrics, replay.metrics),
-        "weights": _compare_weights(original, replay),
-        "curves": diff_mappings(read_curves(original), read_curves(replay)),
-    }
+def compare_replay(original: RunRecord, replay: RunRecord, *, is_rebuilt: bool) -> Replay:
+    """Return the comparison of a run with its replay.
+
+    Args:
+        original: Record of the run.
+        replay: Record of its replay.
+        is_rebuilt: Whether the replay has run the code of the original run.
+    """
+    metrics = diff_mappings(original.metrics, replay.metrics)
+    weights = [*_compare_weights(original, replay)]
+    curves = [*diff_mappings(read_curves(original), read_curves(replay))]
     differences = diff_runs(original, replay)
     if is_rebuilt and not original.code:  # the checkout itself has no meaningful state
         differences.pop("code", None)
@@ -123,21 +163,27 @@ def _print_report(original: RunRecord, replay: RunRecord, name: str, *, is_rebui
         notes["code"] = "rebuilt from the run's commit and changes"
     if not (original.result.get("data_sha256") and replay.result.get("data_sha256")):
         notes["data"] = "unknown: the data have no checksum"
-    is_identical = not any(results.values())
-    print(f"\n{name} and its replay {replay.path}: {'identical' if is_identical else 'DIFFERENT'}")
-    for kind, pairs in results.items():
-        print(f"  {kind:12} {f'{len(pairs)} differ: {_format_differences(pairs)}' if pairs else 'bitwise identical'}")
-    for kind, note in notes.items():
-        if kind in differences:
-            note = f"differs: {_format_differences(differences[kind], values=True)}"
-            if kind == "code" and is_rebuilt:
-                note += "; not restored: the run has kept no copy of it"
+    causes = _format_causes(differences, notes["data"])
+    for kind, pairs in differences.items():
+        notes[kind] = f"differs: {_format_pairs(pairs)}"
+    if is_rebuilt and "code" in differences:
+        notes["code"] += "; not restored: the run has kept no copy of it"
+    is_identical = not (metrics or weights or curves)
+    if others := original.provenance.get("trained_together", 1) - 1:
+        causes = f"rounding: the run was trained together with {others} others, {causes}"
+    possible_causes = "" if is_identical else causes
+    return Replay(is_identical, replay.path, metrics, weights, curves, differences, notes, possible_causes)
+
+
+def _print_result(result: Replay, name: str) -> None:
+    print(f"\n{name} and its replay {result.directory}: {'identical' if result.identical else 'DIFFERENT'}")
+    for kind in ("metrics", "weights", "curves"):
+        names = [*getattr(result, kind)]
+        print(f"  {kind:12} {f'{len(names)} differ: {_join_items(names)}' if names else 'bitwise identical'}")
+    for kind, note in result.notes.items():
         print(f"  {kind:12} {note}")
-    if not is_identical:
-        others = original.provenance.get("trained_together", 1) - 1
-        rounding = f"rounding: the run was trained together with {others} others, "
-        print(f"possible causes: {rounding if others else ''}{_format_causes(differences, notes['data'])}")
-    return 0 if is_identical else 1
+    if result.possible_causes:
+        print(f"possible causes: {result.possible_causes}")
 
 
 def _format_causes(differences: Mapping[str, Any], data_note: str) -> str:
@@ -153,11 +199,13 @@ def read_curves(record: RunRecord) -> dict[str, list[str]]:
     return {key: [repr(value) for _, value in series] for key, series in record.read_metric_series().items()}
 
 
-def _format_differences(pairs: dict[str, Any], *, values: bool = False) -> str:
-    items = [f"{key} ({a} -> {b})" if values else str(key) for key, (a, b) in pairs.items()]
-    if len(items) > MAX_LISTED_DIFFERENCES:
-        items[MAX_LISTED_DIFFERENCES:] = [f"and {len(items) - MAX_LISTED_DIFFERENCES} more"]
-    return ", ".join(items)
+def _format_pairs(pairs: ValuePairs) -> str:
+    return _join_items([f"{key} ({a} -> {b})" for key, (a, b) in pairs.items()])
+
+
+def _join_items(items: Sequence[str]) -> str:
+    hidden = len(items) - MAX_LISTED_DIFFERENCES
+    return ", ".join([*items[:MAX_LISTED_DIFFERENCES], *([f"and {hidden} more"] if hidden > 0 else [])])
 
 
 def _compare_weights(original: RunRecord, replay: RunRecord) -> dict[str, tuple[str, str]]:

@@ -1,6 +1,7 @@
 """Write a report of a run, or of all runs in a directory, as one HTML or Markdown file.
 
 trainer report RUN|DIRECTORY [--to FILE] [--metric NAME] [--baseline OVERRIDES] [--direction min|max] [--markdown]
+               [--json]
 
     trainer report outputs/digits_cnn/...                        a run: results, curves, images, commands
     trainer report outputs/sweep --metric test/accuracy          several runs: groups over seeds, intervals, importances
@@ -13,8 +14,11 @@ The default output is report.html in that directory, with all images embedded; i
 from pathlib import Path
 
 from trainer.cli.commands import parse_arguments
+from trainer.cli.json_output import JsonOutputs, WrittenFiles, print_json
 from trainer.core.errors import UserError
 from trainer.reports.report_file import DEFAULT_FILENAME, write_report_file
+
+JSON_OUTPUTS: JsonOutputs = {"report": (WrittenFiles, "The report.")}
 
 
 def main(argv: list[str]) -> int:
@@ -28,6 +32,7 @@ def main(argv: list[str]) -> int:
         baseline=None,
         direction=("min", "max"),
         markdown=False,
+        json=False,
     )
     directory = Path(args.directory)
     file = Path(args.to or directory / ("page.md" if args.markdown else DEFAULT_FILENAME))
@@ -35,5 +40,8 @@ def main(argv: list[str]) -> int:
         expected = "a file that ends in .md" if args.markdown else "--markdown, or a file that ends in .html"
         raise UserError(f"report: --to: '{file}' has the wrong format; expected {expected}")
     write_report_file(directory, file, args.metric, args.baseline, args.direction)
-    print(file)
+    if args.json:
+        print_json(WrittenFiles([file]))
+    else:
+        print(file)
     return 0

@@ -1,6 +1,6 @@
 """Resume an interrupted run in its own directory; the results are those of an uninterrupted run.
 
-trainer resume RUN_DIRECTORY [trainer.max_epochs=N] [OVERRIDES...] [--trust my_package]
+trainer resume RUN_DIRECTORY [trainer.max_epochs=N] [OVERRIDES...] [--trust my_package] [--json]
 
 The run continues with its recorded config from the last valid checkpoint, and logs no step twice. A finished run is
 resumed only if it is to be longer. Settings that would change earlier results are refused; start a new run for them
@@ -20,10 +20,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from trainer.api.run import Run
 from trainer.artifacts.config_signature import is_signed
 from trainer.artifacts.resume import DURATION_KEYS, require_trained
 from trainer.artifacts.run_record import RunRecord, read_run
 from trainer.cli.commands import parse_arguments
+from trainer.cli.commands.test import FinishedRun, summarize_run
+from trainer.cli.json_output import JsonOutputs, print_json
 from trainer.config.compose import Composer, get_override_key
 from trainer.config.environment_values import resolve_for_storage
 from trainer.config.home_directory import expand_home
@@ -35,14 +38,16 @@ from trainer.core.errors import UserError, did_you_mean
 from trainer.core.override_format import escape_interpolation
 from trainer.core.rank import dispatch_by_rank
 
+JSON_OUTPUTS: JsonOutputs = {"resume": (FinishedRun, "The resumed run.")}
+
 
 def main(argv: list[str]) -> int:
     """Run the command; the exit status is 0."""
-    args = parse_arguments("resume", argv, "run", "overrides*", trust="")
-    return dispatch_by_rank(lambda: _resume(args.run, args.overrides, args.trust))
+    args = parse_arguments("resume", argv, "run", "overrides*", trust="", json=False)
+    return dispatch_by_rank(lambda: _resume(args.run, args.overrides, args.trust, as_json=args.json))
 
 
-def _resume(path: str, overrides: list[str], trusted: str) -> int:
+def _resume(path: str, overrides: list[str], trusted: str, *, as_json: bool) -> int:
     from trainer.training.run import run  # imports Lightning
 
     record = read_run(str(Path(path).absolute()))
@@ -61,6 +66,8 @@ def _resume(path: str, overrides: list[str], trusted: str) -> int:
     configure_log(hydra.job_logging, hydra.verbose)
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # see trainer.cli.main
     run(config)
+    if as_json:
+        print_json(summarize_run(Run(record.path)))
     return 0
 
 

@@ -11,18 +11,19 @@ Filters with `=` or `!=` select runs by a value of the config or by state, those
 """
 
 import csv
-import json
 import os
 import re
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trainer.artifacts.hparams import find_differing_overrides
 from trainer.artifacts.run_record import RunRecord, find_runs
 from trainer.cli.commands import format_value, parse_arguments, print_table
+from trainer.cli.json_output import JsonOutputs, print_json
 from trainer.core.errors import UserError, did_you_mean
 from trainer.core.escaping import escape_csv_cell
 from trainer.core.formatting import format_markdown_table, format_number
@@ -32,6 +33,29 @@ FILTER_PATTERN = re.compile(r"([\w./-]+)(!=|=|>|<)(.*)", re.DOTALL)
 MAX_METRIC_COLUMNS = 3  # in a terminal
 COLUMN_MARGIN = 3  # characters between two columns
 DEFAULT_METRIC_PATTERN = re.compile(r"(test/[^/]+|val/[^/]+_best)")  # metrics of the table
+
+
+@dataclass(frozen=True)
+class ListedRun:
+    """A run.
+
+    Args:
+        run: Run directory.
+        changed: Overrides that differ between the runs.
+        state: `finished`, `failed`, `test_failed`, `pruned`, `interrupted`, `running`, `killed`, or
+            `unreadable: REASON`.
+        metrics: Metrics of the test, and the best values of the validation; without those that were not finite.
+        seconds: Duration; null if the run has written no result.
+    """
+
+    run: Path
+    changed: str
+    state: str
+    metrics: dict[str, float]
+    seconds: float | None
+
+
+JSON_OUTPUTS: JsonOutputs = {"runs": (list[ListedRun], "Runs from the oldest to the newest, or sorted by `--sort`.")}
 
 
 def main(argv: list[str]) -> int:
@@ -44,12 +68,13 @@ def main(argv: list[str]) -> int:
             raise UserError(f"runs: no directory '{directory}'")
     records = [record for directory in directories or [Path("outputs")] for record in find_runs(directory)]
     pairs = zip(records, find_differing_overrides(records), strict=True)
-    rows = [build_row(record, changed) for record, changed in pairs if _matches(record, filters)]
+    runs = [list_run(record, changed) for record, changed in pairs if _matches(record, filters)]
     if args.sort:
-        rows = _sort_rows(rows, args.sort)
+        runs = _sort_runs(runs, args.sort)
+    rows = [*map(build_row, runs)]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     if args.json:
-        print(json.dumps(rows, indent=2))
+        print_json(runs)
     elif args.csv:
         writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
         writer.writeheader()
@@ -61,11 +86,21 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def build_row(record: RunRecord, changed: str) -> dict[str, Any]:
-    """Return the columns of a run: the overrides that differ between the runs, its state, metrics and duration."""
+def list_run(record: RunRecord, changed: str) -> ListedRun:
+    """Return the entry of a run.
+
+    Args:
+        record: Record of the run.
+        changed: Overrides that differ between the runs.
+    """
     metrics = {name: value for name, value in record.metrics.items() if DEFAULT_METRIC_PATTERN.fullmatch(name)}
-    head = {"run": str(record.path), "changed": changed, "state": record.state}
-    return {**head, **metrics, "seconds": record.seconds}
+    return ListedRun(record.path, changed, record.state, metrics, record.seconds)
+
+
+def build_row(run: ListedRun) -> dict[str, Any]:
+    """Return the columns of a run in tables."""
+    head = {"run": str(run.run), "changed": run.changed, "state": run.state}
+    return {**head, **run.metrics, "seconds": run.seconds}
 
 
 def _matches(record: RunRecord, filters: Sequence[re.Match[str]]) -> bool:
@@ -84,14 +119,14 @@ def _matches(record: RunRecord, filters: Sequence[re.Match[str]]) -> bool:
     return True
 
 
-def _sort_rows(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+def _sort_runs(runs: list[ListedRun], key: str) -> list[ListedRun]:
     name = key.removeprefix("-")
-    columns = {column for row in rows for column in row}
-    if rows and name not in columns:
+    columns = {column for run in runs for column in build_row(run)}
+    if runs and name not in columns:
         raise UserError(f"runs: no column '{name}' to sort by{did_you_mean(name, sorted(columns))}")
-    complete = [row for row in rows if row.get(name) is not None]
-    complete.sort(key=lambda row: row[name])
-    incomplete = [row for row in rows if row.get(name) is None]
+    complete = [run for run in runs if build_row(run).get(name) is not None]
+    complete.sort(key=lambda run: build_row(run)[name])
+    incomplete = [run for run in runs if build_row(run).get(name) is None]
     return incomplete + (complete[::-1] if key.startswith("-") else complete)
 
 

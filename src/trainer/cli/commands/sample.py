@@ -1,6 +1,7 @@
 """Generate new samples with a trained generative network.
 
 trainer sample RUN_OR_CHECKPOINT [--count 64] [--seed 1] [--checkpoint last] [--to DIRECTORY] [--trust my_package]
+               [--json]
 
 Writes samples.npy and, for images, samples.png; by default into the run directory or, for a checkpoint file, into the
 working directory.
@@ -12,23 +13,29 @@ import numpy as np
 
 from trainer.callbacks.samples import SupportsSampling, generate_samples, tile_images
 from trainer.cli.commands import integer, parse_arguments
+from trainer.cli.json_output import JsonOutputs, WrittenFiles, print_json
 from trainer.core.errors import UserError
 from trainer.inference.load_checkpoint import load_checkpoint
 
 GRID_COLUMNS = 8
+JSON_OUTPUTS: JsonOutputs = {"sample": (WrittenFiles, "`samples.npy` and, for images, `samples.png`.")}
 
 
 def main(argv: list[str]) -> int:
     """Run the command; the exit status is 0."""
     count = {"type": integer(1), "default": 64}
     seed = {"type": integer(0), "default": 1}
-    args = parse_arguments("sample", argv, "path", count=count, seed=seed, checkpoint=None, to=None, trust="")
+    options = {"count": count, "seed": seed, "checkpoint": None, "to": None, "trust": "", "json": False}
+    args = parse_arguments("sample", argv, "path", **options)
     path = Path(args.path)
     if args.checkpoint and path.is_file():
         raise UserError(f"sample: --checkpoint: '{path}' is a checkpoint itself; leave the option out")
     directory = Path(args.to or (path if path.is_dir() else "."))
-    for file in write_samples(path, directory, args.count, args.seed, args.checkpoint or "last", args.trust):
-        print(file)
+    files = write_samples(path, directory, args.count, args.seed, args.checkpoint or "last", args.trust)
+    if args.json:
+        print_json(WrittenFiles(files))
+    else:
+        print("\n".join(map(str, files)))
     return 0
 
 

@@ -1,6 +1,6 @@
 """Write JSON Schemas with which editors complete and check your YAML files.
 
-trainer schema [DIRECTORY] [--vscode]
+trainer schema [DIRECTORY] [--vscode] [--json]
 
 Writes one file per group into DIRECTORY (default: schemas) from the installed files and your own ./conf and
 ./experiments; run it again after changes to your classes. --vscode adds them to .vscode/settings.json. For others, the
@@ -12,23 +12,29 @@ import os
 from pathlib import Path
 
 from trainer.cli.commands import parse_arguments
+from trainer.cli.json_output import JsonOutputs, WrittenFiles, print_json
 from trainer.config.introspection.json_schema import build_schemas
 from trainer.core.errors import UserError, display_path
 
 VSCODE_SETTINGS_FILE = Path(".vscode/settings.json")
 VSCODE_SCHEMAS_KEY = "yaml.schemas"  # of the extension redhat.vscode-yaml
 FILE_PATTERNS = {"experiment": ["experiments/*.yaml", "conf/experiment/*.yaml"], "config": ["conf/config.yaml"]}
+JSON_OUTPUTS: JsonOutputs = {"schema": (WrittenFiles, "The schemas.")}
 
 
 def main(argv: list[str]) -> int:
     """Run the command; the exit status is 0."""
-    args = parse_arguments("schema", argv, "directory?", vscode=False)
+    args = parse_arguments("schema", argv, "directory?", vscode=False, json=False)
     directory = Path(args.directory or "schemas")
     try:
         files = write_schemas(directory)
-        print(f"{len(files)} schemas in {display_path(directory.resolve())}")
         if args.vscode:
             update_vscode_settings(files)
+        if args.json:
+            print_json(WrittenFiles([*files.values()]))
+            return 0
+        print(f"{len(files)} schemas in {display_path(directory.resolve())}")
+        if args.vscode:
             print(f"added to {VSCODE_SETTINGS_FILE}; VS Code needs the extension redhat.vscode-yaml")
         else:
             print("VS Code: trainer schema --vscode")

@@ -2,9 +2,10 @@
 
 trainer sweep plan OVERRIDES... [--json]       list the jobs of `trainer -m OVERRIDES`; or: trainer -m OVERRIDES --plan
 trainer sweep show DIRECTORY [--json]          list the jobs of a sweep with their states
-trainer sweep resume DIRECTORY [OVERRIDES...] [--force] [--trust my_package]
+trainer sweep resume DIRECTORY [OVERRIDES...] [--force] [--trust my_package] [--json]
                                                run missing, failed and interrupted jobs
-trainer sweep report DIRECTORY [--metric NAME] [--baseline OVERRIDES] [--direction min|max] [--csv | --markdown]
+trainer sweep report DIRECTORY [--metric NAME] [--baseline OVERRIDES] [--direction min|max]
+                     [--csv | --markdown | --json]
                                                group runs over seeds: intervals, differences to a baseline, best.yaml
 
     e.g. trainer sweep plan experiment=xor_mlp optimizer.lr=0.01,0.1 sweep.seeds=5
@@ -16,15 +17,16 @@ finished jobs are kept. If code or data have changed, the files are listed and n
 the remaining jobs. --force also reruns jobs whose state on another machine is `running`, if that machine is gone.
 """
 
-import json
 import os
 import sys
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from trainer.artifacts.ledger_file import LEDGER_FILENAME
 from trainer.cli.commands import parse_arguments
+from trainer.cli.json_output import JSON_FLAG, JsonOutputs, print_json
 from trainer.cli.main import compose_and_run
 from trainer.config.command_line import parse_command_line
 from trainer.config.compose import Composer, get_override_key
@@ -32,9 +34,10 @@ from trainer.config.diagnostics import raise_on_errors
 from trainer.config.multirun import quote_path, resolve_sweep_directory
 from trainer.config.target_allowlist import TRUST_ENV_VAR, get_trusted_packages
 from trainer.core.errors import UserError, did_you_mean
-from trainer.core.rank import dispatch_by_rank
+from trainer.core.rank import dispatch_by_rank, is_first_process
 from trainer.reports.comparison import build_report
 from trainer.reports.formats import format_csv, format_markdown, print_table, write_report
+from trainer.reports.json_document import SweepReport, build_document
 from trainer.sweeps.jobs.identity import Identities
 from trainer.sweeps.jobs.registration import jobs_by_identity, require_unchanged_configs
 from trainer.sweeps.jobs.shared_settings import compose_shared_config
@@ -46,8 +49,47 @@ from trainer.sweeps.status_table import format_estimate, format_job_lines
 from trainer.sweeps.store.dead_jobs import find_dead_jobs, mark_dead_jobs
 from trainer.sweeps.store.job import RUNNABLE_STATES, Job
 from trainer.sweeps.store.job_store import Ledger
-from trainer.sweeps.store.slurm_queue import find_slurm_jobs
+from trainer.sweeps.store.slurm_queue import SlurmJob, find_slurm_jobs
 from trainer.sweeps.store.trial_store import TrialLedger
+
+
+@dataclass(frozen=True)
+class PlannedSearch:
+    """Plan of a search, whose later trials depend on the results of the first ones.
+
+    Args:
+        space: Dimensions of the search space by key.
+        fixed: Overrides of all trials.
+        goal: Metrics with their directions, sampler and pruner.
+        trials: Total number of trials.
+        jobs: Trials that exist, and the next ones.
+    """
+
+    space: dict[str, Any]
+    fixed: list[str]
+    goal: dict[str, Any]
+    trials: int
+    jobs: list[Job]
+
+
+@dataclass(frozen=True)
+class ListedJob(Job):
+    """Job of a sweep with its entry in the queue of Slurm.
+
+    Args:
+        slurm: Job of Slurm; null unless the job is running there.
+    """
+
+    slurm: SlurmJob | None = None
+
+
+JSON_OUTPUTS: JsonOutputs = {
+    "sweep plan": (list[Job], "All jobs, with the states of those that exist."),
+    "sweep plan sweep.n_trials=N": (PlannedSearch, "The plan of a search."),
+    "sweep show": (list[ListedJob], "All jobs."),
+    "sweep resume": (list[ListedJob], "All jobs after the sweep. The exit status is that of the sweep."),
+    "sweep report": (SweepReport, "The comparison; no file is written."),
+}
 
 
 def main(argv: list[str]) -> int:
@@ -61,8 +103,8 @@ def main(argv: list[str]) -> int:
 
 def plan(argv: list[str]) -> int:
     """List the jobs of a command line, with their states if the sweep exists; nothing is run or written."""
-    as_json = "--json" in argv
-    argv = [arg for arg in argv if arg != "--json"]
+    as_json = JSON_FLAG in argv
+    argv = [arg for arg in argv if arg != JSON_FLAG]
     options = parse_command_line(argv)
     composer = Composer(options.config_dir)
     raise_on_errors(composer.check_syntax(options.overrides)[1])
@@ -86,7 +128,7 @@ def plan(argv: list[str]) -> int:
     new = [(identity, overrides) for identity, overrides in planned.items() if identity not in existing]
     jobs += [Job(number, *item) for number, item in enumerate(new, len(jobs))]
     if as_json:
-        print(json.dumps([asdict(job) for job in jobs], indent=2))
+        print_json(jobs)
         return 0
     print("\n".join(format_job_lines(jobs)))
     remaining = sum(job.state in RUNNABLE_STATES for job in jobs)
@@ -108,7 +150,7 @@ def _plan_search(
         independent = search_plan.objective.startup_trials - len(trials)  # trials that depend on no result
         upcoming = [trial.job for trial in search.preview(max(search_plan.max_parallel, independent))]
     if as_json:
-        print(json.dumps({**search_plan.settings(), "jobs": [asdict(job) for job in trials + upcoming]}, indent=2))
+        print_json(PlannedSearch(**search_plan.settings(), jobs=trials + upcoming))
         return 0
     for dimension in search_plan.space.dimensions:
         print(f"{dimension.key}: {dimension}")
@@ -122,20 +164,26 @@ def show(argv: list[str]) -> int:
     """List the jobs of a sweep; nothing is written."""
     args = parse_arguments("sweep show", argv, "directory", json=False)
     ledger = TrialLedger(Path(args.directory))
+    jobs = list_jobs(ledger)
+    if args.json:
+        print_json(jobs)
+        return 0
+    slurm_jobs = {job.number: job.slurm for job in jobs if job.slurm}
+    print("\n".join([*format_job_lines(jobs, slurm_jobs), *format_best_trials(ledger)]))
+    return 0
+
+
+def list_jobs(ledger: TrialLedger) -> list[ListedJob]:
+    """Return the jobs of a sweep; the state of those whose process does not exist any more is `interrupted`."""
     dead = {job.number: job for job in find_dead_jobs(ledger)}
     jobs = [dead.get(job.number, job) for job in ledger.jobs()]
     slurm_jobs = find_slurm_jobs(ledger.file, [job for job in jobs if job.state == "running"])
-    if args.json:
-        slurm = {number: asdict(slurm_job) for number, slurm_job in slurm_jobs.items()}
-        print(json.dumps([asdict(job) | {"slurm": slurm.get(job.number)} for job in jobs], indent=2))
-    else:
-        print("\n".join([*format_job_lines(jobs, slurm_jobs), *format_best_trials(ledger)]))
-    return 0
+    return [ListedJob(**vars(job), slurm=slurm_jobs.get(job.number)) for job in jobs]
 
 
 def resume(argv: list[str]) -> int:
     """Run the remaining jobs of a sweep in its original working directory."""
-    args = parse_arguments("sweep resume", argv, "directory", "overrides*", force=False, trust="")
+    args = parse_arguments("sweep resume", argv, "directory", "overrides*", force=False, trust="", json=False)
     ledger = TrialLedger(Path(args.directory))
     if not (commands := ledger.commands()):
         raise UserError(f"'{ledger.sweep}' contains no command to resume; expected the whole command: trainer -m ...")
@@ -156,15 +204,21 @@ def resume(argv: list[str]) -> int:
         directory = str(Path(directory).absolute())
         os.chdir(cwd)
     sys.argv = [sys.argv[0], "--multirun", *original, *new.values(), f"hydra.sweep.dir={quote_path(directory)}"]
-    return dispatch_by_rank(compose_and_run)
+    status = dispatch_by_rank(compose_and_run)
+    if args.json and is_first_process():
+        print_json(list_jobs(TrialLedger(Path(directory))))
+    return status
 
 
 def report(argv: list[str]) -> int:
     """Print the results of a sweep and write them to its directory: report.md, report.csv, best.yaml."""
     options = {"metric": None, "baseline": None, "direction": ("min", "max"), "csv": False, "markdown": False}
-    args = parse_arguments("sweep report", argv, "directory", **options)
+    args = parse_arguments("sweep report", argv, "directory", **options, json=False)
     directory = Path(args.directory)
     result = build_report(directory, args.metric, args.baseline, args.direction)
+    if args.json:
+        print_json(build_document(result))
+        return 0
     if args.csv or args.markdown:
         print((format_csv if args.csv else format_markdown)(result), end="")
         return 0

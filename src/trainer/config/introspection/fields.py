@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Container, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +59,6 @@ class ConfigNode:
     line: int
     given: tuple[str, ...]
     fields: tuple[Field, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return asdict(self) | {"file": str(self.file) if self.file else None}
 
 
 def load_content(choice: Choice, visited: tuple[str, ...] = ()) -> tuple[dict[str, Any], dict[str, str]]:

@@ -1,6 +1,5 @@
 """Terminal output of `trainer list` and `trainer describe`."""
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +27,6 @@ def print_renderables(*renderables: RenderableType) -> None:
     with console.capture() as output:
         console.print(*renderables, sep="\n")
     print("\n".join(line.rstrip() for line in output.get().splitlines()))
-
-
-def print_json(value: Any) -> None:
-    """Print plain values as JSON."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
 def render_groups(groups: dict[str, dict[str, Choice]], *, wrap: bool) -> list[RenderableType]:
