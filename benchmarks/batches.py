@@ -21,7 +21,7 @@ from trainer.training.build import build
 from trainer.training.build_module import build_net
 
 SIZES = (16, 32, 64, 128, 256, 512, 1024)
-EXPERIMENTS = ("mnist_cnn", "cifar10_cnn", "imdb_lstm")
+EXPERIMENTS = ("mnist_cnn", "imdb_lstm")
 
 
 def measure(net: nn.Module, examples: Tensor, size: int) -> float:
