@@ -225,7 +225,13 @@ def test_a_foreign_sweep_is_resumed_in_its_own_directory_only(foreign_sweep, com
 
 def test_a_corrupted_ledger_is_an_error(foreign_sweep, command):
     foreign_sweep(RUN[:-1], jobs=[RUN[:-1]])
-    for column, value in {"overrides": "[1]", "attempts": "x", "state": "great", "result": "{}", "seconds": "'"}.items():
+    for column, value in {
+        "overrides": "[1]",
+        "attempts": "x",
+        "state": "great",
+        "result": "{}",
+        "seconds": "'",
+    }.items():
         with sqlite3.connect("sweep/sweep.sqlite") as database:
             (old,) = database.execute(f"SELECT {column} FROM job").fetchone()
             database.execute(f"UPDATE job SET {column} = ?", (value,))

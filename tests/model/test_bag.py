@@ -142,6 +142,11 @@ def test_other_data_are_rejected():
         Bag(values, naive_bayes=True)
 
 
+def test_a_width_is_rejected_with_naive_bayes():
+    with pytest.raises(UserError, match=r"^model\.net\.embedding: has no effect with naive_bayes=true; expected null$"):
+        Bag(TEXTS, naive_bayes=True, embedding=8)
+
+
 @pytest.mark.parametrize("settings", [{"head": [8]}, {"dropout": 0.5}])
 def test_dense_layers_are_rejected_with_naive_bayes(settings):
     with pytest.raises(UserError, match=r"^model\.net\.head and model\.net\.dropout: have no effect with naive_bayes"):

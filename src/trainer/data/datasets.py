@@ -65,6 +65,8 @@ class Datasets(LightningDataModule):
         self.sampling: Sampling = sampling
         if sampling:
             require_targets(train)
+            if not shuffle:
+                raise UserError("data.sampling: balanced draws examples at random; expected data.shuffle=true")
         self.drop_last = drop_last
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or batch_size

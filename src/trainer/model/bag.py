@@ -14,6 +14,7 @@ from trainer.model.layers.sequence_masking import make_token_embedding
 # The hash of an n-gram is a polynomial of its tokens modulo a prime; the products fit in 64 bits.
 HASH_PRIME = 2**31 - 1
 HASH_FACTOR = 1_000_003_049
+DEFAULT_WIDTH = 32  # of the vectors
 SMOOTHING = 1.0  # texts of each class that are added to the count of every n-gram
 
 
@@ -32,7 +33,7 @@ class Bag(nn.Module):
         ngrams: Maximum number of words of an n-gram; 1 are single words.
         buckets: Number of rows for n-grams of several words; n-grams in the same row cannot be distinguished.
         naive_bayes: Whether the outputs are naive Bayes scores with learned weights; only for classes.
-        embedding: Width of the vectors; not used with `naive_bayes`.
+        embedding: Width of the vectors; not with `naive_bayes`. None: 32.
         word_dropout: Probability in [0, 1) that an n-gram of a text is dropped in a training step.
         dropout: Dropout probability in [0, 1) before each dense layer; not with `naive_bayes`.
         head: Widths of the dense layers between the mean and the output; not with `naive_bayes`.
@@ -57,7 +58,7 @@ class Bag(nn.Module):
         ngrams: int = 2,
         buckets: int = 100_000,
         naive_bayes: bool = False,
-        embedding: int = 32,
+        embedding: int | None = None,
         word_dropout: float = 0.0,
         dropout: float = 0.0,
         head: Sequence[int] = (),
@@ -65,6 +66,9 @@ class Bag(nn.Module):
     ) -> None:
         super().__init__()
         spec.require("bag", "tokens")
+        if naive_bayes and embedding is not None:
+            raise UserError("model.net.embedding: has no effect with naive_bayes=true; expected null")
+        embedding = DEFAULT_WIDTH if embedding is None else embedding
         if min(ngrams, buckets, embedding) < 1:
             raise UserError("model.net.ngrams, model.net.buckets and model.net.embedding: must be at least 1")
         if naive_bayes and spec.target != "classification":

@@ -132,3 +132,8 @@ def test_values_are_rejected():
         require_classes(values, "balanced")
     with pytest.raises(UserError, match=r"^data.sampling: 'equal' is invalid; expected balanced or null$"):
         require_classes(SPEC, "equal")
+
+
+def test_balanced_examples_in_a_fixed_order_are_an_error():
+    with pytest.raises(UserError, match=r"^data\.sampling: balanced draws examples at random; expected data\.shuffle="):
+        Datasets(train=Points(), spec=SPEC, sampling="balanced", shuffle=False)
