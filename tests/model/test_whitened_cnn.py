@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from trainer.core.errors import MismatchError, UserError
+from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
 from trainer.model.whitened_cnn import MAX_IMAGES, WhitenedCNN
 
@@ -61,8 +61,12 @@ def test_convolutions_initially_pass_their_inputs_on():
     assert torch.equal(block[0](features)[:, :24], features)
 
 
-def test_invalid_channels_and_small_images_are_errors():
+@pytest.mark.parametrize("size", [2, 3, 5, 8])
+def test_small_images_are_pooled_to_one_pixel(size):
+    net = WhitenedCNN(images(1, size), channels=[4, 4, 4, 4])
+    assert net(torch.randn(3, 1, size, size)).shape == (3, 10)
+
+
+def test_invalid_channels_are_errors():
     with pytest.raises(UserError, match=r"model\.net\.channels: \[8, 0\]; expected one number of at least 1"):
         WhitenedCNN(images(), channels=[8, 0])
-    with pytest.raises(MismatchError, match=r"8x8 images are too small for 3 blocks in data 'pictures'"):
-        WhitenedCNN(images(1, 8))

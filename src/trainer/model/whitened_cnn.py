@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer.core.errors import MismatchError, UserError
+from trainer.core.errors import UserError
 from trainer.core.spec import Batch, DataSpec
 from trainer.model.layers.max_pool import MaxPool2d
 from trainer.model.layers.memory_format import to_channels_last
@@ -30,11 +30,10 @@ class WhitenedCNN(nn.Module):
 
     Args:
         spec: Specification of the data set: images.
-        channels: Output channels of each block, first to last; each block halves height and width.
+        channels: Output channels of each block, first to last; each block halves height and width that are at least 2.
 
     Raises:
         UserError: `channels` is empty or contains a number below 1.
-        MismatchError: The images are too small for the blocks.
 
     Source:
         K. Jordan 2024, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, section 3 and the code of airbench94.
@@ -47,16 +46,15 @@ class WhitenedCNN(nn.Module):
         spec.require("whitened_cnn", "image")
         if min(channels, default=0) < 1:
             raise UserError(f"model.net.channels: {[*channels]}; expected one number of at least 1 for each block")
-        if (min(spec.shape[1:]) - PATCH + 1) >> len(channels) < 1:
-            raise MismatchError(
-                f"model.net.channels: {spec.shape[1]}x{spec.shape[2]} images are too small for {len(channels)} blocks "
-                f"in data '{spec.name}'"
-            )
         size = spec.shape[0] * PATCH**2
         filters = nn.init.orthogonal_(torch.empty(size, size)).view(size, spec.shape[0], PATCH, PATCH)
         self.register_buffer("whitening", torch.cat([filters, -filters]))  # set by `compute_statistics`
         self.activation = nn.GELU()
-        self.blocks = nn.Sequential(*(_make_block(*pair) for pair in pairwise([2 * size, *channels])))
+        sides = [(min(spec.shape[1:]) - PATCH + 1) >> index for index in range(len(channels))]  # of each block's inputs
+        pairs = pairwise([2 * size, *channels])
+        self.blocks = nn.Sequential(
+            *(_make_block(*pair, pools=side > 1) for pair, side in zip(pairs, sides, strict=True))
+        )
         self.output = nn.Linear(channels[-1], spec.output_size, bias=False)
         self.to(memory_format=torch.channels_last)  # convolutions on the CPU run about twice as fast
 
@@ -92,10 +90,10 @@ class WhitenedCNN(nn.Module):
         self.whitening.copy_(torch.cat([filters, -filters]))
 
 
-def _make_block(in_channels: int, out_channels: int) -> nn.Sequential:
+def _make_block(in_channels: int, out_channels: int, *, pools: bool) -> nn.Sequential:
     return nn.Sequential(
         _make_convolution(in_channels, out_channels),
-        MaxPool2d(),
+        MaxPool2d() if pools else nn.Identity(),
         _make_norm(out_channels),
         nn.GELU(),
         _make_convolution(out_channels, out_channels),

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from trainer.core.errors import UserError
+from trainer.core.formatting import format_number
 
 CHANNELS = (1, 3, 4)  # gray, RGB, RGBA
 EXPECTED_IMAGES = "images of Pillow, or arrays (height, width) or (height, width, channels)"
@@ -40,7 +41,7 @@ def make_image(value: Any, name: str) -> Image.Image:
         raise UserError(f"{name}: expected numbers, found type {value.dtype}")
     largest = 1 if value.dtype.kind in "bf" else 255
     if not (value.min() >= 0 and value.max() <= largest):  # also NaN
-        value_range = f"found {value.min():.4g} to {value.max():.4g}"
+        value_range = f"found {format_number(value.min())} to {format_number(value.max())}"
         raise UserError(f"{name}: expected integers from 0 to 255, or floats from 0 to 1, {value_range}")
     pixels = (value * (255 / largest)).round().astype(np.uint8)
     return Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
