@@ -96,7 +96,7 @@ def test_the_price_column_is_found_by_its_name_in_training(tmp_path):
 
 def test_prices_in_memory_are_read_as_their_file(tmp_path):
     data = Stock(window=3)
-    scales = {"input_scales": ((0.0, 1.0),), "target_scales": ((0.0, 1.0),)}
+    scales = {"input_scales": ((0.0, 1.0),)}
     model = untrained(data.spec, replace(data.preprocessing, **scales), tmp_path)
     rows = [{"Date": f"2024-01-{day:02}", "Close": 100.0 + day % 4} for day in range(1, 9)]
     (tmp_path / "a.csv").write_text("Date,Close\n" + "".join(f"{row['Date']},{row['Close']}\n" for row in rows))
