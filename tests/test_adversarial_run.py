@@ -28,7 +28,7 @@ def test_a_run_saves_its_last_epoch_and_counts_generator_steps(command):
     assert [int(row["step"]) for row in rows if row["train/generator_loss"]] == list(range(4, 2 * STEPS, 5))
     events = EventAccumulator(str(run / "tensorboard"), size_guidance={"images": 0}).Reload()
     assert [event.step for event in events.Images("samples")] == [STEPS, 2 * STEPS]
-    assert {"lr_generator", "lr_discriminator", "val/generator_loss"} <= set(events.Tags()["scalars"])
+    assert {"other/lr_generator", "other/lr_discriminator", "generator_loss/val"} <= set(events.Tags()["scalars"])
 
 
 def test_accumulated_batches_count_as_one_step(command):

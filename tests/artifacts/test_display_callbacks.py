@@ -15,7 +15,12 @@ from trainer.artifacts.display_callbacks import LIGHTNING_DISPLAY_CALLBACKS, _re
 from trainer.config.schema import RESOURCE_DIR
 from trainer.sweeps.search.pruning import Pruning
 
-XOR = ["data=xor", "callbacks=[default,histograms,attribution]", "trainer.max_epochs=1", "+trainer.limit_train_batches=2"]
+XOR = [
+    "data=xor",
+    "callbacks=[default,histograms,attribution]",
+    "trainer.max_epochs=1",
+    "+trainer.limit_train_batches=2",
+]
 # in addition to the display callbacks, these are all of Lightning's
 LIGHTNING_TRAINING = {
     *("BackboneFinetuning", "BaseFinetuning", "BatchSizeFinder", "Callback", "Checkpoint", "EMAWeightAveraging"),

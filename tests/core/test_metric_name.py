@@ -35,8 +35,8 @@ def test_names_have_a_stage_a_metric_and_perhaps_a_class(name, stage, metric, la
     ("name", "tag"),
     [
         ("val/loss", "loss/val"),
-        ("val_loss", "loss/val_loss"),
-        ("valid/loss", "loss/valid/loss"),
+        ("val_loss", "val_loss"),
+        ("valid/loss", "valid/loss"),
         ("val/loss_best", "loss/val_best"),
         ("val/loss/dataloader_idx_0", "loss (loader 0)/val"),
         ("test/recall/cat", "per_class/recall/test/cat"),

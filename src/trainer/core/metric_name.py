@@ -41,18 +41,18 @@ def make_tensorboard_tag(name: str) -> str:
     """Return the tag of a metric in TensorBoard, which sorts groups by name and opens only the first two of them.
 
     The group is the metric, so that loss and accuracy come first, each with its curves of training and validation:
-    `val/loss` has the tag `loss/val`. Metrics of single classes are in the group `per_class`, and those of optimizers
-    and without a stage in `other`, unless their name contains a group.
+    `val/loss` has the tag `loss/val`. Metrics of single classes are in the group `per_class`, and those of optimizers,
+    epochs and speed in `other`. Other names, such as `val_loss`, are their own tags.
     """
-    stage, metric, label = MetricName.parse(name)
-    if _OPTIMIZER_NAME.fullmatch(name) or ("/" not in name and not stage):
+    if _OPTIMIZER_NAME.fullmatch(name) or name in ("epoch", "steps_per_second"):
         return f"other/{name}"
-    if not stage:
+    if not name.startswith(tuple(f"{stage}/" for stage in STAGES)):
         return name
+    stage, metric, label = MetricName.parse(name)
     if label:
         return f"per_class/{metric}/{stage}/{label}"
     suffix = "_best" if metric.endswith("_best") else ""
-    return f"{metric.removesuffix(suffix)}/{stage + suffix if name.startswith(f'{stage}/') else name}"
+    return f"{metric.removesuffix(suffix)}/{stage}{suffix}"
 
 
 def list_metrics(names: Iterable[str], *stages: str) -> list[str]:
