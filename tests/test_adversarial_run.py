@@ -40,6 +40,7 @@ def test_accumulated_batches_count_as_one_step(command):
     assert first["last_epoch"] == second["last_epoch"] == 2 * 7
 
 
+@pytest.mark.slow
 def test_continuing_two_epochs_gives_the_weights_of_four_epochs(command):
     overrides = [
         *GAN,

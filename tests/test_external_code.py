@@ -125,6 +125,7 @@ def test_data_sets_are_named_on_the_command_line(project, command):
     assert "test_loss" in json.loads((run / "result.json").read_text())["metrics"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "key", "weight"),
     [

@@ -43,6 +43,7 @@ def read_files(run: Path):
     return {str(file.relative_to(run)): file.read_bytes() for file in files}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hook", ["on_fit_start", pytest.param("on_train_batch_start", marks=pytest.mark.slow)])
 def test_a_run_that_cannot_be_resumed_keeps_its_result_its_config_and_its_logs(hook, finished, command, tmp_path):
     files = read_files(finished)

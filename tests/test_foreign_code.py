@@ -63,6 +63,7 @@ def edit(file: Path, change):
         file.write_text(yaml.safe_dump(content))
 
 
+@pytest.mark.slow
 def test_the_logging_of_a_resumed_run_is_not_that_of_its_directory(base, command):
     logging = {"version": 1, "handlers": {"x": {"()": "torch.hub.load", **HUB}}, "root": {"handlers": ["x"]}}
     edit(base / ".hydra/hydra.yaml", lambda content: content["hydra"].update(job_logging=logging))
@@ -119,6 +120,7 @@ def test_a_declared_package_does_not_open_what_it_imports(base, tmp_path):
         read_checkpoint(base / "checkpoints/best.ckpt", "declared")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -180,6 +180,7 @@ def test_an_invalid_checkpoint_is_refused_with_the_reason(corrupt, message, chec
         load_checkpoint(checkpoint.relative_to(checkpoint.parent))
 
 
+@pytest.mark.slow
 def test_the_file_of_initial_weights_is_not_needed_later(command, tmp_path):
     pytest.importorskip("torchvision")
     small = ["model=resnet", "model.net.depth=10", "model.net.width=4", "+trainer.limit_train_batches=2"]

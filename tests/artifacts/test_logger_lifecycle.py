@@ -104,6 +104,7 @@ def wandb(monkeypatch):
     return fake
 
 
+@pytest.mark.slow
 def test_each_job_of_a_sweep_has_its_own_wandb_run_and_config(command, wandb):
     done = command("-m", *SHORT, *WANDB, "optimizer.lr=0.1,0.2,0.3")
     assert done.code == 0, done.err
@@ -132,6 +133,7 @@ def test_a_check_and_the_preflight_of_a_run_open_no_run_of_a_logger(command, tmp
     assert [kind for kind, *_ in calls].count("opened") == 1
 
 
+@pytest.mark.slow
 def test_every_logger_receives_the_config_before_the_first_metric(command, tmp_path):
     (tmp_path / "notes.py").write_text(NOTES)
     loggers = [f"+logger.{name}._target_=notes.Notes" for name in ("first", "second")]

@@ -189,6 +189,7 @@ def read_run(directory):
     return weights, json.loads((directory / "result.json").read_text())["metrics"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("average", [SWA_RUN, pytest.param(LOOKAHEAD_RUN, marks=pytest.mark.slow)])
 def test_the_fast_loop_and_a_resumed_run_have_the_same_averages(average, command, tmp_path):
     runs = {

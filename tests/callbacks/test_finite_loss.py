@@ -92,6 +92,7 @@ def test_a_loss_with_one_element_may_have_any_shape(bad):
     assert "error: the loss is nan at step 27: epoch 2, batch 7, examples " in outcome.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extra", [[], ["~callbacks.fast_loop"]])
 def test_losses_of_manual_optimization_are_checked_under_any_name(extra, bad, tmp_path):
     outcome = bad("model._target_=users.Manual", *extra)

@@ -119,6 +119,7 @@ def test_a_checkpoint_of_lightning_takes_the_direction_of_its_metric(run, tmp_pa
     assert read_epoch(tmp_path / "kept/it.ckpt") == 3
 
 
+@pytest.mark.slow
 def test_a_plateau_scheduler_keeps_the_rate_while_accuracy_rises(run, tmp_path):
     overrides = ["scheduler=plateau", "scheduler.monitor=val/own_accuracy", "scheduler.patience=0"]
     outcome, _ = run("callbacks=[checkpoint,lr_monitor]", *overrides, "trainer.log_every_n_steps=1")

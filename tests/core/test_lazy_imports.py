@@ -44,6 +44,7 @@ def run_script(start, tmp_path, *lines):
     return process.stdout.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_run_on_digits_imports_nothing_that_it_does_not_use(tmp_path):
     last = run_script(RUN, tmp_path, "import json", f"print(json.dumps([n for n in {UNUSED} if n in sys.modules]))")
     assert json.loads(last) == []
@@ -70,6 +71,7 @@ except SystemExit as end:
 """
 
 
+@pytest.mark.slow
 def test_the_second_job_of_a_sweep_imports_nothing(tmp_path):
     last = run_script(
         SWEEP, tmp_path, "print(json.dumps([sorted(new - old) for old, new in zip(imported, imported[1:])]))"
@@ -151,6 +153,7 @@ def test_a_metric_named_in_a_config_is_found(tmp_path, metric):
     assert last.lstrip("_") == metric.rpartition(".")[2]
 
 
+@pytest.mark.slow
 def test_a_metric_draws_itself(tmp_path):
     pytest.importorskip("matplotlib")
     last = run_script(
@@ -168,6 +171,7 @@ def test_a_metric_draws_itself(tmp_path):
     assert last == "Figure"
 
 
+@pytest.mark.slow
 def test_networks_can_be_compiled_later(tmp_path):
     last = run_script(
         IMPORT,
@@ -220,6 +224,7 @@ def test_operations_can_be_counted_later(tmp_path):
     assert last == "48"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["", ", triton"])
 @pytest.mark.parametrize("later", ["", pytest.param("import triton", marks=pytest.mark.slow)])
 def test_uncollected_objects_print_no_error_at_exit(module, later, tmp_path):

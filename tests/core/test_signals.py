@@ -22,6 +22,7 @@ STOP = ["+callbacks.stop._target_=users.StopAt", "hydra.run.dir=run"]
 CODES = {"SIGINT": 130, "SIGHUP SIGHUP": 129, "SIGTERM SIGTERM": 143, "SIGINT SIGTERM": 143}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", CODES)
 def test_signals_have_exit_statuses_and_a_second_one_stops_immediately(names, command, tmp_path):
     (tmp_path / "stop.txt").write_text(names)
@@ -235,6 +236,7 @@ def test_out_of_memory_names_the_batch_size_and_a_correction(command):
     assert "data.batch_size=32 trainer.accumulate_grad_batches=2" in outcome.err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 @pytest.mark.parametrize("arguments", [["data=xor"], ["check", "data=xor"]])
 def test_ctrl_c_while_pytorch_is_imported_ends_the_command_without_a_traceback(arguments, tmp_path):

@@ -42,6 +42,7 @@ def test_the_simulated_gpu_behaves_like_a_gpu(gpu):
     assert sum(gpu.values()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in RUNS])
 def test_a_run_has_the_same_results_as_on_the_cpu(name, command, request, monkeypatch):
     monkeypatch.setattr("trainer.model.layers.onednn_linear.is_onednn_faster", lambda: False)  # it rounds differently

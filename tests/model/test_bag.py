@@ -164,6 +164,7 @@ def write_texts(file="texts.csv", topics=("storm", "goal", "vote")):
     Path(file).write_text("\n".join(lines) + "\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("naive_bayes", "topics"), [("true", ("storm", "goal", "vote")), ("false", ("storm", "goal"))])
 def test_texts_are_learned_resumed_and_predicted(naive_bayes, topics, command):
     write_texts(topics=topics)

@@ -72,6 +72,7 @@ def test_the_best_config_of_a_sweep_depends_on_its_direction(overrides, order, s
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["min", "max"])
 def test_the_best_config_of_a_search_is_its_best_trial(direction, sweep, tmp_path):
     outcome = sweep(*SEARCH, "optimized_metric=val/obj", f"sweep.direction={direction}")
@@ -82,6 +83,7 @@ def test_the_best_config_of_a_search_is_its_best_trial(direction, sweep, tmp_pat
     assert best_x(tmp_path) == float(best[1]) == xs[0] == chosen
 
 
+@pytest.mark.slow
 def test_with_several_metrics_the_best_experiment_names_the_compared_one(sweep, tmp_path):
     outcome = sweep(*GRID, "optimized_metric=[val/obj,val/way]", "sweep.direction=[min,max]")
     assert "compared by val/obj only, not by val/way" in outcome.out

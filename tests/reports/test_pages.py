@@ -49,6 +49,7 @@ def test_the_page_of_a_sweep_compares_groups_over_seeds(sweep, command):
     assert "by test/loss" in text
 
 
+@pytest.mark.slow
 def test_an_axis_added_to_a_sweep_has_an_importance(command):
     overrides = ["data=xor", "callbacks=none", "logger=none", "trainer.max_epochs=1", "hydra.sweep.dir=s"]
     assert command("-m", *overrides, "seed=1,2").code == 0

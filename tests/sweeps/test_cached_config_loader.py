@@ -39,6 +39,7 @@ def as_launched(config):
     return OmegaConf.to_yaml(config)
 
 
+@pytest.mark.slow
 def test_the_configs_are_those_of_hydra(loaders):
     hydra, cached = loaders
     sweep_config = hydra.load_configuration("config", ["data=xor", "seed=1,2", *HYDRA_OVERRIDES], RunMode.MULTIRUN)

@@ -117,6 +117,7 @@ def test_all_jobs_of_other_launchers_are_in_one_directory(launcher, package, pro
     assert_in_one_directory(tmp_path, "outputs/xor_multirun", 2)
 
 
+@pytest.mark.slow
 def test_a_sweep_over_models_is_resumed_and_extended_in_its_directory(command, tmp_path):
     assert command("-m", "data=xor", "model=linear,mlp", "outputs='a b'", *TINY).code == 0
     directory = assert_in_one_directory(tmp_path, "a b/xor_multirun", 2)

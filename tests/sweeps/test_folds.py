@@ -51,6 +51,7 @@ def test_a_fraction_without_effect_is_an_error(command):
     assert "data.test_size: has no effect: the test split is a fold of data.folds; leave it out" in outcome.err
 
 
+@pytest.mark.slow
 def test_time_ordered_folds_are_trained_on_earlier_days_and_pooled(command):
     sweep = ["-m", "data=stock", "data.synthetic=true", "model=linear", "trainer.max_epochs=1", "logger=none"]
     outcome = command(*sweep, "data.window=5,10", "sweep.folds=2", "hydra.sweep.dir=cv")

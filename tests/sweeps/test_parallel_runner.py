@@ -49,6 +49,7 @@ def test_crashed_and_failed_jobs_are_retried_and_do_not_affect_others(command, j
     assert [(job.state, job.attempts) for job in jobs()] == [("done", 1), ("done", 3), ("done", 3)]
 
 
+@pytest.mark.slow
 def test_with_fail_fast_no_job_starts_after_a_failure(command, jobs, pieces):
     args = ["-m", *TINY, WAIT, "+callbacks.wait.fails=always", "seed=1,2,3", "sweep.fail_fast=true"]
     assert command(*args, "hydra.sweep.dir=s", "sweep.workers=1").code == 1
@@ -56,6 +57,7 @@ def test_with_fail_fast_no_job_starts_after_a_failure(command, jobs, pieces):
     assert command(*args, "hydra.sweep.dir=in_process").code == 1
 
 
+@pytest.mark.slow
 def test_the_results_are_those_of_jobs_in_one_process(command, jobs):
     args = ["-m", "data=xor", "trainer.max_epochs=1", "seed=1,2"]
     assert command(*args, *SWEEP, "sweep.fuse=false").code == 0  # networks trained together are rounded differently
@@ -158,6 +160,7 @@ def test_the_forkserver_has_imported_the_modules_of_a_job_and_none_of_the_workin
     assert outcome.stdout == "[True, True, True, False]\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux uses a forkserver")
 @pytest.mark.parametrize("seconds", [0.0, 0.7])
 def test_ctrl_c_during_the_check_ends_the_command_and_the_forkserver(seconds, tmp_path, as_in_a_terminal):

@@ -25,6 +25,7 @@ def test_repeating_a_command_runs_no_job_that_is_done(command, jobs):
     assert [job.attempts for job in jobs()] == [1, 1]
 
 
+@pytest.mark.slow
 def test_a_plan_lists_the_states_of_jobs_and_runs_none(command, jobs):
     command("-m", *TINY, "seed=1,2", SWEEP)
     previous = jobs()
@@ -66,6 +67,7 @@ def test_resume_runs_only_failed_and_missing_jobs(command, jobs, pieces):
     assert [(job.state, job.attempts) for job in jobs()] == [("done", 1), ("done", 1), ("done", 2), ("done", 2)]
 
 
+@pytest.mark.slow
 def test_more_values_on_an_axis_are_new_jobs_with_new_numbers(command, jobs):
     command("-m", *TINY, "seed=1,3", SWEEP)
     wider = command("sweep", "resume", "s", "seed=1,2,3", "model=mlp,linear")
@@ -106,6 +108,7 @@ def test_other_settings_for_all_jobs_are_an_error(override, message, command, jo
     assert len(jobs()) == 1
 
 
+@pytest.mark.slow
 def test_settings_without_effect_on_the_results_may_change(command, jobs):
     assert command("-m", *TINY, "seed=1", SWEEP).code == 0
     other = command("-m", *TINY, "tags=[again]", "optimized_metric=val/loss", "sweep.retries=1", "seed=1,2", SWEEP)

@@ -38,6 +38,7 @@ def test_a_running_job_is_shown_with_its_machine_and_its_duration_so_far(slurm_j
     assert locations == ([f"       {location}"] if location else [])
 
 
+@pytest.mark.slow
 def test_the_progress_is_printed_after_each_job_in_one_process(command):
     job = ["data=xor", "callbacks=checkpoint", "logger=none", "trainer.max_epochs=1"]
     outcome = command("-m", *job, "seed=1,2", "optimized_metric=val/loss", "hydra.sweep.dir=s")

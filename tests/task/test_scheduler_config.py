@@ -153,6 +153,7 @@ def test_invalid_schedules_are_refused_before_the_run(overrides, message, comman
     assert "Traceback" not in outcome.err
 
 
+@pytest.mark.slow
 def test_a_cycle_of_the_momentum_within_a_sequence_is_trained_as_lightning_does(command):
     cycle = "{_target_: torch.optim.lr_scheduler.OneCycleLR, _partial_: true, max_lr: 0.5}"
     settings = ("data=digits", "model=linear", "optimizer=sgd", "optimizer.momentum=0.9", "trainer.max_epochs=2")

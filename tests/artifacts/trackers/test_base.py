@@ -88,6 +88,7 @@ def test_the_id_of_each_tracker_is_stored_in_the_run_directory(tmp_path):
     assert [TrackerRun(tmp_path, name).id for name in ("wandb", "mlflow", "comet")] == ["abc", "def", None]
 
 
+@pytest.mark.slow
 def test_a_resumed_training_continues_the_run_of_the_tracker(command, server):
     overrides, read_calls = server
     assert command(*SHORT, *overrides).code == 0

@@ -5,6 +5,7 @@ import json
 import pytest
 
 
+@pytest.mark.slow
 def test_a_sweep_writes_its_report_and_the_command_prints_it(command, tmp_path):
     overrides = ["data=xor", "trainer.max_epochs=1", "optimizer.lr=0.1,0.01", "seed=1,2", "hydra.sweep.dir=s"]
     outcome = command("-m", *overrides)

@@ -97,6 +97,7 @@ def test_so_does_a_training_that_was_stopped_between_two_epochs(kind, tmp_path):
     assert is_equal(reference, resumed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "fast"),
     [

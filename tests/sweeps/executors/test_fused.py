@@ -55,6 +55,7 @@ def test_more_jobs_than_the_limit_run_in_several_groups(command, jobs):
     assert max(ids.count(number) for number in ids) == 3
 
 
+@pytest.mark.slow
 def test_failed_jobs_are_retried_and_resumed_and_do_not_affect_others(command, jobs, pieces):
     args = ["-m", *TINY, WAIT, "+callbacks.wait.fails='',always", "seed=1,2", *FUSED, "sweep.retries=1"]
     outcome = command(*args)

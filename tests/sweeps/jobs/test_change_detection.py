@@ -31,6 +31,7 @@ def change(file, text):
     sys.modules.pop(file.stem, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "workers",
     [

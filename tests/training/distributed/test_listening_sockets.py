@@ -43,6 +43,7 @@ def external_hostname() -> list[str]:
     return prefix if is_allowed else []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "launcher",
     [

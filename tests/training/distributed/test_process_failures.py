@@ -87,6 +87,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [pytest.param(how, marks=[pytest.mark.slow] * (how != "user")) for how in CASES])
 def test_a_failure_of_one_process_ends_the_run_and_is_reported_once(how, command, tmp_path):
     code, state, message = CASES[how]

@@ -66,6 +66,7 @@ def test_a_run_that_fails_ends_as_alone_and_changes_no_other(hook, run_alone_and
     assert work["segments"]
 
 
+@pytest.mark.slow
 def test_runs_of_a_network_of_the_user_are_trained_alone_next_to_others(run_alone_and_together, work, tmp_path):
     user = ["model=custom", "model._target_=trainer.task.supervised.Supervised"]
     user += ["+model.net={_target_: failing_callbacks.Counting, _partial_: true}"]

@@ -27,6 +27,7 @@ def callbacks(tmp_path):
     shutil.copy(CALLBACKS, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", marked([*CHANGES, "hooks", "frozen"]))
 def test_a_callback_that_changes_a_run_between_epochs_has_the_effect_that_it_has_alone(change, assert_equal_runs):
     assert_equal_runs([*COMMON, f"+callbacks.changes.change={change}"], [["seed=1"], ["seed=2"], ["seed=3"]])
@@ -45,6 +46,7 @@ def test_a_callback_of_the_user_that_logs_in_steps_is_called(run_alone_and_toget
     assert compare(tmp_path, range(2)) == {}
 
 
+@pytest.mark.slow
 def test_runs_whose_evaluations_cannot_be_computed_together_are_still_trained_together(
     run_alone_and_together, work, tmp_path, monkeypatch
 ):
