@@ -78,6 +78,7 @@ def test_early_stopping_and_monitoring_work_for_a_gan(command):
     assert "val/generator_loss_best" in result["metrics"]
 
 
+@pytest.mark.slow
 def test_a_monitored_metric_that_a_gan_does_not_log_is_refused(command):
     outcome = command(*GAN, "callbacks=[default,early_stopping]")
     assert outcome.code == 1

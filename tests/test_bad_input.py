@@ -68,6 +68,7 @@ EXPECTED_MESSAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", EXPECTED_MESSAGES)
 def test_an_error_has_one_clear_message(arguments, command):
     if arguments == "trainer=gpu":

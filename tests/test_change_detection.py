@@ -149,6 +149,7 @@ def format_csv(start):
     return "a,b,y\n" + "\n".join(f"{start + i},{i * i % 7},{i % 5}" for i in range(60)) + "\n"
 
 
+@pytest.mark.slow
 def test_changed_data_are_refused_unless_accepted(command, tmp_path):
     (tmp_path / "my.csv").write_text(format_csv(0))
     assert command(*TABLE).code == 0
@@ -223,6 +224,7 @@ def test_examples_that_cannot_be_read_by_index_are_not_compared(command, tmp_pat
     assert "data   not compared: no checksum of the examples" in resumed.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["test", "run", TRUST], [*XOR[:-1], "ckpt_path=run/checkpoints/last.ckpt"]])
 def test_a_checkpoint_of_other_code_causes_a_warning(arguments, command, project):
     assert command(*XOR).code == 0

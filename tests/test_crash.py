@@ -66,6 +66,7 @@ def flip(content):
     return content[:index] + bytes([content[index] ^ 1]) + content[index + 1 :]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corrupt", [cut, flip, lambda _: b""], ids=["cut off", "a bit flipped", "empty"])
 def test_a_corrupted_checkpoint_is_detected_and_the_previous_one_used(corrupt, stopped, command):
     run, expected = stopped
@@ -120,6 +121,7 @@ def test_a_deleted_event_file_is_reported_and_the_run_resumed(stopped, command):
     assert_finished(outcome, run, expected)
 
 
+@pytest.mark.slow
 def test_a_second_process_is_refused(stopped, command):
     run, expected = stopped
     files = sorted((file, file.stat().st_mtime) for file in run.rglob("*"))

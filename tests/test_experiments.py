@@ -45,6 +45,7 @@ def test_an_experiment_documents_source_command_and_result(name):
     assert "Source: " in comment
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_composes_and_names_its_runs(name, command):
     config = yaml.safe_load(command(f"experiment={name}", "--cfg", "job", "--resolve").out)
@@ -52,6 +53,7 @@ def test_an_experiment_composes_and_names_its_runs(name, command):
     assert "???" not in str(config)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_sets_no_value_to_its_default(name, command):
 
@@ -96,6 +98,7 @@ def every_third(names):
     return [pytest.param(name, marks=[pytest.mark.slow] * (number % 3 > 0)) for number, name in enumerate(names)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", every_third(CHOICES))
 def test_every_choice_passes_preflight(choice, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -109,6 +112,7 @@ def test_every_choice_passes_preflight(choice, tmp_path, monkeypatch):
     assert errors == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", REQUIRED_OVERRIDES)
 def test_missing_required_values_are_reported(choice, command):
     outcome = command(choice)

@@ -208,6 +208,7 @@ def matches(message, expected):
     return re.fullmatch(".*".join(map(re.escape, expected.split("..."))), message)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", MESSAGES)
 def test_an_error_in_user_code_has_one_message_with_its_location(arguments, project, command):
     outcome = command(*arguments.split())
@@ -229,6 +230,7 @@ def test_null_and_a_string_are_accepted_for_arguments_with_such_a_default(projec
     assert outcome.code == 0, outcome.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["train", "val", "test"])
 def test_a_run_without_the_trial_shows_the_traceback_of_user_code(stage, project, command):
     overrides = (f"+model.failing={stage}", "preflight.step=false", "trainer.max_epochs=1", "logger=none")

@@ -72,6 +72,7 @@ def test_the_logging_of_a_resumed_run_is_not_that_of_its_directory(base, command
     assert json.loads((base / "result.json").read_text())["epochs"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["${oc.env:HOME}", "a ${oc.decode:x}", "${${x}:y}", "${oc.create:{}}"])
 def test_interpolations_of_a_foreign_run_are_refused(text, base, command):
     edit(base / ".hydra/config.yaml", lambda content: content.update(tags=[text]))
@@ -170,6 +171,7 @@ def test_a_replay_applies_no_changes_of_others(base, command):
     assert "you have not made the uncommitted changes in 'base/code.diff', so they are not run" in outcome.err
 
 
+@pytest.mark.slow
 def test_overrides_in_the_provenance_of_a_replayed_run_are_not_executed(base, command):
     words = ["+callbacks.x._target_=torch.hub.load", "--config-dir=hub"]
     edit(base / "provenance.json", lambda content: content.update(overrides=words, git=[]))

@@ -178,6 +178,7 @@ def test_a_run_that_the_user_has_started_here_needs_no_trust(project, command):
     assert command("predict", "copy.ckpt").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["test", "run"], ["predict", "run"], ["resume", "run", "trainer.max_epochs=2"]])
 def test_runs_of_other_users_and_directories_do(arguments, project, command, monkeypatch):
     train(command)

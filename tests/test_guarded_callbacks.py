@@ -104,6 +104,7 @@ def test_other_callbacks_still_stop_the_run(shown, command):
     assert outcome.err.endswith("ValueError: cannot draw this\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "message"),
     [

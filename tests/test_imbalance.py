@@ -78,6 +78,7 @@ def test_a_test_with_a_criterion_needs_a_chosen_threshold(command):
     assert "error: objective.threshold: f1: no validation has chosen a threshold for these weights" in outcome.err
 
 
+@pytest.mark.slow
 def test_runs_are_compared_by_a_paired_test(command):
     for name, options in {"a": [], "b": ["model=linear"], "c": ["data.data_seed=1"]}.items():
         assert command(*RUN, *options, METRICS, f"hydra.run.dir={name}").code == 0

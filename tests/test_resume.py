@@ -142,6 +142,7 @@ def run_both(command, directory, arguments, stops):
     return results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "setting", [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in SETTINGS]
 )

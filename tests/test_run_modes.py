@@ -37,6 +37,7 @@ def test_a_run_returns_the_optimized_metric(command, tmp_path, monkeypatch):
     assert returned == [json.loads((run / "result.json").read_text())["metrics"]["val/loss"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("choice", "steps"),
     [("fdr", 1), ("limit", 3 * 10), ("overfit", 20 * 3), ("profiler", 20), ("default", 20)],
@@ -49,12 +50,14 @@ def test_each_debug_config_runs(choice, steps, command):
     assert json.loads((run / "result.json").read_text())["steps"] == steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("override", ["trainer.precision=bf16-mixed", "trainer.precision=64-true", "trainer=cpu"])
 def test_each_precision_and_device_trains(override, command):
     outcome = command("data=digits", override, *QUICK)
     assert outcome.code == 0, outcome.err
 
 
+@pytest.mark.slow
 def test_metrics_of_a_regression_with_16_bits_have_the_precision_of_32(command):
     outcome = command("data=line", "model=linear", "trainer.precision=bf16-true", *QUICK)
     assert outcome.code == 0, outcome.err

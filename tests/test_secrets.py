@@ -62,6 +62,7 @@ def find_files(directory, text):
     return [file for file in directory.rglob("*") if file.is_file() and text.encode() in file.read_bytes()]
 
 
+@pytest.mark.slow
 def test_files_contain_the_name_of_the_variable(project, command):
     assert command(*RUN).code == 0
     assert command("resume", "run", "trainer.max_epochs=2").code == 0

@@ -99,6 +99,7 @@ def test_an_experiment_writes_all_expected_tags(name, run_experiment):
     assert (directory / PROJECTOR_FILENAME).is_file() == (KINDS.get(data) in ("image", "tokens") and model != "gan")
 
 
+@pytest.mark.slow
 def test_an_optional_callback_adds_its_tags(run_experiment):
     _, events, _ = run_experiment("diabetes_mlp")
     assert events.Tags()["histograms"] == []

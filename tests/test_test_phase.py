@@ -42,6 +42,7 @@ def with_hyperparameters(monkeypatch):
         monkeypatch.setattr(cls, "__init__", wraps(cls.__init__)(build))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_hyperparameters")
 def test_hyperparameters_that_are_objects_are_not_part_of_a_checkpoint(command):
     outcome = command(*RUN)
@@ -57,6 +58,7 @@ def test_hyperparameters_that_are_objects_are_not_part_of_a_checkpoint(command):
     assert read_result()["epochs"] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failure", [ValueError("no such example"), KeyboardInterrupt()])
 def test_a_failed_test_loses_neither_the_metrics_nor_the_run(failure, command, monkeypatch):
     def test_step(*_):
@@ -102,6 +104,7 @@ def test_a_test_that_fails_in_one_of_several_processes_keeps_the_metrics(process
     assert {"train/loss", "val/loss", "val/loss_best"} <= result["metrics"].keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cls", "method", "base", "reason"),
     [

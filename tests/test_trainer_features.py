@@ -74,6 +74,7 @@ def read_run(name="run"):
         return result["metrics"], [*csv.DictReader(file)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("rate")
 @pytest.mark.filterwarnings(*IGNORED_WARNINGS)
 @pytest.mark.parametrize("overrides", FEATURES.values(), ids=FEATURES)

@@ -64,6 +64,7 @@ def read_metrics(run):
     return json.loads((run / "result.json").read_text())["metrics"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -97,6 +98,7 @@ def test_the_validated_weights_are_saved_and_tested(overrides, user_callbacks, c
     assert "WeightAveraging" not in outcome.err
 
 
+@pytest.mark.slow
 def test_predictions_and_exports_use_the_averaged_weights(user_callbacks, command, tmp_path):
     pytest.importorskip("torch.export")
     assert command(*TINY, *EMA, "trainer.max_epochs=2").code == 0

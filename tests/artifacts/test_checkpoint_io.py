@@ -53,6 +53,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corrupt", CORRUPTIONS)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_corrupted_checkpoint_is_refused(name, corrupt, run, command):

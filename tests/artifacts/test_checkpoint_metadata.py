@@ -110,6 +110,7 @@ def compress(file, *, with_checksum=False):
         file.write_bytes(b"".join(append_checksum(memoryview(file.read_bytes()))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("corrupt", "message"),
     [

@@ -90,6 +90,7 @@ def display_overrides():
                 yield f"callbacks.{file.stem}.{key}={value + 1}"
 
 
+@pytest.mark.slow
 def test_any_argument_of_a_display_callback_may_change_at_resume_and_keeps_the_fingerprint(command):
     overrides = [*display_overrides()]
     assert len(overrides) >= 16

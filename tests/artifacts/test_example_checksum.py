@@ -44,6 +44,7 @@ VALUES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", VALUES)
 def test_each_value_and_type_changes_the_checksum(kind):
     hashes = [hash_values(value) for value in VALUES[kind]]

@@ -37,6 +37,7 @@ def run(command, tmp_path, *overrides):
     return json.loads((tmp_path / "run/result.json").read_text()), done.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "epochs", "reason"),
     [

@@ -185,6 +185,7 @@ def test_padding_is_omitted_and_the_mean_over_heads_of_the_last_layer_is_drawn(v
     ).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["mean", "first"])
 @pytest.mark.parametrize("spec", [IMAGES, TEXTS, SERIES])
 def test_all_kinds_of_data_are_drawn(spec, pooling):

@@ -74,6 +74,7 @@ def bad(command, tmp_path):
     return lambda *overrides: command(*TINY, *overrides, "hydra.run.dir=run")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extra", [[], ["~callbacks.fast_loop"], ["callbacks.finite_loss.every_n_steps=1"]])
 def test_a_nonfinite_loss_stops_the_run_and_names_step_and_examples(extra, bad, tmp_path):
     outcome = bad(*extra)

@@ -75,6 +75,7 @@ def test_parts_do_not_change_before_their_stage(caplog):
     assert messages == ["epoch 2: unfreezing layer4", "epoch 4: unfreezing layer3, layer2.0"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [1, 2, 4])
 @pytest.mark.parametrize("lr_factor", [1.0, 0.1])
 def test_a_resumed_training_ends_with_the_weights_of_an_uninterrupted_one(stop, lr_factor, tmp_path):

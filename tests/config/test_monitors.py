@@ -92,6 +92,7 @@ def test_a_metric_set_by_the_model_needs_no_mode(run):
     assert result["metrics"]["val/own_accuracy_best"] == pytest.approx(0.4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -128,6 +129,7 @@ def test_a_plateau_scheduler_keeps_the_rate_while_accuracy_rises(run, tmp_path):
     assert len({row["lr"] for row in rows if row["lr"]}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

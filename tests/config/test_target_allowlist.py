@@ -93,21 +93,25 @@ def test_a_target_must_be_a_string():
 
 
 def test_declared_packages_are_allowed_except_the_standard_library(tmp_path, monkeypatch):
-    (tmp_path / "my_code.py").write_text(
+    (tmp_path / "declared_code.py").write_text(
         "import os, torch\nfrom torch.nn import ReLU\nclass Net: pass\ndef net(): pass\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    config = {"net": {"_target_": "my_code.Net"}, "data": {"_target_": "other.Data"}, "x": {"_target_": "os.system"}}
-    assert [key for key, *_ in find_untrusted_targets(config, ["my_code", "os"])] == ["data", "x"]
-    for allowed in ("my_code.net", "my_code.ReLU"):
-        assert not [*find_untrusted_targets({"_target_": allowed}, ["my_code"])]
-    for imported in ("my_code.os.system", "my_code.torch.hub.load", "my_code.torch.load"):
-        [(_, _, reason)] = find_untrusted_targets({"_target_": imported}, ["my_code"])
+    config = {
+        "net": {"_target_": "declared_code.Net"},
+        "data": {"_target_": "other.Data"},
+        "x": {"_target_": "os.system"},
+    }
+    assert [key for key, *_ in find_untrusted_targets(config, ["declared_code", "os"])] == ["data", "x"]
+    for allowed in ("declared_code.net", "declared_code.ReLU"):
+        assert not [*find_untrusted_targets({"_target_": allowed}, ["declared_code"])]
+    for imported in ("declared_code.os.system", "declared_code.torch.hub.load", "declared_code.torch.load"):
+        [(_, _, reason)] = find_untrusted_targets({"_target_": imported}, ["declared_code"])
         assert "which is not trusted" in reason
     assert [*find_untrusted_targets({"_target_": "hydra.utils.get_method", "path": "os.system"}, ["hydra"])]
     (tmp_path / "other.py").write_text("class Data: pass\n")
-    monkeypatch.setenv("TRAINER_TRUST", "other, my_code")
-    assert get_trusted_packages("more,one") == ("other", "my_code", "more", "one")
+    monkeypatch.setenv("TRAINER_TRUST", "other, declared_code")
+    assert get_trusted_packages("more,one") == ("other", "declared_code", "more", "one")
     with pytest.raises(UserError, match=r"^'a.ckpt' names code that is not trusted; none of it was run\n  x: os.s"):
         require_trusted_targets(config, "a.ckpt")
 

@@ -237,15 +237,17 @@ def test_uncollected_objects_print_no_error_at_exit(module, later, tmp_path):
 
 @pytest.mark.slow
 def test_submodules_of_the_compiler_can_be_imported_first(tmp_path):
-    last = run_script(
-        IMPORT,
-        tmp_path,
-        """
+    assert (
+        run_script(
+            IMPORT,
+            tmp_path,
+            """
         import torch._dynamo.utils as utils
         from torch._inductor import config
         import torch
         assert utils is torch._dynamo.utils is sys.modules["torch._dynamo.utils"] and config.deterministic
         print(utils.__spec__.loader is not None and utils.__spec__.name)
         """,
+        )
+        == "torch._dynamo.utils"
     )
-    assert last == "torch._dynamo.utils"

@@ -77,6 +77,7 @@ def fitted(data, epochs=60, **settings):
     return task, lightning
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("offset", "slope"), [(450_000, 150_000), (123_456_789, 0.1), (0, 1e-6), (0, 1e140)])
 def test_any_units_give_the_fit_of_least_squares_and_metrics_in_these_units(offset, slope, command, tmp_path):
     y = write_table(tmp_path, offset, slope)

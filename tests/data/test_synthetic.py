@@ -27,6 +27,7 @@ RUNS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("data", "overrides"), RUNS)
 def test_a_run_on_synthetic_data_is_marked_in_every_output(data, overrides, command):
     model = [] if data == "stock" else ["model=cnn" if data in ("mnist", "cifar10", "image_folder") else "model=mlp"]

@@ -62,6 +62,7 @@ def are_equal(gpu_batches, cpu_batches):
     return all(torch.equal(a.cpu(), b) for batches in pairs for a, b in zip(*batches, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_the_gpu_stores_the_examples_and_creates_batches_without_a_wait(name, gpu):
     gpu_loaders = loaders(set_up(SETS[name]()))

@@ -136,5 +136,6 @@ def test_images_fit_all_networks_and_vectors_all_but_the_cnn():
     assert "cnn" not in compatible_models("xor") | compatible_models("line")
 
 
+@pytest.mark.slow
 def test_each_data_set_has_a_compatible_model():
     assert [data for data in DATA if not compatible_models(data)] == []

@@ -63,6 +63,7 @@ def test_csv_has_all_digits_and_markdown_is_a_table(sweep):
     assert "| optimizer.lr | 83% |" in lines
 
 
+@pytest.mark.slow
 def test_the_best_experiment_repeats_the_best_run(command, tmp_path):
     overrides = ["data=xor", "model.net.hidden=[4],[6]", "optimizer=sgd", "trainer.max_epochs=1", "hydra.sweep.dir=s"]
     assert command("-m", *overrides).code == 0

@@ -48,6 +48,7 @@ def read_xs(tmp_path):
     return [float(re.search(r"o\.x=([^,]+)", line)[1]) for line in lines]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "order"),
     [
@@ -160,6 +161,7 @@ def test_the_direction_of_one_metric_is_not_applied_to_another(sweep, tmp_path):
     assert read_xs(tmp_path) == [9, 5, 2]
 
 
+@pytest.mark.slow
 def test_without_a_direction_a_report_has_no_best_config(sweep, tmp_path):
     assert sweep(*GRID, "optimized_metric=val/obj", "sweep.direction=min").code == 0
     assert (tmp_path / "s/best.yaml").is_file()
@@ -180,6 +182,7 @@ def test_without_a_direction_a_report_has_no_best_config(sweep, tmp_path):
     assert best_x(tmp_path) == 2
 
 
+@pytest.mark.slow
 def test_for_a_ledger_of_an_earlier_version_the_direction_is_inferred_from_the_name(sweep, tmp_path):
     assert sweep(*GRID, "optimized_metric=val/own_loss").code == 0
     with sqlite3.connect(tmp_path / "s/sweep.sqlite") as ledger:

@@ -60,6 +60,7 @@ def test_an_axis_added_to_a_sweep_has_an_importance(command):
     )
 
 
+@pytest.mark.slow
 def test_the_markdown_page_does_not_change_the_report_of_the_sweep(sweep, command):
     original = (sweep / "report.md").read_text()
     assert command("report", "s", "--markdown").out == "s/page.md\n"

@@ -34,6 +34,7 @@ def assert_in_one_directory(directory, expected, count):
     return ledger.parent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "expected"),
     [
@@ -126,6 +127,7 @@ def test_a_sweep_over_models_is_resumed_and_extended_in_its_directory(command, t
     assert assert_in_one_directory(tmp_path, "a b/xor_multirun", 6) == directory
 
 
+@pytest.mark.slow
 def test_a_plan_finds_the_sweep_in_the_directory_that_a_file_names(command, experiments):
     (experiments / "named.yaml").write_text(EXPERIMENT.format(0.1) + "hydra:\n  sweep:\n    dir: named_${seed}\n")
     assert command("-m", "experiment=named", "model=linear,mlp", *TINY).code == 0
@@ -160,6 +162,7 @@ def test_a_setting_of_the_sweep_in_one_of_the_swept_experiments_is_refused(setti
     assert not (experiments.parent / "outputs").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -197,6 +200,7 @@ def test_any_path_is_a_value_of_an_override(path, command):
     assert composer.compose([f"hydra.sweep.dir={quote_path(path)}"]).hydra.sweep.dir == path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", [["--config-dir=more"], ["hydra.searchpath=[file://more]"]], ids=["option", "word"])
 @pytest.mark.parametrize(
     "launcher",

@@ -67,6 +67,7 @@ def test_the_results_are_those_of_jobs_in_one_process(command, jobs):
     assert [job.identity for job in jobs()] == [job.identity for job in reference]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reaction", [pytest.param("polite", marks=pytest.mark.slow), "stubborn"])
 def test_ctrl_c_stops_jobs_and_a_second_one_kills_them(reaction, command, jobs, pieces):
     def press():
@@ -149,6 +150,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux uses a forkserver")
 def test_the_forkserver_has_imported_the_modules_of_a_job_and_none_of_the_working_directory(tmp_path):
     script = tmp_path / "bin/forked.py"

@@ -14,6 +14,7 @@ def files(directory):
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in directory.glob("[0-9]*/**/*.json")}
 
 
+@pytest.mark.slow
 def test_repeating_a_command_runs_no_job_that_is_done(command, jobs):
     first = command("-m", *TINY, "seed=1,2", SWEEP)
     assert first.code == 0, first.err
@@ -77,6 +78,7 @@ def test_more_values_on_an_axis_are_new_jobs_with_new_numbers(command, jobs):
     assert sorted(job.result["seed"] for job in jobs()) == [1, 1, 2, 2, 3, 3]
 
 
+@pytest.mark.slow
 def test_a_changed_experiment_is_an_error(command, tmp_path, jobs):
     (tmp_path / "experiments").mkdir()
     file = tmp_path / "experiments/mine.yaml"
@@ -91,6 +93,7 @@ def test_a_changed_experiment_is_an_error(command, tmp_path, jobs):
     assert "optimizer.lr: 0.1 then" in command("sweep", "resume", "s").err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -116,6 +119,7 @@ def test_settings_without_effect_on_the_results_may_change(command, jobs):
     assert [job.attempts for job in jobs()] == [1, 1]
 
 
+@pytest.mark.slow
 def test_display_callbacks_may_be_added_and_changed(command, jobs):
     args = [override for override in TINY if override != "callbacks=none"]
     assert command("-m", *args, "seed=1", SWEEP).code == 0
@@ -132,6 +136,7 @@ def test_a_duplicate_job_is_logged_and_run_once(command, jobs):
     assert len(jobs()) == 2
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_is_resumed(command, jobs, pieces):
     (pieces / "impatient.py").write_text(
         "from pathlib import Path\n"
@@ -149,6 +154,7 @@ def test_an_interrupted_sweep_is_resumed(command, jobs, pieces):
     assert [(job.state, job.attempts) for job in jobs()] == [("done", 2), ("done", 1)]
 
 
+@pytest.mark.slow
 def test_another_launcher_replaces_the_settings_of_the_first_one(command, jobs):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="not installed: make install-dev")
     joblib = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1"]

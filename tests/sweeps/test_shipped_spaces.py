@@ -94,6 +94,7 @@ def test_every_shipped_space_is_listed_here():
     assert {*SPACES} == {file.stem for file in DIRECTORY.glob("*.yaml")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPACES)
 def test_each_axis_of_a_shipped_space_has_the_kind_and_the_bounds_of_its_file(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

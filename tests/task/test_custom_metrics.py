@@ -156,6 +156,7 @@ def test_metrics_that_do_not_fit_are_rejected(metrics, message):
     assert str(error.value) == f"objective.metrics: {message}"
 
 
+@pytest.mark.slow
 def test_a_metric_from_the_command_line_is_logged_and_selects_the_best_epoch(command):
     checkpoint = ("callbacks.checkpoint.monitor=val/kappa", "callbacks.checkpoint.mode=max")
     outcome = command(*SHORT, f"objective.metrics={{kappa: {KAPPA}, accuracy: accuracy}}", *checkpoint)

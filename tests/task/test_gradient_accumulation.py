@@ -111,6 +111,7 @@ def test_both_loops_use_the_mean_over_batches(extra, command, tmp_path):
     assert "moved by 6.5 6.5\n" in outcome.out  # (1 + 2 + 3) / 3 + (4 + 5) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batches", [1, 2])
 def test_adversarial_training_uses_the_mean_over_batches(batches, command):
     overrides = ("data=digits", "model=gan", "model.net.generator=[8]", "model.net.discriminator=[8]", "test=false")

@@ -62,6 +62,7 @@ def configure(name, settings):
     return build_scheduler(config)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", CLASSES)
 def test_a_class_of_torch_has_the_rates_of_a_hand_written_one(title):
     name = title.split()[0]

@@ -54,6 +54,7 @@ def test_evaluation_averages_the_outputs_of_the_views_and_training_does_not(view
     assert torch.allclose(ViewAverage(task.net, views)(IMAGES), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_run_tests_and_predicts_with_the_mean_and_trains_the_same_weights(command):
     for name in ("none", "mirror"):
         assert command(*DIGITS, f"model.test_time_augmentation={name}", f"hydra.run.dir={name}").code == 0

@@ -18,6 +18,9 @@ def read_column(directory, name):
         return [float(row[name]) for row in csv.DictReader(file) if row.get(name)]
 
 
+pytestmark = pytest.mark.usefixtures("restored_logging")
+
+
 def test_training_accuracy_is_that_of_a_fixed_choice_without_dropout(tmp_path):
     run = trainer.train(*OVERRIDES, f"hydra.run.dir={tmp_path / 'run'}")
     logged = read_column(run.directory, "train/accuracy")

@@ -61,6 +61,7 @@ def numpy_losses(weights, optimizer):
     return losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "optimizer"),
     [

@@ -24,7 +24,7 @@ def update_metrics(accumulator: MetricAccumulator, task: LightningModule, exampl
     if not (examples and trainer.state.fn == "fit" and hasattr(data, "sample_training_batches")):
         return False
     for batch in data.sample_training_batches(examples):
-        inputs, targets = trainer.strategy.batch_to_device(batch)
+        inputs, targets = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
         with trainer.precision_plugin.val_step_context():
             outputs = task(inputs)
         accumulator.update(widen_floats(outputs), widen_floats(targets))

@@ -57,6 +57,7 @@ def test_regression_values_and_images(command, tmp_path):
     assert fitted.out.splitlines()[1].startswith("a.png,,")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

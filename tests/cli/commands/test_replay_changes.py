@@ -108,6 +108,7 @@ def test_code_changed_at_a_resumption_is_reported_as_the_cause(run, process, tmp
     assert report.splitlines()[-1] == "possible causes: code"
 
 
+@pytest.mark.slow
 def test_a_group_choice_cannot_be_changed(run, process):
     outcome = process("replay", "first", "model=linear", "--trust=my_code")
     assert outcome.code == 1

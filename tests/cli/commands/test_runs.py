@@ -19,6 +19,7 @@ def sweep(command):
     return [f"outputs/s/{number}" for number in range(3)]
 
 
+@pytest.mark.slow
 def test_runs_are_filtered_sorted_and_printed_in_every_format(sweep, command, monkeypatch):
     rows = json.loads(command("runs", "--json").out)
     assert [row["run"] for row in rows] == sweep
@@ -43,6 +44,7 @@ def test_runs_are_filtered_sorted_and_printed_in_every_format(sweep, command, mo
     assert "val/loss_best" in command("runs").out
 
 
+@pytest.mark.slow
 def test_two_runs_are_compared(sweep, command):
     comparison = json.loads(command("compare", *sweep[:2], "--json").out)
     assert comparison["differences"] == {"config": {"optimizer.lr": [0.1, 0.01]}}
@@ -65,6 +67,7 @@ def test_curves_with_values_that_are_not_finite_are_compared(command, tmp_path):
     assert [curve.split("  ")[0].strip() for curve in curves] == ["▅", "▅█▁"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -73,6 +73,7 @@ def test_a_checkpoint_file_is_sufficient(run, command, tmp_path):
     assert command("sample", "gan.ckpt", "--count=4", "--to=here").out == "here/samples.npy\nhere/samples.png\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

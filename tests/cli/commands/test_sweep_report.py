@@ -25,6 +25,7 @@ def test_a_sweep_writes_its_report_and_the_command_prints_it(command, tmp_path):
     assert order[0] == order[1][::-1]
 
 
+@pytest.mark.slow
 def test_a_sweep_over_experiments_writes_a_table_of_all_experiments(command, tmp_path):
     overrides = ["experiment=xor_mlp,line_linear", "trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1"]
     outcome = command("-m", *overrides)
@@ -54,6 +55,7 @@ def test_the_sweep_of_the_readme_reports_all_six_jobs_and_names_the_best_config(
     assert f"  - override /model: {order[0]}\n" in (csv.parent / "best.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_the_reason_for_a_missing_report_is_printed(command):
     for rate in ("0.1", "0.01"):
         command("data=xor", "trainer.max_epochs=1", f"optimizer.lr={rate}", f"hydra.run.dir={rate}")

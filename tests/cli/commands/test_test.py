@@ -39,6 +39,7 @@ def test_values_can_be_overridden_and_a_run_directory_selects_its_best_checkpoin
     assert f"save_dir: {tmp_path / 'second'}" in config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

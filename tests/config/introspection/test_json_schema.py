@@ -82,6 +82,7 @@ def find_invalid_keys(validator, values):
     return {".".join(map(str, error.absolute_path)) for error in validator.iter_errors(values)}
 
 
+@pytest.mark.slow
 def test_every_packaged_file_is_valid(validators):
     files = {group: [choice.file for choice in members.values()] for group, members in load_choices().items()}
     files["config"] = [REPOSITORY / "conf/config.yaml"]

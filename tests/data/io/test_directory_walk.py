@@ -97,6 +97,7 @@ def test_hidden_files_are_not_read_as_reviews(tmp_path, monkeypatch):
     assert [len(split.targets) for split in data.splits.values()] == [2, 2, 4]
 
 
+@pytest.mark.slow
 def test_hidden_copies_of_runs_and_settings_are_not_listed(command, tmp_path):
     quick = ["data=xor", "trainer.max_epochs=1", "test=false", "callbacks=none", "logger=none"]
     assert command(*quick, "hydra.run.dir=outputs/one").code == 0

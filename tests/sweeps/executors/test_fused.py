@@ -98,6 +98,7 @@ def test_invalid_settings_are_one_error(command, jobs):
         assert "Traceback" not in outcome.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["true", "auto"])
 def test_a_job_that_only_its_run_recognizes_as_not_fusable_is_an_error_or_says_so(setting, command, jobs):
     accumulation = "trainer.accumulate_grad_batches=2"

@@ -69,6 +69,7 @@ def test_changed_code_is_an_error_or_marked_in_the_report_if_accepted(workers, c
     assert "my_shown.py: changed" in command("sweep", "resume", "s", "+callbacks.o.x=1,2,3,4,5").err
 
 
+@pytest.mark.slow
 def test_a_failed_job_may_be_retried_with_corrected_code(command, tmp_path, jobs):
     file = tmp_path / "my_shown.py"
     file.write_text(CODE.format(formula="self.y"))
@@ -98,6 +99,7 @@ def test_changed_data_are_an_error_or_marked_in_the_report_if_accepted(command, 
     assert "warning: not the same data: 0, 1 | 2\n" in command("sweep", "report", "s", "--metric=val/loss").out
 
 
+@pytest.mark.slow
 def test_jobs_with_the_identity_of_an_earlier_version_stay_done(command, tmp_path, jobs):
     assert command("-m", *TINY, "seed=1,2", SWEEP).code == 0
     for job in jobs():

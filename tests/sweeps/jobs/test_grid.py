@@ -152,6 +152,7 @@ def test_a_count_of_0_is_an_error_and_not_null(key, command):
     assert not (outcome.directory / "s").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [

@@ -54,6 +54,7 @@ def test_a_resumed_search_has_the_trials_of_an_uninterrupted_one(command, trials
     assert tried(trials()) == reference
 
 
+@pytest.mark.slow
 def test_a_plan_lists_the_space_and_the_first_trials_and_runs_none(command, trials):
     plan = command(*SEARCH, "sweep.n_trials=3", "--plan")
     assert plan.code == 0, plan.err
@@ -96,6 +97,7 @@ def test_a_search_fails_if_all_trials_fail(command, tmp_path):
     assert "2 of 2 jobs failed" in outcome.err
 
 
+@pytest.mark.slow
 def test_a_small_space_is_searched_completely(command, trials):
     outcome = command(*SEARCH, "optimizer.lr=0.1,0.2", "sweep.n_trials=20")
     assert outcome.code == 0, outcome.err
@@ -118,6 +120,7 @@ def test_other_samplers_choose_values_in_the_space(sampler, command, trials):
     assert all(0.0001 <= trial.values["optimizer.lr"] <= 1 for trial in trials())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", pytest.param("nsga2", marks=pytest.mark.slow)])
 def test_several_metrics_have_a_pareto_front(sampler, command, trials):
     several = "optimized_metric=[val/loss,val/accuracy]"

@@ -74,6 +74,7 @@ def test_each_bound_and_each_choice_is_in_a_corner(plan):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -140,6 +141,7 @@ def test_a_sweep_without_n_trials_is_not_a_search(tmp_path, monkeypatch):
     assert plan_search(Composer(), ["seed=1,2"]) is None
 
 
+@pytest.mark.slow
 def test_both_bounds_are_checked_before_the_first_trial(command):
     args = ["-m", "data=xor", *SEARCH, "hydra.sweep.dir=s"]
     outcome = command(*args, "model.net.dropout=interval(0,2)")

@@ -73,6 +73,7 @@ def test_tasks_that_lightning_rejects_are_reported_with_its_message(set_variable
     assert "Error in call to target" not in outcome.err
 
 
+@pytest.mark.slow
 def test_a_run_of_one_process_in_a_slurm_job_of_several_tasks_is_an_ordinary_run(set_variables, command):
     set_variables(ONE_TASK | {"SLURM_NTASKS": "4", "SLURM_NTASKS_PER_NODE": "4"})  # as in the script that sbatch runs
     outcome = command("data=xor", "trainer.max_epochs=1", "callbacks=none", "logger=none", "hydra.run.dir=run")

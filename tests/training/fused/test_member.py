@@ -39,6 +39,7 @@ def read_result(number, folder="group"):
     return json.loads(Path(folder, str(number), "result.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_run_that_becomes_nan_ends_as_alone_and_changes_no_other(run_alone_and_together, work, tmp_path):
     rates = ["0.001", "1e30", "0.01", "1e30"]
     sgd = ["optimizer=sgd", "optimizer.momentum=0.9"]
@@ -50,6 +51,7 @@ def test_a_run_that_becomes_nan_ends_as_alone_and_changes_no_other(run_alone_and
     assert work["alone"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "hook",
     [

@@ -33,6 +33,7 @@ def test_a_callback_that_changes_a_run_between_epochs_has_the_effect_that_it_has
     assert_equal_runs([*COMMON, f"+callbacks.changes.change={change}"], [["seed=1"], ["seed=2"], ["seed=3"]])
 
 
+@pytest.mark.slow
 def test_a_callback_that_validates_with_other_weights_has_the_effect_that_it_has_alone(assert_equal_runs):
     callback = ["+callbacks.other._target_=changing_callbacks.HalvesWeightsInValidation"]
     assert_equal_runs([*COMMON[:-2], *callback], [["seed=1"], ["seed=2"]])

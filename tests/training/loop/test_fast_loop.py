@@ -90,6 +90,7 @@ def run_both(command, directory, *arguments, recorder="StepRecorder"):
     return results
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`training_step` returned `None`")
 @pytest.mark.parametrize("setting", marked(SETTINGS, QUICK))
 def test_a_run_is_the_same_with_the_fast_loop_and_without(setting, command, tmp_path):
@@ -98,6 +99,7 @@ def test_a_run_is_the_same_with_the_fast_loop_and_without(setting, command, tmp_
     assert fast == lightning
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recorder", ["LogsEverywhere", "LogsBetweenEpochs"])
 @pytest.mark.parametrize("setting", marked(["validation within the epoch", "accumulation"], QUICK - {"accumulation"}))
 def test_values_logged_by_callbacks_are_the_same_with_the_fast_loop_and_without(setting, recorder, command, tmp_path):
@@ -123,6 +125,7 @@ def single_steps(monkeypatch):
     return numbers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", marked([*WITHOUT_STEP_HOOKS, "onecycle"], WITHOUT_STEP_HOOKS_QUICK))
 def test_a_run_without_step_hooks_is_the_same(setting, command, tmp_path, single_steps):
     overrides = SETTINGS.get(setting, ["scheduler=onecycle"])
@@ -158,6 +161,7 @@ def test_steps_without_hooks_end_when_the_run_is_to_stop(overrides, command, tmp
     assert overrides[0].startswith("~") or len({row["train/grad_norm"] for row in rows if row["train/loss"]}) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [[], pytest.param(["trainer.accumulate_grad_batches=3", "scheduler=cosine"], marks=pytest.mark.slow)],

@@ -33,6 +33,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command_line", "key", "message"), CASES, ids=[case[0] for case in CASES])
 def test_an_invalid_setting_is_reported_once(command_line, key, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

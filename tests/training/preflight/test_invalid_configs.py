@@ -27,6 +27,7 @@ def test_the_corpus_is_large():
     assert len(CASES.COMMAND_LINES) + len(CASES.FILES) >= 80
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command_line", "key", "message"), CASES.COMMAND_LINES, ids=[row[0] for row in CASES.COMMAND_LINES]
 )
@@ -39,6 +40,7 @@ def test_an_error_on_the_command_line_is_reported(command_line, key, message, cw
     assert unexpected == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "text", "command_line", "key", "line", "message"),
     CASES.FILES,
@@ -71,6 +73,7 @@ def test_all_errors_in_an_experiment_are_reported_at_once(experiment, cwd):
         assert keys[key].location.text == override
 
 
+@pytest.mark.slow
 def test_all_jobs_of_a_sweep_are_checked_and_errors_list_their_jobs(cwd):
     report = check_overrides(["-m", "model=mlp,cnn", "data=digits,xor", "optimizer.lr=0.1,x,0.3"])
     assert (report.jobs, report.checked_jobs) == (12, 12)
@@ -90,6 +93,7 @@ def test_each_value_of_a_large_sweep_is_in_a_job_that_is_checked(cwd, monkeypatc
 SEARCH = ["-m", "experiment=xor_mlp", "hparams_search=xor_mlp"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["sweep", "optimized_metric", "seed", "data", "test"])
 @pytest.mark.parametrize(
     "arguments",

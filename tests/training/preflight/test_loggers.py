@@ -15,6 +15,7 @@ def no_optional_package(monkeypatch):
     monkeypatch.setattr(loggers, "sys", type("Sys", (), {"modules": {}}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "key", "package", "extra"),
     [

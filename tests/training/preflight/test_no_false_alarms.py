@@ -70,6 +70,7 @@ def data_overrides(data):
     return [f"data={data}", *paths.get(data, []), *(["data.synthetic=true"] if data in SYNTHETIC else [])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", marked(CHOICES["experiment"], QUICK_EXPERIMENTS))
 def test_every_experiment_is_valid(experiment):
     needed = ["model.net.weights=null"] if "model.net.weights" in str(errors(f"experiment={experiment}")) else []
@@ -92,6 +93,7 @@ def test_every_debug_mode_is_valid(debug, experiment):
     assert errors(f"experiment={experiment}", f"debug={debug}") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "data"),
     [pytest.param(*pair, marks=[pytest.mark.slow] * (index % 3 > 0)) for index, pair in enumerate(PAIRS)],
@@ -100,6 +102,7 @@ def test_every_pair_is_valid(model, data):
     assert errors(f"model={model}", *data_overrides(data)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", ["optimizer", "scheduler", "logger", "trainer"])
 def test_every_choice_is_valid(group, monkeypatch):
     monkeypatch.setattr("trainer.training.preflight.loggers.find_spec", lambda name: True)  # optional packages

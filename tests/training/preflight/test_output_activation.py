@@ -64,6 +64,7 @@ def check(command, tmp_path, monkeypatch):
     return run_check
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -93,6 +94,7 @@ def test_a_run_is_refused_with_one_line(command, tmp_path):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

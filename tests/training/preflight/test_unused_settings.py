@@ -72,6 +72,7 @@ def mine(tmp_path):
     (tmp_path / "mine.py").write_text(MINE)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("mine")
 @pytest.mark.parametrize(
     ("task", "override", "reason"),
@@ -131,6 +132,7 @@ def test_a_setting_in_a_user_experiment_is_refused_with_its_location(command, tm
     assert "(in experiments/own.yaml:2)" in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -157,6 +159,7 @@ def test_checkpoints_of_lightning_are_saved_if_they_are_enabled_without_a_callba
     assert [*(done.directory / "run").rglob("*.ckpt")]
 
 
+@pytest.mark.slow
 def test_callbacks_without_a_checkpoint_cause_a_warning_and_the_table_names_the_tested_weights(command):
     done = command(*SHORT, "callbacks=early_stopping", "callbacks.early_stopping.patience=0", "trainer.max_epochs=2")
     assert "callbacks: no checkpoint is saved, so the weights of the last step are tested" in done.out

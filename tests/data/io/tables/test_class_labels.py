@@ -148,6 +148,7 @@ def test_class_names_must_be_different(kind, names, message):
         kind(path="none.csv", class_names=names, **settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "label", ["s\u00e9tosa", 'he said "x"', "a\\b", "it's", "a:b", "null", "nan", "1e3", "0x1", "a,b", "-1", "007", "~"]
 )
