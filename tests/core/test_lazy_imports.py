@@ -7,6 +7,7 @@ import textwrap
 
 import pytest
 
+pytestmark = pytest.mark.slow
 RUN = """
 import sys
 from trainer.cli.main import main
@@ -44,7 +45,6 @@ def run_script(start, tmp_path, *lines):
     return process.stdout.splitlines()[-1]
 
 
-@pytest.mark.slow
 def test_a_run_on_digits_imports_nothing_that_it_does_not_use(tmp_path):
     last = run_script(RUN, tmp_path, "import json", f"print(json.dumps([n for n in {UNUSED} if n in sys.modules]))")
     assert json.loads(last) == []
@@ -71,7 +71,6 @@ except SystemExit as end:
 """
 
 
-@pytest.mark.slow
 def test_the_second_job_of_a_sweep_imports_nothing(tmp_path):
     last = run_script(
         SWEEP, tmp_path, "print(json.dumps([sorted(new - old) for old, new in zip(imported, imported[1:])]))"
@@ -81,7 +80,6 @@ def test_the_second_job_of_a_sweep_imports_nothing(tmp_path):
     assert second == []
 
 
-@pytest.mark.slow
 def test_torchvision_can_be_imported_later(tmp_path):
     pytest.importorskip("torchvision")
     last = run_script(
@@ -93,7 +91,6 @@ def test_torchvision_can_be_imported_later(tmp_path):
     assert last == "True"
 
 
-@pytest.mark.slow
 def test_all_metrics_of_torchmetrics_can_be_used(tmp_path):
     last = run_script(
         IMPORT,
@@ -118,7 +115,6 @@ def test_all_metrics_of_torchmetrics_can_be_used(tmp_path):
     assert last == "module module"
 
 
-@pytest.mark.slow
 def test_metrics_can_be_imported_in_any_order(tmp_path):
     last = run_script(
         IMPORT,
@@ -146,14 +142,12 @@ def test_metrics_can_be_imported_in_any_order(tmp_path):
     assert last == "5 {0}"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["torchmetrics.text.BLEUScore", "torchmetrics.functional.bleu_score"])
 def test_a_metric_named_in_a_config_is_found(tmp_path, metric):
     last = run_script(IMPORT, tmp_path, f"from pkgutil import resolve_name; print(resolve_name('{metric}').__name__)")
     assert last.lstrip("_") == metric.rpartition(".")[2]
 
 
-@pytest.mark.slow
 def test_a_metric_draws_itself(tmp_path):
     pytest.importorskip("matplotlib")
     last = run_script(
@@ -171,7 +165,6 @@ def test_a_metric_draws_itself(tmp_path):
     assert last == "Figure"
 
 
-@pytest.mark.slow
 def test_networks_can_be_compiled_later(tmp_path):
     last = run_script(
         IMPORT,
@@ -224,7 +217,6 @@ def test_operations_can_be_counted_later(tmp_path):
     assert last == "48"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("module", ["", ", triton"])
 @pytest.mark.parametrize("later", ["", pytest.param("import triton", marks=pytest.mark.slow)])
 def test_uncollected_objects_print_no_error_at_exit(module, later, tmp_path):
@@ -235,19 +227,16 @@ def test_uncollected_objects_print_no_error_at_exit(module, later, tmp_path):
     assert (run.returncode, run.stderr) == (0, "")
 
 
-@pytest.mark.slow
 def test_submodules_of_the_compiler_can_be_imported_first(tmp_path):
-    assert (
-        run_script(
-            IMPORT,
-            tmp_path,
-            """
+    last = run_script(
+        IMPORT,
+        tmp_path,
+        """
         import torch._dynamo.utils as utils
         from torch._inductor import config
         import torch
         assert utils is torch._dynamo.utils is sys.modules["torch._dynamo.utils"] and config.deterministic
         print(utils.__spec__.loader is not None and utils.__spec__.name)
         """,
-        )
-        == "torch._dynamo.utils"
     )
+    assert last == "torch._dynamo.utils"

@@ -177,7 +177,6 @@ def run_both(command, directory, monkeypatch, *overrides):
     return results
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("setting", marked(SETTINGS | OTHER_RUNS))
 def test_a_run_is_the_same_with_traced_steps_and_without(setting, command, tmp_path, monkeypatch, replays):
     traced, autograd = run_both(
@@ -189,7 +188,6 @@ def test_a_run_is_the_same_with_traced_steps_and_without(setting, command, tmp_p
     assert (replays["update"] > 50) == (setting != "momentum for each step")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("what", marked(CHANGES))
 def test_changes_by_callbacks_are_detected(what, command, tmp_path, monkeypatch, replays):
     overrides = ["+callbacks.changing._target_=users.Changing", f"+callbacks.changing.what={what}"]
@@ -200,7 +198,6 @@ def test_changes_by_callbacks_are_detected(what, command, tmp_path, monkeypatch,
     assert sum(replays.values()) > 20
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["CountsCalls", "OnlyLayers"])
 def test_a_network_with_user_code_is_not_traced(name, command, tmp_path, monkeypatch, replays):
     overrides = ["data=digits", "model=mlp", *USER_NET, f"model.net._target_=users.{name}"]
@@ -228,7 +225,6 @@ def test_a_replay_with_other_results_is_rejected(command, tmp_path, monkeypatch,
     assert not sum(replays.values())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides", [["trainer.precision=64-true"], ["trainer.precision=bf16-mixed"], ["compile=true"]]
 )
