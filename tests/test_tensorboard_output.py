@@ -78,12 +78,14 @@ def test_an_experiment_writes_all_expected_tags(name, run_experiment):
     images, scalars, others = expected_tags(data, model)
     if "unfreezing" in config["callbacks"]:  # two parameter groups, each with its own rate
         scalars = scalars - {"lr"} | {"lr/pg1", "lr/pg2"}
+    elif names := config["optimizer"].get("groups"):
+        scalars = scalars - {"lr"} | {f"lr/{name}" for name in (*names, "rest")}
     n_steps = json.loads((directory.parent / "result.json").read_text())["steps"]  # 2, or 1 if the epoch has 1 batch
     tags = events.Tags()
     assert {*tags["images"]} >= images
     assert {*tags["scalars"]} >= {*map(make_tensorboard_tag, scalars | {"epoch", "steps_per_second"})}
     groups = sorted({tag.partition("/")[0] for tag in tags["scalars"]})
-    assert {*groups[:2]} >= {"loss"} or model == "gan"  # TensorBoard opens two groups
+    assert {*groups[:2]} & {"loss", "accuracy"} or model == "gan"  # TensorBoard opens two groups
     assert {*tags["tensors"]} >= others
     assert any(tag.startswith("test/pr/") for tag in tags["tensors"]) == ("test/roc" in images)
     assert tags["graph"]
