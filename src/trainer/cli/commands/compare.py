@@ -15,6 +15,7 @@ from trainer.cli.commands import parse_arguments, print_table
 from trainer.cli.json_output import JsonOutputs, print_json
 from trainer.core.errors import UserError
 from trainer.core.formatting import SPARKLINE_CHARS, format_number, format_sparkline
+from trainer.core.lazy_imports import lazy_imports
 from trainer.core.metric_name import MetricName, list_metrics
 from trainer.reports.paired_result import PairedTest
 
@@ -77,7 +78,8 @@ def _compare_tests(first: RunRecord, second: RunRecord) -> tuple[list[PairedTest
     """Return the paired tests of two runs, and the reason if there are none; both empty if neither run was tested."""
     if not any(list_metrics(record.metrics, "test") for record in (first, second)):
         return [], ""
-    from trainer.reports.paired_tests import compare_tests  # imports torch
+    with lazy_imports():
+        from trainer.reports.paired_tests import compare_tests  # imports torch
 
     try:
         return compare_tests(first, second), "no metric in both runs that follows from the predictions"
