@@ -85,7 +85,7 @@ def test_an_experiment_writes_all_expected_tags(name, run_experiment):
     assert {*tags["images"]} >= images
     assert {*tags["scalars"]} >= {*map(make_tensorboard_tag, scalars | {"epoch", "steps_per_second"})}
     groups = sorted({tag.partition("/")[0] for tag in tags["scalars"]})
-    assert {*groups[:2]} & {"loss", "accuracy"} or model == "gan"  # TensorBoard opens two groups
+    assert {*groups[:2]} >= {"loss"} or model == "gan"  # TensorBoard opens two groups
     assert {*tags["tensors"]} >= others
     assert any(tag.startswith("test/pr/") for tag in tags["tensors"]) == ("test/roc" in images)
     assert tags["graph"]

@@ -49,6 +49,18 @@ def test_the_events_of_a_run_contain_hyperparameters_results_charts_and_config(c
     assert b"lr: 0.01" in board.Tensors("config/text_summary")[0].tensor_proto.string_val[0]
 
 
+@pytest.mark.slow
+def test_tags_of_lightnings_own_logger_are_the_names(command):
+    logger = "logger.tensorboard._target_=pytorch_lightning.loggers.TensorBoardLogger"
+    outcome = command("data=digits", "trainer.max_epochs=1", logger)
+    assert outcome.code == 0, outcome.err
+    board = board_of(outcome.runs[0])
+    assert {"train/loss", "val/loss", "val/loss_best", "val/accuracy"} <= {*board.Tags()["scalars"]}
+    layout = layout_pb2.Layout.FromString(board.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
+    charts = {chart.title: [*chart.multiline.tag] for chart in layout.category[0].chart}
+    assert charts["loss"] == ["train/loss$", "val/loss$"]
+
+
 @pytest.fixture
 def record(tmp_path):
     """Return a function that creates the record of a job."""

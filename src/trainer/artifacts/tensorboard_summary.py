@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from trainer.artifacts.hparams import collect_hparams
+from trainer.artifacts.loggers import ResilientTensorBoardLogger
 from trainer.artifacts.run_record import RunRecord
 from trainer.core.metric_name import list_metrics, make_tensorboard_tag
 
@@ -37,10 +38,13 @@ def write_summary(logger: TensorBoardLogger, directory: Path, metrics: Mapping[s
     if record.config.get("data.synthetic"):
         writer.add_text("SYNTHETIC data", "Synthetic data replace the real data set.")
     writer.add_text("config", f"```yaml\n{(directory / 'config.yaml').read_text('utf-8')}```")
-    writer.add_custom_scalars(build_layout([*metrics]))
+    tags = {
+        name: make_tensorboard_tag(name) if isinstance(logger, ResilientTensorBoardLogger) else name for name in metrics
+    }
+    writer.add_custom_scalars(build_layout(tags))
     for name in list_metrics(metrics, "val", "test"):
         if name.endswith("_best"):  # other metrics were logged when they were measured
-            writer.add_scalar(make_tensorboard_tag(name), metrics[name], step)
+            writer.add_scalar(tags[name], metrics[name], step)
     file_writer = writer._get_file_writer()  # type: ignore[no-untyped-call]
     _, start, end = hparams(collect_hparams(record), {})  # type: ignore[no-untyped-call]
     for summary in (start, end):
@@ -49,22 +53,22 @@ def write_summary(logger: TensorBoardLogger, directory: Path, metrics: Mapping[s
     writer.close()  # the file is complete when the run ends
 
 
-def build_layout(metrics: list[str]) -> Layout:
+def build_layout(tags: Mapping[str, str]) -> Layout:
     """Return the layout of custom scalars: a chart for each metric of training and validation, then other metrics.
 
     Args:
-        metrics: Metric names of all stages.
+        tags: Tags of the metrics of all stages, by name.
     """
-    names = [name for name in metrics if not name.endswith("_best") and not name.startswith("test/")]
-    stage_names: dict[str, list[str]] = {}
+    names = [name for name in tags if not name.endswith("_best") and not name.startswith("test/")]
+    stage_tags: dict[str, list[str]] = {}
     for name in names:
         if name.startswith(("train/", "val/")):
-            stage_names.setdefault(name.partition("/")[2], []).append(name)
-    stages = {title: _multiline_chart(stage_names[title]) for title in stage_names}
-    others = {name: _multiline_chart([name]) for name in names if not name.startswith(("train/", "val/"))}
+            stage_tags.setdefault(name.partition("/")[2], []).append(tags[name])
+    stages = {title: _multiline_chart(stage_tags[title]) for title in stage_tags}
+    others = {name: _multiline_chart([tags[name]]) for name in names if not name.startswith(("train/", "val/"))}
     return {title: charts for title, charts in (("train and val", stages), ("other", others)) if charts}
 
 
-def _multiline_chart(names: list[str]) -> list[str | list[str]]:
+def _multiline_chart(tags: list[str]) -> list[str | list[str]]:
     # TensorBoard matches each tag as the prefix of a regular expression
-    return ["Multiline", [f"{re.escape(make_tensorboard_tag(name))}$" for name in names]]
+    return ["Multiline", [f"{re.escape(tag)}$" for tag in tags]]

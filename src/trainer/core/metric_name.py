@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 STAGES = ("train", "val", "test")
 LOADER_SUFFIX = "/dataloader_idx_"  # added by Lightning if a stage has several data loaders
+ACCURACY_NAMES = ("acc", "accuracy")
 INTERVAL_COLUMN = "test, 95 %"
 Rows = list[list[str]]
 # a class name may contain a line break
@@ -40,9 +41,9 @@ class MetricName(NamedTuple):
 def make_tensorboard_tag(name: str) -> str:
     """Return the tag of a metric in TensorBoard, which sorts groups by name and opens only the first two of them.
 
-    The group is the metric, so that loss and accuracy come first, each with its curves of training and validation:
-    `val/loss` has the tag `loss/val`. Metrics of single classes are in the group `per_class`, and those of optimizers,
-    epochs and speed in `other`. Other names, such as `val_loss`, are their own tags.
+    The first groups are accuracy and losses, each with its curves of training and validation: `val/loss` has the tag
+    `loss/val`. All other metrics are in the group `metrics`, those of single classes in `per_class`, and those of
+    optimizers, epochs and speed in `other`. Names without a stage and a slash, such as `val_loss`, are their own tags.
     """
     if _OPTIMIZER_NAME.fullmatch(name) or name in ("epoch", "steps_per_second"):
         return f"other/{name}"
@@ -52,7 +53,9 @@ def make_tensorboard_tag(name: str) -> str:
     if label:
         return f"per_class/{metric}/{stage}/{label}"
     suffix = "_best" if metric.endswith("_best") else ""
-    return f"{metric.removesuffix(suffix)}/{stage}{suffix}"
+    metric = metric.removesuffix(suffix)
+    has_group = metric in ACCURACY_NAMES or re.search("loss", metric)
+    return f"{metric if has_group else f'metrics/{metric}'}/{stage}{suffix}"
 
 
 def list_metrics(names: Iterable[str], *stages: str) -> list[str]:
