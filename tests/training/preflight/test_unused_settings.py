@@ -114,6 +114,16 @@ def test_a_setting_that_the_task_uses_is_accepted(task, command):
     assert done.code == 0, done.out
 
 
+def test_training_examples_are_refused_if_the_task_does_not_measure_them(command):
+    overrides = ("check", "data=digits", "model=gan")
+    done = command(*overrides, "objective.training_examples=5", "--json")
+    [diagnostic] = json.loads(done.out)["diagnostics"]
+    assert diagnostic["key"] == "objective.training_examples"
+    assert "has no effect: trainer.task.adversarial.Adversarial with Digits logs no metrics" in diagnostic["problem"]
+    assert command(*overrides).code == 0
+    assert command("check", "data=digits", "model=mlp", "objective.training_examples=5").code == 0
+
+
 @pytest.mark.usefixtures("mine")
 def test_a_sweep_over_a_learning_rate_that_the_task_does_not_use_is_refused(command):
     done = command("-m", *SHORT, "model._target_=mine.Own", "optimizer.lr=0.1,0.01")

@@ -139,8 +139,9 @@ class DryRun:
         if logged is not None:
             existing = [callback for callback in callbacks.values() if callback is not None]
             self.diagnostics += check_monitored_metrics(config, logged, existing, data)
+        folds = config.data.get("folds")
         self.facts["unused"] = find_unused_settings(
-            self._usage, parts, module, configured=configured, stepped=self._stepped, folds=config.data.get("folds")
+            self._usage, parts, module, data, configured=configured, stepped=self._stepped, folds=folds
         )
 
     def _build_module(self, spec: DataSpec | None) -> LightningModule:

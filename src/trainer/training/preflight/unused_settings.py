@@ -10,6 +10,7 @@ from torch import nn
 
 from trainer.config.diagnostics import Diagnostic
 from trainer.config.value_sources import Layer, find_user_entries
+from trainer.task.supervised import Supervised
 
 UnusedSettings = dict[str, str]  # reasons by key
 WATCHED_PARTS = ("objective", "optimizer", "scheduler")  # parts of a module whose use is recorded
@@ -88,7 +89,14 @@ class UsageTracker:
 
 
 def find_unused_settings(
-    usage: UsageTracker, parts: Mapping[str, Any], task: Any, *, configured: bool, stepped: bool, folds: int | None
+    usage: UsageTracker,
+    parts: Mapping[str, Any],
+    task: Any,
+    data: Any,
+    *,
+    configured: bool,
+    stepped: bool,
+    folds: int | None,
 ) -> UnusedSettings:
     """Return the keys of a config that a task or the split of the data does not use, with reasons.
 
@@ -96,6 +104,7 @@ def find_unused_settings(
         usage: Record of the task's optimizer, scheduler and objective.
         parts: Arguments of the task that were built from the config.
         task: The task.
+        data: The data module.
         configured: Whether `configure_optimizers` has returned.
         stepped: Whether a training step was run.
         folds: Number of folds of a cross-validation; None without one.
@@ -111,6 +120,11 @@ def find_unused_settings(
         unused["objective"] = f"{name} does not use the objective of the config"
     elif stepped and task.automatic_optimization and "objective.penalty" not in usage.used:
         unused["objective.penalty"] = f"{name} does not add the penalty to its loss"
+    has_training_metrics = isinstance(task, Supervised) and hasattr(data, "sample_training_batches")
+    if "objective" not in unused and not has_training_metrics:
+        unused["objective.training_examples"] = (
+            f"{name} with {type(data).__name__} logs no metrics of training examples"
+        )
     if stepped and "compile" not in usage.used:
         unused["compile"] = f"{name} calls parts of the network, but only calls of the whole network are compiled"
     weights = {id(weight) for weight in task.parameters()}
