@@ -96,7 +96,7 @@ def test_the_page_of_a_run_describes_its_curves_and_marks_the_best_epoch(tmp_pat
     result = {"state": "finished", "metrics": {"val/loss_best": 6.0}, "steps": 10, "epochs": 10}
     (tmp_path / "result.json").write_text(json.dumps(result))
     record = RunRecord(tmp_path)
-    assert find_best_step(record) == (4, "best val/loss: epoch 5")
+    assert find_best_step(record, record.read_metric_series()) == (4, "best val/loss: epoch 5")
     page = render_html(build_run_page(record))
     assert "while train/loss fell: overfitting" in page
     assert page.count(">best val/loss: epoch 5<") == 1

@@ -66,7 +66,7 @@ def print_results(result: dict[str, Any], directory: Path, *, is_sweep_job: bool
             log.info(f"({missing})")
     if result.get("threshold") is not None and not is_sweep_job:
         log.info(f"threshold    {format_number(result['threshold'])}, chosen on validation")
-    if (curves := describe_run_curves(RunRecord(directory), result)) and not is_sweep_job:
+    if not is_sweep_job and (curves := describe_run_curves(RunRecord(directory), result)):
         log.info(f"curves       {curves}")
     log.info(f"{result['steps']:,} step(s) in {result['seconds']:.1f} s")
     command = Path(shutil.which("trainer") or Path(sys.executable).with_name("trainer"))

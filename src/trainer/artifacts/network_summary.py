@@ -34,12 +34,11 @@ def describe_network(task: LightningModule) -> dict[str, Any]:
         counted |= {id(weight) for weight in new}
         if new and len(layers) < MAX_LAYERS:
             layers[name or type(net).__name__] = [type(module).__name__, sum(weight.numel() for weight in new)]
-    trainable = count_parameters(net, trainable_only=True)
     return {
         "network": {
             "class": type(net).__name__,
             "parameters": count_parameters(net),
-            "trainable": trainable,
+            "trainable": count_parameters(net, trainable_only=True),
             "layers": layers,
         }
     }

@@ -9,6 +9,7 @@ import torch
 from hydra.utils import instantiate
 from torch import Tensor
 
+from trainer.artifacts.network_summary import count_parameters
 from trainer.core.errors import UserError, did_you_mean, display_path
 from trainer.core.escaping import escape_control
 from trainer.data.preprocessing.base import OPTION, Examples, Preprocessing, split_examples
@@ -158,8 +159,7 @@ class Predictor:
 
     def __repr__(self) -> str:
         """Return the checkpoint, the network, and the data and classes that it was trained on."""
-        parameters = sum(parameter.numel() for parameter in self.net.parameters())
-        network = f"{type(self.net).__name__} with {parameters:,} parameters"
+        network = f"{type(self.net).__name__} with {count_parameters(self.net):,} parameters"
         names = ", ".join(self.spec.class_names[:MAX_SHOWN_CLASSES])
         omission = ", ..." * (len(self.spec.class_names) > MAX_SHOWN_CLASSES)
         classes = f"; classes: {escape_control(names)}{omission}" if names else ""

@@ -12,7 +12,7 @@ from trainer.core.spec import Batch, DataSpec
 from trainer.model.layers.max_pool import MaxPool2d
 from trainer.model.layers.memory_format import to_channels_last
 
-PATCH = 2  # side of the patches in pixels
+PATCH_PIXELS = 2  # side of a patch
 MAX_IMAGES = 5_000  # whose patches are counted
 VARIANCE_FLOOR = 5e-4  # is added to the variances, so that directions of noise are not amplified
 NORM_MOMENTUM = 0.4  # part of the current batch in the statistics of the norms, which a short training needs
@@ -46,11 +46,13 @@ class WhitenedCNN(nn.Module):
         spec.require("whitened_cnn", "image")
         if min(channels, default=0) < 1:
             raise UserError(f"model.net.channels: {[*channels]}; expected one number of at least 1 for each block")
-        size = spec.shape[0] * PATCH**2
-        filters = nn.init.orthogonal_(torch.empty(size, size)).view(size, spec.shape[0], PATCH, PATCH)
+        size = spec.shape[0] * PATCH_PIXELS**2
+        filters = nn.init.orthogonal_(torch.empty(size, size)).view(size, spec.shape[0], PATCH_PIXELS, PATCH_PIXELS)
         self.register_buffer("whitening", torch.cat([filters, -filters]))  # set by `compute_statistics`
         self.activation = nn.GELU()
-        sides = [(min(spec.shape[1:]) - PATCH + 1) >> index for index in range(len(channels))]  # of each block's inputs
+        sides = [
+            (min(spec.shape[1:]) - PATCH_PIXELS + 1) >> index for index in range(len(channels))
+        ]  # of each block's inputs
         pairs = pairwise([2 * size, *channels])
         self.blocks = nn.Sequential(
             *(_make_block(*pair, pools=side > 1) for pair, side in zip(pairs, sides, strict=True))
@@ -79,7 +81,7 @@ class WhitenedCNN(nn.Module):
         products = torch.zeros(size, size, dtype=torch.float64)
         images_read = patches_read = 0
         for images, _ in batches:
-            patches = F.unfold(images[: MAX_IMAGES - images_read], PATCH).mT.reshape(-1, size).double().cpu()
+            patches = F.unfold(images[: MAX_IMAGES - images_read], PATCH_PIXELS).mT.reshape(-1, size).double().cpu()
             products += patches.T @ patches
             images_read += len(images)
             patches_read += len(patches)

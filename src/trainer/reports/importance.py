@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+# a numeric parameter with more levels, and fewer runs per level on average, is split into groups of equal size
 MAX_LEVELS = 8
 MIN_RUNS_PER_LEVEL = 2
 NUM_GROUPS = 4

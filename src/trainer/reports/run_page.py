@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,8 @@ def _format_manual_commands(record: RunRecord) -> list[str]:
 def build_curves(record: RunRecord) -> list[Chart]:
     """Return a chart of each metric over the steps, with all stages; metrics of single classes are left out."""
     grouped: dict[str, list[Line]] = {}
-    for name, points in record.read_metric_series().items():
+    series = record.read_metric_series()
+    for name, points in series.items():
         stage, metric, label = MetricName.parse(name)
         if label:
             continue
@@ -125,13 +126,17 @@ def build_curves(record: RunRecord) -> list[Chart]:
         grouped.setdefault(metric, []).append(Line(stage or name, points, color))
     curves = {metric: lines for metric, lines in grouped.items() if any(len(line.points) > 1 for line in lines)}
     ordered = sorted(curves.items(), key=lambda item: -len(item[1]))  # metrics of several stages first
-    mark = find_best_step(record)
+    mark = find_best_step(record, series)
     return [draw_chart(metric, sorted(lines, key=lambda line: line.color or 0), mark) for metric, lines in ordered]
 
 
-def find_best_step(record: RunRecord) -> tuple[float, str] | None:
-    """Return the step with the best value of the monitored metric and a text; None if the run has not logged it."""
-    series = record.read_metric_series()
+def find_best_step(record: RunRecord, series: Mapping[str, Sequence[tuple[int, float]]]) -> tuple[float, str] | None:
+    """Return the step with the best value of the monitored metric and a text; None if the run has not logged it.
+
+    Args:
+        record: Record of the run.
+        series: Its logged values, see `RunRecord.read_metric_series`.
+    """
     for name, best in record.metrics.items():
         points = series.get(name.removesuffix("_best"), []) if name.endswith("_best") else []
         steps = [step for step, value in points if math.isclose(value, best, rel_tol=1e-6)]

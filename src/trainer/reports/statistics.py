@@ -12,7 +12,6 @@ SeedValues = Mapping[Seed, float]
 SIGNIFICANCE = 0.05
 CONFIDENCE = 1 - SIGNIFICANCE
 MAX_SEEDS = 10_000
-# a numeric parameter with more levels, and fewer runs per level on average, is split into groups of equal size
 
 
 @dataclass(frozen=True)

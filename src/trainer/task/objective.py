@@ -103,7 +103,7 @@ class ClassificationObjective(Objective):
         distance: Loss to use instead, e.g. hinge; then scores are not probabilities. Defaults to cross-entropy.
         focal_gamma: Exponent of the focal loss. Defaults to none: cross-entropy.
         class_weights: Weights of the classes; losses are then weighted means. Defaults to equal weights.
-        threshold: Threshold of the scores of the second of two classes, or the metric that chooses it on validation.
+        threshold: Threshold of the scores of the second of two classes, or the metric that validation maximizes.
     """
 
     def __init__(
@@ -226,8 +226,8 @@ def make_objective(
         loss: Name of the loss. `"auto"` is bce for two classes, cross_entropy for more, mse for values.
         label_smoothing: See `ClassificationObjective`; not for focal, hinge and values.
         focal_gamma: Exponent of the focal loss. None: 2.
-        class_weights: Weights of the classes: `"balanced"`, a list, or a mapping from class names. Defaults to none.
-        threshold: Threshold of two classes, see `make_threshold`.
+        class_weights: Weights of the classes: `"balanced"` (inverse frequencies in training), a list, or a mapping.
+        threshold: Score above which the second of two classes is predicted, or the metric that validation maximizes.
         metrics: Names, metrics of torchmetrics, or `"auto"`: accuracy for classes; mae, rmse and r2 for values.
         training_examples: Training examples whose metrics are computed after each validation, at most; 0: none.
         penalty: Penalty on large weights.

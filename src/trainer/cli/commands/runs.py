@@ -17,6 +17,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -121,12 +122,16 @@ def _matches(record: RunRecord, filters: Sequence[re.Match[str]]) -> bool:
 
 def _sort_runs(runs: list[ListedRun], key: str) -> list[ListedRun]:
     name = key.removeprefix("-")
-    columns = {column for run in runs for column in build_row(run)}
+    rows = [*map(build_row, runs)]
+    columns = {column for row in rows for column in row}
     if runs and name not in columns:
         raise UserError(f"runs: no column '{name}' to sort by{did_you_mean(name, sorted(columns))}")
-    complete = [run for run in runs if build_row(run).get(name) is not None]
-    complete.sort(key=lambda run: build_row(run)[name])
-    incomplete = [run for run in runs if build_row(run).get(name) is None]
+    values = [row.get(name) for row in rows]
+    incomplete = [run for run, value in zip(runs, values, strict=True) if value is None]
+    pairs = sorted(
+        ((value, run) for run, value in zip(runs, values, strict=True) if value is not None), key=itemgetter(0)
+    )
+    complete = [run for _, run in pairs]
     return incomplete + (complete[::-1] if key.startswith("-") else complete)
 
 
