@@ -2,9 +2,10 @@
 
     python benchmarks/visualization_overhead.py [--quick] [--rounds N]
 
-"nothing" has no loggers and only the callback of the fast loop; "default" is a run without overrides; "everything" adds
-histograms in each epoch. The plain loop logs the loss, validates and saves (`plain.py`). Steps are those of the
-training in steps per second; a run is the complete command in a warm process, with its test, in seconds.
+"nothing" has no loggers and only the callback of the fast loop; "default" is a run without overrides; "without training
+metrics" measures no training examples in a validation; "everything" adds histograms in each epoch. The plain loop logs
+the loss, validates and saves (`plain.py`). Steps are those of the training in steps per second; a run is the complete
+command in a warm process, with its test, in seconds.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from workloads import WORKLOADS, build_overrides
 VARIANTS = {
     "nothing": ["callbacks=[fast_loop]", "logger=none"],
     "default": [],
+    "without training metrics": ["objective.training_examples=0"],
     "everything": ["callbacks=[default,histograms]"],
 }
 DEFAULT_WORKLOADS = ("xor", "diabetes", "stock", "mnist")
