@@ -98,6 +98,15 @@ def test_the_validated_weights_are_saved_and_tested(overrides, user_callbacks, c
     assert "WeightAveraging" not in outcome.err
 
 
+def test_the_weights_of_a_validation_between_accumulated_batches_are_saved(user_callbacks, command, tmp_path):
+    accumulation = ("trainer.accumulate_grad_batches=3", "+trainer.val_check_interval=7", "trainer.max_epochs=1")
+    assert command(*TINY, RECORDER, *accumulation).code == 0
+    validated = [total for stage, _, total in user_callbacks.Recorder.sums if stage == "val"]
+    assert len({*validated}) == 2  # after 7 and 14 of 20 batches
+    checkpoint = read_checkpoint(tmp_path / "run/checkpoints/best.ckpt", "user_callbacks")
+    assert sum_weights(checkpoint["state_dict"]) == validated[-1]
+
+
 @pytest.mark.slow
 def test_predictions_and_exports_use_the_averaged_weights(user_callbacks, command, tmp_path):
     pytest.importorskip("torch.export")

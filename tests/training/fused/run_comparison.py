@@ -106,8 +106,8 @@ def _read_scalars(run: Path) -> dict[str, dict[int, float]]:
 
 
 def _compare_numbers(title: str, first: dict[Any, Any], second: dict[Any, Any]) -> Iterator[str]:
-    if [*first] != [*second]:
-        yield f"{title}: {[*first]}, {[*second]}"
+    if first.keys() != second.keys():
+        yield f"{title}: {sorted(first.keys() ^ second.keys())}"
     for key in first.keys() & second.keys():
         if not _are_close(first[key], second[key]) and "second" not in str(key):
             yield f"{title}: {key}: {first[key]}, {second[key]}"

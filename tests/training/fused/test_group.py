@@ -63,6 +63,18 @@ SLOW_CASES = {
         [*DIGITS, *MLP, "+trainer.gradient_clip_algorithm=value"],
         values("+trainer.gradient_clip_val", 0.001, 0.01),
     ),
+    "accumulation": (
+        [*DIGITS, *MLP, *CLIPPING, "trainer.accumulate_grad_batches=3", "scheduler=onecycle"],
+        values("callbacks.gradient_clipping.value", 0.05, 0.5),
+    ),
+    "accumulation over a validation": (
+        [*DIGITS, *MLP, "trainer.accumulate_grad_batches=3", "+trainer.val_check_interval=7"],
+        [*SEEDS, ["model.net.dropout=0.2"]],
+    ),
+    "accumulation over more batches than an epoch has": (
+        [*DIGITS, *MLP, "trainer.accumulate_grad_batches=50", "+trainer.limit_train_batches=7"],
+        SEEDS,
+    ),
     "convolutions": ([*CNN, *SGD], [*SEEDS, ["optimizer.lr=0.01"]]),
     "convolutions with batch norm": ([*CNN, *SGD, "model.net.batch_norm=true"], SEEDS),
     "class weights and focal loss": (

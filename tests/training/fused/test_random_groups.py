@@ -65,6 +65,7 @@ def groups(draw):
     model = draw(st.sampled_from([*MODELS] if data != "line" else ["mlp", "linear"]))
     common = [*DATA[data], *MODELS[model], *draw(choices(OPTIMIZERS))]
     common += [*draw(choices(CLIPPING)), *draw(choices(LENGTHS))]
+    common += [f"trainer.accumulate_grad_batches={draw(st.sampled_from([1, 1, 2, 3]))}"]
     common += [f"scheduler={draw(st.sampled_from(SCHEDULES))}", "trainer.log_every_n_steps=4", "logger=csv"]
     runs = [draw(members()) for _ in range(draw(st.integers(2, 4)))]
     for run in runs:

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
 from PIL import Image, ImageDraw
 from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
@@ -48,9 +48,24 @@ def log_image(draw: Callable[[], Image.Image], tag: str, trainer: Trainer) -> No
     spec = find_spec(getattr(trainer, "datamodule", None))
     image = _stamp_synthetic(draw()) if spec and spec.synthetic else draw()
     for writer in get_writers(trainer):
-        writer.add_image(tag, np.asarray(image), trainer.global_step, dataformats="HWC")
+        _write_image(writer, image, tag, trainer.global_step)
     for logger in get_media_loggers(trainer):
         logger.log_image(tag, [image], step=trainer.global_step)
+
+
+def _write_image(writer: Any, image: Image.Image, tag: str, step: int) -> None:
+    """Do the same as `SummaryWriter.add_image` in half the time: it copies the pixels several times."""
+    from tensorboard.compat.proto.summary_pb2 import Summary  # not needed before the first image
+
+    png = BytesIO()
+    image.save(png, "PNG")
+    content = {
+        "width": image.width,
+        "height": image.height,
+        "colorspace": len(image.getbands()),
+        "encoded_image_string": png.getvalue(),
+    }
+    writer._get_file_writer().add_summary(Summary(value=[{"tag": tag, "image": content}]), step)
 
 
 def log_table(header: Sequence[str], rows: Sequence[Sequence[str]], tag: str, trainer: Trainer) -> None:

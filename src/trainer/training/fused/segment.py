@@ -35,13 +35,15 @@ class StackedSegments:
         step = self._prepare(works)
         spare = next(iter(works.values()))  # for runs that have ended
         rows = [works.get(member, spare) for member in self._members]
-        batches = {id(work): read_batches(work.loader, work.count) for work in works.values()}
-        sizes = count_examples(spare.loader, spare.count)
+        batches = {id(work): read_batches(work.loader, len(work.parts)) for work in works.values()}
+        sizes = count_examples(spare.loader, len(spare.parts))
         parts = zip(*(batches[id(row)] for row in rows), strict=True)
         inputs, targets = (torch.split(torch.stack(tensors), sizes, 1) for tensors in parts)
         generators = [_make_generator(member) for member in self._members] if step.prepared.needs_masks else []
         if not self._is_verified:
             self._verify(step, inputs[0], targets[0])
+        if spare.parts[0].index:
+            step.gradients = step.networks.stack_gradients()
         values = self._run(step, inputs, targets, generators, rows)
         results = {}
         for row, member in enumerate(self._members):
@@ -75,10 +77,15 @@ class StackedSegments:
         """Run the steps; return losses with and without penalties, norms and norms of clippings (steps, ..., runs)."""
         part_rates = [self._rates_of(runs, rows) for runs in step.optimizer.ranges]
         totals, losses, norms, clipping_norms = [], [], [torch.empty(0, len(rows))], []
-        for index, batch in enumerate(zip(inputs, targets, strict=True)):
-            total, loss = step.compute_losses(*batch, step.prepared.draw_masks(batch[0], generators))
+        steps = iter(range(len(rows[0].rates)))
+        for batch_inputs, batch_targets, part in zip(inputs, targets, rows[0].parts, strict=True):
+            masks = step.prepared.draw_masks(batch_inputs, generators)
+            total, loss = step.compute_losses(batch_inputs, batch_targets, masks, part)
             totals.append(total)
             losses.append(loss)
+            if not part.is_last:
+                continue
+            index = next(steps)
             if index in rows[0].logged:
                 norms.append(step.compute_norms()[None])
             if step.clippings:
@@ -87,7 +94,7 @@ class StackedSegments:
         return [
             *map(torch.stack, (totals, losses)),
             torch.cat(norms),
-            torch.stack(clipping_norms) if clipping_norms else torch.empty(len(inputs), 0, len(rows)),
+            torch.stack(clipping_norms) if clipping_norms else torch.empty(0, len(step.clippings), len(rows)),
         ]
 
     def _rates_of(self, runs: range, rows: Sequence[SegmentWork]) -> tuple[float, ...]:

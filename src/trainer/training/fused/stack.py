@@ -49,6 +49,14 @@ class StackedNetworks:
         """Return the weights of one run that have gradients, in the same order."""
         return [weight for weight in self.tasks[index].net.parameters() if weight.requires_grad]
 
+    def stack_gradients(self) -> list[Tensor]:
+        """Return the present gradients of all runs, (runs, *shape); 0 if there are none."""
+        weights = zip(*map(self.trainable_of, range(len(self.tasks))), strict=True)
+        return [
+            stack_tensors([torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in runs])
+            for runs in weights
+        ]
+
     def release(self, index: int) -> None:
         """Give a run tensors of its own again, as it is not trained with the others any more."""
         copy_weights(self.tasks[index].net)

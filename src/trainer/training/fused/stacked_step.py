@@ -12,11 +12,13 @@ from trainer.task.losses import NO_PENALTY
 from trainer.training.fused.losses import compute_stacked_losses
 from trainer.training.fused.prepared_network import PreparedNetwork
 from trainer.training.fused.stack import Settings, StackedNetworks, StackedOptimizer, equal_ranges
+from trainer.training.fused.work import StepPart
 from trainer.training.loop.eligibility import is_fused
 from trainer.training.loop.traced_steps import match_layout
 from trainer.training.loop.verified_trace import VerifiedTrace
 
 Clipping = tuple[str, Tensor]  # algorithm, and the limit of each run (runs,)
+WHOLE_STEP = StepPart(index=0, size=1)
 
 
 class StackedStep:
@@ -42,7 +44,7 @@ class StackedStep:
         self.optimizer = optimizer
         self.prepared = prepared
         self.clippings = [*clippings]
-        self.gradients: list[Tensor] = []  # of the last step (runs, *shape)
+        self.gradients: list[Tensor] = []  # of the last step, or of its batches so far (runs, *shape)
         self._objectives = [(runs, networks.tasks[runs.start].objective) for runs in equal_ranges(objectives)]
         self._passes: dict[Any, VerifiedTrace] = {}  # by shape of the batches
         self._clip = VerifiedTrace("clipping of stacked gradients", self._run_clipping, is_timed=False)
@@ -50,13 +52,16 @@ class StackedStep:
         if not all(map(is_fused, optimizer.parts)):
             self._update.reject("the optimizer is not fused")
 
-    def compute_losses(self, inputs: Tensor, targets: Tensor, masks: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    def compute_losses(
+        self, inputs: Tensor, targets: Tensor, masks: Sequence[Tensor], part: StepPart = WHOLE_STEP
+    ) -> tuple[Tensor, Tensor]:
         """Compute the gradients of a batch of each run, within `torch.no_grad`.
 
         Args:
             inputs: (runs, batch, *shape).
             targets: (runs, batch) or (runs, batch, values).
             masks: Masks of the dropout layers, in the order of their calls.
+            part: The batch as a part of its step, whose gradients are the mean over its batches.
 
         Returns:
             tuple: Losses with and without penalties, both (runs,).
@@ -65,7 +70,12 @@ class StackedStep:
         if key not in self._passes:
             self._passes[key] = VerifiedTrace(f"pass with inputs {[*inputs.shape]}", self._run_pass, is_timed=False)
         tensors = [*self.networks.tensors, inputs, targets, *masks]
-        totals, losses, *self.gradients = self._passes[key](tensors, inputs, targets, masks)
+        totals, losses, *gradients = self._passes[key](tensors, inputs, targets, masks)
+        if part.size > 1:
+            gradients = [gradient / part.size for gradient in gradients]
+        if part.index:
+            gradients = [*map(torch.add, self.gradients, gradients)]
+        self.gradients = gradients
         return totals, losses
 
     def compute_norms(self) -> Tensor:

@@ -4,6 +4,7 @@
 
 import logging
 from collections.abc import Iterator
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,7 +19,7 @@ from trainer.training.fused.current import current_member
 from trainer.training.fused.stack import copy_state, copy_weights
 from trainer.training.fused.step_schedules import StepSchedules
 from trainer.training.fused.structure import MIXING_REASON, describe_structure, is_in_memory, reason_not_fusable
-from trainer.training.fused.work import FusionError, Request, SegmentResult, SegmentWork
+from trainer.training.fused.work import FusionError, Request, SegmentResult, SegmentWork, StepPart
 from trainer.training.loop.eligibility import (
     has_module_hooks,
     reason_device_not_traceable,
@@ -88,17 +89,20 @@ class FusedSteps:
         loader: TensorLoader = self._loader
         if step.fetcher.fetched == 0:
             loader.start_epoch()
-        count = min(step.steps_until_due(), self._max_steps)
-        logged = self._list_logged(count)
+        parts = tuple(self._list_parts(min(step.steps_until_due(), self._max_steps)))
+        if monotonic() >= step.loop.safe_points.due_at:  # a state is to be saved after this step
+            parts = parts[: parts[0].size - parts[0].index]
+        n_steps = sum(part.is_last for part in parts)
+        logged = self._list_logged(n_steps)
         state = self._schedules.state()
-        rates = self._schedules.advance(count)
-        work = SegmentWork(step.task, self.trainer.optimizers[0], loader, count, rates, self._limits, logged)
-        key = (count, logged, tuple(count_examples(loader, count)))
+        rates = self._schedules.advance(n_steps)
+        work = SegmentWork(step.task, self.trainer.optimizers[0], loader, parts, rates, self._limits, logged)
+        key = (parts, logged, tuple(count_examples(loader, len(parts))))
         request = Request(key, self.member.structure, self.trainer.global_step, work)
         try:
             result: SegmentResult = self.member.compute(request)
         except FusionError as error:
-            self._schedules.restore(state, count)
+            self._schedules.restore(state, n_steps)
             self._train_alone(str(error))
             return None
         if not self._is_verified:
@@ -129,7 +133,7 @@ class FusedSteps:
         step_log = self.fast_step.log
         logged = sorted(work.logged)
         hooks = self.fast_step.hooks.callbacks
-        losses = result.losses.tolist()
+        losses = result.losses[work.ends].tolist()
         clipping = iter(result.clipping_norms.T.tolist())
         rates = torch.tensor(work.rates).tolist()  # rounded as logged values
         values = {"learning rate": [rates[index] for index in logged], "gradient norm": result.norms.tolist()}
@@ -142,7 +146,8 @@ class FusedSteps:
         for callback in hooks["on_before_optimizer_step"]:
             if isinstance(callback, GradientClipper):
                 norms = next(clipping)
-                last["train/grad_norm"] = norms[-1]
+                if norms:
+                    last["train/grad_norm"] = norms[-1]
                 columns["train/grad_norm"] = [norms[index] for index in logged]
             else:
                 columns |= {name: values[kind] for name, kind in self._step_metrics(callback).items()}
@@ -162,15 +167,16 @@ class FusedSteps:
         """Count the steps, and run what follows the last one; return True if something is due."""
         step = self.fast_step
         loop = step.loop
-        count = work.count
+        count = len(work.parts)
+        n_steps = len(work.rates)
         work.loader.position += count
         step.fetcher.fetched += count
         step.fetcher.done = step.fetcher.fetched >= (step.fetcher.length or 0)
         progress = loop.batch_progress
         progress.increment_by(count, is_last_batch=step.fetcher.done)
         optimizer_progress = loop.automatic_optimization.optim_progress.optimizer
-        optimizer_progress.zero_grad.increment_by(count)
-        optimizer_progress.step.increment_by(count)
+        optimizer_progress.zero_grad.increment_by(sum(part.index == 0 for part in work.parts))
+        optimizer_progress.step.increment_by(n_steps)
         self.trainer._logger_connector._first_loop_iter = False
         totals = result.totals
         if loop.safe_points.on_losses and not bool(totals.isfinite().all()):
@@ -182,8 +188,18 @@ class FusedSteps:
             step.call("on_train_batch_end", {"loss": totals[-1]}, None, progress.current.ready - 1)
         finally:
             del step.state["log"]
-        loop._batches_that_stepped += count - 1
+        step.stepped = work.parts[-1].is_last
+        loop._batches_that_stepped += n_steps - step.stepped  # the loop counts the last one
         return bool(step.is_due(progress.current.ready - 1))
+
+    def _list_parts(self, count: int) -> Iterator[StepPart]:
+        """Yield the next batches as parts of their steps; the last step of an epoch may be smaller."""
+        first = self.fast_step.loop.batch_progress.current.ready
+        remaining = (self.fast_step.fetcher.length or 0) - self.fast_step.fetcher.fetched
+        accumulated = self.trainer.accumulate_grad_batches
+        for batch in range(first, first + count):
+            index = batch % accumulated
+            yield StepPart(index, min(accumulated, first + remaining - batch + index))
 
     def _list_trainable(self) -> list[bool]:
         return [weight.requires_grad for weight in self.fast_step.task.net.parameters()]
@@ -195,13 +211,13 @@ class FusedSteps:
         if clippers.clip_value:
             yield str(clippers.algorithm or "norm"), float(clippers.clip_value)
 
-    def _list_logged(self, count: int) -> frozenset[int]:
+    def _list_logged(self, n_steps: int) -> frozenset[int]:
         """Return the indices of the steps that are written to the loggers."""
         interval = self.trainer.log_every_n_steps
         if not (self.trainer.loggers and interval):
             return frozenset()
         steps = self.fast_step.loop._batches_that_stepped
-        return frozenset(range(interval - 1 - steps % interval, count, interval))
+        return frozenset(range(interval - 1 - steps % interval, n_steps, interval))
 
     @property
     def _loader(self) -> Any:

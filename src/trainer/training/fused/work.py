@@ -30,6 +30,24 @@ class Request:
     work: Any
 
 
+@dataclass(frozen=True)
+class StepPart:
+    """Part of a batch in a step of the optimizer, which may accumulate the gradients of several batches.
+
+    Args:
+        index: Index of the batch in its step.
+        size: Number of batches of the step.
+    """
+
+    index: int
+    size: int
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the optimizer updates the weights after this batch."""
+        return self.index == self.size - 1
+
+
 @dataclass
 class SegmentWork:
     """Steps of one run.
@@ -38,7 +56,7 @@ class SegmentWork:
         task: Task of the run.
         optimizer: Its optimizer.
         loader: Loader of the training; the steps continue at its position.
-        count: Number of steps.
+        parts: Each batch, as a part of its step.
         rates: Learning rate of each step.
         limits: Algorithm and limit of each clipping.
         logged: Indices of the steps whose gradient norm is needed.
@@ -47,10 +65,15 @@ class SegmentWork:
     task: Any
     optimizer: Any
     loader: TensorLoader
-    count: int
+    parts: tuple[StepPart, ...]
     rates: tuple[float, ...]
     limits: tuple[tuple[str, float], ...]
     logged: frozenset[int]
+
+    @property
+    def ends(self) -> list[int]:
+        """Index of the last batch of each step."""
+        return [index for index, part in enumerate(self.parts) if part.is_last]
 
 
 @dataclass
@@ -58,8 +81,8 @@ class SegmentResult:
     """Values of the steps of one run.
 
     Args:
-        totals: Losses with penalties, (steps,).
-        losses: Losses without penalties, (steps,).
+        totals: Losses with penalties, (batches,).
+        losses: Losses without penalties, (batches,).
         norms: Norms of the gradients before clipping, (logged steps,).
         clipping_norms: Norms before each clipping, (steps, clippings).
     """

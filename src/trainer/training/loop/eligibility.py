@@ -42,8 +42,6 @@ def reason_hooks_required(trainer: Trainer, hooks: HookDispatcher) -> str | None
     required += hooks.task_hooks
     if required:
         return f"{required[0]} is called at every step"
-    if trainer.accumulate_grad_batches != 1:
-        return "trainer.accumulate_grad_batches is not 1"
     return "trainer.fast_dev_run is set" if trainer.fast_dev_run else None
 
 

@@ -72,12 +72,14 @@ def restore_shown_metrics(trainer: Trainer, state: State) -> None:
 
 
 def copy_validated_weights(trainer: Trainer) -> Weights | None:
-    """Return a copy of the weights if they may change between their validation and the end of the epoch, else None.
+    """Return a copy of the weights if they may change between their validation and the next safe point, else None.
 
-    Callbacks for pruning or averaging change weights there.
+    Callbacks for pruning or averaging change weights at the end of an epoch. A validation between accumulated batches
+    is followed by a step of the optimizer.
     """
     may_change = any(_may_change_weights(callback) for callback in trainer.callbacks)
     may_change = may_change or has_hook(trainer.lightning_module, EPOCH_END_HOOK, LightningModule)
+    may_change = may_change or trainer.fit_loop.epoch_loop._should_accumulate()
     if trainer.sanity_checking or not may_change:
         return None
     weights: Weights = copy_checkpoint(trainer._checkpoint_connector.dump_checkpoint(weights_only=False)["state_dict"])

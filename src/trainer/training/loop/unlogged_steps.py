@@ -28,8 +28,11 @@ class UnloggedSteps:
         self.fast_step = fast_step
         self.trainer = fast_step.trainer
         self.traced_steps = fast_step.loop.traced_steps
-        self.is_allowed = reason_hooks_required(self.trainer, fast_step.hooks) is None and all(
-            config.frequency == 1 for config in self.trainer.lr_scheduler_configs if config.interval == "step"
+        schedules = [config for config in self.trainer.lr_scheduler_configs if config.interval == "step"]
+        self.is_allowed = (
+            reason_hooks_required(self.trainer, fast_step.hooks) is None
+            and self.trainer.accumulate_grad_batches == 1
+            and all(config.frequency == 1 for config in schedules)
         )
 
     def run(self) -> bool:
