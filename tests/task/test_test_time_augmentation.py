@@ -27,6 +27,7 @@ def average_by_hand(net, views):
     padded = F.pad(IMAGES, [1], padding_mode="reflect")
     shifted = [F.crop(padded, corner, corner, 6, 5) for corner in (0, 2)]
     weighted = {"none": [(1, IMAGES)], "mirror": [(1 / 2, IMAGES), (1 / 2, F.horizontal_flip(IMAGES))]}
+    weighted["shift"] = [(1 / 2, IMAGES), *[(1 / 4, image) for image in shifted]]
     weighted["mirror_shift"] = [
         *[(1 / 4, IMAGES), (1 / 4, F.horizontal_flip(IMAGES))],
         *[(1 / 8, view) for image in shifted for view in (image, F.horizontal_flip(image))],
@@ -40,7 +41,7 @@ def make_task(views):
     return Supervised(net, make_objective(SPEC), torch.optim.SGD, None, test_time_augmentation=views)
 
 
-@pytest.mark.parametrize("views", ["none", "mirror", "mirror_shift"])
+@pytest.mark.parametrize("views", ["none", "mirror", "shift", "mirror_shift"])
 def test_evaluation_averages_the_outputs_of_the_views_and_training_does_not(views):
     task = make_task(views)
     task.log = lambda *_, **__: None

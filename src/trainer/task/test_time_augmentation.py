@@ -1,6 +1,7 @@
 """Test-time augmentation, which averages the outputs of a network over several views of each image."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Literal
 
 import torch.nn.functional as F
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
 
-ViewsName = Literal["none", "mirror", "mirror_shift"]
+ViewsName = Literal["none", "mirror", "shift", "mirror_shift"]
 Network = Callable[[Tensor], Tensor]
 
 
@@ -18,12 +19,13 @@ class ViewAverage(nn.Module):
 
     Args:
         net: Network that maps images (batch, channels, height, width) to outputs (batch, output_size).
-        views: `"none"`: the image alone. `"mirror"`: the image and its mirror image. `"mirror_shift"`: the mean of
-            `"mirror"` and of `"mirror"` for two shifts, by one pixel along both diagonal directions, with reflected
-            border: six views, of which those that are not shifted have twice the weight.
+        views: `"none"`: the image alone. `"mirror"`: the image and its mirror image. `"shift"`: the image and two
+            shifts, by one pixel to both ends of a diagonal, with reflected border: three views, of which the one that
+            is not shifted has twice the weight. `"mirror_shift"`: the mean of `"shift"` for the image and its mirror
+            image, six views.
 
     Source:
-        K. Jordan 2024, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU: both sets of views, with these weights.
+        K. Jordan 2024, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU: `"mirror"` and `"mirror_shift"`.
     """
 
     def __init__(self, net: nn.Module, views: ViewsName) -> None:
@@ -39,11 +41,12 @@ def average_views(net: Network, images: Tensor, views: ViewsName) -> Tensor:
     """Return the mean outputs (batch, output_size) of a network over views of images; see `ViewAverage`."""
     if views == "none":
         return net(images)
-    outputs = _average_mirrored(net, images)
-    if views == "mirror_shift":
-        first, second = (_average_mirrored(net, shifted) for shifted in _shift(images))
-        outputs = (outputs + (first + second) / 2) / 2
-    return outputs
+    evaluate = net if views == "shift" else partial(_average_mirrored, net)
+    outputs = evaluate(images)
+    if views == "mirror":
+        return outputs
+    first, second = map(evaluate, _shift(images))
+    return (outputs + (first + second) / 2) / 2
 
 
 def validate_views(views: ViewsName, spec: DataSpec) -> None:

@@ -70,7 +70,7 @@ COMMAND_LINES = [
     ),
     ("data.augmentation=[mixup] model=gan", "data.augmentation", "need a task that learns classes"),
     ("data=imdb model=lstm +data.augmentation=[flip]", "data.augmentation", "IMDB takes no 'augmentation'"),
-    ("model=cnn model.test_time_augmentation=miror", "model.test_time_augmentation", "'mirror' or 'mirror_shift'"),
+    ("model=cnn model.test_time_augmentation=miror", "model.test_time_augmentation", "'shift' or 'mirror_shift'"),
     ("data=imdb model=lstm +model.test_time_augmentation=mirror", "model.test_time_augmentation", "needs images"),
     ("data=mnist data.val_size=ten", "data.val_size", "'ten' is not int"),
     ("scheduler=cosine scheduler.warmup_steps=0.1", "scheduler.warmup_steps", "0.1 is not int"),
