@@ -21,6 +21,19 @@ def test_every_row_comes_once_with_all_options():
             assert sample_epoch_indices(1003, 10, random, lengths).sort().values.tolist() == list(range(1003))
 
 
+@pytest.mark.parametrize("lengths", [None, LENGTHS[:4]])
+def test_each_of_several_passes_is_complete_and_has_its_own_order(lengths):
+    passes = sample_epoch_indices(4, 2, make_generator("order", 1), lengths, repeats=960).view(960, 4)
+    assert torch.equal(passes.sort(1).values, torch.arange(4).expand(960, 4))
+    counts = passes.unique(dim=0, return_counts=True)[1]
+    if lengths is None:  # each of the 24 orders is equally probable: 40 times on average, standard deviation 6.2
+        assert len(counts) == 24
+        assert counts.min() > 15
+        assert counts.max() < 65
+    unshuffled = sample_epoch_indices(4, 2, None, None, repeats=3)
+    assert unshuffled.tolist() == [*range(4)] * 3
+
+
 def test_rows_of_similar_length_are_read_together_in_random_order():
     shuffled = sample_epoch_indices(1003, 10, make_generator("order", 1), None)
     sorted_all = sample_epoch_indices(1003, 10, None, LENGTHS)

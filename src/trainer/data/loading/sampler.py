@@ -30,6 +30,8 @@ def sample_epoch_indices(
     if weights is not None:
         sample = torch.multinomial(weights, rows * repeats, replacement=True, generator=random)
         return sample if lengths is None or random is None else _group_by_length(sample, batch, random, lengths)
+    if random is not None and lengths is None and repeats > 1:  # one call for all passes, of which some have few rows
+        return torch.randint(2**62, (repeats, rows), generator=random).argsort(1).flatten()
     return torch.cat([_sample_pass(rows, batch, random, lengths) for _ in range(repeats)])
 
 
