@@ -19,7 +19,7 @@ class Panel:
 
     title: str
     labels: list[str]
-    lines: dict[str, list[float]]
+    lines: dict[str, list[float]]  # by name; a single line may have an empty one
 
 
 def draw(panels: list[Panel], title: str) -> str:
@@ -39,7 +39,8 @@ def draw(panels: list[Panel], title: str) -> str:
         f'<text x="10" y="18" font-size="14">{title}</text>',
     ]
     for index, name in enumerate(panels[0].lines):
-        parts.append(f'<text x="{240 + 80 * index}" y="18" fill="{COLORS[index]}">&#9644; {name}</text>')
+        if name:
+            parts.append(f'<text x="{240 + 80 * index}" y="18" fill="{COLORS[index]}">&#9644; {name}</text>')
     for power in range(low, high + 1):
         y = to_y(10**power)
         parts.append(f'<line x1="{LEFT_MARGIN}" x2="{width - GAP}" y1="{y}" y2="{y}" stroke="#e5e7eb"/>')

@@ -3,14 +3,15 @@
     python benchmarks/fused_sweeps.py [--jobs 1,8,32,128,512,2048] [--widths 16,64,256,1024]
 
 prints the seconds, the jobs per minute and the peak memory of one process that trains so many XOR networks together,
-its start included. With `--widths` it prints the jobs per minute of MLPs with one hidden layer of these widths, for
-digits, 20 epochs and 16 seeds with two workers: together, alone, and the ratio.
+its start included, and draws docs/fused-sweeps.svg. With `--widths` it prints the jobs per minute of MLPs with one
+hidden layer of these widths, for digits, 20 epochs and 16 seeds with two workers: together, alone, and the ratio.
 """
 
 import argparse
 import tempfile
 from pathlib import Path
 
+from chart import Panel, draw
 from processes import TRAINER, run_python
 from table import Round
 
@@ -31,6 +32,7 @@ n_jobs, *overrides = sys.argv[1:]
 jobs = [[*overrides, f"seed={number}", f"hydra.run.dir=runs/{number}"] for number in range(int(n_jobs))]
 run_group([partial(run_overrides, job) for job in jobs])
 """
+CHART = Path(__file__).parent.parent / "docs" / "fused-sweeps.svg"
 RATES = ",".join(str(round(0.0005 * 1.25**index, 6)) for index in range(16))
 
 
@@ -109,8 +111,23 @@ def compare_widths(widths: list[int]) -> None:
         )
 
 
+def compare_numbers(numbers: list[int]) -> None:
+    """Print a line for each number of jobs of one process, and draw them."""
+    columns: dict[str, list[float]] = {"seconds": [], "jobs per minute": [], "peak memory, MiB": []}
+    print(f"| jobs | {' | '.join(columns)} |\n| --- | --- | --- | --- |")
+    for number in numbers:
+        with tempfile.TemporaryDirectory() as cwd:
+            seconds, mebibytes = run_python(["-c", GROUP, str(number), *XOR], Path(cwd))
+        row = (seconds, 60 * number / seconds, mebibytes)
+        for values, value in zip(columns.values(), row, strict=True):
+            values.append(value)
+        print(f"| {number:,} | {row[0]:.1f} | {row[1]:.3g} | {row[2]:,.0f} |", flush=True)
+    panels = [Panel(name, [f"{number:,}" for number in numbers], {"": values}) for name, values in columns.items()]
+    CHART.write_text(draw(panels, "XOR networks in one process, by number (logarithmic)"))
+
+
 def main() -> None:
-    """Print a line for each number of jobs."""
+    """Print the table that the arguments select."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", default="1,8,32,128,512,2048", help="numbers of jobs")
     parser.add_argument("--widths", default="", help="widths of the hidden layer")
@@ -118,11 +135,7 @@ def main() -> None:
     if arguments.widths:
         compare_widths([int(width) for width in arguments.widths.split(",")])
         return
-    print("| jobs | seconds | jobs/min | peak memory, MiB |\n| --- | --- | --- | --- |")
-    for n_jobs in map(int, arguments.jobs.split(",")):
-        with tempfile.TemporaryDirectory() as cwd:
-            seconds, mebibytes = run_python(["-c", GROUP, str(n_jobs), *XOR], Path(cwd))
-        print(f"| {n_jobs} | {seconds:.1f} | {60 * n_jobs / seconds:.1f} | {mebibytes:.0f} |", flush=True)
+    compare_numbers([int(number) for number in arguments.jobs.split(",")])
 
 
 if __name__ == "__main__":

@@ -67,6 +67,7 @@ SLOW_CASES = {
         [*DIGITS, *MLP, *CLIPPING, "trainer.accumulate_grad_batches=3", "scheduler=onecycle"],
         values("callbacks.gradient_clipping.value", 0.05, 0.5),
     ),
+    "different numbers of accumulated batches": ([*DIGITS, *MLP], values("trainer.accumulate_grad_batches", 2, 3, 2)),
     "accumulation over a validation": (
         [*DIGITS, *MLP, "trainer.accumulate_grad_batches=3", "+trainer.val_check_interval=7"],
         [*SEEDS, ["model.net.dropout=0.2"]],

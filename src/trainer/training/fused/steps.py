@@ -68,7 +68,7 @@ class FusedSteps:
         algorithms = tuple(algorithm for algorithm, _ in self._limits)
         shapes = (loader.inputs.shape[1:], loader.targets.shape[1:])
         optimizer = type(self.trainer.optimizers[0])
-        sizes = (loader.batch_size, len(loader.targets) * loader.repeats)
+        sizes = (loader.batch_size, len(loader.targets) * loader.repeats, self.trainer.accumulate_grad_batches)
         member.structure = (optimizer, algorithms, shapes, sizes, describe_structure(fast_step.task))
 
     def run(self) -> bool | None:
