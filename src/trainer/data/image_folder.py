@@ -11,7 +11,7 @@ from torch import Tensor
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, Fraction, PositiveInt
 from trainer.data.augmentation.augmentation import AugmentationSetting, parse_augmentation
-from trainer.data.base import TensorData, count_outputs
+from trainer.data.base import TensorData, make_classification_spec
 from trainer.data.io.images.image_files import check_header, infer_size_and_channels
 from trainer.data.io.images.image_sources import ImageTableSettings, open_source
 from trainer.data.io.images.labeled_images import (
@@ -124,16 +124,8 @@ class ImageFolder(TensorData):
     @property
     def spec(self) -> DataSpec:
         """Square images in color or grayscale, one class per directory or label."""
-        return DataSpec(
-            "image_folder",
-            "image",
-            self.preprocessing.shape,
-            "classification",
-            count_outputs(self.classes),
-            self.classes,
-            synthetic=self.source is None,
-            value_range=self.preprocessing.value_range,
-        )
+        options = {"synthetic": self.source is None, "value_range": self.preprocessing.value_range}
+        return make_classification_spec("image_folder", "image", self.preprocessing.shape, self.classes, **options)
 
     @property
     def inferred_settings(self) -> dict[str, Any]:
