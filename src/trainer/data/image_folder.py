@@ -146,12 +146,7 @@ class ImageFolder(TensorData):
         images_by_stage = self._check_files(self.source.find_images())
         require_training_images(images_by_stage, self.classes)
         self._checksum = checksum(self.source.root, images_by_stage)
-        self.files: list[str] = []
-        splits: dict[Stage, Split] = {}
-        for stage, images in images_by_stage.items():
-            indices = torch.arange(len(self.files), len(self.files) + len(images))
-            splits[stage] = Split(indices, torch.tensor([index for _, index in images]))
-            self.files += [file for file, _ in images]
+        splits = self._index_images(images_by_stage)
         refuse_own_splits(self.fold, splits)
         train = splits["train"]
         missing = {stage: fraction for stage, fraction in self.fractions.items() if stage not in splits}
@@ -165,6 +160,16 @@ class ImageFolder(TensorData):
         inferred = [f"inferred {name} {value}" for name, value in self._inferred.items()]
         reading = "kept in memory" if self.image_cache else "read in each epoch"
         log.info("; ".join([describe_splits(splits, self.classes), *inferred, reading]))
+        return splits
+
+    def _index_images(self, images_by_stage: dict[Stage, LabeledImages]) -> dict[Stage, Split]:
+        """Set `files` to the paths of all images; return the indices of the paths, and the classes."""
+        self.files: list[str] = []
+        splits: dict[Stage, Split] = {}
+        for stage, images in images_by_stage.items():
+            indices = torch.arange(len(self.files), len(self.files) + len(images))
+            splits[stage] = Split(indices, torch.tensor([index for _, index in images]))
+            self.files += [file for file, _ in images]
         return splits
 
     def read(self, stored: Sequence[Tensor]) -> Iterable[Tensor]:
