@@ -150,14 +150,17 @@ def draw_examples(
             rows = example.inputs.shape[1] // patch_size
             image = draw_image_heatmap(example.inputs, compute_key_weights(weights, has_first).view(rows, -1))
         else:
-            tokens = example.inputs[: max(1, int((example.inputs != PADDING_INDEX).sum()))].tolist()
-            labels = [vocabulary[token] for token in tokens] if vocabulary else [str(token) for token in tokens]
-            length = len(tokens) + has_first
-            token_weights = compute_key_weights(weights[:length, :length], has_first)
-            image = draw_text_heatmap(labels, token_weights, TEXT_WIDTH_PIXELS)
+            image = _draw_text_map(example.inputs, weights, has_first, vocabulary)
         [caption] = format_captions(example.prediction[None], example.score[None], example.target[None], spec)
         images.append(add_title(image, *caption))
     return arrange_in_rows(images, {"tokens": 1, "image": 2}.get(spec.kind, 4))
+
+
+def _draw_text_map(inputs: Tensor, weights: Tensor, has_first: bool, vocabulary: list[str] | None) -> Image.Image:
+    tokens = inputs[: max(1, int((inputs != PADDING_INDEX).sum()))].tolist()
+    labels = [vocabulary[token] for token in tokens] if vocabulary else [str(token) for token in tokens]
+    length = len(tokens) + has_first
+    return draw_text_heatmap(labels, compute_key_weights(weights[:length, :length], has_first), TEXT_WIDTH_PIXELS)
 
 
 def compute_key_weights(weights: Tensor, has_first: bool) -> Tensor:
