@@ -37,11 +37,8 @@ def find_layer(net: nn.Module, images: Tensor) -> nn.Module | None:
         for layer in net.modules():
             hooks.enter_context(layer.register_forward_hook(record))
         net.forward(images)  # not `net(images)`: a compiled network calls no hooks
-    convolutions = [index for index, (layer, _) in enumerate(calls) if is_convolution(layer)]
-    if not convolutions:
-        return None
-    _, shape = calls[convolutions[-1]]
-    return [layer for layer, other in calls[convolutions[-1] :] if other == shape][-1]
+    shapes = [shape for layer, shape in calls if is_convolution(layer)]
+    return next(layer for layer, shape in reversed(calls) if shape == shapes[-1]) if shapes else None
 
 
 def require_layer(net: nn.Module, name: str, shape: Sequence[int], key: str) -> None:

@@ -104,10 +104,8 @@ def infer_class_names(table: TextTable, column: int) -> tuple[str, ...]:
         hint = f"; if '{markers[0]}' is not a missing label but a class: {override}" if markers else ""
         raise UserError(f"{position}: every label is '{labels[0]}'; need at least two classes{hint}")
     if not labels or 2 * len(labels) > len(cells):
-        raise UserError(
-            f"{position} has {len(labels)} different labels in {len(cells)} rows; expected classes. Set "
-            "data.label_column to another column"
-        )
+        problem = f"{len(labels)} different labels in {len(cells)} rows"
+        raise UserError(f"{position} has {problem}; expected classes. Set data.label_column to another column")
     if alike := find_near_duplicates(labels):
         reason = explain_near_duplicates(table, column, alike)
         raise UserError(f"{position}: {reason}: {format_list_override('data.class_names', labels)}")
