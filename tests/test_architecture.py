@@ -102,6 +102,14 @@ def test_files_and_functions_are_short(file):
             assert node.end_lineno - node.lineno < 50, f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
 
 
+def test_most_functions_are_very_short():
+    nodes = [node for file in SOURCE.rglob("*.py") for node in ast.walk(ast.parse(file.read_text()))]
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lengths = sorted((node.end_lineno - node.lineno + 1 for node in functions), reverse=True)
+    assert lengths[len(lengths) // 2] <= 7
+    assert lengths[int(0.05 * len(lengths))] <= 26
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_every_public_name_is_documented(name):
     module = importlib.import_module(name) if name != "trainer.__main__" else None

@@ -16,7 +16,7 @@ from trainer.artifacts.hparams import collect_swept_values
 from trainer.artifacts.intervals import describe_missing, format_intervals
 from trainer.artifacts.learning_curves import describe_run_curves
 from trainer.artifacts.logger_lifecycle import log_best_metrics, log_config
-from trainer.artifacts.network_summary import count_parameters, find_network
+from trainer.artifacts.network_summary import count_parameters
 from trainer.artifacts.run_directory import RunDirectory
 from trainer.artifacts.run_record import RunRecord, format_measurement_times
 from trainer.artifacts.tensorboard_summary import write_summary
@@ -25,6 +25,7 @@ from trainer.core.escaping import terminal_text
 from trainer.core.formatting import format_number, quote_argument
 from trainer.core.metric_name import tabulate_metrics
 from trainer.core.spec import find_spec
+from trainer.task.parameter_groups import get_network
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 def log_run_start(data: Any, task: LightningModule, trainer: Trainer, directory: RunDirectory) -> None:
     """Print data, model and run directory before a training, and log the config with all loggers."""
     log_config(trainer, directory.stored_config, collect_swept_values(RunRecord(directory.path)))
-    net = find_network(task)
+    net = get_network(task)
     parameters = count_parameters(net, trainable_only=True)
     devices = f"{trainer.world_size} x {trainer.strategy.root_device.type}"
     log.info(f"data   {_describe_data(data)}")

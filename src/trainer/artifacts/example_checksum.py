@@ -43,8 +43,7 @@ def hash_examples(loaders: Mapping[str, Any]) -> str | None:
     context = get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_send_hash, args=(sender, loaders))
-    with block_sigint(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about threads, which the process does not use
+    with block_sigint(), warnings.catch_warnings(action="ignore"):  # about threads, which the process does not use
         process.start()
     sender.close()
     try:

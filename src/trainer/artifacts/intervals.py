@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainer.core.data_files import check_types
+from trainer.core.mappings import group_pairs
 
 BOUND_TYPES = {"low": float, "high": float, "method": str, "reason": str}
 
@@ -32,8 +33,5 @@ def describe_missing(result: Mapping[str, Any]) -> str:
 
 def _group_metrics(result: Mapping[str, Any], key: str) -> dict[str, list[str]]:
     """Return the names of the test metrics with each value of an entry of their intervals."""
-    names: dict[str, list[str]] = {}
-    for name, interval in result.get("intervals", {}).items():
-        if key in interval:
-            names.setdefault(str(interval[key]), []).append(name.removeprefix("test/"))
-    return names
+    intervals = result.get("intervals", {}).items()
+    return group_pairs((str(value[key]), name.removeprefix("test/")) for name, value in intervals if key in value)

@@ -5,7 +5,7 @@ import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -48,11 +48,8 @@ def connect(file: Path, mode: str = "rw") -> Iterator[sqlite3.Connection]:
         mode: `rw` if the file must exist, `rwc` to create it. Defaults to `rw`.
     """
     uri = f"{file.absolute().as_uri()}?mode={mode}"
-    database = sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT_SECONDS, isolation_level=None)
-    try:
+    with closing(sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT_SECONDS, isolation_level=None)) as database:
         yield database
-    finally:
-        database.close()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -210,21 +211,22 @@ def truncate_logs(run: Path, position: dict[str, Any], event_files: Iterable[Pat
         elif path.stat().st_size > size:
             os.truncate(path, size)
     missing += [name for name, size in position["events"].items() if not (run / name).is_file() and size]
-    file = run / CSV_FILENAME
-    if file.is_file():
-        with file.open(newline="") as lines:
-            reader = csv.DictReader(lines)
-            rows = [row for row, _ in zip(reader, range(position["rows"]), strict=False)]
-            columns = list(reader.fieldnames or [])
-        if position["rows"]:
-            _write_csv(file, columns, rows)
-        else:
-            file.unlink()
-        if len(rows) < position["rows"]:
-            missing.append(f"{position['rows'] - len(rows)} rows of {CSV_FILENAME}")
-    elif position["rows"]:
-        missing.append(CSV_FILENAME)
-    return missing
+    return missing + _truncate_csv(run / CSV_FILENAME, position["rows"])
+
+
+def _truncate_csv(file: Path, count: int) -> list[str]:
+    """Remove the rows after the first `count`; return a description of the missing ones if there are fewer."""
+    if not file.is_file():
+        return [file.name] if count else []
+    with file.open(newline="") as lines:
+        reader = csv.DictReader(lines)
+        columns = list(reader.fieldnames or [])
+        rows = [*islice(reader, count)]
+    if count:
+        _write_csv(file, columns, rows)
+    else:
+        file.unlink()
+    return [f"{count - len(rows)} rows of {file.name}"] if len(rows) < count else []
 
 
 def _write_csv(file: Path, columns: list[str], rows: Iterable[dict[str, Any]]) -> None:

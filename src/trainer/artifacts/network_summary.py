@@ -5,13 +5,9 @@ from typing import Any
 from pytorch_lightning import LightningModule
 from torch import nn
 
+from trainer.task.parameter_groups import get_network
+
 MAX_LAYERS = 200
-
-
-def find_network(task: LightningModule) -> nn.Module:
-    """Return the network of a task, or a foreign task itself."""
-    net = getattr(task, "net", None)
-    return net if isinstance(net, nn.Module) else task
 
 
 def count_parameters(net: nn.Module, *, trainable_only: bool = False) -> int:
@@ -26,7 +22,7 @@ def describe_network(task: LightningModule) -> dict[str, Any]:
         dict: `class`, `parameters`, `trainable`, and `layers`: class and number of parameters of each module that has
         parameters of its own, of the first `MAX_LAYERS` ones. A parameter of several modules counts for the first.
     """
-    net = find_network(task)
+    net = get_network(task)
     layers: dict[str, list[Any]] = {}
     counted: set[int] = set()
     for name, module in net.named_modules():

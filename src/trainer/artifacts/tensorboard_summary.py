@@ -14,6 +14,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from trainer.artifacts.hparams import collect_hparams
 from trainer.artifacts.loggers import ResilientTensorBoardLogger
 from trainer.artifacts.run_record import RunRecord
+from trainer.core.mappings import group_pairs
 from trainer.core.metric_name import list_metrics, make_tensorboard_tag
 
 if TYPE_CHECKING:
@@ -60,12 +61,10 @@ def build_layout(tags: Mapping[str, str]) -> Layout:
         tags: Tags of the metrics of all stages, by name.
     """
     names = [name for name in tags if not name.endswith("_best") and not name.startswith("test/")]
-    stage_tags: dict[str, list[str]] = {}
-    for name in names:
-        if name.startswith(("train/", "val/")):
-            stage_tags.setdefault(name.partition("/")[2], []).append(tags[name])
+    staged = [name for name in names if name.startswith(("train/", "val/"))]
+    stage_tags = group_pairs((name.partition("/")[2], tags[name]) for name in staged)
     stages = {title: _multiline_chart(stage_tags[title]) for title in stage_tags}
-    others = {name: _multiline_chart([tags[name]]) for name in names if not name.startswith(("train/", "val/"))}
+    others = {name: _multiline_chart([tags[name]]) for name in names if name not in staged}
     return {title: charts for title, charts in (("train and val", stages), ("other", others)) if charts}
 
 

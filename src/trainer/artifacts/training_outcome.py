@@ -11,6 +11,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from trainer.core.callback import Callback
 from trainer.core.formatting import format_number
+from trainer.core.mappings import group_pairs
 
 log = logging.getLogger(__name__)
 
@@ -52,14 +53,10 @@ _warn = rank_zero_only(log.warning)
 
 def find_monitored_metrics(trainer: Trainer) -> dict[str, str]:
     """Return the metrics that callbacks and schedulers monitor, each with the names of its users."""
-    monitored: dict[str, list[str]] = {}
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(name := getattr(callback, "monitor", None), str):
-            monitored.setdefault(name, []).append(type(callback).__name__)
-    for config in trainer.lr_scheduler_configs:
-        if config.reduce_on_plateau and config.monitor:
-            monitored.setdefault(config.monitor, []).append("the scheduler")
-    return {name: " and ".join(users) for name, users in monitored.items()}
+    callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
+    users = [(getattr(callback, "monitor", None), type(callback).__name__) for callback in callbacks]
+    users += [(config.monitor, "the scheduler") for config in trainer.lr_scheduler_configs if config.reduce_on_plateau]
+    return {name: " and ".join(names) for name, names in group_pairs(users).items() if isinstance(name, str)}
 
 
 def read_training_outcome(trainer: Trainer) -> dict[str, Any]:

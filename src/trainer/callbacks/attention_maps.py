@@ -78,29 +78,13 @@ class AttentionMaps(Callback):
         self._select_examples(trainer.num_test_batches, pl_module)
 
     def on_validation_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int, *_: Any
-    ) -> None:
-        self._collect(trainer, pl_module, outputs, batch, batch_idx)
-
-    def on_test_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int, *_: Any
-    ) -> None:
-        self._collect(trainer, pl_module, outputs, batch, batch_idx)
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw("val", trainer, pl_module)
-
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw("test", trainer, pl_module)
-
-    def _select_examples(self, batch_counts: Any, pl_module: LightningModule) -> None:
-        count = batch_counts[0]  # one entry for each data loader
-        is_supported = count and isinstance(getattr(pl_module, "net", None), SupportsAttentionMaps)
-        indices = range(self.examples) if is_supported else ()
-        self._example_counts = Counter(index * count // self.examples for index in indices)
-
-    def _collect(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         count = self._example_counts[batch_idx]
         objective = find_objective(pl_module, outputs, batch)
@@ -114,6 +98,20 @@ class AttentionMaps(Callback):
         predictions = objective.predictions(outputs)
         columns = (inputs, maps, predictions, select_scores(outputs, predictions, objective), targets)
         self._collected += [Example(*row) for row in zip(*(tensor.cpu() for tensor in columns), strict=True)]
+
+    on_test_batch_end = on_validation_batch_end
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._draw("val", trainer, pl_module)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._draw("test", trainer, pl_module)
+
+    def _select_examples(self, batch_counts: Any, pl_module: LightningModule) -> None:
+        count = batch_counts[0]  # one entry for each data loader
+        is_supported = count and isinstance(getattr(pl_module, "net", None), SupportsAttentionMaps)
+        indices = range(self.examples) if is_supported else ()
+        self._example_counts = Counter(index * count // self.examples for index in indices)
 
     def _draw(self, stage: str, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._collected:
@@ -150,14 +148,17 @@ def draw_examples(
             rows = example.inputs.shape[1] // patch_size
             image = draw_image_heatmap(example.inputs, compute_key_weights(weights, has_first).view(rows, -1))
         else:
-            tokens = example.inputs[: max(1, int((example.inputs != PADDING_INDEX).sum()))].tolist()
-            labels = [vocabulary[token] for token in tokens] if vocabulary else [str(token) for token in tokens]
-            length = len(tokens) + has_first
-            token_weights = compute_key_weights(weights[:length, :length], has_first)
-            image = draw_text_heatmap(labels, token_weights, TEXT_WIDTH_PIXELS)
+            image = _draw_text_map(example.inputs, weights, has_first, vocabulary)
         [caption] = format_captions(example.prediction[None], example.score[None], example.target[None], spec)
         images.append(add_title(image, *caption))
     return arrange_in_rows(images, {"tokens": 1, "image": 2}.get(spec.kind, 4))
+
+
+def _draw_text_map(inputs: Tensor, weights: Tensor, has_first: bool, vocabulary: list[str] | None) -> Image.Image:
+    tokens = inputs[: max(1, int((inputs != PADDING_INDEX).sum()))].tolist()
+    labels = [vocabulary[token] for token in tokens] if vocabulary else [str(token) for token in tokens]
+    length = len(tokens) + has_first
+    return draw_text_heatmap(labels, compute_key_weights(weights[:length, :length], has_first), TEXT_WIDTH_PIXELS)
 
 
 def compute_key_weights(weights: Tensor, has_first: bool) -> Tensor:

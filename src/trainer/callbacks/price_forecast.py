@@ -75,12 +75,11 @@ class PriceForecast(Callback):
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any
     ) -> None:
-        self._collect(pl_module, outputs, batch)
+        objective = find_objective(pl_module, outputs, batch)
+        if objective and self._has_prices:
+            self._predictions.append(objective.predictions(outputs).detach())
 
-    def on_test_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any, **__: Any
-    ) -> None:
-        self._collect(pl_module, outputs, batch)
+    on_test_batch_end = on_validation_batch_end
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._log_errors("val", trainer, pl_module)
@@ -88,11 +87,6 @@ class PriceForecast(Callback):
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for suffix, forecast in self._log_errors("test", trainer, pl_module).items():
             log_image(partial(draw_forecast, forecast, self.last_days), f"test/price_forecast{suffix}", trainer)
-
-    def _collect(self, pl_module: LightningModule, outputs: Any, batch: Batch) -> None:
-        objective = find_objective(pl_module, outputs, batch)
-        if objective and self._has_prices:
-            self._predictions.append(objective.predictions(outputs).detach())
 
     def _log_errors(self, stage: str, trainer: Trainer, pl_module: LightningModule) -> dict[str, Forecast]:
         """Log the errors of all predictions of a stage; return the forecasts by the suffix of their names."""

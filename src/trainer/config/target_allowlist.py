@@ -222,9 +222,8 @@ def _get_rejection_reason(target: Any, trusted: tuple[str, ...]) -> str:
         member = resolve_name(target)
     except Exception as error:  # an import can raise any exception
         return f"cannot be imported ({error})"
-    module = str(
-        getattr(member, "__module__", None) or type(member).__module__
-    )  # of `trainer.cli.main.os.system`: posix
+    # of `trainer.cli.main.os.system`: posix
+    module = str(getattr(member, "__module__", None) or type(member).__module__)
     if is_within(module, trusted):
         return ""
     if not is_within(module, TRUSTED_PACKAGES):

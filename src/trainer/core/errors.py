@@ -149,16 +149,18 @@ def to_user_error(error: Exception, config: Mapping[str, Any], directory: Path |
         return UserError(
             f"data.workers: {first_line(error)}\n  fewer workers need less memory; data.workers=0 uses none"
         )
-    if is_out_of_memory(error):
-        batch_size = config.get("data", {}).get("batch_size", 0)
-        hint = "use a smaller network or trainer.precision=bf16-mixed"
-        if batch_size > 1:
-            accumulation = config.get("trainer", {}).get("accumulate_grad_batches", 1)
-            overrides = f"data.batch_size={batch_size // 2} trainer.accumulate_grad_batches={2 * accumulation}"
-            hint = f"same effective batch size with half the memory: {overrides}"
-        message = first_line(error)[:MAX_MESSAGE_CHARACTERS]
-        return UserError(f"out of memory with data.batch_size={batch_size}: {message}\n  {hint}")
-    return None
+    return UserError(_explain_exhausted_memory(error, config)) if is_out_of_memory(error) else None
+
+
+def _explain_exhausted_memory(error: Exception, config: Mapping[str, Any]) -> str:
+    batch_size = config.get("data", {}).get("batch_size", 0)
+    hint = "use a smaller network or trainer.precision=bf16-mixed"
+    if batch_size > 1:
+        accumulation = config.get("trainer", {}).get("accumulate_grad_batches", 1)
+        overrides = f"data.batch_size={batch_size // 2} trainer.accumulate_grad_batches={2 * accumulation}"
+        hint = f"same effective batch size with half the memory: {overrides}"
+    message = first_line(error)[:MAX_MESSAGE_CHARACTERS]
+    return f"out of memory with data.batch_size={batch_size}: {message}\n  {hint}"
 
 
 def is_dead_worker(error: Exception) -> bool:

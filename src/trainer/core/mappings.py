@@ -1,8 +1,11 @@
-"""Dotted keys, nested mappings as values by dotted key, and their differences."""
+"""Dotted keys, nested mappings as values by dotted key, their differences, and groups of values by key."""
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 def flatten(values: Mapping[str, Any], key: str = "") -> dict[str, Any]:
@@ -19,6 +22,14 @@ def diff_mappings(first: Mapping[str, Any], second: Mapping[str, Any], absent: A
     keys = [*first, *(key for key in second if key not in first)]
     pairs = {key: (first.get(key, absent), second.get(key, absent)) for key in keys}
     return {key: (a, b) for key, (a, b) in pairs.items() if a != b and not (a != a and b != b)}
+
+
+def group_pairs(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
+    """Return the values of each key, in the order of the pairs."""
+    groups: dict[Key, list[Value]] = {}
+    for key, value in pairs:
+        groups.setdefault(key, []).append(value)
+    return groups
 
 
 def is_within(key: str, parents: Iterable[str]) -> bool:

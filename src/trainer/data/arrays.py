@@ -10,7 +10,7 @@ from torch import Tensor
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, Fraction, Kind, Target
 from trainer.data.augmentation.augmentation import AugmentationSetting, parse_augmentation
-from trainer.data.base import TensorData, count_outputs
+from trainer.data.base import TensorData, make_classification_spec
 from trainer.data.io.arrays.array_file import ArrayFile
 from trainer.data.io.arrays.array_labels import (
     encode_labels,
@@ -188,7 +188,7 @@ class Arrays(TensorData):
             return DataSpec("arrays", kind, shape, "regression", prod(targets.shape[1:]))
         self.class_labels = find_classes(read_labels(targets), targets)
         names = format_class_names(self.class_labels.tolist())
-        return DataSpec("arrays", kind, shape, "classification", count_outputs(names), names)
+        return make_classification_spec("arrays", kind, shape, names)
 
     def _read_targets(self, array: ArrayFile) -> Tensor:
         if self.spec.target == "regression":

@@ -10,7 +10,7 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
 from trainer.core.errors import UserError
-from trainer.core.spec import Batch, DataSpec
+from trainer.core.spec import Batch, DataSpec, Kind
 from trainer.core.target_scale import TargetScale
 from trainer.data import spec_check
 from trainer.data.augmentation.augmentation import Augmentation
@@ -192,6 +192,13 @@ class TensorData(LightningDataModule, ABC):
 
     def _has_augmentation(self) -> bool:
         return bool(self.augmentation.image_steps) or type(self).augment is not TensorData.augment
+
+
+def make_classification_spec(
+    name: str, kind: Kind, shape: tuple[int, ...], class_names: tuple[str, ...], **options: Any
+) -> DataSpec:
+    """Return the spec of a classification; `options` are further fields of `DataSpec`."""
+    return DataSpec(name, kind, shape, "classification", count_outputs(class_names), class_names, **options)
 
 
 def count_outputs(class_names: Sequence[str]) -> int:

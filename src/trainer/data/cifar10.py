@@ -10,7 +10,7 @@ import torch
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, PositiveInt
 from trainer.data.augmentation.augmentation import AugmentationSetting, parse_augmentation
-from trainer.data.base import TensorData, count_outputs
+from trainer.data.base import TensorData, make_classification_spec
 from trainer.data.io.archive import fetch_files
 from trainer.data.io.download import DataFile
 from trainer.data.loading.class_balance import Sampling
@@ -93,16 +93,8 @@ class CIFAR10(TensorData):
     @property
     def spec(self) -> DataSpec:
         """Color images of 32x32 pixels; ten classes or those in `classes`."""
-        return DataSpec(
-            "cifar10",
-            "image",
-            PREPROCESSING.shape,
-            "classification",
-            count_outputs(self.classes),
-            self.classes,
-            synthetic=self.synthetic,
-            value_range=PREPROCESSING.value_range,
-        )
+        options = {"synthetic": self.synthetic, "value_range": PREPROCESSING.value_range}
+        return make_classification_spec("cifar10", "image", PREPROCESSING.shape, self.classes, **options)
 
     def load(self) -> dict[Stage, Split]:
         """Read the six files; download the archive first if one is missing."""

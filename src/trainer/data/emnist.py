@@ -4,10 +4,10 @@ import string
 from collections.abc import Sequence
 from typing import Literal
 
-from trainer.core.errors import UserError
 from trainer.core.spec import PositiveInt
 from trainer.data.augmentation.augmentation import AugmentationSetting
-from trainer.data.io.download import DataFile, fetch_file
+from trainer.data.io.archive import fetch_archive
+from trainer.data.io.download import DataFile
 from trainer.data.io.zip_archive import unpack_gzip_members
 from trainer.data.loading.class_balance import Sampling
 from trainer.data.loading.split import Split, Stage
@@ -88,11 +88,8 @@ class EMNIST(MNIST):
         images, labels = (self.root / FOLDER / name for name in names)
         missing = {f"gzip/{path.name}.gz": path for path in (images, labels) if not path.exists()}
         if missing:
-            try:
-                archive = fetch_file(ARCHIVE, self.root, self.mirrors, self.download)
-            except UserError as error:
-                files = ", ".join(path.name for path in missing.values())
-                raise UserError(f"{error}\nOr put its unpacked files into {images.parent}: {files}") from None
+            content = f"files into {images.parent}: {', '.join(path.name for path in missing.values())}"
+            archive = fetch_archive(ARCHIVE, self.root, self.mirrors, self.download, content)
             unpack_gzip_members(archive, missing)
         inputs, targets = read_examples(images, labels)
         first_class = 1 if self.split == "letters" else 0

@@ -11,7 +11,7 @@ from torch import Tensor
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, Fraction, PositiveInt
 from trainer.data.augmentation.augmentation import AugmentationSetting, parse_augmentation
-from trainer.data.base import TensorData, count_outputs
+from trainer.data.base import TensorData, make_classification_spec
 from trainer.data.io.images.image_files import check_header, infer_size_and_channels
 from trainer.data.io.images.image_sources import ImageTableSettings, open_source
 from trainer.data.io.images.labeled_images import (
@@ -124,16 +124,8 @@ class ImageFolder(TensorData):
     @property
     def spec(self) -> DataSpec:
         """Square images in color or grayscale, one class per directory or label."""
-        return DataSpec(
-            "image_folder",
-            "image",
-            self.preprocessing.shape,
-            "classification",
-            count_outputs(self.classes),
-            self.classes,
-            synthetic=self.source is None,
-            value_range=self.preprocessing.value_range,
-        )
+        options = {"synthetic": self.source is None, "value_range": self.preprocessing.value_range}
+        return make_classification_spec("image_folder", "image", self.preprocessing.shape, self.classes, **options)
 
     @property
     def inferred_settings(self) -> dict[str, Any]:
@@ -154,12 +146,7 @@ class ImageFolder(TensorData):
         images_by_stage = self._check_files(self.source.find_images())
         require_training_images(images_by_stage, self.classes)
         self._checksum = checksum(self.source.root, images_by_stage)
-        self.files: list[str] = []
-        splits: dict[Stage, Split] = {}
-        for stage, images in images_by_stage.items():
-            indices = torch.arange(len(self.files), len(self.files) + len(images))
-            splits[stage] = Split(indices, torch.tensor([index for _, index in images]))
-            self.files += [file for file, _ in images]
+        splits = self._index_images(images_by_stage)
         refuse_own_splits(self.fold, splits)
         train = splits["train"]
         missing = {stage: fraction for stage, fraction in self.fractions.items() if stage not in splits}
@@ -173,6 +160,16 @@ class ImageFolder(TensorData):
         inferred = [f"inferred {name} {value}" for name, value in self._inferred.items()]
         reading = "kept in memory" if self.image_cache else "read in each epoch"
         log.info("; ".join([describe_splits(splits, self.classes), *inferred, reading]))
+        return splits
+
+    def _index_images(self, images_by_stage: dict[Stage, LabeledImages]) -> dict[Stage, Split]:
+        """Set `files` to the paths of all images; return the indices of the paths, and the classes."""
+        self.files: list[str] = []
+        splits: dict[Stage, Split] = {}
+        for stage, images in images_by_stage.items():
+            indices = torch.arange(len(self.files), len(self.files) + len(images))
+            splits[stage] = Split(indices, torch.tensor([index for _, index in images]))
+            self.files += [file for file, _ in images]
         return splits
 
     def read(self, stored: Sequence[Tensor]) -> Iterable[Tensor]:

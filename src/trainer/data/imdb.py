@@ -3,8 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from trainer.core.spec import DataSpec, PositiveInt
-from trainer.data.base import count_outputs
+from trainer.core.spec import PositiveInt
 from trainer.data.io.archive import fetch_directory
 from trainer.data.io.download import DataFile
 from trainer.data.io.texts.labeled_texts import LabeledTexts, drop_duplicates
@@ -15,7 +14,6 @@ from trainer.data.loading.split import Split, Stage
 from trainer.data.synthetic import make_texts
 from trainer.data.text_base import TextData
 
-CLASS_NAMES = ("negative", "positive")
 FOLDER = "aclImdb"
 ARCHIVE = DataFile("aclImdb_v1.tar.gz", "7c2ac02c03563afcf9b574c7e56c153a")
 # without the archive's 50,000 unlabeled reviews
@@ -45,6 +43,9 @@ class IMDB(TextData):
     Source:
         Maas, Daly, Pham, Huang, Ng, Potts 2011, Learning Word Vectors for Sentiment Analysis.
     """
+
+    name = "imdb"
+    class_names = ("negative", "positive")
 
     def __init__(
         self,
@@ -80,27 +81,13 @@ class IMDB(TextData):
         self.val_size = val_size
         self.data_seed = data_seed
 
-    @property
-    def spec(self) -> DataSpec:
-        """Tokens and two classes."""
-        return DataSpec(
-            "imdb",
-            "tokens",
-            (self.max_length,),
-            "classification",
-            count_outputs(CLASS_NAMES),
-            CLASS_NAMES,
-            vocabulary_size=self.vocabulary_size,
-            synthetic=self.synthetic,
-        )
-
     def load(self) -> dict[Stage, Split]:
         """Read and split the reviews, build the vocabulary of the training reviews, and encode all reviews."""
-        return self._encode_splits(self._read_splits(), "imdb")
+        return self._encode_splits(self._read_splits(), self.name)
 
     def _read_splits(self) -> dict[Stage, LabeledTexts]:
         if self.synthetic:
-            texts = make_texts(len(CLASS_NAMES), self.val_size)
+            texts = make_texts(len(self.class_names), self.val_size)
             return {stage: LabeledTexts(*columns) for stage, columns in texts.items()}
         fetch_directory(FOLDER, REVIEW_FILE_PATTERN, ARCHIVE, self.root, self.mirrors, self.download)
         directory = self.root / FOLDER

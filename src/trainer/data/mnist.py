@@ -10,7 +10,7 @@ import torch
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec, PositiveInt
 from trainer.data.augmentation.augmentation import AugmentationSetting, parse_augmentation
-from trainer.data.base import TensorData, count_outputs
+from trainer.data.base import TensorData, make_classification_spec
 from trainer.data.io.arrays.idx_file import read_idx
 from trainer.data.io.download import DataFile, fetch_file
 from trainer.data.loading.class_balance import Sampling
@@ -106,16 +106,8 @@ class MNIST(TensorData):
     @property
     def spec(self) -> DataSpec:
         """Grayscale images of 28x28 pixels."""
-        return DataSpec(
-            self.name,
-            "image",
-            SHAPE,
-            "classification",
-            count_outputs(self.classes),
-            self.classes,
-            synthetic=self.synthetic,
-            value_range=self.preprocessing.value_range,
-        )
+        options = {"synthetic": self.synthetic, "value_range": self.preprocessing.value_range}
+        return make_classification_spec(self.name, "image", SHAPE, self.classes, **options)
 
     def load(self) -> dict[Stage, Split]:
         """Read the files; split off the validation images."""

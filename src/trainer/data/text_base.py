@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from trainer.core.errors import UserError
-from trainer.core.spec import PADDING_INDEX
-from trainer.data.base import TensorData
+from trainer.core.spec import PADDING_INDEX, DataSpec
+from trainer.data.base import TensorData, make_classification_spec
 from trainer.data.io.cache import Arrays, hash_strings, load_or_compute
 from trainer.data.io.texts.labeled_texts import LabeledTexts
 from trainer.data.io.texts.tokenization import (
@@ -49,6 +49,9 @@ class TextData(TensorData):
         sampling, batch_size, eval_batch_size, seed: See `TensorData`.
     """
 
+    name: str
+    class_names: tuple[str, ...]
+
     def __init__(
         self,
         *,
@@ -76,6 +79,12 @@ class TextData(TensorData):
         self.vocabulary: list[str] = []  # tokens by index, set by `load`
         self.preprocessing: TextPreprocessing = TextPreprocessing("", max_length, keep, tokens)
         self._trained_vocabulary = ""  # of the checkpoint that this run resumes or tests
+
+    @property
+    def spec(self) -> DataSpec:
+        """Tokens and the classes in `class_names`."""
+        options = {"vocabulary_size": self.vocabulary_size, "synthetic": self.synthetic}
+        return make_classification_spec(self.name, "tokens", (self.max_length,), self.class_names, **options)
 
     def lengths(self, inputs: Tensor) -> Tensor:
         return (inputs != PADDING_INDEX).sum(1)

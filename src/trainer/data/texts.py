@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from trainer.core.errors import UserError
-from trainer.core.spec import DataSpec, Fraction
-from trainer.data.base import count_outputs
+from trainer.core.spec import Fraction
 from trainer.data.io.data_path import explain_missing_path, fetch_path, find_path
 from trainer.data.io.tables.class_labels import validate_class_names
 from trainer.data.io.tables.dialect_detection import DialectSettings
@@ -66,6 +65,8 @@ class Texts(TextData):
         sampling, batch_size, eval_batch_size, seed: See `TensorData`.
     """
 
+    name = "texts"
+
     def __init__(
         self,
         *,
@@ -115,22 +116,8 @@ class Texts(TextData):
         self.fold = make_fold(folds, fold)
         refuse_own_splits(self.fold, [stage for stage in self.fractions if synthetic or self.paths[stage]])
 
-    @property
-    def spec(self) -> DataSpec:
-        """Tokens, and the classes in `class_names` or in the files."""
-        return DataSpec(
-            "texts",
-            "tokens",
-            (self.max_length,),
-            "classification",
-            count_outputs(self.class_names),
-            self.class_names,
-            vocabulary_size=self.vocabulary_size,
-            synthetic=self.synthetic,
-        )
-
     @cached_property
-    def class_names(self) -> tuple[str, ...]:
+    def class_names(self) -> tuple[str, ...]:  # type: ignore[override]  # read-only
         """Names of the classes, from the settings or from the training file."""
         return self.listed_names or (SYNTHETIC_CLASSES if self.synthetic else self._source.class_names)
 
@@ -157,7 +144,7 @@ class Texts(TextData):
         """Read and split the texts, build the training vocabulary, and encode all texts."""
         texts = self._read_synthetic() if self.synthetic else self._read_splits()
         self._log_splits(texts)
-        return self._encode_splits(texts, f"texts-{self.preprocessing.tokens}")
+        return self._encode_splits(texts, f"{self.name}-{self.preprocessing.tokens}")
 
     def _read_synthetic(self) -> dict[Stage, LabeledTexts]:
         texts = make_texts(len(self.class_names), NUM_SYNTHETIC_VAL_TEXTS)

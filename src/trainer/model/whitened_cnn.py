@@ -50,9 +50,8 @@ class WhitenedCNN(nn.Module):
         filters = nn.init.orthogonal_(torch.empty(size, size)).view(size, spec.shape[0], PATCH_PIXELS, PATCH_PIXELS)
         self.register_buffer("whitening", torch.cat([filters, -filters]))  # set by `compute_statistics`
         self.activation = nn.GELU()
-        sides = [
-            (min(spec.shape[1:]) - PATCH_PIXELS + 1) >> index for index in range(len(channels))
-        ]  # of each block's inputs
+        # of each block's inputs
+        sides = [(min(spec.shape[1:]) - PATCH_PIXELS + 1) >> index for index in range(len(channels))]
         pairs = pairwise([2 * size, *channels])
         self.blocks = nn.Sequential(
             *(_make_block(*pair, pools=side > 1) for pair, side in zip(pairs, sides, strict=True))

@@ -1,15 +1,13 @@
 """Detection of different code or data versions among the runs of a report."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
 
 from trainer.artifacts.run_diff import flatten_relevant_config
 from trainer.artifacts.run_record import RunRecord
+from trainer.core.mappings import group_pairs
 
 MAX_RUN_NAMES = 6  # per line
 DATA_SEED_KEY = "data.seed"
-Key = TypeVar("Key")
-Value = TypeVar("Value")
 
 
 def assign_code_versions(runs: Sequence[RunRecord]) -> list[int]:
@@ -31,15 +29,15 @@ def assign_code_versions(runs: Sequence[RunRecord]) -> list[int]:
 
 def describe_version_conflicts(runs: Sequence[RunRecord]) -> Iterator[str]:
     """Yield a line for each difference in code or data between the runs of a report."""
-    by_version = _group_pairs(zip(assign_code_versions(runs), runs, strict=True))
+    by_version = group_pairs(zip(assign_code_versions(runs), runs, strict=True))
     if len(by_version) > 1:
         codes = [{name: digest for run in group for name, digest in run.code.items()} for group in by_version.values()]
         files = dict.fromkeys(name for code in codes[1:] for name in _find_changed_files(codes[0], code))
         versions = "; ".join(f"code {number} in {_format_run_names(group)}" for number, group in by_version.items())
         yield f"not the same code ({_join_truncated([*files])}): {versions}"
     for group in _group_by_data_settings(runs):
-        by_checksum = _group_pairs((run.result["data_sha256"], run) for run in group)
-        by_seed = _group_pairs((str(run.config.get(DATA_SEED_KEY)), run.result["data_sha256"]) for run in group)
+        by_checksum = group_pairs((run.result["data_sha256"], run) for run in group)
+        by_seed = group_pairs((str(run.config.get(DATA_SEED_KEY)), run.result["data_sha256"]) for run in group)
         is_mixed = any(len({*checksums}) > 1 for checksums in by_seed.values())
         if is_mixed or 1 < len(by_checksum) < len(by_seed):  # different data for each seed are no conflict
             yield f"not the same data: {' | '.join(map(_format_run_names, by_checksum.values()))}"
@@ -58,14 +56,7 @@ def _group_by_data_settings(runs: Sequence[RunRecord]) -> Iterable[list[RunRecor
         config = flatten_relevant_config(run).items()
         return str({key: value for key, value in config if key.startswith("data.") and key != DATA_SEED_KEY})
 
-    return _group_pairs((settings(run), run) for run in runs if run.result.get("data_sha256")).values()
-
-
-def _group_pairs(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
-    groups: dict[Key, list[Value]] = {}
-    for key, value in pairs:
-        groups.setdefault(key, []).append(value)
-    return groups
+    return group_pairs((settings(run), run) for run in runs if run.result.get("data_sha256")).values()
 
 
 def _format_run_names(runs: Sequence[RunRecord]) -> str:

@@ -10,6 +10,7 @@ from trainer.artifacts.fingerprint import relative_paths
 from trainer.artifacts.run_diff import flatten_relevant_config
 from trainer.artifacts.run_record import RunRecord
 from trainer.config.compose import get_override_key
+from trainer.core.mappings import group_pairs
 from trainer.reports.folds import FOLD_KEY, Folds, read_folds
 from trainer.reports.statistics import Difference, Estimate, Seed, estimate
 
@@ -109,13 +110,10 @@ def group_runs(
 ) -> dict[str, list[RunRecord]]:
     """Return the runs of each config, in order, by the overrides that distinguish the config."""
     common = set.intersection(*(set(record.overrides) for record in records))
-    runs_by_values: dict[tuple[str, ...], list[RunRecord]] = {}
-    for record, config in zip(records, configs, strict=True):
-        runs_by_values.setdefault(tuple(str(config.get(key)) for key in swept), []).append(record)
+    values_of_runs = [tuple(str(config.get(key)) for key in swept) for config in configs]
+    runs_by_values = group_pairs(zip(values_of_runs, records, strict=True))
     names = {values: _format_swept_overrides(runs[0], swept, common) for values, runs in runs_by_values.items()}
-    values_by_name: dict[str, list[tuple[str, ...]]] = {}
-    for values, name in names.items():
-        values_by_name.setdefault(name, []).append(values)
+    values_by_name = group_pairs((name, values) for values, name in names.items())
     for name, rows in values_by_name.items():  # a config file may have changed between runs with equal overrides
         varied = [index for index in range(len(swept)) if len({values[index] for values in rows}) > 1]
         for values in rows:

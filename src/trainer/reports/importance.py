@@ -4,6 +4,8 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from trainer.core.mappings import group_pairs
+
 # a numeric parameter with more levels, and fewer runs per level on average, is split into groups of equal size
 MAX_LEVELS = 8
 MIN_RUNS_PER_LEVEL = 2
@@ -30,10 +32,8 @@ def compute_importances(settings: Sequence[Mapping[str, object]], values: Sequen
         return {}
     fractions = {}
     for name in settings[0]:
-        groups: dict[str, list[float]] = {}
         levels, is_grouped = _discretize([setting[name] for setting in settings])
-        for level, value in zip(levels, values, strict=True):
-            groups.setdefault(level, []).append(value)
+        groups = group_pairs(zip(levels, values, strict=True))
         if len(groups) == len(values):
             continue
         between = sum(len(group) * (fmean(group) - mean) ** 2 for group in groups.values())

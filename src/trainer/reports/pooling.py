@@ -7,6 +7,7 @@ import torch
 from trainer.artifacts.run_record import RunRecord
 from trainer.artifacts.stored_predictions import Predictions, read_predictions
 from trainer.core.errors import UserError
+from trainer.core.mappings import group_pairs
 from trainer.reports.bootstrap import compute_interval
 from trainer.reports.folds import FOLD_KEY
 from trainer.reports.grouping import Group, PooledMetric
@@ -137,10 +138,7 @@ def _format_choices(names: Sequence[str]) -> str:
 
 
 def _by_seed(runs: Sequence[RunRecord]) -> Mapping[object, list[RunRecord]]:
-    runs_by_seed: dict[object, list[RunRecord]] = {}
-    for run in runs:
-        runs_by_seed.setdefault(run.config.get("seed"), []).append(run)
-    return runs_by_seed
+    return group_pairs((run.config.get("seed"), run) for run in runs)
 
 
 def _pool(name: str, runs: Sequence[RunRecord], folds: int) -> list[PooledMetric]:

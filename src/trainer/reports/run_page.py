@@ -68,17 +68,11 @@ def describe_run(record: RunRecord) -> DescriptionList:
         count = len(checkout.get("changed") or [])
         state = f"with {count} uncommitted change(s)" if count else "without uncommitted changes"
         rows.append(("code", f"{checkout.get('root')} at commit {checkout.get('commit')} {state}"))
-    packages = provenance.get("packages", {})
-    names = ("torch", "pytorch-lightning", "torchmetrics")
-    versions = [f"{name} {packages[name]}" for name in names if name in packages]
     gpus = "".join(f"{gpu}; " for gpu in machine.get("gpus") or [])
     rows += [
         ("data", _format_checksum(record.result)),
         ("fingerprint", record.result.get("fingerprint")),
-        (
-            "software",
-            ", ".join([f"trainer {provenance.get('trainer')}", f"Python {provenance.get('python')}", *versions]),
-        ),
+        ("software", _format_versions(provenance)),
         ("machine", ", ".join(str(machine[key]) for key in ("host", "processor", "system") if machine.get(key))),
         ("computed on", f"{gpus}{machine.get('threads')} of {machine.get('cores')} cores"),
         ("time", _format_times(record.result)),
@@ -88,6 +82,14 @@ def describe_run(record: RunRecord) -> DescriptionList:
         ("training", record.result.get("stop_reason")),
     ]
     return DescriptionList([(name, str(value)) for name, value in rows if value not in (None, "")])
+
+
+def _format_versions(provenance: Mapping[str, Any]) -> str:
+    packages = provenance.get("packages", {})
+    names = [name for name in ("torch", "pytorch-lightning", "torchmetrics") if name in packages]
+    versions = {"trainer": provenance.get("trainer"), "Python": provenance.get("python")}
+    versions |= {name: packages[name] for name in names}
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def build_replay_blocks(record: RunRecord) -> list[Block]:

@@ -66,22 +66,27 @@ def make_class_weighting(spec: DataSpec, weights: ClassWeights) -> ClassWeightin
         if weights != BALANCED:
             raise UserError(f"{KEY}: '{weights}' is invalid; expected balanced, a list, or weights by class name")
         return ClassWeighting(is_balanced=True)
-    names = spec.class_names
-    if isinstance(weights, Mapping):
-        by_name = {str(name): weight for name, weight in weights.items()}
-        for name in by_name:
-            if name not in names:
-                raise UserError(f"{KEY}: no class '{name}'{did_you_mean(name, names)}")
-        values = [by_name.get(name, 1.0) for name in names]
-    else:
-        values = [*weights]
-        if len(values) != len(names):
-            expected = f"expected one for each of the {len(names)} classes of data '{spec.name}'"
-            raise UserError(f"{KEY}: found {len(values)} weights; {expected}")
+    values = _list_weights(weights, spec)
     for value in values:
         if not (math.isfinite(value) and value > 0):
             raise UserError(f"{KEY}: {value} is invalid; expected numbers greater than 0")
     return ClassWeighting(tuple(map(float, values)))
+
+
+def _list_weights(weights: Mapping[str | int, float] | Sequence[float], spec: DataSpec) -> list[float]:
+    """Return weights in the order of the classes."""
+    names = spec.class_names
+    if not isinstance(weights, Mapping):
+        values = [*weights]
+        if len(values) != len(names):
+            expected = f"expected one for each of the {len(names)} classes of data '{spec.name}'"
+            raise UserError(f"{KEY}: found {len(values)} weights; {expected}")
+        return values
+    by_name = {str(name): weight for name, weight in weights.items()}
+    for name in by_name:
+        if name not in names:
+            raise UserError(f"{KEY}: no class '{name}'{did_you_mean(name, names)}")
+    return [by_name.get(name, 1.0) for name in names]
 
 
 def balance(spec: DataSpec, counts: Tensor | None) -> ClassWeighting:

@@ -112,7 +112,11 @@ def select_metrics(
     for _, metric in pairs:
         if not has_probabilities and isinstance(metric, str) and metric in PROBABILITY_METRICS:
             raise UserError(f"objective.metrics: '{metric}' needs probabilities, which the hinge loss does not train")
-    counts = Counter(name for name, _ in dict.fromkeys(pairs))  # a repeated name counts once
+    _validate_names(Counter(name for name, _ in dict.fromkeys(pairs)))  # a repeated name counts once
+    return dict(pairs)
+
+
+def _validate_names(counts: Counter[str]) -> None:
     for name, count in counts.items():
         if count > 1:
             hint = "give each a name: objective.metrics={first: {_target_: ...}, second: {_target_: ...}}"
@@ -120,7 +124,6 @@ def select_metrics(
         if not name or {"/", "."} & {*name} or name == "loss" or hasattr(MetricCollection, name):
             expected = "expected a name without '/' and '.' that is neither 'loss' nor a method of PyTorch's modules"
             raise UserError(f"objective.metrics: invalid name '{name}'; {expected}")
-    return dict(pairs)
 
 
 def _name_metrics(spec: DataSpec, metric: str | Metric) -> list[tuple[str, str | Metric]]:

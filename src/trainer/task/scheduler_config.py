@@ -69,13 +69,18 @@ def _create_schedule(factory: SchedulerFactory, optimizer: Optimizer, count: Cal
     if keywords.get("steps_per_epoch"):  # `OneCycleLR` multiplies it by `epochs`
         arguments.pop("total_steps", None)
     if "schedulers" in keywords:
-        starts = [0, *keywords.get("milestones", [0] * (len(keywords["schedulers"]) - 1))]
-        ends = [*starts[1:], None] if "milestones" in keywords else [None] * len(starts)
-        arguments["schedulers"] = [  # the class compares the lengths of the lists
-            _create_schedule(part, optimizer, partial(_count_between, start, end, count))
-            for part, start, end in zip(keywords["schedulers"], starts, ends, strict=False)
-        ]
+        arguments["schedulers"] = _create_parts(keywords, optimizer, count)
     return factory(optimizer=optimizer, **arguments) if "optimizer" in parameters else factory(optimizer, **arguments)
+
+
+def _create_parts(keywords: dict[str, Any], optimizer: Optimizer, count: Callable[[], int]) -> list[Any]:
+    """Return the schedules of the factories in `schedulers`, each with its length."""
+    starts = [0, *keywords.get("milestones", [0] * (len(keywords["schedulers"]) - 1))]
+    ends = [*starts[1:], None] if "milestones" in keywords else [None] * len(starts)
+    return [  # the class of the combined schedule compares the lengths of the lists
+        _create_schedule(part, optimizer, partial(_count_between, start, end, count))
+        for part, start, end in zip(keywords["schedulers"], starts, ends, strict=False)
+    ]
 
 
 def _count_between(start: int, end: int | None, count: Callable[[], int]) -> int:

@@ -50,22 +50,28 @@ def draw_text_heatmap(tokens: Sequence[str], weights: Tensor, width: int, *, sig
     labels = [*tokens[:MAX_TOKENS], *(["..."] if len(tokens) > MAX_TOKENS else [])]
     scaled = weights.float() / weights.abs().max().clamp(min=1e-9) if signed else _normalize_weights(weights)
     heat = [*scaled[:MAX_TOKENS].tolist(), 0.0]
-    boxes = []
-    x = 0.0
-    y = 0
-    for label in labels:
-        length = FONT.getlength(label) + 6
-        if x and x + length > width:
-            x = 0.0
-            y += LINE_HEIGHT_PIXELS
-        boxes.append((x, y, length))
-        x += length
-    canvas = Image.new("RGB", (width, y + LINE_HEIGHT_PIXELS), WHITE)
+    boxes = _arrange_words(labels, width)
+    canvas = Image.new("RGB", (width, boxes[-1][1] + LINE_HEIGHT_PIXELS), WHITE)
     pen = ImageDraw.Draw(canvas)
     for label, (x, y, length), weight in zip(labels, boxes, heat, strict=False):
         pen.rectangle((x, y, x + length - 1, y + LINE_HEIGHT_PIXELS - 2), fill=_interpolate_color(weight))
         pen.text((x + 3, y + LINE_HEIGHT_PIXELS // 2), label, BLACK, FONT, anchor="lm")
     return canvas
+
+
+def _arrange_words(words: Sequence[str], width: int) -> list[tuple[float, int, float]]:
+    """Return the left and upper border and the length of each word, in lines of at most a width in pixels."""
+    boxes = []
+    x = 0.0
+    y = 0
+    for word in words:
+        length = FONT.getlength(word) + 6
+        if x and x + length > width:
+            x = 0.0
+            y += LINE_HEIGHT_PIXELS
+        boxes.append((x, y, length))
+        x += length
+    return boxes
 
 
 def draw_matrix_heatmap(weights: Tensor) -> Image.Image:

@@ -5,14 +5,13 @@ have the names of the functions in the source: `linear`, `relu`, `lstm`.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils.hooks import RemovableHandle
 
 
 def build_graph(net: nn.Module, run: Callable[[], object], inputs: Tensor) -> GraphDef:
@@ -60,16 +59,13 @@ class _CallRecorder(TorchFunctionMode):
     @contextmanager
     def track_modules(self, net: nn.Module) -> Iterator[None]:
         """Track which module of a network is being called."""
-        handles: list[RemovableHandle] = []
-        for name, module in net.named_modules():
-            path = name.replace(".", "/")
-            handles.append(module.register_forward_pre_hook(lambda *_, path=path: self._module_stack.append(path)))
-            handles.append(module.register_forward_hook(lambda *_: self._module_stack.pop() and None))
-        try:
+        stack = self._module_stack
+        with ExitStack() as hooks:
+            for name, module in net.named_modules():
+                path = name.replace(".", "/")
+                hooks.enter_context(module.register_forward_pre_hook(lambda *_, path=path: stack.append(path)))
+                hooks.enter_context(module.register_forward_hook(lambda *_: stack.pop() and None))
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
     def _register(self, tensor: Tensor, node: str) -> None:
         self._nodes[id(tensor)] = node

@@ -62,11 +62,7 @@ def main(argv: list[str]) -> int:
     if output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UserError(f"attribute: --to: '{output}' ends neither in .png nor in .jpg")
     predictor = Predictor(load_checkpoint(Path(args.checkpoint), trusted=args.trust))
-    if not isinstance(predictor.objective, Objective) or predictor.spec.kind not in ("image", "tokens"):
-        hint = f"for columns of tables: trainer test {quote_argument(args.checkpoint)} +callbacks=attribution"
-        raise UserError(f"attribute: no method for data '{predictor.spec.name}'; expected images or texts\n  {hint}")
-    if args.layer is not None and predictor.spec.kind != "image":
-        raise UserError("attribute: --layer: has no effect on texts; leave it out")
+    _require_method(predictor, args.checkpoint, args.layer)
     options = {name: value for name, value in (("fit", args.fit), ("invert", args.invert)) if value}
     result = attribute(predictor, read_examples(predictor, args.files, options), args.layer)
     try:
@@ -80,6 +76,15 @@ def main(argv: list[str]) -> int:
         print_table(result.header, format_rows(result.rows[:MAX_PRINTED_ROWS]))
     print(output)
     return 0
+
+
+def _require_method(predictor: Predictor, checkpoint: str, layer: str | None) -> None:
+    """Raise an error if there is no method for the data of a network, or the method uses no layer."""
+    if not isinstance(predictor.objective, Objective) or predictor.spec.kind not in ("image", "tokens"):
+        hint = f"for columns of tables: trainer test {quote_argument(checkpoint)} +callbacks=attribution"
+        raise UserError(f"attribute: no method for data '{predictor.spec.name}'; expected images or texts\n  {hint}")
+    if layer is not None and predictor.spec.kind != "image":
+        raise UserError("attribute: --layer: has no effect on texts; leave it out")
 
 
 def read_examples(predictor: Predictor, files: list[str], options: dict[str, Any]) -> list[Tensor]:

@@ -7,8 +7,10 @@ accuracy, a bootstrap for the others.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from trainer.artifacts.learning_curves import Series
 from trainer.artifacts.run_diff import ValuePairs, diff_runs
 from trainer.artifacts.run_record import RunRecord, read_run
 from trainer.cli.commands import parse_arguments, print_table
@@ -63,7 +65,12 @@ def main(argv: list[str]) -> int:
         print_table(["paired test", "difference", "95 % interval", "p", "method"], map(_format_test, tests))
     elif problem:
         print(f"no paired tests: {problem}")
-    series = [first.read_metric_series(), second.read_metric_series()]
+    _print_curves(paths, [first.read_metric_series(), second.read_metric_series()])
+    return 0
+
+
+def _print_curves(paths: Sequence[str], series: Sequence[Mapping[str, Series]]) -> None:
+    """Print the validation metrics that were logged by all runs as sparklines with a common scale."""
     for name in [name for name in list_metrics(series[0], "val") if name in series[1]]:
         curves = [[value for _, value in run[name]] for run in series]
         values = [value for curve in curves for value in curve if math.isfinite(value)]
@@ -71,7 +78,6 @@ def main(argv: list[str]) -> int:
         high = max(values, default=0.0)
         for path, curve in zip(paths, curves, strict=True):
             print(f"  {name:20} {format_sparkline(curve, low, high):{SPARKLINE_CHARS}}  {path}")
-    return 0
 
 
 def _compare_tests(first: RunRecord, second: RunRecord) -> tuple[list[PairedTest], str]:

@@ -76,11 +76,7 @@ def main(argv: list[str]) -> int:
     """Run the command; return 0 if the runs are identical, else 1."""
     args = parse_arguments("replay", argv, "run", "overrides*", current_code=False, trust="", json=False)
     original = read_run(args.run)
-    require_trained(original, "replay")
-    if original.state != "finished":
-        raise UserError(f"replay: the state of '{args.run}' is {original.state}; only finished runs can be compared")
-    if missing := [key for key in ("directory", "run") if key not in original.provenance]:  # its paths are relocated
-        raise UserError(f"replay: '{args.run}' cannot be replayed: its provenance.json has no {', '.join(missing)}")
+    _require_replayable(original, args.run)
     is_own = is_signed(original.nested_config, original.code_start, Path.cwd())
     require_trusted_config(original.nested_config, args.run, args.trust, is_own=is_own)
     for override in args.overrides:
@@ -101,6 +97,14 @@ def main(argv: list[str]) -> int:
     else:
         _print_result(result, args.run)
     return 0 if result.identical else 1
+
+
+def _require_replayable(record: RunRecord, name: str) -> None:
+    require_trained(record, "replay")
+    if record.state != "finished":
+        raise UserError(f"replay: the state of '{name}' is {record.state}; only finished runs can be compared")
+    if missing := [key for key in ("directory", "run") if key not in record.provenance]:  # its paths are relocated
+        raise UserError(f"replay: '{name}' cannot be replayed: its provenance.json has no {', '.join(missing)}")
 
 
 def _run(record: RunRecord, code: CodeCheckout, overrides: Sequence[str], run_dir: Path) -> int:

@@ -19,6 +19,7 @@ the remaining jobs. --force also reruns jobs whose state on another machine is `
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -195,19 +196,25 @@ def resume(argv: list[str]) -> int:
         require_trusted_jobs(ledger, Composer())
     if args.force:
         mark_dead_jobs(ledger, include_remote=True)
-    new = {get_override_key(override): override for override in args.overrides}
-    keys = {override: get_override_key(override) for override in command}
-    dropped = ("hydra.sweep.dir", *(("hydra.launcher.",) if "hydra/launcher" in new else ()))  # of another launcher
-    original = [new.pop(keys[override], override) for override in command if not keys[override].startswith(dropped)]
     directory = args.directory
     if cwd.is_dir() and cwd != Path.cwd():  # relative paths in the config refer to it
         directory = str(Path(directory).absolute())
         os.chdir(cwd)
-    sys.argv = [sys.argv[0], "--multirun", *original, *new.values(), f"hydra.sweep.dir={quote_path(directory)}"]
+    overrides = _replace_overrides(command, args.overrides)
+    sys.argv = [sys.argv[0], "--multirun", *overrides, f"hydra.sweep.dir={quote_path(directory)}"]
     status = dispatch_by_rank(compose_and_run)
     if args.json and is_first_process():
         print_json(list_jobs(TrialLedger(Path(directory))))
     return status
+
+
+def _replace_overrides(command: Sequence[str], overrides: Sequence[str]) -> list[str]:
+    """Return the overrides of a command with new values, without its directory and settings of another launcher."""
+    new = {get_override_key(override): override for override in overrides}
+    keys = {override: get_override_key(override) for override in command}
+    dropped = ("hydra.sweep.dir", *(("hydra.launcher.",) if "hydra/launcher" in new else ()))
+    original = [new.pop(keys[override], override) for override in command if not keys[override].startswith(dropped)]
+    return [*original, *new.values()]
 
 
 def report(argv: list[str]) -> int:

@@ -15,10 +15,14 @@ from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, NoReturn
 
 from trainer.cli.commands import integer, parse_arguments
 from trainer.core.errors import UserError
 from trainer.core.open_files import raise_open_file_limit
+
+if TYPE_CHECKING:
+    from trainer.reports.tensorboard_logdir import LogDirectory
 
 POLL_SECONDS = 10  # between searches for new runs
 RESERVED_FILES = 100  # open files of TensorBoard that are no event files
@@ -46,12 +50,17 @@ def main(argv: list[str]) -> int:
             is_fast = raise_open_file_limit() >= runs.count_event_files() + RESERVED_FILES
             url = start_tensorboard(Path(links), args.port, args.host, is_fast=is_fast)
             print(f"{url}  {len(runs.names)} run(s) in {directory}; press Ctrl-C to stop", flush=True)
-            while True:
-                time.sleep(POLL_SECONDS)
-                for name in runs.link_new_runs():
-                    print(f"new: {name}", flush=True)
+            _print_new_runs(runs)
         except KeyboardInterrupt:
             return 0
+
+
+def _print_new_runs(runs: "LogDirectory") -> NoReturn:
+    """Link new runs and print their names, until Ctrl-C."""
+    while True:
+        time.sleep(POLL_SECONDS)
+        for name in runs.link_new_runs():
+            print(f"new: {name}", flush=True)
 
 
 def start_tensorboard(logdir: Path, port: int | None, host: str, *, is_fast: bool) -> str:

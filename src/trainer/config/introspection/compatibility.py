@@ -1,7 +1,8 @@
 """Compatibility of models and data sets, read from their source: `spec.require` calls and the kind in a `DataSpec`.
 
 A network calls `spec.require("cnn", "image")` in its constructor; the `spec` of a data set returns
-`DataSpec("mnist", "image", ...)`. Neither is executed. Kinds that are not string literals are unknown.
+`DataSpec("mnist", "image", ...)` or `make_classification_spec("mnist", "image", ...)`. None is executed. Kinds that are
+not string literals are unknown.
 """
 
 import ast
@@ -23,7 +24,7 @@ def find_required_kinds(target: str) -> list[str] | None:
 def find_provided_kind(target: str) -> str | None:
     """Return the input kind of a data set, or None if it is unknown."""
     kinds = set()
-    for call in _find_calls(target, "spec", "DataSpec"):
+    for call in _find_calls(target, "spec", "DataSpec", "make_classification_spec"):
         args = [*(keyword.value for keyword in call.keywords if keyword.arg == "kind"), *call.args[1:2]]
         kinds.add(args[0].value if args and isinstance(args[0], ast.Constant) else None)
     return str(kinds.pop()) if len(kinds) == 1 and None not in kinds else None
@@ -52,13 +53,13 @@ def find_compatible(choice: Choice, others: list[Choice]) -> tuple[list[str], li
     return compatible, [name for name, values in other_kinds.items() if values is None]
 
 
-def _find_calls(target: str, method: str, function: str) -> list[ast.Call]:
-    """Return the calls of a function in a class's method, or in that of the nearest base class that has any."""
+def _find_calls(target: str, method: str, *functions: str) -> list[ast.Call]:
+    """Return the calls of functions in a class's method, or in that of the nearest base class that has any."""
     member = locate(target)
     for cls in iter_class_hierarchy(member) if isinstance(member, griffe.Class) else ():
         body = find_method(cls, method) if cls else None
         nodes = [node for node in ast.walk(body) if isinstance(node, ast.Call)] if body else []
-        calls = [node for node in nodes if ast.unparse(node.func).rpartition(".")[2] == function]
+        calls = [node for node in nodes if ast.unparse(node.func).rpartition(".")[2] in functions]
         if calls:
             return calls
     return []

@@ -142,9 +142,8 @@ def describe_node(target: str, key: str, node: dict[str, Any], comments: dict[st
     for name, parameter in parameters.items():
         if name not in node and name not in runtime:
             fields.append(describe_field(f"+{join_keys(key, name)}", parameter, parse_default(parameter)))
-    if source is None:
-        return ConfigNode(key, target, "", None, 0, runtime, tuple(fields))
-    return ConfigNode(key, target, source.summary, source.file, source.line, runtime, tuple(fields))
+    summary, file, line = (source.summary, source.file, source.line) if source else ("", None, 0)
+    return ConfigNode(key, target, summary, file, line, runtime, tuple(fields))
 
 
 def describe_target(target: str) -> ConfigNode:

@@ -33,9 +33,8 @@ def _find_module_spec(name: str, search_path: tuple[str, ...]) -> ModuleSpec | N
     package, _, _ = name.rpartition(".")
     try:
         if not package:
-            return PathFinder.find_spec(name, search_path) or find_spec(
-                name
-            )  # the latter asks editable installs' finders
+            # `find_spec` asks the finders of editable installs
+            return PathFinder.find_spec(name, search_path) or find_spec(name)
         parent = _find_module_spec(package, search_path)
         directories = parent.submodule_search_locations if parent else None
         return PathFinder.find_spec(name, [*directories]) if directories else None

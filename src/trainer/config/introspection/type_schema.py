@@ -50,28 +50,26 @@ def _build_type_schema(node: ast.expr) -> Schema:
     match node:
         case ast.Constant(value=None):
             return TYPE_SCHEMAS["None"]
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+        case ast.BinOp(left, ast.BitOr(), right):
             return _build_union_schema([left, right])
-        case ast.Subscript(value=ast.Name(id="Literal"), slice=inner):
+        case ast.Subscript(ast.Name("Literal"), inner):
             return {"enum": [ast.literal_eval(item) for item in _unpack_tuple(inner)]}
-        case ast.Subscript(value=ast.Name(id="Union"), slice=inner):
+        case ast.Subscript(ast.Name("Union"), inner):
             return _build_union_schema(_unpack_tuple(inner))
-        case ast.Subscript(value=ast.Name(id="Optional"), slice=inner):
+        case ast.Subscript(ast.Name("Optional"), inner):
             return _build_union_schema([inner, ast.Constant(None)])
-        case ast.Subscript(value=ast.Name(id="Annotated" | "Final"), slice=inner):
+        case ast.Subscript(ast.Name("Annotated" | "Final"), inner):
             return _build_type_schema(_unpack_tuple(inner)[0])
-        case ast.Subscript(value=ast.Name(id="tuple" | "Tuple"), slice=ast.Tuple(elts=inner)) if not _is_variadic(
-            inner
-        ):
+        case ast.Subscript(ast.Name("tuple" | "Tuple"), ast.Tuple(inner)) if not _is_variadic(inner):
             items = [_build_type_schema(item) for item in inner]
             return {"type": "array", "items": items, "minItems": len(items), "maxItems": len(items)}
-        case ast.Subscript(value=ast.Name(id=name), slice=inner) if name in TYPE_SCHEMAS:
+        case ast.Subscript(ast.Name(name), inner) if name in TYPE_SCHEMAS:
             schema = TYPE_SCHEMAS[name]
             arguments = _unpack_tuple(inner)
             if schema["type"] == "array":
                 return schema | {"items": _build_type_schema(arguments[0])}
             return schema | {"additionalProperties": _build_type_schema(arguments[-1])}
-        case ast.Name(id=name):
+        case ast.Name(name):
             return TYPE_SCHEMAS.get(name, {})
     return {}
 
@@ -154,16 +152,12 @@ class _AliasExpander(ast.NodeTransformer):
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
         return self.visit(ast.parse(node.value, mode="eval").body) if isinstance(node.value, str) else node
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self._expand_alias(node)
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        return self._expand_alias(node)
-
-    def _expand_alias(self, node: ast.Name | ast.Attribute) -> ast.expr:
+    def visit_Name(self, node: ast.Name | ast.Attribute) -> ast.expr:
         path = qualify_name(ast.unparse(node), self.module)
         is_standard = path.startswith(("typing", "collections", "pathlib", "datetime")) or "." not in path
         member = None if is_standard or path in KNOWN_CLASSES else locate(path)
         if isinstance(member, griffe.Attribute) and member.value is not None:
             return _AliasExpander(member.module).visit(ast.parse(str(member.value), mode="eval").body)
         return ast.Name(path.rpartition(".")[2])
+
+    visit_Attribute = visit_Name  # noqa: N815  called by its name

@@ -32,11 +32,8 @@ def fetch_files(
     """
     missing = [Path(file.path) for file in files if not (root / file.path).exists()]
     if missing:
-        try:
-            archive_path = fetch_file(archive, root, mirrors, download)
-        except UserError as error:
-            names = ", ".join(path.name for path in missing)
-            raise UserError(f"{error}\nOr put its unpacked files into {(root / missing[0]).parent}: {names}") from None
+        content = f"files into {(root / missing[0]).parent}: {', '.join(path.name for path in missing)}"
+        archive_path = fetch_archive(archive, root, mirrors, download, content)
         try:
             _unpack(archive_path, root, {file.path for file in files}.__contains__)
         except (tarfile.TarError, OSError, EOFError) as error:
@@ -70,10 +67,7 @@ def fetch_directory(
     target = root / directory
     if target.is_dir():
         return target
-    try:
-        archive_path = fetch_file(archive, root, mirrors, download)
-    except UserError as error:
-        raise UserError(f"{error}\nOr put its unpacked directory there: {target}") from None
+    archive_path = fetch_archive(archive, root, mirrors, download, f"directory there: {target}")
     log.info("unpacking %s", archive_path)
     try:
         with tempfile.TemporaryDirectory(dir=root, prefix=f"{directory}.unpacking-") as temporary:
@@ -84,6 +78,14 @@ def fetch_directory(
         if not target.is_dir():
             raise UserError(f"{archive_path} cannot be unpacked: {error}") from error
     return target
+
+
+def fetch_archive(archive: DataFile, root: Path, mirrors: Sequence[str], download: bool, content: str) -> Path:
+    """Return the path of an archive, see `fetch_file`; an error suggests to put its unpacked `content` somewhere."""
+    try:
+        return fetch_file(archive, root, mirrors, download)
+    except UserError as error:
+        raise UserError(f"{error}\nOr put its unpacked {content}") from None
 
 
 def _unpack(archive: Path, target: Path, is_selected: Callable[[str], object]) -> None:

@@ -58,6 +58,12 @@ def load_or_compute(file: Path, compute: Callable[[], Arrays]) -> Arrays:
     except Exception as error:  # NumPy raises many types for a corrupted file
         log.warning("%s cannot be read and is computed again (%s)", file, error)
     arrays = compute()
+    _store(file, arrays)
+    return arrays
+
+
+def _store(file: Path, arrays: Arrays) -> None:
+    """Write a cache file if its directory is writable and the disk is not full."""
     try:
         file.parent.mkdir(exist_ok=True)
         with atomic_path(file, f".{uuid4().hex}.part") as partial, partial.open("wb") as output:
@@ -66,7 +72,6 @@ def load_or_compute(file: Path, compute: Callable[[], Arrays]) -> Arrays:
         _evict(file)
     except OSError as error:  # read-only directory or full disk
         log.info("%s is not cached for the next run (%s)", file, error)
-    return arrays
 
 
 def _evict(newest: Path) -> None:

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -100,11 +101,8 @@ def fetch_file(file: DataFile, root: Path, mirrors: Sequence[str] = (), download
 
 def compute_md5(path: Path) -> str:
     """Compute the MD5 of a file, chunk by chunk."""
-    digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
 
 
 def _is_verified(path: Path, md5: str) -> bool:
@@ -196,15 +194,7 @@ def _download_from_mirror(url: str, part: Path, md5: str) -> None:
 
 def _resume_download(url: str, part: Path, size: int) -> int:
     """Append the bytes after the first `size` to `part`; return the offset of the first byte from this mirror."""
-    headers = {"User-Agent": "trainer"} | ({"Range": f"bytes={size}-"} if size else {})
-    try:
-        response: Any = urlopen(Request(url, headers=headers), timeout=NETWORK_TIMEOUT_SECONDS)
-    except HTTPError as error:
-        response = error  # also a response
-    except (OSError, HTTPException, ValueError) as error:
-        cause = getattr(error, "reason", error)  # URLError wraps the cause
-        raise _FetchError(getattr(cause, "strerror", None) or str(cause)) from error
-    with response:
+    with _request(url, size) as response:
         if size and response.status == 416:
             return size  # no bytes after these: their checksum decides whether to restart
         if response.status not in (200, 206):
@@ -228,3 +218,15 @@ def _resume_download(url: str, part: Path, size: int) -> int:
         if response.length:  # read1 does not report an incomplete response
             raise _FetchError(f"interrupted {response.length} bytes early")
     return offset
+
+
+def _request(url: str, offset: int) -> Any:
+    """Return the response of a server that is asked for a file from an offset on."""
+    headers = {"User-Agent": "trainer"} | ({"Range": f"bytes={offset}-"} if offset else {})
+    try:
+        return urlopen(Request(url, headers=headers), timeout=NETWORK_TIMEOUT_SECONDS)
+    except HTTPError as error:
+        return error  # also a response
+    except (OSError, HTTPException, ValueError) as error:
+        cause = getattr(error, "reason", error)  # URLError wraps the cause
+        raise _FetchError(getattr(cause, "strerror", None) or str(cause)) from error

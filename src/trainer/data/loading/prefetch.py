@@ -45,8 +45,7 @@ def prefetch_batches(
         return
     from torch.utils.data import DataLoader
 
-    with block_sigint(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about forks, and about more workers than cores
+    with block_sigint(), warnings.catch_warnings(action="ignore"):  # about forks, and about more workers than cores
         loader: Any = DataLoader(
             _BatchDataset(read),  # type: ignore[arg-type]  # __getitem__ is sufficient
             sampler=batches,

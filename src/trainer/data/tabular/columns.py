@@ -82,10 +82,8 @@ def classify_column(index: int, name: str | None, statistics: ColumnStatistics, 
     if _find_date_format(statistics.sample):
         return convert_column(column, "date", statistics)
     if is_mostly_unique(statistics):
-        words = statistics.words / max(1, statistics.text_rows)
-        if words < MIN_TEXT_WORDS:
-            return replace(column, kind="ignored", reason="nearly unique")
-        return replace(column, kind="text")
+        is_text = statistics.words / max(1, statistics.text_rows) >= MIN_TEXT_WORDS
+        return replace(column, kind="text") if is_text else replace(column, kind="ignored", reason="nearly unique")
     return convert_column(column, "category", statistics)
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from trainer.core.mappings import group_pairs
 from trainer.data.tabular.columns import Column, list_column_fields
 from trainer.data.tabular.inspection import Inspection
 
@@ -43,10 +44,10 @@ def describe_inspection(inspection: Inspection, class_names: Sequence[str]) -> s
     classes = f", classes {', '.join(class_names[:MAX_LISTED])}" + (", ..." if len(class_names) > MAX_LISTED else "")
     if inspection.numeric_target and len(class_names) > 2:
         classes += " (for values instead: data.task=regression)"
-    ignored: dict[str, list[str]] = {}
-    for column in inspection.columns:
-        if column.kind == "ignored" and column.index not in inspection.targets:
-            ignored.setdefault(column.reason, []).append(column.name or f"column {column.index}")
+    columns = [column for column in inspection.columns if column.index not in inspection.targets]
+    ignored = group_pairs(
+        (column.reason, column.name or f"column {column.index}") for column in columns if column.kind == "ignored"
+    )
     lines = [
         ", ".join([f"{inspection.path}: {inspection.rows:,} rows", *filter(None, storage)]),
         f"target {targets}{classes if class_names else ', values'}; inputs: {inputs}",

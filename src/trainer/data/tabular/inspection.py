@@ -190,16 +190,9 @@ def _classify_columns(
 ) -> tuple[Column, ...]:
     width = len(statistics)
     formats = choose_number_format(statistics)
-    columns = [
-        classify_column(index, names[index] if names else None, statistics[index], formats[index])
-        for index in range(width)
-    ]
-    for name in settings.drop:
-        index = find_column(path, names, width, "data.drop", name)
-        if index in targets:
-            raise UserError(f"data.drop: {path}, {describe_column(names, index)} is data.target too")
-        columns[index] = replace(columns[index], kind="ignored", reason="data.drop")
-    for key, name in settings.others:
+    labels: Sequence[str | None] = names or [None] * width
+    columns = [*map(classify_column, range(width), labels, statistics, formats)]
+    for key, name in [*(("data.drop", name) for name in settings.drop), *settings.others]:
         index = find_column(path, names, width, key, name)
         if index in targets:
             raise UserError(f"{key}: {path}, {describe_column(names, index)} is data.target too")

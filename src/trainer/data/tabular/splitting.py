@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from trainer.core.errors import UserError
+from trainer.core.mappings import group_pairs
 from trainer.data.loading.counter_rng import make_generator
 from trainer.data.loading.folds import Fold, make_fold, separate_fold
 from trainer.data.loading.split import Split, Stage
@@ -139,9 +140,7 @@ def _split_classes(targets: Tensor, sizes: dict[Stage, int], seed: int) -> dict[
 
 def _split_groups(groups: Sequence[str], sizes: dict[Stage, int], seed: int) -> dict[Stage, Tensor]:
     """Add whole groups, in random order, to each split until it has at least its size."""
-    rows: dict[str, list[int]] = {}
-    for row, group in enumerate(groups):
-        rows.setdefault(group, []).append(row)
+    rows = group_pairs((group, row) for row, group in enumerate(groups))
     names = [*rows]
     order = [names[index] for index in torch.randperm(len(names), generator=make_generator("cut", seed)).tolist()]
     parts: dict[Stage, list[int]] = {stage: [] for stage in (*sizes, "train")}

@@ -13,6 +13,7 @@ from trainer.core.spec import Target
 from trainer.data.io.tables.class_labels import (
     MAX_LISTED_LABELS,
     encode_labels,
+    explain_near_duplicates,
     find_near_duplicates,
     label_sort_key,
     normalize_label,
@@ -93,12 +94,8 @@ def find_classes(inspection: Inspection) -> tuple[str, ...]:
     if len(ordered) < 2:
         raise UserError(f"{column}: every row is of class '{ordered[0]}'; need at least two")
     if alike := find_near_duplicates(ordered):
-        cells = read_table(inspection.path, inspection.dialect)
-        lines = [cells.find_line(cells.cells(target).index(label)) for label in alike]
-        raise UserError(
-            f"{column}: '{alike[0]}' in line {lines[0]} and '{alike[1]}' in line {lines[1]} are nearly the same label: "
-            f"make them one in the file, or list both as classes: {format_list_override('data.class_names', ordered)}"
-        )
+        reason = explain_near_duplicates(read_table(inspection.path, inspection.dialect), target, alike)
+        raise UserError(f"{column}: {reason}: {format_list_override('data.class_names', ordered)}")
     return tuple(ordered)
 
 

@@ -1,6 +1,7 @@
 """Regions of an image that a network uses, by Grad-CAM or integrated gradients."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
@@ -32,17 +33,12 @@ def find_layer(net: nn.Module, images: Tensor) -> nn.Module | None:
         if isinstance(outputs, Tensor) and outputs.dim() == 4 and max(outputs.shape[2:]) > 1:
             calls.append((layer, outputs.shape))
 
-    handles = [layer.register_forward_hook(record) for layer in net.modules()]
-    try:
+    with ExitStack() as hooks:
+        for layer in net.modules():
+            hooks.enter_context(layer.register_forward_hook(record))
         net.forward(images)  # not `net(images)`: a compiled network calls no hooks
-    finally:
-        for handle in handles:
-            handle.remove()
-    convolutions = [index for index, (layer, _) in enumerate(calls) if is_convolution(layer)]
-    if not convolutions:
-        return None
-    _, shape = calls[convolutions[-1]]
-    return [layer for layer, other in calls[convolutions[-1] :] if other == shape][-1]
+    shapes = [shape for layer, shape in calls if is_convolution(layer)]
+    return next(layer for layer, shape in reversed(calls) if shape == shapes[-1]) if shapes else None
 
 
 def require_layer(net: nn.Module, name: str, shape: Sequence[int], key: str) -> None:
@@ -61,13 +57,10 @@ def require_layer(net: nn.Module, name: str, shape: Sequence[int], key: str) -> 
     if name not in layers or not name:
         raise UserError(f"{key}: the network has no layer '{name}'{did_you_mean(name, [*filter(None, layers)])}")
     shapes: list[tuple[int, ...]] = []
-    handle = layers[name].register_forward_hook(lambda *args: shapes.append(tuple(getattr(args[-1], "shape", ()))))
-    device = next((weight.device for weight in net.parameters()), torch.device("cpu"))
-    try:
-        with unchanged_state(net), torch.no_grad():
-            net.eval().forward(torch.zeros(1, *shape, device=device))
-    finally:
-        handle.remove()
+    hook = layers[name].register_forward_hook(lambda *args: shapes.append(tuple(getattr(args[-1], "shape", ()))))
+    with hook, unchanged_state(net), torch.no_grad():
+        device = next((weight.device for weight in net.parameters()), torch.device("cpu"))
+        net.eval().forward(torch.zeros(1, *shape, device=device))
     if not shapes or len(shapes[-1]) != 4:
         actual = f"has outputs {shapes[-1]}" if shapes else "is not called by the network"
         raise UserError(f"{key}: '{name}' {actual}; expected a layer with outputs (batch, channels, rows, columns)")
@@ -93,15 +86,11 @@ def compute_grad_cam(net: nn.Module, layer: nn.Module, images: Tensor, score: Sc
         Selvaraju et al. 2017, Grad-CAM: Visual explanations from deep networks via gradient-based localization.
     """
     outputs_of_layer: list[Tensor] = []
-    handle = layer.register_forward_hook(lambda *args: outputs_of_layer.append(args[-1]))
-    try:
-        with torch.enable_grad():
-            inputs = images.clone().requires_grad_()  # so that there are gradients if all weights are frozen
-            outputs = net.forward(inputs.clone())  # the network may change its inputs
-            channels = outputs_of_layer[-1]
-            [gradients] = torch.autograd.grad(score(outputs).sum(), channels)
-    finally:
-        handle.remove()
+    with layer.register_forward_hook(lambda *args: outputs_of_layer.append(args[-1])), torch.enable_grad():
+        inputs = images.clone().requires_grad_()  # so that there are gradients if all weights are frozen
+        outputs = net.forward(inputs.clone())  # the network may change its inputs
+        channels = outputs_of_layer[-1]
+        [gradients] = torch.autograd.grad(score(outputs).sum(), channels)
     weights = gradients.mean((2, 3), keepdim=True)  # (batch, channels, 1, 1)
     return (weights * channels.detach()).sum(1).relu().float()
 

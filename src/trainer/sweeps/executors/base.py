@@ -85,9 +85,11 @@ class Executor(Protocol):
 
     def avoid(self, machine: str) -> None:
         """Run no further job on a machine, if there are others."""
+        return
 
     def close(self) -> None:
         """Release resources. Called after the last job has finished."""
+        return
 
 
 class LocalExecutor(Executor):
@@ -124,12 +126,6 @@ class LocalExecutor(Executor):
             wait(sentinels, seconds)
         else:
             time.sleep(seconds)
-
-    def avoid(self, machine: str) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
 
 
 class _ProcessHandle(JobHandle):

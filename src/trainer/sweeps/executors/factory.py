@@ -40,26 +40,10 @@ def create_executor(config: DictConfig, ledger: Ledger, composer: Composer) -> E
         name = next((name for name in ("workers", "jobs_per_gpu") if settings[name]), "fuse")
         _require_basic_launcher(target, settings, name)
         require_process_groups(f"sweep.{name}", "auto" if name == "fuse" else "null")
-        gpus = visible_gpus() if settings.jobs_per_gpu else []
-        environments = build_worker_environments(settings.workers, settings.jobs_per_gpu, gpus)
-        fusing = None if settings.fuse is False else Fusing(composer, settings.fuse)
-        # the next jobs of a search, and those after a failure, depend on the results of the previous ones
-        is_dependent = settings.n_trials or settings.fail_fast
-        if fusing is None or (is_dependent and not fusing.is_required):
-            return LocalExecutor(ledger, environments)
-        groups = [fusing.find_group(job) for job in ledger.jobs() if job.state in RUNNABLE_STATES]
-        if not (settings.n_trials or any(groups)):  # the jobs of a search are not known yet
-            return LocalExecutor(ledger, environments)
-        return FusedExecutor(ledger, environments, fusing)
+        return _create_local_executor(settings, ledger, composer)
     if target not in (RAY_LAUNCHER, SLURM_LAUNCHER, LOCAL_LAUNCHER):
         return None
-    if requires_fusing(settings.fuse):
-        setting = str(settings.fuse).lower()
-        raise UserError(f"sweep.fuse: {setting} is supported only for jobs of this machine; expected auto or false")
-    if settings.jobs_per_gpu:
-        is_ray = target == RAY_LAUNCHER
-        hint = "to share a GPU between two jobs: hydra.launcher.num_gpus=0.5" if is_ray else "the cluster assigns GPUs"
-        raise UserError(f"sweep.jobs_per_gpu: supported only for GPUs of this machine; expected null\n  {hint}")
+    _refuse_local_settings(settings, is_ray=target == RAY_LAUNCHER)
     if target == RAY_LAUNCHER:
         from trainer.sweeps.executors.ray import RayExecutor
 
@@ -67,6 +51,31 @@ def create_executor(config: DictConfig, ledger: Ledger, composer: Composer) -> E
     from trainer.sweeps.executors.submitit import SubmititExecutor
 
     return SubmititExecutor(ledger, settings.workers, "slurm" if target == SLURM_LAUNCHER else "local", launcher)
+
+
+def _create_local_executor(settings: Any, ledger: Ledger, composer: Composer) -> Executor:
+    """Return the executor of jobs on this machine, which trains some of them together if that is possible."""
+    gpus = visible_gpus() if settings.jobs_per_gpu else []
+    environments = build_worker_environments(settings.workers, settings.jobs_per_gpu, gpus)
+    fusing = None if settings.fuse is False else Fusing(composer, settings.fuse)
+    # the next jobs of a search, and those after a failure, depend on the results of the previous ones
+    is_dependent = settings.n_trials or settings.fail_fast
+    if fusing is None or (is_dependent and not fusing.is_required):
+        return LocalExecutor(ledger, environments)
+    groups = [fusing.find_group(job) for job in ledger.jobs() if job.state in RUNNABLE_STATES]
+    if not (settings.n_trials or any(groups)):  # the jobs of a search are not known yet
+        return LocalExecutor(ledger, environments)
+    return FusedExecutor(ledger, environments, fusing)
+
+
+def _refuse_local_settings(settings: Any, *, is_ray: bool) -> None:
+    """Raise an error if a setting is set that is supported only for jobs of this machine."""
+    if requires_fusing(settings.fuse):
+        setting = str(settings.fuse).lower()
+        raise UserError(f"sweep.fuse: {setting} is supported only for jobs of this machine; expected auto or false")
+    if settings.jobs_per_gpu:
+        hint = "to share a GPU between two jobs: hydra.launcher.num_gpus=0.5" if is_ray else "the cluster assigns GPUs"
+        raise UserError(f"sweep.jobs_per_gpu: supported only for GPUs of this machine; expected null\n  {hint}")
 
 
 def _require_basic_launcher(target: str, settings: Any, name: str) -> None:

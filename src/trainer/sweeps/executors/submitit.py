@@ -130,9 +130,6 @@ class SubmititExecutor(Executor):
         self._excluded = [*dict.fromkeys([*self._always_excluded, *machines])]
         self.executor.update_parameters(slurm_exclude=",".join(self._excluded) or None)
 
-    def close(self) -> None:
-        pass
-
 
 def _require_time_before_signal(timeout_min: float, signal_delay_s: float) -> None:
     """Raise if Slurm would ask each job to save and exit as soon as it starts, or before it can handle the signal."""

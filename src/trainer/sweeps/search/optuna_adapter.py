@@ -112,8 +112,7 @@ def suggest_values(
     number = len(trials)
     sampler = _build_sampler(objective, _derive_seed(objective.seed, number, attempt))
     study = build_study(trials, space, objective, sampler)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # experimental features of Optuna
+    with warnings.catch_warnings(action="ignore"):  # experimental features of Optuna
         trial = study.ask({dimension.key: _build_distribution(dimension) for dimension in space.dimensions})
     notes = study.get_trials(deepcopy=False)[number].system_attrs
     values = {dimension.key: _round_value(dimension, trial.params[dimension.key]) for dimension in space.dimensions}
@@ -138,8 +137,7 @@ def should_prune(
     """
     study = build_study(trials, space, objective, pruner=_build_pruner(objective, epochs))
     trial = study.get_trials(deepcopy=False)[number]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         is_pruned = study.pruner.prune(study, trial)
     return bool(is_pruned), dict(study.get_trials(deepcopy=False)[number].system_attrs)
 
@@ -212,8 +210,7 @@ def _resolve_target(key: str, setting: Any, targets: Mapping[str, str]) -> dict[
 
 def _instantiate(key: str, node: dict[str, Any]) -> Any:
     add_working_directory(find_targets(node))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         try:
             return instantiate(node)
         except Exception as error:

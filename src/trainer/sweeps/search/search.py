@@ -175,14 +175,7 @@ def require_same_search(sweep: Path, settings: Mapping[str, Any], plan: SearchPl
         UserError: The searches differ; the message lists the differences.
     """
     searches = [settings, plan.settings()]
-    facts = [
-        {
-            "optimized_metric": ", ".join(search["goal"]["metrics"]),
-            "sweep.direction": ", ".join(search["goal"]["directions"]),
-            **{key: str(load_dimension(dimension)) for key, dimension in search["space"].items()},
-        }
-        for search in searches
-    ]
+    facts = [_describe_search(search) for search in searches]
     fixed = [{get_override_key(override): override for override in search["fixed"]} for search in searches]
     trial = next(plan.space.corners())
     for key, overrides in diff_mappings(fixed[0], fixed[1], None).items():
@@ -195,6 +188,13 @@ def require_same_search(sweep: Path, settings: Mapping[str, Any], plan: SearchPl
         raise UserError(
             f"'{sweep}' contains another search:{lines}\n  use the same settings, or choose a new directory"
         )
+
+
+def _describe_search(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the metrics, their directions and the dimensions of a search as text."""
+    goal = {"optimized_metric": settings["goal"]["metrics"], "sweep.direction": settings["goal"]["directions"]}
+    dimensions = {key: str(load_dimension(dimension)) for key, dimension in settings["space"].items()}
+    return {key: ", ".join(values) for key, values in goal.items()} | dimensions
 
 
 @dataclass(frozen=True)

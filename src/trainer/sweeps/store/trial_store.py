@@ -69,8 +69,7 @@ class TrialLedger(Ledger):
 
     def save_settings(self, settings: Mapping[str, Any]) -> None:
         """Write the settings of the search."""
-        with self._transaction() as database:
-            database.execute("INSERT OR REPLACE INTO search VALUES (0, ?)", (json.dumps(settings),))
+        self._update("INSERT OR REPLACE INTO search VALUES (0, ?)", json.dumps(settings))
 
     def save_directions(self, directions: Mapping[str, Direction]) -> None:
         """Write the optimized metrics of a command, each with its direction."""
@@ -125,13 +124,11 @@ class TrialLedger(Ledger):
 
     def report(self, number: int, epoch: int, value: float) -> None:
         """Write the metric of a trial after an epoch."""
-        with self._transaction() as database:
-            database.execute("INSERT OR REPLACE INTO report VALUES (?, ?, ?)", (number, epoch, value))
+        self._update("INSERT OR REPLACE INTO report VALUES (?, ?, ?)", number, epoch, value)
 
     def save_notes(self, number: int, notes: Mapping[str, Any]) -> None:
         """Write the internal data of the sampler and the pruner for a trial."""
-        with self._transaction() as database:
-            database.execute("UPDATE trial SET notes = ? WHERE number = ?", (json.dumps(notes), number))
+        self._update("UPDATE trial SET notes = ? WHERE number = ?", json.dumps(notes), number)
 
 
 def extract_metrics(result: Mapping[str, Any] | None, metrics: Sequence[str]) -> list[float] | None:

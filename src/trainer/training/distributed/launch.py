@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig
 
@@ -55,12 +56,17 @@ def resolve_world(config: DictConfig) -> World:
     environment = getattr(trainer.strategy, "cluster_environment", None) or cluster_environment()
     if not environment.creates_processes_externally:
         return World(devices * nodes, devices)
+    _require_same_count(environment, devices, nodes)
+    return World(devices * nodes)
+
+
+def _require_same_count(environment: ClusterEnvironment, devices: int, nodes: int) -> None:
+    """Raise an error if torchrun or Slurm has started another number of processes."""
     started = devices * nodes if isinstance(environment, LightningEnvironment) else environment.world_size()
     if started != devices * nodes:
         raise UserError(_format_count_mismatch(devices, nodes, started))
     with attribute_errors_to("trainer.devices"):
         environment.validate_settings(devices, nodes)
-    return World(devices * nodes)
 
 
 def execute_on_all_ranks(function: Callable[..., Any], directory: RunDirectory, world: World) -> dict[str, Any]:

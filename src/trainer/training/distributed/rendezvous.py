@@ -114,8 +114,7 @@ class Rendezvous:
         Raises:
             UserError: A process has not received it in time.
         """
-        session = secrets.token_hex(8)
-        receipts = f"{session}/receipts"
+        receipts = f"{secrets.token_hex(8)}/receipts"
         content = pickle.dumps((receipts, message))
         index = self.count
         self.count += 1
@@ -128,9 +127,8 @@ class Rendezvous:
         if not self._wait_until(are_all_answered, seconds, "the other processes of the run"):
             count = 1 + self._messages.add(receipts, 0)
             hint = "started without srun? expected: srun trainer ..." if _is_srun_missing() else "start all of them"
-            raise UserError(
-                f"trainer.devices: {count} of {others + 1} processes connected within {seconds:.0f} s; {hint}"
-            )
+            problem = f"{count} of {others + 1} processes connected within {seconds:.0f} s"
+            raise UserError(f"trainer.devices: {problem}; {hint}")
 
     def _answer(self, index: int, content: bytes) -> None:
         """Send a message to all processes that have requested it, also to those of an earlier start of the run."""

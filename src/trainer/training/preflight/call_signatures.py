@@ -45,10 +45,7 @@ def _check_call(key: str, call: dict[str, Any], provided: Collection[str]) -> It
     try:
         target: Callable[..., Any] = resolve_name(name)
     except Exception as error:  # importing a user's module may raise anything
-        cause = _find_import_error(name) or error.__cause__ or error
-        problem = f"cannot import '{name}': {first_line(cause)}"
-        hint = suggest_names(str(cause.name), dir(cause.obj), 0) if isinstance(cause, AttributeError) else ""
-        yield replace(diagnose_user_error(cause, f"{key}._target_"), problem=problem, suggestion=hint)
+        yield _diagnose_import_error(f"{key}._target_", name, error)
         return
     try:
         parameters = inspect.signature(target).parameters
@@ -67,6 +64,13 @@ def _check_call(key: str, call: dict[str, Any], provided: Collection[str]) -> It
         for arg in names:
             if parameters[arg].default is inspect.Parameter.empty and arg not in {*kwargs, *provided}:
                 yield Diagnostic(f"{key}.{arg}", f"{name} requires a value", f"+{key}.{arg}=...")
+
+
+def _diagnose_import_error(key: str, name: str, error: Exception) -> Diagnostic:
+    cause = _find_import_error(name) or error.__cause__ or error
+    problem = f"cannot import '{name}': {first_line(cause)}"
+    hint = suggest_names(str(cause.name), dir(cause.obj), 0) if isinstance(cause, AttributeError) else ""
+    return replace(diagnose_user_error(cause, key), problem=problem, suggestion=hint)
 
 
 def _find_import_error(name: str) -> Exception | None:

@@ -83,9 +83,8 @@ class DryRun:
         """Build all objects and run a step; store the results in `diagnostics` and `facts`."""
         modes: list[Diagnostic] = []
         self._directions = {}
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings(action="ignore"):  # the run repeats them
             torch.default_generator.manual_seed(0)  # reproducible errors
-            warnings.simplefilter("ignore")  # the run repeats them
             data = self._attempt("data", lambda: build_data(self.config))
             if data is not None:
                 self._directions = read_objective_directions(self.config, data)

@@ -3,6 +3,7 @@
 import inspect
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -64,12 +65,8 @@ def run_synthetic_step(
 def _run_step(task: Any, data: TensorData, examples: int) -> list[Diagnostic]:
     spec: DataSpec = data.spec
     check = OutputCheck(task, spec, data.standardize_target)
-    handle = task.net.register_forward_hook(check) if check.applies else None
-    try:
+    with task.net.register_forward_hook(check) if check.applies else nullcontext():
         _forward_and_backward(task, _make_batch(task, data, examples))
-    finally:
-        if handle:
-            handle.remove()
     if check.applies and spec.kind == "tokens" and not torch.zeros(0).is_meta:
         with torch.no_grad():  # a long text; on the meta device recurrent networks take seconds for it
             task.net.eval()(make_synthetic_batch(spec, 1, MAX_SINGLE_TEXT_TOKENS)[0])

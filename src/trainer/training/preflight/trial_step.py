@@ -114,12 +114,8 @@ def _choose_source(data: LightningDataModule, examples: int) -> dict[str, Any]:
         batch = example()
     if batch is None:
         return {"datamodule": data}
-    loader: DataLoader[Any] = DataLoader([batch], batch_size=None, collate_fn=_keep)  # type: ignore[arg-type]
+    loader: DataLoader[Any] = DataLoader([batch], batch_size=None, collate_fn=lambda batch: batch)  # type: ignore[arg-type]
     return {"train_dataloaders": loader, "val_dataloaders": loader}
-
-
-def _keep(batch: Any) -> Any:
-    return batch
 
 
 def _run_stages(
@@ -127,15 +123,7 @@ def _run_stages(
 ) -> TrialResult:
     source = _choose_source(data, examples)
     training = StopAfterBatch()
-    checkpoints = _make_checkpoints(config, directory)
-    arguments = TRIAL_ARGUMENTS | {
-        "logger": make_trial_loggers(config, directory),
-        "default_root_dir": directory,
-        "callbacks": [training, *checkpoints],
-        "enable_checkpointing": bool(checkpoints),
-    }
-    limit = 0 if config.trainer.get("limit_val_batches") == 0 else 1
-    trainer = build_trainer(config, limit_val_batches=limit, **arguments)
+    trainer = _build_trial_trainer(config, training, directory)
     result = TrialResult()
     logged: set[str] = set()
     if config.train:
@@ -151,6 +139,18 @@ def _run_stages(
     if config.train:
         result.logged = sorted(logged)
     return result
+
+
+def _build_trial_trainer(config: DictConfig, training: StopAfterBatch, directory: str) -> Trainer:
+    checkpoints = _make_checkpoints(config, directory)
+    arguments = TRIAL_ARGUMENTS | {
+        "logger": make_trial_loggers(config, directory),
+        "default_root_dir": directory,
+        "callbacks": [training, *checkpoints],
+        "enable_checkpointing": bool(checkpoints),
+        "limit_val_batches": 0 if config.trainer.get("limit_val_batches") == 0 else 1,
+    }
+    return build_trainer(config, **arguments)
 
 
 def _make_checkpoints(config: DictConfig, directory: str) -> list[Callback]:

@@ -83,14 +83,7 @@ def open_array(path: Path, names: Sequence[str], key: str) -> ArrayFile | None:
     if available and not name:
         return None
     try:
-        if name:
-            with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
-                shape, dtype = _read_npy_header(stream)
-        elif is_idx_file(path):
-            shape, dtype = read_idx_header(path)
-        else:
-            with open_content(path) as stream:
-                shape, dtype = _read_npy_header(stream)
+        shape, dtype = _read_header(path, name)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{key}: {path}: expected an .npz, .npy or IDX file: {error}") from error
     array = ArrayFile(path, name, shape, dtype)
@@ -103,6 +96,17 @@ def make_missing_error(path: Path, names: Sequence[str], key: str) -> UserError:
     """Return the error that a file has none of some arrays."""
     available = list_arrays(path)
     return UserError(f"{key}: {path} has no array '{names[0]}'{did_you_mean(names[0], available)}")
+
+
+def _read_header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and type of an array in an .npz file, or of the only array of another file if the name is empty."""
+    if name:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
+            return _read_npy_header(stream)
+    if is_idx_file(path):
+        return read_idx_header(path)
+    with open_content(path) as stream:
+        return _read_npy_header(stream)
 
 
 def _read_npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:

@@ -70,12 +70,11 @@ def open_image(file: str | Path) -> Iterator[Image.Image]:
         UserError: If the file cannot be read, or is too large.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the size, which is checked below, and about corrupted EXIF data
-            with Image.open(file) as image:
-                if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
-                    raise Image.DecompressionBombError
-                yield image
+        # warnings about the size, which is checked below, and about corrupted EXIF data
+        with warnings.catch_warnings(action="ignore"), Image.open(file) as image:
+            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
+                raise Image.DecompressionBombError
+            yield image
     except (UserError, MemoryError):
         raise
     except (UnidentifiedImageError, IsADirectoryError):

@@ -64,11 +64,15 @@ def validate_class_names(names: Sequence[str]) -> None:
 def suggest_class_names(file: TextTable, column: int) -> str:
     """Return the override that makes all labels of a column classes, or a warning about nearly equal labels."""
     labels = sorted({*file.cells(column)}, key=label_sort_key)
+    override = format_list_override("data.class_names", labels)
     alike = find_near_duplicates(labels)
-    if alike:
-        first, second = (f"'{label}' in line {file.find_line(file.cells(column).index(label))}" for label in alike)
-        return f"{first} and {second} are nearly the same label: make them one in the file, or list both as classes"
-    return f"set {format_list_override('data.class_names', labels)}"
+    return explain_near_duplicates(file, column, alike) if alike else f"set {override}"
+
+
+def explain_near_duplicates(file: TextTable, column: int, labels: tuple[str, str]) -> str:
+    """Return the message about two labels of a column that are nearly equal."""
+    first, second = (f"'{label}' in line {file.find_line(file.cells(column).index(label))}" for label in labels)
+    return f"{first} and {second} are nearly the same label: make them one in the file, or list both as classes"
 
 
 def find_near_duplicates(labels: Sequence[str]) -> tuple[str, str] | None:

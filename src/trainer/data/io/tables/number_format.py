@@ -107,11 +107,9 @@ def _to_plain(text: str, number_format: NumberFormat) -> str:
 def parse_any_number(cell: str) -> float:
     """Return the number in a cell whose format is not known; NaN if it is none."""
     formats = find_number_formats(cell)
-    return (
-        parse_number(cell, min(formats, key=lambda item: (item.decimal == ",", item.thousands)))
-        if formats
-        else math.nan
-    )
+    if not formats:
+        return math.nan
+    return parse_number(cell, min(formats, key=lambda item: (item.decimal == ",", item.thousands)))
 
 
 def parse_numbers(cells: Any, number_format: NumberFormat, missing: Collection[str]) -> NDArray[np.float64]:

@@ -170,13 +170,10 @@ def find_column(path: Path, names: Sequence[str], width: int, key: str, column: 
             raise UserError(f"{key}: {path} has {width} columns, 0 to {width - 1}; no {column}")
         return column % width
     if not names:
-        raise UserError(
-            f"{key}: {path} is read without column names, so there is no '{column}'; set an index from 0 to "
-            f"{width - 1}, or data.header=true if its first line contains the names"
-        )
-    if names.count(column) != 1:
-        reason = f"no column '{column}'{did_you_mean(column, names)}"
-        if column in names:
-            reason = f"several columns '{column}'; set the index of one, from 0"
-        raise UserError(f"{key}: {path} has {reason}")
+        hint = f"set an index from 0 to {width - 1}, or data.header=true if its first line contains the names"
+        raise UserError(f"{key}: {path} is read without column names, so there is no '{column}'; {hint}")
+    if column not in names:
+        raise UserError(f"{key}: {path} has no column '{column}'{did_you_mean(column, names)}")
+    if names.count(column) > 1:
+        raise UserError(f"{key}: {path} has several columns '{column}'; set the index of one, from 0")
     return names.index(column)

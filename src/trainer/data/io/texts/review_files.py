@@ -26,21 +26,27 @@ def read_tree(directory: Path, count: int | None) -> LabeledTexts:
     """
     reviews = LabeledTexts([], [])
     for index, name in enumerate(CLASS_DIRECTORIES):
-        subdirectory = directory / name
-        remedy = (
-            f"Move {directory.parent} away and run again to unpack the published reviews; to read your own texts, set "
-            f"data=texts {format_override('data.path', directory.parent)}"
-        )
-        if not subdirectory.is_dir():
-            raise UserError(f"{subdirectory} is missing. {remedy}")
-        files = sorted(list_files(subdirectory, lambda file: file.suffix == ".txt"), key=_review_sort_key)
-        if count and len(files) != count:
-            raise UserError(f"{subdirectory}: {len(files)} reviews, expected {count}. {remedy}")
+        files = _list_reviews(directory / name, count)
         reviews.texts.extend(map(read_text, files))
         reviews.classes.extend([index] * len(files))
     others = [name for name in list_subdirectories(directory) if name not in CLASS_DIRECTORIES]
     log_skipped(directory, Counter(f"directory '{name}'" for name in others))
     return reviews
+
+
+def _list_reviews(directory: Path, count: int | None) -> list[Path]:
+    """Return the reviews of a class in the order of their numbers."""
+    root = directory.parents[1]
+    remedy = (
+        f"Move {root} away and run again to unpack the published reviews; to read your own texts, set data=texts "
+        f"{format_override('data.path', root)}"
+    )
+    if not directory.is_dir():
+        raise UserError(f"{directory} is missing. {remedy}")
+    files = sorted(list_files(directory, lambda file: file.suffix == ".txt"), key=_review_sort_key)
+    if count and len(files) != count:
+        raise UserError(f"{directory}: {len(files)} reviews, expected {count}. {remedy}")
+    return files
 
 
 def _review_sort_key(file: Path) -> tuple[int, str]:

@@ -8,7 +8,7 @@ from unicodedata import category
 from trainer.core.errors import UserError
 from trainer.core.override_format import format_list_override
 from trainer.data.io.data_path import is_url
-from trainer.data.io.tables.class_labels import find_near_duplicates, label_sort_key
+from trainer.data.io.tables.class_labels import explain_near_duplicates, find_near_duplicates, label_sort_key
 from trainer.data.io.tables.header_detection import is_missing
 from trainer.data.io.tables.table_rows import NESTED
 from trainer.data.io.tables.text_table import TextTable
@@ -104,16 +104,11 @@ def infer_class_names(table: TextTable, column: int) -> tuple[str, ...]:
         hint = f"; if '{markers[0]}' is not a missing label but a class: {override}" if markers else ""
         raise UserError(f"{position}: every label is '{labels[0]}'; need at least two classes{hint}")
     if not labels or 2 * len(labels) > len(cells):
-        raise UserError(
-            f"{position} has {len(labels)} different labels in {len(cells)} rows; expected classes. Set "
-            "data.label_column to another column"
-        )
+        problem = f"{len(labels)} different labels in {len(cells)} rows"
+        raise UserError(f"{position} has {problem}; expected classes. Set data.label_column to another column")
     if alike := find_near_duplicates(labels):
-        lines = " and ".join(f"'{label}' in line {table.find_line(cells.index(label))}" for label in alike)
-        raise UserError(
-            f"{position}: {lines} are nearly the same label; make them one in the file, or list both as classes: "
-            f"{format_list_override('data.class_names', labels)}"
-        )
+        reason = explain_near_duplicates(table, column, alike)
+        raise UserError(f"{position}: {reason}: {format_list_override('data.class_names', labels)}")
     return tuple(labels)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import islice
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -129,25 +129,22 @@ def build_vocabulary(texts: Iterable[str], size: int, kind: TokenKind) -> Vocabu
     Source:
         Sennrich, Haddow, Birch 2016, Neural Machine Translation of Rare Words with Subword Units.
     """
-    from tokenizers.trainers import BpeTrainer, WordLevelTrainer
-
     tokenizer = build_tokenizer(Vocabulary([*SPECIAL_TOKENS], []), kind)
-    trainer = (
-        BpeTrainer(
-            vocab_size=size,
-            special_tokens=list(SPECIAL_TOKENS),
-            show_progress=False,
-            limit_alphabet=max(1, size // 4),  # each character may have two tokens, at the start of a word or not
-            continuing_subword_prefix=SUBWORD_PREFIX,
-        )
-        if RULES[kind].has_subwords
-        else WordLevelTrainer(vocab_size=size, special_tokens=list(SPECIAL_TOKENS), show_progress=False)
-    )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(texts, _make_trainer(size, kind))
     indices = tokenizer.get_vocab(with_added_tokens=False)
     tokens = sorted(indices, key=indices.__getitem__)
     merges = json.loads(tokenizer.to_str())["model"]["merges"] if RULES[kind].has_subwords else []
     return Vocabulary(tokens, [" ".join(pair) for pair in merges])
+
+
+def _make_trainer(size: int, kind: TokenKind) -> Any:
+    from tokenizers.trainers import BpeTrainer, WordLevelTrainer
+
+    options: dict[str, Any] = {"vocab_size": size, "special_tokens": list(SPECIAL_TOKENS), "show_progress": False}
+    if not RULES[kind].has_subwords:
+        return WordLevelTrainer(**options)
+    # each character may have two tokens, at the start of a word or not
+    return BpeTrainer(**options, limit_alphabet=max(1, size // 4), continuing_subword_prefix=SUBWORD_PREFIX)
 
 
 def encode(texts: Sequence[str], tokenizer: "Tokenizer") -> EncodedTexts:
