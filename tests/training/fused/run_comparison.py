@@ -145,6 +145,8 @@ def _are_equal(key: str, first: Any, second: Any) -> bool:
         return False
     if not first.is_floating_point() or not bool(first.isfinite().all()):
         return torch.allclose(first, second, rtol=0, atol=0, equal_nan=True)
+    if first.dim() == 0:  # a logged value
+        return _are_close(first.item(), second.item())
     tolerance = STATE_TOLERANCE if key.startswith(".optimizer_states") else RELATIVE_TOLERANCE
     return float((first - second).double().norm()) <= tolerance * float(first.double().norm()) + 1e-9
 

@@ -84,12 +84,6 @@ class FusedExecutor(Executor):
         self._groups = [group for group in self._groups if group not in ended]
         self._crashed.update(number for group in ended if group.has_crashed for number in group.members)
 
-    def avoid(self, machine: str) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
 
 class _Group:
     """Process of a group. If the forkserver is killed, the process continues, and the ledger contains it.
