@@ -1,8 +1,11 @@
 """The reason of an early stop and nonfinite metrics are printed and written to result.json."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
+
+from trainer.artifacts.training_outcome import find_monitored_metrics
 
 TINY = ("data=digits", "model=linear", "logger=none", "hydra.run.dir=run")
 STOP = ("callbacks=[default,early_stopping]", "callbacks.early_stopping.min_delta=9")  # more than any epoch improves
@@ -28,6 +31,13 @@ class NanLater(Supervised):
         super().on_validation_epoch_end()
         self.log("val/custom", 1.0 if self.current_epoch < 1 else float("nan"))
 '''
+
+
+def test_callbacks_of_users_may_have_an_attribute_monitor_of_another_type():
+    callbacks = [SimpleNamespace(monitor=value) for value in ("val/loss", None, ["val/loss"], {"val/loss": "min"})]
+    schedules = [SimpleNamespace(reduce_on_plateau=on, monitor="val/loss") for on in (True, False)]
+    trainer = SimpleNamespace(callbacks=callbacks, lr_scheduler_configs=schedules)
+    assert find_monitored_metrics(trainer) == {"val/loss": "SimpleNamespace and the scheduler"}
 
 
 def run(command, tmp_path, *overrides):

@@ -56,7 +56,8 @@ def find_monitored_metrics(trainer: Trainer) -> dict[str, str]:
     callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
     users = [(getattr(callback, "monitor", None), type(callback).__name__) for callback in callbacks]
     users += [(config.monitor, "the scheduler") for config in trainer.lr_scheduler_configs if config.reduce_on_plateau]
-    return {name: " and ".join(names) for name, names in group_pairs(users).items() if isinstance(name, str)}
+    named = [(name, user) for name, user in users if isinstance(name, str)]
+    return {name: " and ".join(names) for name, names in group_pairs(named).items()}
 
 
 def read_training_outcome(trainer: Trainer) -> dict[str, Any]:
