@@ -1,16 +1,27 @@
 """Validated values of the rows of a ledger, which may be corrupted or come from elsewhere."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from trainer.artifacts.config_signature import is_command_signed
 from trainer.artifacts.run_schema import check_result
 from trainer.core.data_files import check_types
 from trainer.sweeps.store.job import Job
+
+SEARCH_TYPES = {"space": dict[str, dict[str, Any]], "fixed": list[str], "goal": dict[str, Any], "trials": int}
+GOAL_TYPES = {
+    "metrics": list[str],
+    "directions": list[Literal["min", "max"]],
+    "sampler": str | dict[str, Any],
+    "pruner": str | dict[str, Any],
+    "seed": int,
+}
+CHOICE_TYPES = {"key": str, "values": list[str]}
+NUMBER_TYPES = {"key": str, "low": float, "high": float, "step": float | None, "log": bool, "whole": bool}
 
 
 @cache
@@ -75,6 +86,26 @@ def parse_trial(trial_values: Any, notes: Any) -> tuple[dict[str, Any], dict[str
         InvalidRowError: A value has another type than its field.
     """
     return _parse_mapping("trial_values", trial_values), _parse_mapping("notes", notes)
+
+
+def parse_search(text: Any) -> dict[str, Any]:
+    """Return the settings of a search from the value of its row.
+
+    Raises:
+        InvalidRowError: A setting is missing or has another type.
+    """
+    settings = _parse_mapping("search", text)
+    _require_types("search", settings, SEARCH_TYPES)
+    _require_types("goal", settings["goal"], GOAL_TYPES)
+    for dimension in settings["space"].values():
+        _require_types("space", dimension, CHOICE_TYPES if "values" in dimension else NUMBER_TYPES)
+    return settings
+
+
+def _require_types(name: str, content: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    missing = next((key for key in schema if key not in content), None)
+    if problem := f"{missing} is missing" if missing else check_types(content, schema):
+        raise InvalidRowError(f"{name}: {problem}")
 
 
 def _parse_mapping(column: str, text: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from trainer.core.metric_direction import Direction
 from trainer.sweeps.search.dimensions import Value
 from trainer.sweeps.store.job import Job, JobState
 from trainer.sweeps.store.job_store import Ledger
-from trainer.sweeps.store.ledger_rows import InvalidRowError, parse_trial
+from trainer.sweeps.store.ledger_rows import InvalidRowError, parse_search, parse_trial
 
 TABLES = (
     "CREATE TABLE IF NOT EXISTS search (number INTEGER PRIMARY KEY CHECK (number = 0), settings TEXT NOT NULL)",
@@ -61,10 +61,7 @@ class TrialLedger(Ledger):
         """Return the settings of the search, or None if the sweep is not a search."""
         with self._connection() as database, suppress(sqlite3.OperationalError):  # no such table
             row = database.execute("SELECT settings FROM search").fetchone()
-            settings = json.loads(row[0]) if row and isinstance(row[0], str) else row
-            if not isinstance(settings, dict | None):
-                raise InvalidRowError("search: expected a mapping")
-            return settings
+            return parse_search(row[0]) if row else None
         return None
 
     def save_settings(self, settings: Mapping[str, Any]) -> None:
