@@ -172,6 +172,21 @@ def test_dropout_has_one_mask_for_all_steps_of_a_sequence():
     assert len(dropped[:, 0].unique(dim=0)) == 4
 
 
+@pytest.mark.parametrize(("spec", "batch"), [(SERIES, inputs(9)), (TEXTS, tokens(9))])
+def test_word_dropout_drops_whole_words_and_steps_only_in_training(spec, batch):
+    torch.manual_seed(0)
+    net = LSTM(spec, embedding=3, hidden=4, word_dropout=0.5)
+    vectors = []
+    net.recurrent[0].register_forward_pre_hook(lambda _, arguments: vectors.append(arguments[0]))
+    expected = batch if spec is SERIES else net.embedding(batch)
+    net(batch)
+    is_dropped = (vectors[0] == 0).all(2)
+    assert 0.2 < is_dropped.float().mean() < 0.8
+    assert torch.allclose(vectors[0][~is_dropped], 2 * expected[~is_dropped])
+    net.eval()(batch)
+    assert torch.equal(vectors[1], expected)
+
+
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 @pytest.mark.parametrize("cell", STEPS)
 def test_gradients_reach_every_parameter(cell, pooling):
