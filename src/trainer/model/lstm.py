@@ -80,6 +80,7 @@ class LSTM(nn.Module):
         bidirectional: Whether sequences are also read backward; the states of both directions are concatenated.
         pooling: Pooling of the states of the top layer, without padding: `"last"` of each direction (the backward one
             at the first step), or `"mean"` or `"max"` over time.
+        pool_inputs: Whether the head also reads the mean of the input vectors over time, as a bag of words does.
         dropout: Dropout probability in [0, 1) of the embedding and between recurrent layers, with one mask for all
             steps of a sequence, and before each dense layer.
         word_dropout: Probability in [0, 1) that the whole input vector of a step is dropped.
@@ -108,6 +109,7 @@ class LSTM(nn.Module):
         layers: int = 1,
         bidirectional: bool = False,
         pooling: Pooling = "last",
+        pool_inputs: bool = False,
         dropout: float = 0.0,
         word_dropout: float = 0.0,
         head: Sequence[int] = (),
@@ -119,6 +121,7 @@ class LSTM(nn.Module):
             raise UserError("model.net.embedding, model.net.hidden and model.net.layers: must be at least 1")
         require_texts_for_ngrams(spec, ngrams)
         self.pooling = pooling
+        self.pool_inputs = pool_inputs
         self.hidden = hidden
         directions = 2 if bidirectional else 1
         width = spec.shape[-1]
@@ -129,7 +132,8 @@ class LSTM(nn.Module):
         self.recurrent = nn.ModuleList(RecurrentLayer(cell, width, hidden, directions) for width in widths)
         self.dropout = nn.Dropout1d(dropout)
         self.word_dropout = nn.Dropout1d(word_dropout)
-        self.head = make_dense([directions * hidden, *head, spec.output_size], activation, dropout=dropout)
+        pooled_width = directions * hidden + (width if pool_inputs else 0)
+        self.head = make_dense([pooled_width, *head, spec.output_size], activation, dropout=dropout)
         if dropout:
             self.head.insert(0, nn.Dropout(dropout))
 
@@ -146,9 +150,14 @@ class LSTM(nn.Module):
         else:
             lengths = inputs.new_full(inputs.shape[:1], inputs.shape[1], dtype=torch.long)
             states = self.word_dropout(inputs)
+        input_vectors = states
         for index, layer in enumerate(self.recurrent):
             states = layer(self._drop(states) if index else states, lengths)  # (batch, time, directions * hidden)
-        return self.head(self._pool(states, lengths))
+        pooled = self._pool(states, lengths)  # (batch, directions * hidden)
+        if self.pool_inputs:
+            mask = make_length_mask(lengths, states.shape[1])
+            pooled = torch.cat([pooled, pool(input_vectors, mask, "mean")], 1)
+        return self.head(pooled)
 
     def _drop(self, states: Tensor) -> Tensor:
         """Drop the same units (batch, time, width) at all steps of a sequence."""
