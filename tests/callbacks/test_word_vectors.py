@@ -17,7 +17,9 @@ from trainer.core.spec import DataSpec
 from trainer.data.base import TensorData
 from trainer.data.line import Line
 from trainer.data.loading.split import Split
+from trainer.model.layers.ngram_embedding import NgramEmbedding
 from trainer.model.linear import Linear
+from trainer.model.lstm import LSTM
 from trainer.task.objective import make_objective
 from trainer.task.schedulers import constant
 from trainer.task.supervised import Supervised
@@ -109,11 +111,35 @@ def test_other_words_stay_random_with_the_same_deviation():
     assert after[0].tolist() == [0, 0, 0]
 
 
+def test_vectors_of_ngrams_stay_0_and_do_not_change_the_scale():
+    vectors = {7: torch.tensor([0.1, 0.2, 0.3]), 9: torch.tensor([-0.3, -0.2, -0.1])}
+    weights = []
+    for ngrams in (1, 2):
+        torch.manual_seed(0)
+        embedding = NgramEmbedding(20, 3, ngrams, buckets=500)
+        embedding.weight.data[1:20] = torch.randn(19, 3, generator=torch.Generator().manual_seed(1))
+        fill_embedding(embedding, vectors)
+        weights.append(embedding.weight.detach())
+    words, both = weights
+    assert torch.equal(both[:20], words)
+    assert not both[20:].any()
+
+
 @pytest.mark.parametrize("freeze", [True, False])
 def test_only_a_frozen_embedding_does_not_change(glove, freeze):
     net = start(glove, steps=3, freeze=freeze)
     assert (net.embedding.weight[2].tolist() == [0.5, -1, 2]) == freeze
     assert net.embedding.weight.requires_grad != freeze
+
+
+def test_vectors_of_ngrams_are_not_frozen(glove):
+    net = LSTM(Texts.spec, embedding=3, ngrams=2, buckets=10)
+    message = get_error(glove, net, freeze=True)
+    assert message == (
+        "callbacks.word_vectors.freeze: with model.net.ngrams=2 the vectors of n-grams would stay 0; "
+        "expected false, or model.net.ngrams=1"
+    )
+    assert start(glove, LSTM(Texts.spec, embedding=3, ngrams=2, buckets=10), steps=3).embedding.weight[6:].any()
 
 
 def test_a_test_reads_no_vectors():

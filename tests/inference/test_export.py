@@ -52,6 +52,7 @@ NETS = {
     "resnet": lambda: (ResNet(IMAGES, depth=10, width=16), IMAGES),
     "lstm of texts": lambda: (LSTM(TEXTS, bidirectional=True, layers=2, pooling="max", dropout=0.4), TEXTS),
     "lstm of texts, last state": lambda: (LSTM(TEXTS, bidirectional=True), TEXTS),
+    "lstm of n-grams": lambda: (LSTM(TEXTS, ngrams=3, buckets=1000, pooling="max", pool_inputs=True), TEXTS),
     "lstm of series": lambda: (LSTM(SERIES), SERIES),
     "gru of texts": lambda: (LSTM(TEXTS, cell="gru", pooling="mean"), TEXTS),
     "rnn of series": lambda: (LSTM(SERIES, cell="rnn"), SERIES),
@@ -60,6 +61,7 @@ NETS = {
     "bag": lambda: (Bag(TEXTS, ngrams=3, buckets=1000, word_dropout=0.5), TEXTS),
     "bag of naive Bayes": lambda: (bag_of_naive_bayes(), TEXTS),
     "attention of texts": lambda: (SelfAttention(TEXTS), TEXTS),
+    "attention of n-grams": lambda: (SelfAttention(TEXTS, ngrams=2, buckets=1000), TEXTS),
     "attention of texts, first state": lambda: (
         SelfAttention(TEXTS, pooling="first", positional_encoding="learned"),
         TEXTS,

@@ -10,7 +10,8 @@ import torch
 import trainer
 from trainer.core.errors import MismatchError, UserError
 from trainer.core.spec import DataSpec
-from trainer.model.bag import HASH_FACTOR, HASH_PRIME, Bag
+from trainer.model.bag import Bag
+from trainer.model.layers.ngram_embedding import HASH_FACTOR, HASH_PRIME
 
 TEXTS = DataSpec("texts", "tokens", (12,), "classification", 1, ("bad", "good"), vocabulary_size=20)
 TOPICS = DataSpec("topics", "tokens", (12,), "classification", 3, ("a", "b", "c"), vocabulary_size=20)

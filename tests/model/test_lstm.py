@@ -92,6 +92,31 @@ def test_mean_and_max_are_taken_over_time(pooling, pool, bidirectional):
         assert torch.allclose(output, pool(torch.cat(directions, 1)), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+def test_the_head_also_reads_the_mean_of_the_inputs(pooling):
+    net = LSTM(SERIES, hidden=4, bidirectional=True, layers=2, pooling=pooling, pool_inputs=True)
+    assert net.head[0].in_features == 2 * 4 + 3
+    net.head = nn.Identity()
+    outputs = net(inputs())
+    assert torch.allclose(outputs[:, 8:], inputs().mean(1), rtol=0, atol=1e-6)
+    net.pool_inputs = False
+    assert torch.equal(net(inputs()), outputs[:, :8])
+
+
+def test_the_mean_of_the_inputs_is_that_of_the_tokens_without_padding():
+    torch.manual_seed(0)
+    net = LSTM(TEXTS, embedding=3, hidden=4, ngrams=2, buckets=10, pool_inputs=True)
+    nn.init.normal_(net.embedding.weight[1:])
+    net.head = nn.Identity()
+    texts = tokens()
+    texts[1, 2:] = 0
+    outputs = net(texts)
+    for text, output in zip(texts, outputs, strict=True):
+        words = text[text > 0]
+        assert torch.allclose(output[4:], net.embedding(words[None])[0].mean(0), rtol=0, atol=1e-6)
+        assert torch.allclose(output, net(words[None])[0], rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("cell", STEPS)
 def test_bidirectional_layers_equal_those_of_pytorch(cell):
     reference = CELLS[cell](3, 4, 2, batch_first=True, bidirectional=True)
@@ -170,6 +195,21 @@ def test_dropout_has_one_mask_for_all_steps_of_a_sequence():
     assert torch.equal(dropped, dropped[:, :1].expand(4, 7, 50))
     assert {*dropped.unique().tolist()} == {0.0, 2.0}
     assert len(dropped[:, 0].unique(dim=0)) == 4
+
+
+@pytest.mark.parametrize(("spec", "batch"), [(SERIES, inputs(9)), (TEXTS, tokens(9))])
+def test_word_dropout_drops_whole_words_and_steps_only_in_training(spec, batch):
+    torch.manual_seed(0)
+    net = LSTM(spec, embedding=3, hidden=4, word_dropout=0.5)
+    vectors = []
+    net.recurrent[0].register_forward_pre_hook(lambda _, arguments: vectors.append(arguments[0]))
+    expected = batch if spec is SERIES else net.embedding(batch)
+    net(batch)
+    is_dropped = (vectors[0] == 0).all(2)
+    assert 0.2 < is_dropped.float().mean() < 0.8
+    assert torch.allclose(vectors[0][~is_dropped], 2 * expected[~is_dropped])
+    net.eval()(batch)
+    assert torch.equal(vectors[1], expected)
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])

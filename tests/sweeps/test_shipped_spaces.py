@@ -39,7 +39,7 @@ SPACES = {
     },
     "imdb_lstm": {
         "optimizer.lr": "logarithmic 0.0005 to 0.01",
-        "model.net.embedding": ("50", "100", "200"),
+        "model.net.embedding": ("16", "32", "64"),
         "model.net.hidden": ("32", "64", "128"),
         "model.net.dropout": "real 0.1 to 0.6",
         "model.net.pooling": ("max", "mean"),

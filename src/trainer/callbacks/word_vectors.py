@@ -65,6 +65,11 @@ class WordVectors(Callback):
                 f"callbacks.word_vectors: the network's embedding has {embedding.num_embeddings} rows, but the data "
                 f"have {len(data.vocabulary)} words"
             )
+        if self.freeze and (ngrams := getattr(embedding, "ngrams", 1)) > 1:
+            raise UserError(
+                f"callbacks.word_vectors.freeze: with model.net.ngrams={ngrams} the vectors of n-grams would stay 0; "
+                "expected false, or model.net.ngrams=1"
+            )
         vectors = read_vectors(self.path, data.vocabulary, embedding.embedding_dim)
         fill_embedding(embedding, vectors)
         embedding.weight.requires_grad_(not self.freeze)
@@ -73,14 +78,16 @@ class WordVectors(Callback):
 
 
 def fill_embedding(embedding: nn.Embedding, vectors: Mapping[int, Tensor]) -> None:
-    """Set the rows of tokens to their vectors, and scale all other rows except padding to the same deviation."""
+    """Set the rows of tokens to their vectors, and scale all other rows to the same deviation.
+
+    Rows of zeros stay 0: padding, and the initial vectors of n-grams.
+    """
     with torch.no_grad():
         weight = embedding.weight
         rows = torch.tensor(list(vectors))
         values = torch.stack(list(vectors.values()))
-        is_random = torch.ones(len(weight), dtype=torch.bool)
+        is_random = (weight != 0).any(1)
         is_random[rows] = False
-        is_random[PADDING_INDEX] = False
         random = weight[is_random]
         if random.numel() > 1 and random.std() > 0:
             weight[is_random] = random * (values.std(correction=0) / random.std())

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from trainer.core.errors import MismatchError, UserError
 from trainer.core.spec import DataSpec
 from trainer.model.layers.dense import Activation, make_dense
+from trainer.model.layers.ngram_embedding import NgramEmbedding, require_texts_for_ngrams
 from trainer.model.layers.onednn_linear import Linear
 from trainer.model.layers.positional_encoding import PositionalEncoding, PositionalEncodingKind
-from trainer.model.layers.sequence_masking import STD, count_tokens, make_length_mask, make_token_embedding, pool
+from trainer.model.layers.sequence_masking import STD, count_tokens, make_length_mask, pool
 from trainer.model.layers.transformer import TransformerBlock
 
 Pooling = Literal["mean", "max", "first"]
@@ -24,6 +25,9 @@ class SelfAttention(nn.Module):
     Args:
         spec: Specification of the data set: tokens, sequences or images.
         width: Width of the vector at each position; a multiple of `heads`.
+        ngrams: Maximum number of words of the n-grams whose vectors are added to the vector of the word at which they
+            start; 1 are single words. Only for tokens.
+        buckets: Number of rows for n-grams of several words; n-grams in the same row cannot be distinguished.
         heads: Number of attention heads.
         layers: Number of transformer blocks.
         feed_forward: Width of the hidden layer within a block.
@@ -38,8 +42,8 @@ class SelfAttention(nn.Module):
         activation: Activation in blocks and head.
 
     Raises:
-        UserError: `heads` does not divide `width`.
-        MismatchError: `patch_size` does not divide the image.
+        UserError: `heads` does not divide `width`, or `ngrams` or `buckets` is below 1.
+        MismatchError: `patch_size` does not divide the image, or `ngrams` is above 1, and the data are not tokens.
 
     Source:
         Vaswani et al. 2017; Dosovitskiy et al. 2021, An image is worth 16x16 words, for patches; Iyyer et al. 2015,
@@ -51,6 +55,8 @@ class SelfAttention(nn.Module):
         spec: DataSpec,
         *,
         width: int = 64,
+        ngrams: int = 1,
+        buckets: int = 100_000,
         heads: int = 4,
         layers: int = 1,
         feed_forward: int = 128,
@@ -70,9 +76,10 @@ class SelfAttention(nn.Module):
             lower = width // heads * heads
             multiples = f"{lower} or {lower + heads}" if lower else f"{heads}"
             raise UserError(f"model.net.width: {width} is not divisible by heads={heads}; use {multiples}")
+        require_texts_for_ngrams(spec, ngrams)
         self.pooling = pooling
         self.patch_size = patch_size
-        self.embedding, time = make_embedding(spec, width, patch_size)
+        self.embedding, time = make_embedding(spec, width, patch_size, ngrams, buckets)
         amplitude = STD if spec.kind == "tokens" else 1.0  # token vectors are small
         self.positional_encoding = PositionalEncoding(positional_encoding, time, width, amplitude)
         self.first = nn.Parameter(0.02 * torch.randn(width)) if pooling == "first" else None
@@ -147,19 +154,22 @@ class PatchEmbedding(nn.Conv2d):
         return super().forward(images).flatten(2).transpose(1, 2)
 
 
-def make_embedding(spec: DataSpec, width: int, patch_size: int) -> tuple[nn.Module, int]:
+def make_embedding(spec: DataSpec, width: int, patch_size: int, ngrams: int, buckets: int) -> tuple[nn.Module, int]:
     """Return a module that maps inputs to vectors (batch, time, width), and the largest `time`.
 
     Args:
         spec: Specification of the data set.
         width: Width of the vectors.
         patch_size: Side of the image patches in pixels.
+        ngrams: Maximum number of words of an n-gram of tokens.
+        buckets: Number of rows for n-grams of several words.
 
     Raises:
+        UserError: `ngrams` or `buckets` is below 1.
         MismatchError: `patch_size` does not divide the image.
     """
     if spec.kind == "tokens":
-        return make_token_embedding(spec.vocabulary_size, width), spec.shape[0]
+        return NgramEmbedding(spec.vocabulary_size, width, ngrams, buckets), spec.shape[0]
     if spec.kind == "sequence":
         return Linear(spec.shape[1], width), spec.shape[0]
     channels, rows, columns = spec.shape

@@ -9,11 +9,9 @@ from torch import Tensor, nn
 from trainer.core.errors import UserError
 from trainer.core.spec import PADDING_INDEX, Batch, DataSpec
 from trainer.model.layers.dense import Activation, make_dense
+from trainer.model.layers.ngram_embedding import count_ngram_rows, find_ngram_rows
 from trainer.model.layers.sequence_masking import make_token_embedding
 
-# The hash of an n-gram is a polynomial of its tokens modulo a prime; the products fit in 64 bits.
-HASH_PRIME = 2**31 - 1
-HASH_FACTOR = 1_000_003_049
 DEFAULT_WIDTH = 32  # of the vectors
 SMOOTHING = 1.0  # texts of each class that are added to the count of every n-gram
 
@@ -81,7 +79,7 @@ class Bag(nn.Module):
         self.buckets = buckets
         self.first_bucket = spec.vocabulary_size
         self.naive_bayes = naive_bayes
-        rows = spec.vocabulary_size + (buckets if ngrams > 1 else 0)
+        rows = count_ngram_rows(spec.vocabulary_size, ngrams, buckets)
         self.embedding = make_token_embedding(rows, spec.output_size if naive_bayes else embedding)
         self.word_dropout = nn.Dropout(word_dropout)
         if naive_bayes:
@@ -112,14 +110,7 @@ class Bag(nn.Module):
             tokens: (batch, time)
             returns: (batch, n-grams)
         """
-        time = tokens.shape[1]
-        padded = F.pad(tokens, (0, self.ngrams - 1), value=PADDING_INDEX)
-        hashes = tokens
-        parts = [tokens]
-        for length in range(1, self.ngrams):
-            last = padded[:, length : length + time]  # the last word of each n-gram
-            hashes = (hashes * HASH_FACTOR + last) % HASH_PRIME
-            parts.append(torch.where(last == PADDING_INDEX, PADDING_INDEX, self.first_bucket + hashes % self.buckets))
+        parts = find_ngram_rows(tokens, self.ngrams, self.first_bucket, self.buckets)
         rows = torch.cat(parts, 1).sort(1).values
         is_repeated = rows[:, 1:] == rows[:, :-1]
         return torch.cat([rows[:, :1], rows[:, 1:].masked_fill(is_repeated, PADDING_INDEX)], 1)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
 from trainer.model.layers.dense import Activation, make_dense
-from trainer.model.layers.sequence_masking import count_tokens, make_length_mask, make_token_embedding, pool
+from trainer.model.layers.ngram_embedding import NgramEmbedding, require_texts_for_ngrams
+from trainer.model.layers.sequence_masking import count_tokens, make_length_mask, pool
 
 Cell = Literal["lstm", "gru", "rnn"]
 Pooling = Literal["last", "mean", "max"]
@@ -70,23 +71,30 @@ class LSTM(nn.Module):
     Args:
         spec: Specification of the data set: sequences (time, features) or tokens.
         embedding: Width of the token vectors; not used for sequences.
+        ngrams: Maximum number of words of the n-grams whose vectors are added to the vector of the word at which they
+            start; 1 are single words. Only for tokens.
+        buckets: Number of rows for n-grams of several words; n-grams in the same row cannot be distinguished.
         cell: Kind of the recurrent layers; `"rnn"` is the plain one, with tanh.
         hidden: Width of the state in each direction.
         layers: Number of recurrent layers.
         bidirectional: Whether sequences are also read backward; the states of both directions are concatenated.
         pooling: Pooling of the states of the top layer, without padding: `"last"` of each direction (the backward one
             at the first step), or `"mean"` or `"max"` over time.
+        pool_inputs: Whether the head also reads the mean of the input vectors over time, as a bag of words does.
         dropout: Dropout probability in [0, 1) of the embedding and between recurrent layers, with one mask for all
             steps of a sequence, and before each dense layer.
+        word_dropout: Probability in [0, 1) that the whole input vector of a step is dropped.
         head: Widths of the dense layers between the pooled state and the output.
         activation: Activation after each layer of the head.
 
     Raises:
-        UserError: `embedding`, `hidden` or `layers` is below 1.
+        UserError: `embedding`, `ngrams`, `buckets`, `hidden` or `layers` is below 1.
+        MismatchError: `ngrams` is above 1, and the data are not tokens.
 
     Source:
         Hochreiter and Schmidhuber 1997 (lstm); Cho et al. 2014 (gru); Elman 1990 (rnn); Gal and Ghahramani 2016, A
-        theoretically grounded application of dropout in recurrent neural networks.
+        theoretically grounded application of dropout in recurrent neural networks; Iyyer et al. 2015, Deep unordered
+        composition rivals syntactic methods, for `word_dropout`.
     """
 
     def __init__(
@@ -94,12 +102,16 @@ class LSTM(nn.Module):
         spec: DataSpec,
         *,
         embedding: int = 128,
+        ngrams: int = 1,
+        buckets: int = 100_000,
         cell: Cell = "lstm",
         hidden: int = 32,
         layers: int = 1,
         bidirectional: bool = False,
         pooling: Pooling = "last",
+        pool_inputs: bool = False,
         dropout: float = 0.0,
+        word_dropout: float = 0.0,
         head: Sequence[int] = (),
         activation: Activation = "relu",
     ) -> None:
@@ -107,17 +119,21 @@ class LSTM(nn.Module):
         spec.require("lstm", "sequence", "tokens")
         if min(embedding, hidden, layers) < 1:
             raise UserError("model.net.embedding, model.net.hidden and model.net.layers: must be at least 1")
+        require_texts_for_ngrams(spec, ngrams)
         self.pooling = pooling
+        self.pool_inputs = pool_inputs
         self.hidden = hidden
         directions = 2 if bidirectional else 1
         width = spec.shape[-1]
         if spec.kind == "tokens":
             width = embedding
-            self.embedding = make_token_embedding(spec.vocabulary_size, embedding)
+            self.embedding = NgramEmbedding(spec.vocabulary_size, embedding, ngrams, buckets)
         widths = [width] + [directions * hidden] * (layers - 1)
         self.recurrent = nn.ModuleList(RecurrentLayer(cell, width, hidden, directions) for width in widths)
         self.dropout = nn.Dropout1d(dropout)
-        self.head = make_dense([directions * hidden, *head, spec.output_size], activation, dropout=dropout)
+        self.word_dropout = nn.Dropout1d(word_dropout)
+        pooled_width = directions * hidden + (width if pool_inputs else 0)
+        self.head = make_dense([pooled_width, *head, spec.output_size], activation, dropout=dropout)
         if dropout:
             self.head.insert(0, nn.Dropout(dropout))
 
@@ -130,13 +146,18 @@ class LSTM(nn.Module):
         """
         if inputs.dim() == 2:
             lengths = count_tokens(inputs)
-            states = self._drop(self.embedding(inputs))  # (batch, time, embedding)
+            states = self._drop(self.word_dropout(self.embedding(inputs)))  # (batch, time, embedding)
         else:
             lengths = inputs.new_full(inputs.shape[:1], inputs.shape[1], dtype=torch.long)
-            states = inputs
+            states = self.word_dropout(inputs)
+        input_vectors = states
         for index, layer in enumerate(self.recurrent):
             states = layer(self._drop(states) if index else states, lengths)  # (batch, time, directions * hidden)
-        return self.head(self._pool(states, lengths))
+        pooled = self._pool(states, lengths)  # (batch, directions * hidden)
+        if self.pool_inputs:
+            mask = make_length_mask(lengths, states.shape[1])
+            pooled = torch.cat([pooled, pool(input_vectors, mask, "mean")], 1)
+        return self.head(pooled)
 
     def _drop(self, states: Tensor) -> Tensor:
         """Drop the same units (batch, time, width) at all steps of a sequence."""

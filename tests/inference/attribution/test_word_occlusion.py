@@ -8,6 +8,7 @@ import torch
 from trainer.core.spec import DataSpec
 from trainer.inference.attribution.word_occlusion import Word, find_words, occlude_words
 from trainer.model.bag import Bag
+from trainer.model.layers.ngram_embedding import NgramEmbedding, find_ngram_rows
 
 TEXTS = DataSpec("texts", "tokens", (4,), "classification", 1, vocabulary_size=5)
 UNKNOWN, GOOD, BAD, FILM = range(1, 5)
@@ -43,6 +44,20 @@ def test_the_unknown_word_has_no_effect(net):
     tokens = torch.tensor([GOOD, UNKNOWN])
     actual = occlude_words(net, tokens, find_words(["good", "?"], "words"), lambda outputs: outputs[:, 0])
     assert actual.tolist() == [1.0, 0.0]
+
+
+@torch.no_grad()
+def test_a_word_that_is_occluded_is_also_replaced_in_its_pairs():
+    embedding = NgramEmbedding(5, 1, ngrams=2, buckets=1000)
+    embedding.weight.data = torch.zeros(1005, 1)
+    values = {(GOOD, BAD): 4.0, (GOOD, UNKNOWN): 1.0, (UNKNOWN, BAD): -2.0, (BAD, FILM): 8.0}
+    for pair, value in values.items():
+        _, rows = find_ngram_rows(torch.tensor([pair]), 2, first_bucket=5, buckets=1000)
+        embedding.weight[rows[0, 0]] = value
+    words = find_words(["good", "bad", "film"], "words")
+    actual = occlude_words(embedding, torch.tensor([GOOD, BAD, FILM]), words, lambda outputs: outputs.sum((1, 2)))
+    # with all words 4 + 8; then -2 + 8, 1 + 0 and 4 + 0
+    assert actual.tolist() == [6.0, 11.0, 8.0]
 
 
 @torch.no_grad()
