@@ -8,27 +8,19 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pytorch_lightning import LightningModule
-from pytorch_lightning.callbacks import WeightAveraging
 
-from trainer.core.callback import Callback, StepMetric, has_hook, is_user_code
+from trainer.core.callback import Callback, StepMetric
 from trainer.core.errors import UserError
 from trainer.data.loading.tensor_loader import TensorLoader
 from trainer.training.fused.batches import count_examples
 from trainer.training.fused.current import current_member
+from trainer.training.fused.eligibility import reason_to_train_alone
 from trainer.training.fused.stack import copy_state, copy_weights
 from trainer.training.fused.step_schedules import StepSchedules
-from trainer.training.fused.structure import MIXING_REASON, describe_structure, is_in_memory, reason_not_fusable
+from trainer.training.fused.structure import describe_structure
 from trainer.training.fused.work import FusionError, Request, SegmentResult, SegmentWork, StepPart
-from trainer.training.loop.eligibility import (
-    has_module_hooks,
-    reason_device_not_traceable,
-    reason_hooks_required,
-    reason_optimizer_not_traceable,
-    reason_rates_not_traceable,
-)
+from trainer.training.loop.eligibility import has_module_hooks
 from trainer.training.loop.gradient_clipping import GradientClipper, GradientClippers
-from trainer.training.loop.traced_steps import reason_pass_not_traceable
 
 if TYPE_CHECKING:
     from trainer.training.fused.member import Member
@@ -55,7 +47,7 @@ class FusedSteps:
         self.fast_step = fast_step
         self.trainer = fast_step.trainer
         self.member = member
-        if reason := self._reason_alone():
+        if reason := reason_to_train_alone(fast_step):
             self._train_alone(reason)
             return
         self._is_verified = False  # whether the group has compared a pass with one alone
@@ -222,36 +214,6 @@ class FusedSteps:
     @property
     def _loader(self) -> Any:
         return self.fast_step.fetcher.combined_loader.flattened[0]
-
-    def _reason_alone(self) -> str | None:
-        """Return the reason why the steps of this run cannot be computed with those of others, or None."""
-        trainer = self.trainer
-        step = self.fast_step
-        loaders = step.fetcher.combined_loader.flattened
-        if reason := reason_not_fusable(step.task) or reason_hooks_required(trainer, step.hooks):
-            return reason
-        if reason := reason_device_not_traceable(trainer) or reason_rates_not_traceable(trainer):
-            return reason
-        if reason := reason_optimizer_not_traceable(trainer.optimizers[0]):
-            return reason
-        reasons = {
-            "a callback averages the weights": any(isinstance(part, WeightAveraging) for part in trainer.callbacks),
-            "the optimizer has several parameter groups": len(trainer.optimizers[0].param_groups) != 1,
-            "the data are not tensors in memory": len(loaders) != 1 or not is_in_memory(loaders[0]),
-            MIXING_REASON: getattr(loaders[0], "mix", None) is not None,
-            "the task overrides lr_scheduler_step": has_hook(step.task, "lr_scheduler_step", LightningModule),
-            "a schedule is not advanced at every step": any(
-                config.interval == "step" and (config.frequency != 1 or config.reduce_on_plateau)
-                for config in trainer.lr_scheduler_configs
-            ),
-            "a callback of the user has hooks in a step": any(
-                is_user_code(callback) for callbacks in step.hooks.callbacks.values() for callback in callbacks
-            ),
-            "batches are not read by the training loop": step.cycle is None or not step.in_place,
-        }
-        return next((reason for reason, applies in reasons.items() if applies), None) or reason_pass_not_traceable(
-            trainer
-        )
 
 
 def prepare_fused_steps(fast_step: FastStep) -> FusedSteps | None:

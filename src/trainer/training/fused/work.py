@@ -44,7 +44,7 @@ class StepPart:
 
     @property
     def is_last(self) -> bool:
-        """Whether the optimizer updates the weights after this batch."""
+        """Return whether the optimizer updates the weights after this batch."""
         return self.index == self.size - 1
 
 
