@@ -98,6 +98,7 @@ def test_the_validated_weights_are_saved_and_tested(overrides, user_callbacks, c
     assert "WeightAveraging" not in outcome.err
 
 
+@pytest.mark.slow
 def test_the_weights_of_a_validation_between_accumulated_batches_are_saved(user_callbacks, command, tmp_path):
     accumulation = ("trainer.accumulate_grad_batches=3", "+trainer.val_check_interval=7", "trainer.max_epochs=1")
     assert command(*TINY, RECORDER, *accumulation).code == 0
