@@ -11,6 +11,9 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from trainer.artifacts.resume import PREVIOUS_CHECKPOINT
+
+LAST_CHECKPOINT = "last.ckpt"
 RELATIVE_TOLERANCE = 1e-5  # of weights and logged values
 ABSOLUTE_TOLERANCE = 2e-7  # of logged values; a unit in the last place of 1, which scores near 0 are computed from
 STATE_TOLERANCE = 1e-4  # of the averages of optimizers, relative to the norm
@@ -127,9 +130,14 @@ def _compare_checkpoints(first: Path, second: Path, ignored_weights: Sequence[st
         if not other.is_file():
             continue
         values = [_flatten(torch.load(path, weights_only=True)) for path in (file, other)]
+        if file.name == PREVIOUS_CHECKPOINT and values[0][".global_step"] != values[1][".global_step"]:
+            continue  # how often the last state is written depends on the time
         keys = [{key for key in part if not any(name in key for name in VOLATILE)} for part in values]
-        if keys[0] != keys[1]:
-            yield f"keys of {file.name}: {sorted(keys[0] ^ keys[1])}"
+        different = keys[0] ^ keys[1]
+        if file.name != LAST_CHECKPOINT:  # a best state contains the position in the logs if it was due with the last
+            different = {key for key in different if not key.startswith(".resume.logs.")}
+        if different:
+            yield f"keys of {file.name}: {sorted(different)}"
         for key in sorted(keys[0] & keys[1]):
             if not any(name in key for name in ignored_weights) and not _are_equal(key, *(v[key] for v in values)):
                 yield f"{file.name}: {key}: {values[0][key]}, {values[1][key]}"
