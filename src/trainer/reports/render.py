@@ -35,8 +35,9 @@ def _render_block(block: Block) -> str:
         case Table(header, rows, note):
             return format_markdown_table(header, rows) + (f"\n\n{escape_markdown(note)}" if note else "")
         case Chart(title, numbers=numbers):
-            table = format_markdown_table(numbers.header, numbers.rows)
-            return f"### {escape_markdown(title)}\n\n{table}" if numbers.rows else ""
+            if not numbers.rows:
+                return ""
+            return f"### {escape_markdown(title)}\n\n{format_markdown_table(numbers.header, numbers.rows)}"
         case Image(title, description, step):
             content = f"{escape_markdown(title)} at step {step} ({escape_markdown(description)})"
             return f"- image {content}: in the HTML report and in TensorBoard"

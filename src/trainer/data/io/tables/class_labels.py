@@ -64,9 +64,9 @@ def validate_class_names(names: Sequence[str]) -> None:
 def suggest_class_names(file: TextTable, column: int) -> str:
     """Return the override that makes all labels of a column classes, or a warning about nearly equal labels."""
     labels = sorted({*file.cells(column)}, key=label_sort_key)
-    override = format_list_override("data.class_names", labels)
-    alike = find_near_duplicates(labels)
-    return explain_near_duplicates(file, column, alike) if alike else f"set {override}"
+    if alike := find_near_duplicates(labels):
+        return explain_near_duplicates(file, column, alike)
+    return f"set {format_list_override('data.class_names', labels)}"
 
 
 def explain_near_duplicates(file: TextTable, column: int, labels: tuple[str, str]) -> str:
