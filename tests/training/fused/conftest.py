@@ -49,6 +49,8 @@ def run_alone_and_together(tmp_path, monkeypatch, work):
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.setenv("TRAINER_RUN_SUFFIX", "test")
+    # otherwise it would depend on the speed of the machine after which epochs states are written
+    monkeypatch.setattr("trainer.callbacks.checkpoint.SECONDS_BETWEEN_WRITES", 1e9)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     GlobalHydra.instance().clear()

@@ -11,9 +11,6 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from trainer.artifacts.resume import PREVIOUS_CHECKPOINT
-
-LAST_CHECKPOINT = "last.ckpt"
 RELATIVE_TOLERANCE = 1e-5  # of weights and logged values
 ABSOLUTE_TOLERANCE = 2e-7  # of logged values; a unit in the last place of 1, which scores near 0 are computed from
 STATE_TOLERANCE = 1e-4  # of the averages of optimizers, relative to the norm
@@ -109,8 +106,8 @@ def _read_scalars(run: Path) -> dict[str, dict[int, float]]:
 
 
 def _compare_numbers(title: str, first: dict[Any, Any], second: dict[Any, Any]) -> Iterator[str]:
-    if first.keys() != second.keys():
-        yield f"{title}: {sorted(first.keys() ^ second.keys())}"
+    if [*first] != [*second]:
+        yield f"{title}: {[*first]}, {[*second]}"
     for key in first.keys() & second.keys():
         if not _are_close(first[key], second[key]) and "second" not in str(key):
             yield f"{title}: {key}: {first[key]}, {second[key]}"
@@ -130,14 +127,9 @@ def _compare_checkpoints(first: Path, second: Path, ignored_weights: Sequence[st
         if not other.is_file():
             continue
         values = [_flatten(torch.load(path, weights_only=True)) for path in (file, other)]
-        if file.name == PREVIOUS_CHECKPOINT and values[0][".global_step"] != values[1][".global_step"]:
-            continue  # how often the last state is written depends on the time
         keys = [{key for key in part if not any(name in key for name in VOLATILE)} for part in values]
-        different = keys[0] ^ keys[1]
-        if file.name != LAST_CHECKPOINT:  # a best state contains the position in the logs if it was due with the last
-            different = {key for key in different if not key.startswith(".resume.logs.")}
-        if different:
-            yield f"keys of {file.name}: {sorted(different)}"
+        if keys[0] != keys[1]:
+            yield f"keys of {file.name}: {sorted(keys[0] ^ keys[1])}"
         for key in sorted(keys[0] & keys[1]):
             if not any(name in key for name in ignored_weights) and not _are_equal(key, *(v[key] for v in values)):
                 yield f"{file.name}: {key}: {values[0][key]}, {values[1][key]}"
@@ -153,8 +145,6 @@ def _are_equal(key: str, first: Any, second: Any) -> bool:
         return False
     if not first.is_floating_point() or not bool(first.isfinite().all()):
         return torch.allclose(first, second, rtol=0, atol=0, equal_nan=True)
-    if first.dim() == 0:  # a logged value
-        return _are_close(first.item(), second.item())
     tolerance = STATE_TOLERANCE if key.startswith(".optimizer_states") else RELATIVE_TOLERANCE
     return float((first - second).double().norm()) <= tolerance * float(first.double().norm()) + 1e-9
 

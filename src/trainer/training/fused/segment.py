@@ -77,7 +77,7 @@ class StackedSegments:
         """Run the steps; return losses with and without penalties, norms and norms of clippings (steps, ..., runs)."""
         part_rates = [self._rates_of(runs, rows) for runs in step.optimizer.ranges]
         totals, losses, norms, clipping_norms = [], [], [torch.empty(0, len(rows))], []
-        steps = iter(range(len(rows[0].rates)))
+        index = 0  # of the step
         for batch_inputs, batch_targets, part in zip(inputs, targets, rows[0].parts, strict=True):
             masks = step.prepared.draw_masks(batch_inputs, generators)
             total, loss = step.compute_losses(batch_inputs, batch_targets, masks, part)
@@ -85,12 +85,12 @@ class StackedSegments:
             losses.append(loss)
             if not part.is_last:
                 continue
-            index = next(steps)
             if index in rows[0].logged:
                 norms.append(step.compute_norms()[None])
             if step.clippings:
                 clipping_norms.append(torch.stack(step.clip()))
             step.update([rates[index] for rates in part_rates])
+            index += 1
         return [
             *map(torch.stack, (totals, losses)),
             torch.cat(norms),

@@ -134,6 +134,9 @@ class FusedSteps:
             columns |= {name: values[kind] for name, kind in self._step_metrics(callback).items()}
         # also if the last step is not logged; a copy, as checkpoints would contain the losses of all steps
         last: dict[str, Any] = {"train/loss": result.losses[-1].clone()}
+        n_steps = len(work.rates)
+        if not work.parts[-1].is_last and n_steps in self._list_logged(n_steps + 1):  # rates are logged at its start
+            last |= dict.fromkeys(columns, self._schedules.group["lr"])
         columns["train/loss"] = [losses[index] for index in logged]
         for callback in hooks["on_before_optimizer_step"]:
             if isinstance(callback, GradientClipper):

@@ -32,7 +32,7 @@ class Request:
 
 @dataclass(frozen=True)
 class StepPart:
-    """Part of a batch in a step of the optimizer, which may accumulate the gradients of several batches.
+    """A batch as a part of a step of the optimizer, which may accumulate the gradients of several batches.
 
     Args:
         index: Index of the batch in its step.
