@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from trainer.core.errors import MismatchError, UserError
 from trainer.core.spec import DataSpec
 from trainer.model.layers.dense import Activation, make_dense
-from trainer.model.layers.ngram_embedding import NgramEmbedding, require_texts_for_ngrams
+from trainer.model.layers.ngram_embedding import NgramEmbedding, validate_ngrams
 from trainer.model.layers.onednn_linear import Linear
 from trainer.model.layers.positional_encoding import PositionalEncoding, PositionalEncodingKind
 from trainer.model.layers.sequence_masking import STD, count_tokens, make_length_mask, pool
@@ -27,7 +27,8 @@ class SelfAttention(nn.Module):
         width: Width of the vector at each position; a multiple of `heads`.
         ngrams: Maximum number of words of the n-grams whose vectors are added to the vector of the word at which they
             start; 1 are single words. Only for tokens.
-        buckets: Number of rows for n-grams of several words; n-grams in the same row cannot be distinguished.
+        buckets: Number of rows for n-grams of several words; n-grams in the same row cannot be distinguished. None:
+            100,000. Only with `ngrams` above 1.
         heads: Number of attention heads.
         layers: Number of transformer blocks.
         feed_forward: Width of the hidden layer within a block.
@@ -42,7 +43,7 @@ class SelfAttention(nn.Module):
         activation: Activation in blocks and head.
 
     Raises:
-        UserError: `heads` does not divide `width`, or `ngrams` or `buckets` is below 1.
+        UserError: `heads` does not divide `width`, `ngrams` or `buckets` is below 1, or `buckets` has no effect.
         MismatchError: `patch_size` does not divide the image, or `ngrams` is above 1, and the data are not tokens.
 
     Source:
@@ -56,7 +57,7 @@ class SelfAttention(nn.Module):
         *,
         width: int = 64,
         ngrams: int = 1,
-        buckets: int = 100_000,
+        buckets: int | None = None,
         heads: int = 4,
         layers: int = 1,
         feed_forward: int = 128,
@@ -76,7 +77,7 @@ class SelfAttention(nn.Module):
             lower = width // heads * heads
             multiples = f"{lower} or {lower + heads}" if lower else f"{heads}"
             raise UserError(f"model.net.width: {width} is not divisible by heads={heads}; use {multiples}")
-        require_texts_for_ngrams(spec, ngrams)
+        validate_ngrams(spec, ngrams, buckets)
         self.pooling = pooling
         self.patch_size = patch_size
         self.embedding, time = make_embedding(spec, width, patch_size, ngrams, buckets)
@@ -154,7 +155,9 @@ class PatchEmbedding(nn.Conv2d):
         return super().forward(images).flatten(2).transpose(1, 2)
 
 
-def make_embedding(spec: DataSpec, width: int, patch_size: int, ngrams: int, buckets: int) -> tuple[nn.Module, int]:
+def make_embedding(
+    spec: DataSpec, width: int, patch_size: int, ngrams: int, buckets: int | None
+) -> tuple[nn.Module, int]:
     """Return a module that maps inputs to vectors (batch, time, width), and the largest `time`.
 
     Args:
@@ -162,10 +165,9 @@ def make_embedding(spec: DataSpec, width: int, patch_size: int, ngrams: int, buc
         width: Width of the vectors.
         patch_size: Side of the image patches in pixels.
         ngrams: Maximum number of words of an n-gram of tokens.
-        buckets: Number of rows for n-grams of several words.
+        buckets: Number of rows for n-grams of several words; None: 100,000.
 
     Raises:
-        UserError: `ngrams` or `buckets` is below 1.
         MismatchError: `patch_size` does not divide the image.
     """
     if spec.kind == "tokens":

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from trainer.core.errors import UserError
 from trainer.core.spec import DataSpec
 from trainer.model.layers.dense import Activation, make_dense
-from trainer.model.layers.ngram_embedding import NgramEmbedding, require_texts_for_ngrams
+from trainer.model.layers.ngram_embedding import NgramEmbedding, validate_ngrams
 from trainer.model.layers.sequence_masking import count_tokens, make_length_mask, pool
 
 Cell = Literal["lstm", "gru", "rnn"]
@@ -73,7 +73,8 @@ class LSTM(nn.Module):
         embedding: Width of the token vectors; not used for sequences.
         ngrams: Maximum number of words of the n-grams whose vectors are added to the vector of the word at which they
             start; 1 are single words. Only for tokens.
-        buckets: Number of rows for n-grams of several words; n-grams in the same row cannot be distinguished.
+        buckets: Number of rows for n-grams of several words; n-grams in the same row cannot be distinguished. None:
+            100,000. Only with `ngrams` above 1.
         cell: Kind of the recurrent layers; `"rnn"` is the plain one, with tanh.
         hidden: Width of the state in each direction.
         layers: Number of recurrent layers.
@@ -88,7 +89,7 @@ class LSTM(nn.Module):
         activation: Activation after each layer of the head.
 
     Raises:
-        UserError: `embedding`, `ngrams`, `buckets`, `hidden` or `layers` is below 1.
+        UserError: `embedding`, `ngrams`, `buckets`, `hidden` or `layers` is below 1, or `buckets` has no effect.
         MismatchError: `ngrams` is above 1, and the data are not tokens.
 
     Source:
@@ -103,7 +104,7 @@ class LSTM(nn.Module):
         *,
         embedding: int = 128,
         ngrams: int = 1,
-        buckets: int = 100_000,
+        buckets: int | None = None,
         cell: Cell = "lstm",
         hidden: int = 32,
         layers: int = 1,
@@ -119,7 +120,7 @@ class LSTM(nn.Module):
         spec.require("lstm", "sequence", "tokens")
         if min(embedding, hidden, layers) < 1:
             raise UserError("model.net.embedding, model.net.hidden and model.net.layers: must be at least 1")
-        require_texts_for_ngrams(spec, ngrams)
+        validate_ngrams(spec, ngrams, buckets)
         self.pooling = pooling
         self.pool_inputs = pool_inputs
         self.hidden = hidden

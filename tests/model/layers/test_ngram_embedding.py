@@ -118,7 +118,7 @@ def test_vectors_of_ngrams_are_initially_0():
 
 
 def test_networks_read_single_words_by_default(make_net):
-    net, explicit = make_net(), make_net(ngrams=1, buckets=7)
+    net, explicit = make_net(), make_net(ngrams=1, buckets=None)
     assert net.embedding.weight.shape == (20, 8)
     assert [*net.state_dict()] == [*explicit.state_dict()]
     assert torch.equal(net(tokens()), explicit(tokens()))
@@ -168,8 +168,15 @@ def test_sizes_below_1_are_rejected(settings, make_net):
         make_net(**settings)
 
 
+@pytest.mark.parametrize("spec", [TEXTS, SERIES])
+@pytest.mark.parametrize("net", [LSTM, SelfAttention])
+def test_buckets_without_ngrams_are_an_error(net, spec):
+    with pytest.raises(UserError, match=r"^model\.net\.buckets: has no effect with ngrams=1; expected null"):
+        net(spec, buckets=5)
+
+
 @pytest.mark.parametrize("net", [LSTM, SelfAttention])
 def test_ngrams_of_data_that_are_not_texts_are_rejected(net):
-    net(SERIES, buckets=5)
+    net(SERIES)
     with pytest.raises(MismatchError, match=r"^model\.net\.ngrams: 2 needs texts; expected 1 for data 'series'"):
         net(SERIES, ngrams=2)

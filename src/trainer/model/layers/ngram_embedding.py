@@ -11,6 +11,7 @@ from trainer.model.layers.sequence_masking import STD
 # The hash of an n-gram is a polynomial of its tokens modulo a prime; the products fit in 64 bits.
 HASH_PRIME = 2**31 - 1
 HASH_FACTOR = 1_000_003_049
+DEFAULT_BUCKETS = 100_000
 
 
 class NgramEmbedding(nn.Embedding):
@@ -24,18 +25,14 @@ class NgramEmbedding(nn.Embedding):
         width: Width of the vectors.
         ngrams: Maximum number of words of an n-gram; 1 are single words. Defaults to 1.
         buckets: Number of rows for n-grams of several words; n-grams in the same row cannot be distinguished. Not used
-            if `ngrams` is 1. Defaults to 100,000.
-
-    Raises:
-        UserError: `ngrams` or `buckets` is below 1.
+            if `ngrams` is 1. None: 100,000.
 
     Source:
         Joulin, Grave, Bojanowski, Mikolov 2017, Bag of tricks for efficient text classification.
     """
 
-    def __init__(self, vocabulary_size: int, width: int, ngrams: int = 1, buckets: int = 100_000) -> None:
-        if min(ngrams, buckets) < 1:
-            raise UserError("model.net.ngrams and model.net.buckets: must be at least 1")
+    def __init__(self, vocabulary_size: int, width: int, ngrams: int = 1, buckets: int | None = None) -> None:
+        buckets = DEFAULT_BUCKETS if buckets is None else buckets
         rows = count_ngram_rows(vocabulary_size, ngrams, buckets)
         super().__init__(rows, width, padding_idx=PADDING_INDEX)
         self.vocabulary_size = vocabulary_size
@@ -53,8 +50,12 @@ class NgramEmbedding(nn.Embedding):
         return super().forward(rows).sum(2)  # of (batch, time, ngrams, width)
 
 
-def require_texts_for_ngrams(spec: DataSpec, ngrams: int) -> None:
-    """Raise an error for n-grams of several words if the inputs are not tokens."""
+def validate_ngrams(spec: DataSpec, ngrams: int, buckets: int | None) -> None:
+    """Raise an error for sizes below 1, for buckets without effect, and for n-grams of inputs that are not tokens."""
+    if ngrams < 1 or (buckets is not None and buckets < 1):
+        raise UserError("model.net.ngrams and model.net.buckets: must be at least 1")
+    if ngrams == 1 and buckets is not None:
+        raise UserError("model.net.buckets: has no effect with ngrams=1; expected null, or model.net.ngrams=2")
     if ngrams > 1 and spec.kind != "tokens":
         raise MismatchError(
             f"model.net.ngrams: {ngrams} needs texts; expected 1 for data '{spec.name}' of kind {spec.kind}"
