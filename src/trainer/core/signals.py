@@ -48,6 +48,24 @@ def block_sigint() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
+@contextmanager
+def keep_sigchld_handler() -> Iterator[None]:
+    """Restore the handler of SIGCHLD after the block. No effect on Windows and in other threads than the main one.
+
+    The `DataLoader` of PyTorch sets a handler that raises an error in any Python code that is executed while a killed
+    worker exits, also in destructors. Without it, the error is raised where the next batch is requested, within 5
+    seconds.
+    """
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGCHLD)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
+
+
 class Interrupted(SystemExit):
     """Exit of a run after a signal, with the exit status of a shell: 143 for SIGTERM, 130 for Ctrl-C, 129 for SIGHUP.
 

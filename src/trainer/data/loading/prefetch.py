@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trainer.core.cpu import count_cpus
 from trainer.core.errors import UserError
-from trainer.core.signals import block_sigint
+from trainer.core.signals import block_sigint, keep_sigchld_handler
 
 Workers = int | Literal["auto"]
 Names = Sequence[str]
@@ -45,7 +45,8 @@ def prefetch_batches(
         return
     from torch.utils.data import DataLoader
 
-    with block_sigint(), warnings.catch_warnings(action="ignore"):  # about forks, and about more workers than cores
+    # warnings: about forks, and about more workers than cores
+    with block_sigint(), keep_sigchld_handler(), warnings.catch_warnings(action="ignore"):
         loader: Any = DataLoader(
             _BatchDataset(read),  # type: ignore[arg-type]  # __getitem__ is sufficient
             sampler=batches,
