@@ -157,7 +157,8 @@ def run_operation(func, args, kwargs):
     result = func(*cpu_args, **cpu_kwargs)
     if func is aten.copy_.default:
         return args[0]
-    device = kwargs.get("device")
+    is_gradient = torch._C._current_autograd_node() is not None  # its device is that of the stored tensor
+    device = None if is_gradient else kwargs.get("device")
     is_on_gpu = bool(gpu_tensors) if device is None else device.type == "cuda"
     # results of in-place operations
     arguments = {id(tensor.stored): tensor for tensor in gpu_tensors} | {id(tensor): tensor for tensor in cpu_tensors}
