@@ -95,7 +95,8 @@ def open_tab(sweep, chromium):
     program = [sys.executable, "-m", "trainer", "tensorboard", str(sweep.parent), "--port=0"]
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as board:
         url = board.stdout.readline().split()[0]
-        page = chromium.new_context(viewport=SIZES["desktop"]).new_page()
+        # high, because TensorBoard renders no card far below the window
+        page = chromium.new_context(viewport={"width": 1280, "height": 2400}).new_page()
         requests = []
         page.on("request", lambda request: requests.append(request.url))
 
@@ -117,7 +118,7 @@ def test_tensorboard_shows_scalars_images_graph_and_text(open_tab):
         "timeseries", "s/0 model=mlp seed=1", "s/3 model=cnn seed=2", "accuracy/val", "loss/train", "loss/val"
     )
     groups = page.locator(".group-title").all_text_contents()
-    assert groups[:4] == ["accuracy", "loss", "other", "per_class"]
+    assert groups[:5] == ["Pinned", "accuracy", "loss", "other", "per_class"]
     open_tab("images", "test/confusion_matrix", "train/first_batch", "s/0 model=mlp seed=1")
     page = open_tab("graphs", "Main Graph")
     page.locator("g.node").first.wait_for(timeout=60_000)
