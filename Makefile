@@ -41,7 +41,7 @@ bench-quick: install-dev ## the same with fewer steps and rounds: about ten minu
 	$(BIN)/python benchmarks/bench.py --quick
 
 docs: install-dev ## build the documentation into site/
-	$(BIN)/mkdocs build --strict
+	$(BIN)/python docs/generate/site.py
 
 reference: install-dev ## regenerate docs/reference/ and llms.txt from docstrings, types, YAML comments and docs/index.md
 	$(BIN)/python docs/generate/reference.py

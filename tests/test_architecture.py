@@ -23,7 +23,7 @@ TESTS = sorted((REPOSITORY / "tests").rglob("*.py"))
 
 DIRECTORIES = {"benchmarks", "conf", "docs", "experiments", "src", "tests"}
 DOCUMENTS = {"AGENTS.md", "CONTRIBUTING.md", "LICENSE", "README.md", "README.zh.md", "llms.txt"}
-BUILD_FILES = {"Dockerfile", "Makefile", "constraints.txt", "mkdocs.yml", "pyproject.toml"}
+BUILD_FILES = {"Dockerfile", "Makefile", "constraints.txt", "pyproject.toml", "zensical.toml"}
 TOP_LEVEL = DIRECTORIES | DOCUMENTS | BUILD_FILES
 MAX_FILE_BYTES = 1_000_000
 
