@@ -52,18 +52,16 @@ def block_sigint() -> Iterator[None]:
 def keep_sigchld_handler() -> Iterator[None]:
     """Restore the handler of SIGCHLD after the block. No effect on Windows and in other threads than the main one.
 
-    The `DataLoader` of PyTorch sets a handler that raises an error in any Python code that is executed while a killed
-    worker exits, also in destructors. Without it, the error is raised where the next batch is requested, within 5
-    seconds.
+    PyTorch's `DataLoader` sets one that raises an error in whatever code runs when a worker is killed, also in a
+    destructor. Without it, the error is raised by the next request of a batch, within 5 seconds.
     """
-    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handler = signal.getsignal(signal.SIGCHLD)
+    is_set = sys.platform != "win32" and threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGCHLD) if is_set else None
     try:
         yield
     finally:
-        signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
+        if is_set:
+            signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
 
 
 class Interrupted(SystemExit):
