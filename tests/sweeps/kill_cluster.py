@@ -57,7 +57,7 @@ class KilledSweep:
 
     def kill_command(self, rng: random.Random) -> bool:
         """Kill the command with SIGKILL, and repeat it."""
-        KILL["kill"](self.process.pid)
+        KILL["kill"]([self.process.pid])
         self.process.wait()
         self.process = self.start()
         return True
@@ -153,7 +153,7 @@ def compare_with_sequential_sweep(
         try:
             counts = run_killed_sweep(sweep, options)
         finally:
-            KILL["kill"](sweep.process.pid)
+            KILL["kill"]([sweep.process.pid])
             sweep.process.wait()
     jobs = KILL["read_jobs"](directory / "killed")
     KILL["compare"](jobs, reference, options.jobs)
