@@ -213,7 +213,7 @@ def are_equal(first: dict[str, float], second: dict[str, float], tolerance: floa
     )
 
 
-def compare(jobs: list[Job], reference: dict[str, Job] | None, count: int, tolerance: float) -> None:
+def compare(jobs: list[Job], reference: dict[str, Job] | None, count: int, tolerance: float = 0) -> None:
     """Check that every job is done once, with the same metrics as in the reference."""
     assert [job.number for job in jobs] == [*range(count)]
     assert {job.state for job in jobs} <= FINAL_STATES
