@@ -45,14 +45,15 @@ class Entry:
 Layer = dict[str, Entry]  # values that one file or override adds to a config, by dotted key
 
 
-def load_layers(loader: ConfigLoader, overrides: Sequence[str]) -> list[Layer]:
+def load_layers(loader: ConfigLoader, overrides: Sequence[str], name: str = "config") -> list[Layer]:
     """Return the layers of a config, in the order in which Hydra merges them.
 
     Args:
         loader: Hydra's config loader.
         overrides: Overrides of the command line.
+        name: Primary config. Values of one that is not in a file, such as that of a checkpoint, have no entries.
     """
-    defaults_list = loader.compute_defaults_list("config", [*overrides], RunMode.RUN)
+    defaults_list = loader.compute_defaults_list(name, [*overrides], RunMode.RUN)
     layers = []
     for default in defaults_list.defaults:
         file = find_config_file(loader.get_sources(), default.config_path or "")
@@ -69,9 +70,9 @@ def load_current_run_layers() -> list[Layer]:
     """Return the layers of the current run's config; none if Hydra is not initialized."""
     if not (GlobalHydra.instance().is_initialized() and HydraConfig.initialized()):
         return []
-    recorded = HydraConfig.get().overrides
-    overrides = [*get_raw_overrides(recorded.hydra), *get_raw_overrides(recorded.task)]
-    return load_layers(GlobalHydra.instance().config_loader(), overrides)
+    hydra = HydraConfig.get()
+    overrides = [*get_raw_overrides(hydra.overrides.hydra), *get_raw_overrides(hydra.overrides.task)]
+    return load_layers(GlobalHydra.instance().config_loader(), overrides, hydra.job.config_name)
 
 
 def find_entries(layers: Sequence[Layer], key: str) -> list[Entry]:

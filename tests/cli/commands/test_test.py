@@ -61,6 +61,16 @@ def test_errors_are_reported_without_a_traceback(arguments, message, command):
     assert "Traceback" not in outcome.err
 
 
+def test_missing_data_have_no_location_in_a_file_of_another_config(command, tmp_path):
+    table = tmp_path / "rows.csv"
+    table.write_text("a,b,y\n" + "".join(f"{i},{i % 7},{i % 2}\n" for i in range(40)))
+    assert command(*QUICK, "data=table", f"data.path={table}", "test=false", "hydra.run.dir=first").code == 0
+    table.unlink()
+    outcome = command("test", "first")
+    hint = "expected a path relative to the working directory or to data.dir"
+    assert outcome.err == f"error: data.path: no file or directory '{table}'; {hint}\n"
+
+
 def test_data_and_devices_are_those_of_the_current_machine(monkeypatch, tmp_path):
     config = {
         "data": {"_target_": "x", "dir": "/there/data"},

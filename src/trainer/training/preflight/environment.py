@@ -63,8 +63,9 @@ def _check_files(values: dict[str, Any]) -> Iterator[Diagnostic]:
     if isinstance(path, str) and "://" not in path and not data.get("synthetic") and not data.get("mirrors"):
         file = find_path(path, str(data.get("dir", ".")))
         if "dir" in data and not file.exists():
-            hint = "expected a path relative to the working directory or to data.dir, or: data.synthetic=true"
-            yield Diagnostic("data.path", f"no file or directory '{file}'", hint)
+            hint = "expected a path relative to the working directory or to data.dir"
+            alternative = ", or: data.synthetic=true" if values["train"] else ""
+            yield Diagnostic("data.path", f"no file or directory '{file}'", hint + alternative)
     net = values["model"].get("net")
     weights = net.get("weights") if isinstance(net, dict) else None
     is_fresh = values["train"] and checkpoint is None and not values["resume"]  # else the checkpoint has the weights
