@@ -56,6 +56,7 @@ def test_types_are_checked():
     assert check_types([], schema) == "expected a mapping, found []"
     assert check_types({1: 2}, schema) == "key 1: expected a text"
     assert len(check_types({"a": "x" * 1000}, schema)) < 100
+    assert check_types({"a": 1}, {"a": int, "b": int}, is_complete=True) == "b is missing"
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,6 +1,7 @@
 """Signals stop a run or a sweep after saving; an out-of-memory error contains a correction."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -224,6 +225,8 @@ def test_a_signal_stops_the_whole_sweep(command, tmp_path):
     outcome = command("-m", *TINY, STOP[0], "seed=1,2,3", "hydra.sweep.dir=sweep")
     assert outcome.code == 143
     assert [run.name for run in (tmp_path / "sweep").iterdir() if run.is_dir()] == ["0"]
+    assert "1 interrupted" in outcome.out
+    assert re.findall("to resume: (.*)", outcome.out) == ["trainer sweep resume sweep"]
     resumed = command("-m", *TINY, STOP[0], "seed=1,2,3", "hydra.sweep.dir=sweep", "resume=auto")
     assert resumed.code == 0, resumed.err
     assert {RunRecord(tmp_path / f"sweep/{number}").state for number in range(3)} == {"finished"}

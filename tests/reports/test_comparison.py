@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 
 import pytest
 import yaml
@@ -10,7 +11,7 @@ import yaml
 from trainer.core.errors import UserError
 from trainer.reports.best_experiment import format_best_experiment
 from trainer.reports.comparison import build_report
-from trainer.reports.formats import format_csv, format_markdown, print_table
+from trainer.reports.formats import format_best_run, format_csv, format_markdown, print_table
 
 
 @pytest.fixture
@@ -46,6 +47,17 @@ def test_runs_that_differ_only_in_the_seed_are_one_group(sweep):
     assert best.comparison.mean == pytest.approx(0.0525)
     assert best.comparison.verdict(True) == "better"
     assert report.importances == {"optimizer.lr": pytest.approx(0.828, abs=0.01)}
+
+
+def test_the_best_run_has_a_line_and_untested_differences_have_a_remark(sweep):
+    report = build_report(sweep)
+    assert format_best_run(report) == [f"best  {sweep}/7  val/accuracy_best 0.894  optimizer.lr=0.01"]
+    assert len(report.significance_notes) == 1
+    for number in (1, 2, 3, 5, 6, 7):
+        shutil.rmtree(sweep / str(number))
+    [note] = build_report(sweep).significance_notes
+    assert "may be chance" in note
+    assert "seed=1,2,3" in note
 
 
 def test_another_baseline_inverts_the_verdict(sweep):

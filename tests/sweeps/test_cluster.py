@@ -157,7 +157,7 @@ def test_a_job_whose_next_attempt_was_started_elsewhere_does_not_run(tmp_path, j
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["hydra/launcher=ray"], f"pip install -e '{CHECKOUT_ROOT}[ray]'"),
+        (["hydra/launcher=ray"], f" -e '{CHECKOUT_ROOT}[ray]'"),  # by pip or uv
         (
             ["hydra/launcher=ray", "sweep.jobs_per_gpu=2"],
             "to share a GPU between two jobs: hydra.launcher.num_gpus=0.5",

@@ -6,16 +6,15 @@ from typing import Any
 from trainer.core.data_files import check_types
 from trainer.core.mappings import group_pairs
 
-BOUND_TYPES = {"low": float, "high": float, "method": str, "reason": str}
+BOUND_TYPES = {"low": float, "high": float}
 
 
 def format_intervals(result: Mapping[str, Any]) -> dict[str, str]:
     """Return the bounds of each test metric that has an interval, e.g. `0.7698 to 0.8527`."""
-    intervals = {name: value for name, value in result.get("intervals", {}).items() if "low" in value}
     return {
         name: f"{value['low']:.4f} to {value['high']:.4f}"
-        for name, value in intervals.items()
-        if not check_types(value, BOUND_TYPES)
+        for name, value in result.get("intervals", {}).items()
+        if not check_types(value, BOUND_TYPES, is_complete=True)
     }
 
 

@@ -35,6 +35,7 @@ from trainer.artifacts.resume import (
     has_checkpoint,
     is_finished,
     is_fully_trained,
+    log_resume_command,
     require_same_config,
 )
 from trainer.artifacts.run_lock import run_lock
@@ -246,5 +247,4 @@ class RunDirectory:
             atomic_write_text(self.path / "result.json", json.dumps(content, indent=2) + "\n")
         except OSError as error:  # must not replace the exception in progress
             log.error(f"cannot write result.json: {error.strerror}")
-        if result["state"] not in ("finished", "pruned") and (self.path / "checkpoints/last.ckpt").is_file():
-            log.info(f"to resume: trainer resume {quote_argument(self.path)}")
+        log_resume_command(self.path, result["state"])

@@ -72,7 +72,7 @@ def load_current_run_layers() -> list[Layer]:
         return []
     hydra = HydraConfig.get()
     overrides = [*get_raw_overrides(hydra.overrides.hydra), *get_raw_overrides(hydra.overrides.task)]
-    return load_layers(GlobalHydra.instance().config_loader(), overrides, hydra.job.config_name)
+    return load_layers(GlobalHydra.instance().config_loader(), overrides, hydra.job.config_name or "config")
 
 
 def find_entries(layers: Sequence[Layer], key: str) -> list[Entry]:

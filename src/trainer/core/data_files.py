@@ -62,18 +62,21 @@ def read_yaml(file: Path) -> Any:
         raise InvalidFileError(f"{file.name}: {line}no valid YAML: {reason}") from None
 
 
-def check_types(content: Any, schema: Mapping[str, Any]) -> str:
+def check_types(content: Any, schema: Mapping[str, Any], *, is_complete: bool = False) -> str:
     """Return the first problem of a mapping, or "" if all of its keys have the types of a schema.
 
     Args:
         content: Content of a file.
-        schema: Type of each key, e.g. `int | None` or `dict[str, list[str]]`. Keys may be missing; others are allowed.
+        schema: Type of each key, e.g. `int | None` or `dict[str, list[str]]`. Other keys are allowed.
+        is_complete: Whether all keys of the schema are required. Defaults to False.
     """
     if not isinstance(content, dict):
         return f"expected a mapping, found {_describe(content)}"
     if other := next((key for key in content if not isinstance(key, str)), None):
         return f"key {other!r}: expected a text"
     for key, expected in schema.items():
+        if is_complete and key not in content:
+            return f"{key} is missing"
         if key in content and not _make_check(expected)(content[key]):
             return f"{key}: expected {_format_type(expected)}, found {_describe(content[key])}"
     return ""

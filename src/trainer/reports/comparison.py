@@ -92,10 +92,13 @@ class Report:
 
     @property
     def significance_notes(self) -> list[str]:
-        """One line about the significance test; empty if nothing was tested."""
-        count = sum(group.comparison is not None and group.comparison.pairs > 1 for group in self.groups)
+        """One line about the significance test, and one about differences that are not tested."""
+        pairs = [group.comparison.pairs for group in self.groups if group.comparison]
+        count = sum(number > 1 for number in pairs)
         correction = f", corrected for {count} comparisons (Holm-Bonferroni)" * (count > 1)
-        return [f"verdicts: paired Student's t test at 5 %{correction}"] if count else []
+        notes = [f"verdicts: paired Student's t test at 5 %{correction}"] if count else []
+        untested = "differences between single runs may be chance; to test them, repeat each config: seed=1,2,3"
+        return notes + [untested] * (1 in pairs)
 
 
 def build_report(

@@ -77,6 +77,15 @@ def write_report(report: Report, directory: Path) -> list[Path]:
     return [directory / name for name in texts]
 
 
+def format_best_run(report: Report) -> list[str]:
+    """Return a line with the directory, the metric and the overrides of the best run; none if no config is the best."""
+    if not report.best:
+        return []
+    run = report.best_run
+    value = format_number(run.metrics[report.metric])
+    return [f"best  {run.path}  {report.metric} {value}  {report.best.overrides}".rstrip()]
+
+
 def print_table(report: Report, *, searched: bool = False) -> None:
     """Print a table; of a search with one run per config, the first rows and fewer columns.
 

@@ -124,7 +124,7 @@ class Difference:
                 return "larger" if self.mean > 0 else "smaller"
             return "better" if (self.mean > 0) == higher_is_better else "worse"
         if self.pairs == 1:
-            return f"one common {'fold' if self.folds else 'seed'} is not enough"
+            return f"one common {'fold' if self.folds else 'seed'}"
         hint = f"; needs about {self.additional_seeds} more seeds" if self.additional_seeds else ""
         return f"not significant{hint}"
 

@@ -1,7 +1,7 @@
 """Execution of the unfinished jobs of a sweep, by a launcher of Hydra or in parallel processes."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +17,8 @@ from trainer.artifacts.ledger_file import read_optimized_metrics
 from trainer.config.compose import Composer, get_override_key
 from trainer.config.multirun import get_raw_overrides, quote_path
 from trainer.core.errors import UserError
-from trainer.core.formatting import quote_argument
 from trainer.core.metric_direction import infer_direction
 from trainer.core.rank import count_launched_processes
-from trainer.reports.comparison import build_report
-from trainer.reports.formats import print_table, write_report
 from trainer.sweeps.cached_config_loader import CachedConfigLoader
 from trainer.sweeps.executors.base import Executor
 from trainer.sweeps.executors.factory import create_executor
@@ -35,17 +32,15 @@ from trainer.sweeps.jobs.trusted_jobs import require_trusted_jobs
 from trainer.sweeps.other_processes import next_jobs, require_no_running_jobs
 from trainer.sweeps.parallel_runner import ParallelRunner
 from trainer.sweeps.progress_display import SweepProgress
-from trainer.sweeps.search.pareto_front import format_best_trials
 from trainer.sweeps.search.search import PRUNING_OVERRIDE, Search, plan_search
-from trainer.sweeps.status_table import format_counts
 from trainer.sweeps.store.dead_jobs import mark_dead_jobs
 from trainer.sweeps.store.job import RUNNABLE_STATES, Job
 from trainer.sweeps.store.job_store import Ledger
 from trainer.sweeps.store.trial_store import TrialLedger
+from trainer.sweeps.summary import print_summary, require_no_failures
 from trainer.sweeps.tracked_task import TrackedTask
 
 log = logging.getLogger(__name__)
-MAX_LISTED_FAILURES = 10  # failed jobs
 LAUNCH_PREFIXES = ("hydra/launcher", "hydra/sweeper", "hydra.launcher", "hydra.sweeper", "hydra.sweep", "hydra.mode")
 
 
@@ -82,13 +77,19 @@ def run_sweep(
     next_trial = _preserved_hydra_state()(search.next) if search else None
     queue = JobQueue(ledger, config.sweep.retries, config.sweep.fail_fast, next_trial)
     executor = create_executor(config, ledger, composer)
-    signal_number = _run_in_parallel(queue, executor, config, options, search) if executor else 0
-    if not executor:
-        _run_with_launcher(queue, config, context, composer, task, search, batch)
-    _print_summary(ledger)
+    signal_number = 0
+    try:
+        if executor:
+            signal_number = _run_in_parallel(queue, executor, config, options, search)
+        else:
+            _run_with_launcher(queue, config, context, composer, task, search, batch)
+    except (SystemExit, KeyboardInterrupt):  # a signal that has stopped a job of a launcher
+        print_summary(ledger)
+        raise
+    print_summary(ledger)
     if signal_number:
         raise SystemExit(128 + signal_number)  # as in a shell
-    _require_no_failures(ledger, attempts, is_search=search is not None)
+    require_no_failures(ledger, attempts, is_search=search is not None)
     require_no_running_jobs(ledger)
 
 
@@ -152,7 +153,6 @@ def _run_with_launcher(
     """Run jobs in batches by a launcher of Hydra; a trial of a search is chosen after the end of the previous one."""
     context = replace(context, config_loader=CachedConfigLoader(context.config_loader, composer))
     sweep = queue.ledger.sweep.absolute()
-    count = 0
     while jobs := next_jobs(queue, batch):
         queue.mark_started(jobs)
         tracked = TrackedTask(
@@ -162,8 +162,7 @@ def _run_with_launcher(
         overrides = [
             [*job.overrides, *_extra_overrides(job, search, config), f"hydra.sweep.subdir={job.number}"] for job in jobs
         ]
-        launcher.launch(overrides, initial_job_idx=count)
-        count += len(jobs)
+        launcher.launch(overrides, initial_job_idx=jobs[0].number)  # the others have the next numbers, unless resumed
 
 
 def _run_in_parallel(
@@ -187,42 +186,6 @@ def _run_in_parallel(
     n_trials = search.n_trials if search else 0
     progress = SweepProgress(read_optimized_metrics(queue.ledger.sweep), executor.capacity(), n_trials)
     return ParallelRunner(queue, executor, command, progress).run()
-
-
-def _print_summary(ledger: TrialLedger) -> None:
-    """Print the state and the results of a sweep."""
-    jobs = ledger.jobs()
-    lines = [*format_best_trials(ledger)]
-    if sum(job.state == "done" for job in jobs) > 1:
-        try:
-            report = build_report(ledger.sweep)
-        except UserError as error:  # for example runs that only test
-            log.info(f"no report: {error}")
-        else:
-            write_report(report, ledger.sweep)
-            print_table(report, searched=bool(lines))
-            for line in report.version_conflicts:
-                log.warning(f"warning: {line}")
-            lines = [*report.significance_notes, *report.notes, *lines]
-    for line in [*lines, f"sweep  {ledger.sweep}: {format_counts(jobs)}"]:
-        log.info(line)
-
-
-def _require_no_failures(ledger: Ledger, attempts: Mapping[int, int], *, is_search: bool) -> None:
-    """Raise if jobs that this command has started failed; only log it if other trials of a search are done."""
-    jobs = ledger.jobs()
-    failed = [
-        job for job in jobs if job.state in ("failed", "interrupted") and job.attempts > attempts.get(job.number, 0)
-    ]
-    if not failed:
-        return
-    lines = [f"\n  job {job.number} ({' '.join(job.overrides)}): {job.error or job.state}" for job in failed]
-    if len(failed) > MAX_LISTED_FAILURES:
-        lines[MAX_LISTED_FAILURES:] = [f"\n  and {len(failed) - MAX_LISTED_FAILURES} more"]
-    message = f"{len(failed)} of {len(jobs)} jobs failed:{''.join(lines)}"
-    if not is_search or all(job.state != "done" for job in jobs) or any(job.state != "failed" for job in failed):
-        raise UserError(f"{message}\n  to retry: trainer sweep resume {quote_argument(ledger.sweep)}")
-    log.warning(f"{message}\n  they stay failed trials; to retry: trainer sweep resume DIR sweep.retries=1")
 
 
 def _extra_overrides(job: Job, search: Search | None, config: DictConfig) -> list[str]:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CONF = Path(__file__).resolve().parents[3] / "conf"
 
 
@@ -53,6 +55,15 @@ def test_an_unknown_key_is_reported(command):
     assert outcome.err == "error: explain: no key 'optimizer.lrr'; did you mean 'lr'?\n"
     assert command("explain").err.startswith("error: explain: the following arguments are required: key")
     assert "modle: no such key" in command("explain", "seed", "modle=cnn").err
+
+
+@pytest.mark.parametrize("arguments", [["optimizer.lr", "runs"], ["runs", "optimizer.lr"]])
+def test_a_directory_is_reported_with_the_command_that_accepts_it(arguments, command, tmp_path):
+    (tmp_path / "runs").mkdir()
+    outcome = command("explain", *arguments)
+    assert outcome.code == 1
+    assert outcome.err.startswith("error: explain: 'runs' is a directory; expected KEY and the overrides of a run")
+    assert "trainer diff runs NAME" in outcome.err
 
 
 def test_neither_explain_nor_diff_imports_torch():

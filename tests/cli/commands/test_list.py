@@ -43,6 +43,11 @@ def test_json_output(command):
     ("argument", "message"),
     [
         ("modl", "error: there is no group 'modl'; did you mean 'model'?\n"),
+        (
+            "hydra/launcher",
+            "error: 'hydra/launcher' is a group of Hydra; to print the settings of a launcher: "
+            "trainer hydra/launcher=NAME --cfg hydra -p hydra.launcher\n",
+        ),
         ("--jsn", "error: list: unrecognized arguments: --jsn; did you mean '--json'?  (see trainer list --help)\n"),
     ],
 )

@@ -1,6 +1,7 @@
 """Tests of `trainer sweep report` and of the report at the end of a sweep."""
 
 import json
+import re
 
 import pytest
 
@@ -17,7 +18,14 @@ def test_a_sweep_writes_its_report_and_the_command_prints_it(command, tmp_path):
     markdown = command("sweep", "report", "s", "--baseline=optimizer.lr=0.01", "--markdown").out
     assert "| optimizer.lr=0.01 | 2 |" in markdown
     assert markdown.count("| baseline |") == 1
-    assert "written: s/report.md, s/report.csv, s/best.yaml" in printed.out
+    assert "written, by val/loss_best: s/report.md, s/report.csv, s/best.yaml" in printed.out
+    [best] = re.findall(r"best  s/(\d)  val/loss_best (\S+)  optimizer.lr=", printed.out)
+    losses = [
+        json.loads((tmp_path / f"s/{job}/result.json").read_text())["metrics"]["val/loss_best"] for job in range(4)
+    ]
+    assert float(best[1]) == pytest.approx(losses[int(best[0])], rel=1e-3)
+    assert f"best  s/{best[0]}  val/loss_best {best[1]}" in outcome.out
+    assert "chance" not in printed.out
     assert files["best.yaml"].startswith("# The best of 2 configs by val/loss_best: ")
     assert command("sweep", "report", "s", "--csv").out == files["report.csv"]
     lowest = command("sweep", "report", "s", "--csv", "--direction=max").out

@@ -51,6 +51,7 @@ def test_valid_settings_are_returned_as_they_were_saved(tmp_path):
     [
         (["goal", "metrics"], [[]], r"goal: metrics: expected list\[str\]"),
         (["goal", "directions"], ["up"], "goal: directions: expected"),
+        (["goal", "directions"], [], "goal: expected one direction for each metric"),
         (["goal"], REMOVED, "search: goal is missing"),
         (["goal", "seed"], REMOVED, "goal: seed is missing"),
         (["trials"], "2", "search: trials: expected int"),

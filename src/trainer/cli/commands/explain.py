@@ -8,6 +8,7 @@ KEY is a dotted key; a group such as `optimizer` shows every value in it. OVERRI
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -18,6 +19,7 @@ from trainer.cli.json_output import JsonOutputs, print_json
 from trainer.config.compose import Composer
 from trainer.config.value_sources import Entry, find_entries
 from trainer.core.errors import UserError, did_you_mean
+from trainer.core.formatting import quote_argument
 
 Sources = dict[str, tuple[Any, list[Entry]]]  # value and entries by dotted key
 
@@ -58,6 +60,10 @@ JSON_OUTPUTS: JsonOutputs = {"explain": (dict[str, ExplainedValue], "Values by d
 def main(argv: list[str]) -> int:
     """Run the command; the exit status is 0."""
     args = parse_arguments("explain", argv, "key", "overrides*", config_dir=None, json=False)
+    for argument in (args.key, *args.overrides):
+        if Path(argument).is_dir():
+            hint = f"compare the run with an experiment: trainer diff {quote_argument(argument)} NAME"
+            raise UserError(f"explain: '{argument}' is a directory; expected KEY and the overrides of a run; {hint}")
     composer = Composer(args.config_dir)
     config = composer.compose_checked(args.overrides)
     layers = composer.load_layers(args.overrides)

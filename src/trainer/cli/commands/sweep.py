@@ -37,7 +37,7 @@ from trainer.config.target_allowlist import TRUST_ENV_VAR, get_trusted_packages
 from trainer.core.errors import UserError, did_you_mean
 from trainer.core.rank import dispatch_by_rank, is_first_process
 from trainer.reports.comparison import build_report
-from trainer.reports.formats import format_csv, format_markdown, print_table, write_report
+from trainer.reports.formats import format_best_run, format_csv, format_markdown, print_table, write_report
 from trainer.reports.json_document import SweepReport, build_document
 from trainer.sweeps.jobs.identity import Identities
 from trainer.sweeps.jobs.registration import jobs_by_identity, require_unchanged_configs
@@ -232,6 +232,7 @@ def report(argv: list[str]) -> int:
     best = [*format_best_trials(TrialLedger(directory))] if (directory / LEDGER_FILENAME).is_file() else []
     print_table(result, searched=bool(best))
     warnings = [f"warning: {line}" for line in result.version_conflicts]
-    print("".join(f"{line}\n" for line in [*warnings, *result.significance_notes, *result.notes, *best]), end="")
-    print("written: " + ", ".join(map(str, write_report(result, directory))))
+    lines = [*warnings, *result.significance_notes, *result.notes, *(best or format_best_run(result))]
+    print("".join(f"{line}\n" for line in lines), end="")
+    print(f"written, by {result.metric}: " + ", ".join(map(str, write_report(result, directory))))
     return 0

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from trainer.config.schema import DATASETS_TARGET, RESOURCE_DIR, find_user_config_dirs, list_config_files
 from trainer.core.errors import UserError, did_you_mean
+from trainer.core.mappings import is_within
 
 EXPERIMENT_GROUP = "experiment"
 LIST_GROUPS = ("callbacks", "logger")  # groups with several choices at a time; their files contain named entries
@@ -121,6 +122,9 @@ def get_group(name: str) -> Group:
         UserError: The group does not exist.
     """
     groups = load_choices()
+    if is_within(name, ["hydra"]):
+        command = "trainer hydra/launcher=NAME --cfg hydra -p hydra.launcher"
+        raise UserError(f"'{name}' is a group of Hydra; to print the settings of a launcher: {command}")
     if name not in groups:
         raise UserError(f"there is no group '{name}'{did_you_mean(name, [*groups])}")
     return groups[name]

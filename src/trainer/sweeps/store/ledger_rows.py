@@ -96,15 +96,17 @@ def parse_search(text: Any) -> dict[str, Any]:
     """
     settings = _parse_mapping("search", text)
     _require_types("search", settings, SEARCH_TYPES)
-    _require_types("goal", settings["goal"], GOAL_TYPES)
+    goal = settings["goal"]
+    _require_types("goal", goal, GOAL_TYPES)
+    if not len(goal["metrics"]) == len(goal["directions"]) > 0:
+        raise InvalidRowError("goal: expected one direction for each metric")
     for dimension in settings["space"].values():
         _require_types("space", dimension, CHOICE_TYPES if "values" in dimension else NUMBER_TYPES)
     return settings
 
 
 def _require_types(name: str, content: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    missing = next((key for key in schema if key not in content), None)
-    if problem := f"{missing} is missing" if missing else check_types(content, schema):
+    if problem := check_types(content, schema, is_complete=True):
         raise InvalidRowError(f"{name}: {problem}")
 
 
