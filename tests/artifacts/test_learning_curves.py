@@ -43,6 +43,10 @@ def test_a_loss_that_converges_has_a_plateau():
     assert describe(validation) == "val/loss has hardly changed since epoch 10"
 
 
+def test_a_noisy_loss_that_is_lowest_at_the_end_is_not_called_constant():
+    assert describe([1.332, 0.899, 0.957, 0.878, 0.838]) == ""
+
+
 def test_a_loss_that_does_not_fall_is_no_success():
     assert describe([2.303, 2.302, 2.301, 2.3, 2.3]) == (
         "val/loss has hardly changed, from 2.303 to 2.3: another optimizer.lr may help, if the targets are predictable"

@@ -37,7 +37,7 @@ def describe_run_curves(record: RunRecord, result: Mapping[str, Any]) -> str:
 
 
 def describe_curves(series: Mapping[str, Series], steps_per_epoch: float) -> str:
-    """Return what the losses of training and validation show, or "" if they are missing, too short or not finite.
+    """Return what the losses of training and validation show, or "" if that is unclear or they are not finite.
 
     The curves are moving averages over a tenth of the validations, so that noise is not described.
 
@@ -69,7 +69,10 @@ def describe_curves(series: Mapping[str, Series], steps_per_epoch: float) -> str
     drop = curve[-1 - recent] - curve[-1]
     if len(curve) - 1 - best < width and drop > max(noise / 2, MIN_RECENT_DROP * (curve[0] - curve[-1])):
         return "val/loss was still falling at the end: more epochs may improve it"
-    return f"val/loss has hardly changed since epoch {_find_start_of_plateau(curve, steps, noise, steps_per_epoch)}"
+    start = _find_start_of_plateau(curve, noise)
+    if best == len(curve) - 1 and curve[start] - curve[-1] > MIN_RECENT_DROP * (max(curve) - min(curve)):
+        return ""  # it may be falling, but not more than it changes by chance
+    return f"val/loss has hardly changed since epoch {max(1, round((steps[start] + 1) / steps_per_epoch))}"
 
 
 def _find_loss(series: Mapping[str, Series], stage: str) -> Series:
@@ -94,9 +97,8 @@ def _falls_after(training: Series, step: int) -> bool:
     return bool(before) and fmean(after) < fmean(before)
 
 
-def _find_start_of_plateau(curve: Sequence[float], steps: Sequence[int], noise: float, steps_per_epoch: float) -> int:
-    """Return the first epoch after which the curve stays close to its last value."""
+def _find_start_of_plateau(curve: Sequence[float], noise: float) -> int:
+    """Return the first index after which the curve stays close to its last value."""
     tolerance = max(noise, PLATEAU_TOLERANCE * (max(curve) - min(curve)))
     outside = [index for index, value in enumerate(curve) if abs(value - curve[-1]) > tolerance]
-    first = outside[-1] + 1 if outside else 0
-    return max(1, round((steps[first] + 1) / steps_per_epoch))
+    return outside[-1] + 1 if outside else 0
