@@ -61,7 +61,7 @@ class Diagnostic:
     def __str__(self) -> str:
         text = f"{self.key}: {self.problem}" if self.key else self.problem
         text += f"; {self.suggestion}" if self.suggestion else ""
-        jobs = f"  (job {_format_ranges(self.jobs)})" if self.jobs else ""
+        jobs = f"  (job{'s' * (len(self.jobs) > 1)} {_format_ranges(self.jobs)})" if self.jobs else ""
         return text + (f"  ({self.location})" if self.location else "") + jobs
 
 

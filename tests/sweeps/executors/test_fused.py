@@ -135,7 +135,7 @@ def test_a_recurrent_network_is_one_error_that_names_the_layer_before_the_first_
     assert outcome.code == 1
     assert (
         "sweep.fuse: PyTorch cannot batch recurrent layers: LSTM; expected auto or false"
-        "  (command line: sweep.fuse=true)  (job 0-1)"
+        "  (command line: sweep.fuse=true)  (jobs 0-1)"
     ) in outcome.err
     assert "Traceback" not in outcome.err
     assert not Path("s").exists()
