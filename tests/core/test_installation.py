@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trainer.core import installation
-from trainer.core.installation import CHECKOUT_ROOT, DISTRIBUTION, format_install_command
+from trainer.core.installation import CHECKOUT_ROOT, DISTRIBUTION, find_command, format_install_command
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [
@@ -49,6 +49,18 @@ def test_the_distribution_has_the_name_that_pyproject_defines():
     assert PROJECT["name"] == DISTRIBUTION
     assert PROJECT["scripts"] == {"trainer": "trainer_command:main"}
     assert any(line.startswith(f"{DISTRIBUTION}[docs,") for line in EXTRAS["dev"])
+
+
+def test_the_command_is_a_name_if_the_shell_finds_it(monkeypatch, tmp_path):
+    command = tmp_path / "bin/trainer"
+    monkeypatch.setattr(sys, "executable", str(command.with_name("python")))
+    monkeypatch.setattr(installation, "which", lambda name: str(command))
+    assert find_command() == "trainer"
+    for found in (None, "/other/trainer"):
+        monkeypatch.setattr(installation, "which", lambda name, found=found: found)
+        assert find_command() == str(command)
+    monkeypatch.chdir(tmp_path)
+    assert find_command() == "bin/trainer"
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Console output before and after a run."""
 
 import logging
-import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from trainer.artifacts.tensorboard_summary import write_summary
 from trainer.core.errors import display_path
 from trainer.core.escaping import terminal_text
 from trainer.core.formatting import format_number, quote_argument
+from trainer.core.installation import find_command
 from trainer.core.metric_name import tabulate_metrics
 from trainer.core.spec import find_spec
 from trainer.task.parameter_groups import get_network
@@ -70,11 +69,9 @@ def print_results(result: dict[str, Any], directory: Path, *, is_sweep_job: bool
     if not is_sweep_job and (curves := describe_run_curves(RunRecord(directory), result)):
         log.info(f"curves       {curves}")
     log.info(f"{result['steps']:,} step(s) in {result['seconds']:.1f} s")
-    command = Path(shutil.which("trainer") or Path(sys.executable).with_name("trainer"))
     log.info(f"results      {display_path(directory / 'result.json')}")
     if (directory / "tensorboard").is_dir() and not is_sweep_job:
-        paths = [quote_argument(display_path(path)) for path in (command, directory)]
-        log.info(f"view logs    {' tensorboard '.join(paths)}")
+        log.info(f"view logs    {find_command()} tensorboard {quote_argument(display_path(directory))}")
 
 
 def build_tables(metrics: dict[str, float], intervals: dict[str, str]) -> list[Table]:

@@ -7,10 +7,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 
+from trainer.core.errors import display_path
 from trainer.core.formatting import quote_argument
 from trainer_command import DISTRIBUTION
 
 CHECKOUT_ROOT = Path(__file__).resolve().parents[3]  # another directory if an installed wheel is used
+
+
+def find_command() -> str:
+    """Return the command of this package: `trainer` if the shell finds it, or else its path."""
+    command = Path(sys.executable).with_name("trainer")
+    found = which("trainer")
+    is_found = found is not None and Path(found).resolve() == command.resolve()
+    return "trainer" if is_found else quote_argument(display_path(command))
 
 
 def format_install_command(extra: str) -> str:
