@@ -227,9 +227,13 @@ def test_a_signal_stops_the_whole_sweep(command, tmp_path):
     assert [run.name for run in (tmp_path / "sweep").iterdir() if run.is_dir()] == ["0"]
     assert "1 interrupted" in outcome.out
     assert re.findall("to resume: (.*)", outcome.out) == ["trainer sweep resume sweep"]
+    shown = command("sweep", "show", "sweep").out
+    assert shown.endswith("3 jobs: 2 planned, 1 interrupted\nto resume: trainer sweep resume sweep\n")
     resumed = command("-m", *TINY, STOP[0], "seed=1,2,3", "hydra.sweep.dir=sweep", "resume=auto")
     assert resumed.code == 0, resumed.err
     assert {RunRecord(tmp_path / f"sweep/{number}").state for number in range(3)} == {"finished"}
+    shown = command("sweep", "show", "sweep").out
+    assert shown.endswith("3 jobs: 3 done\nresults: trainer sweep report sweep\n")
 
 
 def test_out_of_memory_names_the_batch_size_and_a_correction(command):

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from trainer.core.errors import UserError
 from trainer.sweeps.executors import submitit_handles
 from trainer.sweeps.executors.base import JobExit
+from trainer.sweeps.executors.submitit import SubmititExecutor
 from trainer.sweeps.executors.submitit_handles import SlurmHandle
 from trainer.sweeps.store.job import Job
 from trainer.sweeps.store.slurm_queue import SlurmJob
@@ -118,3 +120,16 @@ def test_a_stop_that_does_not_reach_the_controller_is_repeated(tmp_path, monkeyp
     for _ in range(2):
         handle.refresh(running, SlurmJob("16", "RUNNING"))
         assert commands == stop * 2
+
+
+def test_a_machine_without_a_cluster_is_not_called_a_rejection():
+    executor = SubmititExecutor.__new__(SubmititExecutor)
+    executor._excluded = executor._always_excluded = []
+    executor._n_submitted = 0
+    message = "sbatch: error: resolve_ctls_from_dns_srv: res_nsearch error: Unknown host"
+    with pytest.raises(
+        UserError, match="submitit_slurm: no Slurm found; start the sweep on a login node: resolve_ctls"
+    ):
+        executor._raise_refusal(Job(0, "aaaa", []), message)
+    with pytest.raises(UserError, match="job 0: rejected by Slurm: invalid partition"):
+        executor._raise_refusal(Job(0, "aaaa", []), "sbatch: error: invalid partition specified: missing")

@@ -35,6 +35,7 @@ from trainer.config.diagnostics import raise_on_errors
 from trainer.config.multirun import quote_path, resolve_sweep_directory
 from trainer.config.target_allowlist import TRUST_ENV_VAR, get_trusted_packages
 from trainer.core.errors import UserError, did_you_mean
+from trainer.core.formatting import quote_argument
 from trainer.core.rank import dispatch_by_rank, is_first_process
 from trainer.reports.comparison import build_report
 from trainer.reports.formats import format_best_run, format_csv, format_markdown, print_table, write_report
@@ -46,7 +47,7 @@ from trainer.sweeps.jobs.trusted_jobs import is_own_sweep, require_trusted_jobs
 from trainer.sweeps.preflight import MAX_FULLY_CHECKED_JOBS, check_overrides
 from trainer.sweeps.search.pareto_front import format_best_trials
 from trainer.sweeps.search.search import Search, SearchPlan, plan_search
-from trainer.sweeps.status_table import format_estimate, format_job_lines
+from trainer.sweeps.status_table import format_counts, format_estimate, format_job_lines
 from trainer.sweeps.store.dead_jobs import find_dead_jobs, mark_dead_jobs
 from trainer.sweeps.store.job import RUNNABLE_STATES, Job
 from trainer.sweeps.store.job_store import Ledger
@@ -170,7 +171,12 @@ def show(argv: list[str]) -> int:
         print_json(jobs)
         return 0
     slurm_jobs = {job.number: job.slurm for job in jobs if job.slurm}
-    print("\n".join([*format_job_lines(jobs, slurm_jobs), *format_best_trials(ledger)]))
+    lines = [*format_job_lines(jobs, slurm_jobs), *format_best_trials(ledger), format_counts(jobs)]
+    if any(job.state == "done" for job in jobs):
+        lines.append(f"results: trainer sweep report {quote_argument(args.directory)}")
+    if any(job.state in RUNNABLE_STATES for job in jobs):
+        lines.append(f"to resume: trainer sweep resume {quote_argument(args.directory)}")
+    print("\n".join(lines))
     return 0
 
 

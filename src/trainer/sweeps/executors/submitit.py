@@ -23,6 +23,7 @@ from trainer.sweeps.store.slurm_queue import save_slurm_id, slurm_queue
 LEDGER_POLL_SECONDS = 0.5
 # refusals that end by themselves: limits on the number of jobs, a controller that is busy or restarted
 TEMPORARY_REFUSAL = re.compile("MaxSubmit|temporarily|timed out|contact slurm|connect", re.IGNORECASE)
+NO_CONTROLLER = re.compile("resolve_ctls|configuration source", re.IGNORECASE)
 
 
 class SubmititExecutor(Executor):
@@ -103,6 +104,10 @@ class SubmititExecutor(Executor):
         if self._excluded != self._always_excluded:  # possibly no machine is left
             self._exclude([])
         elif not self._n_submitted and not TEMPORARY_REFUSAL.search(message):
+            if NO_CONTROLLER.search(message):
+                raise UserError(
+                    f"hydra/launcher=submitit_slurm: no Slurm found; start the sweep on a login node: {text}"
+                )
             raise UserError(f"job {job.number}: rejected by Slurm: {text}")
         raise SubmissionRefusedError(text)
 
