@@ -1,7 +1,6 @@
 """Signals stop a run or a sweep after saving; an out-of-memory error contains a correction."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -225,15 +224,9 @@ def test_a_signal_stops_the_whole_sweep(command, tmp_path):
     outcome = command("-m", *TINY, STOP[0], "seed=1,2,3", "hydra.sweep.dir=sweep")
     assert outcome.code == 143
     assert [run.name for run in (tmp_path / "sweep").iterdir() if run.is_dir()] == ["0"]
-    assert "1 interrupted" in outcome.out
-    assert re.findall("to resume: (.*)", outcome.out) == ["trainer sweep resume sweep"]
-    shown = command("sweep", "show", "sweep").out
-    assert shown.endswith("3 jobs: 2 planned, 1 interrupted\nto resume: trainer sweep resume sweep\n")
-    resumed = command("-m", *TINY, STOP[0], "seed=1,2,3", "hydra.sweep.dir=sweep", "resume=auto")
-    assert resumed.code == 0, resumed.err
+    assert outcome.out.count("to resume: ") == outcome.out.count("to resume: trainer sweep resume sweep\n") == 1
+    assert command("-m", *TINY, STOP[0], "seed=1,2,3", "hydra.sweep.dir=sweep", "resume=auto").code == 0
     assert {RunRecord(tmp_path / f"sweep/{number}").state for number in range(3)} == {"finished"}
-    shown = command("sweep", "show", "sweep").out
-    assert shown.endswith("3 jobs: 3 done\nresults: trainer sweep report sweep\n")
 
 
 def test_out_of_memory_names_the_batch_size_and_a_correction(command):

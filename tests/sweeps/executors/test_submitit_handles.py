@@ -127,9 +127,7 @@ def test_a_machine_without_a_cluster_is_not_called_a_rejection():
     executor._excluded = executor._always_excluded = []
     executor._n_submitted = 0
     message = "sbatch: error: resolve_ctls_from_dns_srv: res_nsearch error: Unknown host"
-    with pytest.raises(
-        UserError, match="submitit_slurm: no Slurm found; start the sweep on a login node: resolve_ctls"
-    ):
+    with pytest.raises(UserError, match="no Slurm found; start the sweep on a login node: resolve_ctls"):
         executor._raise_refusal(Job(0, "aaaa", []), message)
     with pytest.raises(UserError, match="job 0: rejected by Slurm: invalid partition"):
         executor._raise_refusal(Job(0, "aaaa", []), "sbatch: error: invalid partition specified: missing")

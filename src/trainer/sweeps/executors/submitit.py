@@ -105,9 +105,7 @@ class SubmititExecutor(Executor):
             self._exclude([])
         elif not self._n_submitted and not TEMPORARY_REFUSAL.search(message):
             if NO_CONTROLLER.search(message):
-                raise UserError(
-                    f"hydra/launcher=submitit_slurm: no Slurm found; start the sweep on a login node: {text}"
-                )
+                raise UserError(f"hydra/launcher: no Slurm found; start the sweep on a login node: {text}")
             raise UserError(f"job {job.number}: rejected by Slurm: {text}")
         raise SubmissionRefusedError(text)
 
