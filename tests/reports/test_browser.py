@@ -110,7 +110,7 @@ def open_tab(sweep, chromium):
 
         yield open_page
         assert [request_url for request_url in requests if not request_url.startswith((url, "data:", "blob:"))] == []
-        board.terminate()  # an interrupt is ignored where tests run in the background of a script
+        board.terminate()
 
 
 def test_tensorboard_shows_scalars_images_graph_and_text(open_tab):
