@@ -9,7 +9,6 @@ from trainer.reports.comparison import build_report
 from trainer.reports.formats import format_best_run, print_table, write_report
 from trainer.sweeps.search.pareto_front import format_best_trials
 from trainer.sweeps.status_table import format_counts
-from trainer.sweeps.store.job import RUNNABLE_STATES
 from trainer.sweeps.store.job_store import Ledger
 from trainer.sweeps.store.trial_store import TrialLedger
 
@@ -34,7 +33,8 @@ def print_summary(ledger: TrialLedger) -> None:
             lines = [*report.significance_notes, *report.notes, *(lines or format_best_run(report))]
     for line in [*lines, f"sweep  {ledger.sweep}: {format_counts(jobs)}"]:
         log.info(line)
-    if any(job.state in RUNNABLE_STATES for job in jobs):
+    states = {job.state for job in jobs}
+    if states & {"planned", "interrupted"} and "failed" not in states:  # the error of failed jobs has the command
         log.info(f"to resume: trainer sweep resume {quote_argument(ledger.sweep)}")
 
 

@@ -57,13 +57,19 @@ def test_an_unknown_key_is_reported(command):
     assert "modle: no such key" in command("explain", "seed", "modle=cnn").err
 
 
-@pytest.mark.parametrize("arguments", [["optimizer.lr", "runs"], ["runs", "optimizer.lr"]])
-def test_a_directory_is_reported_with_the_command_that_accepts_it(arguments, command, tmp_path):
-    (tmp_path / "runs").mkdir()
+@pytest.mark.parametrize("arguments", [["optimizer.lr", "run"], ["run", "optimizer.lr"]])
+def test_a_run_directory_is_reported_with_the_command_that_accepts_it(arguments, command, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/config.yaml").touch()
     outcome = command("explain", *arguments)
     assert outcome.code == 1
-    assert outcome.err.startswith("error: explain: 'runs' is a directory; expected KEY and the overrides of a run")
-    assert "trainer diff runs NAME" in outcome.err
+    assert outcome.err.startswith("error: explain: 'run' is a run directory; expected KEY and overrides; ")
+    assert "trainer diff run NAME" in outcome.err
+
+
+def test_a_directory_with_the_name_of_a_group_does_not_matter(command, tmp_path):
+    (tmp_path / "optimizer").mkdir()
+    assert "optimizer.lr" in command("explain", "optimizer").out
 
 
 def test_neither_explain_nor_diff_imports_torch():

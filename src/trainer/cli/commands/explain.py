@@ -61,9 +61,9 @@ def main(argv: list[str]) -> int:
     """Run the command; the exit status is 0."""
     args = parse_arguments("explain", argv, "key", "overrides*", config_dir=None, json=False)
     for argument in (args.key, *args.overrides):
-        if Path(argument).is_dir():
+        if (Path(argument) / "config.yaml").is_file():
             hint = f"compare the run with an experiment: trainer diff {quote_argument(argument)} NAME"
-            raise UserError(f"explain: '{argument}' is a directory; expected KEY and the overrides of a run; {hint}")
+            raise UserError(f"explain: '{argument}' is a run directory; expected KEY and overrides; {hint}")
     composer = Composer(args.config_dir)
     config = composer.compose_checked(args.overrides)
     layers = composer.load_layers(args.overrides)
