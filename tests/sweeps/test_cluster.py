@@ -157,7 +157,7 @@ def test_a_job_whose_next_attempt_was_started_elsewhere_does_not_run(tmp_path, j
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["hydra/launcher=ray"], f" -e '{CHECKOUT_ROOT}[ray]'"),  # by pip or uv
+        (["hydra/launcher=ray"], f"pip install -e '{CHECKOUT_ROOT}[ray]'"),
         (
             ["hydra/launcher=ray", "sweep.jobs_per_gpu=2"],
             "to share a GPU between two jobs: hydra.launcher.num_gpus=0.5",
@@ -167,6 +167,7 @@ def test_a_job_whose_next_attempt_was_started_elsewhere_does_not_run(tmp_path, j
 )
 def test_unsupported_settings_of_ray_are_errors(args, message, command, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setattr("trainer.core.installation._read_installer", lambda: "pip")
     outcome = command("-m", *TINY, "seed=1", SWEEP, *args)
     assert outcome.code == 1
     assert message in outcome.err

@@ -89,7 +89,9 @@ def test_jobs_on_other_machines_are_not_awaited_but_reported(ledger, command):
     assert "1 job(s) run on other machines, which cannot be checked from this one:" in outcome.err
     assert "job 1: process 12 on node7" in outcome.err
     assert "if a machine is gone: trainer sweep resume s --force" in outcome.err
-    assert command("sweep", "show", "s").out.endswith("1 running, 1 done\nresults: trainer sweep report s\n")
+    shown = command("sweep", "show", "s")
+    assert shown.code == 0
+    assert shown.out.endswith("1 running, 1 done\nresults: trainer sweep report s\n")
     with sqlite3.connect(sweep.file) as database:  # the process is gone
         database.execute("UPDATE job SET host = ?, pid = ?, process_start_time = ? WHERE number = 1", DEAD)
     content = sweep.file.read_bytes()

@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from trainer.artifacts.ledger_file import LEDGER_FILENAME
+from trainer.artifacts.ledger_file import LEDGER_FILENAME, is_sweep_job
 from trainer.config.schema import SweepConfig
 from trainer.core.formatting import quote_argument
 
@@ -23,7 +23,7 @@ class ExclusiveDirectory(Callback):
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Create the directory of a single run, and warn about sweep settings without effect."""
         create_exclusive_directory(config, "hydra.run.dir")
-        if (Path(config.hydra.run.dir).parent / LEDGER_FILENAME).is_file():  # a job of a sweep
+        if is_sweep_job(Path(config.hydra.run.dir)):
             return
         defaults = asdict(SweepConfig())
         if keys := [f"sweep.{name}" for name, default in defaults.items() if config.sweep[name] != default]:

@@ -138,6 +138,11 @@ def require_ledger(file: Path) -> None:
         raise UserError(f"'{file}' is a ledger of version {version}, this trainer reads {SCHEMA_VERSION}")
 
 
+def is_sweep_job(run: Path) -> bool:
+    """Return whether a run directory belongs to a sweep, whose directory contains it."""
+    return (run.parent / LEDGER_FILENAME).is_file()
+
+
 def read_optimized_metrics(sweep: Path) -> dict[str, Direction]:
     """Return the optimized metrics of a sweep in order, each with its direction; empty if it has no ledger."""
     file = sweep / LEDGER_FILENAME

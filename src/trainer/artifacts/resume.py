@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from trainer.artifacts.fingerprint import drop_ignored, relative_paths
-from trainer.artifacts.ledger_file import LEDGER_FILENAME
+from trainer.artifacts.ledger_file import is_sweep_job
 from trainer.artifacts.run_record import RunRecord
 from trainer.core.checksummed_file import find_corruption
 from trainer.core.errors import UserError
@@ -77,8 +77,7 @@ def is_fully_trained(run: Path, config: dict[str, Any]) -> bool:
 
 def log_resume_command(run: Path, state: str) -> None:
     """Log the command that resumes a run that has not ended; a sweep logs that of all its jobs."""
-    is_job = (run.parent / LEDGER_FILENAME).is_file()
-    if state not in ("finished", "pruned") and (run / "checkpoints/last.ckpt").is_file() and not is_job:
+    if state not in ("finished", "pruned") and (run / "checkpoints/last.ckpt").is_file() and not is_sweep_job(run):
         log.info(f"to resume: trainer resume {quote_argument(run)}")
 
 

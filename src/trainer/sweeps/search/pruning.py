@@ -7,7 +7,7 @@ from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer
 
-from trainer.artifacts.ledger_file import LEDGER_FILENAME, retry_while_busy
+from trainer.artifacts.ledger_file import is_sweep_job, retry_while_busy
 from trainer.core.callback import Callback
 from trainer.core.errors import Pruned
 
@@ -67,7 +67,7 @@ class Pruning(Callback):
 
 def find_running_trial(run: Path) -> Any:
     """Return the running trial of a search with this run directory, or None if there is none."""
-    if not run.name.isdecimal() or not (run.parent / LEDGER_FILENAME).is_file():
+    if not run.name.isdecimal() or not is_sweep_job(run):
         return None
     from trainer.sweeps.search.search import RunningTrial  # not needed by a run outside a sweep
 
