@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from trainer.config.import_path import add_working_directory
+from trainer.config.import_path import add_packages_of_search_path, add_working_directory
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +31,19 @@ def test_a_named_module_makes_it_importable_after_all_other_directories(target, 
 )
 def test_other_names_do_not(targets, directory):
     add_working_directory(targets)
+    assert directory not in sys.path
+
+
+@pytest.mark.parametrize("prefix", ["", "+"])
+def test_a_package_in_the_search_path_of_configs_is_importable(prefix, directory):
+    override = f"{prefix}hydra.searchpath=[pkg://other, pkg://my_package_of_this_test.conf]"
+    add_packages_of_search_path(["-m", override])
+    assert sys.path[-1] == directory
+
+
+@pytest.mark.parametrize("override", ["hydra.searchpath=[pkg://other]", "tags=[pkg://my_package_of_this_test]"])
+def test_other_overrides_do_not_change_the_import_path(override, directory):
+    add_packages_of_search_path([override])
     assert directory not in sys.path
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from trainer import __version__
 from trainer.cli.commands import expand_plan_option, explain_unknown_command, is_command, run_command
+from trainer.config.import_path import add_packages_of_search_path
 from trainer.core.errors import UserError, exit_without_traceback
 from trainer.core.lazy_imports import lazy_imports
 from trainer.core.rank import dispatch_by_rank, is_single_process
@@ -19,6 +20,7 @@ def main() -> None:
     """Run the command line; exit with 0 on success, 1 or 2 after an error, 130 after Ctrl-C."""
     open_standard_streams()
     arguments = expand_plan_option(sys.argv[1:])
+    add_packages_of_search_path(arguments)
     with default_sigint_at_exit(), exit_without_traceback():
         if "--version" in arguments:
             print(f"trainer {__version__}")

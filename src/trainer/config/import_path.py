@@ -1,6 +1,7 @@
 """Import of the user's modules from the working directory. Imports no torch."""
 
 import os
+import re
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -23,6 +24,16 @@ def add_working_directory(targets: Iterable[str]) -> None:
         packages = {target.partition(".")[0] for target in targets} - {*sys.modules}
         if any(_is_found(name, [directory]) and not _is_found(name, sys.path) for name in packages):
             sys.path.append(directory)
+
+
+def add_packages_of_search_path(arguments: Iterable[str]) -> None:
+    """Make the working directory importable if it contains a package whose config files the user adds.
+
+    Args:
+        arguments: Command line of the user, e.g. with `hydra.searchpath=[pkg://my_package.conf]`.
+    """
+    search_paths = [argument for argument in arguments if argument.lstrip("+").startswith("hydra.searchpath=")]
+    add_working_directory(name for text in search_paths for name in re.findall(r"pkg://([\w.]+)", text))
 
 
 def _is_found(package: str, directories: list[str]) -> bool:

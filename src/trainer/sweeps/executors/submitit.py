@@ -23,6 +23,7 @@ from trainer.sweeps.store.slurm_queue import save_slurm_id, slurm_queue
 LEDGER_POLL_SECONDS = 0.5
 # refusals that end by themselves: limits on the number of jobs, a controller that is busy or restarted
 TEMPORARY_REFUSAL = re.compile("MaxSubmit|temporarily|timed out|contact slurm|connect", re.IGNORECASE)
+LOCAL_HINT = "to use only this machine: sweep.workers=2, or hydra/launcher=submitit_local"
 NO_CONTROLLER = re.compile("resolve_ctls|configuration source", re.IGNORECASE)
 
 
@@ -70,8 +71,7 @@ class SubmititExecutor(Executor):
             self.executor = submitit.AutoExecutor(settings["submitit_folder"], cluster, **timeouts, **python)
             self.executor.update_parameters(**parameters)
         except (RuntimeError, NameError, AssertionError) as error:
-            hint = "to use only this machine: sweep.workers=2, or hydra/launcher=submitit_local"
-            raise UserError(f"hydra/launcher=submitit_{cluster}: {first_line(error)}\n  {hint}") from error
+            raise UserError(f"hydra/launcher=submitit_{cluster}: {first_line(error)}\n  {LOCAL_HINT}") from error
 
     def capacity(self) -> int:
         return self.max_parallel
@@ -105,7 +105,8 @@ class SubmititExecutor(Executor):
             self._exclude([])
         elif not self._n_submitted and not TEMPORARY_REFUSAL.search(message):
             if NO_CONTROLLER.search(message):
-                raise UserError(f"hydra/launcher: no Slurm found; start the sweep on a login node: {text}")
+                message = f"no Slurm found; start the sweep on a login node: {text}\n  {LOCAL_HINT}"
+                raise UserError(f"hydra/launcher=submitit_slurm: {message}")
             raise UserError(f"job {job.number}: rejected by Slurm: {text}")
         raise SubmissionRefusedError(text)
 
